@@ -3,7 +3,7 @@
 The axes are condition, lifetime and trial (and choice, unit). The variables are:
 - action, feedback, score [C, N, T]: if a trial is missing, action is -1 and the others are NaN. If actions are real
   numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
-- score under a one-step condition: what the disturbed act is worth on the subject's own task, NaN if not judged.
+- score under a one-step condition: what the disturbed act is worth on the subject's own task, or NaN.
 - act_worth, act_room [N, T], if trials of several steps are judged: what the first act of each trial pays beyond a
   random one if the best acts follow, and what the best first act does. Under a one-step condition, score minus chance
   is the former.

@@ -1,6 +1,7 @@
 """Encodes percepts as flat observations for networks from other frameworks.
 
-`mesascope.FamilyEnv` uses the same encoding, so agents trained on our Gymnasium environments observe what they expect.
+`mesascope.FamilyEnv` uses the same encoding, so agents trained on our Gymnasium environments get the observations
+that they expect.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""A network in an .onnx file, run by onnxruntime; it maps observation and state to logits and the next state."""
+"""A network in an .onnx file, run by onnxruntime. It maps observation and state to logits and the next state."""
 
 import hashlib
 import math
@@ -135,7 +135,7 @@ def run_session(session: Any, path: str, inputs: Sequence[Port], outputs: Sequen
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file's name ends in .onnx; ONNX files have no signature."""
+    """Whether this adapter opens a file: if its name ends in .onnx, because ONNX files have no signature."""
     return Path(path).suffix.lower() == ".onnx"
 
 

@@ -65,7 +65,10 @@ class AgentFile(NamedTuple):
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file has the members of such a zip, or is a broken .zip, for which `read_file` raises an error."""
+    """Whether this adapter opens a file: a zip with these members, or a broken .zip.
+
+    For a broken one, `read_file` then raises the error.
+    """
     try:
         with zipfile.ZipFile(path) as zipped:
             at_start = min((x.header_offset for x in zipped.infolist()), default=1) == 0

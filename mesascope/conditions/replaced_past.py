@@ -48,7 +48,7 @@ class ReplacedPast(Condition):
 
     @property
     def judged(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the trials say what the disturbed responses would have been worth."""
+        """Whether rollouts record the worth of the disturbed responses."""
         return bool(self.is_whole_life == 0)
 
     @property
@@ -60,15 +60,19 @@ class ReplacedPast(Condition):
 
     @property
     def seam(self) -> int | None:
-        """w if another lifetime's carry replaced the subject's own, else None."""
+        """How many trials ago the donor's carry took over (the window w); None without a transplant."""
         return int(self.window) if self.is_transplanted == 1 else None
 
     def explain_misfit(self, family: Any) -> str | None:
-        """The reason why it makes no sense: trials of several steps that are not judged, or too short a lifetime."""
+        """The reason why this condition does not fit a family; None if it fits.
+
+        It does not fit if a lifetime has at most w trials, or if trials have several steps and the family cannot value
+        their first acts.
+        """
         if self.is_whole_life and self.window >= family.horizon:
             return f"a lifetime has {family.horizon} trials, which the subject would all know"
         is_unjudged = family.steps > 1 and not family.can_value_actions
-        return "its trials have several steps, and the family does not judge single acts" if is_unjudged else None
+        return "its trials have several steps, and the family cannot value single actions" if is_unjudged else None
 
     def apply(self, carry, percept, shadow, context):
         """Builds the carry before the present percept; the shadow is the subject's own carry of w trials ago."""

@@ -89,7 +89,7 @@ class Condition(eqx.Module):
             lifetime continues undisturbed.
         needs_donors: whether it uses `Context.exchange`, so that an intact run on fresh tasks must come first.
         looks_back: whether it uses `Context.past` or `Context.live` beyond the present step.
-        judged: whether the trials say what the disturbed responses would have been worth; only for one-step conditions.
+        judged: whether rollouts record the worth of the disturbed responses; for one-step conditions only.
     """
 
     one_step: ClassVar[bool] = False

@@ -180,11 +180,10 @@ class Family(eqx.Module):
 
     @property
     def can_value_actions(self) -> bool:
-        """Whether `worth` can say what single actions pay, so that actions with another past can be judged.
+        """Whether the family can compute what single actions are worth, as deletion and transplant need.
 
-        `worth` can say so if the family defines it. If trials have one step, it also can if the family defines latents
-        that contain `means`, or shows nothing. Otherwise the observation may ask a question, which the default of
-        `worth` does not read.
+        It can if it defines `worth`. If trials have one step, it also can if it defines latents that contain `means`,
+        or shows nothing. Otherwise the observation may ask a question, which the default of `worth` does not read.
         """
         if type(self).worth is not Family.worth:
             return True
@@ -199,7 +198,7 @@ class Family(eqx.Module):
 
         The worth is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A
         family whose observation asks a question must override this method, so that every task answers the question that
-        is shown; if actions are real, the family must override `best_actions` too.
+        is shown. If actions are real, the family must also override `best_actions`.
 
         If trials have several steps, the action is the first one of its trial. Its worth is what the trial is then
         expected to pay if all later actions are the best ones, minus the mean of this over all actions.
@@ -211,7 +210,7 @@ class Family(eqx.Module):
             action: [N, T] the action of each subject, or [N, T, M] one action per task.
 
         Returns:
-            None if the family cannot say, as by default when trials have several steps.
+            None if the family cannot compute it; by default it cannot if trials have several steps.
         """
         latents = self.latents(tasks, split)
         if "means" not in latents or self.steps > 1:
@@ -232,15 +231,16 @@ class Family(eqx.Module):
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept with another lifetime's last outcome; the default replaces only the feedback [N].
 
-        If the observation [N, D] reveals the outcome, the family must replace it too, so that both agree.
+        If the observation [N, D] reveals the outcome, the family must also replace the observation, so that both agree.
         """
         return percept._replace(feedback=feedback)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite last outcome; by default the feedback becomes 1 - feedback.
 
-        If the observation also shows earlier events, such as the last cue, the family must exchange these too on every
-        second trial (`exchange_earlier_events`). Otherwise a subject that copies them would seem to ignore its percept.
+        If the observation also shows earlier events, such as the last cue, the family must also exchange these on
+        every second trial (`exchange_earlier_events`). Otherwise a subject that copies them would seem to ignore its
+        percept.
         """
         return percept._replace(feedback=1.0 - percept.feedback)
 
@@ -371,7 +371,7 @@ def draw_from_bank(key: jax.Array, bank: Any, n: int) -> Any:
 
 @functools.lru_cache(maxsize=256)
 def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape of one observation of a family with this structure; it is cached, because every rollout needs it."""
+    """The shape of one observation of a family with this structure, cached because every rollout needs it."""
 
     def begin(family: Family) -> Percept:
         key = jax.random.key(0)

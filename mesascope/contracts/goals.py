@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Goal(NamedTuple):
-    """The values of one goal in N lifetimes of T trials of S steps; there is no axis S if a trial is one step.
+    """The values of one goal in N lifetimes of T trials of S steps, without the axis S if a trial is one step.
 
     Attributes:
         values: [N, T, K] or [N, T, S, K] the value of each action for the goal, in the goal's units; NaN if the subject

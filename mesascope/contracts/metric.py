@@ -84,7 +84,7 @@ class Metric:
 
 
 def make_metric(question: str, measure: Measure, expects: Mapping[str, str] | None = None, **settings: Any) -> Metric:
-    """A metric with settings, named after its file; `expects` says what its controls must read, as in `Metric`."""
+    """A metric with settings, named after its file; `expects` says what its controls must show, as in `Metric`."""
     name = measure.__module__.rpartition(".")[2]
     return Metric(name, question, measure, settings=settings, expects=expects or dict.fromkeys(CONTROLS, "any"))
 

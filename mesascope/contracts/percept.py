@@ -33,12 +33,12 @@ def exchange_earlier_events(percept: Percept, observation: Array) -> Percept:
     """The percept with another observation on every second trial, from trial 1 on, and otherwise unchanged.
 
     A family uses this function to exchange what an observation shows of earlier trials besides the last outcome, such
-    as an earlier cue or symbol. On the other trials only the outcome is exchanged. So a subject that reads only how the
-    outcome and the earlier events relate depends on the percept too.
+    as an earlier cue or symbol. On the other trials only the outcome is exchanged. So the choices of a subject
+    that reads only how the outcome and the earlier events relate also depend on the percept.
 
     Args:
         percept: the percept with the opposite outcome.
-        observation: [N, D] the percept's observation, in which earlier events are exchanged too.
+        observation: [N, D] the percept's observation, in which earlier events are also exchanged.
     """
     xp = np if isinstance(observation, np.ndarray) else jnp
     odd = (percept.trial % 2 == 1).reshape(-1, *[1] * (observation.ndim - 1))

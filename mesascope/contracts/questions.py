@@ -1,7 +1,7 @@
 """Questions in words: what a language model is asked at a trial, given its percepts so far.
 
 A family for language models has a method `question(past, now)`. The observations in its percepts are indices of its
-texts, so scripted subjects can run on it too.
+texts, so scripted subjects can also run on such a family.
 """
 
 from typing import NamedTuple

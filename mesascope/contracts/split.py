@@ -19,7 +19,7 @@ class Split:
         draw: the function that draws its tasks.
         trials: T, the number of trials in a lifetime.
         change_trial: the trial at which the task changes within the lifetime; None if it does not.
-        is_counted: whether the placement reads it; other splits are only reported.
+        is_counted: whether the placement uses the split; other splits are only reported.
         is_beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
         parts: how many independent parts its tasks have, each with its own right action (latents `part` and `right`); 0
             if they have none. The bits of information that actions contain about independent parts add up.

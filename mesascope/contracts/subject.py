@@ -32,10 +32,11 @@ class Subject(eqx.Module):
         trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
         traceable: whether it is pure JAX (scanned and compiled); otherwise it is looped in Python.
         identity: the fields that only identify the subject; `fresh`, `respond` and `taps` must not read them.
-        recorded: the taps that every rollout records.
-        separate: whether, by construction, each lifetime's response depends on no other lifetime's row of the carry.
-        in_turn: whether the subject is faster if the questions of one lifetime follow each other, because it caches
-            their common beginning. Conditions that could share a lifetime are then run one after the other.
+        recorded_taps: the taps that every rollout records.
+        has_separate_rows: whether, by construction, each lifetime's response depends on no other lifetime's row of the
+            carry.
+        is_asked_in_turn: whether the subject is faster if the questions of one lifetime follow each other, because it
+            caches their common beginning. Conditions that could share a lifetime are then run one after the other.
     """
 
     name: eqx.AbstractVar[str]
@@ -63,7 +64,7 @@ class Subject(eqx.Module):
         return ""
 
     def drift(self) -> tuple[float, str]:
-        """How much the answers to the first questions change if they are asked again, and evidence of a change, or ''.
+        """Asks the first questions again. Returns how much the answers changed, and the evidence ('' if none).
 
         Only subjects with hidden weights need this method, because the others have a fingerprint.
         """

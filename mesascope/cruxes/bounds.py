@@ -288,7 +288,7 @@ def _build_polytope(statements: Iterable[Constraint | Rule]) -> Polytope:
 
 
 def _minimise(cost: np.ndarray, inequalities: np.ndarray, equalities: np.ndarray, total_row: np.ndarray):
-    """Minimises cost·x over x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0; None without such x."""
+    """Minimises cost·x over x >= 0, total_row·x = 1, equalities·x = 0, inequalities·x <= 0; None if no x fits."""
     if not total_row.any():
         return None
     from scipy.optimize import linprog

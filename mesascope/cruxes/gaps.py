@@ -216,7 +216,10 @@ def _find_spans(
 
 
 def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
-    """Finds a person's answer on a cut's target as the file's [bottom] reads it, and a note that says how."""
+    """Finds a person's answer to the question that a cut splits, by the rule in the file's [bottom] table.
+
+    Also returns a note, which names the point of the answer's interval and the bridges that the rule takes.
+    """
     bottom = argument.content.bottom.get(person, BottomLine())
     view = argument.read(
         reflective=argument.conventions.reflective or bottom.is_reflective,

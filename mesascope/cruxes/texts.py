@@ -120,7 +120,10 @@ def describe_answer(answer: Answer) -> list[str]:
 
 
 def describe_gap(report: GapReport) -> list[str]:
-    """Describes each cut as a table of its parts; then the warnings, and the share of the gap of each filing."""
+    """Describes each cut as a table of its parts.
+
+    Then lists the warnings, and the share of the gap that each filing (remark) covers.
+    """
     lines = []
     for gap in report.gaps:
         question = describe_question(gap.target, gap.given)

@@ -111,7 +111,7 @@ class Bench:
         return self.family.with_bank(trained_on)
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
-        """Places a subject; returns its trials, the references' trials and the placement (None without fresh)."""
+        """Places a subject; returns its trials, the references' and the placement (None if 'fresh' was not run)."""
         family = self.find_family(trained_on)
         trials_by_split, references = self.run_subject(subject, family), self.run_references(family)
         if "fresh" not in trials_by_split:
@@ -137,8 +137,8 @@ class Bench:
         """The conditions that run on a split.
 
         All conditions run on fresh tasks. On another split run the intact condition and those in `beyond` for its kind.
-        On a counted split of the same length, the conditions in `self.compared` run too. On a split beyond banks, the
-        conditions with shuffled feedback run too.
+        On a counted split of the same length, the conditions in `self.compared` also run. On a split beyond banks,
+        the conditions with shuffled feedback also run.
         """
         if find_kind(split) == "fresh":
             return self.conditions
@@ -267,7 +267,7 @@ def _hash_package() -> str:
 
 
 def _describe_machine() -> list[str]:
-    """What the last digits of a rollout depend on beside its inputs and the package's code."""
+    """What the last digits of a rollout depend on, besides its inputs and the package's code."""
     flags = (os.environ.get(name, "") for name in ("XLA_FLAGS", "JAX_ENABLE_X64", "JAX_PLATFORMS"))
     return [jax.__version__, np.__version__, platform.machine(), *flags]
 

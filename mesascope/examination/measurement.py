@@ -33,8 +33,8 @@ def answer(
         controls: by role, the findings of each control.
 
     Returns:
-        The findings in the order of the metrics. A metric that does not apply or fails gives one finding that says so.
-        p-values are adjusted (Holm) over all measured findings.
+        The findings in the order of the metrics. A metric that does not apply or fails gives one finding with
+        this status. p-values are adjusted (Holm) over all measured findings.
     """
     findings: list[Finding] = []
     first = next(iter(trials.values()))

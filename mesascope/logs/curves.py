@@ -33,8 +33,9 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
         columns: a mapping of roles (steps, success, n, who) to columns, for columns with unusual names.
 
     Returns:
-        A data set for each curve, with conditions 'steps=n' and score [C, N, 1] (1 if solved, 0 if not, NaN beyond the
-        n problems of a point), and notes; None if the table does not contain curves.
+        One data set per curve, with a condition for each number of steps (such as 'steps=100'), and notes. `score`
+        [C, N, 1] is 1 if a problem was solved, 0 if not, and NaN where that condition had fewer than N problems. None
+        if the table does not contain curves.
 
     Raises:
         MesascopeError: a cell does not fit the role of its column.

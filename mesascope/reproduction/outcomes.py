@@ -82,7 +82,7 @@ def summarise(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
 
 
 def _find_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
-    """Finds the mean of the numbers that are not NaN, the ends of its interval (None without one) and the count."""
+    """Computes the mean, the ends of its interval (None if there are too few numbers) and the count, without NaN."""
     mean_interval = compute_intervals(numbers[None])
     low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (mean_interval.low, mean_interval.high))
     return float(mean_interval.estimate[0]), low, high, int(mean_interval.n[0])
@@ -93,8 +93,9 @@ def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping
 
     Returns:
         The plan's entry, the numbers, and `within`. `within` says whether our number is within the plan's tolerance of
-        the exact value; without an exact value, within 1.96 standard errors of the published value. This standard
-        error combines the published error and ours over seeds. `within` is None if the plan gives neither value.
+        the exact value. Without an exact value, it says whether our number is within 1.96 standard errors of the
+        published value. This standard error combines the published error and ours over seeds. `within` is None if the
+        plan gives neither value.
     """
     summary = numbers[entry["quantity"], entry["subject"]]
     ours, within, against = summary["ours"], None, ""
@@ -189,7 +190,10 @@ def format_ours(entry: Mapping[str, Any]) -> str:
 
 
 def judge_row(entry: Mapping[str, Any]) -> str:
-    """Says whether our number in a row agrees with its reference, and names the reference; '' without a reference."""
+    """Says whether our number in a row agrees with its reference value, and which value that is.
+
+    The text is empty if the row has no such value.
+    """
     return "" if entry["within"] is None else f"{'yes' if entry['within'] else 'no'} ({entry['against']})"
 
 

@@ -96,7 +96,7 @@ class Study:
         panels: the panels of the figure.
         expectations: the expectations, which were written before the run.
         digest: a hash of plan.toml and expects.toml.
-        rule: the placement rule, 'benefit' (the first one) or 'carried'.
+        rule: the placement rule, 'benefit' (the older one, shuffled feedback) or 'carried'.
     """
 
     name: str

@@ -129,8 +129,8 @@ def read_outcomes(record: Record) -> Outcomes:
 def trim_observations(record: Record, condition: Condition, keeps_all: bool) -> Record:
     """The record of trials of several steps without observations that nothing reads.
 
-    A judged condition keeps those before the first steps [T, N, D], by which its actions are judged. The intact
-    condition keeps all if `keeps_all`; other conditions keep none.
+    A judged condition keeps the observations before the first steps [T, N, D], from which the worth of its actions is
+    computed. The intact condition keeps all if `keeps_all`. Other conditions keep none.
     """
     if condition.judged:
         return record._replace(observation=record.observation[:, 0])
@@ -138,7 +138,7 @@ def trim_observations(record: Record, condition: Condition, keeps_all: bool) -> 
 
 
 def lends_observations(family: Family) -> bool:
-    """Whether conditions use the donors' observations, which they do if an observation shows the outcome."""
+    """Whether donors lend observations as well as feedback: if an observation shows the outcome."""
     return type(family).with_outcome is not Family.with_outcome
 
 
@@ -248,7 +248,7 @@ def limit_to_present(present: PastTick) -> Callable[[Any], PastTick]:
     def past(i: Any) -> PastTick:
         if isinstance(i, int) and i == 0:
             return present
-        problem = "A condition looks back on percepts of trials with steps and does not say so."
+        problem = "A condition looks back on percepts of trials with steps, but does not set `looks_back`."
         raise MesascopeError(problem, "Give it the class variable looks_back = True.")
 
     return past

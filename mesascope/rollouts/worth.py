@@ -4,9 +4,9 @@ If a lifetime has the older past of a donor, its actions may suit the donor's ta
 is compared with its worth on the tasks of the other lifetimes of the block. A policy of the recipient's last trials,
 the clock and chance is independent of the donor, so its expected difference is 0.
 
-If trials have several steps, the first action of each trial is judged. Its worth is not comparable with the pay-off of
-a whole trial, so the trials also say what the undisturbed first action is worth (`act_worth`), and what the best one is
-worth (`act_room`).
+If trials have several steps, the first action of each trial is valued. Its worth is not comparable with the pay-off of
+a whole trial, so the trials also contain the worth of the undisturbed first action (`act_worth`) and of the best one
+(`act_room`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ class Transplant(NamedTuple):
     Attributes:
         gain: the worth on the donor's task, minus the mean on the tasks of all other lifetimes.
         room: the same difference for the best action on the donor's task.
-        strict: the gain on strict trials, whose donor acted differently from the subject at the seam; the mean is over
-            the other lifetimes that acted differently, too. It is 0 on other trials.
+        strict: the gain on strict trials, for which the donor's act w trials back differed from the subject's. The
+            mean is over those other lifetimes whose act there also differed. The gain is 0 on other trials.
         strict_all: the gain on strict trials, compared with all other lifetimes; 0 on other trials.
         strict_room: the room on strict trials; 0 on other trials.
         ranks: [N, T, R] the actions from the best to the worst on the donor's task, or the best alone if there are
@@ -65,8 +65,8 @@ def judge(
     Returns:
         The records: under a one-step condition the score is now the worth of the disturbed action on the subject's own
         task if the condition is judged, and NaN otherwise. By the label of each condition with donors' pasts: one
-        comparison per block, unless the family cannot judge it. For each block `act_worth` and `act_room` [N, T], if
-        trials have several steps and are judged.
+        comparison per block, unless the family cannot value single actions. For each block `act_worth` and `act_room`
+        [N, T], if trials have several steps and the family can value their first acts.
     """
     result: dict[tuple[str, BlockAddress], Record] = dict(records)
     transplants: dict[str, list[Transplant]] = {}
@@ -92,7 +92,7 @@ def _judge_block(
     """What the actions of one block pay beyond chance on their own tasks [N, T], and comparisons with donors' pasts.
 
     One-step conditions leave lifetimes undisturbed, so all of them show the same observations, and what every action
-    pays to every lifetime is computed once. The results are empty if the family cannot judge.
+    pays to every lifetime is computed once. The results are empty if the family cannot value single actions.
 
     Returns:
         The worth under each condition, with the comparison; and for trials of several steps `act_worth` and `act_room`.
@@ -174,7 +174,7 @@ def _compare(
         payoffs: what actions pay to these lifetimes.
         action: the actions with the donor's past [n, T].
         donor: the lifetime whose past it is [n, T].
-        differs: whether the action at the seam differs from that of each lifetime of the block [n, T, M].
+        differs: whether the action w trials back differs from that of each lifetime of the block [n, T, M].
         rows: the indices of these lifetimes in the block.
     """
     lifetimes = np.arange(len(rows))

@@ -1,7 +1,8 @@
 """A language model as a subject, whose carry is its context, the list of past trials.
 
-So a reset empties the context, a swap gives it another lifetime's context, and shuffled feedback shuffles the outcomes
-in it. The family's `question` writes the questions. An asker, `Prompts` or `ForwardAsker`, puts them to the model.
+So a reset empties the context, and a swap replaces it with another lifetime's. Shuffled feedback shuffles the outcomes
+in the context. The family's `question` writes the questions. An asker, `Prompts` or `ForwardAsker`, puts them to the
+model.
 """
 
 import json

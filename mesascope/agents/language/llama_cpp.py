@@ -21,7 +21,7 @@ GGUF = FileKind("GGUF file", "Name a .gguf file.", "Copy or convert it again.")
 
 
 def opens(path: str) -> bool:
-    """Whether a path ends in .gguf."""
+    """Whether this adapter opens a file: if its name ends in .gguf."""
     return Path(path).suffix == ".gguf"
 
 

@@ -1,8 +1,8 @@
 """A language model behind an OpenAI-compatible address: OpenAI, vLLM, llama.cpp, Ollama, LM Studio and others.
 
-If the server reports log-probabilities of first tokens, the subject reads the labels' probabilities from them;
-otherwise it samples several answers or takes a single one. Because the weights are hidden, it asks the first questions
-again at the end and compares the answers.
+If the server reports log-probabilities of first tokens, the subject reads the labels' probabilities from them.
+Otherwise it samples several answers or takes a single one. Because the weights are hidden, the subject asks the first
+questions again at the end and compares the answers.
 """
 
 import dataclasses

@@ -35,8 +35,8 @@ def split_address(address: str) -> SplitResult:
     """The parts of an address.
 
     Raises:
-        MesascopeError: it is not an http address, or the end of its password is ambiguous. The message does not repeat
-            any part of it.
+        MesascopeError: the text is not an http address, or the end of its password is ambiguous. The message does not
+            repeat any part of it.
     """
     try:
         parts = urlsplit(address)

@@ -189,7 +189,7 @@ def create_for_family(
 
 
 def find_width(family: Family) -> int:
-    """D, the width of a family's observations."""
+    """The width D of a family's observations."""
     return family.shown[-1]
 
 

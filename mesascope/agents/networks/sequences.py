@@ -312,6 +312,6 @@ def _update_linear_state(eigenvalues, state, inputs):
 
 
 def _scan_step(turn, state, inputs):
-    """One step of a scan that returns its state as the output, too."""
+    """One step of a scan whose output is its state."""
     next_state = turn(state, inputs)
     return next_state, next_state

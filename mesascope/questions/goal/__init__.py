@@ -1,1 +1,1 @@
-"""Whether the subject pursues the intended goal or a proxy of it."""
+"""Does the subject pursue the intended goal, or a proxy of it?"""

@@ -137,9 +137,9 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, goal_reading.
     """Assesses the lifetimes in which the goals differ.
 
     Returns:
-        Whether each lifetime pursues the intended goal and whether it pursues the proxy [N, 2]; how well each goal
-        explains its actions; the gain over chance and the possible gain, for both goals [2, 2, N]; and whether it
-        reaches a part of both goals, such as one after the other by turns [N].
+        Four results. First, whether each lifetime pursues the intended goal, and whether it pursues the proxy [N, 2].
+        Second, how well each goal explains the actions. Third, the gain over chance and the possible gain, for both
+        goals [2, 2, N]. Fourth, whether each lifetime reaches a part of both goals, for example by turns [N].
     """
     rows = goal_reading.check_goals_differ(goals)
     window = goal_reading.find_late_trials(goals.differ.shape[1])

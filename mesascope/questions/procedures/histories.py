@@ -132,7 +132,7 @@ class History:
 
 
 def read_history(trials: xr.Dataset, lifetimes: int | None = None) -> History:
-    """The history of the first lifetimes under the condition 'intact'; other feedback is rescaled to [0, 1].
+    """The history of the first lifetimes under the condition 'intact', with feedback rescaled to [0, 1] if needed.
 
     Raises:
         DoesNotApply: the actions are real numbers.

@@ -1,1 +1,1 @@
-"""Whether the subject computes its actions by search, or they were settled beforehand (control)."""
+"""Does the subject compute its actions by search, or were they settled beforehand (control)?"""

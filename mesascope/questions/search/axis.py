@@ -3,7 +3,7 @@
 The reading is 'search' only if all of the following hold for the same subject. None of them is evidence on its own.
 
 - The subject solves problems on their first trial, more than one step ahead, and there are too many for a table.
-- It follows an announced change of worth at once, without experience of the change. So it does with a new map.
+- It follows an announced change of worth at once, without experience of the change. It also follows a new map at once.
 - More ticks at the same observation help.
 - Ticks help near choices before far ones, as step-by-step computation does. Averaging noise would help both alike.
 - Ticks help far choices faster than averaging noise can, even noise that is larger for far choices.
@@ -205,7 +205,7 @@ def _list_solved(curve: dict[int, dict[int, search_reading.ActionCounts]], rule:
 
 
 def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, str]:
-    """Whether ticks do work on the problem shown, in each resample; and the shortfall in words.
+    """Finds in which resamples ticks do work on the problem shown, and says in words what is missing.
 
     Ticks must help. They must help near choices before far ones, help far ones faster than noise that averages out can,
     and not help if they show another problem.

@@ -1,7 +1,7 @@
 """How far ahead does the subject choose well, on the first trial of fully observed problems?
 
-The metric groups its actions on the first trial of fresh tasks by how many steps ahead they differ in value. A map from
-problem to action that was learnt in training also chooses well, so the axis `search` requires more.
+The metric groups the subject's actions on the first trial of fresh tasks by how many steps ahead they differ in value.
+A map from problem to action that was learnt in training also chooses well, so the axis `search` requires more.
 """
 
 import numpy as np

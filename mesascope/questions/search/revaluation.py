@@ -3,7 +3,7 @@
 Half-way through lifetimes of the split 'revalued', the task announces or shows a new worth of outcomes, or a new map of
 where actions lead. The metric counts cases in which the previous action is now wrong and actions differ in value only
 more than one step ahead. Cached values follow neither change, and a successor representation follows a new worth but
-not a new map. Following both is not evidence of search, because a map from observation to action does so too.
+not a new map. Even a subject that follows both need not search: a map from observation to action would do as well.
 """
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, find_kind

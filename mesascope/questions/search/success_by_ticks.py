@@ -1,7 +1,7 @@
 """How often does the subject succeed when it gets more ticks at the same observation?
 
 Success may rise or fall with thinking time. A rise is a gain from computation, which is not evidence of search: running
-sums gain, and so does an answer whose noise averages out. The weaker of two networks can gain more.
+sums also gain, as do answers whose noise averages out. The weaker of two networks can gain more.
 """
 
 import numpy as np
@@ -87,7 +87,7 @@ def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def _find_difference(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
-    """Numbers whose mean is the difference of the two means, and whose spread gives the standard error of it."""
+    """Numbers whose mean is the difference of the two means, and whose spread gives its standard error."""
     if paired:
         return one - other
     parts = [x[np.isfinite(x)] for x in (one, other)]

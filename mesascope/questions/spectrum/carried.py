@@ -1,16 +1,16 @@
 """Measures what acts owe to trials more than w back, by two disturbances of one response at a time.
 
-Deletion is what the next act loses if the older past is deleted. It shows that the past is needed. A clock in the carry
-is lost too.
+Deletion is what the next act loses if the older past is deleted. It shows that the past is needed. But deletion
+also removes a clock from the carry.
 
 Transplant gives the subject the older past of another lifetime, the donor. It is what the next act is then worth on the
 donor's task, beyond what it is worth on other tasks. It shows that the past informs the act. A policy that depends on
 the last w trials, the clock and chance alone is independent of the donor, so its expected transplant is 0. The strict
-transplant counts only trials on which the donor and the subject acted differently at the seam. A subject that only
+transplant counts only trials for which the donor's act w trials back differed from the subject's. A subject that only
 checks whether the past agrees with its last trials gains less on these trials.
 
 Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`). If trials have several
-steps, their first acts are judged.
+steps, their first acts are valued.
 """
 
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
 
     deletion = find_smallest_loss(act, _find_labels(trials, "past_deleted_once", window))
     if deletion is None or not np.isfinite(deletion).all():
-        raise DoesNotApply("the condition 'past_deleted_once' was not run, or the family cannot judge single acts")
+        raise DoesNotApply("the condition 'past_deleted_once' was not run, or the family cannot value single actions")
     transplant = measure_transplant(trials, mask, window)
     names = ("strict", "strict_all") if transplant.mean() > 0 else ("strict",)
     strict = tuple(measure_transplant(trials, mask, window, name, "strict_room") for name in names)
@@ -124,7 +124,9 @@ def measure_transplant(
     *,
     replicates: int | None = None,
 ) -> np.ndarray:
-    """[U] Per donor, what acts with its past are worth on its task beyond other tasks, as a share of its best act.
+    """[U] Per donor, the worth of acts with the donor's past on the donor's task, beyond other tasks.
+
+    It is a share of the worth of the best act there.
 
     Args:
         trials: the trials of one split.
@@ -151,17 +153,17 @@ def measure_transplant(
 def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_trial: bool = False) -> np.ndarray:
     """[R, U] Pseudo-values of the information, in bits per act, between a donor's task and the act with its past.
 
-    There is a row for each rank: the information about the donor's best act, about its second best act, and so on. It
-    is 0 for a policy that depends on its last trials alone. It is conditional on
-    the subject's own act at the seam, and covers only trials on which the donor acted differently, so that it is also 0
-    for a policy that checks its past.
+    There is a row for each rank: the information about the donor's best act, about its second best act, and so on.
+    The information is 0 for a policy that depends on its last trials alone. It is conditional on the subject's own act
+    w trials back, and covers only trials for which the donor's act there was another one. So it is also 0 for a policy
+    that only checks whether its last acts fit its memory.
 
     Args:
         trials: the trials of one split.
         mask: [N, T] the trials that count.
         window: how many of its own last trials the recipient keeps.
         by_trial: whether every trial has its own table, which finds acts that encode the task differently each time.
-            There are then too few counts for tables by the acts at the seam, and all trials count.
+            There are then too few counts for tables by the act w trials back, and all trials count.
 
     Raises:
         DoesNotApply: no past was transplanted, actions are real numbers, or too few trials count.
@@ -265,7 +267,7 @@ def _find_labels(trials: xr.Dataset, name: str, most: int = 1 << 30, least: int 
 
 
 def read_window(condition: str) -> int:
-    """The window that a condition's label names."""
+    """The window in a condition's label."""
     return int(condition.partition(":window=")[2].partition(",")[0])
 
 
@@ -279,7 +281,7 @@ def find_transplants(trials: xr.Dataset, window: int) -> list[str]:
     labels = [c for c in found if read_window(c) == window]
     if not labels:
         condition = f"past_transplanted_once:window={window}"
-        raise DoesNotApply(f"the condition {condition!r} was not run, or the family cannot judge single acts")
+        raise DoesNotApply(f"the condition {condition!r} was not run, or the family cannot value single actions")
     return labels
 
 

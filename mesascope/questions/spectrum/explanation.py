@@ -114,7 +114,7 @@ def _describe_failed_bar(bars: Any) -> str:
 
 
 def _describe_bank(numbers: Mapping[str, Any], bank_test: BankTest, trained_on: str) -> str:
-    """What says that picking among training tasks is not enough."""
+    """The evidence that picking among training tasks is not enough."""
     if "position" in numbers and bank_test.position is not None:
         place = f"{numbers['position']:.2f}"
         return f"between the ideal locator of its bank (0) and a learner (1) it stands at {place}, by its label"

@@ -1,6 +1,6 @@
-"""The first placement rule, by the benefit of older feedback: for studies that were committed with it.
+"""The older placement rule (shuffled feedback), for studies that were committed with it.
 
-It is also the rule for families whose trials have several steps. The benefit is what the score loses when feedback
+It is also the rule for families that cannot value single actions. The benefit is what the score loses when feedback
 older than a few trials comes from other lifetimes. That loss can be harm: a subject may choose worse after a past that
 could not have happened to it. `mesascope.questions.spectrum.placement` has the rule that replaced this one.
 """

@@ -72,7 +72,8 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     """How far pairs of replays agree [28, N, T·S], or None if they agree completely; and which steps ran [N, T·S].
 
     Raises:
-        DoesNotApply: the single steps were not kept, or the replays may differ because the subject checks its past.
+        DoesNotApply: the single steps were not kept, or the replays may differ because the subject checks whether its
+            last acts fit its memory.
     """
     recorded = history.sel(condition="intact")
     n, length, *steps = recorded.action.shape

@@ -45,7 +45,7 @@ def measure_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view:
         window: a trial counts only if its part did not occur in this number of trials before it; 0 counts all.
         strict: count only the parts that did not occur in the window, instead of scaling up to all parts.
         view: 'pooled' for one table of right action and action taken; 'part', 'trial' or 'last' for a table of each
-            part, trial or last action, which finds acts enciphered by it.
+            part, trial or last action, which finds acts whose coding depends on it.
     """
     part, right = (trials[name].values.astype(int) for name in ("part", "right"))
     length = part.shape[1]

@@ -124,7 +124,7 @@ def place(
         level = below  # its acts may only show whether the past agrees with its last trials
     lowest, highest = _find_interval(level, below, bars, bank_test, rule)
     if not bars.is_passed and _acts_hold_the_past(effects, bars, rule):
-        highest = ACQUIRING  # what older trials told may lie in its own last acts
+        highest = ACQUIRING  # its own last acts may store what older trials showed
     other = not bars.is_passed and _pursues_other_goal(fresh, window, rule, numbers)
     if other:
         lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
@@ -154,7 +154,7 @@ def place(
 
 
 def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], trained_on: str, rule: Rule) -> Placement:
-    """A placement by the first rule, without its rung 'general'."""
+    """The placement by the older rule (shuffled feedback), with its rung 'general' reported as 'acquiring'."""
     first = first_rule.place_by_benefit(trials, references, trained_on, rule)
     ends = {end: getattr(first, end).replace("general", "acquiring") for end in ("lowest", "highest")}
     shares = dict(first.probability)
@@ -173,7 +173,7 @@ def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryE
 
 
 def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
-    """Whether the mean of values, which has this sign, clearly exceeds the smallest benefit."""
+    """Whether the mean of values clearly exceeds the smallest benefit, in the direction of `sign`."""
     return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * compute_standard_error(values))
 
 
@@ -195,7 +195,7 @@ def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
 
 
 def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: Rule) -> bool:
-    """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
+    """Whether lifetimes without older trials clearly gain less, and acts after a transplant fit the donor's task."""
     if bars.strict_margin <= rule.strict_errors or effects.life is None:
         return False
     return all(
@@ -310,7 +310,7 @@ def _find_doubt(bank_test: BankTest, rule: Rule) -> str:
 
 
 def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dict[str, Any]) -> bool:
-    """Whether its acts show the task without going for its pay-off."""
+    """Whether the subject's acts show the task without going for the task's pay-off."""
     shown, error = numbers["transplant"], numbers["transplant_error"]
     if numbers["strict_errors"] > rule.strict_errors and abs(shown) > rule.smallest_strict + rule.errors * error:
         return False  # they go for the pay-off
@@ -332,7 +332,7 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:
-    """How many of its last trials give 95 % of its gain, in words; '' if that was not measured."""
+    """How many of the last trials give 95 % of the subject's gain, in words; '' if that was not measured."""
     if "span_most" not in numbers:
         return ""
     most = numbers["span_most"]

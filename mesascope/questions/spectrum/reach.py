@@ -94,7 +94,7 @@ def _read_transplant(trials: xr.Dataset | None, rule: Rule, sign: float, restart
 
 
 def _is_clear(values: np.ndarray) -> bool:
-    """Whether a transplant is more than two standard errors above 0."""
+    """Whether a reference's transplant can be a divisor: it must be more than two standard errors above 0."""
     return bool(values.mean() > 2 * compute_standard_error(values))
 
 

@@ -1,8 +1,8 @@
 """Does the subject make use of the dependence between arms?
 
-Beating Thompson sampling on dependent arms is not evidence, because the Bayes-optimal policy for independent arms does
-so too (regret 1.35 on the medium arms of Wang et al. 2016, where 1.00 is optimal and Thompson has 3.01). So the bar
-there is 1.20. The reverse test is sharper, because a policy that relies on a dependence loses on independent arms
+A gain over Thompson sampling on dependent arms is not evidence, because the Bayes-optimal policy for independent arms
+also has one (regret 1.35 on the medium arms of Wang et al. 2016, where 1.00 is optimal and Thompson has 3.01). So the
+bar there is 1.20. The reverse test is sharper, because a policy that relies on a dependence loses on independent arms
 (about 2.8 instead of 1.75).
 """
 

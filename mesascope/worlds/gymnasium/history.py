@@ -127,7 +127,7 @@ def find_reward(env: CheckedEnv) -> tuple[RewardEntry, ...]:
 
     The function compares observations after a step with the reward of this step, over a few episodes of random play. An
     entry must follow every reward, and at least two different rewards must occur. Entries that follow another part of
-    the observation as closely, such as a place that pays, count too.
+    the observation as closely, such as a place that pays, also count.
     """
     shown: list[tuple[np.ndarray, float]] = []
     for _, steps in _play_episodes(env, 2, MAX_STEPS):

@@ -43,7 +43,7 @@ def arrange_passages(open_edges: jax.Array, size: int) -> jax.Array:
 
 
 def list_passages(passages: jax.Array) -> jax.Array:
-    """[n, E] whether each wall is removed; this is the inverse of `arrange_passages`."""
+    """[n, E] whether each wall is removed: the inverse of `arrange_passages`."""
     n = len(passages)
     return jnp.concatenate([passages[:, :, :-1, 0].reshape(n, -1), passages[:, :-1, :, 1].reshape(n, -1)], -1)
 

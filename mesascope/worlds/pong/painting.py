@@ -1,7 +1,7 @@
 """Helpers of conditions on Pong's picture: they find the ball and the paddles in it, and paint over them.
 
 Positions come from the console's memory, and follow the frame in an observation. A condition that hides something in
-the frame hides its position too.
+the frame also hides its position.
 """
 
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ class PictureCondition(Condition):
 
     @property
     def looks_back(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether earlier percepts are painted too."""
+        """Whether the condition needs past percepts: it does if it paints them too."""
         return self.earlier_percepts > 0
 
     @property

@@ -30,7 +30,7 @@ def subject(family: Family, trials: int = 50) -> Clock:
     """Moves from chance to the action that is best a priori, guided only by the number of past trials.
 
     Args:
-        family: any family with discrete actions; without unequal priors, the subject moves to the first action.
+        family: any family with discrete actions. If no action is best a priori, the subject moves to the first one.
         trials: the number of trials that the move takes.
     """
     return Clock(family.choices, find_favourite(family), start=0, trials=trials)

@@ -9,7 +9,7 @@ def subject(family: Family, start: int = 50) -> Clock:
     """Chooses at random until a late trial, then always the action that is best a priori.
 
     Args:
-        family: any family with discrete actions; without unequal priors, the subject takes the first action.
+        family: any family with discrete actions. If no action is best a priori, the subject takes the first one.
         start: the first trial that is not random.
     """
     return Clock(family.choices, find_favourite(family), start=start - 1, trials=1)

@@ -64,7 +64,11 @@ class Associations(Configured):
         return self.cues + self.spare_cues
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits; on those with `parts`, right actions are independent, so bits add up over cues."""
+        """The splits.
+
+        On splits with `parts`, the right actions of different cues are independent. So the bits about each cue can be
+        summed.
+        """
         split, half, parts = self.make_split, self.horizon // 2, self.cues
         more_cues = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare_cues else ()
         return (

@@ -1,4 +1,4 @@
-"""Infers the table by Bayes' rule, each cue by itself; this is the learner for association tasks."""
+"""Infers the table by Bayes' rule, separately for each cue. This is the learner for association tasks."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Answers from the last few trials alone; this is the reflex for association tasks."""
+"""Answers from the last few trials alone. This is the reflex for association tasks."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Locates its table in the bank; this is the ideal subject that has stored its training tables and nothing else."""
+"""Locates its table in the bank, as the ideal subject does that has stored its training tables and nothing else."""
 
 import jax
 import jax.numpy as jnp

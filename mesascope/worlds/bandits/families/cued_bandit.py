@@ -27,7 +27,10 @@ class Tasks(NamedTuple):
 
 
 class CuedBandit(BanditFamily):
-    """A bandit with a mark; see `family` for the settings. Its numbers are arrays, so all share compiled code."""
+    """A bandit with a mark; see `family` for the settings.
+
+    Its settings are arrays, so bandits with other settings reuse the compiled code.
+    """
 
     rho: jax.Array
     payoffs: jax.Array  # [2] high, low
@@ -51,7 +54,7 @@ class CuedBandit(BanditFamily):
         }
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits; only the last two place the mark differently from training."""
+        """The splits; 'apart:mark' never marks the best arm, and 'unmarked' has no mark."""
         split, half = self.make_split, self.horizon // 2
         return (
             *(() if self.bank_arms is None else (split("seen", best_arms=self.bank_arms),)),

@@ -43,7 +43,11 @@ class InformativeBandit(BanditFamily):
         return self.choices - 1
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits; on the restructured ones, the number counts the arms from the other end, or is random."""
+        """The splits.
+
+        On 'restructured:code', the last arm's pay-off counts the arms from the other end. On 'restructured:lies' it
+        names a random arm.
+        """
         half = self.horizon // 2
 
         def split(name: str, **attributes: Any) -> Split:

@@ -1,4 +1,4 @@
-"""Pulls the informative arm first, then the arm that it named; this is exactly optimal in the informative bandit."""
+"""Pulls the informative arm first, then the arm that it named. This is exactly optimal in the informative bandit."""
 
 import jax.numpy as jnp
 

@@ -1,8 +1,8 @@
-"""A Bayes filter for the restless bandit on a grid of means; it pulls the arm with the largest posterior mean.
+"""Filters the means of the restless bandit by Bayes' rule, on a grid, and pulls the arm with the largest one.
 
-The filter knows both rates, the length of the blocks and that they alternate; it infers which kind came first. With two
-coupled arms all pulls are equally informative, so this choice is exactly optimal, up to the resolution of the grid.
-Jumps between two levels do not require a grid.
+The filter knows both rates, the length of the blocks, and that slow and fast blocks alternate. It infers which kind
+came first. With two coupled arms all pulls are equally informative, so this choice is exactly optimal, up to the
+resolution of the grid. Jumps between two levels do not require a grid.
 """
 
 from typing import NamedTuple

@@ -91,9 +91,9 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
     """Pulls the arm with the largest Gittins index; ties are equally likely.
 
     Args:
-        family: the bandit; it supplies unequal Beta priors.
-        discount: the discount factor per trial, below 1; 0 for the indices of the family's finite horizon
-            instead (past the horizon the posterior mean replaces them).
+        family: the bandit; if its arms have different Beta priors, these are used.
+        discount: the discount per trial, below 1. With 0, finite-horizon indices are used up to the family's horizon,
+            and the posterior mean after it.
     """
     horizon = 0 if discount else family.horizon
     if horizon > MAX_HORIZON:

@@ -25,7 +25,7 @@ def subject(family: Family, a: float = 1.0, b: float = 1.0, alpha: float = 1.0) 
     """Thompson sampling in which the posterior mean replaces every sample below it.
 
     Args:
-        family: the bandit; it supplies unequal Beta priors unless a or b is set.
+        family: the bandit; if its arms have different Beta priors, these are used unless a or b is set.
         a: the number of prior successes.
         b: the number of prior failures.
         alpha: samples come from Beta(a / alpha, b / alpha); values below 1 make them vary less ('posterior reshaping'

@@ -14,7 +14,7 @@ from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 class PartTime(Choosing):
     """Carries counts [N, K, 2], the number of past trials [N], and the losses in a row on the current arm [N].
 
-    It also carries a number [N], which is 1 if it learns in this lifetime, 0 if not, and -1 before this is drawn.
+    It also carries a number [N]: 1 if the subject learns in this lifetime, 0 if not, and -1 before this is drawn.
     """
 
     has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime

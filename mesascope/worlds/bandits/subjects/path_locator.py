@@ -24,7 +24,7 @@ class PathLocator(Scripted):
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods, then pulls the arm with the largest posterior mean; after T trials means stay."""
+        """Updates the likelihoods, then pulls the arm with the largest posterior mean. Means stay after trial T."""
         log_likelihood, trial = carry
         paths = jnp.clip(self.bank_means, MARGIN, 1.0 - MARGIN)
         end = paths.shape[1] - 1

@@ -1,4 +1,4 @@
-"""Learns what every arm pays and pulls the arm of a given rank; it can encode that arm and ignore its last trials."""
+"""Learns what every arm pays and pulls the arm of a given rank. It can encode that arm, and ignore its last trials."""
 
 import jax
 import jax.numpy as jnp

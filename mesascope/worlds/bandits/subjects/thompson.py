@@ -22,7 +22,10 @@ CUMULATE = (RUNNING_SUM + CORRECTION).astype(np.float32)  # pdf @ CUMULATE is F 
 
 
 class Thompson(Counting):
-    """Carries counts [N, K, 2], discounted before each outcome. Its settings are arrays, so all share compiled code."""
+    """Carries counts [N, K, 2], discounted before each outcome.
+
+    Its settings are arrays, so subjects with other settings reuse the compiled code.
+    """
 
     prior: jax.Array  # [K, 2]
     discount: jax.Array
@@ -95,7 +98,7 @@ def subject(family: Family, discount: float = 1.0, a: float = 1.0, b: float = 1.
     """Samples each arm's mean from its Beta posterior and pulls the arm with the largest sample.
 
     Args:
-        family: the bandit; it supplies unequal Beta priors unless a or b is set.
+        family: the bandit; if its arms have different Beta priors, these are used unless a or b is set.
         discount: the factor by which counts decay on each trial; 1 for a stationary task.
         a: the number of prior successes.
         b: the number of prior failures.

@@ -25,7 +25,7 @@ class Tsetlin(Choosing):
 
 @keep_settings(depth=(1, 1000))
 def subject(family: Family, depth: int = 8) -> Tsetlin:
-    """Leaves an arm once its losses there outnumber its wins; it remembers only a limited surplus of wins.
+    """Leaves an arm once its losses there outnumber its wins. It remembers only a limited surplus of wins.
 
     Args:
         family: the bandit.

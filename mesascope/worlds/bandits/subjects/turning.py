@@ -1,7 +1,7 @@
 """A two-loss reflex that leaves an arm for the one that a hash picks.
 
 It hashes all its feedback, or a random number that it draws at birth. So its old trials, or its birth, decide which arm
-comes next, but this is no better than a random choice.
+comes next, but that arm is no better than a random one.
 """
 
 from typing import ClassVar

@@ -12,7 +12,7 @@ GOALS = ("coin", "corner", "context", "centre", "broken", "turns", "other_turns"
 
 
 class CoinWalker(Scripted):
-    """Carries nothing, because the task is fully observed. The goal is an array, so all goals share compiled code."""
+    """Carries nothing, because the task is fully observed. The goal is an array, so all goals use one code."""
 
     size: int
     goal: jax.Array

@@ -3,7 +3,7 @@
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
 user's function draws. Splits differ in the same ways. If actions are discrete, the split 'exchanged' permutes them
 half-way. If every step is a trial and an entry of the observation shows the last reward, conditions that exchange the
-reward exchange this entry too.
+reward also exchange this entry.
 """
 
 import dataclasses
@@ -104,7 +104,7 @@ class Gymnasium(Configured):
         return tuple(splits)
 
     def with_bank(self, bank: str | None) -> Self:
-        """The same family with another bank; this does not make an environment."""
+        """The same family with another bank, made without opening an environment."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         settings = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
         return dataclasses.replace(self, name=name_with_settings(family, **settings), settings=tuple(settings.items()))
@@ -249,7 +249,7 @@ def family(
         learner: a subject that learns in the environment and serves as the reference; a name or module:factory.
         vector: whether to make a vector environment of one (gymnasium.make_vec), for ids that have no other.
         history: whether the observation contains the past (detected for stacked frames and running sums). Then all that
-            a subject acquires is in the percept, and it reads 'reactive' by construction.
+            a subject acquires is in the percept, so the subject is necessarily placed at 'reactive'.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
         trial: 'episode', or 'step' if every step is a trial, as where one episode is a whole lifetime (RL²). Then
@@ -308,8 +308,8 @@ def family(
     if evidence:
         settings["history"] = True
         warnings.warn(
-            f"{checked_env.name} puts the history into the observation ({evidence}). So all that a subject acquires is "
-            "in its percept, and it reads 'reactive' by construction.",
+            f"{checked_env.name} puts the history into the observation ({evidence}). All that a subject acquires is "
+            "then in its percept, so the subject is necessarily placed at 'reactive'.",
             MesascopeWarning,
             stacklevel=2,
         )

@@ -310,8 +310,8 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
 
     Args:
         size: the number of cells on a side, an odd number from 5 to 33.
-        steps: S, the number of steps in a walk; its pay-off is the fraction covered of the way, or of S steps if the
-            goal is farther.
+        steps: S, the number of steps in a walk. The pay-off of a walk is the fraction of the way that it covers, or the
+            fraction of S steps if the goal is farther.
         trials: T, the number of walks in a lifetime, at least 4.
         bank: M, the number of training mazes, each with its goal and starts; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.

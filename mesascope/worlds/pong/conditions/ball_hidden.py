@@ -16,7 +16,7 @@ def condition(is_single: int = 1, earlier_percepts: int = 0) -> BallHidden:
 
     Args:
         is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
-        earlier_percepts: the number of earlier percepts in which the ball is hidden too. The carry is rebuilt from
+        earlier_percepts: the number of earlier percepts in which the ball is also hidden. The carry is rebuilt from
             these percepts alone, so this setting suits only subjects that carry frames and nothing older.
     """
     check_settings(is_single, earlier_percepts)

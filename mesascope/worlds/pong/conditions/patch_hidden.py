@@ -35,8 +35,8 @@ def condition(is_single: int = 1, earlier_percepts: int = 0) -> PatchHidden:
 
     Args:
         is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
-        earlier_percepts: the number of earlier percepts in which a patch is hidden too. The carry is rebuilt from these
-            percepts alone, so this setting suits only subjects that carry frames and nothing older.
+        earlier_percepts: the number of earlier percepts in which a patch is also hidden. The carry is rebuilt from
+            these percepts alone, so this setting suits only subjects that carry frames and nothing older.
     """
     painting.check_settings(is_single, earlier_percepts)
     return PatchHidden(is_single, earlier_percepts)

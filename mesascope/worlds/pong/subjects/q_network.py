@@ -103,7 +103,7 @@ def compute_values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]
 
 
 class QNetwork(NamedSubject):
-    """A trained Q-network with frozen weights; it takes the best action, or a random one with probability ε."""
+    """A trained Q-network with frozen weights. It takes the best action, or a random one with probability ε."""
 
     weights: Weights
     epsilon: jax.Array  # []

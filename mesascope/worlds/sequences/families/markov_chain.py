@@ -162,7 +162,10 @@ class MarkovChain(Configured):
 
     @property
     def can_value_actions(self) -> bool:
-        """Whether its tasks store their matrices."""
+        """Whether the family can compute what single predictions are worth.
+
+        It can if its tasks store their transition matrices.
+        """
         return self.horizon * self.choices**2 <= MAX_PROBABILITIES
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray):

@@ -1,4 +1,4 @@
-"""Predicts that the last symbol comes again; this is a reflex to the observation."""
+"""Predicts that the last symbol comes again. This is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Predicts that a symbol in the observation of a Markov chain comes again; this is a reflex to the observation."""
+"""Predicts that a symbol in the observation of a Markov chain comes again. This is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp

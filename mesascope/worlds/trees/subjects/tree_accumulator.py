@@ -1,4 +1,4 @@
-"""Maps a problem to an action with noise; it averages the noise over ticks, but does not search."""
+"""Maps a problem to an action with noise. It averages the noise over ticks, but does not search."""
 
 import jax
 import jax.numpy as jnp

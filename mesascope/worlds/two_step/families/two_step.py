@@ -54,7 +54,9 @@ class State(NamedTuple):
 
 
 class TwoStep(Configured):
-    """The two-step task; see `family` for the settings. Its numbers are arrays, so all values share compiled code.
+    """The two-step task; see `family` for the settings.
+
+    Its numbers are arrays, so other numbers reuse the compiled code.
 
     An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before a first choice in
     versions with two steps), a flag for an announcement, and the announcement itself. The first entry of the
@@ -84,7 +86,7 @@ class TwoStep(Configured):
         return name_references("model_based", discounting, "worth_locator", strongest=strongest, against="")
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
+        """The splits; on the restructured one, pay-offs drift if they switch in training, and switch if they drift."""
         split, half = self.make_split, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
         has_drift = other_payoffs == "drift"

@@ -24,7 +24,7 @@ class OutcomesExchangedOnce(Condition):
         return None if isinstance(family, SpeaksWords) else "it has no words"
 
     def apply(self, carry, percept, shadow, context):
-        """Uses the shadow carry, which has seen only exchanged outcomes, and exchanges the last outcome too."""
+        """Uses the shadow carry, which has seen only exchanged outcomes, and also exchanges the last outcome."""
         exchanged = select(percept.first, percept, context.exchange(0, percept))
         return shadow, exchanged, context.absorb(context.key(0), shadow, exchanged)
 
