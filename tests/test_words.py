@@ -108,3 +108,14 @@ def test_what_is_banned_is_found():
     ]
     assert banned("There is no subject `that is no name`; it is no longer there.") == []
     assert [n for n, _ in bound(ast.parse("def _told(put): lived = 1")) if n in NAMES] == ["told", "put", "lived"]
+
+
+def test_no_merge_was_left_half_done():
+    marks = ("<" * 7 + " ", ">" * 7 + " ")
+    files = [
+        p
+        for kind in ("*.py", "*.md", "*.toml")
+        for top in ("docs", "mesascope", "tests")
+        for p in (ROOT / top).rglob(kind)
+    ]
+    assert not [p for p in files if any(line.startswith(marks) for line in p.read_text(encoding="utf-8").splitlines())]
