@@ -93,6 +93,7 @@ def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):
         assert again.placement == found.placement
 
 
+@pytest.mark.slow  # tests/questions/test_search_axis.py reads the axis in each run
 def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     """The axis search reads nothing without its conditions on the splits on which something changes."""
     splits = ["fresh", "revalued:worth", "revalued:map"]

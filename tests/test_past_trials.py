@@ -142,10 +142,14 @@ def carried(subject, family, lifetimes=128):
     return [(x.mean(), x.std() / np.sqrt(len(x))) for x in (found.deletion, found.transplant)]
 
 
-PSRL = pytest.param("psrl", True, marks=pytest.mark.slow)  # others below carry trials of several steps too
+# others below carry trials of several steps too
+PSRL = [
+    pytest.param("psrl", True, marks=pytest.mark.slow),
+    pytest.param("psrl:memory=2", False, marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize(("subject", "acquires"), [PSRL, ("psrl:memory=2", False), ("within", False)])
+@pytest.mark.parametrize(("subject", "acquires"), [*PSRL, ("within", False)])
 def test_a_learner_carries_older_trials_and_a_window_does_not(subject, acquires):
     subject = WithinTrial(name="within trial") if subject == "within" else subject
     (deletion, deletion_error), (transplant, transplant_error) = carried(subject, PROCESS)

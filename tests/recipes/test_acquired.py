@@ -27,7 +27,7 @@ def share(path: Path) -> float:
     ("name", "settings"),
     [
         pytest.param("ppo_recurrent", {"updates": 180, "rate": 1e-2}, marks=pytest.mark.slow),
-        ("a2c_recurrent", {"updates": 600, "rate": 1e-2, "entropy_weight": 0.02}),
+        pytest.param("a2c_recurrent", {"updates": 600, "rate": 1e-2, "entropy_weight": 0.02}, marks=pytest.mark.slow),
         ("imitate", {"updates": 150, "improve_updates": 5, "rate": 1e-2}),
     ],
 )
@@ -67,7 +67,8 @@ def test_prediction_comes_near_the_bayes_mixture_and_not_below(tmp_path):
     assert np.log(2) * 11 - loss.mean() > 0.5
 
 
-@pytest.mark.parametrize("memory", ["lru", pytest.param("transformer", marks=pytest.mark.slow)])
+@pytest.mark.slow  # tests/subjects/test_memories.py runs them all in each run
+@pytest.mark.parametrize("memory", ["transformer", "lru"])
 def test_every_memory_trains_on_a_bank_and_says_so(tmp_path, memory):
     banked = family(arms=3, trials=11, bank=2, bank_seed=9)
     trained = recipe("ppo_recurrent")(banked, tmp_path, memory=memory, **{**TINY["ppo_recurrent"], "updates": 1})
