@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import pytest
 
 from mesascope.agents.function import wrap
 from mesascope.contracts import identify
