@@ -1,7 +1,7 @@
 """The formats of the files that mesascope writes, and the words that their first versions used."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 FINDING = "mesascope-finding/2"
@@ -26,6 +26,15 @@ def reword(table: Mapping[str, Any], words: Mapping[str, str] = OLD_WORDS) -> di
     return {words.get(key, key): value for key, value in table.items()}
 
 
-def reword_spec(spec: str) -> str:
-    """The spec with the old names among its settings replaced with the current ones."""
-    return re.sub(r"(?<=[:,])(\w+)(?==)", lambda key: OLD_SETTINGS.get(key[0], key[0]), spec)
+def reword_spec(spec: str, present_settings: Container[str] = ()) -> str:
+    """The spec with the old names among its settings replaced with the current ones.
+
+    Args:
+        spec: a plug-in's name with settings, 'name:k=v,k=v'.
+        present_settings: the settings that the plug-in has today, which stay as they are.
+    """
+
+    def find_name(key: re.Match[str]) -> str:
+        return key[0] if key[0] in present_settings else OLD_SETTINGS.get(key[0], key[0])
+
+    return re.sub(r"(?<=[:,])(\w+)(?==)", find_name, spec)

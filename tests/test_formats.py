@@ -85,4 +85,5 @@ def test_old_words_are_told_apart_from_values():
     assert formats.reword({"ring": "fresh", "of": ["ring"]}) == {"split": "fresh", "of": ["ring"]}
     assert formats.reword_spec("ppo_recurrent:told=action,width=3") == "ppo_recurrent:observes=action,width=3"
     assert formats.reword_spec("sb3:path=told=1.zip") == "sb3:path=told=1.zip"
+    assert formats.reword_spec("mine:slow=1,told=2", {"slow"}) == "mine:slow=1,observes=2"
     assert not formats.is_old("mesascope-trials/3", formats.TRIALS)

@@ -4,11 +4,12 @@ Texts may contain placeholders: `{M}` in a name stands for every value of M in [
 several subjects, quantities or rows. [called] gives values their display names, and [quick] replaces values.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ PLAN_KEYS = (
     *("subjects", "measured", "rows", "panels"),
 )
 SUBJECT_KEYS = ("recipe", "subject", "family", "trained_on")
+PLUGIN_KINDS = {"recipe": "recipes", "subject": "subjects", "family": "families"}
 RULES = ("benefit", "carried")  # the first placement rule, which is the default, and the present one
 QUANTITY_KINDS = ("measure", "placed", "metric", "axis")
 QUANTITY_KEYS = (*QUANTITY_KINDS, "label", "split", "family", "lifetimes", "of")
@@ -243,10 +245,19 @@ def _read_cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
         require(has_one, f"{place} needs a recipe or a subject.", "Give one of the two.")
         require("family" in entry, f"{place} has no family.", "Name its family.")
         for name, point in grid.list_unique_names(template, cells, "subjects"):
-            specs = {k: formats.reword_spec(grid.make_spec(entry.get(k, ""), point)) for k in SUBJECT_KEYS}
+            specs = {k: _reword_settings(k, grid.make_spec(entry.get(k, ""), point)) for k in SUBJECT_KEYS}
             cells[name] = Cell(name, point, **specs)
     require(bool(cells), f"{grid.place} has no subjects.", "Add a table [subjects.NAME].")
     return tuple(cells.values())
+
+
+def _reword_settings(key: str, spec: str) -> str:
+    """The spec with its settings' present names; a setting that the plug-in has today keeps its name."""
+    settings: Container[str] = ()
+    with contextlib.suppress(MesascopeError):  # no plug-in has this name; whoever makes it says so
+        if kind := PLUGIN_KINDS.get(key):
+            settings = catalogue.list_settings(catalogue.get_factory(kind, spec.partition(":")[0]))
+    return formats.reword_spec(spec, settings)
 
 
 def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -> tuple[Quantity, ...]:

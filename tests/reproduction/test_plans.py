@@ -30,6 +30,17 @@ def made_of(kind, spec):
     catalogue.convert_settings(catalogue.get_factory(kind, name), given, spec)
 
 
+def test_settings_of_a_plugin_of_ones_own_keep_their_names(tmp_path, monkeypatch):
+    """Our recipes' settings 'entropy' and 'told' have other names today; this recipe has an 'entropy' of its own."""
+    mine = PLAN.replace("ppo_recurrent:width=7", "mine:entropy=1,told=2")
+    real = catalogue.get_factory
+    monkeypatch.setattr(
+        catalogue, "get_factory", lambda kind, name: (lambda entropy=0: None) if name == "mine" else real(kind, name)
+    )
+    cells = load_study(small(tmp_path, mine, EXPECTS)).cells
+    assert next(c.recipe for c in cells if c.recipe).startswith("mine:entropy=1,observes=2,updates=3")
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_longest_training_is_begun_first(name):
     plan = list_units(load_study(name))
