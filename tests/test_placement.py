@@ -208,7 +208,7 @@ def test_families_that_do_not_judge_are_placed_by_the_first_rule(name, family):
     assert "general" not in found.probability and found.highest in LEVEL_NUMBERS and found.highest != "general"
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # test_the_constants_act changes a rule in each run
 def test_a_rule_with_another_window_reads_its_own_transplants():
     """The metrics transplant at w = 4 beside it; the rule must not add the two up, and flags must be run at its w."""
     options = {"metrics": ("deletion", "transplant"), "lifetimes": 128, "splits": ("fresh", "shifted:low")}

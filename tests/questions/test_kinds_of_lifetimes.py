@@ -78,7 +78,7 @@ def test_a_learner_in_part_of_its_lifetimes_is_found(spec):
     assert (found.n, found.unit) == (64, "lifetime")
 
 
-@pytest.mark.parametrize("spec", ["hash_commit", "recurrent:path=unlimited"])
+@pytest.mark.parametrize("spec", ["hash_commit", "recurrent:path=unlimited", "two_loss_reflex"])
 def test_equal_probabilities_cannot_draw_a_kind(spec):
     family = catalogue.make("families", FAMILY)
     found = find(make(spec, family), family)
@@ -86,7 +86,7 @@ def test_equal_probabilities_cannot_draw_a_kind(spec):
     assert found.reason == "its responses to one history are the same"
 
 
-@pytest.mark.parametrize("spec", ["thompson!", "hash_commit!"])
+@pytest.mark.parametrize("spec", ["thompson!", "epsilon_greedy!", "hash_commit!", "two_loss_reflex!"])
 def test_draws_of_single_trials_are_not_kinds(spec):
     family = catalogue.make("families", FAMILY)
     subject = make(spec, family)

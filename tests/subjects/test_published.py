@@ -16,7 +16,7 @@ from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks, family
 from tests.subjects.lives import Lives, forced, live, lived, make
 
 FULL = 20_000
-LIFETIMES = pytest.mark.parametrize("n", [1_500, pytest.param(FULL, marks=pytest.mark.slow)])
+LIFETIMES = pytest.mark.parametrize("n", [4_000, pytest.param(FULL, marks=pytest.mark.slow)])
 
 
 def close(ours: np.ndarray, value: float, half_unit: float, slack: float = 0.0) -> None:

@@ -146,7 +146,7 @@ def test_the_bank_is_seen_and_known(family):
     assert (trials.fixed.mean() >= trials.chance.mean()) and (trials.fixed <= trials.best + 1e-5).all()
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # policies are compared with exact ones above in each run
 def test_procedures_plan_from_what_they_saw(family):
     """Greedy on a long life finds the best policy; posterior sampling, with and without limits, gains over chance."""
     long = catalogue.make("families", "tabular_mdp:states=2,actions=2,steps=3,trials=60")
