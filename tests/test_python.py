@@ -1,14 +1,16 @@
 """The Python API takes what the command line takes, and names what it does not have."""
 
+import ast
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mesascope
-from mesascope import MesascopeError, make
+from mesascope import MesascopeError, contracts, make
 from mesascope.agents.networks import recurrent
 from mesascope.agents.opening import open_subjects
 
@@ -37,6 +39,14 @@ def test_the_public_names_are_these_and_each_says_what_it_is():
     assert all(
         word in shown for word in ("examine", "rollout", "measure", "place", "make", "open_run", "docs/python.md")
     )
+
+
+def test_what_plugins_need_is_listed_and_there():
+    stub = (Path(contracts.__file__).parent / "__init__.pyi").read_text()
+    imported = {a.name for n in ast.parse(stub).body if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert imported == set(contracts.__all__) and all(hasattr(contracts, name) for name in imported)
+    with pytest.raises(AttributeError, match=r"has no 'Familly'; it has .*Family"):
+        contracts.Familly  # noqa: B018
 
 
 def test_importing_and_asking_for_help_load_nothing_slow():

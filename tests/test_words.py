@@ -110,12 +110,13 @@ def test_what_is_banned_is_found():
     assert [n for n, _ in bound(ast.parse("def _told(put): lived = 1")) if n in NAMES] == ["told", "put", "lived"]
 
 
+def find_conflict_marks(text):
+    return [line for line in text.splitlines() if line.startswith(("<" * 7 + " ", ">" * 7 + " "))]
+
+
 def test_no_merge_was_left_half_done():
-    marks = ("<" * 7 + " ", ">" * 7 + " ")
-    files = [
-        p
-        for kind in ("*.py", "*.md", "*.toml")
-        for top in ("docs", "mesascope", "tests")
-        for p in (ROOT / top).rglob(kind)
-    ]
-    assert not [p for p in files if any(line.startswith(marks) for line in p.read_text(encoding="utf-8").splitlines())]
+    assert find_conflict_marks("a\n" + "<" * 7 + " HEAD\nb") and not find_conflict_marks("=" * 7)
+    files = [*ROOT.glob("*.md"), *ROOT.glob("*.toml")]
+    for folder in ("docs", "mesascope", "tests", "benchmarks"):
+        files += [p for p in (ROOT / folder).rglob("*") if p.suffix in (".py", ".pyi", ".md", ".toml", ".html", ".css")]
+    assert not [p for p in files if find_conflict_marks(p.read_text(encoding="utf-8"))]
