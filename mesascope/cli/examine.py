@@ -33,6 +33,7 @@ def examine_subjects(
         list[str],
         typer.Argument(help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…"),
     ],
+    *,
     family: Annotated[str, typer.Option(help="Family with settings; by default that of the network's file.")] = "",
     trained_on: Annotated[
         str, typer.Option(help="unlimited, bank:M@seed, at-most:M or unknown; by default the subject's own value.")
@@ -62,6 +63,7 @@ def examine_subjects(
 @app.command("measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome")
 def measure_trials(
     trials: Annotated[Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
+    *,
     columns: Annotated[
         list[str] | None,
         typer.Option(help="Your column names for our roles, comma-separated or repeated: action=key,participant=who."),

@@ -33,6 +33,7 @@ def train_networks(
 @app.command("reproduce", epilog="Example: mesascope reproduce task_diversity --quick")
 def reproduce_study(
     study: Annotated[str, typer.Argument(help="A name from `mesascope list studies`, or a folder.")],
+    *,
     quick: Annotated[
         bool, typer.Option("--quick", help="One seed and short training runs: shows that the study runs.")
     ] = False,
@@ -57,6 +58,7 @@ def reproduce_study(
 
 @app.command("validate", epilog="Example: mesascope validate --quick")
 def validate_instrument(
+    *,
     quick: Annotated[bool, typer.Option("--quick", help="Three seeds only, and no study of coverage.")] = False,
     seeds: Annotated[int, typer.Option(help="Number of runs per subject; 0 for the default.", min=0)] = 0,
     first_seed: Annotated[int, typer.Option("--first", help="The first seed.", min=0, max=2**30)] = 1000,
