@@ -100,7 +100,7 @@ def describe_findings(examination: Examination) -> list[str]:
     if gain := find_measured(examination, "performance", "fresh"):
         sentences.append(
             f"On fresh tasks it gained {format_number(gain.estimate)} of what the best action would gain over chance"
-            f"{', which is no more than chance explains' if _contains_null(gain) else ''}."
+            f"{'; chance alone can explain this' if _contains_null(gain) else ''}."
         )
     if rise := find_measured(examination, "adaptation"):
         quantity = "realised pay-off" if rise.reason == "realised pay-off" else "gain"

@@ -1,7 +1,7 @@
 """A two-loss reflex that leaves an arm for the one that a hash picks.
 
 It hashes all its feedback, or a random number that it draws at birth. So its old trials, or its birth, decide which arm
-comes next, but that arm is no better than a random one.
+comes next, but on average that arm pays as much as a random one.
 """
 
 from typing import ClassVar
