@@ -5,7 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import ChoicesOption, JsonFlag, make_app
+from mesascope.cli.options import (
+    ChoicesOption,
+    ColumnsOption,
+    JsonFlag,
+    MissingOption,
+    RtOption,
+    WhereOption,
+    make_app,
+)
 from mesascope.cli.output import notify, write_result
 
 app = make_app("Logs in other installed packages, and logs in the schema of ArviZ.")
@@ -42,19 +50,27 @@ def list_data_sets(as_json: JsonFlag = False) -> None:
 
 @app.command("export", epilog="Example: mesascope data export choices.csv --out choices.nc")
 def export_log(
-    log: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
-    out: Annotated[Path, typer.Option("--out", help="The netCDF file to write.")],
-    columns: Annotated[str, typer.Option(help="Your column names for our roles: action=key,participant=who.")] = "",
+    log: Annotated[
+        list[Path], typer.Argument(help="A .csv, .tsv, .txt, .json, .jsonl or .parquet file, or files of one log.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The file to write: .nc, or .jsonl for transcripts.")],
+    columns: ColumnsOption = None,
     choices: ChoicesOption = 0,
+    missing: MissingOption = "",
+    where: WhereOption = "",
+    rt: RtOption = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a log in the schema of ArviZ: groups observed_data and constant_data. ArviZ is not needed."""
+    """Write a log for ArviZ (.nc: groups observed_data and constant_data), or as transcripts of Psych-101 (.jsonl)."""
     from mesascope.logs import read_log
     from mesascope.logs.columns import parse_roles
     from mesascope.logs.datatree import save_datatree
+    from mesascope.logs.transcripts import save_transcripts
 
-    trials, notes = read_log(log, parse_roles(columns), choices or None)
-    path = save_datatree(trials, out)
+    options = {"missing": missing, "where": where or None, "rt": rt or None}
+    source = log[0] if len(log) == 1 else log
+    trials, notes = read_log(source, parse_roles(",".join(columns or ())), choices or None, **options)
+    path = save_transcripts(trials, out) if out.suffix == ".jsonl" else save_datatree(trials, out)
     for note in notes:
         notify(note)
     write_result({"path": str(path)}, [str(path)], as_json)

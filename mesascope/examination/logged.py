@@ -38,15 +38,17 @@ def measure(
     *,
     columns: Mapping[str, Any] | None = None,
     choices: int | None = None,
+    **log_options: Any,
 ) -> Any:
     """Measures trials without the subject that produced them: a log, or the result of `rollout`.
 
     Args:
-        trials: a path or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine` wrote, the
+        trials: a path, list of paths or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine` wrote, the
             result of `rollout`, a mapping of such results by split, or an `Examination`.
         metrics: one or several, by name or as objects; by default all.
         columns: your columns by role, such as {'action': 'choice'}.
         choices: the number of choices, if some of them do not occur in the log.
+        log_options: how to read a log: missing, where and rt, as `read_log` describes them.
 
     Returns:
         An `Examination`; a list of them for several subjects.
@@ -56,7 +58,7 @@ def measure(
     """
     metric_list = make_all("metrics", metrics)
     if (subjects := _read_subjects(trials)) is None:
-        examinations = _examine_log(metric_list, trials, columns, choices)
+        examinations = _examine_log(metric_list, trials, columns, choices, log_options)
     else:
         examinations = [_examine_trials(metric_list, *subject) for subject in subjects]
     return examinations[0] if len(examinations) == 1 else examinations
@@ -95,13 +97,17 @@ def place(
 
 
 def _examine_log(
-    metrics: Sequence[Metric], source: Any, columns: Mapping[str, Any] | None, choices: int | None
+    metrics: Sequence[Metric],
+    source: Any,
+    columns: Mapping[str, Any] | None,
+    choices: int | None,
+    log_options: Mapping[str, Any],
 ) -> list[Examination]:
     """Reads and measures a log of choices or of curves, and returns its examinations."""
-    if curves := read_curves(source, columns):
+    if not log_options and (curves := read_curves(source, columns)):
         logs, notes = curves
     else:
-        log, notes = read_log(source, columns, choices)
+        log, notes = read_log(source, columns, choices, **log_options)
         logs = [log]
     examinations = []
     for log in logs:
