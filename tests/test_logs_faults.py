@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mesascope.errors import MesascopeError
+from mesascope.examination.logged import measure
 from mesascope.logs import read_log
 from mesascope.logs.columns import ALIASES, FALLBACKS
 
@@ -350,3 +351,71 @@ def test_groups_sessions_and_outcomes_not_chosen():
         read_log(frame.assign(drug=np.arange(180) % 2), columns={"group": "drug"})
     trials, _ = read_log(make(session=np.tile(np.repeat(["a", "b"], 15), 4)))
     assert trials.session.values.tolist() == ["a", "b"] * 4
+
+
+# D1, D4, D11: what is measured
+
+
+def measured(frame, *metrics, **options):
+    return {f.metric: f for f in measure(frame, metrics, **options).answers}
+
+
+def test_each_lifetime_has_its_own_last_half():
+    rng = np.random.default_rng(3)
+    rows = []
+    for who, length in enumerate(rng.permutation(np.linspace(20, 200, 23).astype(int))):
+        best = rng.integers(2)
+        for t in range(length):
+            choice = best if t >= length // 2 else 1 - best  # the best arm through the last half of their own
+            rows.append((who, t, choice, int(choice == best), *(0.8 if k == best else 0.2 for k in (0, 1))))
+    frame = pd.DataFrame(rows, columns=["subject", "trial", "choice", "reward", "mean_1", "mean_2"])
+    found = measured(frame, "exploration", "adaptation", "performance")
+    given_up = found["exploration: best choice never taken in the last half"]
+    assert (given_up.estimate, given_up.n) == (0, 23)
+    assert found["adaptation"].estimate == pytest.approx(2.0)  # from the worst arm (-1) to the best (1)
+    assert found["performance"].estimate == pytest.approx(1.0)
+    realised = measured(frame.drop(columns=["mean_1", "mean_2"]), "adaptation")["adaptation"]
+    assert (realised.estimate, realised.n) == (pytest.approx(1.0), 23)
+    short = pd.concat([frame, pd.DataFrame([(99, t, 0, 1, 0.8, 0.2) for t in range(2)], columns=frame.columns)])
+    assert measured(short, "adaptation")["adaptation"].n == 23  # two trials have no first tenth and last quarter
+
+
+def test_forced_choices_are_seen_and_not_scored():
+    frame = make(people=6, trials=40)
+    frame["forced"] = (frame.trial <= 20).astype(int)
+    frame["reward"] = np.where(frame.forced == 1, 0, 1)  # forced trials pay nothing, free ones always pay
+    pooled = measured(frame.drop(columns="forced"), "adaptation")["adaptation"]
+    free = measured(frame, "adaptation", "exploration")
+    assert pooled.estimate == pytest.approx(1.0)
+    assert free["adaptation"].status == "does not apply"
+    frame["choice"] = np.where(frame.forced == 1, 1, 2)
+    assert measured(frame, "exploration")["exploration: K · share of the least used choice"].estimate == 0
+    frame["reward"] = np.where(frame.choice == 1, 1, 0)
+    stays = measured(frame, "exploration")["exploration: share of greedy choices"]
+    assert stays.estimate == 0  # what forced trials paid is known, and every free choice goes against it
+    _, notes = read_log(frame)
+    said(notes, "Forced trials in 'forced': 120", "not scored")
+    np.testing.assert_array_equal(
+        read_log(frame)[0].forced, read_log(frame.assign(free=1 - frame.forced).drop(columns="forced"))[0].forced
+    )
+
+
+def test_forced_choices_do_not_enter_the_likelihood():
+    frame = make(people=8, trials=40)
+    frame["forced"] = np.tile([1, 0], 160)
+    frame["choice"] = np.where(frame.forced == 1, frame.choice, 1)  # its own choices are always the first
+    found = measured(frame, "acts_like")["acts_like: the nearest, above chance"]
+    assert found.estimate == pytest.approx(np.log(2), abs=0.01)
+    assert "fixed" in found.reason or "biased" in found.reason
+    assert measured(frame.drop(columns="forced"), "acts_like")["acts_like: the nearest, above chance"].estimate < 0.3
+
+
+def test_trials_under_one_condition_are_not_called_fresh_tasks_that_were_not_run():
+    from mesascope import rollout
+    from mesascope.reporting.headlines import explain_level
+
+    found = measure(rollout("thompson", "bernoulli_bandit:arms=2,trials=10", lifetimes=4), "performance")
+    assert found.placement is None
+    assert explain_level(found) == (
+        "its fresh tasks were run under intact only; a placement needs the conditions of `examine`."
+    )

@@ -43,8 +43,8 @@ def measure(
     """Measures trials without the subject that produced them: a log, or the result of `rollout`.
 
     Args:
-        trials: a path, list of paths or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine` wrote, the
-            result of `rollout`, a mapping of such results by split, or an `Examination`.
+        trials: a path, list of paths or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine`
+            wrote, the result of `rollout`, a mapping of such results by split, or an `Examination`.
         metrics: one or several, by name or as objects; by default all.
         columns: your columns by role, such as {'action': 'choice'}.
         choices: the number of choices, if some of them do not occur in the log.

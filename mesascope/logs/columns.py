@@ -145,7 +145,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
 
 def _count_values(table: Table, column: str) -> int:
     """Counts the different cells of a column."""
-    return int(table.frame[column].astype(str).nunique())
+    return len(set(table.frame[column].astype(str)))
 
 
 def _find_columns(table: Table, role: str, names: list[str], unclaimed: list[str]) -> list[str]:

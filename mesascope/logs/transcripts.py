@@ -71,7 +71,7 @@ def read_transcripts(table: Table) -> Table:
     frame = pd.DataFrame(rows).drop(columns="experiment", errors="ignore")
     constant = [c for c in ("game", "forced") if frame[c].nunique() == 1]
     note = f"{count_noun(len(table.frame), 'transcript')} with choices marked by << >>."
-    stated = {m[1] for text in table.frame["text"].tolist() for m in OPTIONS.finditer(str(text))}
+    stated = {match[1] for text in table.frame["text"].tolist() for match in OPTIONS.finditer(f"{text}")}
     return replace(
         table,
         frame=frame.drop(columns=constant),
