@@ -12,7 +12,8 @@ from mesascope.catalogue import make_all
 from mesascope.contracts.metric import Metric
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
-from mesascope.examination.measurement import Splits, answer
+from mesascope.examination.measurement import Splits, adjust_findings, answer
+from mesascope.examination.participants import contrast_groups, measure_participants
 from mesascope.examination.runs import read_run
 from mesascope.guards.blame import contain_exits
 from mesascope.logs import read_log
@@ -111,10 +112,13 @@ def _examine_log(
         logs = [log]
     examinations = []
     for log in logs:
-        by_split = {str(log.attrs["split"]): log}
-        answers = answer(metrics, by_split, replay=Replays())
+        by_split, found = {str(log.attrs["split"]): log}, []
+        answers = answer(metrics, by_split, replay=Replays(), found=found)
+        values = measure_participants(found, log) if "logged" in by_split else []
+        contrasts = contrast_groups(values, {metric.name: metric for metric, _ in found}, log)
+        answers = adjust_findings([*answers, *contrasts])
         identity = (str(log.attrs["subject"]), "log", "unknown")
-        examinations.append(Examination(*identity, by_split, {}, answers, None, tuple(notes)))
+        examinations.append(Examination(*identity, by_split, {}, answers, None, tuple(notes), tuple(values)))
     return examinations
 
 

@@ -24,7 +24,7 @@ CHOICE = re.compile(r"<<\s*(.*?)\s*>>")
 NUMBER = r"([+-]?\d+(?:,\d{3})+(?:\.\d+)?|[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)"
 OUTCOME = re.compile(
     rf"\b(get|gets|got|receive[ds]?|win|wins|won|gain(?:ed|s)?|earn(?:ed|s)?|obtain(?:ed|s)?|lose|loses|lost|reward of|"
-    rf"(?:outcome|feedback|payoff)(?: is| was)?|pays?|paid)\b\W*(?:a |an |the )?(?:reward of )?{NUMBER}",
+    rf"(?:outcome|feedback|payoff)(?: is| was)?|pays?|paid)\b[^\w+-]*(?:a |an |the )?(?:reward of )?{NUMBER}",
     re.IGNORECASE,
 )
 NO_REWARD = re.compile(r"\b(?:no|not? (?:get|receive|win) (?:a|any)) (?:reward|points?|coins?|treasure|outcome)", re.I)
@@ -69,7 +69,7 @@ def read_transcripts(table: Table) -> Table:
     problem = f"{table.name} contains transcripts, and no choice in them is followed by a number after 'get' or 'win'."
     require(has_feedback, problem, "Give a table of the trials instead: a row needs a choice and its pay-off.")
     frame = pd.DataFrame(rows).drop(columns="experiment", errors="ignore")
-    constant = [c for c in ("game", "forced") if frame[c].nunique() == 1]
+    constant = [c for c in ("game", "forced") if len({row[c] for row in rows}) == 1]
     note = f"{count_noun(len(table.frame), 'transcript')} with choices marked by << >>."
     stated = {match[1] for text in table.frame["text"].tolist() for match in OPTIONS.finditer(f"{text}")}
     return replace(

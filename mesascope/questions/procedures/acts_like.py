@@ -6,6 +6,7 @@ is the only penalty on the number of settings. If the subject gives probabilitie
 log-probability under them (without sampling noise). Otherwise it is the log-probability of the choice made.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -81,7 +82,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
 
     question = "Which reference procedure predicts the subject's choices best, in nats per trial; or none of these?"
     settings = {"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities}
-    return make_metric(question, measure, {"learner": "any"}, **settings)
+    return dataclasses.replace(make_metric(question, measure, {"learner": "any"}, **settings), is_cheap=False)
 
 
 def list_procedures(
