@@ -108,7 +108,7 @@ def test_options_of_a_pair_are_numbered_within_it():
     trials, notes = read_log(make(choice=letters, pair=np.where(first, "CD", "AB")))
     assert trials.attrs["choices"] == 2
     np.testing.assert_array_equal(trials.action.values[0, 0], make().choice[:30:2] - 1)
-    said(notes, "own options", "numbered from 0")
+    said(notes, "2 separate sets of at most 2 options", "numbered from 0")
 
 
 def test_practice_is_left_out_and_phases_are_chosen():

@@ -25,7 +25,7 @@ from mesascope.logs.context import (
     exclude_by_rt,
     leave_out_blank_rows,
     list_unread,
-    number_choices_by_cue,
+    number_own_options,
     read_context,
 )
 from mesascope.logs.lifetimes import locate_rows
@@ -98,7 +98,8 @@ def read_log(
     owner = None if participants is None else participants[lifetime]
     n_choices = None if choices is None else int(choices)
     choice_rows, offered, offered_notes = read_offered(table, roles, n_choices, codes)
-    choice_rows, times = exclude_by_rt(table, roles, number_choices_by_cue(table, roles, choice_rows), rt)
+    choice_rows = number_own_options(choice_rows, offered.get("offered"), lifetime)
+    choice_rows, times = exclude_by_rt(table, roles, choice_rows, rt)
     feedback, feedback_notes = read_feedback(table, roles, choice_rows.action, lifetime, position)
     latents, payoff_notes = read_latents(table, roles, choice_rows, feedback, lifetime, position=position)
     stages, stage_notes = read_stages(table, roles, choice_rows, owner, codes)

@@ -23,7 +23,7 @@ NUMBERED_COLUMNS: dict[str, str] = {  # the prefix before a number counted from 
     "means": r"(?:mean|mu|armmean|truemean)",
 }
 ROLES = tuple(sorted({*ALIASES, *NUMBERED_COLUMNS, "offered"} - {"correct"}))
-MULTI_COLUMN_ROLES = ("lifetime", "session", "cue", "offered", *NUMBERED_COLUMNS)
+MULTI_COLUMN_ROLES = ("lifetime", "session", "cue", "counterfactual", "offered", *NUMBERED_COLUMNS)
 MANDATORY_ROLES = ("action", "feedback", "participant")  # if several columns could have one of these, the user is asked
 CURRENCY = re.compile(r"^([+-]?)\s*[$€£¥]\s*(?=[\d.+-])")
 NUMBER_WORDS = {
@@ -151,6 +151,8 @@ def _count_values(table: Table, column: str) -> int:
 def _find_columns(table: Table, role: str, names: list[str], unclaimed: list[str]) -> list[str]:
     """Finds the unclaimed columns whose names mean a role, in the order of the names; constant ones only if all are."""
     found = sorted((c for c in unclaimed if normalise_name(c) in names), key=lambda c: names.index(normalise_name(c)))
+    single = [c for c in found if not any(isinstance(v, (list, dict)) for v in table.frame[c].iloc[:1000])]
+    found = single or found
     varied = [c for c in found if len(found) > 1 and _count_values(table, c) > 1]
     return varied or found
 
@@ -167,7 +169,7 @@ def _pick_column(table: Table, role: str, found: list[str], roles: Roles) -> lis
         if any(n > min(len(np.unique(codes[0])), len(np.unique(c))) for n, c in zip(pairs, codes[1:], strict=True)):
             problem = f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}."
             raise MesascopeError(problem, f"Name one: {spell_role(role, found[0])}.")
-    elif len(found) > 1 and role != "trial":
+    elif len(found) > 1 and role not in ("trial", "correct"):
         roles.notes.append(f"{list_names(found)} could each be the {role}, so none of them was read.")
         return []
     return found[:1]
@@ -245,6 +247,9 @@ def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None
         prefixes = {"gain": "", "loss": "minus the size of "}
         parts = [f"{prefix}{quote(columns[r][0])}" for r, prefix in prefixes.items() if r in columns]
         notes.append(f"Feedback is {' '.join(parts)}.")
+    elif len(columns.get("counterfactual", [])) > 1:
+        options = list_names(columns["counterfactual"])
+        notes.append(f"Feedback is the outcome of the choice, from {options}, in the order of the choices.")
     else:
         substitutes = [r for r in ("correct", "score") if r in columns and r not in roles.requested_roles]
         if not substitutes or without_feedback:

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from mesascope.errors import MesascopeError, require
-from mesascope.logs.codes import Choices, read_flag
+from mesascope.logs.codes import MAX_CHOICES, Choices, read_flag
 from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers, spell_role
 from mesascope.logs.tables import Table, count_noun, list_names, quote
 
@@ -17,18 +19,24 @@ BLANK_SHARE = 1 / 3  # with a larger share of rows without choice and feedback, 
 
 def leave_out_blank_rows(table: Table, roles: Roles) -> Table:
     """Leaves out rows without a choice and without feedback if they are many, such as fixation and instructions."""
-    columns = [c for role in ("action", "feedback", "gain", "loss") for c in roles.columns.get(role, [])]
-    is_blank = np.ones(len(table.frame), bool)
+    columns = [c for role in ("action", "feedback", "gain", "loss", "trial") for c in roles.columns.get(role, [])]
+    shares_needed, is_blank = BLANK_SHARE, np.ones(len(table.frame), bool)
     for column in columns:
         try:
             codes, _, is_empty = read_cells(table, column)
         except MesascopeError:
             return table
-        is_blank &= is_empty[codes]
-    if is_blank.all() or is_blank.mean() < BLANK_SHARE:
+        if column != roles.get_column("trial"):
+            is_blank &= is_empty[codes]
+        elif is_empty[codes].any():  # a missed trial would have a number
+            is_blank &= is_empty[codes]
+            shares_needed = 0.0
+    if is_blank.all() or not is_blank.any() or is_blank.mean() < shares_needed:
         return table
-    note = f"Rows without {' and '.join(map(quote, columns))}: {int(is_blank.sum()):,} of {len(is_blank):,}. They are "
-    note += "so many that they count as other screens and not as missed trials."
+    note = (
+        f"Rows without {', '.join(map(quote, columns))}: {int(is_blank.sum()):,} of {len(is_blank):,}. They count as "
+    )
+    note += "other screens and not as missed trials."
     return replace(table, frame=table.frame.loc[~is_blank], notes=(*table.notes, note))
 
 
@@ -80,25 +88,24 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
     return replace(choices, action=action, notes=(*choices.notes, note)), times
 
 
-def number_choices_by_cue(table: Table, roles: Roles, choices: Choices) -> Choices:
-    """Numbers the options of each cue from 0, if the cues have different options, such as A and B, then C and D."""
-    if "cue" not in roles.columns:
-        return choices
-    cue = np.zeros(len(choices.action), np.int64)
-    for column in roles.columns["cue"]:
-        codes, names = read_labels(table, column)
-        cue = cue * (len(names) + 1) + codes
+def number_own_options(choices: Choices, offered: np.ndarray | None, lifetime: np.ndarray) -> Choices:
+    """Numbers the options of each bandit from 0, if lifetimes have different options, such as A and B, then C and D."""
     has_choice = choices.action >= 0
+    used = np.unique(np.stack([lifetime, choices.action])[:, has_choice], axis=1)
+    n_lifetimes = int(lifetime.max()) + 1
+    edges = coo_array((np.ones(used.shape[1]), (used[0], used[1] + n_lifetimes)), shape=[n_lifetimes + MAX_CHOICES] * 2)
+    cue = connected_components(edges, directed=False)[1][lifetime]  # lifetimes with a common option
+    if offered is not None or len(np.unique(cue)) == 1:
+        return choices
     options = {c: np.unique(choices.action[has_choice & (cue == c)]) for c in np.unique(cue)}
     most = max(map(len, options.values()))
-    used = np.unique(choices.action[has_choice])
-    if most >= len(used) or most < 2:
+    if most < 2:
         return choices
     action = choices.action.copy()
     for c, own in options.items():
         rows = has_choice & (cue == c)
         action[rows] = np.searchsorted(own, action[rows])
-    note = f"Each of {len(options)} cues has its own options, at most {most} of {len(used)}: they are numbered from 0."
+    note = f"Lifetimes have {len(options)} separate sets of at most {most} options, which are numbered from 0 in each."
     return Choices(action, most, (), (*choices.notes, note))
 
 
@@ -122,11 +129,12 @@ def read_context(table: Table, roles: Roles, choices: Choices) -> tuple[dict[str
             f"Forced trials in {quote(column)}: {int((is_forced & has_choice).sum()):,}. Their feedback is seen, and "
             "their choices are not scored."
         )
-    if column := roles.get_column("counterfactual"):
-        variables["counterfactual"] = np.where(has_choice, read_numbers(table, column, "counterfactual"), np.nan)
-        notes.append(
-            f"{quote(column)} is the outcome of an option that was not chosen; findings use the outcome of the choice."
-        )
+    outcomes = roles.columns.get("counterfactual", [])
+    if 1 <= len(outcomes) <= 2:
+        shown = np.stack([read_numbers(table, c, "counterfactual") for c in outcomes], -1)
+        other = shown[np.arange(len(shown)), 1 - np.clip(choices.action, 0, 1) if len(outcomes) == 2 else 0]
+        variables["counterfactual"] = np.where(has_choice, other, np.nan)
+        notes.append("The outcome of the option that was not chosen is known; findings use that of the choice.")
     return variables, notes
 
 

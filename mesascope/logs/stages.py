@@ -147,8 +147,13 @@ def _infer_transition(
     count = np.zeros((choices.n_choices, int(state.max()) + 1))
     np.add.at(count, (choices.action[is_valid], state[is_valid]), 1)
     common_state = count.argmax(-1)
-    share = count.max(-1).sum() / max(count.sum(), 1)
-    if choices.n_choices < 2 or len(set(common_state)) < choices.n_choices or share < MIN_COMMON_SHARE:
+    if not _shows_common(count):
+        own = None if participants is None else _infer_own_transitions(choices, state, participants, is_valid)
+        if participants is not None and own is not None and (own >= 0).sum() > 0.5 * is_valid.sum():
+            left_out = len(set(participants[is_valid])) - len(set(participants[own >= 0]))
+            rule = "A transition is common if its state followed the participant's own first choice more often"
+            notes.append(f"{rule}; participants for whom this does not tell: {left_out}.")
+            return own
         raise MesascopeError(
             f"The log does not show which transition is common: after the {choices.n_choices} first choices the states "
             f"followed {'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
@@ -170,6 +175,23 @@ def _infer_transition(
             remedy = f"name a column that shows which is common: {spell_role('transition')}."
             notes[-1] += f" If states were counterbalanced, {remedy}"
     return common
+
+
+def _shows_common(count: np.ndarray) -> bool:
+    """Whether counts [choices, states] show one common state for each choice, and different ones."""
+    share = count.max(-1).sum() / max(count.sum(), 1)
+    return len(count) > 1 and len(set(count.argmax(-1))) == len(count) and share >= MIN_COMMON_SHARE
+
+
+def _infer_own_transitions(
+    choices: Choices, state: np.ndarray, participants: np.ndarray, is_valid: np.ndarray
+) -> np.ndarray:
+    """Infers each row's transition from the trials of the same participant; -1 if they do not show it."""
+    count = np.zeros((int(participants.max()) + 1, choices.n_choices, int(state.max()) + 1))
+    np.add.at(count, (participants[is_valid], choices.action[is_valid], state[is_valid]), 1)
+    shows = np.array([_shows_common(own) for own in count])[participants]
+    common_state = count.argmax(-1)[participants, np.maximum(choices.action, 0)]
+    return np.where(is_valid & shows, state == common_state, -1).astype(np.int64)
 
 
 def read_offered(

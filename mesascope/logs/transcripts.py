@@ -27,11 +27,22 @@ OUTCOME = re.compile(
     rf"(?:outcome|feedback|payoff)(?: is| was)?|pays?|paid)\b[^\w+-]*(?:a |an |the )?(?:reward of )?{NUMBER}",
     re.IGNORECASE,
 )
-NO_REWARD = re.compile(r"\b(?:no|not? (?:get|receive|win) (?:a|any)) (?:reward|points?|coins?|treasure|outcome)", re.I)
+NO_REWARD = re.compile(
+    r"\b(?:no|(?:not|n't) (?:receive|get|win|earn) (?:a|any)) (?:\w+ ){0,2}(?:reward|point|coin|treasure|outcome)",
+    re.IGNORECASE,
+)
+REWARD = re.compile(
+    r"\b(?:receive[ds]?|gets?|got|wins?|won|earn(?:ed|s)?) (?:an?|the) (?:\w+ ){0,2}(?:reward|point|coin|treasure)",
+    re.IGNORECASE,
+)
+EACH_OPTION = re.compile(rf"\b(\w+)['\"]?,? (?:yields?|yielded|pays?|paid|gives?|gave) {NUMBER}")
 FORCED = re.compile(
     r"\b(?:instructed|asked|told|forced|required) to (?:press|choose|select|pick) (?:button |key )?(\w+)"
 )
-SECTION = re.compile(r"^\W*(?:game|block|session|environment|casino|round|problem|task)\W*\d+", re.IGNORECASE)
+SECTION = re.compile(
+    r"^\W*((?:game|block|session|environment|casino|set|problem|task|stock market)\W*\d+)", re.IGNORECASE
+)
+STATE = re.compile(r"\b(?:state|planet|stage) (\w+)")
 OPTIONS = re.compile(r"You choose repeatedly among \d+ options, by pressing (\w(?:, \w)*)\.")
 MISSED = "You press nothing."
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -40,8 +51,10 @@ LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def read_transcripts(table: Table) -> Table:
     """Converts a table whose column 'text' contains transcripts to one row per trial; returns other tables as they are.
 
-    A number after a word such as 'get', 'win' or 'lose', before the next choice, is the feedback. A line such as
-    'Game 2' begins a lifetime. 'You are instructed to press B' is a forced choice.
+    The feedback is a number after a word such as 'get', 'win' or 'lose' before the next choice, or what the option that
+    was chosen yields, or 1 and 0 for 'a reward' and 'no reward'. A line that begins with a new 'Game 2' or 'Block 2'
+    begins a lifetime. 'You are instructed to press B' is a forced choice. If a choice leads to a state and not to an
+    outcome, the next choice is the second one of the same trial.
 
     Raises:
         MesascopeError: no choice is followed by a number.
@@ -50,15 +63,19 @@ def read_transcripts(table: Table) -> Table:
 
     if "text" not in table.header or not any("<<" in str(t) for t in table.frame["text"].iloc[:5]):
         return table
-    is_single = not {"participant", "experiment"} & set(table.header)
     rows: list[dict[str, Any]] = []
+    names: dict[str, list[list[str]]] = {}
     for number, record in enumerate(table.frame.to_dict("records")):
-        owner = (
-            {"participant": number}
-            if is_single
-            else {k: record[k] for k in ("experiment", "participant") if k in record}
-        )
-        rows += [owner | trial for trial in _read_trials(str(record["text"]))]
+        owner = {"participant": number} | {str(k): v for k, v in record.items() if isinstance(v, (str, int, float))}
+        trials = list(_read_trials(str(record["text"])))
+        for part in ("choice", "second", "state"):
+            names.setdefault(part, []).append(sorted({t[part] for t in trials if t[part]}))
+        rows += [owner | {"text": "", "transcript": number} | trial for trial in trials]
+    for part, by_transcript in names.items():
+        if len(set().union(*by_transcript)) > max(map(len, by_transcript)):  # each transcript has labels of its own
+            for row in rows:
+                own = by_transcript[row["transcript"]]
+                row[part] = f"{part} {own.index(row[part]) + 1}" if row[part] else row[part]
     experiments = {str(row.get("experiment")) for row in rows}
     if len(experiments) > 1:
         problem = (
@@ -68,8 +85,9 @@ def read_transcripts(table: Table) -> Table:
     has_feedback = any(row["reward"] is not None for row in rows)
     problem = f"{table.name} contains transcripts, and no choice in them is followed by a number after 'get' or 'win'."
     require(has_feedback, problem, "Give a table of the trials instead: a row needs a choice and its pay-off.")
-    frame = pd.DataFrame(rows).drop(columns="experiment", errors="ignore")
-    constant = [c for c in ("game", "forced") if len({row[c] for row in rows}) == 1]
+    frame = pd.DataFrame(rows).drop(columns=["experiment", "transcript"], errors="ignore")
+    parts = ("text", "game", "forced", "state", "second", "counterfactual")
+    constant = [c for c in parts if len({row[c] for row in rows}) == 1]
     note = f"{count_noun(len(table.frame), 'transcript')} with choices marked by << >>."
     stated = {match[1] for text in table.frame["text"].tolist() for match in OPTIONS.finditer(f"{text}")}
     return replace(
@@ -84,35 +102,49 @@ def read_transcripts(table: Table) -> Table:
 
 def _read_trials(text: str) -> Iterator[dict[str, Any]]:
     """Yields the trials of a transcript, in their order."""
-    game, trial, pending = 0, 0, None
+    game, trial, label, pending = 0, 0, "", None
     for line in text.splitlines():
-        if SECTION.match(line):
-            game, trial = game + 1, 0
+        section = SECTION.match(line)
+        if section and section[1].casefold() != label:
+            game, trial, label = game + 1, 0, section[1].casefold()
         marks = [(m.start(), m.end(), m[1], 0) for m in CHOICE.finditer(line)]
         marks += [(m.start(), m.end(), m[1], 1) for m in FORCED.finditer(line)]
         if line.strip() == MISSED:
             marks.append((0, len(line), "", 0))
         marks.sort()
-        before = line[: marks[0][0]] if marks else line
-        if pending is not None and pending["reward"] is None:
-            pending["reward"] = _read_outcome(before)
+        if pending is not None:
+            _add_outcome(pending, line[: marks[0][0]] if marks else line)
         for place, (_, end, choice, forced) in enumerate(marks):
-            if pending is not None:
-                yield pending
-            trial += 1
-            after = line[end : marks[place + 1][0] if place + 1 < len(marks) else len(line)]
-            pending = {"game": game, "trial": trial, "choice": choice, "reward": _read_outcome(after), "forced": forced}
+            if pending is not None and pending["reward"] is None and pending["state"] and not pending["second"]:
+                pending["second"] = choice
+            else:
+                if pending is not None:
+                    yield pending
+                trial += 1
+                pending = {"game": game, "trial": trial, "choice": choice, "reward": None, "forced": forced}
+                pending |= {"state": None, "second": None, "counterfactual": None}
+            _add_outcome(pending, line[end : marks[place + 1][0] if place + 1 < len(marks) else len(line)])
     if pending is not None:
         yield pending
 
 
-def _read_outcome(text: str) -> float | None:
-    """Reads the feedback in a text that follows a choice; None if it tells of no outcome."""
-    found = OUTCOME.search(text)
-    if found is None:
-        return 0.0 if NO_REWARD.search(text) else None
-    value = float(found[2].replace(",", ""))
-    return -abs(value) if found[1].lower().startswith(("lose", "lost")) and value else value
+def _add_outcome(trial: dict[str, Any], text: str) -> None:
+    """Adds what a text that follows a choice tells to the trial: its feedback, the other outcome, the state reached."""
+    if trial["reward"] is not None:
+        return
+    by_option = {m[1]: float(m[2].replace(",", "")) for m in EACH_OPTION.finditer(text)}
+    if trial["choice"] in by_option:
+        trial["reward"] = by_option.pop(trial["choice"])
+        trial["counterfactual"] = next(iter(by_option.values()), None)
+    elif found := OUTCOME.search(text):
+        value = float(found[2].replace(",", ""))
+        trial["reward"] = -abs(value) if found[1].lower().startswith(("lose", "lost")) and value else value
+    elif NO_REWARD.search(text):
+        trial["reward"] = 0.0
+    elif REWARD.search(text):
+        trial["reward"] = 1.0
+    elif trial["second"] is None and (state := STATE.search(text)):
+        trial["state"] = state[1]
 
 
 def write_transcripts(trials: xr.Dataset) -> list[dict[str, Any]]:
