@@ -33,7 +33,8 @@ def metric() -> Metric:
         if history.trials < 2:
             raise DoesNotApply("a lifetime has one trial")
         offered = rollout.offered.values > 0 if "offered" in rollout else None
-        log_likelihood = compute_log_likelihood(history, offered)  # [N, G]
+        has_feedback = np.isfinite(rollout.feedback.sel(condition="intact").values)
+        log_likelihood = compute_log_likelihood(history, has_feedback, offered)  # [N, G]
         owners = rollout.participant.values if "participant" in rollout.coords else np.arange(len(log_likelihood))
         unit = np.unique(owners, return_inverse=True)[1]
         by_unit = np.stack([log_likelihood[unit == u].sum(0) for u in range(unit.max() + 1)])
@@ -60,34 +61,39 @@ def list_grid() -> dict[str, np.ndarray]:
     }
 
 
-def compute_log_likelihood(history: History, offered: np.ndarray | None = None) -> np.ndarray:
+def compute_log_likelihood(history: History, has_feedback: np.ndarray, offered: np.ndarray | None = None) -> np.ndarray:
     """[N, G] The log-likelihood of each lifetime at every point of the grid, in C order of the parameters.
 
     Args:
         history: the lifetimes.
+        has_feedback: [N, T] whether the pay-off of a trial is known; otherwise values stay as they are.
         offered: [N, T, K] whether a choice could be made; None if all could.
     """
     rates, betas, kappas = (v.astype(np.float32) for v in list_grid().values())
     last, present = history.last_choice, history.is_present
     payoff = history.shift_later(history.payoff)
-    has_payoff = last.sum(-1) > 0
+    has_payoff = history.shift_later(has_feedback)
     values = np.full((len(rates), *last.shape), 0.5, np.float32)  # [rates, N, T, K]
     value = values[:, :, 0].copy()
     for t in range(1, history.trials):
         error = payoff[:, t, None] - value
         value = value + rates[:, None, None] * (last[:, t] * has_payoff[:, t, None]) * error
         values[:, :, t] = value
-    kept_last = np.broadcast_to(last, values.shape)
-    result = np.empty((len(history.action), *SIZES))
-    blocked = 0.0 if offered is None else np.where(offered, 0.0, -1e9).astype(np.float32)
-    chosen = np.maximum(history.action, 0)[None, ..., None]
+    own, (rows, trials) = history.action[present], np.nonzero(present)  # [M], the choices to predict
+    others = (own[:, None] + np.arange(1, history.choices)) % history.choices  # [M, K - 1]
+    values, last = values[:, present], last[present]
+    better = np.take_along_axis(values, others[None], -1) - np.take_along_axis(values, own[None, :, None], -1)
+    repeats = np.take_along_axis(last, others, -1) - np.take_along_axis(last, own[:, None], -1)
+    blocked = 0.0 if offered is None else np.where(offered[rows[:, None], trials[:, None], others], 0.0, -1e9)
+    blocked = np.float32(blocked)
+    starts = np.searchsorted(rows, np.arange(len(history.action)))
+    result = np.zeros((len(history.action), *SIZES))
+    has_choices = present.any(-1)
     for i, beta in enumerate(betas):
         for j, kappa in enumerate(kappas):
-            logits = beta * values + kappa * kept_last + blocked
-            own = np.take_along_axis(logits, np.broadcast_to(chosen, (*logits.shape[:-1], 1)), -1)[..., 0]
-            top = logits.max(-1)
-            log_p = own - top - np.log(np.exp(logits - top[..., None]).sum(-1))
-            result[:, :, i, j] = np.where(present, log_p, 0.0).sum(-1).T
+            odds = np.exp(np.minimum(beta * better + kappa * repeats + blocked, 80.0))
+            log_p = -np.log1p(odds.sum(-1), dtype=np.float64)
+            result[has_choices, :, i, j] = np.add.reduceat(log_p, starts[has_choices], 1).T
     return result.reshape(len(history.action), -1)
 
 
