@@ -50,7 +50,7 @@ STYLES = [  # the phrases of common experiments, with the same choices, pay-offs
     "You press <<J>> and get {0} points.\nYou press <<F>> and get {1} points.\nYou press <<J>> and get {2} points.",
     "You chose <<J>>. You won {0} points.\nYou chose <<F>>. You won {1} points.\nYou chose <<J>>. You won {2} points.",
     "Trial 1: <<J>>, the outcome is {0}. Trial 2: <<F>>, the outcome is {1}. Trial 3: <<J>>, the outcome is {2}.",
-    "You select <<J>>.\nYou get {0} coins.\nYou select <<F>>.\nYou get {1} coins.\nYou select <<J>>.\nYou get {2} coins.",
+    "You take <<J>>.\nYou get {0} coins.\nYou take <<F>>.\nYou get {1} coins.\nYou take <<J>>.\nYou get {2} coins.",
 ]
 
 

@@ -11,6 +11,7 @@ from mesascope.cli.options import (
     JsonFlag,
     MissingOption,
     RtOption,
+    SeedOption,
     WhereOption,
     make_app,
 )
@@ -74,6 +75,37 @@ def export_log(
     for note in notes:
         notify(note)
     write_result({"path": str(path)}, [str(path)], as_json)
+
+
+@app.command("fit", epilog="Example: mesascope data fit choices.csv --model sticky --out parameters.csv")
+def fit_log(
+    log: Annotated[list[Path], typer.Argument(help="A log, or the files of one log.")],
+    out: Annotated[Path, typer.Option("--out", help="The .csv file to write.")],
+    model: Annotated[
+        str, typer.Option(help="rescorla_wagner, sticky, two_rates or hybrid (two-step trials).")
+    ] = "sticky",
+    columns: ColumnsOption = None,
+    draws: Annotated[int, typer.Option(help="Draws of each of two chains.", min=50, max=20_000)] = 500,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fit a learning model to all participants of a log, with partial pooling (needs the extra `bayes`)."""
+    from mesascope.examination.hierarchical import fit_hierarchical
+    from mesascope.files import write_text
+    from mesascope.logs import read_log
+    from mesascope.logs.columns import parse_roles
+
+    trials, notes = read_log(log[0] if len(log) == 1 else log, parse_roles(",".join(columns or ())))
+    for note in notes:
+        notify(note)
+    table = fit_hierarchical(trials, model, draws=draws, seed=seed)
+    write_text(out, table.to_csv(index=False))
+    population = table[table.participant.astype(str) == ""]
+    lines = [
+        f"{r.group} {r.parameter}: {r.estimate:.3f} [{r.low:.3f}, {r.high:.3f}]".strip()
+        for r in population.itertuples()
+    ]
+    write_result(table.to_dict("records"), ["Population medians:", *lines, str(out)], as_json)
 
 
 def _abbreviate_home(path: str) -> str:
