@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
 from mesascope.logs import read_log
@@ -57,6 +58,21 @@ PARTICIPANTS = [
         "vp",
     ),
     *("animal", "monkey", "Subject Number", "subject_nr", "player", "participant.code", "PROLIFIC_PID", "s", "name"),
+    *("subject", "subjID", "Subj_ID", "participant_id", "ppt", "pid", "worker", "workerId", "user_id", "agent_id"),
+    *("subNum", "subj_num", "sub_no", "vpn", "vp_nr", "ppid", "participantNr", "mouse_id", "rat_name", "bird", "bee"),
+    *(
+        "fish",
+        "pigeon",
+        "patient_id",
+        "observer",
+        "child",
+        "student",
+        "respondent",
+        "person",
+        "case",
+        "llm",
+        "nickname",
+    ),
 ]
 
 
@@ -98,7 +114,7 @@ def test_interleaved_bandits_are_lifetimes_of_their_own():
     assert trials.action.shape == (1, 6, 20)
     assert trials.participant.values.tolist() == [0, 0, 1, 1, 2, 2]
     np.testing.assert_array_equal(trials.action.values[0, 1], frame.choice[frame.casino == "y"][:20] - 1)
-    said(notes, "'casino' names the bandit", "interleaved", "--columns cue=")
+    said(notes, "Bandits are told apart by 'casino'", "interleaved", "--columns cue=")
     assert actions(frame, columns={"cue": ""}).shape == (3, 40)
 
 
@@ -360,6 +376,18 @@ def measured(frame, *metrics, **options):
     return {f.metric: f for f in measure(frame, metrics, **options).answers}
 
 
+def test_options_of_the_command_line(tmp_path, capsys):
+    path = tmp_path / "log.csv"
+    make(choice=make().choice.replace(2, 9), rt=np.tile(np.linspace(0.1, 3.0, 30), 4)).to_csv(path, index=False)
+    start = ["measure", str(path), "--metrics", "stay_by_feedback", "--out", str(tmp_path / "run")]
+    assert run([*start, "--where", "subject != 3", "--rt", "..2.95", "--missing", "7"]) == 0
+    told = capsys.readouterr().err
+    assert "90 of 120" in told and "outside ..2.95: 3" in told
+    for wrong in (["--where", "subject"], ["--rt", "fast"], ["--where", "subject == 8"], ["--missing", "1,9"]):
+        assert run([*start, *wrong]) == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+
 def test_each_lifetime_has_its_own_last_half():
     rng = np.random.default_rng(3)
     rows = []
@@ -419,3 +447,13 @@ def test_trials_under_one_condition_are_not_called_fresh_tasks_that_were_not_run
     assert explain_level(found) == (
         "its fresh tasks were run under intact only; a placement needs the conditions of `examine`."
     )
+
+
+def test_no_procedure_is_named_where_the_interval_holds_chance():
+    frame = make(people=8, trials=25)
+    tossed = frame.assign(choice=np.random.default_rng(6).integers(1, 3, len(frame)))
+    found = measured(tossed, "acts_like")["acts_like: the nearest, above chance"]
+    assert found.low < 0
+    assert found.reason.startswith("not told from uniform choices; nearest: ")
+    kept = measured(frame.assign(choice=1 + frame.subject % 2), "acts_like")["acts_like: the nearest, above chance"]
+    assert kept.low > 0 and kept.reason.startswith("acts like ")

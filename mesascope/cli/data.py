@@ -1,5 +1,6 @@
 """The commands of `mesascope data`, for data sets of other packages and for logs."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,12 +101,13 @@ def fit_log(
         notify(note)
     table = fit_hierarchical(trials, model, draws=draws, seed=seed)
     write_text(out, table.to_csv(index=False))
-    population = table[table.participant.astype(str) == ""]
+    rows = json.loads(str(table.to_json(orient="records")))
     lines = [
-        f"{r.group} {r.parameter}: {r.estimate:.3f} [{r.low:.3f}, {r.high:.3f}]".strip()
-        for r in population.itertuples()
+        f"{r['group']} {r['parameter']}: {r['estimate']:.3f} [{r['low']:.3f}, {r['high']:.3f}]".strip()
+        for r in rows
+        if r["participant"] == ""
     ]
-    write_result(table.to_dict("records"), ["Population medians:", *lines, str(out)], as_json)
+    write_result(rows, ["Population medians:", *lines, str(out)], as_json)
 
 
 def _abbreviate_home(path: str) -> str:

@@ -95,7 +95,7 @@ def _divide_by_cue(table: Table, roles: Roles, lifetime: np.ndarray, order: np.n
     changes = (np.diff(divided[order]) != 0) & (np.diff(lifetime[order]) == 0)
     layout = "interleaved" if changes.sum() > 2 * (n_after - n_before) else "one after the other"
     return divided, [
-        f"{list_names(columns)} names the bandit of a trial: the trials of each, which are {layout}, are a lifetime of "
+        f"Bandits are told apart by {list_names(columns)}: the trials of each, which are {layout}, are a lifetime of "
         f"their own; to pool them, type {spell_role('cue', '')}."
     ]
 

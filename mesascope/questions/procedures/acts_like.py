@@ -20,7 +20,7 @@ from mesascope.questions.procedures.fits import Fit, fit, group_procedures, meas
 from mesascope.questions.procedures.histories import History, read_history
 from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedure
 from mesascope.questions.procedures.samplers import BAYES_DEPENDENT, BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
-from mesascope.stats import find_error
+from mesascope.stats import average_by_unit, find_error, find_intervals
 
 # nats per trial, by whether the subject gives probabilities
 MAX_SHORTFALL = {True: 0.02, False: 0.01}
@@ -78,7 +78,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
         most = lifetimes or (32 if by_probabilities else 200)
         candidates = list_procedures(rollout, omitted, replay, [name for name in also.split("+") if name], most)
         comparison = compare_procedures(rollout, candidates, most, by_probabilities)
-        return pad_readings(_make_readings(comparison, str(rollout.attrs["split"])), rollout)
+        return pad_readings(_make_readings(comparison, rollout), rollout)
 
     question = "Which reference procedure predicts the subject's choices best, in nats per trial; or none of these?"
     settings = {"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities}
@@ -159,9 +159,9 @@ def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probab
     return Comparison(fits, scores, alike, shortfall, none_fits, by_probabilities)
 
 
-def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
+def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]:
     """Readings of the nearest procedure's score above chance, its shortfall, and how far other classes are behind."""
-    mean_scores = comparison.scores.mean(1)
+    mean_scores, split = comparison.scores.mean(1), str(rollout.attrs["split"])
     best = int(np.argmax(mean_scores))
     first, *same = comparison.names()
     simplest = comparison.fits[comparison.classes[0][0]]
@@ -172,8 +172,13 @@ def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
         f"none of these ({criterion}); nearest: {description}" if comparison.none_fits else f"acts like {description}"
     )
     chance = -np.log(comparison.fits[0].held_out.shape[-1])
+    above_chance = comparison.scores[best] - chance
+    if rollout.attrs.get("family") == "log" and first != "uniform" and not comparison.none_fits:
+        owners = rollout.participant.values if "participant" in rollout.coords else np.arange(rollout.sizes["lifetime"])
+        low = find_intervals(average_by_unit(above_chance, owners[: len(above_chance)])[None]).low[0]
+        verdict = verdict if low > 0 else f"not told from uniform choices; nearest: {description}"
     by = "by its probabilities" if comparison.has_probabilities else "by a flexible model of its choices"
-    numbers = {"the nearest, above chance": comparison.scores[best] - chance}
+    numbers = {"the nearest, above chance": above_chance}
     numbers[f"missed by the nearest, {by}"] = comparison.shortfall
     readings = [Reading(v, split, label, reason=verdict, descriptive=True) for label, v in numbers.items()]
     for place in range(1, min(len(comparison.classes), MAX_CLASSES)):
