@@ -12,6 +12,7 @@ import pytest
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
+from mesascope.guards import limits
 from mesascope.logs import read_log
 from mesascope.logs.columns import ALIASES, FALLBACKS
 
@@ -276,7 +277,7 @@ def test_trial_numbers_that_begin_again_begin_a_lifetime():
 # D10: files
 
 
-def test_packed_json_headerless_wide_and_several_files(tmp_path):
+def test_packed_json_headerless_wide_and_several_files(tmp_path, monkeypatch):
     frame, expected = make(), actions(make())
     frame.to_csv(tmp_path / "a.csv.gz", index=False)
     (tmp_path / "records.json").write_text(frame.to_json(orient="records"))
@@ -308,7 +309,8 @@ def test_packed_json_headerless_wide_and_several_files(tmp_path):
     with pytest.raises(MesascopeError, match=r"line 3 of file '2'"):
         people[2].drop(columns="subject").assign(reward=[1, "much"] + [0] * 28).to_csv(paths[2], sep="\t", index=False)
         read_log(paths)
-    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"choice,reward\n" + b"1,1\n" * 40_000_000, 9))
+    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"choice,reward\n" + b"1,1\n" * 400_000, 9))
+    monkeypatch.setattr(limits, "MAX_SMALL_BYTES", 1000)
     with pytest.raises(MesascopeError, match="unpacks to more than"):
         read_log(tmp_path / "bomb.csv.gz")
 

@@ -144,6 +144,11 @@ def _infer_transition(
             often.
     """
     is_valid = (choices.action >= 0) & (state >= 0)
+    if not is_valid.any():
+        problem = "No trial with a first choice has a state, so the log does not show where the choice led."
+        raise MesascopeError(
+            problem, f"Name the column that does: {spell_role('state')} or {spell_role('transition')}."
+        )
     count = np.zeros((choices.n_choices, int(state.max()) + 1))
     np.add.at(count, (choices.action[is_valid], state[is_valid]), 1)
     common_state = count.argmax(-1)
