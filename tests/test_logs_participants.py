@@ -148,3 +148,21 @@ def test_errors_of_exploration_are_told_from_those_of_exploitation():
     assert 20 * late.finding(EXPLOITATION).estimate == pytest.approx(0.3 - 0.6, abs=1e-5)
     assert 20 * lax.finding(EXPLORATION).estimate == pytest.approx(0.3, abs=1e-5)
     assert 20 * lax.finding(EXPLOITATION).estimate == pytest.approx(-0.3 + 9 * 0.6, abs=1e-5)
+
+
+def test_the_halves_of_the_cross_validation_share_no_participant():
+    from mesascope.logs import read_log
+    from mesascope.questions.procedures.acts_like import order_by_participant
+
+    frame = simulate(np.full(7, 0.4), np.full(7, 4.0), np.zeros(7), trials=60)
+    one, _ = read_log(frame)
+    assert order_by_participant(one).tolist() == list(range(7))
+    trials, _ = read_log(frame.assign(block=frame.trial // 10))
+    order = order_by_participant(trials)
+    owner = trials.participant.values[order]
+    assert len(set(order.tolist())) == len(order) == 37  # of 42: four participants against three
+    assert not set(owner[::2]) & set(owner[1::2])
+    assert len(set(owner[:7])) == 7  # the first lifetimes are those of all participants
+    found = measure(frame.assign(block=frame.trial // 10), "acts_like")
+    nearest = found.finding("acts_like: the nearest, above chance")
+    assert (nearest.n, nearest.unit) == (7, "participant")

@@ -76,13 +76,36 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
             raise DoesNotApply("not every choice was offered on every trial, as the procedures expect")
         by_probabilities = probabilities and "log_probs" in rollout
         most = lifetimes or (32 if by_probabilities else 200)
-        candidates = list_procedures(rollout, omitted, replay, [name for name in also.split("+") if name], most)
-        comparison = compare_procedures(rollout, candidates, most, by_probabilities)
-        return pad_readings(_make_readings(comparison, rollout), rollout)
+        order = order_by_participant(rollout)[:most]
+        used = rollout.isel(lifetime=order)
+        candidates = list_procedures(used, omitted, replay, [name for name in also.split("+") if name], most)
+        readings = _make_readings(compare_procedures(used, candidates, most, by_probabilities), used)
+        place = np.argsort(np.r_[order, np.setdiff1d(np.arange(rollout.sizes["lifetime"]), order)])
+        return [r._replace(values=r.values[place]) for r in pad_readings(readings, rollout)]
 
     question = "Which reference procedure predicts the subject's choices best, in nats per trial; or none of these?"
     settings = {"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities}
     return dataclasses.replace(make_metric(question, measure, {"learner": "any"}, **settings), is_cheap=False)
+
+
+def order_by_participant(trials: xr.Dataset) -> np.ndarray:
+    """The lifetimes in an order in which those at even and at odd places are of different participants.
+
+    So the two halves of the cross-validation share no participant, and the first lifetimes are those of many
+    participants. If a participant has one lifetime, the order is that of the trials. Lifetimes that do not fit into
+    this order are left out.
+    """
+    number = np.arange(trials.sizes["lifetime"])
+    if "participant" not in trials.coords or len(np.unique(trials.participant)) in (1, len(number)):
+        return number
+    owner = np.unique(trials.participant.values, return_inverse=True)[1]
+    by_owner = np.argsort(owner, kind="stable")
+    place = np.empty_like(number)  # of a lifetime among the participant's own
+    place[by_owner] = number - np.searchsorted(owner[by_owner], owner[by_owner])
+    in_turn = np.lexsort((owner, place))
+    halves = [in_turn[owner[in_turn] % 2 == half] for half in (0, 1)]
+    size = min(len(halves[1]), len(halves[0]))
+    return np.append(np.stack([h[:size] for h in halves], 1).ravel(), halves[0][size : size + 1])
 
 
 def list_procedures(
@@ -175,7 +198,7 @@ def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]
     above_chance = comparison.scores[best] - chance
     if rollout.attrs.get("family") == "log" and first != "uniform" and not comparison.none_fits:
         owners = rollout.participant.values if "participant" in rollout.coords else np.arange(rollout.sizes["lifetime"])
-        low = find_intervals(average_by_unit(above_chance, owners[: len(above_chance)])[None]).low[0]
+        low = find_intervals(average_by_unit(above_chance, owners)[None]).low[0]
         verdict = verdict if low > 0 else f"not told from uniform choices; nearest: {description}"
     by = "by its probabilities" if comparison.has_probabilities else "by a flexible model of its choices"
     numbers = {"the nearest, above chance": above_chance}
