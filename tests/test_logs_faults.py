@@ -305,7 +305,8 @@ def test_packed_json_headerless_wide_and_several_files(tmp_path, monkeypatch):
     trials, notes = read_log(paths)
     np.testing.assert_array_equal(trials.action.values[0], expected)
     assert trials.attrs["unit"] == "participant"
-    said(notes, "4 files")
+    said(notes, "of 4 files")
+    assert "sub-" not in str(notes) + str(trials.attrs)  # names of files are ids
     with pytest.raises(MesascopeError, match=r"line 3 of file '2'"):
         people[2].drop(columns="subject").assign(reward=[1, "much"] + [0] * 28).to_csv(paths[2], sep="\t", index=False)
         read_log(paths)

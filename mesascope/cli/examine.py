@@ -90,7 +90,9 @@ def measure_trials(
     from mesascope.examination.logged import measure
     from mesascope.logs.columns import parse_roles
 
-    out = runs.prepare_folder(out or runs.unused_folder(Path("runs") / trials[0].stem, format_command()))
+    out = runs.prepare_folder(
+        out or runs.unused_folder(Path("runs") / (trials[0].stem if len(trials) == 1 else "log"), format_command())
+    )
     roles = parse_roles(",".join(columns or ()))
     options = {name: value for name, value in (("missing", missing), ("where", where), ("rt", rt)) if value}
     source = trials[0] if len(trials) == 1 else trials

@@ -126,6 +126,7 @@ def read_log(
         *feedback_notes,
         *payoff_notes,
     ]
+    source = f"{len(source)} files" if isinstance(source, (list, tuple)) and len(source) > 1 else source
     source = source[0] if isinstance(source, (list, tuple)) else source
     name = Path(os.fsdecode(source)).name if isinstance(source, (str, os.PathLike)) else "log"
     trials.attrs = {

@@ -58,7 +58,9 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
         if not is_kept.any():
             values = list_names(read_labels(table, columns[0])[1])
             raise MesascopeError(f"No row meets {quote(where)}.", f"{quote(columns[0])} contains {values}.")
-    note = f"Rows that meet {quote(where)}: {int(is_kept.sum()):,} of {len(is_kept):,}; the others were left out."
+    note = (
+        f"Rows that meet the condition of where: {int(is_kept.sum()):,} of {len(is_kept):,}; the others were left out."
+    )
     return replace(table, frame=table.frame.loc[is_kept], notes=(*table.notes, note))
 
 

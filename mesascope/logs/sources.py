@@ -67,7 +67,7 @@ def _join_files(paths: Sequence[Path]) -> Table:
     tables = [open_table(path) for path in paths]
     if len(tables) == 1:
         return tables[0]
-    name, notes = f"{len(paths)} files", [f"{len(paths)} files: {list_names([p.name for p in paths])}."]
+    name, notes = f"{len(paths)} files", []  # their names may be ids, which notes do not contain
     headers = [set(t.header) for t in tables]
     if len({len(t.frame) for t in tables}) == 1 and sum(map(len, headers)) == len(set().union(*headers)):
         notes.append("They share no column and have equally many rows, so they are read as columns of one table.")
