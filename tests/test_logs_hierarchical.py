@@ -27,15 +27,18 @@ def test_the_likelihood_of_one_stage_is_that_of_the_grid():
     expected = learning_parameters.compute_log_likelihood(read_history(trials), has_feedback)
     expected = expected.reshape(4, *learning_parameters.SIZES)[:, 5, 9, 7].sum()
     rate, beta, kappa = (np.full(4, values[i]) for values, i in zip(grid.values(), (5, 9, 7), strict=True))
-    sticky = hierarchical._prepare_choices(trials, "sticky")([rate, beta, kappa])
-    assert float(sticky) == pytest.approx(expected, rel=1e-4)
-    both = hierarchical._prepare_choices(trials, "two_rates")([rate, rate, beta, kappa])
+    sticky, stay = (np.asarray(x) for x in hierarchical._prepare_choices(trials, "sticky")([rate, beta, kappa]))
+    history = read_history(trials)
+    repeats = (history.choice_made * history.last_choice).sum(-1).T
+    own = np.where(repeats, stay, 1 - stay)[1:]  # with two choices, the likelihood follows from the probability to stay
+    np.testing.assert_allclose(np.log(own)[history.is_present.T[1:]], sticky[1:][history.is_present.T[1:]], rtol=1e-3)
+    assert sticky.sum() == pytest.approx(expected, rel=1e-4)
+    both = hierarchical._prepare_choices(trials, "two_rates")([rate, rate, beta, kappa])[0].sum()
     assert float(both) == pytest.approx(expected, rel=1e-4)
-    plain = hierarchical._prepare_choices(trials, "rescorla_wagner")([rate, beta])
-    assert float(plain) == pytest.approx(
-        float(hierarchical._prepare_choices(trials, "sticky")([rate, beta, 0 * kappa]))
-    )
-    other = hierarchical._prepare_choices(trials, "two_rates")([rate, rate / 2, beta, kappa])
+    plain = hierarchical._prepare_choices(trials, "rescorla_wagner")([rate, beta])[0].sum()
+    without = hierarchical._prepare_choices(trials, "sticky")([rate, beta, 0 * kappa])[0].sum()
+    assert float(plain) == pytest.approx(float(without))
+    other = hierarchical._prepare_choices(trials, "two_rates")([rate, rate / 2, beta, kappa])[0].sum()
     assert float(other) != pytest.approx(expected, rel=1e-3)
 
 
@@ -68,7 +71,7 @@ def test_the_likelihood_of_two_steps_is_that_of_the_equations():
             second[s, b] += rate * error
             last = a
     values = [np.full(3, x) for x in (rate, trace, weight, beta, second_beta, kappa)]
-    assert float(hierarchical._prepare_two_step(trials)(values)) == pytest.approx(total, rel=1e-4)
+    assert float(hierarchical._prepare_two_step(trials)(values)[0].sum()) == pytest.approx(total, rel=1e-4)
 
 
 def test_what_cannot_be_fitted_is_refused(monkeypatch, tmp_path, capsys):
@@ -94,7 +97,13 @@ def test_participants_and_populations_are_recovered(tmp_path, capsys):
     assert run(["data", "fit", str(tmp_path / "log.csv"), "--draws", "300", "--out", str(out)]) == 0
     assert "b minus a perseveration" in capsys.readouterr().out
     table = pd.read_csv(out)
-    assert (table.rhat < 1.05).all()
+    assert (table.rhat.dropna() < 1.05).all()
+    for pay_off in ("high", "low"):
+        observed, predicted = (
+            table[table.parameter == f"stay after a {pay_off} pay-off: {kind}"].iloc[0]
+            for kind in ("observed", "predicted")
+        )
+        assert predicted.low < observed.estimate < predicted.high  # the model is the true one
     own = table[table.participant.notna()]
     true = {"learning rate": rate, "inverse temperature": beta, "perseveration": kappa}
     covered = [

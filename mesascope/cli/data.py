@@ -103,11 +103,16 @@ def fit_log(
     write_text(out, table.to_csv(index=False))
     rows = json.loads(str(table.to_json(orient="records")))
     lines = [
-        f"{r['group']} {r['parameter']}: {r['estimate']:.3f} [{r['low']:.3f}, {r['high']:.3f}]".strip()
+        f"{r['group']} {r['parameter']}: {r['estimate']:.3f}".strip()
+        + (f" [{r['low']:.3f}, {r['high']:.3f}]" if r["low"] is not None else "")
         for r in rows
         if r["participant"] == ""
     ]
-    write_result(rows, ["Population medians:", *lines, str(out)], as_json)
+    write_result(
+        rows,
+        ["Population medians, and the choices as they are and as the model predicts them:", *lines, str(out)],
+        as_json,
+    )
 
 
 def _abbreviate_home(path: str) -> str:

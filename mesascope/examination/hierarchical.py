@@ -30,6 +30,7 @@ MODELS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 POPULATION_MEANS = {"unit": (0.0, 1.5), "positive": (1.0, 1.0), "real": (0.0, 1.0)}  # mean and sd of the normal prior
 MIN_PARTICIPANTS = 3
+PREDICTIVE_DRAWS = 100  # draws of the posterior from which choices are predicted
 
 
 def fit_hierarchical(
@@ -48,7 +49,9 @@ def fit_hierarchical(
     Returns:
         A row for each participant and parameter, and for the population of each group (participant is then empty):
         the posterior mean, the ends of the central 95 % interval, and rhat. A population's value is its median. If
-        there are groups, further rows have the differences of the other groups' populations from the first one's.
+        there are groups, further rows have the differences of the other groups' populations from the first one's. The
+        last rows compare the model with the data: the share of first choices that are repeated after high and after low
+        pay-offs, as it is and as the model predicts it from the trials before, with its posterior predictive interval.
 
     Raises:
         MesascopeError: NumPyro is not installed, the model does not exist, or it does not fit the log.
@@ -81,7 +84,7 @@ def fit_hierarchical(
         sd = numpyro.sample("sd", dist.HalfNormal(1.0).expand([len(names)]).to_event(1))
         z = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([len(people), len(names)]).to_event(2))
         own = numpyro.deterministic("own", mean[own_group] + sd * z)
-        numpyro.factor("choices", compute(_transform(names, own[unit])))
+        numpyro.factor("choices", compute(_transform(names, own[unit]))[0].sum())
 
     sampler = infer.MCMC(
         infer.NUTS(describe), num_warmup=draws, num_samples=draws, num_chains=chains, chain_method="vectorized",
@@ -99,7 +102,35 @@ def fit_hierarchical(
         for k, name in enumerate(names):
             ends = (values[..., k].mean(), low[k], high[k], find_rhat(values[..., k]))
             rows.append((person, label, name, *map(float, ends)))
+    flat = samples["own"].reshape(-1, len(people), len(names))
+    picked = flat[np.linspace(0, len(flat) - 1, PREDICTIVE_DRAWS).astype(int)][:, unit]
+    predict = jax.jit(lambda values: compute(_transform(names, values))[1])
+    rows += _predict_stays(trials, np.stack([predict(values).T for values in picked]), seed)
     return pd.DataFrame(rows, columns=["participant", "group", "parameter", "estimate", "low", "high", "rhat"])
+
+
+def _predict_stays(trials: xr.Dataset, stay: np.ndarray, seed: int) -> list[tuple[Any, ...]]:
+    """Rows for the observed and the predicted share of repeated choices after high and after low pay-offs.
+
+    Args:
+        trials: the log.
+        stay: [D, N, T] the probability of repeating the last choice, for each of D draws of the posterior.
+        seed: the seed of the predicted choices.
+    """
+    history = read_history(trials)
+    paid = np.where(np.isfinite(trials.feedback.sel(condition="intact").values), history.payoff, np.nan)
+    before = np.concatenate([np.full_like(paid[:, :1], np.nan), paid[:, :-1]], 1)
+    counts = history.is_present & (history.last_choice.sum(-1) > 0) & np.isfinite(before)
+    repeated = (history.choice_made * history.last_choice).sum(-1)
+    middle = (np.nanmin(before) + np.nanmax(before)) / 2
+    predicted = np.random.default_rng(seed).random(stay.shape) < stay
+    rows = []
+    for label, mask in (("high", counts & (before > middle)), ("low", counts & (before <= middle))):
+        name, shares = f"stay after a {label} pay-off", predicted[:, mask].mean(-1)
+        rows.append(("", "", f"{name}: observed", float(repeated[mask].mean()), np.nan, np.nan, np.nan))
+        low, high = np.quantile(shares, (0.025, 0.975))
+        rows.append(("", "", f"{name}: predicted", float(shares.mean()), float(low), float(high), np.nan))
+    return rows
 
 
 def _find_range(name: str) -> str:
@@ -114,7 +145,10 @@ def _transform(names: tuple[str, ...], values: Any) -> list[Any]:
 
 
 def _prepare_choices(trials: xr.Dataset, model: str) -> Any:
-    """A function from the parameters [N] of each lifetime to the log-likelihood of all choices of one stage."""
+    """A function from the parameters [N] of each lifetime to two arrays [T, N], for choices of one stage.
+
+    The first has the log-likelihood of each choice, and the second the probability of repeating the last choice.
+    """
     history = read_history(trials)
     has_feedback = np.isfinite(trials.feedback.sel(condition="intact").values)
     offered = trials.offered.values if "offered" in trials else np.ones(history.choice_made.shape)
@@ -132,16 +166,16 @@ def _prepare_choices(trials: xr.Dataset, model: str) -> Any:
             log_p = log_softmax(beta[:, None] * value + kappa[:, None] * last + is_blocked)
             error = paid[:, None] - value
             change = jnp.where(error > 0, up[:, None], down[:, None]) * error * choice_made * has_paid[:, None]
-            return value + change, (log_p * choice_made).sum(-1) * counts
+            return value + change, ((log_p * choice_made).sum(-1) * counts, (jnp.exp(log_p) * last).sum(-1))
 
         start = jnp.full(history.choice_made[:, 0].shape, 0.5)
-        return lax.scan(step, start, by_trial)[1].sum()
+        return lax.scan(step, start, by_trial)[1]
 
     return compute
 
 
 def _prepare_two_step(trials: xr.Dataset) -> Any:
-    """A function from the parameters [N] of each lifetime to the log-likelihood of all two-step choices."""
+    """The same as `_prepare_choices` for two-step choices; the second array is about the first choice."""
     try:
         steps = read_trials(trials)
     except DoesNotApply as reason:
@@ -165,7 +199,8 @@ def _prepare_two_step(trials: xr.Dataset) -> Any:
             best = second_values.max(-1)
             planned = jnp.stack([common * best[:, k] + (1 - common) * best[:, 1 - k] for k in (0, 1)], -1)
             mixed = weight[:, None] * planned + (1 - weight)[:, None] * free
-            log_p = log_softmax(beta[:, None] * mixed + kappa[:, None] * last)[everyone, choice]
+            log_first = log_softmax(beta[:, None] * mixed + kappa[:, None] * last)
+            log_p, stay = log_first[everyone, choice], (jnp.exp(log_first) * last).sum(-1)
             own = second_values[everyone, state]
             if has_second:
                 log_p += log_softmax(second_beta[:, None] * own)[everyone, second]
@@ -175,9 +210,9 @@ def _prepare_two_step(trials: xr.Dataset) -> Any:
             free = free.at[everyone, choice].add(change)
             second_values = second_values.at[everyone, state, second].add(rate * error * counts)
             last = jnp.where(counts[:, None], jax.nn.one_hot(choice, 2), last)
-            return (free, second_values, last), log_p * counts
+            return (free, second_values, last), (log_p * counts, stay)
 
         start = (jnp.full((n, 2), 0.5), jnp.full((n, 2, 2), 0.5), jnp.zeros((n, 2)))
-        return lax.scan(step, start, by_trial)[1].sum()
+        return lax.scan(step, start, by_trial)[1]
 
     return compute
