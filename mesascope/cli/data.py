@@ -64,17 +64,11 @@ def export_log(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a log for ArviZ (.nc: groups observed_data and constant_data), or as transcripts of Psych-101 (.jsonl)."""
-    from mesascope.logs import read_log
-    from mesascope.logs.columns import parse_roles
     from mesascope.logs.datatree import save_datatree
     from mesascope.logs.transcripts import save_transcripts
 
-    options = {"missing": missing, "where": where or None, "rt": rt or None}
-    source = log[0] if len(log) == 1 else log
-    trials, notes = read_log(source, parse_roles(",".join(columns or ())), choices or None, **options)
+    trials = _read_log(log, columns, choices or None, missing=missing, where=where or None, rt=rt or None)
     path = save_transcripts(trials, out) if out.suffix == ".jsonl" else save_datatree(trials, out)
-    for note in notes:
-        notify(note)
     write_result({"path": str(path)}, [str(path)], as_json)
 
 
@@ -86,6 +80,10 @@ def fit_log(
         str, typer.Option(help="rescorla_wagner, sticky, two_rates or hybrid (two-step trials).")
     ] = "sticky",
     columns: ColumnsOption = None,
+    choices: ChoicesOption = 0,
+    missing: MissingOption = "",
+    where: WhereOption = "",
+    rt: RtOption = "",
     draws: Annotated[int, typer.Option(help="Draws of each of two chains.", min=50, max=20_000)] = 500,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
@@ -93,12 +91,8 @@ def fit_log(
     """Fit a learning model to all participants of a log, with partial pooling (needs the extra `bayes`)."""
     from mesascope.examination.hierarchical import fit_hierarchical
     from mesascope.files import write_text
-    from mesascope.logs import read_log
-    from mesascope.logs.columns import parse_roles
 
-    trials, notes = read_log(log[0] if len(log) == 1 else log, parse_roles(",".join(columns or ())))
-    for note in notes:
-        notify(note)
+    trials = _read_log(log, columns, choices or None, missing=missing, where=where or None, rt=rt or None)
     table = fit_hierarchical(trials, model, draws=draws, seed=seed)
     write_text(out, table.to_csv(index=False))
     rows = json.loads(str(table.to_json(orient="records")))
@@ -113,6 +107,17 @@ def fit_log(
         ["Population medians, and the choices as they are and as the model predicts them:", *lines, str(out)],
         as_json,
     )
+
+
+def _read_log(log: list[Path], columns: list[str] | None, choices: int | None, **options: Any) -> Any:
+    """Reads a log or several files as trials, and tells the user how they were read."""
+    from mesascope.logs import read_log
+    from mesascope.logs.columns import parse_roles
+
+    trials, notes = read_log(log[0] if len(log) == 1 else log, parse_roles(",".join(columns or ())), choices, **options)
+    for note in notes:
+        notify(note)
+    return trials
 
 
 def _abbreviate_home(path: str) -> str:
