@@ -14,6 +14,7 @@ from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers,
 from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 MAX_GROUPS = 10
+MIN_OPTION_ROWS = 10  # rows per option, on average, for lifetimes with other options to be separate bandits
 BLANK_SHARE = 1 / 3  # with a larger share of rows without choice and feedback, these rows are other screens
 
 
@@ -99,7 +100,10 @@ def number_own_options(choices: Choices, offered: np.ndarray | None, lifetime: n
         return choices
     options = {c: np.unique(choices.action[has_choice & (cue == c)]) for c in np.unique(cue)}
     most = max(map(len, options.values()))
-    if most < 2:
+    is_clear = [
+        len(own) > 1 and (has_choice & (cue == c)).sum() >= MIN_OPTION_ROWS * len(own) for c, own in options.items()
+    ]
+    if not all(is_clear):  # too few trials show that the sets are separate
         return choices
     action = choices.action.copy()
     for c, own in options.items():
