@@ -57,6 +57,26 @@ def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confid
     return Interval(estimate, centre - half + blank, centre + half + blank, n, p + blank)
 
 
+def compute_contrast(one: np.ndarray, other: np.ndarray, is_paired: bool, confidence: float = CONFIDENCE) -> Interval:
+    """The difference of the means of two groups, one row, with Welch's interval or that of the paired differences.
+
+    Args:
+        one: [N] the numbers of the units of one group, without NaN; at least two.
+        other: [M] those of the other group, which is subtracted; in the order of the same units if they are paired.
+        is_paired: whether both groups consist of the same units.
+        confidence: the confidence level.
+    """
+    if is_paired:
+        return compute_intervals((one - other)[None], confidence=confidence)
+    estimate, n = float(one.mean() - other.mean()), len(one) + len(other)
+    if max(np.ptp(one), np.ptp(other)) < 1e-12:
+        low, high, p = estimate, estimate, float(abs(estimate) < 1e-12)
+    else:
+        test: Any = stats.ttest_ind(one, other, equal_var=False)
+        (low, high), p = test.confidence_interval(confidence), test.pvalue
+    return Interval(*(np.array([x]) for x in (estimate, low, high, n, p)))
+
+
 def compute_rate_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The exact interval of a rate, for `hits` among `n` independent units (Clopper and Pearson 1934)."""
     bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")

@@ -23,7 +23,7 @@ step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, so
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -243,15 +243,50 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     return splits
 
 
-def select_counted_trials(trials: xr.Dataset) -> slice:
-    """The trials that count: the last half, or all trials after the task has changed."""
+def select_window(trials: xr.Dataset, find: Callable[[int], slice]) -> slice | np.ndarray:
+    """The trials of a window that depends on the length of a lifetime, such as its last half.
+
+    Args:
+        trials: the trials on one split.
+        find: (length) → the window of a lifetime with that many trials.
+
+    Returns:
+        A slice; or, in a log whose lifetimes differ in length, a mask [N, T] with each lifetime's own window.
+    """
+    length = trials.sizes["trial"]
+    if trials.attrs.get("family") != "log":
+        return find(length)
+    is_present = trials.action.values[0] >= 0
+    own_lengths = np.where(is_present.any(-1), length - is_present[:, ::-1].argmax(-1), 0)
+    if (own_lengths == length).all():
+        return find(length)
+    mask = np.zeros(is_present.shape, bool)
+    for own in np.unique(own_lengths[own_lengths > 0]):
+        trial = np.arange(own)[find(int(own))]
+        mask[np.ix_(own_lengths == own, trial)] = True
+    return mask
+
+
+def select_counted_trials(trials: xr.Dataset) -> slice | np.ndarray:
+    """The trials that count: the last half of each lifetime, or all trials after the task has changed."""
     change = trials.attrs.get("changes")
-    return slice(trials.sizes["trial"] // 2 if change is None else int(change), None)
+    return slice(int(change), None) if change is not None else select_window(trials, lambda n: slice(n // 2, None))
 
 
-def read_payoffs(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
-    """[N, T] The expected pay-off of each action, or the realised pay-off in a log without expected pay-offs."""
-    return trials["score" if "score" in trials else "feedback"].sel(condition=condition).values.astype(float)
+def find_forced(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+    """[N, T] Whether the choice of a trial was forced, so that its feedback is seen and the choice is not scored."""
+    if "forced" not in trials:
+        return np.zeros((trials.sizes["lifetime"], trials.sizes["trial"]), bool)
+    return trials.forced.sel(condition=label).values == 1
+
+
+def read_payoffs(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+    """[N, T] The expected pay-off of each action, or the realised pay-off in a log without expected pay-offs.
+
+    It is NaN on trials that are missing or forced.
+    """
+    payoffs = trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
+    return np.where(find_forced(trials, label), np.nan, payoffs) if "forced" in trials else payoffs
 
 
 def measure_gain(
@@ -265,6 +300,9 @@ def measure_gain(
         window: the trials to sum over, a slice or a mask [N, T]; by default those that count.
         against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that works against the
             pay-off.
+
+    Returns:
+        The two sums; NaN for a lifetime of a log that has no trial in the window.
     """
     window = select_counted_trials(trials) if window is None else window
     mask = isinstance(window, np.ndarray)
@@ -273,4 +311,5 @@ def measure_gain(
     end = trials["worst" if against else "best"].values.astype(float)[:, chosen]
     gained, room = (chance - score, chance - end) if against else (score - chance, end - chance)
     counts = np.isfinite(score) & (window if mask else True)
-    return np.where(counts, gained, 0.0).sum(-1), np.where(counts, room, 0.0).sum(-1)
+    absent = np.where(counts.any(-1) | (trials.attrs.get("family") != "log"), 0.0, np.nan)  # no trial in the window
+    return np.where(counts, gained, 0.0).sum(-1) + absent, np.where(counts, room, 0.0).sum(-1) + absent

@@ -366,9 +366,11 @@ def test_probabilities_of_the_choices():
 
 
 def test_what_was_not_read_is_listed_and_escaped():
-    data, notes = read_log(FRAME.assign(**{"rt": 0.5, "<script>alert(1)</script>": 1, "a\x1b[31mred\u202e": 2}))
+    data, notes = read_log(
+        FRAME.assign(**{"temperature": 0.5, "<script>alert(1)</script>": 1, "a\x1b[31mred\u202e": 2})
+    )
     same(data)
-    said(notes, "not read", "'rt'", "'<script>alert(1)</script>'", r"\x1b[31m", r"\u202e")
+    said(notes, "not read", "'temperature'", "'<script>alert(1)</script>'", r"\x1b[31m", r"\u202e")
     assert "\x1b" not in str(notes) + str(data.attrs)
 
 

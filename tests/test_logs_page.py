@@ -12,7 +12,7 @@ import pytest
 
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import ALIASES, NUMBERED_COLUMNS, normalise_name
+from mesascope.logs.columns import ALIASES, FALLBACKS, NUMBERED_COLUMNS, normalise_name
 from mesascope.logs.sets import import_data_set
 
 TEXT = (Path(__file__).parents[1] / "docs" / "logs.md").read_text(encoding="utf-8")
@@ -66,11 +66,11 @@ def test_the_python_prints_what_is_shown(here):
 
 def test_the_names_of_columns_are_known():
     rows = re.findall(r"^\| ([a-z ,]+?) \| .*? \| (.*?) \|$", TEXT, re.M)[1:]
-    known = {name for names in ALIASES.values() for name in names}
+    known = {name for names in (*ALIASES.values(), *FALLBACKS.values()) for name in names}
     for roles, names in rows:
         for role in re.split(r", (?:or )?| or | and ", roles):
             assert role in {*ALIASES, *NUMBERED_COLUMNS, "offered"}, role
-        for name in re.findall(r"`(\w+)`", names):
+        for name in re.findall(r"`([\w ]+)`", names):
             side = name.startswith("arm_")
             assert (
                 side

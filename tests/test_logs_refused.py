@@ -83,8 +83,8 @@ REFUSED = {
         FRAME.drop(columns="choice"), {}, "the action.*'participant', 'trial', 'reward'", "action=NAME",
     ),
     "no feedback": (FRAME.drop(columns="reward"), {}, "for the feedback", "feedback=NAME"),
-    "two actions": (FRAME.assign(response=1), {}, "'choice', 'response'", "action=choice"),
-    "two feedbacks": (FRAME.assign(outcome=1), {}, "'reward', 'outcome'", "feedback=reward"),
+    "two actions": (FRAME.assign(response=[1, 1, 2, 2, 2]), {}, "'choice', 'response'", "action=choice"),
+    "two feedbacks": (FRAME.assign(outcome=[1, 1, 1, 0, 0]), {}, "'outcome', 'reward'", "feedback=outcome"),
     "a column that is not there": (
         FRAME, {"columns": {"action": "chioce"}}, "no column 'chioce'", "'choice'",
     ),

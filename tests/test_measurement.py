@@ -40,9 +40,9 @@ def acted(frame: pd.DataFrame) -> list:
     ("people", "blocks", "trials", "units"),
     [
         (201, 1, 10, 200),
-        (70, 3, 4, 67),  # the last of them by two of its three blocks
+        (70, 3, 4, 70),  # 60 of them by three blocks and the others by two
         (1, 250, 4, 1),
-        (101, 2, 4, 100),
+        (101, 2, 4, 101),
     ],
 )
 def test_a_log_of_more_lifetimes_than_are_fitted(people, blocks, trials, units):

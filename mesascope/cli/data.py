@@ -1,11 +1,21 @@
 """The commands of `mesascope data`, for data sets of other packages and for logs."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import ChoicesOption, JsonFlag, make_app
+from mesascope.cli.options import (
+    ChoicesOption,
+    ColumnsOption,
+    JsonFlag,
+    MissingOption,
+    RtOption,
+    SeedOption,
+    WhereOption,
+    make_app,
+)
 from mesascope.cli.output import notify, write_result
 
 app = make_app("Logs in other installed packages, and logs in the schema of ArviZ.")
@@ -42,22 +52,72 @@ def list_data_sets(as_json: JsonFlag = False) -> None:
 
 @app.command("export", epilog="Example: mesascope data export choices.csv --out choices.nc")
 def export_log(
-    log: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
-    out: Annotated[Path, typer.Option("--out", help="The netCDF file to write.")],
-    columns: Annotated[str, typer.Option(help="Your column names for our roles: action=key,participant=who.")] = "",
+    log: Annotated[
+        list[Path], typer.Argument(help="A .csv, .tsv, .txt, .json, .jsonl or .parquet file, or files of one log.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The file to write: .nc, or .jsonl for transcripts.")],
+    columns: ColumnsOption = None,
     choices: ChoicesOption = 0,
+    missing: MissingOption = "",
+    where: WhereOption = "",
+    rt: RtOption = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a log in the schema of ArviZ: groups observed_data and constant_data. ArviZ is not needed."""
+    """Write a log for ArviZ (.nc: groups observed_data and constant_data), or as transcripts of Psych-101 (.jsonl)."""
+    from mesascope.logs.datatree import save_datatree
+    from mesascope.logs.transcripts import save_transcripts
+
+    trials = _read_log(log, columns, choices or None, missing=missing, where=where or None, rt=rt or None)
+    path = save_transcripts(trials, out) if out.suffix == ".jsonl" else save_datatree(trials, out)
+    write_result({"path": str(path)}, [str(path)], as_json)
+
+
+@app.command("fit", epilog="Example: mesascope data fit choices.csv --model sticky --out parameters.csv")
+def fit_log(
+    log: Annotated[list[Path], typer.Argument(help="A log, or the files of one log.")],
+    out: Annotated[Path, typer.Option("--out", help="The .csv file to write.")],
+    model: Annotated[
+        str, typer.Option(help="rescorla_wagner, sticky, two_rates or hybrid (two-step trials).")
+    ] = "sticky",
+    columns: ColumnsOption = None,
+    choices: ChoicesOption = 0,
+    missing: MissingOption = "",
+    where: WhereOption = "",
+    rt: RtOption = "",
+    draws: Annotated[int, typer.Option(help="Draws of each of two chains.", min=50, max=20_000)] = 500,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fit a learning model to all participants of a log, with partial pooling (needs the extra `bayes`)."""
+    from mesascope.examination.hierarchical import fit_hierarchical
+    from mesascope.files import write_text
+
+    trials = _read_log(log, columns, choices or None, missing=missing, where=where or None, rt=rt or None)
+    table = fit_hierarchical(trials, model, draws=draws, seed=seed)
+    write_text(out, table.to_csv(index=False))
+    rows = json.loads(str(table.to_json(orient="records")))
+    lines = [
+        f"{r['group']} {r['parameter']}: {r['estimate']:.3f}".strip()
+        + (f" [{r['low']:.3f}, {r['high']:.3f}]" if r["low"] is not None else "")
+        for r in rows
+        if r["participant"] == ""
+    ]
+    write_result(
+        rows,
+        ["Population medians, and the choices as they are and as the model predicts them:", *lines, str(out)],
+        as_json,
+    )
+
+
+def _read_log(log: list[Path], columns: list[str] | None, choices: int | None, **options: Any) -> Any:
+    """Reads a log or several files as trials, and tells the user how they were read."""
     from mesascope.logs import read_log
     from mesascope.logs.columns import parse_roles
-    from mesascope.logs.datatree import save_datatree
 
-    trials, notes = read_log(log, parse_roles(columns), choices or None)
-    path = save_datatree(trials, out)
+    trials, notes = read_log(log[0] if len(log) == 1 else log, parse_roles(",".join(columns or ())), choices, **options)
     for note in notes:
         notify(note)
-    write_result({"path": str(path)}, [str(path)], as_json)
+    return trials
 
 
 def _abbreviate_home(path: str) -> str:

@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import ChoicesOption, JsonFlag, LifetimesOption, MetricsOption, OutOption, SeedOption, app
+from mesascope.cli.options import (
+    ChoicesOption,
+    ColumnsOption,
+    JsonFlag,
+    LifetimesOption,
+    MetricsOption,
+    MissingOption,
+    OutOption,
+    RtOption,
+    SeedOption,
+    WhereOption,
+    app,
+)
 from mesascope.cli.output import cache_compiled_code, format_command, notify, show_progress, split_commas, write_result
 from mesascope.guards.secrecy import redact
 
@@ -62,13 +74,14 @@ def examine_subjects(
 
 @app.command("measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome")
 def measure_trials(
-    trials: Annotated[Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
-    *,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(help="Your column names for our roles, comma-separated or repeated: action=key,participant=who."),
-    ] = None,
+    trials: Annotated[
+        list[Path], typer.Argument(help="A .nc, .csv, .tsv, .txt, .json, .jsonl or .parquet file, or files of one log.")
+    ],
+    columns: ColumnsOption = None,
     choices: ChoicesOption = 0,
+    missing: MissingOption = "",
+    where: WhereOption = "",
+    rt: RtOption = "",
     metrics: MetricsOption = None,
     out: OutOption = None,
     as_json: JsonFlag = False,
@@ -78,9 +91,13 @@ def measure_trials(
     from mesascope.examination.logged import measure
     from mesascope.logs.columns import parse_roles
 
-    out = runs.prepare_folder(out or runs.unused_folder(Path("runs") / trials.stem, format_command()))
+    out = runs.prepare_folder(
+        out or runs.unused_folder(Path("runs") / (trials[0].stem if len(trials) == 1 else "log"), format_command())
+    )
     roles = parse_roles(",".join(columns or ()))
-    examinations = measure(trials, split_commas(metrics), columns=roles, choices=choices or None)
+    options = {name: value for name, value in (("missing", missing), ("where", where), ("rt", rt)) if value}
+    source = trials[0] if len(trials) == 1 else trials
+    examinations = measure(source, split_commas(metrics), columns=roles, choices=choices or None, **options)
     examinations = examinations if isinstance(examinations, list) else [examinations]
     for note in examinations[0].notes:
         notify(note)

@@ -23,4 +23,13 @@ LifetimesOption = Annotated[int, typer.Option(help="Number of lifetimes on every
 WorkersOption = Annotated[
     int, typer.Option(help="Number of processes; 0 for one per core, but at most 4.", min=0, max=64)
 ]
+ColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Your column names for our roles, comma-separated or repeated: action=key,participant=who."),
+]
+MissingOption = Annotated[str, typer.Option(help="Codes of missed trials among the choices: 0 or 0,-100.")]
+WhereOption = Annotated[str, typer.Option(help="Rows to read: 'phase == \"main\" and session != 2'.")]
+RtOption = Annotated[
+    str, typer.Option(help="Response times that count, in the log's unit: 0.15..3; others are missed.")
+]
 ChoicesOption = Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")]

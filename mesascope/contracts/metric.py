@@ -35,6 +35,7 @@ class Reading(NamedTuple):
         unit: the unit of resampling, if it differs from the unit of the trials: a variable [N] of the trials, or a name
             if each value is itself one unit.
         p: the p-value, if the metric has its own test; by default the p-value of the t test of the values.
+        intervals: [2, N] the ends of each participant's own interval, if the metric fits every participant of a log.
     """
 
     values: np.ndarray
@@ -45,6 +46,7 @@ class Reading(NamedTuple):
     descriptive: bool = False
     unit: str = ""
     p: float | None = None
+    intervals: np.ndarray | None = None
 
 
 Measure = Callable[[Splits, Mapping[str, Splits], Any], Sequence[Reading]]  # see `Metric.measure`
@@ -70,6 +72,7 @@ class Metric:
             'any', the default. A slow metric may leave out all controls except the learner.
         settings: the metric's settings.
         confirmatory: whether the placement rule uses it.
+        is_cheap: whether it takes so little time that it can be measured many times for each participant of a log.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Metric:
     references: tuple[str, ...] = ()
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     confirmatory: bool = False
+    is_cheap: bool = True
 
 
 def make_metric(question: str, measure: Measure, expects: Mapping[str, str] | None = None, **settings: Any) -> Metric:

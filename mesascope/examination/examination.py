@@ -18,6 +18,7 @@ from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeWarning, make_unknown_name_error, require
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
+from mesascope.examination.participants import ParticipantValue
 from mesascope.findings import COLUMNS, Finding
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
@@ -39,6 +40,7 @@ class Examination:
         answers: every metric's findings, as objects.
         placement: the subject's level on the spectrum; None if the fresh split did not run.
         notes: the decisions of the reader of a log, in sentences.
+        participants: the values of every participant of a log; a list of rows, as pandas.DataFrame takes it.
     """
 
     subject: str
@@ -49,6 +51,7 @@ class Examination:
     answers: list[Finding]
     placement: Placement | None
     notes: tuple[str, ...] = ()
+    participants: tuple[ParticipantValue, ...] = ()
 
     @property
     def findings(self) -> pd.DataFrame:

@@ -12,7 +12,8 @@ from mesascope.catalogue import make_all
 from mesascope.contracts import Metric
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
-from mesascope.examination.measurement import Splits, answer
+from mesascope.examination.measurement import Splits, adjust_findings, answer
+from mesascope.examination.participants import contrast_groups, measure_participants
 from mesascope.examination.runs import read_run
 from mesascope.guards.blame import contain_exits
 from mesascope.logs import read_log
@@ -38,15 +39,17 @@ def measure(
     *,
     columns: Mapping[str, Any] | None = None,
     choices: int | None = None,
+    **log_options: Any,
 ) -> Any:
     """Measures trials without the subject that produced them: a log, or the result of `rollout`.
 
     Args:
-        trials: a path or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine` wrote, the
-            result of `rollout`, a mapping of such results by split, or an `Examination`.
+        trials: a path, list of paths or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine`
+            wrote, the result of `rollout`, a mapping of such results by split, or an `Examination`.
         metrics: one or several, by name or as objects; by default all.
         columns: your columns by role, such as {'action': 'choice'}.
         choices: the number of choices, if some of them do not occur in the log.
+        log_options: how to read a log: missing, where and rt, as `read_log` describes them.
 
     Returns:
         An `Examination`; a list of them for several subjects.
@@ -56,7 +59,7 @@ def measure(
     """
     metric_list = make_all("metrics", metrics)
     if (subjects := _read_subjects(trials)) is None:
-        examinations = _examine_log(metric_list, trials, columns, choices)
+        examinations = _examine_log(metric_list, trials, columns, choices, log_options)
     else:
         examinations = [_examine_trials(metric_list, *subject) for subject in subjects]
     return examinations[0] if len(examinations) == 1 else examinations
@@ -95,20 +98,27 @@ def place(
 
 
 def _examine_log(
-    metrics: Sequence[Metric], source: Any, columns: Mapping[str, Any] | None, choices: int | None
+    metrics: Sequence[Metric],
+    source: Any,
+    columns: Mapping[str, Any] | None,
+    choices: int | None,
+    log_options: Mapping[str, Any],
 ) -> list[Examination]:
     """Reads and measures a log of choices or of curves, and returns its examinations."""
-    if curves := read_curves(source, columns):
+    if not log_options and (curves := read_curves(source, columns)):
         logs, notes = curves
     else:
-        log, notes = read_log(source, columns, choices)
+        log, notes = read_log(source, columns, choices, **log_options)
         logs = [log]
     examinations = []
     for log in logs:
-        by_split = {str(log.attrs["split"]): log}
-        answers = answer(metrics, by_split, replay=Replays())
+        by_split, found = {str(log.attrs["split"]): log}, []
+        answers = answer(metrics, by_split, replay=Replays(), found=found)
+        values = measure_participants(found, log) if "logged" in by_split else []
+        contrasts = contrast_groups(values, {metric.name: metric for metric, _ in found}, log)
+        answers = adjust_findings([*answers, *contrasts])
         identity = (str(log.attrs["subject"]), "log", "unknown")
-        examinations.append(Examination(*identity, by_split, {}, answers, None, tuple(notes)))
+        examinations.append(Examination(*identity, by_split, {}, answers, None, tuple(notes), tuple(values)))
     return examinations
 
 

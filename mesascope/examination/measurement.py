@@ -22,6 +22,7 @@ def answer(
     references: Mapping[str, Splits] | None = None,
     replay: Any = None,
     controls: Mapping[str, Sequence[Finding]] | None = None,
+    found: list[tuple[Metric, Sequence[Reading]]] | None = None,
 ) -> list[Finding]:
     """Measures the trials of one subject with every metric.
 
@@ -31,6 +32,7 @@ def answer(
         references: by role and split, the trials of the reference procedures on the same tasks.
         replay: replays a procedure along recorded trials, as `Replays` does; None if replays are not possible.
         controls: by role, the findings of each control.
+        found: a list to which every metric that applies is added, with its readings.
 
     Returns:
         The findings in the order of the metrics. A metric that does not apply or fails gives one finding with
@@ -43,23 +45,31 @@ def answer(
             with contain_exits():
                 readings = _read_metric(metric, trials, references or {}, replay)
                 findings += [_make_finding(metric, reading, trials) for reading in readings]
+                if found is not None:
+                    found.append((metric, readings))
         except DoesNotApply as reason:
             message = str(reason) or "the metric does not say why"
-            findings.append(_make_blank(metric, first, "does not apply", message))
+            findings.append(make_blank_finding(metric, first, "does not apply", message))
         except Exception as error:  # an error in one plug-in must not lose the other findings
             message = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
-            findings.append(_make_blank(metric, first, "failed", message))
-    adjusted = adjust_holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
+            findings.append(make_blank_finding(metric, first, "failed", message))
     results = []
-    for finding, p in zip(findings, adjusted, strict=True):
+    for finding in findings:
         controls_here = {
             role: {k: getattr(f, k) for k in ("subject", "estimate", "low", "high", "status")}
             for role, control_findings in (controls or {}).items()
             for f in control_findings
             if (f.metric, f.split) == (finding.metric, finding.split)
         }
-        results.append(dataclasses.replace(finding, holm=None if np.isnan(p) else float(p), controls=controls_here))
-    return results
+        results.append(dataclasses.replace(finding, controls=controls_here))
+    return adjust_findings(results)
+
+
+def adjust_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings with p-values adjusted over all of them (Holm)."""
+    adjusted = adjust_holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
+    holm = [None if np.isnan(p) else float(p) for p in adjusted]
+    return [dataclasses.replace(f, holm=p) for f, p in zip(findings, holm, strict=True)]
 
 
 def _read_metric(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
@@ -68,7 +78,7 @@ def _read_metric(metric: Metric, trials: Splits, references: Mapping[str, Splits
     if not any(find_kind(split) in (*metric.splits, "logged") for split in needed):
         raise DoesNotApply(f"no split of kind {' or '.join(metric.splits)} was run")
     first = next(iter(needed.values()))
-    if "logged" in needed and "chance" not in first and metric.splits != ("fresh",):
+    if "logged" in needed and "chance" not in first and metric.splits not in (("fresh",), ("logged",)):
         raise DoesNotApply("a log without the tasks' pay-offs has no chance and best to compare with")
     if "logged" in needed and metric.conditions != ("intact",):
         raise DoesNotApply("a log contains undisturbed trials only; the question needs the subject itself")
@@ -88,17 +98,17 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
         values = average_by_unit(values, split_trials[unit].values)
     estimate, low, high, n, p = (column[0] for column in compute_intervals(values[None], reading.null))
     if not np.isfinite(estimate):
-        return _make_blank(
+        return make_blank_finding(
             metric, split_trials, "does not apply", reading.reason or "no lifetime gave a number", reading
         )
-    finding = _make_blank(metric, split_trials, "failed", "-", reading)
+    finding = make_blank_finding(metric, split_trials, "failed", "-", reading)
     p = p if reading.p is None else reading.p
     low, high, p = (float(x) if np.isfinite(x) else None for x in (low, high, p))
     numbers: dict[str, Any] = {"estimate": float(estimate), "low": low, "high": high, "p": p, "n": int(n)}
     return dataclasses.replace(finding, **numbers, unit=unit, status="measured", reason=reading.reason or "")
 
 
-def _make_blank(
+def make_blank_finding(
     metric: Metric, split_trials: xr.Dataset, status: Any, reason: str, reading: Reading | None = None
 ) -> Finding:
     """A finding without a number."""

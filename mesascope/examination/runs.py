@@ -16,11 +16,13 @@ import xarray as xr
 from mesascope import trials
 from mesascope.errors import MesascopeError, require
 from mesascope.examination.examination import Examination
+from mesascope.examination.participants import ParticipantValue
 from mesascope.files import replace_when_written, write_text
 from mesascope.findings import COLUMNS, from_json, to_json
 from mesascope.guards import limits
 from mesascope.guards.secrecy import redact
 from mesascope.questions.spectrum.placement import Placement, Rule
+from mesascope.stats import CONFIDENCE
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -39,6 +41,7 @@ def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
                 "trained_on": e.trained_on,
                 "findings": [to_json(f) for f in e.answers],
                 "placement": dataclasses.asdict(e.placement) if e.placement else None,
+                **({"participants": [value._asdict() for value in e.participants]} if e.participants else {}),
             }
             for e in examinations
         ]
@@ -128,10 +131,15 @@ def write_run(
     write_text(folder / "findings.json", json.dumps(as_document(examinations), indent=1))
     write_text(folder / "command.txt", command + "\n")
     with replace_when_written(folder / "findings.csv") as part, part.open("w", newline="") as file:
-        rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        more = ("participant", "group") if any(e.participants for e in examinations) else ()
+        rows = csv.DictWriter(file, COLUMNS + more, extrasaction="ignore")
         rows.writeheader()
         for examination in examinations:
             rows.writerows({k: _escape_formula(v) for k, v in to_json(f).items()} for f in examination.answers)
+            same = {"subject": examination.subject, "family": "log", "split": "logged", "unit": "trial"}
+            same |= {"confidence": CONFIDENCE, "status": "measured"}
+            own_rows = [same | value._asdict() for value in examination.participants]
+            rows.writerows({k: _escape_formula(v) for k, v in row.items()} for row in own_rows)
     if rolled_out:
         shutil.rmtree(folder / "rollouts", ignore_errors=True)  # trials.nc contains them now
     return folder
@@ -163,7 +171,8 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             datasets, findings = read_splits(entry["trials"]), [from_json(f) for f in row["findings"]]
             references = {role: read_splits(splits) for role, splits in entry["references"].items()}
             placement = _make_placement(row["placement"])
-            examinations.append(Examination(*identity, datasets, references, findings, placement))
+            values = tuple(ParticipantValue(**value) for value in row.get("participants", ()))
+            examinations.append(Examination(*identity, datasets, references, findings, placement, participants=values))
         command = (folder / "command.txt").read_text().strip()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MesascopeError(

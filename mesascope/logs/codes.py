@@ -1,15 +1,18 @@
 """Converts the codes of choices in a log, which are numbers or names, to choices counted from 0."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import Roles, parse_numbers, read_cells, read_numbers, spell_role
+from mesascope.logs.columns import COLUMN_NAMES, Roles, normalise_name, parse_numbers, read_cells, spell_role
 from mesascope.logs.tables import Table, quote
 
 MAX_CHOICES = 200
+MAX_RARE_ZERO = 0.15  # a larger share of zeros among choices that count from 1 is a choice of its own
+MIN_ROWS = 50  # in a shorter log, a rare 0 may be a choice
+MAX_ODD_CELLS = 0.01  # the largest share of names among numbers, or of numbers among names, that are left out
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,14 @@ class Choices:
     notes: tuple[str, ...]
 
 
-def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
+def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Collection[str] = ()) -> Choices:
     """Reads the column of the action as choices counted from 0.
 
     Args:
         table: the log.
         roles: the columns by role.
         n_choices: the number of choices, if the user states it.
+        missing: further codes of missed trials, as texts.
 
     Raises:
         MesascopeError: choices are fractions, negative or infinite, numbers and names are mixed, or there are more than
@@ -43,14 +47,22 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
     """
     column = roles.columns["action"][0]
     codes, values, value_is_empty = read_cells(table, column)
-    is_missed = _read_missed(table, roles)
-    is_empty = value_is_empty[codes]
+    all_texts = [_format_code(v) for v in values]
+    value_is_missing = np.array(
+        [t in missing or normalise_name(t) in COLUMN_NAMES["missed_words"] for t in all_texts]
+    ) & ~(value_is_empty := value_is_empty | np.array([t == "" for t in all_texts]))
+    is_missed = read_flag(table, roles, "missed")
+    is_empty = (value_is_empty | value_is_missing)[codes]
     codes_present = np.unique(codes[~is_missed & ~is_empty])
     if not len(codes_present):
         problem = f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or flagged as missed."
         raise MesascopeError(problem, f"Name the column of the choices: {spell_role('action')}.")
-    texts = [str(values[i]).strip() for i in codes_present]
+    texts = [all_texts[i] for i in codes_present]
+    counts = (
+        np.array([(codes[~is_missed] == i).sum() for i in codes_present]) if len(texts) <= 2 * MAX_CHOICES else None
+    )
     numbers = parse_numbers(texts)
+    is_odd = _find_odd_codes(numbers, counts)
 
     def describe_first_bad_cell(is_bad: np.ndarray) -> str:
         """Describes the place and the content of the first cell with a bad code."""
@@ -58,68 +70,136 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
         return f"{table.describe_cell(row, column)} holds {quote(str(values[codes[row]]).strip())}"
 
     names: list[str] = []
-    if np.isnan(numbers).any():
-        names, is_missing_code, notes = _list_choice_names(texts, numbers, describe_first_bad_cell)
+    zero_notes: list[str] = []
+    if np.isnan(numbers[~is_odd]).any():
+        names, is_missing_code, notes = _list_choice_names(
+            texts, numbers, is_odd, describe_first_bad_cell, table.options
+        )
         _check_number_of_choices(len(names), n_choices, column)
         n_total = max(len(names), n_choices or 0)
-        actions = np.array([names.index(t) if t in names else -1 for t in texts])
+        index = {name.casefold(): i for i, name in enumerate(names)}
+        actions = np.array([index.get(t.casefold(), -1) for t in texts])
     else:
+        numbers = np.where(is_odd, -1, numbers)
         is_bad = (numbers != np.round(numbers)) | np.isinf(numbers)
         if is_bad.any():
             raise MesascopeError(
                 f"{describe_first_bad_cell(is_bad)}, which is not a whole number; choices are whole numbers or names.",
                 f"Correct the cell, or name another column: {spell_role('action')}.",
             )
-        is_missing_code, has_negative_choices = _find_missing_codes(numbers, n_choices, describe_first_bad_cell)
+        arms = _list_arm_numbers(roles)
+        is_zero = np.zeros(len(numbers), bool)
+        if arms is None and counts is not None:
+            is_zero, zero_notes = _find_missing_zero(table, roles, codes, codes_present, numbers, n_choices)
+        rest, is_missing_code = numbers[~is_zero], is_zero | is_odd
+        is_missing_code[~is_zero], has_negative_choices = _find_missing_codes(rest, n_choices, describe_first_bad_cell)
+        is_missing_code |= is_odd
         codes_used = np.unique(numbers[~is_missing_code])
         _check_number_of_choices(len(codes_used), n_choices, column)
-        arms = _list_arm_numbers(roles)
         actions, n_total, notes = _number_codes(numbers, codes_used, has_negative_choices, n_choices, arms)
     if is_missing_code.any():
         pairs = zip(np.array(texts)[is_missing_code], codes_present[is_missing_code], strict=True)
-        counts = ", ".join(f"{quote(t)} ({int((codes[~is_missed] == i).sum()):,})" for t, i in pairs)
-        notes.append(f"Codes outside the choices, read as missing trials: {counts}.")
+        listing = ", ".join(f"{quote(t)} ({int((codes[~is_missed] == i).sum()):,})" for t, i in pairs)
+        notes.append(f"Codes outside the choices, read as missing trials: {listing}.")
+    notes += zero_notes
     action_of_code = np.full(len(values), -1, np.int16)
     action_of_code[codes_present] = np.where(is_missing_code, -1, actions)
     action = np.where(is_missed, -1, action_of_code[codes]).astype(np.int16)
-    if (is_empty & ~is_missed).any():
-        notes.append(f"Rows without a choice: {int((is_empty & ~is_missed).sum()):,}; these trials are missing.")
+    for i in np.flatnonzero(value_is_missing):
+        if n := int((codes == i).sum()):
+            notes.append(f"Rows with {quote(all_texts[i])} instead of a choice: {n:,}; these trials are missing.")
+    if n := int((value_is_empty[codes] & ~is_missed).sum()):
+        notes.append(f"Rows without a choice: {n:,}; these trials are missing.")
     if is_missed.any():
         flag, rows = quote(roles.columns["missed"][0]), f"{int(is_missed.sum()):,}"
         notes.append(f"Rows flagged by {flag}: {rows}; these trials are missing.")
     return Choices(action, n_total, tuple(names), tuple(notes))
 
 
+def _format_code(value: object) -> str:
+    """Formats a cell as text; a whole number has no decimal point."""
+    text = str(value).strip()
+    return text.removesuffix(".0") if isinstance(value, (float, np.floating)) else text
+
+
 def _are_missing_values(numbers: np.ndarray) -> np.ndarray:
-    """Whether each number is one of the usual codes for missing values: -1, -9, -99, -999, …"""
-    return np.array([x == -1 or set(f"{-x:.0f}") == {"9"} for x in numbers])
+    """Whether each number is one of the usual codes for missing values: -1, -9, -99, …, and -100, -1000, …"""
+    hundreds = [-(10.0**power) for power in range(2, 6)]
+    return np.array([x == -1 or set(f"{-x:.0f}") == {"9"} or x in hundreds for x in numbers])
 
 
-def _read_missed(table: Table, roles: Roles) -> np.ndarray:
-    """Whether the log flags each row as a missed trial."""
-    column = roles.get_column("missed")
+def read_flag(table: Table, roles: Roles, role: str) -> np.ndarray:
+    """Whether each row is flagged in the column of a role, such as missed or forced; False without such a column."""
+    column = roles.get_column(role)
     if column is None:
         return np.zeros(len(table.frame), bool)
-    flag = read_numbers(table, column, "missed")
-    remedy = f"Write 1 where a trial was missed, or type {spell_role('missed', '')} to leave the column out."
-    table.refuse(~np.isin(flag, (0, 1)) & ~np.isnan(flag), column, "{place} holds {cell}; a flag is 0 or 1.", remedy)
-    return flag == 1
+    codes, values, is_empty = read_cells(table, column)
+    words = [normalise_name(_format_code(v)) for v in values]
+    is_reversed = "free" in normalise_name(column)  # a column that flags the free choices
+    on = {"1", "true", "yes", role, "miss" if role == "missed" else "instructed", *COLUMN_NAMES["missed_words"]}
+    off = {"0", "false", "no", "free", "ok", "valid"}
+    is_bad = np.array([w not in on | off for w in words]) & ~is_empty
+    remedy = f"Write 1 where a trial was {role}, or type {spell_role(role, '')} to leave the column out."
+    table.refuse(is_bad[codes], column, "{place} holds {cell}; a flag is 0 or 1.", remedy)
+    return np.array([(w in (off if is_reversed else on)) and not n for w, n in zip(words, is_empty, strict=True)])[
+        codes
+    ]
+
+
+def _find_odd_codes(numbers: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
+    """Finds rare names among numbers, or rare numbers among names, which are left out."""
+    is_name, is_usual = np.isnan(numbers), ~_are_missing_values(numbers)
+    if counts is None or not is_name.any() or is_name.all():
+        return np.zeros(len(numbers), bool)
+    limit = MAX_ODD_CELLS * counts.sum()
+    return next((odd for odd in (is_name, ~is_name & is_usual) if counts[odd].sum() <= limit), is_name & False)
+
+
+def _find_missing_zero(
+    table: Table, roles: Roles, codes: np.ndarray, codes_present: np.ndarray, numbers: np.ndarray, n_choices: int | None
+) -> tuple[np.ndarray, list[str]]:
+    """Finds a 0 that stands for a missed trial among choices that count from 1, or among -1 and 1; also returns notes.
+
+    Such a 0 is rare, and the feedback after it is always the same.
+    """
+    is_zero = numbers == 0
+    others = sorted(numbers[~is_zero & ((numbers > 0) | (numbers == -1))])
+    is_sided = others == [-1, 1]
+    if not is_zero.any() or len(others) < 2 or not (is_sided or others[-len(others) :] == [*range(1, len(others) + 1)]):
+        return is_zero & False, []
+    is_row = codes == codes_present[is_zero.argmax()]
+    if is_row.mean() > MAX_RARE_ZERO or len(codes) < MIN_ROWS or n_choices == len(others) + 1:
+        return is_zero & False, []
+    columns = [c for role in ("feedback", "gain", "loss") for c in roles.columns.get(role, [])]
+    is_constant = is_row.sum() > 1 and all(table.frame.loc[is_row, c].astype(str).nunique() == 1 for c in columns)
+    n = f"0 occurs on {int(is_row.sum()):,} of {len(codes):,} rows"
+    if is_constant or n_choices == len(others):
+        why = f"{n}, always with the same feedback, beside the choices {others[0]:g} to {others[-1]:g}"
+        return is_zero, [f"{why}: it is read as a missing trial. If it is a choice, type --choices {len(others) + 1}."]
+    return is_zero & False, [f"{n} and is read as a choice. If it means a missed trial, type --missing 0."]
 
 
 def _list_choice_names(
-    texts: list[str], numbers: np.ndarray, describe_first_bad_cell: Callable[[np.ndarray], str]
+    texts: list[str],
+    numbers: np.ndarray,
+    is_odd: np.ndarray,
+    describe_first_bad_cell: Callable[[np.ndarray], str],
+    options: tuple[str, ...],
 ) -> tuple[list[str], np.ndarray, list[str]]:
     """Lists the names of the choices in alphabetical order, the codes that stand for missing trials, and notes."""
-    is_name, is_missing_code = np.isnan(numbers), _are_missing_values(numbers)
+    is_name, is_missing_code = np.isnan(numbers), _are_missing_values(numbers) | is_odd
     is_number = ~is_name & ~is_missing_code
     if is_number.any():
         minority, others = (is_number, "names") if is_number.sum() < is_name.sum() else (is_name, "numbers")
         problem = f"{describe_first_bad_cell(minority)}, but other cells contain {others}."
         raise MesascopeError(problem, "Write all choices as numbers or all as names, and leave missing ones empty.")
-    names = sorted({t for t, n in zip(texts, is_name, strict=True) if n}, key=lambda t: (t.casefold(), t))
+    spellings = sorted({t for t, n in zip(texts, is_name, strict=True) if n}, key=lambda t: (t.casefold(), t))
+    names = [t for i, t in enumerate(spellings) if not i or t.casefold() != spellings[i - 1].casefold()]
+    names = list(options) if set(names) <= set(options) else names
     notes = [f"Choices are names: {', '.join(f'{quote(t)} = {i}' for i, t in enumerate(names[:20]))}."]
-    if len({t.casefold() for t in names}) < len(names):
-        notes.insert(0, "Some names of choices differ only in upper and lower case; they count as different choices.")
+    if len(names) < len(spellings):
+        merged = [t for t in spellings if t not in names]
+        notes.append(f"Names that differ only in upper and lower case are one choice: {', '.join(map(quote, merged))}.")
     return names, is_missing_code, notes
 
 

@@ -15,6 +15,7 @@ from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 COLUMN_NAMES = tomllib.loads((Path(__file__).parent / "column_names.toml").read_text(encoding="utf-8"))
 ALIASES: dict[str, list[str]] = COLUMN_NAMES["trials"]
+FALLBACKS: dict[str, list[str]] = COLUMN_NAMES["fallback"]
 # names of columns that contain the option on one side of a screen
 SCREEN_SIDE_PATTERN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
 NUMBERED_COLUMNS: dict[str, str] = {  # the prefix before a number counted from 0 or 1, by role
@@ -22,8 +23,13 @@ NUMBERED_COLUMNS: dict[str, str] = {  # the prefix before a number counted from 
     "means": r"(?:mean|mu|armmean|truemean)",
 }
 ROLES = tuple(sorted({*ALIASES, *NUMBERED_COLUMNS, "offered"} - {"correct"}))
-MULTI_COLUMN_ROLES = ("lifetime", "offered", *NUMBERED_COLUMNS)
-OPTIONAL_ROLES = ("correct", "gain", "loss", "missed", "score", "chance", "best", "second", "state", "transition")
+MULTI_COLUMN_ROLES = ("lifetime", "session", "cue", "counterfactual", "offered", *NUMBERED_COLUMNS)
+MANDATORY_ROLES = ("action", "feedback", "participant")  # if several columns could have one of these, the user is asked
+CURRENCY = re.compile(r"^([+-]?)\s*[$€£¥]\s*(?=[\d.+-])")
+NUMBER_WORDS = {
+    **dict.fromkeys(("true", "yes", "y", "rewarded", "reward", "correct"), "1"),
+    **dict.fromkeys(("false", "no", "n", "unrewarded", "no reward", "incorrect"), "0"),
+}
 EMPTY_CELLS = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", ".", "missing", "missed"))
 
 
@@ -35,12 +41,14 @@ class Roles:
         columns: the columns of each role that is in use.
         suffixes: the part of each column's name after the prefix, for the roles probabilities and means.
         requested_roles: the roles for which the user named columns.
+        empty_roles: the roles that the user keeps empty.
         notes: how roles were assigned, one sentence each.
     """
 
     columns: dict[str, list[str]] = field(default_factory=dict)
     suffixes: dict[str, list[str]] = field(default_factory=dict)
     requested_roles: set[str] = field(default_factory=set)
+    empty_roles: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     def get_column(self, role: str) -> str | None:
@@ -94,21 +102,15 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
             no action or no feedback.
     """
     roles = Roles()
-    empty_roles = _assign_requested_columns(table, columns, roles)
+    roles.empty_roles = empty_roles = _assign_requested_columns(table, columns, roles)
     settled_roles = {*roles.columns, *empty_roles}
     claimed = {c for names in roles.columns.values() for c in names}
     unclaimed = [c for c in table.header if c not in claimed]
     for role, names in ALIASES.items():
-        found = [c for c in unclaimed if normalise_name(c) in names]
-        if role in settled_roles or not found:
-            continue
-        if len(found) == 1 or role in MULTI_COLUMN_ROLES:
-            roles.columns[role] = found
-        elif role in OPTIONAL_ROLES:
-            roles.notes.append(f"{list_names(found)} could each be the {role}, so none of them was read.")
-        else:
-            problem = f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}."
-            raise MesascopeError(problem, f"Name one: {spell_role(role, found[0])}.")
+        if role not in settled_roles and (found := _find_columns(table, role, names, unclaimed)):
+            roles.columns[role] = found if role in MULTI_COLUMN_ROLES else _pick_column(table, role, found, roles)
+            if not roles.columns[role]:
+                del roles.columns[role]
     for role, prefix in NUMBERED_COLUMNS.items():
         found = sorted((int(m[1]), c) for c in unclaimed if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c))))
         by_suffix = {str(n): c for n, c in found}
@@ -124,10 +126,63 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     by_side = sorted((m[2], c) for c in unclaimed if (m := re.fullmatch(SCREEN_SIDE_PATTERN, normalise_name(c))))
     if "offered" not in settled_roles and [side for side, _ in by_side] == ["left", "right"]:
         roles.columns["offered"] = [c for _, c in by_side]
+    for role, names in FALLBACKS.items():
+        if role not in {*roles.columns, *empty_roles} and (
+            role != "feedback" or not {"gain", "loss"} & {*roles.columns}
+        ):
+            used = {c for own in roles.columns.values() for c in own}
+            found = _find_columns(table, role, names, [c for c in unclaimed if c not in used])
+            if role == "participant":  # names such as 'id' may number the rows
+                found = [c for c in found if 1 < _count_values(table, c) <= len(table.frame) / 2]
+            roles.columns |= {role: found[:1]} if found else {}
+    if table.file_column and table.file_column not in {c for own in roles.columns.values() for c in own}:
+        _add_files(table, roles, empty_roles)
     if not {"second", "transition"} & roles.columns.keys() and "state" not in roles.requested_roles:
         roles.columns.pop("state", None)
     _choose_feedback(table, roles, "feedback" in empty_roles)
     return roles
+
+
+def _count_values(table: Table, column: str) -> int:
+    """Counts the different cells of a column."""
+    return len(set(table.frame[column].astype(str)))
+
+
+def _find_columns(table: Table, role: str, names: list[str], unclaimed: list[str]) -> list[str]:
+    """Finds the unclaimed columns whose names mean a role, in the order of the names; constant ones only if all are."""
+    found = sorted((c for c in unclaimed if normalise_name(c) in names), key=lambda c: names.index(normalise_name(c)))
+    single = [c for c in found if not any(isinstance(v, (list, dict)) for v in table.frame[c].iloc[:1000])]
+    found = single or found
+    varied = [c for c in found if len(found) > 1 and _count_values(table, c) > 1]
+    return varied or found
+
+
+def _pick_column(table: Table, role: str, found: list[str], roles: Roles) -> list[str]:
+    """Picks one of the columns that could have a role.
+
+    Raises:
+        MesascopeError: the choice would matter, and the user has to make it.
+    """
+    if len(found) > 1 and role in MANDATORY_ROLES:
+        codes = [read_cells(table, c)[0] for c in found]
+        pairs = [len(np.unique(np.stack([codes[0], other]), axis=1).T) for other in codes[1:]]
+        if any(n > min(len(np.unique(codes[0])), len(np.unique(c))) for n, c in zip(pairs, codes[1:], strict=True)):
+            problem = f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}."
+            raise MesascopeError(problem, f"Name one: {spell_role(role, found[0])}.")
+    elif len(found) > 1 and role not in ("trial", "correct"):
+        roles.notes.append(f"{list_names(found)} could each be the {role}, so none of them was read.")
+        return []
+    return found[:1]
+
+
+def _add_files(table: Table, roles: Roles, empty_roles: set[str]) -> None:
+    """Lets files tell participants apart, or the lifetimes of participants who have several files."""
+    column, participant = table.file_column, roles.get_column("participant")
+    pairs = set(zip(table.frame[column], table.frame[participant or column], strict=True))
+    if participant is None and "participant" not in empty_roles:
+        roles.columns["participant"] = [column]
+    elif participant and "lifetime" not in empty_roles and len(set(table.frame[participant])) < len(pairs):
+        roles.columns["lifetime"] = [*roles.columns.get("lifetime", []), column]
 
 
 def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[str]:
@@ -181,6 +236,9 @@ def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None
         raise MesascopeError(lacks.format("action", list_names(table.header, 30)), f"Name it: {spell_role('action')}.")
     if "feedback" not in roles.requested_roles and {"gain", "loss"} & roles.requested_roles:
         columns.pop("feedback", None)
+    is_net = "loss" not in columns or "gain" in columns or "feedback" in roles.requested_roles
+    if "feedback" in columns and not is_net and (read_numbers(table, columns["feedback"][0], "feedback") >= 0).all():
+        columns["gain"] = columns.pop("feedback")  # pay-offs that are never negative, beside losses
     if "feedback" in columns:
         unread_columns = [columns.pop(r)[0] for r in ("gain", "loss") if r in columns]
         if unread_columns:
@@ -189,6 +247,9 @@ def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None
         prefixes = {"gain": "", "loss": "minus the size of "}
         parts = [f"{prefix}{quote(columns[r][0])}" for r, prefix in prefixes.items() if r in columns]
         notes.append(f"Feedback is {' '.join(parts)}.")
+    elif len(columns.get("counterfactual", [])) > 1:
+        options = list_names(columns["counterfactual"])
+        notes.append(f"Feedback is the outcome of the choice, from {options}, in the order of the choices.")
     else:
         substitutes = [r for r in ("correct", "score") if r in columns and r not in roles.requested_roles]
         if not substitutes or without_feedback:
@@ -234,9 +295,8 @@ def read_numbers(table: Table, column: str, role: str, max_size: float = 1e30) -
         is_bad = np.zeros(len(result), bool)
     else:
         codes, values, is_empty = read_cells(table, column)
-        truth = {"true": "1", "false": "0"}
-        texts = [str(v).strip() for v in values]
-        texts = ["nan" if n else truth.get(t.casefold(), t) for t, n in zip(texts, is_empty, strict=True)]
+        texts = [CURRENCY.sub(r"\1", str(v).strip()) for v in values]
+        texts = ["nan" if n else NUMBER_WORDS.get(t.casefold(), t) for t, n in zip(texts, is_empty, strict=True)]
         numbers = parse_numbers(texts)
         bad_texts = [texts[i] for i in np.flatnonzero(np.isnan(numbers) & ~is_empty)]
         has_commas = all(re.fullmatch(r"[+-]?\d*,\d+", t) for t in bad_texts)

@@ -15,7 +15,8 @@ import xarray as xr
 from mesascope.errors import MesascopeError, require
 from mesascope.formats import TRIALS
 from mesascope.logs.columns import ALIASES, COLUMN_NAMES, normalise_name, read_labels, read_numbers
-from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
+from mesascope.logs.sources import open_table
+from mesascope.logs.tables import Table, count_noun, list_names, quote
 from mesascope.trials import AXES, check_trials
 
 CURVE_ALIASES: dict[str, list[str]] = COLUMN_NAMES["curves"]

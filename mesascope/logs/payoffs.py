@@ -38,6 +38,12 @@ def read_feedback(
             count = count_noun(int(is_outlier.sum()), "trial")
             notes.append(f"Feedback far outside the usual range, read as missing: {codes} ({count}).")
             value = np.where(is_outlier, np.nan, value)
+    elif len(outcomes := roles.columns.get("counterfactual", [])) > 1:
+        if action.max() >= len(outcomes):
+            problem = f"The role counterfactual has {len(outcomes)} columns, and there are more choices."
+            raise MesascopeError(problem, f"Name one column per choice: {spell_role('counterfactual', 'A+B')}.")
+        shown = np.stack([read_numbers(table, c, "counterfactual") for c in outcomes], -1)
+        value = shown[np.arange(len(shown)), np.maximum(action, 0)]
     else:
         parts = [read_numbers(table, c, "gain") for c in roles.columns.get("gain", [])]
         parts += [-np.abs(read_numbers(table, c, "loss")) for c in roles.columns.get("loss", [])]

@@ -5,10 +5,12 @@ the other. In that state the participant makes a second choice, which pays. The 
 and its feedback is the pay-off of the second.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.codes import MAX_CHOICES, Choices, read_choices
+from mesascope.logs.codes import MAX_CHOICES, MAX_ODD_CELLS, Choices, read_choices
 from mesascope.logs.columns import Roles, read_cells, read_labels, spell_role
 from mesascope.logs.tables import Table, count_noun, list_names, quote
 
@@ -20,7 +22,7 @@ MIN_COMMON_SHARE = 0.55  # with a smaller share, common transitions are not infe
 
 
 def read_stages(
-    table: Table, roles: Roles, choices: Choices, participants: np.ndarray | None
+    table: Table, roles: Roles, choices: Choices, participants: np.ndarray | None, missing: Collection[str] = ()
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Reads the second stage of each row, if the log has one; removes roles that cannot be read from `roles`.
 
@@ -30,6 +32,7 @@ def read_stages(
             led), transition (whether this transition was common).
         choices: the first choices.
         participants: the participant of each row, if the log names participants.
+        missing: further codes of missed choices.
 
     Returns:
         The variables by name, with a value for each row (-1 if missing): second_action, second_state and transition (1
@@ -45,15 +48,14 @@ def read_stages(
     stage_notes: list[str] = []
     try:
         if "second" in columns:
-            second_choices = read_choices(table, Roles({"action": roles.columns["second"]}), None)
+            second_choices = read_choices(table, Roles({"action": roles.columns["second"]}), None, missing)
             stage_notes += [f"Second stage: {note[0].lower()}{note[1:]}" for note in second_choices.notes]
             variables["second_action"] = second_choices.action
             if "state" not in columns and second_choices.n_choices > 2:
                 variables["second_state"] = second_choices.action // 2  # -1 // 2 is -1
                 stage_notes.append("Each state has two choices of the second stage, in the order of their codes.")
         if "state" in columns:
-            variables["second_state"], names = read_labels(table, columns["state"])
-            stage_notes.append(f"States of the second stage: {list_names(names)}.")
+            variables["second_state"] = _read_states(table, columns["state"], stage_notes)
         if "transition" in columns:
             variables["transition"] = _read_transition(table, columns["transition"], stage_notes)
         elif "second_state" in variables:
@@ -85,11 +87,33 @@ def read_stages(
     return variables, notes
 
 
+def _read_states(table: Table, column: str, notes: list[str]) -> np.ndarray:
+    """Reads each row's state (-1 missing); values on very few rows, beside two or more others, are left out."""
+    codes, names = read_labels(table, column)
+    counts = np.bincount(codes[codes >= 0], minlength=len(names))
+    is_kept = counts > MAX_ODD_CELLS * counts.sum()
+    if is_kept.sum() < 2:
+        is_kept[:] = True
+    if not is_kept.all():
+        odd = list_names([n for n, kept in zip(names, is_kept, strict=True) if not kept])
+        rows = count_noun(int(counts[~is_kept].sum()), "row")
+        notes.append(f"{quote(column)} holds {odd} on {rows}, whose second stage is left out.")
+    notes.append(f"States of the second stage: {list_names([n for n, k in zip(names, is_kept, strict=True) if k])}.")
+    return np.append(np.where(is_kept, np.cumsum(is_kept) - 1, -1), -1)[codes]
+
+
 def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
     """Reads each row's transition (1 common, 0 rare, -1 missing), and adds a note on how it was read to `notes`."""
     codes, values, is_empty = read_cells(table, column)
     texts = [str(v).strip().casefold().removesuffix(".0") for v in values]
     entries = sorted({texts[i] for i in np.unique(codes) if not is_empty[i]})
+    counts = {e: sum(int((codes == i).sum()) for i, t in enumerate(texts) if t == e) for e in entries[:50]}
+    odd = [e for e, n in counts.items() if n <= MAX_ODD_CELLS * len(codes) and e not in TRANSITION_WORDS]
+    if odd and len(odd) <= len(entries) - 2:
+        rows = count_noun(sum(counts[e] for e in odd), "row")
+        notes.append(f"{quote(column)} holds {list_names(odd)} on {rows}, whose transition is left out.")
+        entries = [e for e in entries if e not in odd]
+        is_empty = is_empty | np.isin(texts, odd)
     if set(entries) <= TRANSITION_WORDS.keys():
         meaning = TRANSITION_WORDS
     elif len(entries) == 2 and set(entries) <= {"-1", "0", "1", "2", "true", "false"}:
@@ -120,11 +144,21 @@ def _infer_transition(
             often.
     """
     is_valid = (choices.action >= 0) & (state >= 0)
+    if not is_valid.any():
+        problem = "No trial with a first choice has a state, so the log does not show where the choice led."
+        raise MesascopeError(
+            problem, f"Name the column that does: {spell_role('state')} or {spell_role('transition')}."
+        )
     count = np.zeros((choices.n_choices, int(state.max()) + 1))
     np.add.at(count, (choices.action[is_valid], state[is_valid]), 1)
     common_state = count.argmax(-1)
-    share = count.max(-1).sum() / max(count.sum(), 1)
-    if choices.n_choices < 2 or len(set(common_state)) < choices.n_choices or share < MIN_COMMON_SHARE:
+    if not _shows_common(count):
+        own = None if participants is None else _infer_own_transitions(choices, state, participants, is_valid)
+        if participants is not None and own is not None and (own >= 0).sum() > 0.5 * is_valid.sum():
+            left_out = len(set(participants[is_valid])) - len(set(participants[own >= 0]))
+            rule = "A transition is common if its state followed the participant's own first choice more often"
+            notes.append(f"{rule}; participants for whom this does not tell: {left_out}.")
+            return own
         raise MesascopeError(
             f"The log does not show which transition is common: after the {choices.n_choices} first choices the states "
             f"followed {'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
@@ -148,7 +182,26 @@ def _infer_transition(
     return common
 
 
-def read_offered(table: Table, roles: Roles, n_choices: int | None) -> tuple[Choices, dict[str, np.ndarray], list[str]]:
+def _shows_common(count: np.ndarray) -> bool:
+    """Whether counts [choices, states] show one common state for each choice, and different ones."""
+    share = count.max(-1).sum() / max(count.sum(), 1)
+    return len(count) > 1 and len(set(count.argmax(-1))) == len(count) and share >= MIN_COMMON_SHARE
+
+
+def _infer_own_transitions(
+    choices: Choices, state: np.ndarray, participants: np.ndarray, is_valid: np.ndarray
+) -> np.ndarray:
+    """Infers each row's transition from the trials of the same participant; -1 if they do not show it."""
+    count = np.zeros((int(participants.max()) + 1, choices.n_choices, int(state.max()) + 1))
+    np.add.at(count, (participants[is_valid], choices.action[is_valid], state[is_valid]), 1)
+    shows = np.array([_shows_common(own) for own in count])[participants]
+    common_state = count.argmax(-1)[participants, np.maximum(choices.action, 0)]
+    return np.where(is_valid & shows, state == common_state, -1).astype(np.int64)
+
+
+def read_offered(
+    table: Table, roles: Roles, n_choices: int | None, missing: Collection[str] = ()
+) -> tuple[Choices, dict[str, np.ndarray], list[str]]:
     """Reads the choice of each row. If a screen offered some of the options, the choice is the option, not its place.
 
     Args:
@@ -156,6 +209,7 @@ def read_offered(table: Table, roles: Roles, n_choices: int | None) -> tuple[Cho
         roles: the columns by role. The columns of the role offered contain the option at each place of the screen, in
             the order in which the action numbers the places. The role is removed if it cannot be read.
         n_choices: the number of options, if not all of them occur.
+        missing: further codes of missed trials.
 
     Returns:
         The choices; `offered` [rows, K], 1 if an option could be chosen, unless every option always could; and notes.
@@ -166,7 +220,7 @@ def read_offered(table: Table, roles: Roles, n_choices: int | None) -> tuple[Cho
     notes: list[str] = []
     if columns := roles.columns.get("offered"):
         try:
-            places = read_choices(table, roles, None)
+            places = read_choices(table, roles, None, missing)
             if places.n_choices != len(columns):
                 raise MesascopeError(
                     f"The role offered has {len(columns)} columns, but there are {places.n_choices} places.",
@@ -178,7 +232,7 @@ def read_offered(table: Table, roles: Roles, n_choices: int | None) -> tuple[Cho
                 raise
             notes = [f"{list_names(columns)} not read as what was offered: {error}"]
             roles.remove(["offered"])
-    return read_choices(table, roles, n_choices), {}, notes
+    return read_choices(table, roles, n_choices, missing), {}, notes
 
 
 def _read_offered_options(

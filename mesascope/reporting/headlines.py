@@ -54,6 +54,9 @@ def explain_level(examination: Examination) -> str:
         return examination.placement.reason + _describe_kinds(examination)
     if is_log(examination):
         return "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
+    if "fresh" in examination.trials:
+        conditions = ", ".join(map(str, examination.trials["fresh"].condition.values[:3]))
+        return f"its fresh tasks were run under {conditions} only; a placement needs the conditions of `examine`."
     return "the fresh split was not run, and a placement needs it."
 
 

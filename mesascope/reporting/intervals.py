@@ -52,6 +52,6 @@ def can_normalise(trials: xr.Dataset) -> bool:
 def compute_gain_shares(trials: xr.Dataset, condition: str = "intact", window: slice | None = None) -> np.ndarray:
     """[N] Numbers whose mean is the share of the possible gain; NaN if nothing can be gained."""
     gained, possible = measure_gain(trials, condition, window)
-    if not possible.sum() > 0:
+    if not np.nansum(possible) > 0:
         return np.full(len(possible), np.nan)
     return compute_ratio(gained, possible)

@@ -77,11 +77,24 @@ def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
         "headlines": [words.format_finding(f) for f in numbers],
         "units": next((f"{f.n} {f.unit}s" for f in numbers if f), "–"),
         "controls": {role: str(c.get("subject", "")) for f in examination.answers for role, c in f.controls.items()},
+        "participants": _tabulate_participants(examination),
         "tables": [
             ("Confirmatory", "named in the placement rule", _group_findings(examination.answers, confirmatory=True)),
             ("Descriptive", DESCRIPTIVE_NOTE, _group_findings(examination.answers, confirmatory=False)),
         ],
     }
+
+
+def _tabulate_participants(examination: Examination) -> dict[str, Any]:
+    """The values of every participant: the names of the columns, and a row of texts for each participant."""
+    values = examination.participants
+    names = list(dict.fromkeys(v.metric for v in values))
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
+    for v in values:
+        interval = f"[{v.low:.3f}, {v.high:.3f}]" if v.low is not None and v.high is not None else ""
+        rows.setdefault((v.participant, v.group), {"n": v.n})[v.metric] = (f"{v.estimate:.3f}", interval)
+    cells = [(*owner, row["n"], [row.get(name, ("–", "")) for name in names]) for owner, row in rows.items()]
+    return {"names": names, "rows": cells, "has_groups": any(group for _, group in rows)}
 
 
 def _group_findings(findings: Sequence[Finding], confirmatory: bool) -> list[dict[str, Any]]:

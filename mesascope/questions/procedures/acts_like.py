@@ -6,6 +6,7 @@ is the only penalty on the number of settings. If the subject gives probabilitie
 log-probability under them (without sampling noise). Otherwise it is the log-probability of the choice made.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from mesascope.questions.procedures.fits import Fit, fit, group_procedures, meas
 from mesascope.questions.procedures.histories import History, read_history
 from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedure
 from mesascope.questions.procedures.samplers import BAYES_DEPENDENT, BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
-from mesascope.stats import compute_standard_error
+from mesascope.stats import average_by_unit, compute_intervals, compute_standard_error
 
 # nats per trial, by whether the subject gives probabilities
 MAX_SHORTFALL = {True: 0.02, False: 0.01}
@@ -75,13 +76,36 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
             raise DoesNotApply("not every choice was offered on every trial, as the procedures expect")
         by_probabilities = probabilities and "log_probs" in rollout
         most = lifetimes or (32 if by_probabilities else 200)
-        candidates = list_procedures(rollout, omitted, replay, [name for name in also.split("+") if name], most)
-        comparison = compare_procedures(rollout, candidates, most, by_probabilities)
-        return pad_readings(_make_readings(comparison, str(rollout.attrs["split"])), rollout)
+        order = order_by_participant(rollout)[:most]
+        used = rollout.isel(lifetime=order)
+        candidates = list_procedures(used, omitted, replay, [name for name in also.split("+") if name], most)
+        readings = _make_readings(compare_procedures(used, candidates, most, by_probabilities), used)
+        place = np.argsort(np.r_[order, np.setdiff1d(np.arange(rollout.sizes["lifetime"]), order)])
+        return [r._replace(values=r.values[place]) for r in pad_readings(readings, rollout)]
 
     question = "Which reference procedure predicts the subject's choices best, in nats per trial; or none of these?"
     settings = {"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities}
-    return make_metric(question, measure, {"learner": "any"}, **settings)
+    return dataclasses.replace(make_metric(question, measure, {"learner": "any"}, **settings), is_cheap=False)
+
+
+def order_by_participant(trials: xr.Dataset) -> np.ndarray:
+    """The lifetimes in an order in which those at even and at odd places are of different participants.
+
+    So the two halves of the cross-validation share no participant, and the first lifetimes are those of many
+    participants. If a participant has one lifetime, the order is that of the trials. Lifetimes that do not fit into
+    this order are left out.
+    """
+    number = np.arange(trials.sizes["lifetime"])
+    if "participant" not in trials.coords or len(np.unique(trials.participant)) in (1, len(number)):
+        return number
+    owner = np.unique(trials.participant.values, return_inverse=True)[1]
+    by_owner = np.argsort(owner, kind="stable")
+    place = np.empty_like(number)  # of a lifetime among the participant's own
+    place[by_owner] = number - np.searchsorted(owner[by_owner], owner[by_owner])
+    in_turn = np.lexsort((owner, place))
+    halves = [in_turn[owner[in_turn] % 2 == half] for half in (0, 1)]
+    size = min(len(halves[1]), len(halves[0]))
+    return np.append(np.stack([h[:size] for h in halves], 1).ravel(), halves[0][size : size + 1])
 
 
 def list_procedures(
@@ -158,9 +182,9 @@ def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probab
     return Comparison(fits, scores, alike, shortfall, none_fits, by_probabilities)
 
 
-def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
+def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]:
     """Readings of the nearest procedure's score above chance, its shortfall, and how far other classes are behind."""
-    mean_scores = comparison.scores.mean(1)
+    mean_scores, split = comparison.scores.mean(1), str(rollout.attrs["split"])
     best = int(np.argmax(mean_scores))
     first, *same = comparison.names()
     simplest = comparison.fits[comparison.classes[0][0]]
@@ -171,8 +195,13 @@ def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
         f"none of these ({criterion}); nearest: {description}" if comparison.none_fits else f"acts like {description}"
     )
     chance = -np.log(comparison.fits[0].held_out.shape[-1])
+    above_chance = comparison.scores[best] - chance
+    if rollout.attrs.get("family") == "log" and first != "uniform" and not comparison.none_fits:
+        owners = rollout.participant.values if "participant" in rollout.coords else np.arange(rollout.sizes["lifetime"])
+        low = compute_intervals(average_by_unit(above_chance, owners)[None]).low[0]
+        verdict = verdict if low > 0 else f"not told from uniform choices; nearest: {description}"
     by = "by its probabilities" if comparison.has_probabilities else "by a flexible model of its choices"
-    numbers = {"the nearest, above chance": comparison.scores[best] - chance}
+    numbers = {"the nearest, above chance": above_chance}
     numbers[f"missed by the nearest, {by}"] = comparison.shortfall
     readings = [Reading(v, split, label, reason=verdict, descriptive=True) for label, v in numbers.items()]
     for place in range(1, min(len(comparison.classes), MAX_CLASSES)):

@@ -8,6 +8,7 @@ import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_fresh
 from mesascope.stats import average_valid
+from mesascope.trials import find_forced, select_window
 
 
 @define_metric("How does the subject explore?")
@@ -20,16 +21,23 @@ def metric(trials, references, replay):
     if choices > 64:
         raise DoesNotApply(f"there are {choices} choices, too many to count one by one")
     choice_made = action[..., None] == np.arange(choices)  # [N, T, K]
-    lengths = np.maximum((action >= 0).sum(-1), 1)
+    own_choice = choice_made & ~find_forced(rollout)[..., None]
+    lengths = np.maximum(own_choice.sum((1, 2)), 1)
     split = "fresh" if "fresh" in trials else "logged"
-    least, never_chosen = choices * choice_made.sum(1).min(-1) / lengths, _list_never_chosen(choice_made.any((0, 1)))
+    least, never_chosen = choices * own_choice.sum(1).min(-1) / lengths, _list_never_chosen(choice_made.any((0, 1)))
     readings = [Reading(least, split, "K · share of the least used choice", reason=never_chosen)]
     if "offered" not in rollout:  # the greedy choice could be made on every trial
-        readings.append(Reading(_greedy_share(choice_made, feedback), split=split, label="share of greedy choices"))
+        greedy = _greedy_share(choice_made, own_choice, feedback)
+        readings.append(Reading(greedy, split=split, label="share of greedy choices"))
     if "means" in rollout and np.isfinite(rollout.means.values[:, 0]).all():
         best = rollout.means.values[:, 0].argmax(-1)
-        late = action[:, action.shape[1] // 2 :]
-        given_up = (~(late == best[:, None]).any(-1)).astype(float)
+        late = select_window(rollout, lambda n: slice(n // 2, None))
+        is_late = np.zeros(action.shape, bool)
+        if isinstance(late, slice):
+            is_late[:, late] = True
+        else:
+            is_late = late & own_choice.any(-1)
+        given_up = np.where(is_late.any(-1), ~((action == best[:, None]) & is_late).any(-1), np.nan)
         readings.append(Reading(given_up, split, "best choice never taken in the last half"))
     return readings
 
@@ -42,13 +50,13 @@ def _list_never_chosen(choice_made: np.ndarray) -> str:
     return f"never made in any lifetime: {never_made} of 0 to {len(choice_made) - 1}"
 
 
-def _greedy_share(choice_made: np.ndarray, feedback: np.ndarray) -> np.ndarray:
+def _greedy_share(choice_made: np.ndarray, own_choice: np.ndarray, feedback: np.ndarray) -> np.ndarray:
     """[N] The share of trials with the choice of highest mean feedback so far, after every choice has been tried."""
     paid = np.where(choice_made, np.nan_to_num(feedback)[..., None], 0.0)
     count = np.cumsum(choice_made, 1)[:, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.cumsum(paid, 1)[:, :-1] / count
-    comparable = (count > 0).all(-1) & choice_made[:, 1:].any(-1)
+    comparable = (count > 0).all(-1) & own_choice[:, 1:].any(-1)
     top = means >= np.nanmax(np.where(count > 0, means, -np.inf), -1, keepdims=True) - 1e-9
     hit = (choice_made[:, 1:] & top).any(-1)
     return average_valid(np.where(comparable, hit, np.nan))

@@ -13,6 +13,7 @@ from scipy.signal import lfilter
 
 from mesascope.contracts import require_choices
 from mesascope.errors import MesascopeError
+from mesascope.trials import find_forced
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,6 +46,7 @@ class History:
         choices: K, the number of choices.
         lifetimes: [N] the indices of the lifetimes in the data set.
         thinning: slow procedures predict one trial in `thinning`; 1 for all trials.
+        is_forced: [N, T] whether the choice was forced: its feedback is seen, and no procedure has to predict it.
         cached_results: the results cached by `cache_in_history`.
     """
 
@@ -53,11 +55,14 @@ class History:
     choices: int
     lifetimes: np.ndarray
     thinning: int = 1
+    is_forced: np.ndarray | None = None
     cached_results: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def take(self, rows: np.ndarray, thinning: int = 1) -> History:
         """The history of the lifetimes in `rows`."""
-        return History(self.action[rows], self.payoff[rows], self.choices, self.lifetimes[rows], thinning)
+        action, payoff, lifetimes = self.action[rows], self.payoff[rows], self.lifetimes[rows]
+        is_forced = None if self.is_forced is None else self.is_forced[rows]
+        return History(action, payoff, self.choices, lifetimes, thinning, is_forced)
 
     @property
     def trials(self) -> int:
@@ -66,8 +71,9 @@ class History:
 
     @functools.cached_property
     def is_present(self) -> np.ndarray:
-        """[N, T] Whether the trial took place."""
-        return self.action >= 0
+        """[N, T] Whether the trial took place and its choice was not forced."""
+        took_place = self.action >= 0
+        return took_place if self.is_forced is None else took_place & ~self.is_forced
 
     @functools.cached_property
     def binary(self) -> bool:
@@ -146,7 +152,8 @@ def read_history(trials: xr.Dataset, lifetimes: int | None = None) -> History:
     if low < 0 or high > 1:
         feedback = (feedback - low) / max(high - low, 1e-9)
     payoff = np.where((action >= 0) & np.isfinite(feedback), feedback, 0.0).astype(np.float32)
-    return History(action, payoff, count_choices(trials), np.arange(len(action)))
+    is_forced = find_forced(trials)[:lifetimes] if "forced" in trials else None
+    return History(action, payoff, count_choices(trials), np.arange(len(action)), is_forced=is_forced)
 
 
 def first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:

@@ -84,7 +84,7 @@ def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
 
 def _fit_frequencies(history: History) -> dict[str, Any]:
     """The shares of all choices, after half a count is added to each."""
-    count = history.choice_made.sum((0, 1)) + 0.5
+    count = history.choice_made[history.is_present].sum(0) + 0.5
     return {f"choice_{k}": float(x) for k, x in enumerate(count / count.sum())}
 
 

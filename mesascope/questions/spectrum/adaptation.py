@@ -1,8 +1,10 @@
 """Does the subject's pay-off rise within the lifetime?"""
 
+import numpy as np
+
 from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.stats import average_valid, compute_ratio
-from mesascope.trials import measure_gain, read_payoffs
+from mesascope.trials import measure_gain, read_payoffs, select_window
 
 
 @define_metric(
@@ -15,10 +17,15 @@ def metric(trials, references, replay):
     length = rollout.sizes["trial"]
     if length < 4:
         raise DoesNotApply(f"a lifetime has {length} trials, and it needs 4")
-    start, end = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
+    start = select_window(rollout, lambda n: slice(0, max(n // 10, 1) if n >= 4 else 0))
+    end = select_window(rollout, lambda n: slice(n - max(n // 4, 1) if n >= 4 else n, None))
     if "chance" in rollout:
         early, late = (compute_ratio(*measure_gain(rollout, "intact", window)) for window in (start, end))
         return [Reading(late - early)]
     paid = read_payoffs(rollout)
-    rise = average_valid(paid[:, end]) - average_valid(paid[:, start])
+    early, late = (
+        average_valid(paid[:, window] if isinstance(window, slice) else np.where(window, paid, np.nan))
+        for window in (start, end)
+    )
+    rise = late - early
     return [Reading(rise, split=rollout.attrs.get("split", "logged"), reason="realised pay-off")]

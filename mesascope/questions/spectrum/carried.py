@@ -81,7 +81,11 @@ def find_counted_trials(trials: xr.Dataset, window: int, early: bool = False) ->
     """[N, T] The old trials in the last half or after a change, or with `early` in the first half."""
     length = trials.sizes["trial"]
     mask = np.zeros((trials.sizes["lifetime"], length), bool)
-    mask[:, slice(length // 2) if early else select_counted_trials(trials)] = True
+    counted = slice(length // 2) if early else select_counted_trials(trials)
+    if isinstance(counted, slice):
+        mask[:, counted] = True
+    else:
+        mask |= counted
     mask[:, : window + 1] = False
     old_trials = find_old_trials(trials, window)
     return mask if old_trials is None else mask & old_trials

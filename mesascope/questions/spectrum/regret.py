@@ -18,6 +18,10 @@ def metric(trials, references, replay):
     paid = read_payoffs(rollout)
     missed = np.nansum(rollout.best.values - paid, -1)
     readings = [Reading(missed, split=str(rollout.attrs["split"]), label="against the best choice")]
+    if rollout.attrs["split"] == "logged" and "score" in rollout:
+        realised = rollout.best.values - rollout.feedback.sel(condition="intact").values
+        label = "realised, the best choice's expected pay-off minus the feedback"
+        readings.append(Reading(np.nansum(realised, -1), "logged", label))
     if "fixed" in rollout:
         fixed = (rollout.fixed.values - paid).sum(-1)
         readings.append(Reading(fixed, label="against the best policy that cannot adapt"))

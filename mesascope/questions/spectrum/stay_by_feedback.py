@@ -4,6 +4,7 @@ import numpy as np
 
 from mesascope.contracts import Reading, define_metric, require_choices, select_fresh
 from mesascope.stats import average_valid
+from mesascope.trials import find_forced
 
 
 @define_metric(
@@ -16,6 +17,7 @@ def metric(trials, references, replay):
     action = rollout.action.sel(condition="intact").values
     paid = rollout.feedback.sel(condition="intact").values.astype(float)[:, :-1]
     valid = (action[:, :-1] >= 0) & (action[:, 1:] >= 0) & np.isfinite(paid)
+    valid &= ~find_forced(rollout)[:, 1:]  # a forced choice neither stays nor leaves
     if "offered" in rollout:  # staying is possible only if the choice is offered again
         again = rollout.offered.values[:, 1:].astype(bool)
         valid &= np.take_along_axis(again, np.maximum(action[:, :-1, None], 0), -1)[..., 0]

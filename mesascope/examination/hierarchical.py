@@ -1,0 +1,218 @@
+"""Fits learning models to all participants of a log at once, with partial pooling, by NumPyro (the extra `bayes`).
+
+The parameters of a participant are drawn from the population of the participant's group, which is normal: after the
+logit for rates and weights, after the logarithm for inverse temperatures, and as it is for perseveration. The posterior
+is sampled with the No-U-Turn sampler.
+"""
+
+import importlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jax import lax
+from jax.nn import log_softmax, sigmoid
+
+from mesascope.contracts import DoesNotApply
+from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.questions.procedures.histories import read_history
+from mesascope.worlds.two_step.trial_arrays import read_trials
+
+MODELS: dict[str, tuple[str, ...]] = {
+    "rescorla_wagner": ("learning rate", "inverse temperature"),
+    "sticky": ("learning rate", "inverse temperature", "perseveration"),
+    "two_rates": ("rate after gains", "rate after losses", "inverse temperature", "perseveration"),
+    "hybrid": ("learning rate", "eligibility", "model-based weight", "inverse temperature",
+               "second inverse temperature", "perseveration"),
+}  # fmt: skip
+POPULATION_MEANS = {"unit": (0.0, 1.5), "positive": (1.0, 1.0), "real": (0.0, 1.0)}  # mean and sd of the normal prior
+MIN_PARTICIPANTS = 3
+PREDICTIVE_DRAWS = 100  # draws of the posterior from which choices are predicted
+
+
+def fit_hierarchical(
+    trials: xr.Dataset, model: str = "sticky", *, draws: int = 500, chains: int = 2, seed: int = 0
+) -> pd.DataFrame:
+    """Fits a learning model to all participants of a log, with partial pooling.
+
+    Args:
+        trials: a log, as `read_log` returns it.
+        model: 'rescorla_wagner'; 'sticky', which also has a perseveration; 'two_rates', with one rate for pay-offs
+            above the expected one and one for those below; or 'hybrid', the two-step model of Daw et al. 2011.
+        draws: the number of draws of each chain; as many are used before to tune the sampler.
+        chains: the number of chains.
+        seed: the seed of the sampler.
+
+    Returns:
+        A row for each participant and parameter, and for the population of each group (participant is then empty):
+        the posterior mean, the ends of the central 95 % interval, and rhat. A population's value is its median. If
+        there are groups, further rows have the differences of the other groups' populations from the first one's. The
+        last rows compare the model with the data: the share of first choices that are repeated after high and after low
+        pay-offs, as it is and as the model predicts it from the trials before, with its posterior predictive interval.
+
+    Raises:
+        MesascopeError: NumPyro is not installed, the model does not exist, or it does not fit the log.
+    """
+    pick_named("model", model, MODELS)
+    try:
+        numpyro: Any = importlib.import_module("numpyro")
+        infer: Any = importlib.import_module("numpyro.infer")
+        find_rhat: Any = importlib.import_module("numpyro.diagnostics").split_gelman_rubin
+    except ImportError:
+        raise MesascopeError(
+            "A hierarchical fit needs NumPyro.", "Install it: pip install 'mesascope[bayes]'"
+        ) from None
+    dist = numpyro.distributions
+    names, compute = MODELS[model], _prepare_two_step(trials) if model == "hybrid" else _prepare_choices(trials, model)
+    owners = trials.participant.values if "participant" in trials.coords else np.arange(trials.sizes["lifetime"])
+    people, unit = np.unique(owners, return_inverse=True)
+    remedy = "Give a log with more participants."
+    require(len(people) >= MIN_PARTICIPANTS, f"A population cannot be fitted to {len(people)} participants.", remedy)
+    labels, group = np.unique(
+        trials.group.values if "group" in trials.coords else np.full(len(owners), ""), return_inverse=True
+    )
+    first = np.unique(unit, return_index=True)[1]
+    require(bool((group == group[first][unit]).all()), "A participant is in two groups.", "Fit the groups separately.")
+    own_group = group[first]
+    location, scale = np.array([POPULATION_MEANS[_find_range(name)] for name in names]).T
+
+    def describe() -> None:
+        mean = numpyro.sample("mean", dist.Normal(location, scale).expand([len(labels), len(names)]).to_event(2))
+        sd = numpyro.sample("sd", dist.HalfNormal(1.0).expand([len(names)]).to_event(1))
+        z = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([len(people), len(names)]).to_event(2))
+        own = numpyro.deterministic("own", mean[own_group] + sd * z)
+        numpyro.factor("choices", compute(_transform(names, own[unit]))[0].sum())
+
+    sampler = infer.MCMC(
+        infer.NUTS(describe), num_warmup=draws, num_samples=draws, num_chains=chains, chain_method="vectorized",
+        progress_bar=False,
+    )  # fmt: skip
+    sampler.run(jax.random.key(seed))
+    samples: Any = sampler.get_samples(group_by_chain=True)
+    own, mean = (np.stack(_transform(names, samples[key]), -1) for key in ("own", "mean"))
+    parts = [(person, labels[own_group[i]], own[:, :, i]) for i, person in enumerate(people)]
+    parts += [("", label, mean[:, :, g]) for g, label in enumerate(labels)]
+    parts += [("", f"{label} minus {labels[0]}", mean[:, :, g] - mean[:, :, 0]) for g, label in enumerate(labels) if g]
+    rows = []
+    for person, label, values in parts:
+        low, high = np.quantile(values, (0.025, 0.975), (0, 1))
+        for k, name in enumerate(names):
+            ends = (values[..., k].mean(), low[k], high[k], find_rhat(values[..., k]))
+            rows.append((person, label, name, *map(float, ends)))
+    flat = samples["own"].reshape(-1, len(people), len(names))
+    picked = flat[np.linspace(0, len(flat) - 1, PREDICTIVE_DRAWS).astype(int)][:, unit]
+    predict = jax.jit(lambda values: compute(_transform(names, values))[1])
+    rows += _predict_stays(trials, np.stack([predict(values).T for values in picked]), seed)
+    return pd.DataFrame(rows, columns=["participant", "group", "parameter", "estimate", "low", "high", "rhat"])
+
+
+def _predict_stays(trials: xr.Dataset, stay: np.ndarray, seed: int) -> list[tuple[Any, ...]]:
+    """Rows for the observed and the predicted share of repeated choices after high and after low pay-offs.
+
+    Args:
+        trials: the log.
+        stay: [D, N, T] the probability of repeating the last choice, for each of D draws of the posterior.
+        seed: the seed of the predicted choices.
+    """
+    history = read_history(trials)
+    paid = np.where(np.isfinite(trials.feedback.sel(condition="intact").values), history.payoff, np.nan)
+    before = np.concatenate([np.full_like(paid[:, :1], np.nan), paid[:, :-1]], 1)
+    counts = history.is_present & (history.last_choice.sum(-1) > 0) & np.isfinite(before)
+    repeated = (history.choice_made * history.last_choice).sum(-1)
+    middle = (np.nanmin(before) + np.nanmax(before)) / 2
+    predicted = np.random.default_rng(seed).random(stay.shape) < stay
+    rows = []
+    for label, mask in (("high", counts & (before > middle)), ("low", counts & (before <= middle))):
+        name, shares = f"stay after a {label} pay-off", predicted[:, mask].mean(-1)
+        rows.append(("", "", f"{name}: observed", float(repeated[mask].mean()), np.nan, np.nan, np.nan))
+        low, high = np.quantile(shares, (0.025, 0.975))
+        rows.append(("", "", f"{name}: predicted", float(shares.mean()), float(low), float(high), np.nan))
+    return rows
+
+
+def _find_range(name: str) -> str:
+    """The range of a parameter: 'unit' (0 to 1), 'positive' or 'real'."""
+    return "real" if name == "perseveration" else "positive" if "temperature" in name else "unit"
+
+
+def _transform(names: tuple[str, ...], values: Any) -> list[Any]:
+    """Brings the parameters on the last axis of `values` into their ranges; one array for each."""
+    into = {"unit": sigmoid, "positive": jnp.exp, "real": lambda x: x}
+    return [into[_find_range(name)](values[..., k]) for k, name in enumerate(names)]
+
+
+def _prepare_choices(trials: xr.Dataset, model: str) -> Any:
+    """A function from the parameters [N] of each lifetime to two arrays [T, N], for choices of one stage.
+
+    The first has the log-likelihood of each choice, and the second the probability of repeating the last choice.
+    """
+    history = read_history(trials)
+    has_feedback = np.isfinite(trials.feedback.sel(condition="intact").values)
+    offered = trials.offered.values if "offered" in trials else np.ones(history.choice_made.shape)
+    blocked = np.where(offered > 0, 0.0, -1e9).astype(np.float32)
+    arrays = (history.choice_made, history.payoff, has_feedback, history.is_present, history.last_choice, blocked)
+    by_trial = tuple(jnp.asarray(np.moveaxis(np.asarray(x, np.float32), 1, 0)) for x in arrays)
+
+    def compute(parameters: list[Any]) -> Any:
+        *rates, beta = parameters[:-1] if model != "rescorla_wagner" else parameters
+        kappa = parameters[-1] if model != "rescorla_wagner" else jnp.zeros_like(beta)
+        up, down = rates[0], rates[-1]
+
+        def step(value, trial):
+            choice_made, paid, has_paid, counts, last, is_blocked = trial
+            log_p = log_softmax(beta[:, None] * value + kappa[:, None] * last + is_blocked)
+            error = paid[:, None] - value
+            change = jnp.where(error > 0, up[:, None], down[:, None]) * error * choice_made * has_paid[:, None]
+            return value + change, ((log_p * choice_made).sum(-1) * counts, (jnp.exp(log_p) * last).sum(-1))
+
+        start = jnp.full(history.choice_made[:, 0].shape, 0.5)
+        return lax.scan(step, start, by_trial)[1]
+
+    return compute
+
+
+def _prepare_two_step(trials: xr.Dataset) -> Any:
+    """The same as `_prepare_choices` for two-step choices; the second array is about the first choice."""
+    try:
+        steps = read_trials(trials)
+    except DoesNotApply as reason:
+        raise MesascopeError(f"The model 'hybrid' does not fit this log: {reason}.", "Choose another model.") from None
+    paid = np.where(steps.is_complete, steps.payoff, np.nan)
+    paid = np.nan_to_num((paid - np.nanmin(paid)) / max(np.nanmax(paid) - np.nanmin(paid), 1e-9))
+    common = steps.transition[steps.is_complete].mean()
+    first = np.where(steps.is_complete, steps.first_choice, 0)
+    arrays = (first, steps.state, steps.second_choice, paid, steps.is_complete)
+    by_trial = tuple(jnp.asarray(np.moveaxis(np.asarray(x), 1, 0)) for x in arrays)
+    has_second = "second_action" in trials
+    n = len(first)
+
+    def compute(parameters: list[Any]) -> Any:
+        rate, trace, weight, beta, second_beta, kappa = parameters
+        everyone = jnp.arange(n)
+
+        def step(carry, trial):
+            free, second_values, last = carry  # [N, 2], [N, 2, 2], [N, 2]
+            choice, state, second, payoff, counts = trial
+            best = second_values.max(-1)
+            planned = jnp.stack([common * best[:, k] + (1 - common) * best[:, 1 - k] for k in (0, 1)], -1)
+            mixed = weight[:, None] * planned + (1 - weight)[:, None] * free
+            log_first = log_softmax(beta[:, None] * mixed + kappa[:, None] * last)
+            log_p, stay = log_first[everyone, choice], (jnp.exp(log_first) * last).sum(-1)
+            own = second_values[everyone, state]
+            if has_second:
+                log_p += log_softmax(second_beta[:, None] * own)[everyone, second]
+            value = own[everyone, second]
+            error = payoff - value
+            change = rate * ((value - free[everyone, choice]) + trace * error) * counts
+            free = free.at[everyone, choice].add(change)
+            second_values = second_values.at[everyone, state, second].add(rate * error * counts)
+            last = jnp.where(counts[:, None], jax.nn.one_hot(choice, 2), last)
+            return (free, second_values, last), (log_p * counts, stay)
+
+        start = (jnp.full((n, 2), 0.5), jnp.full((n, 2, 2), 0.5), jnp.zeros((n, 2)))
+        return lax.scan(step, start, by_trial)[1]
+
+    return compute

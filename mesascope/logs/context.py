@@ -1,0 +1,195 @@
+"""Reads what else a log says about a trial: forced choices, response times, outcomes not chosen, cues and groups."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from mesascope.errors import MesascopeError, require
+from mesascope.logs.codes import MAX_CHOICES, Choices, read_flag
+from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers, spell_role
+from mesascope.logs.tables import Table, count_noun, list_names, quote
+
+MAX_GROUPS = 10
+MIN_OPTION_ROWS = 10  # rows per option, on average, for lifetimes with other options to be separate bandits
+BLANK_SHARE = 1 / 3  # with a larger share of rows without choice and feedback, these rows are other screens
+
+
+def leave_out_blank_rows(table: Table, roles: Roles) -> Table:
+    """Leaves out rows without a choice and without feedback if they are many, such as fixation and instructions."""
+    columns = [c for role in ("action", "feedback", "gain", "loss", "trial") for c in roles.columns.get(role, [])]
+    shares_needed, is_blank = BLANK_SHARE, np.ones(len(table.frame), bool)
+    for column in columns:
+        try:
+            codes, _, is_empty = read_cells(table, column)
+        except MesascopeError:
+            return table
+        if column != roles.get_column("trial"):
+            is_blank &= is_empty[codes]
+        elif is_empty[codes].any():  # a missed trial would have a number
+            is_blank &= is_empty[codes]
+            shares_needed = 0.0
+    if is_blank.all() or not is_blank.any() or is_blank.mean() < shares_needed:
+        return table
+    note = (
+        f"Rows without {', '.join(map(quote, columns))}: {int(is_blank.sum()):,} of {len(is_blank):,}. They count as "
+    )
+    note += "other screens and not as missed trials."
+    return replace(table, frame=table.frame.loc[~is_blank], notes=(*table.notes, note))
+
+
+def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) -> tuple[Choices, np.ndarray | None]:
+    """Turns trials whose response time lies outside the stated range into missing trials.
+
+    Args:
+        table: the log.
+        roles: the columns by role.
+        choices: the choices.
+        rt: the range in the unit of the column, such as '0.15..3'; either end may be left out. None excludes nothing.
+
+    Returns:
+        The choices and the response time [rows] of each row, NaN if it is empty; None without such a column.
+
+    Raises:
+        MesascopeError: the range cannot be read, or no column contains response times.
+    """
+    column = roles.get_column("rt")
+    if column is None:
+        problem = f"rt is {quote(rt)}, and no column of {table.name} has a common name for the response time."
+        require(rt is None, problem, f"Name it: {spell_role('rt')}.")
+        return choices, None
+    try:
+        times = read_numbers(table, column, "rt")
+    except MesascopeError as error:
+        if rt is not None or "rt" in roles.requested_roles:
+            raise
+        roles.notes.append(f"{quote(column)} not read as response times: {error.problem}")
+        roles.remove(["rt"])
+        return choices, None
+    if rt is None:
+        return choices, times
+    low, dots, high = rt.partition("..")
+    try:
+        bounds = float(low or "-inf"), float(high or "inf")
+    except ValueError:
+        dots = ""
+    if not dots:
+        raise MesascopeError(
+            f"rt is {quote(rt)}, which is not a range.", "Type, for example, --rt 0.15..3 or --rt ..3."
+        )
+    is_out = (choices.action >= 0) & ((times < bounds[0]) | (times > bounds[1]))
+    require(
+        not is_out.all(), f"No trial has a response time in {rt}.", f"Give the range in the unit of {quote(column)}."
+    )
+    note = f"Trials with {quote(column)} outside {rt}: {int(is_out.sum()):,}; they are read as missing."
+    action = np.where(is_out, -1, choices.action).astype(np.int16)
+    return replace(choices, action=action, notes=(*choices.notes, note)), times
+
+
+def number_own_options(choices: Choices, offered: np.ndarray | None, lifetime: np.ndarray) -> Choices:
+    """Numbers the options of each bandit from 0, if lifetimes have different options, such as A and B, then C and D."""
+    has_choice = choices.action >= 0
+    used = np.unique(np.stack([lifetime, choices.action])[:, has_choice], axis=1)
+    n_lifetimes = int(lifetime.max()) + 1
+    edges = coo_array((np.ones(used.shape[1]), (used[0], used[1] + n_lifetimes)), shape=[n_lifetimes + MAX_CHOICES] * 2)
+    cue = connected_components(edges, directed=False)[1][lifetime]  # lifetimes with a common option
+    if offered is not None or len(np.unique(cue)) == 1:
+        return choices
+    options = {c: np.unique(choices.action[has_choice & (cue == c)]) for c in np.unique(cue)}
+    most = max(map(len, options.values()))
+    is_clear = [
+        len(own) > 1 and (has_choice & (cue == c)).sum() >= MIN_OPTION_ROWS * len(own) for c, own in options.items()
+    ]
+    if not all(is_clear):  # too few trials show that the sets are separate
+        return choices
+    action = choices.action.copy()
+    for c, own in options.items():
+        rows = has_choice & (cue == c)
+        action[rows] = np.searchsorted(own, action[rows])
+    note = f"Lifetimes have {len(options)} separate sets of at most {most} options, which are numbered from 0 in each."
+    return Choices(action, most, (), (*choices.notes, note))
+
+
+def read_context(table: Table, roles: Roles, choices: Choices) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Reads which trials were forced, and the outcome of the option that was not chosen.
+
+    Returns:
+        The variables by name, with a value for each row: forced (1, 0, or -1 if missing) and counterfactual (NaN if
+        missing); and notes.
+    """
+    variables: dict[str, np.ndarray] = {}
+    notes: list[str] = []
+    has_choice = choices.action >= 0
+    if column := roles.get_column("forced"):
+        is_forced = read_flag(table, roles, "forced")
+        if (is_forced[has_choice]).all():
+            problem = f"{quote(column)} flags every trial as forced, so no choice is the participant's own."
+            raise MesascopeError(problem, f"Type {spell_role('forced', '')} to read all choices as free.")
+        variables["forced"] = np.where(has_choice, is_forced, -1).astype(np.int16)
+        notes.append(
+            f"Forced trials in {quote(column)}: {int((is_forced & has_choice).sum()):,}. Their feedback is seen, and "
+            "their choices are not scored."
+        )
+    outcomes = roles.columns.get("counterfactual", [])
+    if 1 <= len(outcomes) <= 2:
+        shown = np.stack([read_numbers(table, c, "counterfactual") for c in outcomes], -1)
+        other = shown[np.arange(len(shown)), 1 - np.clip(choices.action, 0, 1) if len(outcomes) == 2 else 0]
+        variables["counterfactual"] = np.where(has_choice, other, np.nan)
+        notes.append("The outcome of the option that was not chosen is known; findings use that of the choice.")
+    return variables, notes
+
+
+def describe_phases(table: Table, roles: Roles) -> list[str]:
+    """Says which phases the log has, and what to type to read one of them."""
+    column = roles.get_column("phase")
+    codes, names = read_labels(table, column) if column else (np.zeros(0, int), [])
+    if len(names) < 2:
+        return []
+    sizes = ", ".join(f"{quote(n)} ({int((codes == i).sum()):,} rows)" for i, n in enumerate(names[:6]))
+    example = f"--where '{column} == \"{names[0]}\"'"
+    return [f"Phases in {quote(column)}, which were read together: {sizes}. To read one of them, type {example}."]
+
+
+def add_lifetime_labels(
+    trials: xr.Dataset, table: Table, roles: Roles, lifetime: np.ndarray, participants: np.ndarray | None
+) -> tuple[xr.Dataset, list[str]]:
+    """Adds the coordinates group and session [N], the label of each lifetime; returns notes too.
+
+    Raises:
+        MesascopeError: the group that the user named changes within a lifetime.
+    """
+    notes: list[str] = []
+    first_row = np.unique(lifetime, return_index=True)[1]
+    for role in ("group", "session"):
+        if role not in roles.columns:
+            continue
+        column = roles.columns[role][0]
+        codes, names = read_labels(table, column)
+        is_constant = (codes == codes[first_row][lifetime]).all()
+        is_requested = role in roles.requested_roles
+        if role == "group":
+            problem = f"{quote(column)} is the group, and it changes within a lifetime."
+            remedy = f"Divide lifetimes there: {spell_role('lifetime', column)}; or name another column."
+            require(is_constant or not is_requested, problem, remedy)
+            own = codes[first_row]
+            by_owner = own if participants is None else np.unique(np.stack([participants, own]), axis=1)[1]
+            sizes: Mapping[int, int] = dict(zip(*np.unique(by_owner, return_counts=True), strict=True))
+            if not is_constant or not 2 <= len(names) <= MAX_GROUPS or (min(sizes.values()) < 2 and not is_requested):
+                roles.remove([role])
+                continue
+            unit = "lifetime" if participants is None else "participant"
+            listing = ", ".join(f"{quote(names[g])} ({count_noun(int(n), unit)})" for g, n in sizes.items() if g >= 0)
+            notes.append(f"Groups in {quote(column)}: {listing}.")
+        if is_constant:
+            labels = np.array([*names, ""], dtype=str)[codes[first_row]]
+            trials = trials.assign_coords({role: ("lifetime", labels)})
+    return trials, notes
+
+
+def list_unread(table: Table, roles: Roles) -> list[str]:
+    """Lists the columns that were not read, in a note."""
+    unread_columns = [c for c in table.header if not any(c in names for names in roles.columns.values())]
+    return [f"Columns that were not read: {list_names(unread_columns)}."] if unread_columns else []

@@ -1,0 +1,103 @@
+"""Which learning rate, inverse temperature and perseveration fit each participant of a log?
+
+The model is a Rescorla-Wagner rule with a softmax that also favours the last choice:
+P(a) ∝ exp(β · value(a) + κ · [a was the last choice]). Pay-offs are scaled to [0, 1] over the log, and values begin at
+one half. The posterior is computed on a grid, with the priors of Gershman 2016 (doi 10.1016/j.jmp.2016.01.006):
+Beta(1.1, 1.1) for the rate and Gamma(1.2, 5) for the inverse temperature; for perseveration, Normal(0, 1).
+"""
+
+import dataclasses
+
+import numpy as np
+from scipy import stats
+from scipy.special import logsumexp
+
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, select_fresh
+from mesascope.questions.procedures.histories import History, read_history
+
+PRIORS = {
+    "learning rate": stats.beta(1.1, 1.1),
+    "inverse temperature": stats.gamma(1.2, scale=5),
+    "perseveration": stats.norm(),
+}
+SIZES = (20, 20, 13)  # grid points of each parameter, at equal steps of prior probability
+INTERVAL = (0.025, 0.975)
+
+
+def metric() -> Metric:
+    """Which learning rate, inverse temperature and perseveration fit each participant of a log?"""
+
+    def measure(trials, references, replay):
+        rollout = select_fresh(trials)
+        history = read_history(rollout)
+        if history.trials < 2:
+            raise DoesNotApply("a lifetime has one trial")
+        offered = rollout.offered.values > 0 if "offered" in rollout else None
+        has_feedback = np.isfinite(rollout.feedback.sel(condition="intact").values)
+        log_likelihood = compute_log_likelihood(history, has_feedback, offered)  # [N, G]
+        owners = rollout.participant.values if "participant" in rollout.coords else np.arange(len(log_likelihood))
+        unit = np.unique(owners, return_inverse=True)[1]
+        by_unit = np.stack([log_likelihood[unit == u].sum(0) for u in range(unit.max() + 1)])
+        posterior = np.exp(by_unit - logsumexp(by_unit, -1, keepdims=True)).reshape(len(by_unit), *SIZES)
+        readings = []
+        for axis, (name, values) in enumerate(list_grid().items()):
+            others = tuple(i + 1 for i in range(len(SIZES)) if i != axis)
+            marginal = posterior.sum(others)
+            ends = np.stack([_find_quantiles(marginal, values, q) for q in INTERVAL])
+            mean = marginal @ values
+            ends = np.stack([np.minimum(ends[0], mean), np.maximum(ends[1], mean)])
+            readings.append(Reading(mean[unit], str(rollout.attrs["split"]), name, intervals=ends[:, unit]))
+        return readings
+
+    question = "Which learning rate, inverse temperature and perseveration fit each participant of a log?"
+    return dataclasses.replace(make_metric(question, measure), splits=("logged",), is_cheap=False)
+
+
+def list_grid() -> dict[str, np.ndarray]:
+    """The values of each parameter, at the middles of steps of equal prior probability."""
+    return {
+        name: np.asarray(prior.ppf((np.arange(n) + 0.5) / n))
+        for (name, prior), n in zip(PRIORS.items(), SIZES, strict=True)
+    }
+
+
+def compute_log_likelihood(history: History, has_feedback: np.ndarray, offered: np.ndarray | None = None) -> np.ndarray:
+    """[N, G] The log-likelihood of each lifetime at every point of the grid, in C order of the parameters.
+
+    Args:
+        history: the lifetimes.
+        has_feedback: [N, T] whether the pay-off of a trial is known; otherwise values stay as they are.
+        offered: [N, T, K] whether a choice could be made; None if all could.
+    """
+    rates, betas, kappas = (v.astype(np.float32) for v in list_grid().values())
+    last, present = history.last_choice, history.is_present
+    payoff = history.shift_later(history.payoff)
+    has_payoff = history.shift_later(has_feedback)
+    values = np.full((len(rates), *last.shape), 0.5, np.float32)  # [rates, N, T, K]
+    value = values[:, :, 0].copy()
+    for t in range(1, history.trials):
+        error = payoff[:, t, None] - value
+        value = value + rates[:, None, None] * (last[:, t] * has_payoff[:, t, None]) * error
+        values[:, :, t] = value
+    own, (rows, trials) = history.action[present], np.nonzero(present)  # [M], the choices to predict
+    others = (own[:, None] + np.arange(1, history.choices)) % history.choices  # [M, K - 1]
+    values, last = values[:, present], last[present]
+    better = np.take_along_axis(values, others[None], -1) - np.take_along_axis(values, own[None, :, None], -1)
+    repeats = np.take_along_axis(last, others, -1) - np.take_along_axis(last, own[:, None], -1)
+    blocked = 0.0 if offered is None else np.where(offered[rows[:, None], trials[:, None], others], 0.0, -1e9)
+    blocked = np.float32(blocked)
+    starts = np.searchsorted(rows, np.arange(len(history.action)))
+    result = np.zeros((len(history.action), *SIZES))
+    has_choices = present.any(-1)
+    for i, beta in enumerate(betas):
+        for j, kappa in enumerate(kappas):
+            odds = np.exp(np.minimum(beta * better + kappa * repeats + blocked, 80.0))
+            log_p = -np.log1p(odds.sum(-1), dtype=np.float64)
+            result[has_choices, :, i, j] = np.add.reduceat(log_p, starts[has_choices], 1).T
+    return result.reshape(len(history.action), -1)
+
+
+def _find_quantiles(marginal: np.ndarray, values: np.ndarray, q: float) -> np.ndarray:
+    """The quantile q of each marginal [N, V], interpolated between the middles of its steps."""
+    cumulative = marginal.cumsum(-1) - marginal / 2
+    return np.array([np.interp(q, row, values) for row in cumulative])
