@@ -24,6 +24,15 @@ CLAIM_KINDS = {
 }
 
 
+SUBJECT_KINDS = {
+    "trained": "a network that mesascope trained",
+    "scripted": "a program written by hand, which serves as a control",
+    "outside": "an agent or model that a user brought, or a log",
+    "unstated": "a subject whose kind the findings do not state",
+}
+SUBJECT_FILTERS = ("family", "trained_on", "recipe")
+
+
 @dataclass(frozen=True)
 class Person:
     """A speaker.
@@ -168,6 +177,8 @@ class Measure:
         metric, threshold: a unit counts as observed if the whole interval of this metric is above the threshold.
         unit_kind: what one unit is: 'subject' or 'fingerprint' (all subjects with the same weights).
         undetermined: what becomes of an undetermined unit: 'leave out' or 'count as not' (observed).
+        kinds: which kinds of subject count; see `SUBJECT_KINDS`.
+        filters: the settings that a subject must have to count, by name: 'family', 'trained_on' or 'recipe'.
         measured_network, claimed_network: descriptions of the network measured and of the network of the claim.
     """
 
@@ -180,6 +191,8 @@ class Measure:
     undetermined: str
     measured_network: str
     claimed_network: str
+    kinds: tuple[str, ...] = ("trained",)
+    filters: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,8 @@ def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Eviden
 
 def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure:
     """Reads one rule that counts findings as k of n for an evidence item."""
-    fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
+    keys = ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed", "kinds")
+    fields = Fields(table, (*keys, *claims.SUBJECT_FILTERS))
     feeds = pick_named("evidence", fields.read_text("feeds", is_required=True), reader.content.evidence)
     placement, metric = fields.read_text("placement"), fields.read_text("metric")
     remedy = 'Write placement = "acquiring", or metric = "…" and above = 0.05.'
@@ -190,7 +191,12 @@ def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure
     counts = fields.read_choice("counts", ("subject", "fingerprint"), "fingerprint")
     undetermined = fields.read_choice("undetermined", ("leave out", "count as not"), "leave out")
     measured, claimed = (fields.read_text(name, is_required=True) for name in ("measured", "claimed"))
-    return claims.Measure(key, feeds, placement, metric, above, counts, undetermined, measured, claimed)
+    kinds = fields.read_texts("kinds") or ("trained",)
+    for kind in kinds:
+        pick_named("kind of subject", kind, claims.SUBJECT_KINDS)
+    filters = {name: fields.read_text(name) for name in claims.SUBJECT_FILTERS if name in fields.table}
+    rule = (feeds, placement, metric, above, counts, undetermined, measured, claimed)
+    return claims.Measure(key, *rule, kinds, filters)
 
 
 def _read_beta(fields: Fields, key: str) -> tuple[float, float]:

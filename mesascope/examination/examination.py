@@ -16,6 +16,7 @@ from mesascope.catalogue import as_list, make_all
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
+from mesascope.contracts.subject import Scripted, Subject
 from mesascope.errors import MesascopeWarning, make_unknown_name_error, require
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
@@ -40,6 +41,7 @@ class Examination:
         answers: every metric's findings, as objects.
         placement: the subject's level on the spectrum; None if the fresh split did not run.
         notes: the decisions of the reader of a log, in sentences.
+        kind: 'trained' (one of our networks), 'scripted', or 'outside' (brought by a user, or read from a log).
     """
 
     subject: str
@@ -50,6 +52,7 @@ class Examination:
     answers: list[Finding]
     placement: Placement | None
     notes: tuple[str, ...] = ()
+    kind: str = "outside"
 
     @property
     def findings(self) -> pd.DataFrame:
@@ -93,6 +96,14 @@ class Examination:
         rows = "".join(f"<li>{f._repr_html_()}</li>" for f in self.answers if f.status == "measured")
         head = self.placement._repr_html_() if self.placement else ""
         return f"{head}<ul>{rows}</ul>"
+
+
+def find_kind(subject: Subject) -> str:
+    """Whether a subject is 'scripted', one of our networks ('trained'), or brought by a user ('outside')."""
+    module = type(subject).__module__
+    if isinstance(subject, Scripted) or module.startswith("mesascope.worlds."):
+        return "scripted"
+    return "trained" if module.startswith("mesascope.agents.networks.") else "outside"
 
 
 @contain_exits()
@@ -172,5 +183,7 @@ def examine(
         training = trained_on or subject.trained_on
         trials = {split: data.assign_attrs(trained_on=training) for split, data in trials.items()}
         findings = answer(metric_list, trials, references, Replays(subject), control_findings)
-        results.append(Examination(subject.name, home.name, training, trials, references, findings, placement))
+        identity = subject.name, home.name, training
+        kind = find_kind(subject)
+        results.append(Examination(*identity, trials, references, findings, placement, kind=kind))
     return results if is_several else results[0]

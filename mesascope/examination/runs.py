@@ -37,6 +37,7 @@ def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
                 "subject": e.subject,
                 "family": e.family,
                 "trained_on": e.trained_on,
+                "kind": e.kind,
                 "findings": [to_json(f) for f in e.answers],
                 "placement": dataclasses.asdict(e.placement) if e.placement else None,
             }
@@ -163,7 +164,8 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             datasets, findings = read_splits(entry["trials"]), [from_json(f) for f in row["findings"]]
             references = {role: read_splits(splits) for role, splits in entry["references"].items()}
             placement = _make_placement(row["placement"])
-            examinations.append(Examination(*identity, datasets, references, findings, placement))
+            kind = row.get("kind", "outside")
+            examinations.append(Examination(*identity, datasets, references, findings, placement, kind=kind))
         command = (folder / "command.txt").read_text().strip()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MesascopeError(
