@@ -6,10 +6,13 @@ from mesascope.cruxes.language import SURE, Event, parse_event, require_known_at
 from mesascope.cruxes.readings import READING_MODES, WORD_SCALES, Reading
 from mesascope.errors import pick_named, require
 
-NUMERIC_KINDS = ("prob", "prior")
+INFERENCE_KINDS = ("prob", "prior")
+NUMERIC_KINDS = (*INFERENCE_KINDS, "posterior")
+MAX_QUOTE = 240
 CLAIM_KINDS = {
     "prob": "a probability",
     "prior": "a probability before the evidence",
+    "posterior": "a probability after the evidence, which is compared with the update and not with the prior",
     "fraction": "a share of a population",
     "trend": "a direction in time",
     "count": "a count without a number",
@@ -21,6 +24,7 @@ CLAIM_KINDS = {
     "comparison": "a comparison of two chances",
     "ambiguity": "one phrase, several events",
     "objection": "an objection to a word",
+    "remark": "a remark without a number",
 }
 
 
@@ -60,13 +64,18 @@ class Wording:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of one or more people. Only the kinds in `NUMERIC_KINDS` enter inference.
+    """A statement of one or more people. Only the kinds in `INFERENCE_KINDS`, and comparisons, enter inference.
 
     Args:
         id, line: the id of the claim, and its line in the file.
         people: the ids of the people who state it.
         kind: a key of `CLAIM_KINDS`.
-        text: the statement in the person's words.
+        text: the statement as the modeller sums it up.
+        quote, at: a phrase in the person's own words, and where the person said it.
+        reading_name: the name of the default wording, if the claim has others.
+        is_endorsed: whether the person endorsed this reading; otherwise the modeller inferred it.
+        after: for a posterior, the id of the evidence after which the person holds it.
+        than, than_condition: for a comparison, the event and condition whose chance is at most this claim's.
         event, condition, value: the probability that is stated, in the default wording.
         reflective_value: the value that the person expects on reflection.
         word: the probability word that was stated with the number.
@@ -101,6 +110,13 @@ class Claim:
     phrase: str = ""
     denied_by: str = ""
     event_text: str = ""
+    quote: str = ""
+    at: str = ""
+    reading_name: str = ""
+    is_endorsed: bool = False
+    after: str = ""
+    than: Event | None = None
+    than_condition: Event = SURE
 
 
 @dataclass(frozen=True)
@@ -123,6 +139,25 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Reply:
+    """A person's later word on claims: a retraction of the person's own, or an agreement with another's.
+
+    Args:
+        kind: 'retraction' or 'agreement'.
+        by: the id of the person, or 'unknown'.
+        of: the ids of the claims; a retracted claim leaves inference, and an agreement adds no number.
+        text, quote, at: what it says, in the modeller's words and in the person's, and where.
+    """
+
+    kind: str
+    by: str
+    of: tuple[str, ...]
+    text: str
+    quote: str
+    at: str
+
+
+@dataclass(frozen=True)
 class Bridge:
     """A rule that the modeller adds to connect people's vocabulary to the target; it is never a person's claim."""
 
@@ -130,6 +165,7 @@ class Bridge:
     people: tuple[str, ...]
     rule: Event
     is_optional: bool
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -295,6 +331,7 @@ class Content:
     people: dict[str, Person] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     questions: dict[str, Question] = field(default_factory=dict)
     bridges: dict[str, Bridge] = field(default_factory=dict)
     cuts: dict[str, Cut] = field(default_factory=dict)
@@ -302,6 +339,10 @@ class Content:
     filings: dict[str, Filing] = field(default_factory=dict)
     evidence: dict[str, Evidence] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
+
+    def find_reply(self, kind: str, claim: str) -> Reply | None:
+        """The first reply of this kind to a claim; None if there is none."""
+        return next((reply for reply in self.replies if reply.kind == kind and claim in reply.of), None)
 
     def resolve_event(self, event: str | Event) -> Event:
         """Parses an event if it is a text, checks that its atoms exist, and expands its definitions."""

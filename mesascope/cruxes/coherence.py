@@ -23,7 +23,7 @@ class Issue:
             doubts), 'ambiguous' (several readings), 'refused' (a question that is declined), 'unstated' (no claim
             bounds the target), 'impossible_given' (a condition that cannot happen, so the claim does not apply),
             'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (shares, not chances),
-            'question' (asked and not answered) and 'vocabulary' (an objection to a word).
+            'question' (asked and not answered), 'vocabulary' (an objection to a word), 'retraction' and 'agreement'.
         people, claims, bridges: the people involved, and the ids of the claims and bridges involved.
         says: the problem, in one sentence.
         fix: what would settle the problem.
@@ -132,7 +132,8 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
     for claim in argument.content.claims.values():
         if claim.people == (person,) and claim.wordings:
             wording_names = ", or ".join(map(repr, claim.wordings))
-            message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or {wording_names}."
+            default = repr(claim.reading_name) if claim.reading_name else "as written"
+            message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: {default}, or {wording_names}."
             yield _make_issue(claim, "ambiguous", message, "Every answer that uses it is repeated under each reading.")
     query = argument.content.query
     if query and not clashes and person in query.people:
@@ -156,8 +157,8 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
     conditions = {person: argument.find_query_condition(person) for person in query.people}
     if len({str(c) for c in conditions.values()}) > 1:
         questions = ", ".join(f"{p} unconditionally" if c == SURE else f"{p} given {c}" for p, c in conditions.items())
-        message = f"The target {query.target} is compared under different conditions: {questions}."
-        fix = "Do not subtract one from the other without a claim on the condition."
+        message = f"The query asks for {query.target} under different conditions: {questions}."
+        fix = "These answers are not compared: `gap`, `vod` and `pool` ask everybody the same question."
         yield Issue("presupposition", tuple(conditions), (), message, fix)
     claims = [(person, claim) for person in query.people for claim in argument.list_claims(person)]
     for (one, claim), (other, other_claim) in permutations(claims, 2):
@@ -216,6 +217,11 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
         message = f"{question.id}: {asker} asked {person}: {question.text or event}"
         fix = f"It needs {person}'s P({event} | {premise}) and P({event} | {negate(premise)})."
         yield Issue("question", (asker, person), (), message, fix)
+    for reply in argument.content.replies:
+        word = "withdrew" if reply.kind == "retraction" else "agreed with"
+        message = f"{reply.by} {word} {', '.join(reply.of)}: {reply.quote or reply.text}."
+        fix = "It enters no answer." if reply.kind == "retraction" else "An agreement adds no number."
+        yield Issue(reply.kind, (reply.by,), reply.of, message, fix)
     for claim in argument.content.claims.values():
         if claim.kind == "ambiguity":
             events = ", ".join(map(str, claim.events))

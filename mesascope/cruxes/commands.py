@@ -8,6 +8,7 @@ import typer
 
 from mesascope.cruxes import options, texts
 from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.disagreement import SCALES, SHARE_METHODS
 from mesascope.cruxes.source import read_text
 from mesascope.errors import MesascopeError, pick_named
 
@@ -74,13 +75,17 @@ def split_gap(
     scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
     method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
     group: Annotated[list[str] | None, typer.Option(help="Parts to keep together for owen, 'a,b'; repeatable.")] = None,
+    points: Annotated[
+        bool, typer.Option("--points", help="Read each set at one point, and split the gap between the points.")
+    ] = False,
 ) -> options.CommandOutput:
-    """Split the difference between two people into shares that add up, under every cut of the file.
+    """Compare two people's answers to the same question, as sets; with --points, split the gap into shares.
 
-    Example: mesascope crux gap --scale log
+    Example: mesascope crux gap --points --scale log
     """
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    report = argument.cuts(*options.parse_pair(between), scale=scale, method=method, cut=cut, groups=groups)
+    settings = {"scale": pick_named("scale", scale, SCALES), "method": pick_named("method", method, SHARE_METHODS)}
+    report = argument.cuts(*options.parse_pair(between), **settings, cut=cut, groups=groups, points=points)
     return options.CommandOutput(report, texts.describe_gap(report))
 
 

@@ -42,11 +42,11 @@ class EntryReader:
         return self.content.resolve_event(text)
 
     def read_condition(self, fields: Fields, key: str) -> Event:
-        """Parses a condition; a missing condition is the sure event.
+        """Parses a condition; a missing or empty condition is the sure event.
 
         An impossible condition is an error; a condition of more than 16 atoms is not checked.
         """
-        condition = self.read_event(fields, key, is_required=False)
+        condition = SURE if fields.table.get(key) == "" else self.read_event(fields, key, is_required=False)
         if condition.atoms and len(condition.atoms) <= 16:
             can_hold = bool(condition.holds(enumerate_worlds(condition.atoms)).any())
             problem = f"The condition {str(condition)[:80]!r} is impossible."
@@ -77,6 +77,38 @@ def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal
     return claims.Refusal(by, of, fields.read_text("reason", is_required=True), instead, line)
 
 
+def read_retraction(reader: EntryReader, key: str, table: object) -> claims.Reply:
+    """Reads one retraction of a person's own claims."""
+    reply = _read_reply(reader, "retraction", table)
+    for name in reply.of:
+        is_own = reply.by in reader.content.claims[name].people
+        require(is_own, f"{name!r} is not a claim of {reply.by!r}.", "A person retracts only own claims.")
+    return reply
+
+
+def read_agreement(reader: EntryReader, key: str, table: object) -> claims.Reply:
+    """Reads one agreement with claims."""
+    return _read_reply(reader, "agreement", table)
+
+
+def _read_reply(reader: EntryReader, kind: str, table: object) -> claims.Reply:
+    fields = Fields(table, ("by", "of", "text", "quote", "at"))
+    of = fields.read_texts("of", remedy='Name the claims: of = ["d1"].')
+    for name in of:
+        pick_named("claim", name, reader.content.claims)
+    by = fields.read_text("by", is_required=True)
+    by = by if by == "unknown" else reader.pick_person(by)
+    return claims.Reply(kind, by, of, fields.read_text("text"), read_quote(fields), fields.read_text("at"))
+
+
+def read_quote(fields: Fields) -> str:
+    """Reads a quoted phrase of at most `claims.MAX_QUOTE` characters."""
+    quote = fields.read_text("quote")
+    problem = f"The quote has {len(quote)} characters."
+    require(len(quote) <= claims.MAX_QUOTE, problem, f"Quote a phrase of at most {claims.MAX_QUOTE}.")
+    return quote
+
+
 def read_question(reader: EntryReader, key: str, table: object) -> claims.Question:
     """Reads one open question, and adds it to the content by its id; a question marked as answered is an error."""
     fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
@@ -93,12 +125,13 @@ def read_question(reader: EntryReader, key: str, table: object) -> claims.Questi
 def read_bridge(reader: EntryReader, key: str, table: object) -> claims.Bridge:
     """Reads one bridge, whose id must not be the id of a claim."""
     require(key not in reader.content.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it.")
-    fields = Fields(table, ("for", "rule", "optional", "independent"))
+    fields = Fields(table, ("for", "rule", "optional", "independent", "text"))
     people = fields.read_texts("for", remedy='Name the person it is for: for = "ann".')
     for name in people:
         reader.pick_person(name)
     fields.read_groups("independent", "atom", reader.content.atoms, '[["S", "G"]]')  # checked, but no engine uses it
-    return claims.Bridge(key, people, reader.read_event(fields, "rule"), fields.read_flag("optional"))
+    rule, is_optional = reader.read_event(fields, "rule"), fields.read_flag("optional")
+    return claims.Bridge(key, people, rule, is_optional, fields.read_text("text"))
 
 
 def read_query(reader: EntryReader, table: object) -> claims.Query:

@@ -208,7 +208,8 @@ def rank_shared_cruxes(
         argument: the argument.
         one, other: the two people; by default the file's pair.
         crux: an event; by default, every candidate that both people's claims mention.
-        target, base, engine: see `rank_cruxes`.
+        target: an event, by default the file's target; both people are asked the same question.
+        base, engine: see `rank_cruxes`.
         weights: 'gmo' or 'mean'; see `compute_discrimination_value`.
         form: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
 
@@ -217,7 +218,7 @@ def rank_shared_cruxes(
     pick_named("form", form, ("log", "naive"))
     pick_named("weights", weights, ("gmo", "mean"))
     people = argument.pick_pair(one, other)
-    questions = [argument.choose_question(p, target, None) for p in people]
+    questions = [argument.choose_common_question(people, target)] * 2
     if crux is not None:
         candidates = {crux: argument.parse_event(crux)}
     else:

@@ -28,6 +28,7 @@ ENTRY_NAMES = {
     "measures": "measure",
 }
 LIST_ENTRY_NAMES = {"refusals": "refusal", "questions": "question"}
+LIST_ENTRY_NAMES |= {"retractions": "retraction", "agreements": "agreement"}
 TOP_FIELDS = ("format", "title", "source", "query")
 
 EntryPath = tuple[str, ...]

@@ -14,11 +14,15 @@ from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-crux/1"
 TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRY_NAMES, *LIST_ENTRY_NAMES)
-CLAIM_TEXTS = {"verbal": "word", "of": "share_of"}  # text keys of a claim in the file → fields of `Claim`
-CLAIM_TEXTS |= {key: key for key in ("text", "hedge", "phrase", "denied_by", "population")}
+CLAIM_TEXTS = {
+    "verbal": "word",
+    "of": "share_of",
+    "reading": "reading_name",
+}  # text keys of a claim in the file → fields of `Claim`
+CLAIM_TEXTS |= {key: key for key in ("text", "hedge", "phrase", "denied_by", "population", "at", "after")}
 CLAIM_KEYS = (
     *("by", "kind", "event", "given", "value", "reflective", "used", "about", "events", *CLAIM_TEXTS),
-    *("within", "mass", "readings", "given_text", "direction", "of_group"),
+    *("within", "mass", "readings", "given_text", "direction", "of_group", "quote", "endorsed", "than", "than_given"),
 )
 
 
@@ -60,6 +64,8 @@ def read_content(source: Source, conventions: Conventions) -> Content:
         with locate_errors("query"):
             content.query = entries.read_query(reader, source.data["query"])
     content.refusals = list(reader.read_each("refusals", entries.read_refusal).values())
+    content.replies = list(reader.read_each("retractions", entries.read_retraction).values())
+    content.replies += reader.read_each("agreements", entries.read_agreement).values()
     reader.read_each("questions", entries.read_question)
     content.bottom = reader.read_each("bottom", entries.read_bottom_line)
     content.filings = reader.read_each("filings", entries.read_filing)
@@ -130,7 +136,8 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
     kind = fields.read_choice("kind", CLAIM_KINDS, "prob")
     common_fields: dict[str, Any] = {"id": key, "people": people, "kind": kind}
     common_fields |= {"line": reader.source.find_line("claims", key), "is_used": fields.read_flag("used", True)}
-    common_fields |= {"related_claims": fields.read_texts("about")}
+    common_fields |= {"related_claims": fields.read_texts("about"), "quote": entries.read_quote(fields)}
+    common_fields |= {"is_endorsed": fields.read_flag("endorsed")}
     common_fields |= {field: fields.read_text(key) for key, field in CLAIM_TEXTS.items()}
     if kind in NUMERIC_KINDS:
         require(len(people) == 1, "A number needs exactly one person.", "Write one claim per person.")
@@ -139,7 +146,11 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
         remedy = 'Describe the share: of = "researchers who …".'
         require(bool(common_fields["share_of"]), "The field 'of' is missing.", remedy)
         return Claim(value=_read_claim_value(reader, fields, "value"), **common_fields)
-    for name in ("value", "given", "reflective", "readings"):
+    if kind == "comparison" and "than" in fields.table:
+        sides = {"event": reader.read_event(fields, "event"), "condition": reader.read_condition(fields, "given")}
+        sides |= {"than": reader.read_event(fields, "than")}
+        return Claim(**common_fields, **sides, than_condition=reader.read_condition(fields, "than_given"))
+    for name in ("value", "given", "reflective", "readings", "than", "than_given"):
         require(name not in fields.table, f"A claim of kind {kind!r} has no field {name!r}.", "Remove it.")
     events = tuple(reader.content.resolve_event(text) for text in fields.read_texts("events"))
     event = reader.read_event(fields, "event") if "event" in fields.table else None

@@ -7,7 +7,7 @@ import numpy as np
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet
-from mesascope.errors import require
+from mesascope.errors import MesascopeError, require
 
 
 def find_sobol_shares(
@@ -93,6 +93,9 @@ def rank_claims(
         if is_relevant[i] and beta is not None:
             free_claims.append(i)
             betas.append(beta)
+        elif is_relevant[i] and not entry.is_stated:
+            problem = f"{person}'s claims leave {entry.id!r} open, so no share of the uncertainty follows."
+            raise MesascopeError(problem, "Add a claim on it, or switch on a bridge: --with NAME.")
         elif is_relevant[i] and entry.high > entry.low:
             fixed_claims.append(entry.id)
     problem = f"No claim of {person} that bears on {question[0]} has a distribution."

@@ -113,15 +113,34 @@ def describe_answer(answer: Answer) -> list[str]:
     if answer.bridges:
         lines.append(f"  bridges of the modeller: {', '.join(answer.bridges)}")
     lines.append(f"  engine {answer.engine}: {'; '.join(answer.assumptions)}")
-    for label, reworded in answer.wordings.items():
-        reason = f"  ({reworded.assumptions[0]})" if reworded.status == "inapplicable" else ""
-        lines.append(f"  worded {label!r}: {format_interval(reworded.low, reworded.high)}{reason}")
+    variants = {f"worded {label!r}": reworded for label, reworded in answer.wordings.items()} | {**answer.bridged}
+    for label, variant in variants.items():
+        reason = f"  ({variant.assumptions[0]})" if variant.status == "inapplicable" else ""
+        reason = f"  ({variant.status})" if variant.status in ("undefined", "incoherent") else reason
+        lines.append(f"  {label}: {format_interval(variant.low, variant.high)}{reason}")
     return lines
 
 
 def describe_gap(report: GapReport) -> list[str]:
-    """Describes each cut as a table of its parts; then the warnings, and the share of the gap of each filing."""
+    """Describes both people's answers as sets; then each cut as a table of its parts, the warnings and the filings."""
     lines = []
+    for asked in report.questions:
+        ends = ", ".join(f"{a.person} {format_interval(a.low, a.high)} ({a.status})" for a in asked.answers)
+        lines.append(f"{describe_question(asked.target, asked.given)}: {ends}")
+        for answer in asked.answers:
+            lines += [
+                f"  {answer.person} {name}: {format_interval(*x.interval)}"
+                for name, x in answer.bridged.items()
+                if x.interval
+            ]
+        if asked.difference:
+            span = format_interval(*asked.difference)
+            remark = "the sets do not overlap"
+            if asked.overlap:
+                remark = f"both allow {format_interval(*asked.overlap)}, so that no difference follows"
+            lines.append(f"  {asked.people[1]} minus {asked.people[0]}: {span}; {remark}")
+    if report.gaps:
+        lines.append("at points, which no claim supports:")
     for gap in report.gaps:
         question = describe_question(gap.target, gap.given)
         ends = ", ".join(f"{name} {format_number(end)}" for name, end in zip(gap.people, gap.ends, strict=True))
@@ -200,7 +219,9 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
 
 def describe_pool(pool: Pool) -> list[str]:
     """Describes the pooled interval, its members, and the people who are left out, with the reason."""
-    lines = [f"pool of P({pool.target}) by {pool.method}: {format_interval(pool.low, pool.high)}"]
+    lines = [
+        f"pool of {describe_question(pool.target, pool.given)} by {pool.method}: {format_interval(pool.low, pool.high)}"
+    ]
     lines += [f"  {person}: {format_interval(*ends)}" for person, ends in pool.members.items()]
     lines += [f"  left out: {person}, who {reason}" for person, reason in pool.excluded.items()]
     lines += [f"  veto: {veto} decides that end alone" for veto in pool.vetoes]

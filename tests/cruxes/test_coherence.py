@@ -63,7 +63,7 @@ def test_number_and_word():
 def test_a_word_that_a_scale_lacks_is_read_by_the_union_and_told():
     argument = cruxes.load_thread(words="ipcc")
     told = {i.claims: i for i in argument.check() if "does not have" in i.says}
-    assert told.keys() == {("i1",), ("i2",), ("u3",), ("u5",)}
+    assert told.keys() == {("i1",), ("i2",), ("u2",), ("u3",), ("u5",)}
     assert "[0.55, 1]" in told["i1",].fix
     assert argument.content.claims["i1"].value.select_interval() == (0.55, 1)
     assert argument.content.claims["d3c"].value.select_interval() == (0.66, 0.90)  # 'likely' by the scale itself

@@ -266,8 +266,9 @@ def test_a_bare_list_of_findings_and_what_does_not_count(tmp_path):
 def test_the_thread_asks_everybody_for_their_ratio(tmp_path):
     data = {"subjects": [subject(f"s{i}", f"f{i}", "acquiring", "acquiring") for i in range(3)]}
     argument = cruxes.load_thread()
-    (tally,) = argument.update_from(write_findings(tmp_path, data))
+    tally, carried = argument.update_from(write_findings(tmp_path, data))
     assert (tally.k, tally.n) == (3, 3)
+    assert (carried.k, carried.n) == (None, None)  # no finding of the metric
     assert {u.status for u in tally.updates} == {"asked"}
     assert "large networks" in tally.gap
     assert "large networks" in argument.html(tmp_path)
