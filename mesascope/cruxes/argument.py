@@ -276,6 +276,7 @@ _METHODS = {
     "sensitivity": ("sensitivity", "rank_claims"),
     "update": ("evidence", "update_people"),
     "update_from": ("findings", "update_from_findings"),
+    "accumulate": ("hypotheses", "accumulate_evidence"),
     "pool": ("pooling", "pool_people"),
     "html": ("page", "render_page"),
     "to_bif": ("interchange", "write_bif"),

@@ -1,6 +1,7 @@
 """Frozen data classes for the entries of a crux file: what each person states, and what the modeller adds."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from mesascope.cruxes.language import SURE, Event, parse_event, require_known_atoms
 from mesascope.cruxes.readings import READING_MODES, WORD_SCALES, Reading
@@ -191,6 +192,12 @@ class Evidence:
         hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of the Betas of the success rate if the event
             holds, and if it does not.
         is_count: whether the observation is a count, k of n.
+        over: the id of the set of hypotheses that the observation bears on; '' if it bears on one event.
+        likelihoods: per person, for each hypothesis of that set, the interval of the chance of the observation, or
+            the parameters [a, b] of the Beta of the success rate.
+        observed: the count (k, n), if the file holds it.
+        transfer: per person, the power to which the person raises the likelihoods, because what was measured is not
+            what the claim is about: 1 takes the measurement in full, 0 not at all.
     """
 
     id: str
@@ -200,6 +207,26 @@ class Evidence:
     opposite_ratios: dict[str, tuple[float, float]]
     hypotheses: dict[str, tuple[tuple[float, float], tuple[float, float]]]
     is_count: bool
+    over: str = ""
+    likelihoods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    observed: tuple[int, int] | None = None
+    transfer: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IndependenceGroup:
+    """Evidence items whose dependence the modeller states.
+
+    Args:
+        items: the ids of the items.
+        discount: the power to which each item's likelihoods are raised: 1 if the items are independent given each
+            hypothesis, less if they repeat each other.
+        reason: the reason.
+    """
+
+    items: tuple[str, ...]
+    discount: float
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -338,6 +365,8 @@ class Content:
     bottom: dict[str, BottomLine] = field(default_factory=dict)
     filings: dict[str, Filing] = field(default_factory=dict)
     evidence: dict[str, Evidence] = field(default_factory=dict)
+    hypotheses: dict[str, dict[str, Event]] = field(default_factory=dict)
+    independence: dict[str, IndependenceGroup] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
 
     def find_reply(self, kind: str, claim: str) -> Reply | None:

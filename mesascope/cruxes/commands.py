@@ -9,10 +9,12 @@ import typer
 from mesascope.cruxes import options, texts
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.disagreement import SCALES, SHARE_METHODS
+from mesascope.cruxes.hypotheses import accumulate_evidence, rank_ratios
 from mesascope.cruxes.source import read_text
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, pick_named, require
 
 app = options.app
+COUNTS_REMEDY = "Write observed = [k, n] in the items of the file."
 
 
 @options.add_command("check")
@@ -160,10 +162,15 @@ def rank_shared_cruxes(
 def update_beliefs(
     argument: Argument,
     item: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "--evidence", help="An evidence item or open question; by default all single observations and questions."
+            "--evidence",
+            help="An evidence item or open question; repeat it to accumulate items. By default all, one by one.",
         ),
+    ] = None,
+    between: options.BetweenOption = None,
+    hypothesis: Annotated[
+        str | None, typer.Option(help="With several items: split the gap of two people's beliefs in it by the items.")
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="For evidence that is a count: the number observed.")] = None,
     n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
@@ -179,7 +186,17 @@ def update_beliefs(
         tallies = argument.update_from(findings)
         return options.CommandOutput(tallies, texts.describe_tallies(tallies))
     content = argument.content
-    items = [item] if item else [e.id for e in content.evidence.values() if not e.is_count] + list(content.questions)
+    if item and (len(item) > 1 or (item[0] in content.evidence and content.evidence[item[0]].over)):
+        require(k is None and n is None and not against and to is None, "Several items take no counts.", COUNTS_REMEDY)
+        posteriors = accumulate_evidence(argument, item)
+        lines = texts.describe_posteriors(posteriors)
+        if hypothesis is None:
+            return options.CommandOutput(posteriors, lines)
+        shares, ends = rank_ratios(argument, *argument.pick_pair(*options.parse_pair(between)), item, hypothesis)
+        result = {"posteriors": posteriors, "shares": shares, "ends": ends}
+        return options.CommandOutput(result, lines + texts.describe_ratio_shares(shares, ends, hypothesis))
+    single = [e.id for e in content.evidence.values() if not e.is_count and not e.over]
+    items = item or [*single, *content.questions]
     if not items:
         problem = f"{argument.name} has neither a single observation nor a question."
         raise MesascopeError(problem, "Name an item: --evidence NAME.")

@@ -195,7 +195,8 @@ def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
 
 def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Evidence:
     """Reads one evidence item, with each person's likelihood ratios or hypotheses."""
-    fields = Fields(table, ("text", "about", "lr", "lr_against", "hypotheses", "counts"))
+    keys = ("text", "about", "lr", "lr_against", "hypotheses", "counts", "over", "likelihoods", "observed", "transfer")
+    fields = Fields(table, keys)
     ratios, against = (
         {reader.pick_person(person): read_ratio(ratio) for person, ratio in fields.read_table(name).items()}
         for name in ("lr", "lr_against")
@@ -204,9 +205,61 @@ def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Eviden
     for person, rates in fields.read_table("hypotheses").items():
         betas = Fields(rates, ("if_true", "if_false"))
         hypotheses[reader.pick_person(person)] = tuple(_read_beta(betas, side) for side in ("if_true", "if_false"))
-    text, about = fields.read_text("text"), reader.read_event(fields, "about")
+    text, over = fields.read_text("text"), fields.read_text("over")
+    about = SURE if over else reader.read_event(fields, "about")
     counts = fields.read_flag("counts") or bool(hypotheses)
-    return claims.Evidence(key, text, about, ratios, against, hypotheses, counts)
+    transfer = fields.read_fields("transfer")
+    powers = {reader.pick_person(person): transfer.read_number(person, 1.0) for person in transfer.table}
+    for person, power in powers.items():
+        require(0 <= power <= 1, f"The transfer {power} of {person!r} is not between 0 and 1.", "Example: ann = 0.5.")
+    likelihoods = {}
+    if over:
+        sets = reader.content.hypotheses
+        names = sets[pick_named("set of hypotheses", over, sets)]
+        for person, chances in fields.read_table("likelihoods").items():
+            stated = Fields(chances, names)
+            likelihoods[reader.pick_person(person)] = {name: _read_likelihood(reader, stated, name) for name in names}
+    observed = _read_count(fields) if "observed" in fields.table else None
+    counted = (over, likelihoods, observed, powers)
+    return claims.Evidence(key, text, about, ratios, against, hypotheses, counts, *counted)
+
+
+def _read_likelihood(reader: EntryReader, fields: Fields, name: str) -> Any:
+    """Reads the chance of an observation under one hypothesis: a value, or [a, b] for the Beta of a rate."""
+    stated = fields.read_field(name, f'Add {name} = "60%", the chance of the observation if {name} holds.')
+    if isinstance(stated, list):
+        return list(_read_beta(fields, name))
+    value = repr(stated) if isinstance(stated, int | float) and not isinstance(stated, bool) else stated
+    return read_value(value, reader.conventions.words, reader.conventions.plus_minus).select_interval("centre")
+
+
+def _read_count(fields: Fields) -> tuple[int, int]:
+    pair: Any = fields.table["observed"]
+    is_count = isinstance(pair, list) and len(pair) == 2 and all(type(x) is int for x in pair)
+    is_count = is_count and 0 <= pair[0] <= pair[1] <= 10**9 and pair[1] >= 1
+    require(is_count, f"'observed' is {describe(pair)}, not a count.", "Write observed = [7, 10], for 7 of 10.")
+    return pair[0], pair[1]
+
+
+def read_hypotheses(reader: EntryReader, key: str, table: object) -> dict[str, Event]:
+    """Reads a set of hypotheses: 2 to 8 events, of which the modeller says that exactly one holds."""
+    fields = Fields(table, ("text", "of"))
+    fields.read_text("text")
+    names = fields.read_texts("of", remedy='Name the hypotheses: of = ["H1", "H2", "H3"].')
+    require(2 <= len(names) <= 8, f"There are {len(names)} hypotheses.", "Between 2 and 8 are possible.")
+    return {name: reader.content.resolve_event(name) for name in names}
+
+
+def read_independence(reader: EntryReader, key: str, table: object) -> claims.IndependenceGroup:
+    """Reads what the modeller says about the dependence of some evidence items."""
+    fields = Fields(table, ("items", "discount", "why"))
+    items = fields.read_texts("items", remedy='Name the items: items = ["e1", "e2"].')
+    for name in items:
+        pick_named("evidence", name, reader.content.evidence)
+    require("discount" in fields.table, "The field 'discount' is missing.", "Write discount = 1 if independent.")
+    discount = fields.read_number("discount", 1.0)
+    require(0 <= discount <= 1, f"The discount {discount} is not between 0 and 1.", "Example: discount = 0.5.")
+    return claims.IndependenceGroup(items, discount, fields.read_text("why"))
 
 
 def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure:

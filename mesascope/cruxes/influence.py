@@ -12,6 +12,7 @@ from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE, Event, are_equivalent, conjoin, enumerate_worlds, find_literals
 from mesascope.errors import MesascopeError, pick_named
 
+SNAP = 1e-9  # a probability of a linear program this close to another is taken for it
 INNER_BOUND_NOTE = "a range found by search over distributions that agree with the claims: an inner bound"
 
 
@@ -79,7 +80,8 @@ def find_triads(
     joint_probabilities = np.concatenate([corners, mixtures])
     pc = np.clip(joint_probabilities[:, 2], 0, 1)
     pu = np.clip(joint_probabilities[:, 0] + joint_probabilities[:, 1], 0, 1)
-    puc = np.where(pc > 0, np.clip(joint_probabilities[:, 0] / np.where(pc > 0, pc, 1), 0, 1), pu)
+    both = np.where(abs(joint_probabilities[:, 0] - pc) < SNAP, pc, joint_probabilities[:, 0])
+    puc = np.where(pc > 0, np.clip(both / np.where(pc > 0, pc, 1), 0, 1), pu)
     return Triads(np.stack([pu, puc, pc], axis=1), "lp")
 
 

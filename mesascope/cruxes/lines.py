@@ -25,6 +25,8 @@ ENTRY_NAMES = {
     "bottom": "bottom",
     "filings": "filing",
     "evidence": "evidence",
+    "hypotheses": "hypotheses",
+    "independence": "independence",
     "measures": "measure",
 }
 LIST_ENTRY_NAMES = {"refusals": "refusal", "questions": "question"}

@@ -59,7 +59,9 @@ def read_content(source: Source, conventions: Conventions) -> Content:
     for label in conventions.wordings:
         pick_named("wording", label, labels)
     content.cuts = reader.read_each("cuts", entries.read_cut)
+    content.hypotheses = reader.read_each("hypotheses", entries.read_hypotheses)
     content.evidence = reader.read_each("evidence", entries.read_evidence)
+    content.independence = reader.read_each("independence", entries.read_independence)
     if "query" in source.data:
         with locate_errors("query"):
             content.query = entries.read_query(reader, source.data["query"])
@@ -147,7 +149,10 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
         require(bool(common_fields["share_of"]), "The field 'of' is missing.", remedy)
         return Claim(value=_read_claim_value(reader, fields, "value"), **common_fields)
     if kind == "comparison" and "than" in fields.table:
-        sides = {"event": reader.read_event(fields, "event"), "condition": reader.read_condition(fields, "given")}
+        sides: dict[str, Any] = {
+            "event": reader.read_event(fields, "event"),
+            "condition": reader.read_condition(fields, "given"),
+        }
         sides |= {"than": reader.read_event(fields, "than")}
         return Claim(**common_fields, **sides, than_condition=reader.read_condition(fields, "than_given"))
     for name in ("value", "given", "reflective", "readings", "than", "than_given"):
@@ -180,7 +185,9 @@ def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
 
 def _read_claim_value(reader: EntryReader, fields: Fields, key: str) -> Reading:
     stated = fields.read_field(key, f'Add {key} = "~85%".')
-    problem = f"The field {key!r} is {describe(stated)}, not quoted text."
+    if isinstance(stated, int | float) and not isinstance(stated, bool):
+        stated = repr(stated)
+    problem = f"The field {key!r} is {describe(stated)}, not a number or quoted text."
     require(isinstance(stated, str), problem, f'Quote the original words: {key} = "~85%".')
     mass = fields.read_number("mass", 0.9) if "mass" in fields.table else None
     within, conventions = fields.read_text("within", default="vacuous"), reader.conventions

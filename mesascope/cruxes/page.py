@@ -194,14 +194,16 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
 def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
     evidence, rows = argument.content.evidence, []
     for name, item in (*evidence.items(), *argument.content.questions.items()):
-        is_count = name in evidence and evidence[name].is_count
+        is_count = name in evidence and (evidence[name].is_count or bool(evidence[name].over))
         updates = [] if is_count else argument.update(name)
         rows.append({"id": name, "text": item.text, "about": str(item.event), "updates": updates})
     return rows
 
 
 def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Tally]) -> str:
-    results = [(name, argument.update(name)) for name, e in argument.content.evidence.items() if not e.is_count]
+    results = [
+        (name, argument.update(name)) for name, e in argument.content.evidence.items() if not (e.is_count or e.over)
+    ]
     results += [(f"{tally.feeds} ({tally.k} of {tally.n})", list(tally.updates)) for tally in tallies]
     bars = []
     for name, update in ((name, update) for name, updates in results for update in updates):

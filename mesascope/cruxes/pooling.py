@@ -157,7 +157,9 @@ def pool_people(
     if np.isnan(values).any():
         low = high = None
         warnings.append("one member's answer is 0 and another's is 1, so there is no pool")
-    return Pool(*map(str, question), method, low, high, members, excluded, tuple(vetoes), tuple(warnings), engine)
+    return Pool(
+        str(question[0]), str(question[1]), method, low, high, members, excluded, tuple(vetoes), tuple(warnings), engine
+    )
 
 
 def _pool_values(

@@ -62,7 +62,7 @@ def minimise(cost: np.ndarray, inequalities: Any, equalities: Any, total_row: np
     from scipy.sparse import csr_array, issparse, vstack
 
     rows = [np.atleast_2d(total_row), equalities]
-    all_rows = vstack([csr_array(row) for row in rows]) if issparse(equalities) else np.vstack(rows)
+    all_rows: Any = vstack([csr_array(row) for row in rows]) if issparse(equalities) else np.vstack(rows)
     right, limits = np.zeros(all_rows.shape[0]), np.zeros(inequalities.shape[0])
     right[0] = 1.0
     sides = {"A_ub": inequalities, "b_ub": limits, "A_eq": all_rows, "b_eq": right}

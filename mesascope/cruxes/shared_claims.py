@@ -101,8 +101,9 @@ def explain_shared(
         scale: 'prob', 'log' or 'logodds'.
         method: only 'shapley'.
 
-    Both people are asked the same question (see `choose_common_question`). Each shared claim is a player of a Shapley game, with one person's value or the other's. The rest
-    (vocabulary, bridges and claims of one person only) is one more player, so the shares always add up to the gap.
+    Both people are asked the same question (see `choose_common_question`). Each shared claim is a player of a Shapley
+    game, with one person's value or the other's. The rest (vocabulary, bridges and claims of one person only) is one
+    more player, so the shares always add up to the gap.
     """
     if method != "shapley":
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mesascope.cruxes.evidence import Update
     from mesascope.cruxes.findings import Tally
     from mesascope.cruxes.gaps import GapReport
+    from mesascope.cruxes.hypotheses import Posterior, RatioShare
     from mesascope.cruxes.influence import CruxValue
     from mesascope.cruxes.pooling import Pool
     from mesascope.cruxes.sensitivity import ClaimWeight
@@ -203,6 +204,29 @@ def describe_updates(updates: Iterable[Update]) -> list[str]:
             before, after = (format_interval(*interval) for interval in update.target)
             lines.append(f"    and the target: {before} → {after}")
     return lines
+
+
+def describe_posteriors(posteriors: Iterable[Posterior]) -> list[str]:
+    """Describes each person's belief in every hypothesis before and after several items of evidence."""
+    lines = []
+    for p in posteriors:
+        lines.append(f"{p.person}: {p.status}" + (f". {p.reason}" if p.reason else ""))
+        if not p.posterior:
+            continue
+        rows = [["hypothesis", "before", "after", *(item.id for item in p.items)]]
+        for i, name in enumerate(p.hypotheses):
+            likelihoods = [format_interval(*item.likelihoods[i]) for item in p.items]
+            rows.append([name, format_interval(*p.prior[i]), format_interval(*p.posterior[i]), *likelihoods])
+        rows.append(["counted as a power of", "", "", *(format_number(item.exponent) for item in p.items)])
+        lines += align_columns(rows)
+    return lines
+
+
+def describe_ratio_shares(shares: Iterable[RatioShare], ends: tuple[float, float], hypothesis: str) -> list[str]:
+    """Describes whose likelihoods make two people's beliefs in a hypothesis differ, the largest share first."""
+    rows = [["numbers", "share of the gap in log-odds"], *([s.name, f"{s.share:+.3f}"] for s in shares)]
+    first, second = map(format_number, ends)
+    return [f"the gap on {hypothesis}, {first} and {second}:", *align_columns(rows)]
 
 
 def describe_tallies(tallies: Sequence[Tally]) -> list[str]:

@@ -20,7 +20,14 @@ e = { text = "runs", about = "A", hypotheses = { ann = { if_true = [8, 2], if_fa
 s = { text = "one sight", about = "A", lr = { ann = "3" }, lr_against = { ann = "1-2" } }
 [measures]
 m = { feeds = "e", placement = "acquiring", measured = "small networks", claimed = "large ones" }
-p = { kinds = ["unstated", "trained"], feeds = "s", metric = "acquired_late", above = 0.05, counts = "subject", measured = "s", claimed = "l" }
+[measures.p]
+kinds = ["unstated", "trained"]
+feeds = "s"
+metric = "acquired_late"
+above = 0.05
+counts = "subject"
+measured = "s"
+claimed = "l"
 """
 
 

@@ -246,8 +246,9 @@ def test_readings_are_named_and_each_is_shown():
 
 def test_an_ordering_of_two_chances_is_held():
     text = cruxes.load_thread().text.replace(
-        "u8 = {", 'z = { by = "author", event = "Misaligned", given = "Locating", value = "40-60%" }\n'
-        'zz = { by = "author", event = "Locating", value = "30%" }\nu8 = {'
+        "u8 = {",
+        'z = { by = "author", event = "Misaligned", given = "Locating", value = "40-60%" }\n'
+        'zz = { by = "author", event = "Locating", value = "30%" }\nu8 = {',
     )
     found = cruxes.Argument(text).answer("author", "Misaligned", "OnTheFly")
     assert found.low == pytest.approx(0.4, abs=2e-4)
