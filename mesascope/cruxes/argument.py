@@ -280,7 +280,7 @@ _METHODS = {
     "pool": ("pooling", "pool_people"),
     "html": ("page", "render_page"),
     "to_bif": ("interchange", "write_bif"),
-    "to_fri_csv": ("interchange", "write_triads"),
+    "to_fri_csv": ("triads", "write_triads"),
 }
 
 

@@ -285,20 +285,25 @@ def export_argument(
 def import_file(
     file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")],
     base: options.BaseOption = "10",
+    without_certain: Annotated[
+        bool, typer.Option("--without-certain", help="Leave out triads that make the target certain, as the FRI does.")
+    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Read a BIF network and print its marginals, or a CSV of triads and print the value of each crux.
 
     Example: mesascope crux import triads.csv
     """
-    from mesascope.cruxes.interchange import compute_triad_values, read_bif, read_triads
+    from mesascope.cruxes.interchange import read_bif
+    from mesascope.cruxes.triads import compute_triad_values, find_camp_medians, read_triads
 
     text = read_text(file)
     if file.suffix.lower() == ".csv":
-        result: Any = compute_triad_values(read_triads(text), options.parse_base(base))
-        rows = [["crux", "people", "value of", "", f"log base {base}"]]
-        for v in result:
-            rows.append([v["crux"], " / ".join(v["people"]), v["kind"], v["note"], texts.format_number(v["value"])])
+        triads, left_out = read_triads(text, keep_certain=not without_certain)
+        values = compute_triad_values(triads, options.parse_base(base))
+        medians = find_camp_medians(values)
+        result: Any = {"values": values, "medians": medians, "left_out": left_out}
+        lines = texts.describe_triads(values, medians, left_out, f"log base {base}")
     elif file.suffix.lower() == ".bif":
         net = read_bif(text)
         marginals = net.compute_marginals()
@@ -307,7 +312,8 @@ def import_file(
             [name, ", ".join(f"{state} {texts.format_number(p)}" for state, p in states.items())]
             for name, states in result.items()
         ]
+        lines = texts.align_columns(rows, "")
     else:
         raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
     record = {"command": "import", "file": file.name, "result": texts.to_plain(result)}
-    typer.echo(json.dumps(record, allow_nan=False) if as_json else "\n".join(texts.align_columns(rows, "")))
+    typer.echo(json.dumps(record, allow_nan=False) if as_json else "\n".join(lines))

@@ -8,7 +8,7 @@ from typing import Any
 from mesascope.cruxes import claims
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds
 from mesascope.cruxes.readings import read_ratio, read_value
-from mesascope.cruxes.source import Fields, Source, describe
+from mesascope.cruxes.source import Fields, Source, describe, write_number
 from mesascope.errors import pick_named, require
 
 RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
@@ -229,8 +229,9 @@ def _read_likelihood(reader: EntryReader, fields: Fields, name: str) -> Any:
     stated = fields.read_field(name, f'Add {name} = "60%", the chance of the observation if {name} holds.')
     if isinstance(stated, list):
         return list(_read_beta(fields, name))
-    value = repr(stated) if isinstance(stated, int | float) and not isinstance(stated, bool) else stated
-    return read_value(value, reader.conventions.words, reader.conventions.plus_minus).select_interval("centre")
+    return read_value(write_number(stated), reader.conventions.words, reader.conventions.plus_minus).select_interval(
+        "centre"
+    )
 
 
 def _read_count(fields: Fields) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from mesascope.cruxes.language import Event, parse_event, require_known_atoms
 from mesascope.cruxes.lines import ENTRY_NAMES, LIST_ENTRY_NAMES, TOP_FIELDS
 from mesascope.cruxes.networks import sort_nodes
 from mesascope.cruxes.readings import Reading, read_value
-from mesascope.cruxes.source import Fields, Source, describe
+from mesascope.cruxes.source import Fields, Source, describe, write_number
 from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-crux/1"
@@ -185,8 +185,7 @@ def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
 
 def _read_claim_value(reader: EntryReader, fields: Fields, key: str) -> Reading:
     stated = fields.read_field(key, f'Add {key} = "~85%".')
-    if isinstance(stated, int | float) and not isinstance(stated, bool):
-        stated = repr(stated)
+    stated = write_number(stated)
     problem = f"The field {key!r} is {describe(stated)}, not a number or quoted text."
     require(isinstance(stated, str), problem, f'Quote the original words: {key} = "~85%".')
     mass = fields.read_number("mass", 0.9) if "mass" in fields.table else None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mesascope.cruxes.influence import CruxValue
     from mesascope.cruxes.pooling import Pool
     from mesascope.cruxes.sensitivity import ClaimWeight
+    from mesascope.cruxes.triads import LeftOut, TriadValue
+
+MAX_LISTED_VALUES = 30
 
 
 def to_plain(value: Any) -> Any:
@@ -238,6 +241,27 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
         lines += align_columns([[update.name, update.verdict, update.reason] for update in tally.units])
         lines.append(f"  {tally.gap}")
         lines += describe_updates(tally.updates)
+    return lines
+
+
+def describe_triads(
+    values: Sequence[TriadValue], medians: dict[str, dict[str, float]], left_out: Sequence[LeftOut], unit: str
+) -> list[str]:
+    """Describes the value of each crux: each value if they are few, the medians of camps, and the rows left out."""
+    lines = []
+    if len(values) <= MAX_LISTED_VALUES:
+        rows = [["crux", "people", "value of", "", unit]]
+        rows += [[v.crux, " / ".join(v.people), v.kind, v.note, format_number(v.value)] for v in values]
+        lines += align_columns(rows, "")
+    groups = sorted({group for by_group in medians.values() for group in by_group}, key=lambda g: (" / " in g, g))
+    if groups and len(values) > MAX_LISTED_VALUES:
+        rows = [[f"median, {unit}", *groups]]
+        rows += [[crux, *(format_number(by.get(group)) for group in groups)] for crux, by in medians.items()]
+        lines += align_columns(rows, "")
+    for reason in dict.fromkeys(row.reason for row in left_out):
+        numbers = [str(row.line) for row in left_out if row.reason == reason]
+        shown = ", ".join(numbers[:8]) + (", …" if len(numbers) > 8 else "")
+        lines.append(f"left out: {len(numbers)} row{'s' * (len(numbers) > 1)} where {reason} (line {shown})")
     return lines
 
 

@@ -2,29 +2,98 @@
 
 from __future__ import annotations
 
+import csv
+import os
+from pathlib import Path
+
 import pytest
+from typer.testing import CliRunner
 
 from mesascope import cruxes
-from mesascope.cruxes import interchange
+from mesascope.cruxes import triads
+from mesascope.cruxes.commands import app
 from mesascope.errors import MesascopeError
 
 from .fixtures import small
 
 
 def test_fri_columns_out_and_in():
-    rows = interchange.read_triads(small().to_fri_csv())
+    rows, left_out = triads.read_triads(small().to_fri_csv())
+    assert not left_out
     assert {(r.person, r.crux) for r in rows} >= {("ann", "A"), ("bob", "A")} - {("bob", "A")}
     ann = next(r for r in rows if (r.person, r.crux) == ("ann", "A"))
     assert (ann.pu, ann.pc, ann.puc) == pytest.approx((0.15, 0.3, 0.5))
-    text = "person,Camp,ID,PU,Pc,PUc\na,x,c1,.005,.035,.05\nb,y,c1,.09,.12,.25\nc,x,c2,.05,.1,.8\n"
-    values = {
-        (v["crux"], *v["people"]): v["value"] for v in interchange.compute_triad_values(interchange.read_triads(text))
-    }
+    text = "person,Camp,ID,PU,Pc,PUc\na,x,c1,.005,.035,.05\nb,y,c1,.09,.12,.25\n"
+    values = {(v.crux, *v.people): v.value for v in triads.compute_triad_values(triads.read_triads(text)[0])}
     assert values["c1", "a", "b"] == pytest.approx(0.0185876582054, rel=1e-10)
-    assert values["c2", "c"] is None
     for bad in ("a,b\n1,2\n", "person,Camp,ID,PU,Pc,PUc\n", "person,Camp,ID,PU,Pc,PUc\na,x,c,1.5,.1,.1\n", ""):
         with pytest.raises(MesascopeError):
-            interchange.read_triads(bad)
+            triads.read_triads(bad)
+
+
+ROWS = """person,Camp,ID,PU,Pc,PUc
+a,x,c1,.05,.1,.2
+b,x,c1,.1,.2,.1
+c,x,c1,.3,.5,.2
+d,x,c1,.05,.2,.04
+e,y,c1,.2,.1,.5
+f,y,c1,NA,.1,.5
+g,y,c1,.2,,.5
+h,y,c1,.01,.5,.9
+i,y,c1,.1,.5,.2
+"""
+
+
+def test_rows_with_gaps_and_contradictions_are_left_out_and_counted(tmp_path):
+    rows, left_out = triads.read_triads(ROWS)
+    assert [r.person for r in rows] == ["a", "b", "c", "d", "e", "i"]
+    assert [(x.line, x.reason) for x in left_out] == [
+        (7, "a number is missing"),
+        (8, "a number is missing"),
+        (9, "the numbers contradict each other"),
+    ]
+    values = triads.compute_triad_values(rows)
+    medians = triads.find_camp_medians(values)["c1"]
+    own = sorted(v.value for v in values if v.camps == ("x",))
+    assert medians["x"] == own[1]  # of four values the second, not the mean of the second and the third
+    assert medians["x / y"] == sorted(v.value for v in values if set(v.camps) == {"x", "y"})[3]
+    kept, more = triads.read_triads(ROWS, keep_certain=False)
+    assert "i" not in {r.person for r in kept}  # P(U | not C) is 0
+    assert more[-1].reason == "an outcome makes the target certain"
+    (tmp_path / "rows.csv").write_text(ROWS)
+    result = CliRunner().invoke(app, ["import", str(tmp_path / "rows.csv")])
+    assert result.exit_code == 0, result.exception
+    assert "left out: 2 rows where a number is missing (line 7, 8)" in result.stdout
+    assert "left out: 1 row where the numbers contradict each other (line 9)" in result.stdout
+
+
+FOLDER = Path(os.environ.get("MESASCOPE_FRI", "/nowhere"))
+
+
+@pytest.mark.skipif(not (FOLDER / "FORECASTS.csv").exists(), reason="MESASCOPE_FRI names no copy of FRI's repository")
+def test_the_published_medians_of_the_fri_are_matched():
+    text = (FOLDER / "FORECASTS.csv").read_text().replace("Luke policies", "Muehlhauser policies")
+    rows, left_out = triads.read_triads(text, keep_certain=False)
+    assert len(rows) + len(left_out) == 651
+    reasons = [x.reason for x in left_out]
+    assert (reasons.count("a number is missing"), reasons.count("the numbers contradict each other")) == (4, 6)
+    medians = triads.find_camp_medians(triads.compute_triad_values(rows))
+
+    def published(name):
+        return {line["ID"]: line for line in csv.DictReader((FOLDER / name).read_text().splitlines())}
+
+    information = {
+        (crux, camp): float(line[f"medianVOI_{camp}"])
+        for crux, line in published("VOI_medians.csv").items()
+        for camp in ("Concerned", "Skeptical")
+    }
+    assert len(information) == 74
+    for (crux, camp), value in information.items():
+        assert medians[crux][camp] == pytest.approx(value, rel=1e-8, abs=1e-15)
+    discrimination = published("P8_results_df_cross_camp_VoD_agg.csv")
+    assert len(discrimination) == 37
+    for crux, line in discrimination.items():
+        assert medians[crux]["Concerned / Skeptical"] == pytest.approx(float(line["median_VoD"]), rel=1e-8, abs=1e-15)
 
 
 def test_a_persons_network_as_bif_answers_the_same():
