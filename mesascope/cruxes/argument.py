@@ -203,7 +203,10 @@ class Argument:
         values = {claim.id: self.pick_value(claim) for claim in claims}
         answer = answer_question(person, polytope, event, condition, engine, values=values, **settings)
         if answer.status == "implied" and any(
-            are_equivalent(c.condition, condition) and c.event is not None and _is_same_question(c.event, event)
+            values[c.id].centre is not None
+            and are_equivalent(c.condition, condition)
+            and c.event is not None
+            and _is_same_question(c.event, event)
             for c in claims
         ):
             answer = replace(answer, status="stated")
@@ -276,6 +279,7 @@ _METHODS = {
     "sensitivity": ("sensitivity", "rank_claims"),
     "update": ("evidence", "update_people"),
     "update_from": ("findings", "update_from_findings"),
+    "decide": ("decisions", "evaluate_decisions"),
     "accumulate": ("hypotheses", "accumulate_evidence"),
     "pool": ("pooling", "pool_people"),
     "html": ("page", "render_page"),

@@ -238,7 +238,8 @@ class Measure:
         evidence: the id of the evidence item.
         rung: the lowest rung at which a placed unit counts as observed; '' if the measure reads a metric.
         metric, threshold: a unit counts as observed if the whole interval of this metric is above the threshold.
-        unit_kind: what one unit is: 'subject' or 'fingerprint' (all subjects with the same weights).
+        unit_kind: what one unit is: 'subject', 'fingerprint' (all subjects with the same weights), or 'seed' (each
+            training seed of a study's findings).
         undetermined: what becomes of an undetermined unit: 'leave out' or 'count as not' (observed).
         kinds: which kinds of subject count; see `SUBJECT_KINDS`.
         filters: the settings that a subject must have to count, by name: 'family', 'trained_on' or 'recipe'.
@@ -368,6 +369,8 @@ class Content:
     hypotheses: dict[str, dict[str, Event]] = field(default_factory=dict)
     independence: dict[str, IndependenceGroup] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
+    quantities: dict[str, Any] = field(default_factory=dict)  # of `quantities.Quantity`
+    decisions: dict[str, Any] = field(default_factory=dict)  # of `quantities.Decision`
 
     def find_reply(self, kind: str, claim: str) -> Reply | None:
         """The first reply of this kind to a claim; None if there is none."""

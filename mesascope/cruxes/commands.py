@@ -208,6 +208,19 @@ def update_beliefs(
     return options.CommandOutput(results, lines)
 
 
+@options.add_command("decide")
+def evaluate_decisions(
+    argument: Argument,
+    decision: Annotated[str | None, typer.Option(help="One decision; by default all.")] = None,
+) -> options.CommandOutput:
+    """Evaluate decisions: the expected utility of every action, and what it is worth to learn something first.
+
+    Example: mesascope crux decide decision
+    """
+    reports = argument.decide(decision)
+    return options.CommandOutput(reports, texts.describe_decisions(reports, argument.content.quantities))
+
+
 @options.add_command("pool")
 def pool_answers(
     argument: Argument,
@@ -240,14 +253,14 @@ def _write_file(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        problem = f"{str(path)!r} cannot be texts_of_definitions: {error.strerror}."
+        problem = f"{str(path)!r} cannot be written: {error.strerror}."
         raise MesascopeError(problem, "Name a file in a folder that exists.") from None
 
 
 @options.add_command("report")
 def write_report(
     argument: Argument,
-    out: Annotated[Path, typer.Option(help="Where the page is texts_of_definitions.")] = Path("crux.html"),
+    out: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("crux.html"),
     findings: options.FindingsOption = None,
 ) -> options.CommandOutput:
     """Write one HTML page: the argument, the bottom lines, the gap, the cruxes and the effect of evidence.
@@ -255,10 +268,59 @@ def write_report(
     Example: mesascope crux report --out crux.html
     """
     if not out.parent.is_dir():  # checked first, because drawing the page takes seconds
-        problem = f"{str(out)!r} cannot be texts_of_definitions: there is no folder {str(out.parent)!r}."
+        problem = f"{str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
         raise MesascopeError(problem, "Name a file in a folder that exists.")
     _write_file(out, argument.html(findings))
     return options.CommandOutput({"out": str(out)}, [f"wrote {out}"])
+
+
+@options.add_command("ask")
+def ask_reader(
+    argument: Argument,
+    page: Annotated[Path | None, typer.Option(help="Write the questions as a page with sliders, instead.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Write your numbers as a crux file.")] = None,
+) -> options.CommandOutput:
+    """Ask you what you would expect to see, and say what follows from your own numbers; nobody else's are shown.
+
+    Example: mesascope crux ask --page mine.html
+    """
+    from mesascope.cruxes import reader
+
+    if page is not None:
+        _write_file(page, reader.render_reader(argument))
+        return options.CommandOutput({"page": str(page)}, [f"wrote {page}"], has_conventions=False)
+    draft = reader.ask_reader(argument, _prompt, typer.echo)
+    if save is not None:
+        _write_file(save, draft.write())
+    lines = [f"wrote {save}"] if save else draft.write().splitlines()
+    return options.CommandOutput({"text": draft.write()}, lines, has_conventions=False)
+
+
+def _prompt(question: str) -> str:
+    return typer.prompt(question, default="", show_default=False)
+
+
+@options.app.command("init")
+def start_file(
+    file: Annotated[Path, typer.Argument(help="The crux file to write, or an existing one with --endorse.")],
+    endorse: Annotated[
+        list[str] | None, typer.Option("--endorse", help="Mark the reading of a claim as its person's own; repeatable.")
+    ] = None,
+) -> None:
+    """Write a crux file by asking who says what in which words; or mark readings as endorsed by their people.
+
+    Example: mesascope crux init mine.toml --endorse a1
+    """
+    from mesascope.cruxes import reader
+
+    if endorse:
+        _write_file(file, reader.endorse_claims(read_text(file), file.name, endorse))
+        typer.echo(f"endorsed in {file}: {', '.join(endorse)}")
+        return
+    if file.exists():
+        raise MesascopeError(f"{str(file)!r} exists already.", "Name a new file, or endorse claims with --endorse.")
+    _write_file(file, reader.draft_argument(_prompt, typer.echo).write())
+    typer.echo(f"wrote {file}; next: mesascope crux check {file}")
 
 
 @options.add_command("export")

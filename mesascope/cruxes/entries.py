@@ -275,7 +275,7 @@ def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure
         pick_named("rung", placement, RUNGS)
     require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")
     above = fields.read_number("above", 0.0)
-    counts = fields.read_choice("counts", ("subject", "fingerprint"), "fingerprint")
+    counts = fields.read_choice("counts", ("subject", "fingerprint", "seed"), "fingerprint")
     undetermined = fields.read_choice("undetermined", ("leave out", "count as not"), "leave out")
     measured, claimed = (fields.read_text(name, is_required=True) for name in ("measured", "claimed"))
     kinds = fields.read_texts("kinds") or ("trained",)

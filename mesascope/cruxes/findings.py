@@ -117,6 +117,11 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
         if reason := _find_exclusion(measure, subject):
             excluded_units.append(Unit(name, "does not count", reason))
             continue
+        if measure.unit_kind == "seed":
+            for i, number in enumerate(_list_seed_numbers(measure, subject)):
+                verdict = "observed" if number > measure.threshold else "not observed"
+                verdicts[f"{name}, seed {i}"] = [(verdict, f"{measure.metric} {number:.3g}")]
+            continue
         fingerprints = {str(finding.get("fingerprint", NO_FINGERPRINT)) for finding in subject["findings"]}
         fingerprints.discard(NO_FINGERPRINT)
         key = min(fingerprints) if measure.unit_kind == "fingerprint" and len(fingerprints) == 1 else name
@@ -130,6 +135,13 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
     n = len(units) if measure.undetermined == "count as not" else sum(u.verdict != "undetermined" for u in units)
     all_units = (*units, *excluded_units)
     return (k, n, all_units) if n else (None, None, all_units)
+
+
+def _list_seed_numbers(measure: Measure, subject: dict[str, Any]) -> list[float]:
+    """Lists a metric's number for every training seed."""
+    findings = [f for f in subject["findings"] if f.get("metric") == measure.metric]
+    settings = [f["settings"] for f in findings if isinstance(f.get("settings"), dict)]
+    return [float(x) for s in settings for x in s.get("by_seed", []) if _is_number(x)]
 
 
 def _find_exclusion(measure: Measure, subject: dict[str, Any]) -> str:

@@ -305,13 +305,15 @@ def _find_cut_numbers(argument: Argument, person: str, cut: Cut) -> _CutNumbers:
 
 def _check_product(argument: Argument, person: str, cut: Cut, values: list[float]) -> list[str]:
     """Checks that a person's answer allows the number that the parts give; says which bridges that takes."""
-    answer, note = find_bottom_line(argument, person, cut)
+    answer, _ = find_bottom_line(argument, person, cut)
     product = float(np.prod(values))
     end = 1 - product if cut.form == "complement" else product
     if answer.interval and not answer.interval[0] - POINT_TOLERANCE <= end <= answer.interval[1] + POINT_TOLERANCE:
         problem = f"The parts of the cut {cut.id!r} give {end:.4g} for {person}, whose answer is {answer.interval}."
         raise MesascopeError(problem, "Change the cut's parts, or its assumptions.")
-    return [note.replace("is read at", "is the product of the parts, not read at")] if answer.point is None else []
+    bridges = argument.content.bottom.get(person, BottomLine()).bridges
+    note = f"{person}'s bottom line is the product of the parts"
+    return [note + (f", with {', '.join(bridges)} switched on" if bridges else "")]
 
 
 def _find_number(

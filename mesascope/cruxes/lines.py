@@ -26,6 +26,8 @@ ENTRY_NAMES = {
     "filings": "filing",
     "evidence": "evidence",
     "hypotheses": "hypotheses",
+    "quantities": "quantity",
+    "decisions": "decision",
     "independence": "independence",
     "measures": "measure",
 }

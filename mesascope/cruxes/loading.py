@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mesascope.cruxes import entries
+from mesascope.cruxes import entries, quantities
 from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, Conventions, Person, Wording
 from mesascope.cruxes.entries import EntryReader
 from mesascope.cruxes.language import Event, parse_event, require_known_atoms
@@ -52,6 +52,10 @@ def read_content(source: Source, conventions: Conventions) -> Content:
         with locate_errors("claims", claim.id):
             for other in claim.related_claims:
                 pick_named("claim", other, content.claims)
+    content.quantities = reader.read_each("quantities", quantities.read_quantity)
+    for quantity in content.quantities.values():
+        content.claims |= _state_thresholds(reader, quantity)
+    content.decisions = reader.read_each("decisions", quantities.read_decision)
     content.bridges = reader.read_each("bridges", entries.read_bridge)
     for name in conventions.bridges:
         pick_named("bridge", name, content.bridges)
@@ -162,6 +166,22 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
     is_complete = kind != "ambiguity" or len(events) > 1
     require(is_complete, "An ambiguity needs at least two events.", 'Write events = ["A", "B"].')
     return Claim(event=event, events=events, **common_fields)
+
+
+def _state_thresholds(reader: EntryReader, quantity: quantities.Quantity) -> dict[str, Claim]:
+    """Makes the claims that follow from a quantity: one for each event that a threshold defines."""
+    claims, line = {}, reader.source.find_line("quantities", quantity.id)
+    for atom, threshold in quantity.events.items():
+        name, chance = f"{quantity.id}_{atom}", quantity.find_chance(threshold)
+        with reader.source.locate_errors("quantities", quantity.id):
+            require(name not in reader.content.claims, f"{name!r} is a claim already.", "Rename the quantity.")
+        rule = f"the chance that {quantity.id} is {threshold}, by its {quantity.shape} distribution"
+        reading = Reading(f"{chance:.6g}", "exact", chance, chance, chance, None, rule)
+        text = f"{quantity.text or quantity.id} {threshold}"
+        event = reader.content.resolve_event(atom)
+        words: dict[str, Any] = {"text": text, "quote": quantity.quote, "at": quantity.at, "event_text": atom}
+        claims[name] = Claim(name, (quantity.person,), "prob", line, event=event, value=reading, **words)
+    return claims
 
 
 def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:

@@ -14,12 +14,14 @@ from mesascope.cruxes.language import Event
 if TYPE_CHECKING:
     from mesascope.cruxes.claims import Conventions
     from mesascope.cruxes.coherence import Issue
+    from mesascope.cruxes.decisions import DecisionReport
     from mesascope.cruxes.evidence import Update
     from mesascope.cruxes.findings import Tally
     from mesascope.cruxes.gaps import GapReport
     from mesascope.cruxes.hypotheses import Posterior, RatioShare
     from mesascope.cruxes.influence import CruxValue
     from mesascope.cruxes.pooling import Pool
+    from mesascope.cruxes.quantities import Quantity
     from mesascope.cruxes.sensitivity import ClaimWeight
     from mesascope.cruxes.triads import LeftOut, TriadValue
 
@@ -85,11 +87,13 @@ def describe_issues(issues: Sequence[Issue]) -> list[str]:
     """Describes the issues of a check, in one paragraph each."""
     errors = sum(issue.error for issue in issues)
     lines = [f"{errors or 'no'} contradiction{'s' if errors != 1 else ''}, {len(issues) - errors} warnings"]
+    fixes = set()
     for issue in issues:
         mark = "ERROR" if issue.error else "warning"
         lines.append(f"{mark} {issue.kind} ({', '.join(issue.people)}): {issue.says}")
-        if issue.fix:
+        if issue.fix and (issue.fix not in fixes or not issue.error):
             lines.append(f"    {issue.fix}")
+        fixes.add(issue.fix)
     return lines
 
 
@@ -230,6 +234,26 @@ def describe_ratio_shares(shares: Iterable[RatioShare], ends: tuple[float, float
     rows = [["numbers", "share of the gap in log-odds"], *([s.name, f"{s.share:+.3f}"] for s in shares)]
     first, second = map(format_number, ends)
     return [f"the gap on {hypothesis}, {first} and {second}:", *align_columns(rows)]
+
+
+def describe_decisions(reports: Iterable[DecisionReport], quantities: dict[str, Quantity]) -> list[str]:
+    """Describes each decision: the utilities of its actions, the best one, and the worth of learning."""
+    lines = []
+    for q in quantities.values():
+        span = f"{q.find_quantiles(0.05):.4g} to {q.find_quantiles(0.95):.4g} {q.unit}".strip()
+        lines.append(f"{q.id} ({q.person}): 90 % between {span}, {q.shape}, mean {format_number(q.mean)}")
+    for report in reports:
+        lines.append(f"{report.decision} ({report.person}), utility in {report.unit or 'its own unit'}:")
+        rows = [[name, format_interval(*span)] for name, span in report.utilities.items()]
+        lines += align_columns(rows)
+        undecided = "no action is best whatever the claims leave open"
+        lines.append(f"  best: {report.best}" if report.best else f"  {undecided}")
+        worth = [
+            f"{item.name} {format_number(item.value) if item.value is not None else 'a set'}"
+            for item in report.learning
+        ]
+        lines.append(f"  worth of learning it first: {'; '.join(worth)}")
+    return lines
 
 
 def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
