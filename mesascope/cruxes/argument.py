@@ -284,6 +284,7 @@ _METHODS = {
     "pool": ("pooling", "pool_people"),
     "html": ("page", "render_page"),
     "to_bif": ("interchange", "write_bif"),
+    "to_squiggle": ("exchange", "write_squiggle"),
     "to_fri_csv": ("triads", "write_triads"),
 }
 

@@ -1,12 +1,13 @@
 """The commands of `mesascope crux`; each command calls methods of the argument."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes import options, texts
+from mesascope.cruxes import importing, options, texts
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.disagreement import SCALES, SHARE_METHODS
 from mesascope.cruxes.hypotheses import accumulate_evidence, rank_ratios
@@ -14,6 +15,7 @@ from mesascope.cruxes.source import read_text
 from mesascope.errors import MesascopeError, pick_named, require
 
 app = options.app
+MODULES = (importing,)  # importing a module adds its commands
 COUNTS_REMEDY = "Write observed = [k, n] in the items of the file."
 
 
@@ -262,15 +264,16 @@ def write_report(
     argument: Argument,
     out: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("crux.html"),
     findings: options.FindingsOption = None,
+    points: Annotated[bool, typer.Option("--points", help="Split the gap between points of the answers, too.")] = False,
 ) -> options.CommandOutput:
-    """Write one HTML page: the argument, the bottom lines, the gap, the cruxes and the effect of evidence.
+    """Write one HTML page: each person's answer, the argument, the cruxes, the evidence and every statement.
 
     Example: mesascope crux report --out crux.html
     """
     if not out.parent.is_dir():  # checked first, because drawing the page takes seconds
         problem = f"{str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
         raise MesascopeError(problem, "Name a file in a folder that exists.")
-    _write_file(out, argument.html(findings))
+    _write_file(out, argument.html(findings, points))
     return options.CommandOutput({"out": str(out)}, [f"wrote {out}"])
 
 
@@ -326,56 +329,27 @@ def start_file(
 @options.add_command("export")
 def export_argument(
     argument: Argument,
-    form: Annotated[str, typer.Option("--format", help="bif (one person's network) or csv (triads).")] = "csv",
-    person: Annotated[str | None, typer.Option(help="For bif: the person.")] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="bif or squiggle (one person's numbers), csv (triads) or json (the file).")
+    ] = "csv",
+    person: Annotated[str | None, typer.Option(help="For bif and squiggle: the person.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
 ) -> options.CommandOutput:
-    """Write a person's network as BIF, or everyone's triads as CSV with the columns of the FRI.
+    """Write the argument for other programs: BIF, Squiggle, CSV with the columns of the FRI, or JSON.
 
     Example: mesascope crux export --format bif --person lister
     """
-    if pick_named("format", form, ("bif", "csv")) == "bif" and person is None:
-        raise MesascopeError("A BIF file contains one person's network.", "Name the person: --person lister.")
-    text = argument.to_bif(argument.pick_person(person)) if form == "bif" and person else argument.to_fri_csv()
+    writers = {"bif": argument.to_bif, "squiggle": argument.to_squiggle}
+    if pick_named("format", form, (*writers, "csv", "json")) in writers:
+        require(
+            person is not None, f"A {form} file contains one person's numbers.", "Name the person: --person lister."
+        )
+        text = writers[form](argument.pick_person(person or ""))
+    else:
+        text = (
+            argument.to_fri_csv() if form == "csv" else json.dumps(tomllib.loads(argument.text), indent=1, default=str)
+        )
     if out is not None:
         _write_file(out, text)
     lines = [f"wrote {out}" if out else text.rstrip("\n")]
     return options.CommandOutput({"format": form, "text": text}, lines, has_conventions=False)
-
-
-@options.app.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")],
-    base: options.BaseOption = "10",
-    without_certain: Annotated[
-        bool, typer.Option("--without-certain", help="Leave out triads that make the target certain, as the FRI does.")
-    ] = False,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Read a BIF network and print its marginals, or a CSV of triads and print the value of each crux.
-
-    Example: mesascope crux import triads.csv
-    """
-    from mesascope.cruxes.interchange import read_bif
-    from mesascope.cruxes.triads import compute_triad_values, find_camp_medians, read_triads
-
-    text = read_text(file)
-    if file.suffix.lower() == ".csv":
-        triads, left_out = read_triads(text, keep_certain=not without_certain)
-        values = compute_triad_values(triads, options.parse_base(base))
-        medians = find_camp_medians(values)
-        result: Any = {"values": values, "medians": medians, "left_out": left_out}
-        lines = texts.describe_triads(values, medians, left_out, f"log base {base}")
-    elif file.suffix.lower() == ".bif":
-        net = read_bif(text)
-        marginals = net.compute_marginals()
-        result = {name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in marginals.items()}
-        rows = [
-            [name, ", ".join(f"{state} {texts.format_number(p)}" for state, p in states.items())]
-            for name, states in result.items()
-        ]
-        lines = texts.align_columns(rows, "")
-    else:
-        raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
-    record = {"command": "import", "file": file.name, "result": texts.to_plain(result)}
-    typer.echo(json.dumps(record, allow_nan=False) if as_json else "\n".join(lines))

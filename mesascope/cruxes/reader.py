@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Content, Cut
 from mesascope.cruxes.language import SURE, Event, conjoin
 from mesascope.cruxes.readings import read_value
+from mesascope.cruxes.toml_writer import write_toml
 from mesascope.errors import MesascopeError, pick_named
 
 Ask = Callable[[str], str]
@@ -69,26 +69,12 @@ class Draft:
 
     def write(self) -> str:
         """Writes the draft as TOML."""
-        lines = ['format = "mesascope-crux/1"', f"title = {_quote(self.title)}"]
+        data: dict[str, object] = {"format": "mesascope-crux/1", "title": self.title}
         if self.target:
-            lines.append(
-                f"query = {{ target = {_quote(self.target)}, compare = [{', '.join(map(_quote, self.people))}] }}"
-            )
-        lines += ["", "[atoms]", *(f"{name} = {_quote(text)}" for name, text in self.atoms.items())]
-        lines += ["", "[people]", *(f"{name} = {{ name = {_quote(text)} }}" for name, text in self.people.items())]
-        for table, entries in (("claims", self.claims), ("evidence", self.evidence)):
-            lines += ["", f"[{table}]"] if entries else []
-            lines += [f"{name} = {_write_fields(fields)}" for name, fields in entries.items()]
-        return "\n".join(lines) + "\n"
-
-
-def _quote(text: object) -> str:
-    return json.dumps(text, ensure_ascii=False)  # a JSON string is a TOML string
-
-
-def _write_fields(fields: dict[str, object]) -> str:
-    pairs = (f"{k} = {_write_fields(v) if isinstance(v, dict) else _quote(v)}" for k, v in fields.items() if v != "")
-    return f"{{ {', '.join(pairs)} }}"
+            data["query"] = {"target": self.target, "compare": [*self.people]}
+        people = {name: {"name": text} for name, text in self.people.items()}
+        data |= {"atoms": self.atoms, "people": people, "claims": self.claims, "evidence": self.evidence}
+        return write_toml(data)
 
 
 def put_in_words(content: Content, event: Event) -> str:

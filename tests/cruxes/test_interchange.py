@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from mesascope import cruxes
-from mesascope.cruxes import triads
+from mesascope.cruxes import exchange, triads
 from mesascope.cruxes.commands import app
+from mesascope.cruxes.options import EXAMPLES
 from mesascope.errors import MesascopeError
 
 from .fixtures import small
@@ -123,3 +125,92 @@ def test_a_persons_network_as_bif_answers_the_same():
 def test_bif_that_is_none(bad):
     with pytest.raises(MesascopeError):
         cruxes.read_bif(bad)
+
+
+BAYESDOWN = """// a map of two causes
+[Flood]: the town floods {"instantiations": ["Flood_TRUE", "Flood_FALSE"], "priors": {"p(Flood_TRUE)": "0.2", "p(Flood_FALSE)": "0.8"}, "posteriors": {"p(Flood_TRUE|Rain_TRUE,Dam_FALSE)": "0.9", "p(Flood_TRUE|Rain_FALSE,Dam_TRUE)": "1%"}}
+ + [Rain]: it rains for a week {"priors": {"p(Rain_TRUE)": "0.3"}}
+ - [Dam]: the dam holds
+   - [Dam Check]: the dam was checked
+"""  # noqa: E501
+
+
+def test_bayesdown_becomes_claims_and_what_has_no_number_stays_open(tmp_path):
+    argument = cruxes.Argument(exchange.read_argdown(BAYESDOWN, "map").write())
+    claims = {(str(c.event), str(c.condition)): argument.pick_value(c).centre for c in argument.list_claims("source")}
+    assert claims == {
+        ("Flood", "anything"): 0.2,
+        ("Flood", "Rain & !Dam"): 0.9,
+        ("Flood", "!Rain & Dam"): 0.01,
+        ("Rain", "anything"): 0.3,
+    }
+    assert argument.answer("source", "Dam_Check").status == "unstated"
+    bare = cruxes.Argument(exchange.read_argdown("[A]: a\n  - [B]: b\n").write())
+    assert (bare.answer("source", "A").low, bare.answer("source", "A").high) == (0, 1)
+    (tmp_path / "map.argdown").write_text(BAYESDOWN)
+    result = CliRunner().invoke(app, ["import", str(tmp_path / "map.argdown"), "--out", str(tmp_path / "map.toml")])
+    assert result.exit_code == 0, result.exception
+    assert cruxes.load_argument(tmp_path / "map.toml").answer("source").point == pytest.approx(0.2)
+    for bad in (
+        "",
+        "nothing here",
+        '[A]: a {"priors": {',
+        '[A]: a {"priors": {"p(B_TRUE)": "1"}}',
+        '[A]: a {"priors": {"A": 1}}',
+    ):
+        with pytest.raises(MesascopeError):
+            exchange.read_argdown(bad)
+
+
+def test_forecasts_of_metaculus_and_manifold(tmp_path):
+    manifold = '[{"question": "Will it rain?", "probability": 0.3}, {"question": "No number", "probability": null}]'
+    metaculus = '{"results": [{"title": "Will it rain?", "community_prediction": {"full": {"q2": 0.4}}}]}'
+    table = (
+        "Question Title,Forecaster Username,Probability Yes\nWill it rain?,ann,0.25\nWill it rain?,bob,60%\n,cy,0.5\n"
+    )
+    for text, is_json, chances in (
+        (manifold, True, {"crowd": 0.3}),
+        (metaculus, True, {"crowd": 0.4}),
+        (table, False, {"ann": 0.25, "bob": 0.6}),
+    ):
+        argument = cruxes.Argument(exchange.read_forecasts(text, is_json).write())
+        assert {p: argument.answer(p).point for p in argument.content.people} == pytest.approx(chances)
+        assert argument.content.atoms["Q1"] == "Will it rain?"
+    for bad, is_json in (
+        ("{", True),
+        ("[]", True),
+        ("a,b\n1,2\n", False),
+        ('[{"question": "x", "probability": 7}]', True),
+    ):
+        with pytest.raises(MesascopeError):
+            exchange.read_forecasts(bad, is_json)
+
+
+@pytest.mark.parametrize("name", ["thread", "chain", "dispute", "decision"])
+def test_json_out_and_in_is_the_same_argument(name, tmp_path):
+    argument = cruxes.load_thread() if name == "thread" else cruxes.load_argument(EXAMPLES / f"{name}.toml")
+    words = ["export", *([] if name == "thread" else [name]), "--format", "json", "--out", str(tmp_path / "x.json")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    result = CliRunner().invoke(app, ["import", str(tmp_path / "x.json"), "--out", str(tmp_path / "x.toml")])
+    assert result.exit_code == 0, result.exception
+    again = cruxes.load_argument(tmp_path / "x.toml")
+    for person in argument.content.people:
+        assert again.answer(person).interval == argument.answer(person).interval
+    assert {c.id: c.quote for c in again.content.claims.values()} == {
+        c.id: c.quote for c in argument.content.claims.values()
+    }
+
+
+def test_squiggle_holds_every_number_of_a_person():
+    argument = cruxes.load_argument(EXAMPLES / "decision.toml")
+    text = argument.to_squiggle("mia")
+    assert "search = 0.459959 to 6\n" in text
+    lister = cruxes.load_thread().to_squiggle("lister")
+    betas = {name: (float(a), float(b)) for name, a, b in re.findall(r"^(\w+) = beta\((.+), (.+)\)$", lister, re.M)}
+    for claim in cruxes.load_thread().list_claims("lister"):
+        beta = cruxes.load_thread().pick_value(claim).find_beta()
+        if beta:
+            assert betas[claim.id] == pytest.approx(beta, rel=1e-5)
+    assert "d3c = uniform(0.55, 1) // a set: no distribution was stated" in lister
+    result = CliRunner().invoke(app, ["export", "--format", "squiggle"])
+    assert isinstance(result.exception, MesascopeError)
