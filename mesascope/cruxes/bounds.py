@@ -206,9 +206,9 @@ class Polytope:
         weights, changes = np.split(np.asarray(result.x), [n_worlds])
         values = {}
         for i, constraint in enumerate(self.constraints):
-            given = float(weights @ program.worlds.conditions[i])
-            if changes[i] > 1e-8 and given > 1e-8:
-                value = float(weights @ program.worlds.events[i]) / given
+            chance = float(weights @ program.worlds.conditions[i])
+            if changes[i] > 1e-8 and chance > 1e-8:
+                value = float(weights @ program.worlds.events[i]) / chance
                 values[constraint.id] = min(constraint.low, value), max(constraint.high, value)
         ids = [constraint.id for constraint in self.constraints]
         return {i: float(change) for i, change in zip(ids, changes, strict=True) if change > 1e-8}, values

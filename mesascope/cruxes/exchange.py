@@ -68,9 +68,9 @@ def _add_chance(draft: Draft, key: str, value: object) -> None:
     if not is_true:
         return
     states = [_split_state(draft, state) for state in (match[2] or "").split(",") if state.strip()]
-    given = " & ".join(atom if is_true else f"!{atom}" for atom, is_true in states)
+    condition = " & ".join(atom if is_true else f"!{atom}" for atom, is_true in states)
     name = f"s{len(draft.claims) + 1}"
-    draft.claims[name] = {"by": "source", "event": event, "given": given, "value": str(value)}
+    draft.claims[name] = {"by": "source", "event": event, "given": condition, "value": str(value)}
 
 
 def _split_state(draft: Draft, text: str) -> tuple[str, bool]:

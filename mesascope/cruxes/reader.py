@@ -203,14 +203,14 @@ def draft_argument(ask: Ask, say: Callable[[str], None]) -> Draft:
         draft.people.setdefault(name, name)
         quote = ask(f"A phrase in {name}'s own words:")
         event = ask("Which event is it about? (a word, or words joined by & and |)") or draft.target
-        given = ask("If what? (empty: whatever happens)")
+        condition = ask("If what? (empty: whatever happens)")
         value = _ask_value(ask, say, "How likely, as a number or a word?")
         if not value:
             continue
-        for atom in _list_names(f"{event} {given}"):
+        for atom in _list_names(f"{event} {condition}"):
             if atom not in draft.atoms:
                 draft.atoms[atom] = ask(f"What does {atom} mean, as a yes/no event?") or atom
-        fields: dict[str, object] = {"by": name, "event": event, "given": given, "value": value, "quote": quote}
+        fields: dict[str, object] = {"by": name, "event": event, "given": condition, "value": value, "quote": quote}
         draft.claims[f"{name}{1 + sum(c['by'] == name for c in draft.claims.values())}"] = fields
     if not draft.people:
         raise MesascopeError("Nobody says anything, so there is no argument.", "Name at least one person.")
