@@ -146,7 +146,8 @@ class Argument:
         if target is not None:
             return self.parse_event(target), self.parse_condition(condition)
         if self.content.query is None:
-            raise MesascopeError(f"{self.name} has no [query].", "Name a target: --target X.")
+            remedy = 'Add query = { target = "X", compare = ["ann", "bob"] } to the file.'
+            raise MesascopeError(f"{self.name} has no [query].", remedy)
         if condition is None:
             return self.content.query.target, self.find_query_condition(person)
         return self.content.query.target, self.parse_condition(condition)
@@ -215,6 +216,7 @@ class Argument:
             for c in claims
             if c.reading_name and c.id in answer.claims and not set(c.wordings) & set(self.conventions.wordings)
         ]
+        readings += [f"{b}: {text}" for b in answer.bridges if (text := self.content.bridges[b].text)]
         answer = replace(answer, assumptions=(*answer.assumptions, *readings))
         if not wordings:
             return answer

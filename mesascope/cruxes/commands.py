@@ -250,15 +250,6 @@ def pool_answers(
     return options.CommandOutput(result, texts.describe_pool(result))
 
 
-def _write_file(path: Path, text: str) -> None:
-    """Write a text file; raise `MesascopeError` if that fails."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        problem = f"{str(path)!r} cannot be written: {error.strerror}."
-        raise MesascopeError(problem, "Name a file in a folder that exists.") from None
-
-
 @options.add_command("report")
 def write_report(
     argument: Argument,
@@ -273,7 +264,7 @@ def write_report(
     if not out.parent.is_dir():  # checked first, because drawing the page takes seconds
         problem = f"{str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
         raise MesascopeError(problem, "Name a file in a folder that exists.")
-    _write_file(out, argument.html(findings, points))
+    options.write_file(out, argument.html(findings, points))
     return options.CommandOutput({"out": str(out)}, [f"wrote {out}"])
 
 
@@ -290,11 +281,11 @@ def ask_reader(
     from mesascope.cruxes import reader
 
     if page is not None:
-        _write_file(page, reader.render_reader(argument))
+        options.write_file(page, reader.render_reader(argument))
         return options.CommandOutput({"page": str(page)}, [f"wrote {page}"], has_conventions=False)
     draft = reader.ask_reader(argument, _prompt, typer.echo)
     if save is not None:
-        _write_file(save, draft.write())
+        options.write_file(save, draft.write())
     lines = [f"wrote {save}"] if save else draft.write().splitlines()
     return options.CommandOutput({"text": draft.write()}, lines, has_conventions=False)
 
@@ -317,12 +308,12 @@ def start_file(
     from mesascope.cruxes import reader
 
     if endorse:
-        _write_file(file, reader.endorse_claims(read_text(file), file.name, endorse))
+        options.write_file(file, reader.endorse_claims(read_text(file), file.name, endorse))
         typer.echo(f"endorsed in {file}: {', '.join(endorse)}")
         return
     if file.exists():
         raise MesascopeError(f"{str(file)!r} exists already.", "Name a new file, or endorse claims with --endorse.")
-    _write_file(file, reader.draft_argument(_prompt, typer.echo).write())
+    options.write_file(file, reader.draft_argument(_prompt, typer.echo).write())
     typer.echo(f"wrote {file}; next: mesascope crux check {file}")
 
 
@@ -350,6 +341,6 @@ def export_argument(
             argument.to_fri_csv() if form == "csv" else json.dumps(tomllib.loads(argument.text), indent=1, default=str)
         )
     if out is not None:
-        _write_file(out, text)
+        options.write_file(out, text)
     lines = [f"wrote {out}" if out else text.rstrip("\n")]
     return options.CommandOutput({"format": form, "text": text}, lines, has_conventions=False)

@@ -175,6 +175,12 @@ def _update_person(
     if power != 1:
         reason = f"{reason}. " * bool(reason) + f"{person} raises the ratio to the power {power:g} for the transfer"
     target, posterior = _update_target(argument, person, about, ratio), update_interval(prior, ratio)
+    for claim in argument.content.claims.values():
+        if claim.kind == "posterior" and claim.after == evidence.id and claim.people == (person,) and claim.value:
+            low, high = claim.value.select_interval()
+            fits = "fits" if low <= posterior[1] and high >= posterior[0] else "does not fit"
+            word = f"{person} says {claim.value.text!r} afterwards ({claim.id}), [{low:g}, {high:g}], which {fits}"
+            reason = f"{reason}. " * bool(reason) + word
     return replace(update, status="moved", posterior=posterior, target=target, reason=reason)
 
 

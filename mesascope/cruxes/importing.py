@@ -35,7 +35,7 @@ def import_file(
     if out is not None:
         if content is None:
             raise MesascopeError(f"{str(file)!r} holds no claims for a crux file.", "Leave --out out.")
-        out.write_text(content, encoding="utf-8")
+        options.write_file(out, content)
         lines = [*lines, f"wrote {out}"]
     record = {"command": "import", "file": file.name, "result": texts.to_plain(result)}
     typer.echo(json.dumps(record, allow_nan=False) if as_json else "\n".join(lines))

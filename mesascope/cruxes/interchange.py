@@ -66,7 +66,12 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     Comments at the top name every entry that the person did not state, and the modeller's bridges.
     """
     polytope = argument.build_polytope(person)
-    network = CredalNet(polytope.constraints, polytope.rules)
+    try:
+        network = CredalNet(polytope.constraints, polytope.rules)
+    except MesascopeError as error:
+        raise MesascopeError(
+            error.problem, "Write --format squiggle or --format json, which need no network."
+        ) from None
     network.add_missing_nodes(frozenset())
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
     spans, weight = network.list_intervals(), weights[pick_named("part of a span", at, weights)]

@@ -136,3 +136,12 @@ def parse_pair(between: str | None) -> tuple[str | None, str | None]:
 def parse_base(name: str) -> float:
     """Parses the base of a logarithm from its name."""
     return LOG_BASES[pick_named("base", name, LOG_BASES)]
+
+
+def write_file(path: Path, text: str) -> None:
+    """Writes a text file; raises `MesascopeError` if that fails."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        problem = f"{str(path)!r} cannot be written: {error.strerror}."
+        raise MesascopeError(problem, "Name a file in a folder that exists.") from None

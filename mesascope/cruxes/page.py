@@ -157,10 +157,11 @@ def _summarise(argument: Argument, report: GapReport | str) -> str:
         return f"{len(content.claims)} statements of {len(content.people)} people."
     asked = report.questions[0]
     meaning = put_in_words(content, content.query.target)
-    spans = " and ".join(f"{a.person}'s {format_interval(a.low, a.high)}" for a in asked.answers)
-    result = "so their claims do not say that they differ" if asked.overlap else "so they differ"
-    result = result if asked.difference else "one of them has no answer"
-    return f"How likely is {asked.target}, {meaning}? The claims of the two allow {spans} of it, {result}."
+    spans = ", ".join(f"{a.person}'s claims allow {format_interval(a.low, a.high)}" for a in asked.answers)
+    overlap = "The sets overlap, so the claims do not say that the two differ."
+    result = overlap if asked.overlap else "The sets do not overlap: the two differ."
+    result = result if asked.difference else "One of them has no answer."
+    return f"How likely is {asked.target} ({meaning})? Asked the same question, {spans}. {result}"
 
 
 def _draw_waterfalls(report: GapReport | str) -> list[str]:

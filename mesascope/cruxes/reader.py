@@ -12,7 +12,7 @@ from mesascope.cruxes.claims import Content, Cut
 from mesascope.cruxes.language import SURE, Event, conjoin
 from mesascope.cruxes.readings import read_value
 from mesascope.cruxes.toml_writer import write_toml
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, pick_named, require
 
 Ask = Callable[[str], str]
 """Shows a question and returns the answer, or '' if the reader leaves the question out."""
@@ -97,6 +97,8 @@ def list_questions(argument: Argument) -> tuple[list[Item], CutForm | None]:
         if not e.over
     ]
     cut = next(iter(content.cuts.values()), None)
+    problem = f"{argument.name} has nothing to ask about: no evidence about one event, and no cut."
+    require(bool(items) or cut is not None, problem, "Add [evidence] with about = ..., or [cuts].")
     return items, None if cut is None else _describe_cut(content, cut)
 
 

@@ -84,7 +84,10 @@ def rank_claims(
     """
     view = argument.read(reading="beta")
     question = view.choose_question(person, target, condition)
-    network = CredalNet.build_for(view.build_polytope(person), *question)
+    try:
+        network = CredalNet.build_for(view.build_polytope(person), *question)
+    except MesascopeError as error:
+        raise MesascopeError(error.problem, "Leave --claims out: cruxes are ranked without a network.") from None
     values = {c.id: view.pick_value(c) for c in view.list_claims(person)}
     is_relevant, middle_values = network.find_relevant_entries(*question), network.list_intervals().mean(axis=1)
     free_claims, betas, fixed_claims = [], [], []

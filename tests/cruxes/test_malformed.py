@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -191,7 +192,46 @@ VALUES = [
     ["export", "--format", "bif"],
     ["export", "--format", "bif", "--person", "critic"],
     ["import", "/nowhere.bif"],
+    ["import", "/nowhere.xls"],
+    ["export", "--format", "squiggle"],
+    ["export", "--format", "squiggle", "--person", "eve"],
+    ["update", "--evidence", "e1", "--evidence", "e1"],
+    ["update", "--evidence", "e1", "--evidence", "e2"],
+    ["update", "dispute", "--evidence", "season", "--hypothesis", "Wasp"],
+    ["update", "dispute", "--evidence", "season", "--evidence", "ban", "--k", "3", "--n", "4"],
+    ["update", "--evidence", "e4", "--evidence", "e2"],
+    ["decide"],
+    ["decide", "decision", "--decision", "zz"],
+    ["ask", "dispute"],
+    ["ask", "--page", "/nowhere/page.html"],
+    ["init", "/nowhere/new.toml", "--endorse", "a1"],
+    ["init", str(Path(__file__))],
+    ["gap", "--points", "--between", "author,critic"],
+    ["answer", "no_such_example"],
 ]
+
+
+QUERYLESS = 'format = "mesascope-crux/1"\n[atoms]\nA = "a"\n[people]\nann = { name = "Ann" }\nbob = { name = "Bob" }\n'
+ADVISED = [
+    ["export", "--format", "bif", "--person", "critic"],
+    ["gap", "FILE", "--between", "ann,bob"],
+    ["vod", "FILE", "--between", "ann,bob"],
+    ["answer", "--person", "critic", "--engine", "net"],
+    ["decide"],
+    ["update", "--evidence", "e4"],
+    ["pool", "--method", "linear", "--weights", "1"],
+]
+
+
+@pytest.mark.parametrize("words", ADVISED, ids=" ".join)
+def test_advice_names_options_that_the_command_has(words, tmp_path):
+    (tmp_path / "f.toml").write_text(QUERYLESS)
+    words = [str(tmp_path / "f.toml") if word == "FILE" else word for word in words]
+    error = CliRunner().invoke(app, words).exception
+    assert isinstance(error, MesascopeError)
+    usage = CliRunner().invoke(app, [words[0], "--help"]).stdout
+    advised = re.findall(r"--[a-z-]+", error.remedy)
+    assert all(option in usage for option in advised), error.remedy
 
 
 @pytest.mark.parametrize("words", VALUES, ids=lambda words: ascii(" ".join(words))[:60])
