@@ -65,6 +65,7 @@ class Polytope:
     ):
         self.constraints, self.rules, self.comparisons = tuple(constraints), tuple(rules), tuple(comparisons)
         self.statements = (*self.constraints, *self.rules, *self.comparisons)
+        self._programs: dict[tuple[Event, ...], Program] = {}
 
     def bound(self, event: Event, condition: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
         """Finds the least and greatest P(event | condition): sharp bounds that assume no independence.
@@ -111,6 +112,8 @@ class Polytope:
         linear = [c for c in self.comparisons if c.is_linear]
 
         def evaluate(box: tuple[tuple[float, float], ...]) -> float | None:
+            if not pending:
+                return find_value(self)
             pairs = [c.make_constraints(*span) for c, span in zip(pending, box, strict=True)]
             extra = [constraint for pair in pairs for constraint in pair]
             return find_value(Polytope([*self.constraints, *extra], self.rules, linear))
@@ -260,12 +263,15 @@ class Polytope:
         return frozenset().union(*(statement.atoms for statement in self.statements))
 
     def make_program(self, events: Sequence[Event]) -> Program:
-        """Makes the linear program of the statements, with one row for each of these events.
+        """Makes the linear program of the statements, with a row for each of these events; keeps it for the next call.
 
         Statements that are connected too densely raise `MesascopeError`, which names the first of them.
         """
+        if tuple(events) in self._programs:
+            return self._programs[tuple(events)]
         pairs = [(c.event, c.condition) for c in self.constraints]
-        compared = [e for c in self.comparisons for e in (conjoin(c.event, c.condition), conjoin(c.than, c.condition))]
+        linear = [c for c in self.comparisons if c.is_linear]
+        compared = [e for c in linear for e in (conjoin(c.event, c.condition), conjoin(c.than, c.condition))]
         try:
             worlds = list_worlds(pairs, [rule.event for rule in self.rules], [*events, *compared])
         except MesascopeError as error:
@@ -274,7 +280,8 @@ class Polytope:
         rows = worlds.rows[len(events) :]
         comparison_rows = rows[1::2] - rows[::2]
         worlds = replace(worlds, rows=worlds.rows[: len(events)])
-        return Program(worlds, self.constraints, comparison_rows)
+        self._programs[tuple(events)] = Program(worlds, self.constraints, comparison_rows)
+        return self._programs[tuple(events)]
 
 
 def _build_polytope(statements: Iterable[Statement]) -> Polytope:
