@@ -143,7 +143,7 @@ class CredalNet:
                 raise MesascopeError(f"The bridges {' and '.join(ids)} exclude some cases.", _USE_LP_REMEDY)
             index, shape = np.full(2 ** len(parents), -1), (2,) * len(parents)
             if np.any(may_hold & ~must_hold):
-                index[may_hold & ~must_hold] = self._add_unstated(f"{name} where {' and '.join(ids)} leave it open")
+                index[may_hold & ~must_hold] = self._add_unstated(f"{name} as far as {' and '.join(ids)} allow")
             node_tables = index.reshape(shape), np.zeros(shape, dtype=bool), must_hold.reshape(shape)
             self.nodes[name] = _Node(parents, *node_tables)
 

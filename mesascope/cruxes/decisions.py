@@ -11,11 +11,10 @@ import numpy as np
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.language import SURE, Event, negate
-from mesascope.cruxes.quantities import Decision
+from mesascope.cruxes.quantities import N_QUANTILES, Decision
 from mesascope.errors import MesascopeError, pick_named, require
 
 Interval = tuple[float, float]
-N_QUANTILES = 4000
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def _evaluate(argument: Argument, decision: Decision) -> DecisionReport:
 
     def find_utilities(condition: Event = SURE) -> dict[str, Interval] | None:
         spans: dict[str, Interval] = {"constant": (1.0, 1.0)}
-        spans |= {term: (quantities[term].mean,) * 2 for term in terms if term in quantities}
+        spans |= {term: (quantities[term].distribution.mean(),) * 2 for term in terms if term in quantities}
         for term, event in events.items():
             interval = _find_chance(argument, decision.person, event, condition)
             if interval is None:
@@ -85,9 +84,9 @@ def _evaluate(argument: Argument, decision: Decision) -> DecisionReport:
         for term, event in events.items()
     ]
     for term in (term for term in terms if term in quantities):
-        values = quantities[term].find_quantiles((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
+        values = quantities[term].distribution.ppf((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
         changes = [
-            utilities[action][0] + factors.get(term, 0.0) * (values - quantities[term].mean)
+            utilities[action][0] + factors.get(term, 0.0) * (values - quantities[term].distribution.mean())
             for action, factors in decision.actions.items()
         ]
         worth = float(np.max(changes, axis=0).mean()) - present if _are_points(utilities) else None

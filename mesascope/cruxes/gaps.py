@@ -91,6 +91,10 @@ def explain_cuts(
         pick_named("cut", name, [*argument.content.cuts, SHARED_CUT])
     questions = _compare_answers(argument, people)
     gaps, warnings = [], []
+    scopes = [" and ".join(argument.content.people[person].scope) or "no stated scope" for person in people]
+    if scopes[0] != scopes[1]:
+        speakers = ", ".join(f"{person} speaks under {scope}" for person, scope in zip(people, scopes, strict=True))
+        warnings.append(f"{speakers}: part of any difference may be due to scope")
     for name in names if points else []:
         if name == SHARED_CUT:
             gaps.append(explain_shared(argument, *people, None, scale, method=method))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mesascope.cruxes.entries import EntryReader, read_quote
 from mesascope.cruxes.source import Fields
 from mesascope.errors import MesascopeError, pick_named, require
 
+N_QUANTILES = 20_000
 SHAPES = ("lognormal", "normal", "uniform")
 UNITS = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}  # in days
 SCALES = {"": 1.0, "%": 0.01, "k": 1e3, "million": 1e6, "billion": 1e9, "micromort": 1e-6}
@@ -46,46 +48,25 @@ class Quantity:
     high: float
     events: dict[str, str]
 
-    def find_quantiles(self, p: Any) -> Any:
-        """Finds the quantiles at probabilities p."""
-        from scipy.special import ndtri
+    @cached_property
+    def distribution(self) -> Any:
+        """The distribution, as a frozen one of scipy.stats."""
+        from scipy.stats import lognorm, norm, uniform
 
         if self.shape == "uniform":
-            return self.low + (self.high - self.low) * p
-        low, high = np.log([self.low, self.high]) if self.shape == "lognormal" else (self.low, self.high)
-        x = (low + high) / 2 + (high - low) / 2 * ndtri(p) / ndtri(0.95)
-        return np.exp(x) if self.shape == "lognormal" else x
-
-    @property
-    def mean(self) -> float:
-        """The mean."""
-        if self.shape == "lognormal":
-            from scipy.special import ndtri
-
-            middle, spread = np.log(self.low * self.high) / 2, np.log(self.high / self.low) / 2 / ndtri(0.95)
-            return float(np.exp(middle + spread**2 / 2))
-        return (self.low + self.high) / 2
+            return uniform(self.low, self.high - self.low)
+        ends = np.log([self.low, self.high]) if self.shape == "lognormal" else np.array([self.low, self.high])
+        middle, spread = ends.mean(), (ends[1] - ends[0]) / 2 / norm.ppf(0.95)
+        return lognorm(spread, scale=np.exp(middle)) if self.shape == "lognormal" else norm(middle, spread)
 
     def find_chance(self, threshold: str) -> float:
         """Finds the probability of a threshold: above or below a value, or, for a rate, at least once within a time."""
-        from scipy.special import ndtr, ndtri
-
         sign, text = _split_threshold(threshold)
         if sign == "within":
-            p = (np.arange(20_000) + 0.5) / 20_000
-            rates = self.find_quantiles(p)  # in its unit, 'per month' for example
             periods = read_amount(text, self.unit.removeprefix("per ").strip())
+            rates = self.distribution.ppf((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
             return float(np.mean(-np.expm1(-rates * periods)))
-        value = read_amount(text, self.unit)
-        if self.shape == "uniform":
-            below = float(np.clip((value - self.low) / (self.high - self.low), 0, 1))
-        elif self.shape == "lognormal" and value <= 0:
-            below = 0.0
-        else:
-            low, high, value = (
-                np.log([self.low, self.high, value]) if self.shape == "lognormal" else (self.low, self.high, value)
-            )
-            below = float(ndtr((value - (low + high) / 2) / ((high - low) / 2 / ndtri(0.95))))
+        below = float(self.distribution.cdf(read_amount(text, self.unit)))
         return below if sign[0] == "<" else 1 - below
 
 

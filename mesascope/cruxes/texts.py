@@ -91,7 +91,7 @@ def describe_issues(issues: Sequence[Issue]) -> list[str]:
     for issue in issues:
         mark = "ERROR" if issue.error else "warning"
         lines.append(f"{mark} {issue.kind} ({', '.join(issue.people)}): {issue.says}")
-        if issue.fix and (issue.fix not in fixes or not issue.error):
+        if issue.fix and issue.fix not in fixes:
             lines.append(f"    {issue.fix}")
         fixes.add(issue.fix)
     return lines
@@ -240,8 +240,10 @@ def describe_decisions(reports: Iterable[DecisionReport], quantities: dict[str, 
     """Describes each decision: the utilities of its actions, the best one, and the worth of learning."""
     lines = []
     for q in quantities.values():
-        span = f"{q.find_quantiles(0.05):.4g} to {q.find_quantiles(0.95):.4g} {q.unit}".strip()
-        lines.append(f"{q.id} ({q.person}): 90 % between {span}, {q.shape}, mean {format_number(q.mean)}")
+        span = f"{q.distribution.ppf(0.05):.4g} to {q.distribution.ppf(0.95):.4g} {q.unit}".strip()
+        lines.append(
+            f"{q.id} ({q.person}): 90 % between {span}, {q.shape}, mean {format_number(q.distribution.mean())}"
+        )
     for report in reports:
         lines.append(f"{report.decision} ({report.person}), utility in {report.unit or 'its own unit'}:")
         rows = [[name, format_interval(*span)] for name, span in report.utilities.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import shlex
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -212,6 +213,40 @@ def test_points_on_the_page_say_that_they_are_points():
     assert "critic, read at a" in page
     assert "depends on the cut" in page
     assert "read at a" not in draw_page()
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FRAME = """<body style="margin:0"><iframe src="inner.html" style="border:0;width:420px;height:900px"></iframe>
+<script>onload = () => { const page = frames[0].document; const sizes = [...page.querySelectorAll("td, p, li, text")]
+.map((x) => parseFloat(getComputedStyle(x).fontSize)); document.title = JSON.stringify({
+width: page.documentElement.scrollWidth, smallest: Math.min(...sizes),
+narrowest: Math.min(...[...page.querySelectorAll("td")].filter((x) => x.textContent.length > 9)
+.map((x) => x.clientWidth)),
+scale: Math.min(1, ...[...page.querySelectorAll("svg")].map((x) => x.clientWidth / x.viewBox.baseVal.width)) }); };
+</script></body>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+@pytest.mark.parametrize("name", ["argument", "thread", "reader"])
+def test_a_page_is_readable_at_420_pixels(name, tmp_path):
+    import json
+    import subprocess
+
+    from mesascope.cruxes.reader import render_reader
+    from mesascope.thread.report import measure_thread, render_thread
+
+    pages = {"argument": draw_page, "thread": lambda: render_thread(measure_thread())}
+    pages["reader"] = lambda: render_reader(cruxes.load_thread())
+    (tmp_path / "inner.html").write_text(pages[name]())
+    (tmp_path / "outer.html").write_text(FRAME)
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command += [f"--user-data-dir={tmp_path / 'user'}", "--virtual-time-budget=3000", "--dump-dom"]
+    done = subprocess.run([*command, f"file://{tmp_path}/outer.html"], capture_output=True, text=True, timeout=120)
+    found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout).group(1)))
+    assert found["width"] <= 420  # nothing sticks out; drawings scroll in their own frame, at their own size
+    assert found["smallest"] >= 11
+    assert found["scale"] == 1
+    assert found["narrowest"] is None or found["narrowest"] >= 90  # no column breaks words letter by letter
 
 
 def test_the_waterfall_adds_up():
