@@ -9,7 +9,7 @@ from typing import Any
 
 from mesascope import cruxes
 from mesascope.cruxes.evidence import update_interval
-from mesascope.cruxes.texts import format_interval
+from mesascope.cruxes.texts import describe_question, format_interval
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.reproduction.plans import load_study
 from mesascope.reproduction.study_findings import find_values, read_results
@@ -44,9 +44,11 @@ class Measurement:
 
     def describe(self) -> str:
         """The number with its interval and unit."""
-        if self.low is None or self.high is None:
-            return f"{self.value:.3g} (n = {self.n} seeds)"
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}] (n = {self.n} seeds)"
+        value, *ends = (f"{x:.3f}" if abs(x) >= 0.01 or not x else f"{x:.2g}" for x in self._list_numbers())
+        return f"{value} [{', '.join(ends)}] (n = {self.n} seeds)" if ends else f"{value} (n = {self.n} seeds)"
+
+    def _list_numbers(self) -> list[float]:
+        return [self.value] + ([self.low, self.high] if self.low is not None and self.high is not None else [])
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,29 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Model:
+    """What a person's claims imply about the target of the crux model, before and after all that was measured.
+
+    Args:
+        person, question: the person and the question.
+        before, after: the interval; None if the claims have no answer.
+        connected: the ids of the measured claims that the person's own claims connect with the target.
+    """
+
+    person: str
+    question: str
+    before: Interval | None
+    after: Interval | None
+    connected: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ThreadReport:
-    """All claims, the answer in three sentences, and the claims that no measurement bears on."""
+    """All claims, the answer in three sentences, everybody's model, and the claims that no measurement bears on."""
 
     answer: tuple[str, ...]
     rows: tuple[Row, ...]
+    models: tuple[Model, ...]
     unmeasurable: tuple[dict[str, Any], ...]
 
 
@@ -128,7 +148,26 @@ def measure_thread(ratios: Mapping[str, str] | None = None, beliefs: Mapping[str
     for name in (*ratios, *beliefs):
         pick_named("claim", name, names)
     rows = tuple(_make_row(entry, ratios, beliefs) for entry in table["claims"])
-    return ThreadReport(_summarise(rows), rows, tuple(table["unmeasurable"]))
+    return ThreadReport(_summarise(rows), rows, _update_models(rows), tuple(table["unmeasurable"]))
+
+
+def _update_models(rows: tuple[Row, ...]) -> tuple[Model, ...]:
+    """Updates what each person's claims imply about the target, through the claims that the person connects with it."""
+    argument, models = cruxes.load_thread(), []
+    for person in argument.compared_people:
+        target, condition = argument.choose_question(person)
+        polytope = argument.build_polytope(person)
+        connected = polytope.select_connected(target.atoms | condition.atoms).atoms
+        bearing = [row for row in rows if row.ratio and row.event in connected]
+        spans = [polytope.bound(target, condition).interval]
+        for row in bearing:
+            event = argument.parse_event(row.event)
+            spans += [polytope.bound(target, condition, (event, end)).interval for end in row.ratio or ()]
+        known = [span for span in (spans[1:] or spans) if span]
+        after = (min(span[0] for span in known), max(span[1] for span in known)) if known else None
+        question = describe_question(str(target), str(condition))
+        models.append(Model(person, question, spans[0], after, tuple(row.id for row in bearing)))
+    return tuple(models)
 
 
 def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping[str, str]) -> Row:
@@ -213,9 +252,18 @@ def describe_thread(report: ThreadReport) -> list[str]:
             own = f", on the own ratio {format_interval(*b.after_own)}" if b.after_own else ""
             after = f", on this ratio {format_interval(*b.after)}" if b.after else ""
             lines.append(f"      {b.person}: before {format_interval(*b.before)}{own}{after}")
+    lines += ["", "Everybody's answer on the target of the crux model:"]
+    lines += [f"      {describe_model(model)}" for model in report.models]
     lines += ["", "Not measurable by any network here:"]
     lines += [f"      {entry['claim']} ({', '.join(entry['claims'])})" for entry in report.unmeasurable]
     return lines
+
+
+def describe_model(model: Model) -> str:
+    """Describes one person's answer on the target before and after."""
+    before, after = (format_interval(*span) if span else "no answer" for span in (model.before, model.after))
+    reason = f"through {', '.join(model.connected)}" if model.connected else "none of the person's claims connects them"
+    return f"{model.person}: {model.question} {before} before, {after} after all that was measured: {reason}"
 
 
 def render_thread(report: ThreadReport) -> str:
@@ -226,4 +274,6 @@ def render_thread(report: ThreadReport) -> str:
     environment = Environment(loader=FileSystemLoader(folders), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["span"] = lambda pair: "–" if pair is None else format_interval(*pair)
     atoms = cruxes.load_thread().content.atoms | {row.id: row.claim for row in report.rows}
-    return environment.get_template("thread.html").render(report=report, statuses=STATUSES, atoms=atoms)
+    return environment.get_template("thread.html").render(
+        report=report, statuses=STATUSES, atoms=atoms, describe_model=describe_model
+    )

@@ -68,6 +68,22 @@ def test_a_readers_ratio_and_belief_move_the_reader_alone():
             measure_thread(bad)
 
 
+def test_everybodys_model_moves_only_through_own_claims(monkeypatch):
+    lister, critic = measure_thread().models
+    assert (lister.person, lister.before, lister.connected) == ("lister", lister.after, ())
+    assert critic.before == pytest.approx((0, 0.3))
+    text = cruxes.load_thread().text.replace(
+        "r0 = {",
+        'z1 = { by = "critic", event = "K", given = "Improves", value = "8%" }\n'
+        'z2 = { by = "critic", event = "Improves", value = "50%" }\nr0 = {',
+    )
+    monkeypatch.setattr(cruxes, "load_thread", lambda: cruxes.Argument(text))
+    critic = measure_thread({"P1": "3"}).models[1]
+    assert critic.connected == ("P1",)
+    assert critic.after is not None
+    assert critic.after != critic.before
+
+
 def test_own_ratios_are_those_of_the_thread():
     by_id = {row.id: row for row in measure_thread().rows}
     author = next(b for b in by_id["P9"].beliefs if b.person == "author")
