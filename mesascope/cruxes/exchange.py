@@ -97,7 +97,10 @@ def read_forecasts(text: str, is_json: bool, title: str = "imported") -> Draft:
 
     A row without a forecaster is a claim of 'crowd', the market or community. Rows without a number are left out.
     """
-    rows = _read_json_rows(text) if is_json else list(csv.DictReader(io.StringIO(text)))
+    try:
+        rows = _read_json_rows(text) if is_json else list(csv.DictReader(io.StringIO(text)))
+    except csv.Error as error:
+        raise MesascopeError(f"The file is not CSV: {error}.", "Export it again.") from None
     draft = Draft(title)
     atoms: dict[str, str] = {}
     for row in rows[:MAX_ROWS]:
@@ -118,11 +121,22 @@ def read_forecasts(text: str, is_json: bool, title: str = "imported") -> Draft:
     return draft
 
 
-def _read_json_rows(text: str) -> list[dict[str, Any]]:
+def read_json_table(text: str) -> dict[str, Any]:
+    """Reads a crux file that was exported as JSON, as plain data."""
+    data = _read_json(text)
+    require(isinstance(data, dict), "The JSON is not a table.", "Export it again: mesascope crux export --format json.")
+    return data
+
+
+def _read_json(text: str) -> Any:
     try:
-        data = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        raise MesascopeError("The file is not JSON.", "Export it again from Metaculus or Manifold.") from None
+        raise MesascopeError("The file is not JSON.", "Export it again from the program that wrote it.") from None
+
+
+def _read_json_rows(text: str) -> list[dict[str, Any]]:
+    data = _read_json(text)
     if isinstance(data, dict):
         data = next(
             (data[key] for key in ("results", "questions", "markets") if isinstance(data.get(key), list)), [data]

@@ -52,7 +52,7 @@ def _read_file(file: Path, text: str, base: str, without_certain: bool) -> tuple
     if ending == ".csv" and "PUc" in text.partition("\n")[0]:
         return *_read_triads(text, base, without_certain), None
     if ending == ".json" and '"mesascope-crux/1"' in text[:2000]:
-        content = write_toml(json.loads(text))
+        content = write_toml(exchange.read_json_table(text))
     elif ending in (".json", ".csv"):
         content = exchange.read_forecasts(text, ending == ".json", file.stem).write()
     else:

@@ -214,3 +214,36 @@ def test_squiggle_holds_every_number_of_a_person():
     assert "d3c = uniform(0.55, 1) // a set: no distribution was stated" in lister
     result = CliRunner().invoke(app, ["export", "--format", "squiggle"])
     assert isinstance(result.exception, MesascopeError)
+
+
+JUNK = {
+    "list.json": '["mesascope-crux/1"]',
+    "broken.json": '{"format": "mesascope-crux/1", ',
+    "null.json": '{"format": "mesascope-crux/1", "atoms": null}',
+    "deep.json": "[" * 5000,
+    "numbers.json": "[1, 2, 3]",
+    "nan.json": '[{"question": "x", "probability": NaN}]',
+    "control.json": '[{"question": "x\\u0000y", "probability": 0.5}]',
+    "empty.csv": "",
+    "huge.csv": "question,probability\n" + "x" * 200_000 + ",0.5\n",
+    "null.csv": "question,probability\nx\0y,0.5\n",
+    "words.csv": "question,probability\nx,often\n",
+    "empty.argdown": "",
+    "prose.md": "Once upon a time",
+    "state.argdown": '[A]: a {"priors": {"p(A_MAYBE)": "1"}}',
+    "over.argdown": '[A]: a {"priors": {"p(A_TRUE)": "7"}}',
+    "text.argdown": '[A]: a {"priors": {"p(A_TRUE)": "often"}}',
+    "many.argdown": "".join(f"[N{i}]: n\n" for i in range(900)),
+    "letters.argdown": "[…]: dots\n[!!]: marks\n",
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_junk_is_refused_in_a_sentence(name, tmp_path):
+    (tmp_path / name).write_text(JUNK[name])
+    error = CliRunner().invoke(app, ["import", str(tmp_path / name), "--out", str(tmp_path / "x.toml")]).exception
+    assert error is None or isinstance(error, MesascopeError), error
+    if error is not None:
+        assert error.remedy
+        assert len(str(error)) < 900
+    assert (error is None) == (tmp_path / "x.toml").exists()
