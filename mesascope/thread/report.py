@@ -163,8 +163,8 @@ def _update_models(rows: tuple[Row, ...]) -> tuple[Model, ...]:
         for row in bearing:
             event = argument.parse_event(row.event)
             spans += [polytope.bound(target, condition, (event, end)).interval for end in row.ratio or ()]
-        known = [span for span in (spans[1:] or spans) if span]
-        after = (min(span[0] for span in known), max(span[1] for span in known)) if known else None
+        ends = [span for span in (spans[1:] or spans) if span]
+        after = (min(low for low, _ in ends), max(high for _, high in ends)) if ends else None
         question = describe_question(str(target), str(condition))
         models.append(Model(person, question, spans[0], after, tuple(row.id for row in bearing)))
     return tuple(models)
