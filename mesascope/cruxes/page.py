@@ -1,6 +1,5 @@
 """Renders an argument as one self-contained HTML page, without scripts, that can be printed."""
 
-from contextlib import suppress
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 from mesascope.cruxes import figures
 from mesascope.cruxes.answers import STATUSES, Answer
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, BottomLine
+from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS
 from mesascope.cruxes.figures import Bar, Box, draw_argument, draw_intervals, draw_waterfall
 from mesascope.cruxes.findings import Tally
 from mesascope.cruxes.gaps import GapReport
-from mesascope.cruxes.language import find_literals
+from mesascope.cruxes.language import SURE, find_literals
 from mesascope.cruxes.reader import put_in_words
 from mesascope.cruxes.texts import describe_conventions, describe_question, format_interval, format_number
 from mesascope.errors import MesascopeError
@@ -38,8 +37,10 @@ def render_page(argument: Argument, findings: str | Path | None = None, points: 
     content = argument.content
     people = dict.fromkeys((*argument.compared_people, *content.people))
     colours = dict(zip(people, cycle(figures.SERIES_COLOURS), strict=False))
-    answers = [argument.answer(p) for p in argument.compared_people]
     gaps = _explain_gaps(argument, points)
+    answers = [argument.answer(p) for p in argument.compared_people]
+    if not isinstance(gaps, str):  # everybody is asked the same questions
+        answers = [answer for asked in gaps.questions for answer in asked.answers]
     return environment.get_template("page.html").render(
         argument=argument,
         content=content,
@@ -66,24 +67,22 @@ def render_page(argument: Argument, findings: str | Path | None = None, points: 
 
 def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[str, str]) -> str:
     bars: list[Bar] = []
+    on_reflection = argument.read(reflective=True)
 
     def add_bar(label: str, answer: Answer, is_minor: bool = True) -> None:
         if answer.interval:
             bars.append(Bar(label, answer.interval, colours[answer.person], is_minor))
 
-    for answer in (answer for answer in answers if answer.interval):
-        person, bottom = answer.person, argument.content.bottom.get(answer.person, BottomLine())
-        add_bar(f"{person}: {describe_question(answer.event, answer.given)}, bounds", answer, is_minor=False)
-        with suppress(MesascopeError):
-            add_bar("with independence, as a network", argument.answer(person, engine="net", wordings=False))
-        for label, reworded in answer.wordings.items():
-            add_bar(f"worded “{label}”"[:52], reworded)
-        if bottom.is_reflective or bottom.bridges:
-            view = argument.read(reflective=True, bridges=(*argument.conventions.bridges, *bottom.bridges))
-            changes = ["on reflection"] if bottom.is_reflective else []
-            changes += [f"with {', '.join(bottom.bridges)}"] if bottom.bridges else []
-            add_bar(" and ".join(changes), view.answer(person, wordings=False))
-    return draw_intervals(bars, "The answer of each person, as intervals on one axis")
+    for answer in answers:
+        add_bar(f"{answer.person}: {describe_question(answer.event, answer.given)}", answer, is_minor=False)
+        variants = {f"worded “{label}”"[:52]: x for label, x in answer.wordings.items()} | {**answer.bridged}
+        if any(argument.content.claims[claim].reflective_value for claim in answer.claims):
+            condition = "" if answer.given == str(SURE) else answer.given
+            variants["on reflection"] = on_reflection.answer(answer.person, answer.event, condition, wordings=False)
+        for label, variant in variants.items():
+            if variant.interval != answer.interval:
+                add_bar(label, variant)
+    return draw_intervals(bars, "Everybody's answer to the same questions, as intervals on one axis")
 
 
 def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[str, str]]:
