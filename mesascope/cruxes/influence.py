@@ -163,7 +163,7 @@ def rank_cruxes(
         triads = find_triads(argument, person, event, *question, engine=engine)
         low, high, greatest_value = _bound_information(triads, base, form)
         reason = "" if triads.engine == "net" or high - low < POINT_TOLERANCE else INNER_BOUND_NOTE
-        triad = _pick_single_triad(triads)
+        triad = pick_single_triad(triads)
         values.append(CruxValue(name, (person,), low, high, greatest_value, (triad,), triads.engine, reason))
     return sorted(values, key=lambda v: -(v.high or 0.0))
 
@@ -248,7 +248,7 @@ def _bound_discrimination(
     values = information.compute_discrimination_values(_make_coherent(a), _make_coherent(b), base, weights, form)
     gap = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_symmetric_kl(a[:, 0], b[:, 0], base)
     is_finite = ~np.isnan(values)
-    single_triads = tuple(_pick_single_triad(t) for t in triads)
+    single_triads = tuple(pick_single_triad(t) for t in triads)
     engine = "/".join(t.engine for t in triads)
     if not is_finite.any():
         reason = "one person excludes what the other allows"
@@ -266,7 +266,8 @@ def _make_coherent(rows: np.ndarray) -> np.ndarray:
     return np.stack([puc * pc + information.find_complements(rows) * (1 - pc), puc, pc], axis=1)
 
 
-def _pick_single_triad(triads: Triads) -> tuple[float, float, float] | None:
+def pick_single_triad(triads: Triads) -> tuple[float, float, float] | None:
+    """Picks the triad, if the claims determine it; otherwise None."""
     if len(triads.rows) == 1 or np.ptp(triads.rows, axis=0).max() < POINT_TOLERANCE:
         pu, puc, pc = (float(x) for x in triads.rows[0])
         return pu, puc, pc

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median_low
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.influence import find_triads, list_cruxes
+from mesascope.cruxes.influence import find_triads, list_cruxes, pick_single_triad
 from mesascope.cruxes.information import compute_discrimination_value, compute_information_value, find_complement
 from mesascope.errors import MesascopeError, require
 
@@ -40,20 +40,23 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
         argument: the argument.
         crux: the only crux to write; by default every candidate.
 
-    Triads that the claims do not determine are left out, because the columns hold single numbers.
+    Everybody is asked the same question. Triads that the claims do not determine are left out, because the columns
+    hold single numbers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
+    target, condition = argument.choose_common_question(list(argument.content.people))
     for person in argument.content.people:
-        target, condition = argument.choose_question(person, None, None)
         names = {crux: argument.parse_event(crux)} if crux else list_cruxes(argument, person, target, condition)
         for name, event in names.items():
             try:
-                rows = find_triads(argument, person, event, target, condition, engine="net").rows
+                triad = pick_single_triad(find_triads(argument, person, event, target, condition))
             except MesascopeError:
                 continue
-            pu, puc, pc = (repr(float(x)) for x in rows[0])
+            if triad is None:
+                continue
+            pu, puc, pc = map(repr, triad)
             camp = " / ".join(argument.content.people[person].scope)
             writer.writerow([person, camp, name, pu, pc, puc])
     return text.getvalue()
