@@ -31,6 +31,7 @@ LAYERS = (  # what a layer holds may import its own layer and those above it in 
     ("examination/*",),
     ("validation/*",),
     ("reproduction/*",),
+    ("thread/*",),
     ("cli/*",),
 )
 WITHOUT_JAX = (

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from mesascope.cli import examine, plugins, studies
+from mesascope.cli import examine, plugins, studies, thread
 from mesascope.cli.data import app as data
 from mesascope.cli.options import app
 from mesascope.cli.output import CURRENT_ARGUMENTS, format_command, notify
@@ -16,7 +16,7 @@ from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 
-COMMAND_MODULES = (examine, studies, plugins)  # importing a module adds its commands
+COMMAND_MODULES = (examine, studies, plugins, thread)  # importing a module adds its commands
 app.add_typer(crux, name="crux")
 app.add_typer(data, name="data")
 

@@ -45,6 +45,7 @@ class Answer(IntervalResult):
         claims: the person's claims behind the answer.
         bridges: the modeller's rules behind the answer.
         wordings: the answer under each alternative wording of an ambiguous claim, by label.
+        bridged: the answer with (or without) each optional bridge of the modeller, by label such as 'with b1'.
         refusal: the refusal, if this person declines the question.
     """
 
@@ -62,6 +63,7 @@ class Answer(IntervalResult):
     claims: tuple[str, ...] = ()
     bridges: tuple[str, ...] = ()
     wordings: Mapping[str, Answer] = field(default_factory=dict)
+    bridged: Mapping[str, Answer] = field(default_factory=dict)
     refusal: Refusal | None = None
 
     @property
@@ -102,7 +104,8 @@ def answer_question(
     pick_named("engine", engine, ENGINES)
     connected = polytope.select_connected(conjoin(event, condition).atoms)
     answer = Answer(person, str(event), str(condition), "undefined", engine, reading)
-    claims, bridges = (tuple(item.id for item in items) for items in (connected.constraints, connected.rules))
+    stated = (*connected.constraints, *connected.comparisons)
+    claims, bridges = (tuple(item.id for item in items) for items in (stated, connected.rules))
     answer = replace(answer, claims=claims, bridges=bridges)
     if engine == "lp":
         bounds = polytope.bound(event, condition)

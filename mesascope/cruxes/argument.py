@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.cruxes.answers import Answer, answer_question
-from mesascope.cruxes.bounds import Constraint, Polytope, Rule
-from mesascope.cruxes.claims import NUMERIC_KINDS, Claim, Content, Conventions, Refusal
+from mesascope.cruxes.bounds import Comparison, Constraint, Polytope, Rule
+from mesascope.cruxes.claims import INFERENCE_KINDS, Claim, Content, Conventions, Refusal
 from mesascope.cruxes.language import SURE, Event, are_equivalent, negate
 from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
@@ -81,10 +81,13 @@ class Argument:
         return self.content.resolve_event(text)
 
     def list_claims(self, person: str) -> tuple[Claim, ...]:
-        """The claims of one person that enter inference, in the chosen wording, without claims on refused questions."""
+        """The probabilities of one person that enter inference, in the chosen wording.
+
+        Claims that are retracted or marked as not used, and claims on refused questions, are left out.
+        """
         claims = []
         for claim in self.content.claims.values():
-            if claim.kind in NUMERIC_KINDS and claim.people == (person,) and claim.is_used:
+            if claim.kind in INFERENCE_KINDS and claim.people == (person,) and self.is_held(claim):
                 for label, wording in claim.wordings.items():
                     if label in self.conventions.wordings:
                         claim = replace(claim, event=wording.event, condition=wording.condition, value=wording.value)
@@ -92,6 +95,10 @@ class Argument:
                 if self.find_refusal(person, claim.event) is None:
                     claims.append(claim)
         return tuple(claims)
+
+    def is_held(self, claim: Claim) -> bool:
+        """Whether a claim is used and was not retracted."""
+        return claim.is_used and self.content.find_reply("retraction", claim.id) is None
 
     def pick_value(self, claim: Claim) -> Reading:
         """The reading of a claim's value, or of its reflective value if that is chosen and stated."""
@@ -123,7 +130,12 @@ class Argument:
             low, high = self.pick_value(claim).select_interval(mode)
             constraints.append(Constraint(claim.id, claim.event, claim.condition, low, high, place))
         rules = [Rule(bridge, self.content.bridges[bridge].rule) for bridge in self.list_bridges(person)]
-        return Polytope(constraints, rules)
+        comparisons = [
+            Comparison(c.id, c.event, c.condition, c.than, c.than_condition)
+            for c in self.content.claims.values()
+            if c.event and c.than and c.people == (person,) and self.is_held(c)
+        ]
+        return Polytope(constraints, rules, comparisons)
 
     # questions
 
@@ -134,10 +146,19 @@ class Argument:
         if target is not None:
             return self.parse_event(target), self.parse_condition(condition)
         if self.content.query is None:
-            raise MesascopeError(f"{self.name} has no [query].", "Name a target: --target X.")
+            remedy = 'Add query = { target = "X", compare = ["ann", "bob"] } to the file.'
+            raise MesascopeError(f"{self.name} has no [query].", remedy)
         if condition is None:
             return self.content.query.target, self.find_query_condition(person)
         return self.content.query.target, self.parse_condition(condition)
+
+    def choose_common_question(
+        self, people: Sequence[str], target: str | Event | None = None, condition: str | Event | None = None
+    ) -> tuple[Event, Event]:
+        """The one question for several people; without a condition if the file's query has several conditions."""
+        questions = [self.choose_question(person, target, condition) for person in people]
+        is_same = all(are_equivalent(question[1], questions[0][1]) for question in questions)
+        return questions[0] if is_same else (questions[0][0], SURE)
 
     def find_query_condition(self, person: str) -> Event:
         """The condition under which the file's query asks a person; the sure event if there is none."""
@@ -167,7 +188,8 @@ class Argument:
                 query's condition for this person.
             engine: 'lp', 'net', 'credal' or 'sample'.
             draws, seed: the number of draws and the random seed, for 'sample'.
-            wordings: whether to answer again under every alternative wording of this person's ambiguous claims.
+            wordings: whether to answer again under every alternative wording of this person's ambiguous claims, and
+                with and without every optional bridge.
 
         Returns an `Answer`. If the answer is refused, undefined or incoherent, its status says so; no error is raised.
         """
@@ -182,25 +204,46 @@ class Argument:
         values = {claim.id: self.pick_value(claim) for claim in claims}
         answer = answer_question(person, polytope, event, condition, engine, values=values, **settings)
         if answer.status == "implied" and any(
-            are_equivalent(c.condition, condition) and c.event is not None and _is_same_question(c.event, event)
+            values[c.id].centre is not None
+            and are_equivalent(c.condition, condition)
+            and c.event is not None
+            and _is_same_question(c.event, event)
             for c in claims
         ):
             answer = replace(answer, status="stated")
+        readings = [
+            f"{c.id} is read as: {c.reading_name}"
+            for c in claims
+            if c.reading_name and c.id in answer.claims and not set(c.wordings) & set(self.conventions.wordings)
+        ]
+        readings += [f"{b}: {text}" for b in answer.bridges if (text := self.content.bridges[b].text)]
+        answer = replace(answer, assumptions=(*answer.assumptions, *readings))
         if not wordings:
             return answer
-        reworded_answers = {}
         options = {"engine": engine, "draws": draws, "seed": seed, "wordings": False}
-        for label in self.list_wordings(answer.claims):
-            argument = self.read(wordings=(*self.conventions.wordings, label))
+
+        def ask(argument: Argument) -> Answer:
             try:
-                reworded_answers[label] = argument.answer(person, event, condition, **options)
+                return argument.answer(person, event, condition, **options)
             except MesascopeError as error:
-                reworded_answers[label] = replace(no_answer, assumptions=(str(error),))
-        return replace(answer, wordings=reworded_answers)
+                return replace(no_answer, assumptions=(str(error),))
+
+        chosen = self.conventions
+        labels = self.list_wordings(answer.claims)
+        reworded = {label: ask(self.read(wordings=(*chosen.wordings, label))) for label in labels}
+        bridged = {}
+        connected = polytope.select_connected(event.atoms | condition.atoms).atoms
+        for bridge in self.content.bridges.values():
+            if bridge.is_optional and person in bridge.people and bridge.rule.atoms & connected:
+                is_on = bridge.id in chosen.bridges
+                ids = [b for b in chosen.bridges if b != bridge.id] + [bridge.id] * (not is_on)
+                bridged[f"{'without' if is_on else 'with'} {bridge.id}"] = ask(self.read(bridges=ids))
+        return replace(answer, wordings=reworded, bridged=bridged)
 
     def list_wordings(self, claims: Sequence[str]) -> list[str]:
         """The labels of the claims' alternative wordings, without the labels that the conventions choose."""
-        labels = dict.fromkeys(label for claim in claims for label in self.content.claims[claim].wordings)
+        stated = [self.content.claims[claim] for claim in claims]
+        labels = dict.fromkeys(label for claim in stated for label in claim.wordings)
         return [label for label in labels if label not in self.conventions.wordings]
 
     def translate(
@@ -238,10 +281,13 @@ _METHODS = {
     "sensitivity": ("sensitivity", "rank_claims"),
     "update": ("evidence", "update_people"),
     "update_from": ("findings", "update_from_findings"),
+    "decide": ("decisions", "evaluate_decisions"),
+    "accumulate": ("hypotheses", "accumulate_evidence"),
     "pool": ("pooling", "pool_people"),
     "html": ("page", "render_page"),
     "to_bif": ("interchange", "write_bif"),
-    "to_fri_csv": ("interchange", "write_triads"),
+    "to_squiggle": ("exchange", "write_squiggle"),
+    "to_fri_csv": ("triads", "write_triads"),
 }
 
 

@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from mesascope.cruxes.language import SURE, Event, conjoin, enumerate_worlds
+from mesascope.cruxes.language import SURE, Event, conjoin
+from mesascope.cruxes.programs import Program, minimise
+from mesascope.cruxes.statements import Comparison, Constraint, Rule, Statement
+from mesascope.cruxes.worlds import list_worlds
 from mesascope.errors import MesascopeError
 
-MAX_ATOMS = 20
-MAX_WORLDS = 2**16
-_SOLVER_OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10, "time_limit": 4.0}
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """A claim that P(event | condition) lies in [low, high].
-
-    Args:
-        id: the id of the claim.
-        event, condition: the events of the probability.
-        low, high: the ends of the interval; equal for a single number.
-        place: the file, line and name of the claim, for messages.
-    """
-
-    id: str
-    event: Event
-    condition: Event
-    low: float
-    high: float
-    place: str = field(default="", compare=False, repr=False)
-
-    @property
-    def atoms(self) -> frozenset[str]:
-        """The atoms of the event and of the condition."""
-        return self.event.atoms | self.condition.atoms
-
-
-@dataclass(frozen=True)
-class Rule:
-    """An event that is certain; worlds in which it does not happen are excluded."""
-
-    id: str
-    event: Event
-
-    @property
-    def atoms(self) -> frozenset[str]:
-        """The atoms of the event."""
-        return self.event.atoms
+COMPARISON_WIDTH = 1e-4  # how closely the search over the value between two compared chances looks
 
 
 class IntervalResult:
@@ -86,14 +52,20 @@ class Polytope:
     Args:
         constraints: the statements with their intervals.
         rules: the events that are certain.
+        comparisons: the statements that one chance is at least another.
 
     Only the statements connected to a query through shared atoms enter its linear programs. Worlds that every
-    statement and the query treat alike are merged into one variable; this does not change the bounds.
+    statement and the query treat alike are merged into one variable; this does not change the bounds. A comparison
+    under two conditions is not linear: the search splits the range of a value between the two chances, and the bounds
+    are as wide as a value known to within `COMPARISON_WIDTH` makes them.
     """
 
-    def __init__(self, constraints: Iterable[Constraint], rules: Iterable[Rule] = ()):
-        self.constraints, self.rules = tuple(constraints), tuple(rules)
-        self.statements = (*self.constraints, *self.rules)
+    def __init__(
+        self, constraints: Iterable[Constraint], rules: Iterable[Rule] = (), comparisons: Iterable[Comparison] = ()
+    ):
+        self.constraints, self.rules, self.comparisons = tuple(constraints), tuple(rules), tuple(comparisons)
+        self.statements = (*self.constraints, *self.rules, *self.comparisons)
+        self._programs: dict[tuple[Event, ...], Program] = {}
 
     def bound(self, event: Event, condition: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
         """Finds the least and greatest P(event | condition): sharp bounds that assume no independence.
@@ -106,20 +78,61 @@ class Polytope:
         """
         about, ratio = evidence or (SURE, 1.0)
         connected = self.select_connected(conjoin(event, condition, about).atoms)
-        codes, (event_row, condition_row, about_row) = connected.merge_worlds(
-            [conjoin(event, condition), condition, about]
-        )
-        weights = np.where(about_row > 0, ratio, 1.0)
-        event_row, condition_row = event_row * weights, condition_row * weights
-        inequalities, equalities = connected.make_rows(codes)
-        ends = []
-        for sign in (1.0, -1.0):
-            result = _minimise(sign * event_row, inequalities, equalities, condition_row)
-            if result is None:
-                return Bounds("undefined" if connected.is_feasible else "incoherent")
-            ends.append(min(1.0, max(0.0, sign * float(result.fun))))
-        low, high = sorted(_round(x) for x in ends)
+        both = conjoin(event, condition)
+        questions = [both, condition]
+        if evidence:
+            questions += [conjoin(both, about), conjoin(condition, about)]
+
+        def find_end(sign: float) -> float | None:
+            def find_value(polytope: Polytope) -> float | None:
+                program = polytope.make_program(questions)
+                event_row, condition_row = program.worlds.rows[:2]
+                if evidence:  # worlds where the event happens weigh `ratio` times as much
+                    event_row = event_row + (ratio - 1) * program.worlds.rows[2]
+                    condition_row = condition_row + (ratio - 1) * program.worlds.rows[3]
+                result = program.minimise(sign * event_row, condition_row)
+                return None if result is None else float(result.fun)
+
+            end = connected.search(find_value)
+            return None if end is None else min(1.0, max(0.0, sign * end))
+
+        ends = [find_end(sign) for sign in (1.0, -1.0)]
+        if ends[0] is None or ends[1] is None:
+            return Bounds("undefined" if connected.is_feasible else "incoherent")
+        low, high = sorted(_round(x) for x in ends if x is not None)
         return Bounds("bounded", low, high)
+
+    def search(self, find_value: Callable[[Polytope], float | None]) -> float | None:
+        """Finds the least value of a function of a polytope without comparisons under two conditions.
+
+        Args:
+            find_value: the function; it returns None if no distribution agrees with the polytope's statements.
+        """
+        pending = [c for c in self.comparisons if not c.is_linear]
+        linear = [c for c in self.comparisons if c.is_linear]
+
+        def evaluate(box: tuple[tuple[float, float], ...]) -> float | None:
+            if not pending:
+                return find_value(self)
+            pairs = [c.make_constraints(*span) for c, span in zip(pending, box, strict=True)]
+            extra = [constraint for pair in pairs for constraint in pair]
+            return find_value(Polytope([*self.constraints, *extra], self.rules, linear))
+
+        whole = ((0.0, 1.0),) * len(pending)
+        value = evaluate(whole)
+        queue = [] if value is None else [(value, 1.0, whole)]
+        while queue:
+            value, _, box = heapq.heappop(queue)
+            widths = [high - low for low, high in box]
+            if max(widths, default=0.0) < COMPARISON_WIDTH:
+                return value
+            i = widths.index(max(widths))
+            middle = sum(box[i]) / 2
+            for span in ((box[i][0], middle), (middle, box[i][1])):
+                part = (*box[:i], span, *box[i + 1 :])
+                if (part_value := evaluate(part)) is not None:
+                    heapq.heappush(queue, (part_value, max(high - low for low, high in part), part))
+        return None
 
     def find_vertices(
         self, events: Sequence[Event], condition: Event = SURE, directions: int = 24, seed: int = 0
@@ -132,22 +145,21 @@ class Polytope:
             directions: the number of directions to search, first both ways along each coordinate, then at random.
             seed: the seed of the random directions.
 
-        Returns [vertices, events]. Each row belongs to a distribution that agrees with the statements; if there
-        is no such distribution, there are no rows.
+        Returns [vertices, events]. Each row belongs to a distribution that agrees with the statements, apart from
+        comparisons under two conditions; if there is no such distribution, there are no rows.
         """
         connected = self.select_connected(conjoin(condition, *events).atoms)
-        events = [conjoin(event, condition) for event in events]
-        codes, (condition_row, *event_rows) = connected.merge_worlds([condition, *events])
-        inequalities, equalities = connected.make_rows(codes)
+        program = connected.make_program([condition, *(conjoin(event, condition) for event in events)])
+        condition_row, *event_rows = program.worlds.rows
         table = np.array(event_rows)
         axes = np.concatenate([np.eye(len(events)), -np.eye(len(events))])
         random = np.random.default_rng(seed).normal(size=(max(0, directions - len(axes)), len(events)))
         vertices = []
         for direction in np.concatenate([axes, random]):
-            result = _minimise(direction @ table, inequalities, equalities, condition_row)
+            result = program.minimise(direction @ table, condition_row)
             if result is not None:
                 vertices.append(table @ np.asarray(result.x))
-        return np.clip(np.array(vertices).reshape(-1, len(events)), 0, 1)
+        return _snap(np.array(vertices).reshape(-1, len(events)))
 
     @cached_property
     def is_feasible(self) -> bool:
@@ -155,42 +167,61 @@ class Polytope:
         return all(component._is_feasible() for component in self._components())
 
     def _is_feasible(self) -> bool:
-        codes, _ = self.merge_worlds([])
-        ones = np.ones(codes.shape[1])
-        return _minimise(0 * ones, *self.make_rows(codes), ones) is not None
+        def find_value(polytope: Polytope) -> float | None:
+            program = polytope.make_program([])
+            return None if program.minimise(0 * program.worlds.total, program.worlds.total) is None else 0.0
+
+        return self.search(find_value) is not None
 
     def find_repair(self) -> dict[str, float]:
         """Finds the smallest repair: by how much each statement must change so that all agree.
 
         The repair has the least total change (L1 norm) of joint probabilities. It is empty if the statements already
-        agree, or if the rules alone contradict each other.
+        agree, or if the rules and comparisons alone contradict each other.
         """
         changes: dict[str, float] = {}
         for component in self._components():
-            changes |= component._repair()
+            changes |= component._repair()[0]
         return changes
 
-    def _repair(self) -> dict[str, float]:
-        codes, _ = self.merge_worlds([])
-        n_worlds, n_statements = codes.shape[1], len(self.constraints)
+    def find_repaired_values(self) -> dict[str, tuple[float, float]]:
+        """Finds the interval that each changed statement has after the smallest repair; see `find_repair`."""
+        values: dict[str, tuple[float, float]] = {}
+        for component in self._components():
+            values |= component._repair()[1]
+        return values
+
+    def _repair(self) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+        program = self.make_program([])
+        n_worlds, n_statements = len(program.worlds.total), len(self.constraints)
         if not n_worlds or not n_statements:
-            return {}
-        upper_rows, lower_rows = self.make_inequalities(codes)
+            return {}, {}
+        upper_rows, lower_rows = program.make_inequalities()
         allowed_change = np.eye(n_statements)
         inequalities = np.block([[upper_rows, -allowed_change], [lower_rows, -allowed_change]])
         is_change = np.repeat([0.0, 1.0], [n_worlds, n_statements])
-        result = _minimise(is_change, inequalities, np.empty((0, len(is_change))), 1 - is_change)
+        total = np.concatenate([program.worlds.total, np.zeros(n_statements)])
+        links = np.hstack([program.worlds.links.toarray(), np.zeros((program.worlds.links.shape[0], n_statements))])
+        extra = np.hstack([program.comparison_rows, np.zeros((len(program.comparison_rows), n_statements))])
+        result = minimise(is_change, np.vstack([inequalities, extra]), links, total)
         if result is None:
-            return {}
-        changes = zip(self.constraints, np.asarray(result.x)[n_worlds:], strict=True)
-        return {constraint.id: float(change) for constraint, change in changes if change > 1e-8}
+            return {}, {}
+        weights, changes = np.split(np.asarray(result.x), [n_worlds])
+        values = {}
+        for i, constraint in enumerate(self.constraints):
+            chance = float(weights @ program.worlds.conditions[i])
+            if changes[i] > 1e-8 and chance > 1e-8:
+                value = float(weights @ program.worlds.events[i]) / chance
+                values[constraint.id] = min(constraint.low, value), max(constraint.high, value)
+        ids = [constraint.id for constraint in self.constraints]
+        return {i: float(change) for i, change in zip(ids, changes, strict=True) if change > 1e-8}, values
 
     def find_conflict(self) -> tuple[str, ...]:
         """Finds the ids of a minimal set of conflicting statements and rules, by deletion; () if nothing conflicts."""
         if self.is_feasible:
             return ()
         component = next(component for component in self._components() if not component._is_feasible())
-        core: list[Constraint | Rule] = [*component.rules, *component.constraints]
+        core: list[Statement] = [*component.rules, *component.comparisons, *component.constraints]
         for statement in list(core):
             smaller_core = [x for x in core if x is not statement]
             if not _build_polytope(smaller_core).is_feasible:
@@ -201,8 +232,14 @@ class Polytope:
         """Makes the polytope without the statements and rules that have these ids."""
         return _build_polytope(statement for statement in self.statements if statement.id not in ids)
 
+    def set_values(self, values: dict[str, tuple[float, float]]) -> Polytope:
+        """Makes the polytope in which the claims with these ids have these intervals."""
+        spans = [values.get(c.id, (c.low, c.high)) for c in self.constraints]
+        claims = [replace(c, low=low, high=high) for c, (low, high) in zip(self.constraints, spans, strict=True)]
+        return Polytope(claims, self.rules, self.comparisons)
+
     def _components(self) -> list[Polytope]:
-        groups: list[tuple[set[str], list[Constraint | Rule]]] = []
+        groups: list[tuple[set[str], list[Statement]]] = []
         for statement in self.statements:
             atoms, members = set(statement.atoms), [statement]
             for group in [g for g in groups if g[0] & statement.atoms]:
@@ -225,84 +262,40 @@ class Polytope:
         """The atoms that the statements mention; in a polytope made for a query, also the atoms of the query."""
         return frozenset().union(*(statement.atoms for statement in self.statements))
 
-    def merge_worlds(self, events: Sequence[Event]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Merges the worlds that all statements and events treat alike; n merged worlds are left.
+    def make_program(self, events: Sequence[Event]) -> Program:
+        """Makes the linear program of the statements, with a row for each of these events; keeps it for the next call.
 
-        Returns the codes [statements, n], and for each event an array [n], which is 1 where the event happens. The code
-        of a statement in a world is 0 if its condition fails, 1 if only its condition holds, and 2 if its event holds
-        too.
+        Statements that are connected too densely raise `MesascopeError`, which names the first of them.
         """
-        if len(self.atoms) > MAX_ATOMS:
-            raise self._make_size_error(f"{len(self.atoms)} atoms", MAX_ATOMS)
-        worlds = enumerate_worlds(sorted(self.atoms))
-        allowed = np.ones(len(next(iter(worlds.values()))), dtype=bool)
-        for rule in self.rules:
-            allowed &= rule.event.holds(worlds)
-        worlds = {name: column[allowed] for name, column in worlds.items()}
-        rows = []
-        for c in self.constraints:
-            condition = c.condition.holds(worlds)
-            rows.append(condition.astype(np.int8) + (condition & c.event.holds(worlds)))
-        event_rows = [event.holds(worlds) for event in events]
-        rows += [x.astype(np.int8) for x in event_rows]
-        n_worlds = int(allowed.sum())
-        key, size = np.zeros(n_worlds, dtype=np.int64), 1
-        for row in rows:
-            if size > 2**58:
-                _, key = np.unique(key, return_inverse=True)
-                size = int(key.max(initial=0)) + 1
-            key, size = key * 3 + row, size * 3
-        _, first = np.unique(key, return_index=True)
-        if len(first) > MAX_WORLDS:
-            raise self._make_size_error(f"{len(first)} kinds of world", MAX_WORLDS)
-        codes = np.array([row[first] for row in rows[: len(self.constraints)]], dtype=np.int8)
-        codes = codes.reshape(len(self.constraints), len(first))
-        return codes, [x[first].astype(float) for x in event_rows]
-
-    def _make_size_error(self, amount: str, limit: int) -> MesascopeError:
-        ids = [statement.id for statement in self.statements]
-        others = ", ".join(ids[1:4]) + (", …" if len(ids) > 4 else "")
-        place = self.constraints[0].place if self.constraints else ""
-        head = f"{place}: With {len(ids) - 1} more ({others}) it connects" if place else "These statements connect"
-        problem = f"{head} {amount}; at most {limit} are possible."
-        return MesascopeError(problem, "Remove atoms or bridges, or use --engine net.")
-
-    def make_inequalities(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Makes two inequality rows per statement: event - high·condition <= 0 and low·condition - event <= 0."""
-        condition, event = (codes > 0).astype(float), (codes == 2).astype(float)
-        high = np.array([c.high for c in self.constraints]).reshape(-1, 1)
-        low = np.array([c.low for c in self.constraints]).reshape(-1, 1)
-        return event - high * condition, low * condition - event
-
-    def make_rows(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Makes inequality rows (<= 0) of statements with intervals, and equality rows (= 0) of those with points."""
-        upper_rows, lower_rows = self.make_inequalities(codes)
-        point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
-        return np.concatenate([upper_rows[~point], lower_rows[~point]]), upper_rows[point]
+        if tuple(events) in self._programs:
+            return self._programs[tuple(events)]
+        pairs = [(c.event, c.condition) for c in self.constraints]
+        linear = [c for c in self.comparisons if c.is_linear]
+        compared = [e for c in linear for e in (conjoin(c.event, c.condition), conjoin(c.than, c.condition))]
+        try:
+            worlds = list_worlds(pairs, [rule.event for rule in self.rules], [*events, *compared])
+        except MesascopeError as error:
+            place = next((c.place for c in self.constraints if c.place), "")
+            raise MesascopeError(f"{place}: {error.problem}" if place else error.problem, error.remedy) from None
+        rows = worlds.rows[len(events) :]
+        comparison_rows = rows[1::2] - rows[::2]
+        worlds = replace(worlds, rows=worlds.rows[: len(events)])
+        self._programs[tuple(events)] = Program(worlds, self.constraints, comparison_rows)
+        return self._programs[tuple(events)]
 
 
-def _build_polytope(statements: Iterable[Constraint | Rule]) -> Polytope:
-    statements = list(statements)
-    rules = [statement for statement in statements if isinstance(statement, Rule)]
-    return Polytope([statement for statement in statements if isinstance(statement, Constraint)], rules)
-
-
-def _minimise(cost: np.ndarray, inequalities: np.ndarray, equalities: np.ndarray, total_row: np.ndarray):
-    """Minimises cost·x over x >= 0, total_row·x = 1, equalities·x = 0, inequalities·x <= 0; None if no x fits."""
-    if not total_row.any():
-        return None
-    from scipy.optimize import linprog
-
-    rows = np.vstack([total_row, equalities])
-    right, limits = np.eye(len(rows))[0], np.zeros(len(inequalities))
-    result = linprog(cost, inequalities, limits, rows, right, bounds=(0, None), method="highs", options=_SOLVER_OPTIONS)
-    if result.status == 1:
-        raise MesascopeError("The linear program did not finish in 4 seconds.", "Remove statements or bridges.")
-    if result.status not in (0, 2):
-        raise MesascopeError(f"The linear program failed: {result.message}", "Avoid values very close to 0 or 1.")
-    return result if result.status == 0 else None
+def _build_polytope(statements: Iterable[Statement]) -> Polytope:
+    kinds: dict[type, list[Any]] = {Constraint: [], Rule: [], Comparison: []}
+    for statement in statements:
+        kinds[type(statement)].append(statement)
+    return Polytope(*kinds.values())
 
 
 def _round(x: float) -> float:
     rounded = round(x, 10)
     return rounded if abs(rounded - x) < 1e-9 else x
+
+
+def _snap(x: np.ndarray) -> np.ndarray:
+    """Clips probabilities to [0, 1], and moves those within 1e-9 of 0 or 1 to it, because logs are taken of them."""
+    return np.where(x < 1e-9, 0.0, np.where(x > 1 - 1e-9, 1.0, x))

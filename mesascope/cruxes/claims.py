@@ -1,15 +1,19 @@
 """Frozen data classes for the entries of a crux file: what each person states, and what the modeller adds."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from mesascope.cruxes.language import SURE, Event, parse_event, require_known_atoms
 from mesascope.cruxes.readings import READING_MODES, WORD_SCALES, Reading
 from mesascope.errors import pick_named, require
 
-NUMERIC_KINDS = ("prob", "prior")
+INFERENCE_KINDS = ("prob", "prior")
+NUMERIC_KINDS = (*INFERENCE_KINDS, "posterior")
+MAX_QUOTE = 240
 CLAIM_KINDS = {
     "prob": "a probability",
     "prior": "a probability before the evidence",
+    "posterior": "a probability after the evidence, which is compared with the update and not with the prior",
     "fraction": "a share of a population",
     "trend": "a direction in time",
     "count": "a count without a number",
@@ -21,7 +25,17 @@ CLAIM_KINDS = {
     "comparison": "a comparison of two chances",
     "ambiguity": "one phrase, several events",
     "objection": "an objection to a word",
+    "remark": "a remark without a number",
 }
+
+
+SUBJECT_KINDS = {
+    "trained": "a network that mesascope trained",
+    "scripted": "a program written by hand, which serves as a control",
+    "outside": "an agent or model that a user brought, or a log",
+    "unstated": "a subject whose kind the findings do not state",
+}
+SUBJECT_FILTERS = ("family", "trained_on", "recipe")
 
 
 @dataclass(frozen=True)
@@ -51,13 +65,18 @@ class Wording:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of one or more people. Only the kinds in `NUMERIC_KINDS` enter inference.
+    """A statement of one or more people. Only the kinds in `INFERENCE_KINDS`, and comparisons, enter inference.
 
     Args:
         id, line: the id of the claim, and its line in the file.
         people: the ids of the people who state it.
         kind: a key of `CLAIM_KINDS`.
-        text: the statement in the person's words.
+        text: the statement as the modeller sums it up.
+        quote, at: a phrase in the person's own words, and where the person said it.
+        reading_name: the name of the default wording, if the claim has others.
+        is_endorsed: whether the person endorsed this reading; otherwise the modeller inferred it.
+        after: for a posterior, the id of the evidence after which the person holds it.
+        than, than_condition: for a comparison, the event and condition whose chance is at most this claim's.
         event, condition, value: the probability that is stated, in the default wording.
         reflective_value: the value that the person expects on reflection.
         word: the probability word that was stated with the number.
@@ -92,6 +111,13 @@ class Claim:
     phrase: str = ""
     denied_by: str = ""
     event_text: str = ""
+    quote: str = ""
+    at: str = ""
+    reading_name: str = ""
+    is_endorsed: bool = False
+    after: str = ""
+    than: Event | None = None
+    than_condition: Event = SURE
 
 
 @dataclass(frozen=True)
@@ -114,6 +140,25 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Reply:
+    """A person's later word on claims: a retraction of the person's own, or an agreement with another's.
+
+    Args:
+        kind: 'retraction' or 'agreement'.
+        by: the id of the person, or 'unknown'.
+        of: the ids of the claims; a retracted claim leaves inference, and an agreement adds no number.
+        text, quote, at: what it says, in the modeller's words and in the person's, and where.
+    """
+
+    kind: str
+    by: str
+    of: tuple[str, ...]
+    text: str
+    quote: str
+    at: str
+
+
+@dataclass(frozen=True)
 class Bridge:
     """A rule that the modeller adds to connect people's vocabulary to the target; it is never a person's claim."""
 
@@ -121,6 +166,7 @@ class Bridge:
     people: tuple[str, ...]
     rule: Event
     is_optional: bool
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,6 +192,12 @@ class Evidence:
         hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of the Betas of the success rate if the event
             holds, and if it does not.
         is_count: whether the observation is a count, k of n.
+        over: the id of the set of hypotheses that the observation bears on; '' if it bears on one event.
+        likelihoods: per person, for each hypothesis of that set, the interval of the chance of the observation, or
+            the parameters [a, b] of the Beta of the success rate.
+        observed: the count (k, n), if the file holds it.
+        transfer: per person, the power to which the person raises the likelihoods, because what was measured is not
+            what the claim is about: 1 takes the measurement in full, 0 not at all.
     """
 
     id: str
@@ -155,6 +207,26 @@ class Evidence:
     opposite_ratios: dict[str, tuple[float, float]]
     hypotheses: dict[str, tuple[tuple[float, float], tuple[float, float]]]
     is_count: bool
+    over: str = ""
+    likelihoods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    observed: tuple[int, int] | None = None
+    transfer: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IndependenceGroup:
+    """Evidence items whose dependence the modeller states.
+
+    Args:
+        items: the ids of the items.
+        discount: the power to which each item's likelihoods are raised: 1 if the items are independent given each
+            hypothesis, less if they repeat each other.
+        reason: the reason.
+    """
+
+    items: tuple[str, ...]
+    discount: float
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -166,8 +238,11 @@ class Measure:
         evidence: the id of the evidence item.
         rung: the lowest rung at which a placed unit counts as observed; '' if the measure reads a metric.
         metric, threshold: a unit counts as observed if the whole interval of this metric is above the threshold.
-        unit_kind: what one unit is: 'subject' or 'fingerprint' (all subjects with the same weights).
+        unit_kind: what one unit is: 'subject', 'fingerprint' (all subjects with the same weights), or 'seed' (each
+            training seed of a study's findings).
         undetermined: what becomes of an undetermined unit: 'leave out' or 'count as not' (observed).
+        kinds: which kinds of subject count; see `SUBJECT_KINDS`.
+        filters: the settings that a subject must have to count, by name: 'family', 'trained_on' or 'recipe'.
         measured_network, claimed_network: descriptions of the network measured and of the network of the claim.
     """
 
@@ -180,6 +255,8 @@ class Measure:
     undetermined: str
     measured_network: str
     claimed_network: str
+    kinds: tuple[str, ...] = ("trained",)
+    filters: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -282,13 +359,22 @@ class Content:
     people: dict[str, Person] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     questions: dict[str, Question] = field(default_factory=dict)
     bridges: dict[str, Bridge] = field(default_factory=dict)
     cuts: dict[str, Cut] = field(default_factory=dict)
     bottom: dict[str, BottomLine] = field(default_factory=dict)
     filings: dict[str, Filing] = field(default_factory=dict)
     evidence: dict[str, Evidence] = field(default_factory=dict)
+    hypotheses: dict[str, dict[str, Event]] = field(default_factory=dict)
+    independence: dict[str, IndependenceGroup] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
+    quantities: dict[str, Any] = field(default_factory=dict)  # of `quantities.Quantity`
+    decisions: dict[str, Any] = field(default_factory=dict)  # of `quantities.Decision`
+
+    def find_reply(self, kind: str, claim: str) -> Reply | None:
+        """The first reply of this kind to a claim; None if there is none."""
+        return next((reply for reply in self.replies if reply.kind == kind and claim in reply.of), None)
 
     def resolve_event(self, event: str | Event) -> Event:
         """Parses an event if it is a text, checks that its atoms exist, and expands its definitions."""

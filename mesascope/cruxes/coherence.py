@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
+import numpy as np
+
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Polytope
 from mesascope.cruxes.claims import NUMERIC_KINDS, Claim
@@ -23,7 +25,7 @@ class Issue:
             doubts), 'ambiguous' (several readings), 'refused' (a question that is declined), 'unstated' (no claim
             bounds the target), 'impossible_given' (a condition that cannot happen, so the claim does not apply),
             'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (shares, not chances),
-            'question' (asked and not answered) and 'vocabulary' (an objection to a word).
+            'question' (asked and not answered), 'vocabulary' (an objection to a word), 'retraction' and 'agreement'.
         people, claims, bridges: the people involved, and the ids of the claims and bridges involved.
         says: the problem, in one sentence.
         fix: what would settle the problem.
@@ -49,13 +51,15 @@ class Clash:
     Args:
         claims, bridges: an irreducible set; if any one of them is removed, the others agree.
         repair: by how much each of these claims changes in the smallest repair of all claims (`Polytope.find_repair`).
-        single_changes: for each claim, the interval of values that would settle the clash if only this claim changed.
+        single_changes: for each claim whose change alone settles everything, the interval of values that do so.
+        joint_changes: the intervals of several claims that together settle everything; empty if they do not.
     """
 
     claims: tuple[str, ...]
     bridges: tuple[str, ...]
     repair: dict[str, float]
     single_changes: dict[str, tuple[float, float]]
+    joint_changes: dict[str, tuple[float, float]]
 
 
 def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
@@ -86,18 +90,41 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
             if more_removed_ids not in visited:
                 visited.add(more_removed_ids)
                 queue.append(more_removed_ids)
-    return [_describe_clash(polytope, core, rules, repair) for core in cores]
+    single_changes = _find_single_changes(polytope, {name for core in cores for name in core})
+    joint_changes = {name: _round_span(*span, outward=True) for name, span in polytope.find_repaired_values().items()}
+    if not polytope.set_values(joint_changes).is_feasible:
+        joint_changes = {}
+    clashes = []
+    for core in cores:
+        claims, bridges = (tuple(i for i in core if (i in rules) == is_rule) for is_rule in (False, True))
+        changes = {i: repair[i] for i in claims if i in repair}
+        alone = {i: single_changes[i] for i in claims if i in single_changes}
+        clashes.append(Clash(claims, bridges, changes, alone, joint_changes))
+    return clashes
 
 
-def _describe_clash(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair: dict[str, float]) -> Clash:
-    claims = tuple(i for i in core if i not in rules)
-    clashing_statements = polytope.drop(*({c.id for c in polytope.constraints} | rules) - set(core))
-    single_changes = {}
-    for claim in clashing_statements.constraints:
-        if interval := clashing_statements.drop(claim.id).bound(claim.event, claim.condition).interval:
-            single_changes[claim.id] = interval
-    changes = {claim: change for claim, change in repair.items() if claim in claims}
-    return Clash(claims, tuple(i for i in core if i in rules), changes, single_changes)
+def _find_single_changes(polytope: Polytope, names: set[str]) -> dict[str, tuple[float, float]]:
+    """Finds the claims that settle every contradiction if they alone change, with the values that do; all are tried."""
+    changes = {}
+    for claim in polytope.constraints:
+        interval = polytope.drop(claim.id).bound(claim.event, claim.condition).interval if claim.id in names else None
+        if interval:
+            span = _round_span(*interval, outward=False)
+            if all(polytope.set_values({claim.id: (end, end)}).is_feasible for end in span):
+                changes[claim.id] = span
+    return changes
+
+
+def _round_span(low: float, high: float, *, outward: bool) -> tuple[float, float]:
+    """Rounds an interval to four digits, so that it grows ('outward') or shrinks; unchanged if nothing is left."""
+    scale = 10.0 ** (3 - int(np.floor(np.log10(max(high, 1e-12)))))
+    down, up = (np.floor, np.ceil) if outward else (np.ceil, np.floor)
+    span = (
+        float(down(low * scale - (0 if outward else 1e-9)) / scale),
+        float(up(high * scale + (0 if outward else 1e-9)) / scale),
+    )
+    span = max(0.0, span[0]), min(1.0, span[1])
+    return span if span[0] <= span[1] else (low, high)
 
 
 def check_argument(argument: Argument) -> list[Issue]:
@@ -116,10 +143,12 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
     polytope = argument.build_polytope(person)
     clashes = find_clashes(polytope)
     for clash in clashes:
-        changes = "; ".join(f"change {c} by {v:.4g}" for c, v in clash.repair.items())
-        fixes = [f"smallest total change (joint probability): {changes}"] if changes else []
-        single_texts = [f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single_changes.items()]
-        fix = " — ".join(fixes + (["; or ".join(single_texts)] if single_texts else [])) or "Change one of the bridges."
+        fixes = [f"change {c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single_changes.items()]
+        if clash.joint_changes:
+            spans = [f"{c} to [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.joint_changes.items()]
+            fixes.append(f"{'set' if len(spans) == 1 else 'set together'} {' and '.join(spans)}, the smallest change")
+        fix = f"This settles all of {person}'s contradictions: {'; or '.join(fixes)}." if fixes else ""
+        fix = fix or "No change of claims alone that was tried settles it: change a bridge or a comparison."
         names = ", ".join((*clash.claims, *clash.bridges))
         message = f"{names} contradict each other, but no smaller part of them does."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
@@ -132,7 +161,8 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
     for claim in argument.content.claims.values():
         if claim.people == (person,) and claim.wordings:
             wording_names = ", or ".join(map(repr, claim.wordings))
-            message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or {wording_names}."
+            default = repr(claim.reading_name) if claim.reading_name else "as written"
+            message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: {default}, or {wording_names}."
             yield _make_issue(claim, "ambiguous", message, "Every answer that uses it is repeated under each reading.")
     query = argument.content.query
     if query and not clashes and person in query.people:
@@ -156,8 +186,8 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
     conditions = {person: argument.find_query_condition(person) for person in query.people}
     if len({str(c) for c in conditions.values()}) > 1:
         questions = ", ".join(f"{p} unconditionally" if c == SURE else f"{p} given {c}" for p, c in conditions.items())
-        message = f"The target {query.target} is compared under different conditions: {questions}."
-        fix = "Do not subtract one from the other without a claim on the condition."
+        message = f"The query asks for {query.target} under different conditions: {questions}."
+        fix = "These answers are not compared: `gap`, `vod` and `pool` ask everybody the same question."
         yield Issue("presupposition", tuple(conditions), (), message, fix)
     claims = [(person, claim) for person in query.people for claim in argument.list_claims(person)]
     for (one, claim), (other, other_claim) in permutations(claims, 2):
@@ -216,6 +246,11 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
         message = f"{question.id}: {asker} asked {person}: {question.text or event}"
         fix = f"It needs {person}'s P({event} | {premise}) and P({event} | {negate(premise)})."
         yield Issue("question", (asker, person), (), message, fix)
+    for reply in argument.content.replies:
+        word = "withdrew" if reply.kind == "retraction" else "agreed with"
+        message = f"{reply.by} {word} {', '.join(reply.of)}: {reply.quote or reply.text}."
+        fix = "It enters no answer." if reply.kind == "retraction" else "An agreement adds no number."
+        yield Issue(reply.kind, (reply.by,), reply.of, message, fix)
     for claim in argument.content.claims.values():
         if claim.kind == "ambiguity":
             events = ", ".join(map(str, claim.events))

@@ -1,17 +1,22 @@
 """The commands of `mesascope crux`; each command calls methods of the argument."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes import options, texts
+from mesascope.cruxes import importing, options, texts
 from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.disagreement import SCALES, SHARE_METHODS
+from mesascope.cruxes.hypotheses import accumulate_evidence, rank_ratios
 from mesascope.cruxes.source import read_text
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, pick_named, require
 
 app = options.app
+MODULES = (importing,)  # importing a module adds its commands
+COUNTS_REMEDY = "Write observed = [k, n] in the items of the file."
 
 
 @options.add_command("check")
@@ -74,13 +79,17 @@ def split_gap(
     scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
     method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
     group: Annotated[list[str] | None, typer.Option(help="Parts to keep together for owen, 'a,b'; repeatable.")] = None,
+    points: Annotated[
+        bool, typer.Option("--points", help="Read each set at one point, and split the gap between the points.")
+    ] = False,
 ) -> options.CommandOutput:
-    """Split the difference between two people into shares that add up, under every cut of the file.
+    """Compare two people's answers to the same question, as sets; with --points, split the gap into shares.
 
-    Example: mesascope crux gap --scale log
+    Example: mesascope crux gap --points --scale log
     """
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    report = argument.cuts(*options.parse_pair(between), scale=scale, method=method, cut=cut, groups=groups)
+    settings = {"scale": pick_named("scale", scale, SCALES), "method": pick_named("method", method, SHARE_METHODS)}
+    report = argument.cuts(*options.parse_pair(between), **settings, cut=cut, groups=groups, points=points)
     return options.CommandOutput(report, texts.describe_gap(report))
 
 
@@ -155,10 +164,15 @@ def rank_shared_cruxes(
 def update_beliefs(
     argument: Argument,
     item: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "--evidence", help="An evidence item or open question; by default all single observations and questions."
+            "--evidence",
+            help="An evidence item or open question; repeat it to accumulate items. By default all, one by one.",
         ),
+    ] = None,
+    between: options.BetweenOption = None,
+    hypothesis: Annotated[
+        str | None, typer.Option(help="With several items: split the gap of two people's beliefs in it by the items.")
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="For evidence that is a count: the number observed.")] = None,
     n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
@@ -174,7 +188,17 @@ def update_beliefs(
         tallies = argument.update_from(findings)
         return options.CommandOutput(tallies, texts.describe_tallies(tallies))
     content = argument.content
-    items = [item] if item else [e.id for e in content.evidence.values() if not e.is_count] + list(content.questions)
+    if item and (len(item) > 1 or (item[0] in content.evidence and content.evidence[item[0]].over)):
+        require(k is None and n is None and not against and to is None, "Several items take no counts.", COUNTS_REMEDY)
+        posteriors = accumulate_evidence(argument, item)
+        lines = texts.describe_posteriors(posteriors)
+        if hypothesis is None:
+            return options.CommandOutput(posteriors, lines)
+        shares, ends = rank_ratios(argument, *argument.pick_pair(*options.parse_pair(between)), item, hypothesis)
+        result = {"posteriors": posteriors, "shares": shares, "ends": ends}
+        return options.CommandOutput(result, lines + texts.describe_ratio_shares(shares, ends, hypothesis))
+    single = [e.id for e in content.evidence.values() if not e.is_count and not e.over]
+    items = item or [*single, *content.questions]
     if not items:
         problem = f"{argument.name} has neither a single observation nor a question."
         raise MesascopeError(problem, "Name an item: --evidence NAME.")
@@ -184,6 +208,19 @@ def update_beliefs(
         entry = content.evidence.get(name) or content.questions[name]
         lines += [f"{name}: {entry.text}", *(f"  {line}" for line in texts.describe_updates(updates))]
     return options.CommandOutput(results, lines)
+
+
+@options.add_command("decide")
+def evaluate_decisions(
+    argument: Argument,
+    decision: Annotated[str | None, typer.Option(help="One decision; by default all.")] = None,
+) -> options.CommandOutput:
+    """Evaluate decisions: the expected utility of every action, and what it is worth to learn something first.
+
+    Example: mesascope crux decide decision
+    """
+    reports = argument.decide(decision)
+    return options.CommandOutput(reports, texts.describe_decisions(reports, argument.content.quantities))
 
 
 @options.add_command("pool")
@@ -213,79 +250,97 @@ def pool_answers(
     return options.CommandOutput(result, texts.describe_pool(result))
 
 
-def _write_file(path: Path, text: str) -> None:
-    """Write a text file; raise `MesascopeError` if that fails."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        problem = f"{str(path)!r} cannot be texts_of_definitions: {error.strerror}."
-        raise MesascopeError(problem, "Name a file in a folder that exists.") from None
-
-
 @options.add_command("report")
 def write_report(
     argument: Argument,
-    out: Annotated[Path, typer.Option(help="Where the page is texts_of_definitions.")] = Path("crux.html"),
+    out: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("crux.html"),
     findings: options.FindingsOption = None,
+    points: Annotated[bool, typer.Option("--points", help="Split the gap between points of the answers, too.")] = False,
 ) -> options.CommandOutput:
-    """Write one HTML page: the argument, the bottom lines, the gap, the cruxes and the effect of evidence.
+    """Write one HTML page: each person's answer, the argument, the cruxes, the evidence and every statement.
 
     Example: mesascope crux report --out crux.html
     """
     if not out.parent.is_dir():  # checked first, because drawing the page takes seconds
-        problem = f"{str(out)!r} cannot be texts_of_definitions: there is no folder {str(out.parent)!r}."
+        problem = f"{str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
         raise MesascopeError(problem, "Name a file in a folder that exists.")
-    _write_file(out, argument.html(findings))
+    options.write_file(out, argument.html(findings, points))
     return options.CommandOutput({"out": str(out)}, [f"wrote {out}"])
+
+
+@options.add_command("ask")
+def ask_reader(
+    argument: Argument,
+    page: Annotated[Path | None, typer.Option(help="Write the questions as a page with sliders, instead.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Write your numbers as a crux file.")] = None,
+) -> options.CommandOutput:
+    """Ask you what you would expect to see, and say what follows from your own numbers; nobody else's are shown.
+
+    Example: mesascope crux ask --page mine.html
+    """
+    from mesascope.cruxes import reader
+
+    if page is not None:
+        options.write_file(page, reader.render_reader(argument))
+        return options.CommandOutput({"page": str(page)}, [f"wrote {page}"], has_conventions=False)
+    draft = reader.ask_reader(argument, _prompt, typer.echo)
+    if save is not None:
+        options.write_file(save, draft.write())
+    lines = [f"wrote {save}"] if save else draft.write().splitlines()
+    return options.CommandOutput({"text": draft.write()}, lines, has_conventions=False)
+
+
+def _prompt(question: str) -> str:
+    return typer.prompt(question, default="", show_default=False)
+
+
+@options.app.command("init")
+def start_file(
+    file: Annotated[Path, typer.Argument(help="The crux file to write, or an existing one with --endorse.")],
+    endorse: Annotated[
+        list[str] | None, typer.Option("--endorse", help="Mark the reading of a claim as its person's own; repeatable.")
+    ] = None,
+) -> None:
+    """Write a crux file by asking who says what in which words; or mark readings as endorsed by their people.
+
+    Example: mesascope crux init mine.toml --endorse a1
+    """
+    from mesascope.cruxes import reader
+
+    if endorse:
+        options.write_file(file, reader.endorse_claims(read_text(file), file.name, endorse))
+        typer.echo(f"endorsed in {file}: {', '.join(endorse)}")
+        return
+    if file.exists():
+        raise MesascopeError(f"{str(file)!r} exists already.", "Name a new file, or endorse claims with --endorse.")
+    options.write_file(file, reader.draft_argument(_prompt, typer.echo).write())
+    typer.echo(f"wrote {file}; next: mesascope crux check {file}")
 
 
 @options.add_command("export")
 def export_argument(
     argument: Argument,
-    form: Annotated[str, typer.Option("--format", help="bif (one person's network) or csv (triads).")] = "csv",
-    person: Annotated[str | None, typer.Option(help="For bif: the person.")] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="bif or squiggle (one person's numbers), csv (triads) or json (the file).")
+    ] = "csv",
+    person: Annotated[str | None, typer.Option(help="For bif and squiggle: the person.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
 ) -> options.CommandOutput:
-    """Write a person's network as BIF, or everyone's triads as CSV with the columns of the FRI.
+    """Write the argument for other programs: BIF, Squiggle, CSV with the columns of the FRI, or JSON.
 
     Example: mesascope crux export --format bif --person lister
     """
-    if pick_named("format", form, ("bif", "csv")) == "bif" and person is None:
-        raise MesascopeError("A BIF file contains one person's network.", "Name the person: --person lister.")
-    text = argument.to_bif(argument.pick_person(person)) if form == "bif" and person else argument.to_fri_csv()
+    writers = {"bif": argument.to_bif, "squiggle": argument.to_squiggle}
+    if pick_named("format", form, (*writers, "csv", "json")) in writers:
+        require(
+            person is not None, f"A {form} file contains one person's numbers.", "Name the person: --person lister."
+        )
+        text = writers[form](argument.pick_person(person or ""))
+    else:
+        text = (
+            argument.to_fri_csv() if form == "csv" else json.dumps(tomllib.loads(argument.text), indent=1, default=str)
+        )
     if out is not None:
-        _write_file(out, text)
+        options.write_file(out, text)
     lines = [f"wrote {out}" if out else text.rstrip("\n")]
     return options.CommandOutput({"format": form, "text": text}, lines, has_conventions=False)
-
-
-@options.app.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")],
-    base: options.BaseOption = "10",
-    as_json: options.JsonOption = False,
-) -> None:
-    """Read a BIF network and print its marginals, or a CSV of triads and print the value of each crux.
-
-    Example: mesascope crux import triads.csv
-    """
-    from mesascope.cruxes.interchange import compute_triad_values, read_bif, read_triads
-
-    text = read_text(file)
-    if file.suffix.lower() == ".csv":
-        result: Any = compute_triad_values(read_triads(text), options.parse_base(base))
-        rows = [["crux", "people", "value of", "", f"log base {base}"]]
-        for v in result:
-            rows.append([v["crux"], " / ".join(v["people"]), v["kind"], v["note"], texts.format_number(v["value"])])
-    elif file.suffix.lower() == ".bif":
-        net = read_bif(text)
-        marginals = net.compute_marginals()
-        result = {name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in marginals.items()}
-        rows = [
-            [name, ", ".join(f"{state} {texts.format_number(p)}" for state, p in states.items())]
-            for name, states in result.items()
-        ]
-    else:
-        raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
-    record = {"command": "import", "file": file.name, "result": texts.to_plain(result)}
-    typer.echo(json.dumps(record, allow_nan=False) if as_json else "\n".join(texts.align_columns(rows, "")))

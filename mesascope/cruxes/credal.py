@@ -53,7 +53,8 @@ class CredalNet:
     Args:
         constraints: the claims. Each event is an atom, its negation, or a conjunction with an event that an earlier
             claim states under the same condition. Each condition is a conjunction of atoms and negations.
-        rules: the bridges, of the form `atom <-> event` for an atom without claims.
+        rules: the bridges, of the form `atom <-> event`, `atom -> event` or `event -> atom` for an atom without claims.
+            Where they leave the atom open, one unstated entry gives its chance.
 
     The network assumes that each atom is independent of its non-descendants given the atoms in its claims' conditions.
     Claims that do not form a network raise `MesascopeError`, which recommends the engine 'lp'.
@@ -71,8 +72,7 @@ class CredalNet:
                 raise MesascopeError(f"The condition of {c.id!r}, {c.condition}, is not a conjunction.", _USE_LP_REMEDY)
             atom, sign = self._find_claimed_atom(number, condition, constraints)
             rows.setdefault(atom, []).append((condition, sign, number))
-        for rule in rules:
-            self._add_definition(rule, rows)
+        self._add_definitions(rules, rows)
         for atom, claimed_rows in rows.items():
             self._add_table(atom, claimed_rows)
 
@@ -81,6 +81,8 @@ class CredalNet:
         """Builds the network of the statements connected to some events; it contains every atom of these events."""
         atoms = conjoin(*events).atoms
         part = polytope.select_connected(atoms)
+        if part.comparisons:
+            raise MesascopeError(f"{part.comparisons[0].id!r} compares two chances.", _USE_LP_REMEDY)
         network = cls(part.constraints, part.rules)
         network.add_missing_nodes(atoms)
         return network
@@ -112,17 +114,38 @@ class CredalNet:
                 return atom, event[atom]
         raise MesascopeError(f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP_REMEDY)
 
-    def _add_definition(self, rule: Rule, rows: dict) -> None:
-        head, body = rule.event.parts if rule.event.operator == "<->" else (SURE, SURE)
-        if body.operator == "atom" and head.operator != "atom":
-            head, body = body, head
-        if head.operator != "atom" or head.name in {*rows, *self.nodes, *body.atoms}:
-            raise MesascopeError(f"The bridge {rule.id!r} does not define an atom without claims.", _USE_LP_REMEDY)
-        parents = tuple(sorted(body.atoms))
-        _require_few_parents(head.name, parents)
-        shape = (2,) * len(parents)
-        fixed_values = body.holds(enumerate_worlds(parents)).reshape(shape)
-        self.nodes[head.name] = _Node(parents, np.full(shape, -1), np.zeros(shape, dtype=bool), fixed_values)
+    def _add_definitions(self, rules: Sequence[Rule], rows: dict) -> None:
+        """Adds a node for each atom that the rules define; `rows` holds the atoms that claims state."""
+        # per atom: events that it implies, events that imply it, and the ids of the rules
+        definitions: dict[str, tuple[list[Event], list[Event], list[str]]] = {}
+        for rule in rules:
+            first, second = rule.event.parts if rule.event.operator in ("->", "<->") else (SURE, SURE)
+            heads = [e for e in (second, first) if e.operator == "atom" and e.name not in rows]
+            heads.sort(key=lambda e: e.name not in definitions)
+            if not heads or heads[0].name in (first.atoms & second.atoms):
+                raise MesascopeError(f"The bridge {rule.id!r} does not define an atom without claims.", _USE_LP_REMEDY)
+            head, body = (heads[0], first) if heads[0] is second else (heads[0], second)
+            implied, implying, ids = definitions.setdefault(head.name, ([], [], []))
+            ids.append(rule.id)
+            if rule.event.operator == "<->" or head is first:
+                implied.append(body)
+            if rule.event.operator == "<->" or head is second:
+                implying.append(body)
+        for name, (implied, implying, ids) in definitions.items():
+            parents = tuple(sorted(frozenset().union(*(body.atoms for body in (*implied, *implying)))))
+            _require_few_parents(name, parents)
+            worlds = enumerate_worlds(parents)
+            may_hold = np.logical_and.reduce(
+                [body.holds(worlds) for body in implied] or [np.ones(2 ** len(parents), bool)]
+            )
+            must_hold = np.logical_or.reduce([body.holds(worlds) for body in implying] or [~may_hold & may_hold])
+            if np.any(must_hold & ~may_hold):
+                raise MesascopeError(f"The bridges {' and '.join(ids)} exclude some cases.", _USE_LP_REMEDY)
+            index, shape = np.full(2 ** len(parents), -1), (2,) * len(parents)
+            if np.any(may_hold & ~must_hold):
+                index[may_hold & ~must_hold] = self._add_unstated(f"{name} as far as {' and '.join(ids)} allow")
+            node_tables = index.reshape(shape), np.zeros(shape, dtype=bool), must_hold.reshape(shape)
+            self.nodes[name] = _Node(parents, *node_tables)
 
     def _add_table(self, atom: str, claimed_rows: list[tuple[dict[str, bool], bool, int]]) -> None:
         parents = tuple(sorted({a for condition, *_ in claimed_rows for a in condition}))

@@ -8,7 +8,7 @@ from typing import Any
 from mesascope.cruxes import claims
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds
 from mesascope.cruxes.readings import read_ratio, read_value
-from mesascope.cruxes.source import Fields, Source, describe
+from mesascope.cruxes.source import Fields, Source, describe, write_number
 from mesascope.errors import pick_named, require
 
 RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
@@ -42,11 +42,11 @@ class EntryReader:
         return self.content.resolve_event(text)
 
     def read_condition(self, fields: Fields, key: str) -> Event:
-        """Parses a condition; a missing condition is the sure event.
+        """Parses a condition; a missing or empty condition is the sure event.
 
         An impossible condition is an error; a condition of more than 16 atoms is not checked.
         """
-        condition = self.read_event(fields, key, is_required=False)
+        condition = SURE if fields.table.get(key) == "" else self.read_event(fields, key, is_required=False)
         if condition.atoms and len(condition.atoms) <= 16:
             can_hold = bool(condition.holds(enumerate_worlds(condition.atoms)).any())
             problem = f"The condition {str(condition)[:80]!r} is impossible."
@@ -77,6 +77,38 @@ def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal
     return claims.Refusal(by, of, fields.read_text("reason", is_required=True), instead, line)
 
 
+def read_retraction(reader: EntryReader, key: str, table: object) -> claims.Reply:
+    """Reads one retraction of a person's own claims."""
+    reply = _read_reply(reader, "retraction", table)
+    for name in reply.of:
+        is_own = reply.by in reader.content.claims[name].people
+        require(is_own, f"{name!r} is not a claim of {reply.by!r}.", "A person retracts only own claims.")
+    return reply
+
+
+def read_agreement(reader: EntryReader, key: str, table: object) -> claims.Reply:
+    """Reads one agreement with claims."""
+    return _read_reply(reader, "agreement", table)
+
+
+def _read_reply(reader: EntryReader, kind: str, table: object) -> claims.Reply:
+    fields = Fields(table, ("by", "of", "text", "quote", "at"))
+    of = fields.read_texts("of", remedy='Name the claims: of = ["d1"].')
+    for name in of:
+        pick_named("claim", name, reader.content.claims)
+    by = fields.read_text("by", is_required=True)
+    by = by if by == "unknown" else reader.pick_person(by)
+    return claims.Reply(kind, by, of, fields.read_text("text"), read_quote(fields), fields.read_text("at"))
+
+
+def read_quote(fields: Fields) -> str:
+    """Reads a quoted phrase of at most `claims.MAX_QUOTE` characters."""
+    quote = fields.read_text("quote")
+    problem = f"The quote has {len(quote)} characters."
+    require(len(quote) <= claims.MAX_QUOTE, problem, f"Quote a phrase of at most {claims.MAX_QUOTE}.")
+    return quote
+
+
 def read_question(reader: EntryReader, key: str, table: object) -> claims.Question:
     """Reads one open question, and adds it to the content by its id; a question marked as answered is an error."""
     fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
@@ -93,12 +125,13 @@ def read_question(reader: EntryReader, key: str, table: object) -> claims.Questi
 def read_bridge(reader: EntryReader, key: str, table: object) -> claims.Bridge:
     """Reads one bridge, whose id must not be the id of a claim."""
     require(key not in reader.content.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it.")
-    fields = Fields(table, ("for", "rule", "optional", "independent"))
+    fields = Fields(table, ("for", "rule", "optional", "independent", "text"))
     people = fields.read_texts("for", remedy='Name the person it is for: for = "ann".')
     for name in people:
         reader.pick_person(name)
     fields.read_groups("independent", "atom", reader.content.atoms, '[["S", "G"]]')  # checked, but no engine uses it
-    return claims.Bridge(key, people, reader.read_event(fields, "rule"), fields.read_flag("optional"))
+    rule, is_optional = reader.read_event(fields, "rule"), fields.read_flag("optional")
+    return claims.Bridge(key, people, rule, is_optional, fields.read_text("text"))
 
 
 def read_query(reader: EntryReader, table: object) -> claims.Query:
@@ -162,7 +195,8 @@ def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
 
 def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Evidence:
     """Reads one evidence item, with each person's likelihood ratios or hypotheses."""
-    fields = Fields(table, ("text", "about", "lr", "lr_against", "hypotheses", "counts"))
+    keys = ("text", "about", "lr", "lr_against", "hypotheses", "counts", "over", "likelihoods", "observed", "transfer")
+    fields = Fields(table, keys)
     ratios, against = (
         {reader.pick_person(person): read_ratio(ratio) for person, ratio in fields.read_table(name).items()}
         for name in ("lr", "lr_against")
@@ -171,14 +205,68 @@ def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Eviden
     for person, rates in fields.read_table("hypotheses").items():
         betas = Fields(rates, ("if_true", "if_false"))
         hypotheses[reader.pick_person(person)] = tuple(_read_beta(betas, side) for side in ("if_true", "if_false"))
-    text, about = fields.read_text("text"), reader.read_event(fields, "about")
+    text, over = fields.read_text("text"), fields.read_text("over")
+    about = SURE if over else reader.read_event(fields, "about")
     counts = fields.read_flag("counts") or bool(hypotheses)
-    return claims.Evidence(key, text, about, ratios, against, hypotheses, counts)
+    transfer = fields.read_fields("transfer")
+    powers = {reader.pick_person(person): transfer.read_number(person, 1.0) for person in transfer.table}
+    for person, power in powers.items():
+        require(0 <= power <= 1, f"The transfer {power} of {person!r} is not between 0 and 1.", "Example: ann = 0.5.")
+    likelihoods = {}
+    if over:
+        sets = reader.content.hypotheses
+        names = sets[pick_named("set of hypotheses", over, sets)]
+        for person, chances in fields.read_table("likelihoods").items():
+            stated = Fields(chances, names)
+            likelihoods[reader.pick_person(person)] = {name: _read_likelihood(reader, stated, name) for name in names}
+    observed = _read_count(fields) if "observed" in fields.table else None
+    counted = (over, likelihoods, observed, powers)
+    return claims.Evidence(key, text, about, ratios, against, hypotheses, counts, *counted)
+
+
+def _read_likelihood(reader: EntryReader, fields: Fields, name: str) -> Any:
+    """Reads the chance of an observation under one hypothesis: a value, or [a, b] for the Beta of a rate."""
+    stated = fields.read_field(name, f'Add {name} = "60%", the chance of the observation if {name} holds.')
+    if isinstance(stated, list):
+        return list(_read_beta(fields, name))
+    return read_value(write_number(stated), reader.conventions.words, reader.conventions.plus_minus).select_interval(
+        "centre"
+    )
+
+
+def _read_count(fields: Fields) -> tuple[int, int]:
+    pair: Any = fields.table["observed"]
+    is_count = isinstance(pair, list) and len(pair) == 2 and all(type(x) is int for x in pair)
+    is_count = is_count and 0 <= pair[0] <= pair[1] <= 10**9 and pair[1] >= 1
+    require(is_count, f"'observed' is {describe(pair)}, not a count.", "Write observed = [7, 10], for 7 of 10.")
+    return pair[0], pair[1]
+
+
+def read_hypotheses(reader: EntryReader, key: str, table: object) -> dict[str, Event]:
+    """Reads a set of hypotheses: 2 to 8 events, of which the modeller says that exactly one holds."""
+    fields = Fields(table, ("text", "of"))
+    fields.read_text("text")
+    names = fields.read_texts("of", remedy='Name the hypotheses: of = ["H1", "H2", "H3"].')
+    require(2 <= len(names) <= 8, f"There are {len(names)} hypotheses.", "Between 2 and 8 are possible.")
+    return {name: reader.content.resolve_event(name) for name in names}
+
+
+def read_independence(reader: EntryReader, key: str, table: object) -> claims.IndependenceGroup:
+    """Reads what the modeller says about the dependence of some evidence items."""
+    fields = Fields(table, ("items", "discount", "why"))
+    items = fields.read_texts("items", remedy='Name the items: items = ["e1", "e2"].')
+    for name in items:
+        pick_named("evidence", name, reader.content.evidence)
+    require("discount" in fields.table, "The field 'discount' is missing.", "Write discount = 1 if independent.")
+    discount = fields.read_number("discount", 1.0)
+    require(0 <= discount <= 1, f"The discount {discount} is not between 0 and 1.", "Example: discount = 0.5.")
+    return claims.IndependenceGroup(items, discount, fields.read_text("why"))
 
 
 def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure:
     """Reads one rule that counts findings as k of n for an evidence item."""
-    fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
+    keys = ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed", "kinds")
+    fields = Fields(table, (*keys, *claims.SUBJECT_FILTERS))
     feeds = pick_named("evidence", fields.read_text("feeds", is_required=True), reader.content.evidence)
     placement, metric = fields.read_text("placement"), fields.read_text("metric")
     remedy = 'Write placement = "acquiring", or metric = "…" and above = 0.05.'
@@ -187,10 +275,15 @@ def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure
         pick_named("rung", placement, RUNGS)
     require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")
     above = fields.read_number("above", 0.0)
-    counts = fields.read_choice("counts", ("subject", "fingerprint"), "fingerprint")
+    counts = fields.read_choice("counts", ("subject", "fingerprint", "seed"), "fingerprint")
     undetermined = fields.read_choice("undetermined", ("leave out", "count as not"), "leave out")
     measured, claimed = (fields.read_text(name, is_required=True) for name in ("measured", "claimed"))
-    return claims.Measure(key, feeds, placement, metric, above, counts, undetermined, measured, claimed)
+    kinds = fields.read_texts("kinds") or ("trained",)
+    for kind in kinds:
+        pick_named("kind of subject", kind, claims.SUBJECT_KINDS)
+    filters = {name: fields.read_text(name) for name in claims.SUBJECT_FILTERS if name in fields.table}
+    rule = (feeds, placement, metric, above, counts, undetermined, measured, claimed)
+    return claims.Measure(key, *rule, kinds, filters)
 
 
 def _read_beta(fields: Fields, key: str) -> tuple[float, float]:

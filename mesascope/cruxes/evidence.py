@@ -6,7 +6,7 @@ import numpy as np
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Evidence, Question
-from mesascope.cruxes.language import Event, negate
+from mesascope.cruxes.language import Event, conjoin, negate
 from mesascope.cruxes.readings import read_value
 from mesascope.errors import pick_named, require
 
@@ -19,12 +19,14 @@ def update_interval(prior: Interval, ratio: Interval) -> Interval:
 
     Args:
         prior: the prior interval, within [0, 1].
-        ratio: the interval of the likelihood ratio, with positive ends.
+        ratio: the interval of the likelihood ratio; '>=2' has no upper end, and '<1/2' has the lower end 0.
 
     An end at 0 or 1 does not move, so [0, 1] stays [0, 1].
     """
     (low, high), (ratio_low, ratio_high) = prior, ratio
-    return low * ratio_low / (1 - low + low * ratio_low), high * ratio_high / (1 - high + high * ratio_high)
+    new_low = low * ratio_low / (1 - low + low * ratio_low) if low < 1 else 1.0
+    new_high = high * ratio_high / (1 - high + high * ratio_high) if ratio_high < np.inf else float(high > 0)
+    return new_low, new_high
 
 
 def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
@@ -39,6 +41,12 @@ def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> f
 
     (a1, b1), (a0, b0) = if_true, if_false
     return float(np.exp(betaln(a1 + k, b1 + n - k) - betaln(a1, b1) - betaln(a0 + k, b0 + n - k) + betaln(a0, b0)))
+
+
+def compute_logs(x: np.ndarray) -> np.ndarray:
+    """Computes natural logs; -inf at 0, without a warning."""
+    with np.errstate(divide="ignore"):
+        return np.log(x)
 
 
 def require_count(k: int, n: int) -> None:
@@ -151,8 +159,10 @@ def _update_person(
         return replace(update, reason=f"the status of {about} in {person}'s claims is {bounds.status}")
     if ratio is None:
         return replace(update, status="asked", prior=prior, reason=request)
-    shift = (float(np.log(ratio[0])), float(np.log(ratio[1])))
-    update = replace(update, prior=prior, ratio=ratio, posterior=prior, shift=shift)
+    power = evidence.transfer.get(person, 1.0)
+    ratio = (ratio[0] ** power, ratio[1] ** power)
+    shift = tuple(float(x) for x in compute_logs(np.array(ratio)))
+    update = replace(update, prior=prior, ratio=ratio, posterior=prior, shift=(shift[0], shift[1]))
     if _is_vacuous(prior):
         return replace(update, reason="there is no prior claim, and [0, 1] stays [0, 1] under any ratio")
     if prior in ((0.0, 0.0), (1.0, 1.0)):
@@ -162,7 +172,15 @@ def _update_person(
         reason = "the lower end 0 does not move: only a claim with a lower bound can change that"
     elif prior[1] >= 1:
         reason = "the upper end 1 does not move: only a claim with an upper bound can change that"
+    if power != 1:
+        reason = f"{reason}. " * bool(reason) + f"{person} raises the ratio to the power {power:g} for the transfer"
     target, posterior = _update_target(argument, person, about, ratio), update_interval(prior, ratio)
+    for claim in argument.content.claims.values():
+        if claim.kind == "posterior" and claim.after == evidence.id and claim.people == (person,) and claim.value:
+            low, high = claim.value.select_interval()
+            fits = "fits" if low <= posterior[1] and high >= posterior[0] else "does not fit"
+            word = f"{person} says {claim.value.text!r} afterwards ({claim.id}), [{low:g}, {high:g}], which {fits}"
+            reason = f"{reason}. " * bool(reason) + word
     return replace(update, status="moved", posterior=posterior, target=target, reason=reason)
 
 
@@ -178,7 +196,13 @@ def _update_target(argument: Argument, person: str, about: Event, ratio: Interva
     if not polytope.select_connected(target.atoms | condition.atoms).atoms & about.atoms:
         return None
     before = polytope.bound(target, condition).interval
-    bounds = [polytope.bound(target, condition, (about, end)) for end in ratio]
+    sides = {0.0: negate(about), float("inf"): about}  # what the observation would prove
+    bounds = [
+        polytope.bound(target, conjoin(condition, sides[end]))
+        if end in sides
+        else polytope.bound(target, condition, (about, end))
+        for end in ratio
+    ]
     lows, highs = [b.low for b in bounds if b.low is not None], [b.high for b in bounds if b.high is not None]
     return (before, (min(lows), max(highs))) if before and lows else None
 

@@ -42,7 +42,7 @@ class Bar:
 
 def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
     """Draws intervals on an axis from 0 to 1, one interval per row; a very short interval becomes a dot."""
-    width, span, row, top = 980, 440, 26, 30
+    width, span, row, top = 980, 440, 22, 30
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x = start + tick * span

@@ -13,6 +13,9 @@ from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # this format has the key 'probe' instead of 'metric'
+# the adapters that name a subject in a document without 'kind', which was written before documents held it
+KINDS_BY_ADAPTER = {"recurrent": "trained", "thinking_network": "trained"}
+KINDS_BY_ADAPTER |= dict.fromkeys(("function", "torch_module", "sb3", "onnx", "transformers", "openai_api"), "outside")
 NO_FINGERPRINT = "not available"  # the fingerprint of a subject without weights, in its findings
 MAX_BYTES = 50_000_000
 
@@ -23,7 +26,7 @@ class Unit:
 
     Args:
         name: the name of the subject, or its fingerprint.
-        verdict: 'observed', 'not observed' or 'undetermined'.
+        verdict: 'observed', 'not observed', 'undetermined', or 'does not count' if the measure excludes the unit.
         reason: the numbers behind the verdict.
     """
 
@@ -102,13 +105,23 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
         measure: the measure.
         subjects: see `read_findings`.
 
-    If the measure counts fingerprints, subjects with the same fingerprint (the same weights) are one unit, and a
+    Only subjects of the measure's kinds that pass its filters count, so that controls are not evidence. If the measure
+    counts fingerprints, subjects with the same fingerprint (the same weights) are one unit, and a
     subject without a fingerprint is identified by its name. A unit with different verdicts is undetermined. The
     measure says whether an undetermined unit is left out or counts as not observed.
     """
     verdicts: dict[str, list[tuple[str, str]]] = {}
+    excluded_units = []
     for subject in subjects:
         name = str(subject.get("subject", "?"))
+        if reason := _find_exclusion(measure, subject):
+            excluded_units.append(Unit(name, "does not count", reason))
+            continue
+        if measure.unit_kind == "seed":
+            for i, number in enumerate(_list_seed_numbers(measure, subject)):
+                verdict = "observed" if number > measure.threshold else "not observed"
+                verdicts[f"{name}, seed {i}"] = [(verdict, f"{measure.metric} {number:.3g}")]
+            continue
         fingerprints = {str(finding.get("fingerprint", NO_FINGERPRINT)) for finding in subject["findings"]}
         fingerprints.discard(NO_FINGERPRINT)
         key = min(fingerprints) if measure.unit_kind == "fingerprint" and len(fingerprints) == 1 else name
@@ -120,7 +133,28 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
         units.append(Unit(key, verdict, "; ".join(dict.fromkeys(r for _, r in unit_verdicts))))
     k = sum(u.verdict == "observed" for u in units)
     n = len(units) if measure.undetermined == "count as not" else sum(u.verdict != "undetermined" for u in units)
-    return (k, n, tuple(units)) if n else (None, None, tuple(units))
+    all_units = (*units, *excluded_units)
+    return (k, n, all_units) if n else (None, None, all_units)
+
+
+def _list_seed_numbers(measure: Measure, subject: dict[str, Any]) -> list[float]:
+    """Lists a metric's number for every training seed."""
+    findings = [f for f in subject["findings"] if f.get("metric") == measure.metric]
+    settings = [f["settings"] for f in findings if isinstance(f.get("settings"), dict)]
+    return [float(x) for s in settings for x in s.get("by_seed", []) if _is_number(x)]
+
+
+def _find_exclusion(measure: Measure, subject: dict[str, Any]) -> str:
+    """The reason why a subject does not count for a measure; '' if it counts."""
+    name = str(subject.get("subject", "?"))
+    kind = subject.get("kind") or KINDS_BY_ADAPTER.get(name.partition(":")[0], "unstated")
+    if kind not in measure.kinds:
+        return f"{kind}; the rule counts {' and '.join(measure.kinds)}"
+    for key, wanted in measure.filters.items():
+        value = str(subject.get(key) or next((f[key] for f in subject["findings"] if f.get(key)), "not stated"))
+        if value != wanted and value.partition(":")[0] != wanted:
+            return f"{key} {value}; the rule counts {wanted}"
+    return ""
 
 
 def _judge_subject(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
@@ -133,7 +167,8 @@ def _judge_subject(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]
         required_rung = RUNGS.index(measure.rung)
         reason = f"placed {lowest}" if lowest == highest else f"placed between {lowest} and {highest}"
         if RUNGS.index(lowest) >= required_rung:
-            return "observed", reason
+            is_labelled = required_rung > RUNGS.index("locating") and subject.get("trained_on") == "unlimited"
+            return "observed", reason + (", by the label 'unlimited' and not by a count of bits" if is_labelled else "")
         return ("not observed" if RUNGS.index(highest) < required_rung else "undetermined"), reason
     findings = [f for f in subject["findings"] if f.get("metric", f.get("probe")) == measure.metric]
     if not findings:

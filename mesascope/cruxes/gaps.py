@@ -25,15 +25,38 @@ Groups = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
-class GapReport:
-    """The gap under every cut of the file.
+class SameQuestion:
+    """Two people's answers to one question.
 
     Args:
-        gaps: the gap, split by each cut.
+        target, given: the question.
+        people: the two people.
+        answers: each person's answer.
+        difference: the least and greatest difference, the second person's probability minus the first's; None if one of
+            them has no answer.
+        overlap: the probabilities that both answers allow; None if there are none.
+    """
+
+    target: str
+    given: str
+    people: tuple[str, str]
+    answers: tuple[Answer, Answer]
+    difference: tuple[float, float] | None
+    overlap: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class GapReport:
+    """Two people's answers as sets, and the gap between points of these sets under every cut of the file.
+
+    Args:
+        questions: the two people's answers to each question of the file, as sets.
+        gaps: the gap between two points, split by each cut; empty unless points are asked for.
         warnings: sentences that say where the largest part depends on the cut, the scale or the method.
         filings: for each option of each remark, the id of the remark, the option, and its parts' share of the gap.
     """
 
+    questions: tuple[SameQuestion, ...]
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...]
     filings: tuple[tuple[str, str, float], ...]
@@ -48,21 +71,31 @@ def explain_cuts(
     *,
     cut: str | None = None,
     groups: Groups = (),
+    points: bool = False,
 ) -> GapReport:
-    """Splits the gap under every cut of the file, or by shared claims if the file has no cuts.
+    """Compares two people's answers to the same questions; with points, splits the gap under every cut of the file.
 
     Args:
         argument: the argument.
         one, other: the two people; by default the file's pair.
         scale, method, groups: see `explain_gap`.
-        cut: the only cut to use; by default all cuts.
+        cut: the only cut to use; by default all cuts, or shared claims if the file has none.
+        points: whether to read each set at one point, as [bottom] of the file says, and to split the gap between the
+            points. No claim supports such a point, so it is not the default.
 
     Returns a `GapReport`, which warns if the largest part depends on the cut, the scale or the method.
     """
     names = [cut] if cut else list(argument.content.cuts) or [SHARED_CUT]
     people = argument.pick_pair(one, other)
-    gaps, warnings = [], []
     for name in names:
+        pick_named("cut", name, [*argument.content.cuts, SHARED_CUT])
+    questions = _compare_answers(argument, people)
+    gaps, warnings = [], []
+    scopes = [" and ".join(argument.content.people[person].scope) or "no stated scope" for person in people]
+    if scopes[0] != scopes[1]:
+        speakers = ", ".join(f"{person} speaks under {scope}" for person, scope in zip(people, scopes, strict=True))
+        warnings.append(f"{speakers}: part of any difference may be due to scope")
+    for name in names if points else []:
         if name == SHARED_CUT:
             gaps.append(explain_shared(argument, *people, None, scale, method=method))
             continue
@@ -90,7 +123,24 @@ def explain_cuts(
         if gap.cut == filing.cut and abs(gap.total) > POINT_TOLERANCE
         for label, parts in filing.options.items()
     )
-    return GapReport(tuple(gaps), tuple(warnings), filings)
+    return GapReport(questions, tuple(gaps), tuple(warnings), filings)
+
+
+def _compare_answers(argument: Argument, people: tuple[str, str]) -> tuple[SameQuestion, ...]:
+    """Asks two people for the file's target outright, and under each condition of the file's query."""
+    target, condition = argument.choose_question(people[0])
+    conditions = {str(c): c for c in (SURE, condition, argument.find_query_condition(people[1]))}
+    questions = []
+    for condition in conditions.values():
+        first, second = (argument.answer(person, target, condition) for person in people)
+        difference = overlap = None
+        if first.interval and second.interval:
+            (low, high), (other_low, other_high) = first.interval, second.interval
+            difference = other_low - high, other_high - low
+            shared = max(low, other_low), min(high, other_high)
+            overlap = shared if shared[0] <= shared[1] else None
+        questions.append(SameQuestion(str(target), str(condition), people, (first, second), difference, overlap))
+    return tuple(questions)
 
 
 def explain_gap(
@@ -225,9 +275,10 @@ def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer,
         reflective=argument.conventions.reflective or bottom.is_reflective,
         bridges=dict.fromkeys((*argument.conventions.bridges, *bottom.bridges)),
     )
-    answer = view.answer(person, cut.target, argument.find_query_condition(person), wordings=False)
+    answer = view.answer(person, cut.target, cut.condition, wordings=False)
     if not answer.interval or answer.status == "unstated":
-        raise MesascopeError(f"{person}'s claims do not bound {cut.target}.", "Choose another cut.")
+        problem = f"{person}'s claims do not bound {cut.target} given {cut.condition}."
+        raise MesascopeError(problem, "No point of [0, 1] is anybody's number: leave --points out.")
     note = f"{person}'s bottom line is read at the {bottom.point} of [{answer.low:.4g}, {answer.high:.4g}]"
     note += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
     return answer, note + (", on reflection" if bottom.is_reflective else "")
@@ -254,7 +305,22 @@ def _find_cut_numbers(argument: Argument, person: str, cut: Cut) -> _CutNumbers:
             sources.append("stated or implied")
         condition = conjoin(condition, event)
     point = argument.content.bottom.get(person, BottomLine()).point
+    if ends is None:
+        notes += _check_product(argument, person, cut, [v for v in values if v is not None])
     return _CutNumbers(person, tuple(values), tuple(sources), tuple(notes), ends, point)
+
+
+def _check_product(argument: Argument, person: str, cut: Cut, values: list[float]) -> list[str]:
+    """Checks that a person's answer allows the number that the parts give; says which bridges that takes."""
+    answer, _ = find_bottom_line(argument, person, cut)
+    product = float(np.prod(values))
+    end = 1 - product if cut.form == "complement" else product
+    if answer.interval and not answer.interval[0] - POINT_TOLERANCE <= end <= answer.interval[1] + POINT_TOLERANCE:
+        problem = f"The parts of the cut {cut.id!r} give {end:.4g} for {person}, whose answer is {answer.interval}."
+        raise MesascopeError(problem, "Change the cut's parts, or its assumptions.")
+    bridges = argument.content.bottom.get(person, BottomLine()).bridges
+    note = f"{person}'s bottom line is the product of the parts"
+    return [note + (f", with {', '.join(bridges)} switched on" if bridges else "")]
 
 
 def _find_number(

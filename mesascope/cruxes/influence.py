@@ -12,6 +12,7 @@ from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE, Event, are_equivalent, conjoin, enumerate_worlds, find_literals
 from mesascope.errors import MesascopeError, pick_named
 
+SNAP = 1e-9  # a probability of a linear program this close to another is taken for it
 INNER_BOUND_NOTE = "a range found by search over distributions that agree with the claims: an inner bound"
 
 
@@ -79,7 +80,8 @@ def find_triads(
     joint_probabilities = np.concatenate([corners, mixtures])
     pc = np.clip(joint_probabilities[:, 2], 0, 1)
     pu = np.clip(joint_probabilities[:, 0] + joint_probabilities[:, 1], 0, 1)
-    puc = np.where(pc > 0, np.clip(joint_probabilities[:, 0] / np.where(pc > 0, pc, 1), 0, 1), pu)
+    both = np.where(abs(joint_probabilities[:, 0] - pc) < SNAP, pc, joint_probabilities[:, 0])
+    puc = np.where(pc > 0, np.clip(both / np.where(pc > 0, pc, 1), 0, 1), pu)
     return Triads(np.stack([pu, puc, pc], axis=1), "lp")
 
 
@@ -161,7 +163,7 @@ def rank_cruxes(
         triads = find_triads(argument, person, event, *question, engine=engine)
         low, high, greatest_value = _bound_information(triads, base, form)
         reason = "" if triads.engine == "net" or high - low < POINT_TOLERANCE else INNER_BOUND_NOTE
-        triad = _pick_single_triad(triads)
+        triad = pick_single_triad(triads)
         values.append(CruxValue(name, (person,), low, high, greatest_value, (triad,), triads.engine, reason))
     return sorted(values, key=lambda v: -(v.high or 0.0))
 
@@ -208,7 +210,8 @@ def rank_shared_cruxes(
         argument: the argument.
         one, other: the two people; by default the file's pair.
         crux: an event; by default, every candidate that both people's claims mention.
-        target, base, engine: see `rank_cruxes`.
+        target: an event, by default the file's target; both people are asked the same question.
+        base, engine: see `rank_cruxes`.
         weights: 'gmo' or 'mean'; see `compute_discrimination_value`.
         form: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
 
@@ -217,7 +220,7 @@ def rank_shared_cruxes(
     pick_named("form", form, ("log", "naive"))
     pick_named("weights", weights, ("gmo", "mean"))
     people = argument.pick_pair(one, other)
-    questions = [argument.choose_question(p, target, None) for p in people]
+    questions = [argument.choose_common_question(people, target)] * 2
     if crux is not None:
         candidates = {crux: argument.parse_event(crux)}
     else:
@@ -245,7 +248,7 @@ def _bound_discrimination(
     values = information.compute_discrimination_values(_make_coherent(a), _make_coherent(b), base, weights, form)
     gap = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_symmetric_kl(a[:, 0], b[:, 0], base)
     is_finite = ~np.isnan(values)
-    single_triads = tuple(_pick_single_triad(t) for t in triads)
+    single_triads = tuple(pick_single_triad(t) for t in triads)
     engine = "/".join(t.engine for t in triads)
     if not is_finite.any():
         reason = "one person excludes what the other allows"
@@ -263,7 +266,8 @@ def _make_coherent(rows: np.ndarray) -> np.ndarray:
     return np.stack([puc * pc + information.find_complements(rows) * (1 - pc), puc, pc], axis=1)
 
 
-def _pick_single_triad(triads: Triads) -> tuple[float, float, float] | None:
+def pick_single_triad(triads: Triads) -> tuple[float, float, float] | None:
+    """Picks the triad, if the claims determine it; otherwise None."""
     if len(triads.rows) == 1 or np.ptp(triads.rows, axis=0).max() < POINT_TOLERANCE:
         pu, puc, pc = (float(x) for x in triads.rows[0])
         return pu, puc, pc

@@ -9,6 +9,7 @@ import numpy as np
 
 from mesascope.errors import pick_named, require
 
+ROUNDING_ERROR = 1e-12  # a probability this close to 0 or 1 is taken for it, because its log is needed
 LOG_BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
 
 
@@ -38,7 +39,9 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
     """
     if pc >= 1:
         return None
-    value = (pu - puc * pc) / (1 - pc)
+    joint = pu - puc * pc
+    value = (0.0 if abs(joint) < ROUNDING_ERROR else joint) / (1 - pc)
+    value = 1.0 if abs(1 - pc - joint) < ROUNDING_ERROR else value
     triad = f"P(U) = {pu:g}, P(U|C) = {puc:g} and P(C) = {pc:g}"
     problem = f"{triad} contradict each other: P(U|not C) would be {value:.4g}."
     require(-1e-12 <= value <= 1 + 1e-12, problem, "See `crux check` for the smallest repair.")
@@ -48,7 +51,9 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
 def find_complements(rows: np.ndarray, threshold: float = 1.0) -> np.ndarray:
     """Finds P(U | not C) of every row (pu, puc, pc); P(U) where P(C) is at least `threshold`."""
     pu, puc, pc = rows.T
-    return np.where(pc < threshold, (pu - puc * pc) / np.where(pc < threshold, 1 - pc, 1), pu).clip(0, 1)
+    joint, rest = pu - puc * pc, np.where(pc < threshold, 1 - pc, 1)
+    joint = np.where(abs(joint) < ROUNDING_ERROR, 0.0, np.where(abs(rest - joint) < ROUNDING_ERROR, rest, joint))
+    return np.where(pc < threshold, joint / rest, pu).clip(0, 1)
 
 
 def compute_information_value(

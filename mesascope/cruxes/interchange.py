@@ -1,22 +1,16 @@
-"""Imports and exports Bayesian networks as BIF, and triads as CSV with the Forecasting Research Institute's columns."""
+"""Imports and exports Bayesian networks as BIF."""
 
-import csv
-import io
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
-from mesascope.cruxes.influence import find_triads, list_cruxes
-from mesascope.cruxes.information import compute_discrimination_value, compute_information_value
 from mesascope.cruxes.networks import Net
 from mesascope.errors import MesascopeError, pick_named, require
 
-COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
 _MAX_CHARACTERS = 20_000_000
 _WORD_PATTERN = re.compile(r'"[^"\n]*"|[^\s"(){},;|]+')
 # the text inside curly and inside round brackets
@@ -72,7 +66,12 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     Comments at the top name every entry that the person did not state, and the modeller's bridges.
     """
     polytope = argument.build_polytope(person)
-    network = CredalNet(polytope.constraints, polytope.rules)
+    try:
+        network = CredalNet(polytope.constraints, polytope.rules)
+    except MesascopeError as error:
+        raise MesascopeError(
+            error.problem, "Write --format squiggle or --format json, which need no network."
+        ) from None
     network.add_missing_nodes(frozenset())
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
     spans, weight = network.list_intervals(), weights[pick_named("part of a span", at, weights)]
@@ -164,98 +163,3 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
     if np.isnan(table).any() or table.min() < 0 or abs(total - 1).max() > 1e-4:
         raise _make_error(f"{label} has a missing row, or a row that does not sum to one")
     return np.where(abs(total - 1) < 1e-12, table, table / total)
-
-
-@dataclass(frozen=True)
-class TriadRow:
-    """One triad as the Forecasting Research Institute (FRI) writes it: person, camp, crux, P(U), P(C) and P(U | C)."""
-
-    person: str
-    camp: str
-    crux: str
-    pu: float
-    pc: float
-    puc: float
-
-    @property
-    def triad(self) -> tuple[float, float, float]:
-        """(P(U), P(U | C), P(C))."""
-        return self.pu, self.puc, self.pc
-
-
-def write_triads(argument: Argument, crux: str | None = None) -> str:
-    """Writes every person's triads for the file's target as CSV with the columns person, Camp, ID, PU, Pc, PUc.
-
-    Args:
-        argument: the argument.
-        crux: the only crux to write; by default every candidate.
-
-    Triads that the claims do not determine are left out, because the columns hold single numbers.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for person in argument.content.people:
-        target, condition = argument.choose_question(person, None, None)
-        names = {crux: argument.parse_event(crux)} if crux else list_cruxes(argument, person, target, condition)
-        for name, event in names.items():
-            try:
-                rows = find_triads(argument, person, event, target, condition, engine="net").rows
-            except MesascopeError:
-                continue
-            pu, puc, pc = (repr(float(x)) for x in rows[0])
-            camp = " / ".join(argument.content.people[person].scope)
-            writer.writerow([person, camp, name, pu, pc, puc])
-    return text.getvalue()
-
-
-def read_triads(text: str) -> list[TriadRow]:
-    """Reads triads from CSV with the columns of the FRI; an error names the line of a missing or impossible number."""
-    reader = csv.DictReader(io.StringIO(text))
-    columns = list(reader.fieldnames or [])
-    is_complete = set(columns) >= set(COLUMNS) - {"Camp"}
-    require(is_complete, f"The CSV has the columns {columns!r:.120}.", f"Needed: {', '.join(COLUMNS)}.")
-    rows = []
-    try:
-        for line in reader:
-            values = [_read_probability(line[column], column, reader.line_num) for column in ("PU", "Pc", "PUc")]
-            rows.append(TriadRow(line["person"] or "", line.get("Camp") or "", line["ID"] or "", *values))
-    except csv.Error as error:
-        raise MesascopeError(f"CSV line {reader.line_num}: {error}.", "Write plain text.") from None
-    require(bool(rows), "The CSV has no rows.", "Add one row per person and crux.")
-    return rows
-
-
-def _read_probability(text: str | None, column: str, line: int) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = float("nan")
-    problem = f"CSV line {line}: {column} is {text!r:.40}, not a probability."
-    require(0 <= value <= 1, problem, "Write a number between 0 and 1.")
-    return value
-
-
-def compute_triad_values(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, object]]:
-    """Computes the value of information of every row, and the value of discrimination of every two rows with one crux.
-
-    Args:
-        rows: see `read_triads`.
-        base: the base of the logarithm.
-
-    A row whose P(U | not C) is 0 or 1 has a value too; a row that contradicts itself gets a note instead.
-    """
-    pairs = [(a, b) for a, b in itertools.combinations(rows, 2) if a.crux == b.crux and a.person != b.person]
-    values: list[dict[str, object]] = []
-    for first, *others in (*((row,) for row in rows), *pairs):
-        kind, note = "discrimination" if others else "information", ""
-        try:
-            if others:
-                value = compute_discrimination_value(first.triad, others[0].triad, base)
-            else:
-                value = compute_information_value(*first.triad, base)
-        except MesascopeError as error:
-            value, note = None, error.problem
-        people = [first.person, *(row.person for row in others)]
-        values.append({"crux": first.crux, "people": people, "kind": kind, "note": note, "value": value})
-    return values

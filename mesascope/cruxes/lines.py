@@ -25,9 +25,14 @@ ENTRY_NAMES = {
     "bottom": "bottom",
     "filings": "filing",
     "evidence": "evidence",
+    "hypotheses": "hypotheses",
+    "quantities": "quantity",
+    "decisions": "decision",
+    "independence": "independence",
     "measures": "measure",
 }
 LIST_ENTRY_NAMES = {"refusals": "refusal", "questions": "question"}
+LIST_ENTRY_NAMES |= {"retractions": "retraction", "agreements": "agreement"}
 TOP_FIELDS = ("format", "title", "source", "query")
 
 EntryPath = tuple[str, ...]

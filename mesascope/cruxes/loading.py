@@ -2,23 +2,27 @@
 
 from typing import Any
 
-from mesascope.cruxes import entries
+from mesascope.cruxes import entries, quantities
 from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, Conventions, Person, Wording
 from mesascope.cruxes.entries import EntryReader
 from mesascope.cruxes.language import Event, parse_event, require_known_atoms
 from mesascope.cruxes.lines import ENTRY_NAMES, LIST_ENTRY_NAMES, TOP_FIELDS
 from mesascope.cruxes.networks import sort_nodes
 from mesascope.cruxes.readings import Reading, read_value
-from mesascope.cruxes.source import Fields, Source, describe
+from mesascope.cruxes.source import Fields, Source, describe, write_number
 from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-crux/1"
 TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRY_NAMES, *LIST_ENTRY_NAMES)
-CLAIM_TEXTS = {"verbal": "word", "of": "share_of"}  # text keys of a claim in the file → fields of `Claim`
-CLAIM_TEXTS |= {key: key for key in ("text", "hedge", "phrase", "denied_by", "population")}
+CLAIM_TEXTS = {
+    "verbal": "word",
+    "of": "share_of",
+    "reading": "reading_name",
+}  # text keys of a claim in the file → fields of `Claim`
+CLAIM_TEXTS |= {key: key for key in ("text", "hedge", "phrase", "denied_by", "population", "at", "after")}
 CLAIM_KEYS = (
     *("by", "kind", "event", "given", "value", "reflective", "used", "about", "events", *CLAIM_TEXTS),
-    *("within", "mass", "readings", "given_text", "direction", "of_group"),
+    *("within", "mass", "readings", "given_text", "direction", "of_group", "quote", "endorsed", "than", "than_given"),
 )
 
 
@@ -48,6 +52,10 @@ def read_content(source: Source, conventions: Conventions) -> Content:
         with locate_errors("claims", claim.id):
             for other in claim.related_claims:
                 pick_named("claim", other, content.claims)
+    content.quantities = reader.read_each("quantities", quantities.read_quantity)
+    for quantity in content.quantities.values():
+        content.claims |= _state_thresholds(reader, quantity)
+    content.decisions = reader.read_each("decisions", quantities.read_decision)
     content.bridges = reader.read_each("bridges", entries.read_bridge)
     for name in conventions.bridges:
         pick_named("bridge", name, content.bridges)
@@ -55,11 +63,15 @@ def read_content(source: Source, conventions: Conventions) -> Content:
     for label in conventions.wordings:
         pick_named("wording", label, labels)
     content.cuts = reader.read_each("cuts", entries.read_cut)
+    content.hypotheses = reader.read_each("hypotheses", entries.read_hypotheses)
     content.evidence = reader.read_each("evidence", entries.read_evidence)
+    content.independence = reader.read_each("independence", entries.read_independence)
     if "query" in source.data:
         with locate_errors("query"):
             content.query = entries.read_query(reader, source.data["query"])
     content.refusals = list(reader.read_each("refusals", entries.read_refusal).values())
+    content.replies = list(reader.read_each("retractions", entries.read_retraction).values())
+    content.replies += reader.read_each("agreements", entries.read_agreement).values()
     reader.read_each("questions", entries.read_question)
     content.bottom = reader.read_each("bottom", entries.read_bottom_line)
     content.filings = reader.read_each("filings", entries.read_filing)
@@ -130,7 +142,8 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
     kind = fields.read_choice("kind", CLAIM_KINDS, "prob")
     common_fields: dict[str, Any] = {"id": key, "people": people, "kind": kind}
     common_fields |= {"line": reader.source.find_line("claims", key), "is_used": fields.read_flag("used", True)}
-    common_fields |= {"related_claims": fields.read_texts("about")}
+    common_fields |= {"related_claims": fields.read_texts("about"), "quote": entries.read_quote(fields)}
+    common_fields |= {"is_endorsed": fields.read_flag("endorsed")}
     common_fields |= {field: fields.read_text(key) for key, field in CLAIM_TEXTS.items()}
     if kind in NUMERIC_KINDS:
         require(len(people) == 1, "A number needs exactly one person.", "Write one claim per person.")
@@ -139,13 +152,36 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
         remedy = 'Describe the share: of = "researchers who …".'
         require(bool(common_fields["share_of"]), "The field 'of' is missing.", remedy)
         return Claim(value=_read_claim_value(reader, fields, "value"), **common_fields)
-    for name in ("value", "given", "reflective", "readings"):
+    if kind == "comparison" and "than" in fields.table:
+        sides: dict[str, Any] = {
+            "event": reader.read_event(fields, "event"),
+            "condition": reader.read_condition(fields, "given"),
+        }
+        sides |= {"than": reader.read_event(fields, "than")}
+        return Claim(**common_fields, **sides, than_condition=reader.read_condition(fields, "than_given"))
+    for name in ("value", "given", "reflective", "readings", "than", "than_given"):
         require(name not in fields.table, f"A claim of kind {kind!r} has no field {name!r}.", "Remove it.")
     events = tuple(reader.content.resolve_event(text) for text in fields.read_texts("events"))
     event = reader.read_event(fields, "event") if "event" in fields.table else None
     is_complete = kind != "ambiguity" or len(events) > 1
     require(is_complete, "An ambiguity needs at least two events.", 'Write events = ["A", "B"].')
     return Claim(event=event, events=events, **common_fields)
+
+
+def _state_thresholds(reader: EntryReader, quantity: quantities.Quantity) -> dict[str, Claim]:
+    """Makes the claims that follow from a quantity: one for each event that a threshold defines."""
+    claims, line = {}, reader.source.find_line("quantities", quantity.id)
+    for atom, threshold in quantity.events.items():
+        name, chance = f"{quantity.id}_{atom}", quantity.find_chance(threshold)
+        with reader.source.locate_errors("quantities", quantity.id):
+            require(name not in reader.content.claims, f"{name!r} is a claim already.", "Rename the quantity.")
+        rule = f"the chance that {quantity.id} is {threshold}, by its {quantity.shape} distribution"
+        reading = Reading(f"{chance:.6g}", "exact", chance, chance, chance, None, rule)
+        text = f"{quantity.text or quantity.id} {threshold}"
+        event = reader.content.resolve_event(atom)
+        words: dict[str, Any] = {"text": text, "quote": quantity.quote, "at": quantity.at, "event_text": atom}
+        claims[name] = Claim(name, (quantity.person,), "prob", line, event=event, value=reading, **words)
+    return claims
 
 
 def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
@@ -169,7 +205,8 @@ def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
 
 def _read_claim_value(reader: EntryReader, fields: Fields, key: str) -> Reading:
     stated = fields.read_field(key, f'Add {key} = "~85%".')
-    problem = f"The field {key!r} is {describe(stated)}, not quoted text."
+    stated = write_number(stated)
+    problem = f"The field {key!r} is {describe(stated)}, not a number or quoted text."
     require(isinstance(stated, str), problem, f'Quote the original words: {key} = "~85%".')
     mass = fields.read_number("mass", 0.9) if "mass" in fields.table else None
     within, conventions = fields.read_text("within", default="vacuous"), reader.conventions

@@ -13,6 +13,7 @@ from mesascope.cruxes.information import LOG_BASES
 from mesascope.cruxes.texts import describe_conventions, to_plain
 from mesascope.errors import MesascopeError, pick_named
 
+EXAMPLES = Path(__file__).parent / "examples"
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -23,7 +24,11 @@ app = typer.Typer(
 
 FileArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[FILE]", help="A crux file; by default the shipped thread.", show_default=False),
+    typer.Argument(
+        metavar="[FILE]",
+        help="A crux file, or an example: chain, dispute, decision. By default the shipped thread.",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 ReadingOption = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
@@ -62,9 +67,11 @@ def open_argument(
     bridge: BridgeOption = None,
     wording: WordingOption = None,
 ) -> Argument:
-    """Opens the file, or by default the shipped thread, under the chosen conventions."""
+    """Opens the file, a shipped example by its name, or by default the shipped thread, under the chosen conventions."""
     changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
     changes |= {"reflective": reflective, "bridges": bridge or (), "wordings": wording or ()}
+    if file and not file.exists() and (EXAMPLES / f"{file}.toml").is_file() and file.name == str(file):
+        file = EXAMPLES / f"{file}.toml"
     return load_argument(file, **changes) if file else load_thread(**changes)
 
 
@@ -129,3 +136,12 @@ def parse_pair(between: str | None) -> tuple[str | None, str | None]:
 def parse_base(name: str) -> float:
     """Parses the base of a logarithm from its name."""
     return LOG_BASES[pick_named("base", name, LOG_BASES)]
+
+
+def write_file(path: Path, text: str) -> None:
+    """Writes a text file; raises `MesascopeError` if that fails."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        problem = f"{str(path)!r} cannot be written: {error.strerror}."
+        raise MesascopeError(problem, "Name a file in a folder that exists.") from None

@@ -1,6 +1,5 @@
 """Renders an argument as one self-contained HTML page, without scripts, that can be printed."""
 
-from contextlib import suppress
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
@@ -8,21 +7,23 @@ from typing import Any
 from mesascope.cruxes import figures
 from mesascope.cruxes.answers import STATUSES, Answer
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, BottomLine
+from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS
 from mesascope.cruxes.figures import Bar, Box, draw_argument, draw_intervals, draw_waterfall
 from mesascope.cruxes.findings import Tally
 from mesascope.cruxes.gaps import GapReport
-from mesascope.cruxes.language import find_literals
+from mesascope.cruxes.language import SURE, find_literals
+from mesascope.cruxes.reader import put_in_words
 from mesascope.cruxes.texts import describe_conventions, describe_question, format_interval, format_number
 from mesascope.errors import MesascopeError
 
 
-def render_page(argument: Argument, findings: str | Path | None = None) -> str:
+def render_page(argument: Argument, findings: str | Path | None = None, points: bool = False) -> str:
     """Renders an argument as an HTML page.
 
     Args:
         argument: the argument.
         findings: a folder with findings.json; the measures of the file count its findings.
+        points: whether to split the gap between points of the answers, which the drawing then says.
 
     Returns HTML with inline SVG and styles, without scripts or external addresses; all text is escaped.
     """
@@ -36,8 +37,10 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
     content = argument.content
     people = dict.fromkeys((*argument.compared_people, *content.people))
     colours = dict(zip(people, cycle(figures.SERIES_COLOURS), strict=False))
+    gaps = _explain_gaps(argument, points)
     answers = [argument.answer(p) for p in argument.compared_people]
-    gaps = _explain_gaps(argument)
+    if not isinstance(gaps, str):  # everybody is asked the same questions
+        answers = [answer for asked in gaps.questions for answer in asked.answers]
     return environment.get_template("page.html").render(
         argument=argument,
         content=content,
@@ -49,6 +52,7 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
         arguments=_draw_arguments(argument, colours),
         intervals=_draw_bottom_lines(argument, answers, colours) if answers else "",
         gaps=gaps,
+        summary=_summarise(argument, gaps),
         waterfalls=_draw_waterfalls(gaps),
         influence=_rank_cruxes(argument),
         statements=_list_statements(argument),
@@ -63,40 +67,34 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
 
 def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[str, str]) -> str:
     bars: list[Bar] = []
+    on_reflection = argument.read(reflective=True)
 
     def add_bar(label: str, answer: Answer, is_minor: bool = True) -> None:
         if answer.interval:
             bars.append(Bar(label, answer.interval, colours[answer.person], is_minor))
 
-    for answer in (answer for answer in answers if answer.interval):
-        person, bottom = answer.person, argument.content.bottom.get(answer.person, BottomLine())
-        add_bar(f"{person}: {describe_question(answer.event, answer.given)}, bounds", answer, is_minor=False)
-        with suppress(MesascopeError):
-            add_bar("with independence, as a network", argument.answer(person, engine="net", wordings=False))
-        for label, reworded in answer.wordings.items():
-            add_bar(f"worded “{label}”"[:52], reworded)
-        if bottom.is_reflective or bottom.bridges:
-            view = argument.read(reflective=True, bridges=(*argument.conventions.bridges, *bottom.bridges))
-            changes = ["on reflection"] if bottom.is_reflective else []
-            changes += [f"with {', '.join(bottom.bridges)}"] if bottom.bridges else []
-            add_bar(" and ".join(changes), view.answer(person, wordings=False))
-    return draw_intervals(bars, "The answer of each person, as intervals on one axis")
+    for answer in answers:
+        add_bar(f"{answer.person}: {describe_question(answer.event, answer.given)}", answer, is_minor=False)
+        variants = {f"worded “{label}”"[:52]: x for label, x in answer.wordings.items()} | {**answer.bridged}
+        if any(argument.content.claims[claim].reflective_value for claim in answer.claims):
+            condition = "" if answer.given == str(SURE) else answer.given
+            variants["on reflection"] = on_reflection.answer(answer.person, answer.event, condition, wordings=False)
+        for label, variant in variants.items():
+            if variant.interval != answer.interval:
+                add_bar(label, variant)
+    return draw_intervals(bars, "Everybody's answer to the same questions, as intervals on one axis")
 
 
 def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[str, str]]:
-    """Draws the claims connected to the target, then all other claims with a number; returns (title, SVG) pairs."""
+    """Draws the claims connected to the target; returns pairs of a title and an SVG."""
     content = argument.content
     target = content.query.target.atoms if content.query else frozenset()
     connected_ids: set[str] = set()
     for person in content.people if target else ():
         part = argument.build_polytope(person).select_connected(target)
         connected_ids |= {item.id for item in part.statements}
-    ids_by_title = {
-        f"Claims that bear on {', '.join(sorted(target))}": connected_ids,
-        "Other claims with a number": content.claims.keys() - connected_ids,
-    }
-    drawings = {title: _draw_argument(argument, colours, target, ids) for title, ids in ids_by_title.items()}
-    return [(title, drawing) for title, drawing in drawings.items() if drawing]
+    drawing = _draw_argument(argument, colours, target, connected_ids)
+    return [(f"Claims that bear on {', '.join(sorted(target))}", drawing)] if drawing else []
 
 
 def _draw_argument(argument: Argument, colours: dict[str, str], target: frozenset[str], statement_ids: set[str]) -> str:
@@ -144,24 +142,36 @@ def _is_connected(start: str, end: str, arrows: set[tuple[str, str]]) -> bool:
     return end in reached
 
 
-def _explain_gaps(argument: Argument) -> GapReport | str:
+def _explain_gaps(argument: Argument, points: bool) -> GapReport | str:
     try:
-        return argument.cuts()
+        return argument.cuts(points=points)
     except MesascopeError as error:
         return str(error)
 
 
+def _summarise(argument: Argument, report: GapReport | str) -> str:
+    """Says the result in one or two sentences."""
+    content = argument.content
+    if isinstance(report, str) or content.query is None:
+        return f"{len(content.claims)} statements of {len(content.people)} people."
+    asked = report.questions[0]
+    meaning = put_in_words(content, content.query.target)
+    spans = ", ".join(f"{a.person}'s claims allow {format_interval(a.low, a.high)}" for a in asked.answers)
+    overlap = "The sets overlap, so the claims do not say that the two differ."
+    result = overlap if asked.overlap else "The sets do not overlap: the two differ."
+    result = result if asked.difference else "One of them has no answer."
+    return f"How likely is {asked.target} ({meaning})? Asked the same question, {spans}. {result}"
+
+
 def _draw_waterfalls(report: GapReport | str) -> list[str]:
-    if isinstance(report, str):
-        return []
     drawings = []
-    for gap in report.gaps:
+    for gap in [] if isinstance(report, str) else report.gaps:
         steps = [(p.name, p.share, "" if p.fraction is None else f"({p.fraction:.0%})") for p in gap.parts]
         if gap.remainder:
             steps.append(("not additive", gap.remainder, ""))
-        one, other = gap.people
-        title = f"From {one} to {other} by the cut {gap.cut}"
-        drawings.append(draw_waterfall((one, gap.ends[0]), steps, (other, gap.ends[1]), title))
+        first, second = ((f"{person}, read at a point", end) for person, end in zip(gap.people, gap.ends, strict=True))
+        title = f"From {gap.people[0]} to {gap.people[1]} by the cut {gap.cut}, between points that no claim supports"
+        drawings.append(draw_waterfall(first, steps, second, title))
     return drawings
 
 
@@ -180,11 +190,17 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
     for claim in content.claims.values():
         if claim.kind in NUMERIC_KINDS:
             subject = describe_question(claim.event_text, str(claim.condition))
-            reading = argument.pick_value(claim).rule
+            reading = format_interval(*argument.pick_value(claim).select_interval(argument.conventions.reading))
         else:
             subject = claim.share_of or claim.phrase or str(claim.event or "")
-            reading = CLAIM_KINDS[claim.kind]
-        marks = ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
+            reading = f"({CLAIM_KINDS[claim.kind]})"
+        marks = (
+            ["endorsed" if claim.is_endorsed else content.people[claim.people[0]].attribution]
+            if claim.people[0] in content.people
+            else []
+        )
+        marks += ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
+        marks += ["withdrawn"] if content.find_reply("retraction", claim.id) else []
         marks += [f"refused by {refusal.by}" for refusal in content.refusals if claim.id in refusal.of]
         stated = claim.value.text if claim.value else ""
         rows.append({"claim": claim, "subject": subject, "read": reading, "marks": ", ".join(marks), "stated": stated})
@@ -194,14 +210,16 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
 def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
     evidence, rows = argument.content.evidence, []
     for name, item in (*evidence.items(), *argument.content.questions.items()):
-        is_count = name in evidence and evidence[name].is_count
+        is_count = name in evidence and (evidence[name].is_count or bool(evidence[name].over))
         updates = [] if is_count else argument.update(name)
         rows.append({"id": name, "text": item.text, "about": str(item.event), "updates": updates})
     return rows
 
 
 def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Tally]) -> str:
-    results = [(name, argument.update(name)) for name, e in argument.content.evidence.items() if not e.is_count]
+    results = [
+        (name, argument.update(name)) for name, e in argument.content.evidence.items() if not (e.is_count or e.over)
+    ]
     results += [(f"{tally.feeds} ({tally.k} of {tally.n})", list(tally.updates)) for tally in tallies]
     bars = []
     for name, update in ((name, update) for name, updates in results for update in updates):

@@ -75,7 +75,8 @@ class Pool:
     """Several people's answers as one interval.
 
     Args:
-        target, method, engine: the event, the way of pooling, and the engine that found each answer.
+        target, given: the question, which is the same for everybody.
+        method, engine: the way of pooling, and the engine that found each answer.
         low, high: the pooled ends; None if nobody has a number, or if one veto is 0 and another is 1.
         members: the interval of each person in the pool.
         excluded: for each person who is left out, the reason.
@@ -84,6 +85,7 @@ class Pool:
     """
 
     target: str
+    given: str
     method: str
     low: float | None
     high: float | None
@@ -123,9 +125,10 @@ def pool_people(
     people = argument.choose_people(people)
     members: dict[str, tuple[float, float]] = {}
     excluded: dict[str, str] = {}
-    conditions, warnings = set(), []
+    warnings = []
+    question = argument.choose_common_question(people, target, condition)
     for person in people:
-        answer = argument.answer(person, target, condition, engine, wordings=False)
+        answer = argument.answer(person, *question, engine, wordings=False)
         if answer.status == "refused" and answer.refusal:
             excluded[person] = f"declines the question: {answer.refusal.reason}"
         elif answer.status == "unstated":
@@ -134,9 +137,6 @@ def pool_people(
             excluded[person] = f"has no number: {answer.status}"
         else:
             members[person] = (answer.low, answer.high)
-            conditions.add(answer.given)
-    if len(conditions) > 1:
-        warnings.append(f"the members answer different questions: given {' / '.join(sorted(conditions))}")
     scopes = {frozenset(argument.content.people[p].scope) for p in members}
     if len(scopes) > 1:
         warnings.append("the members speak under different scopes")
@@ -157,8 +157,9 @@ def pool_people(
     if np.isnan(values).any():
         low = high = None
         warnings.append("one member's answer is 0 and another's is 1, so there is no pool")
-    event = str(argument.choose_question(people[0], target, condition)[0])
-    return Pool(event, method, low, high, members, excluded, tuple(vetoes), tuple(warnings), engine)
+    return Pool(
+        str(question[0]), str(question[1]), method, low, high, members, excluded, tuple(vetoes), tuple(warnings), engine
+    )
 
 
 def _pool_values(

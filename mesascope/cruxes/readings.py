@@ -26,7 +26,9 @@ RATIO_WORDS = {
     "significant": (3.0, 20.0),
     "strong": (20.0, 150.0),
 }
-_NUMBER_PATTERN = r"(\d+(?:\.\d*)?|\.\d+)"
+_NUMBER_PATTERN = r"((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)"
+_FRACTION_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*(?:\bin\b|\bout of\b|/)\s*(\d[\d,]*(?:\.\d+)?)(?![\d%])")
+_RATIO_PATTERN = re.compile(rf"(~?)\s*(<=|>=|<|>)?\s*{_NUMBER_PATTERN}(?:\s*(-|–|to|:)\s*{_NUMBER_PATTERN})?")
 _VALUE_PATTERN = re.compile(
     rf"(~?)\s*(<=|>=|<|>)?\s*{_NUMBER_PATTERN}\s*(%?)(?:\s*[-–]\s*{_NUMBER_PATTERN}\s*(%?))?\s*"
 )
@@ -76,7 +78,7 @@ def read_value(
     """Reads a probability or a share.
 
     Args:
-        stated: '85%', '~85%', '~1-20%', '<10%', '>90%', '.85' or a word such as 'likely'.
+        stated: '85%', '~85%', '~1-20%', '<10%', '>90%', '.85', '1e-4', '1 in 10000' or a word such as 'likely'.
         words: the scale for a bare word: 'union', 'ipcc' or 'icd'.
         plus_minus: the half-width of the interval of '~p'.
         mass: the probability that the Beta of a range or of '~p' gives to its interval; by default .90.
@@ -87,10 +89,10 @@ def read_value(
     if not isinstance(stated, str):
         raise MesascopeError(f"The value {stated!r} is not quoted text.", 'Quote the original words: value = "~85%".')
     _require_short(stated)
-    text = stated.strip()
+    text = _divide_fractions(stated.strip())
     match = _VALUE_PATTERN.fullmatch(text)
     if not match:
-        return _read_word(text, words)
+        return _read_word(stated.strip(), words)
     about, sign, first, percent1, second, percent2 = match.groups()
     numbers = [float(x) / (100 if percent1 or percent2 else 1) for x in (first, second) if x is not None]
     is_probability = all(0 <= x <= 1 for x in numbers)
@@ -112,11 +114,37 @@ def read_value(
         rule = f"the closed interval [{low:g}, {high:g}], {distribution}"
         return Reading(stated, "bound", low, high, None, 1.0 if is_uniform else None, rule)
     if about:
-        low, high = max(0.0, value - plus_minus), min(1.0, value + plus_minus)
+        low, high = _spread(value, plus_minus)
         mass = mass or DEFAULT_MASS
         rule = f"centre {value:g}; as an interval [{low:g}, {high:g}]; as a Beta with {mass:.0%} inside it"
         return Reading(stated, "about", low, high, value, mass, rule)
     return Reading(stated, "exact", value, value, value, None, f"exactly {value:g}")
+
+
+def _divide_fractions(text: str) -> str:
+    """Writes each fraction in a text, such as '1 in 10,000' or '1/3', as one number."""
+
+    def divide(match: re.Match[str]) -> str:
+        divisor = float(match.group(2).replace(",", ""))
+        require(divisor > 0, f"The value {text!r} divides by 0.", "Example: 1 in 10000.")
+        return f"{float(match.group(1)) / divisor:.17g}"
+
+    return _FRACTION_PATTERN.sub(divide, text)
+
+
+def _spread(value: float, plus_minus: float) -> tuple[float, float]:
+    """Finds the interval of '~p': p ± the half-width, in log-odds near 0 and 1.
+
+    Closer to 0 or 1 than two half-widths, the ends are as far from p in log-odds as they are at two half-widths; so
+    '~0.01%' stays near 0.01%.
+    """
+    edge, centre = 2 * plus_minus, min(value, 1 - value)
+    if centre >= edge - 1e-12 or centre == 0 or edge > 1 / 3:
+        return max(0.0, value - plus_minus), min(1.0, value + plus_minus)
+    odds = centre / (1 - centre)
+    factors = [end / (1 - end) / (edge / (1 - edge)) for end in (plus_minus, 3 * plus_minus)]
+    low, high = (odds * factor / (1 + odds * factor) for factor in factors)
+    return (low, high) if value < 0.5 else (1 - high, 1 - low)
 
 
 def _read_word(text: str, words: str) -> Reading:
@@ -139,7 +167,7 @@ def has_word(words: str, text: str) -> bool:
 
 
 def read_ratio(stated: object) -> tuple[float, float]:
-    """Reads a likelihood ratio as an interval [low, high]: '3', '~3', '2-5' or an evidence word.
+    """Reads a likelihood ratio as an interval [low, high]: '3', '~3', '2-5', '1/3', '3:1', '>=2' or an evidence word.
 
     The words are '~zero evidence', 'small amount', 'significant' and 'strong'.
     """
@@ -152,10 +180,20 @@ def read_ratio(stated: object) -> tuple[float, float]:
     key = " ".join(stated.lower().split())
     if key in RATIO_WORDS:
         return RATIO_WORDS[key]
-    match = re.fullmatch(rf"~?\s*{_NUMBER_PATTERN}(?:\s*(?:-|–|to)\s*{_NUMBER_PATTERN})?", key)
+    match = _RATIO_PATTERN.fullmatch(_divide_fractions(key))
     if not match:
         raise make_unknown_name_error("likelihood ratio or evidence word", stated[:60], RATIO_WORDS)
-    low, high = float(match.group(1)), float(match.group(2) or match.group(1))
+    _, sign, first, joint, second = match.groups()
+    low = high = float(first)
+    if joint == ":":
+        require(float(second) > 0, f"The likelihood ratio {stated!r} divides by 0.", 'Example: "3:1".')
+        low = high = low / float(second)
+    elif joint:
+        high = float(second)
+        require(not sign, f"The likelihood ratio {stated!r} has both a bound and a range.", "Write one of the two.")
+    if sign:
+        require(0 < low <= 1e12, f"The likelihood ratio {stated!r} is not positive.", 'Example: ">=2".')
+        return (low, float("inf")) if sign[0] == ">" else (0.0, low)
     problem = f"The likelihood ratio {stated!r} is not a positive, ordered, finite range."
     require(0 < low <= high <= 1e12, problem, 'Example: "2-5".')
     return low, high

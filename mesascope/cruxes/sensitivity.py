@@ -7,7 +7,7 @@ import numpy as np
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet
-from mesascope.errors import require
+from mesascope.errors import MesascopeError, require
 
 
 def find_sobol_shares(
@@ -84,7 +84,10 @@ def rank_claims(
     """
     view = argument.read(reading="beta")
     question = view.choose_question(person, target, condition)
-    network = CredalNet.build_for(view.build_polytope(person), *question)
+    try:
+        network = CredalNet.build_for(view.build_polytope(person), *question)
+    except MesascopeError as error:
+        raise MesascopeError(error.problem, "Leave --claims out: cruxes are ranked without a network.") from None
     values = {c.id: view.pick_value(c) for c in view.list_claims(person)}
     is_relevant, middle_values = network.find_relevant_entries(*question), network.list_intervals().mean(axis=1)
     free_claims, betas, fixed_claims = [], [], []
@@ -93,6 +96,9 @@ def rank_claims(
         if is_relevant[i] and beta is not None:
             free_claims.append(i)
             betas.append(beta)
+        elif is_relevant[i] and not entry.is_stated:
+            problem = f"{person}'s claims leave {entry.id!r} open, so no share of the uncertainty follows."
+            raise MesascopeError(problem, "Add a claim on it, or switch on a bridge: --with NAME.")
         elif is_relevant[i] and entry.high > entry.low:
             fixed_claims.append(entry.id)
     problem = f"No claim of {person} that bears on {question[0]} has a distribution."

@@ -101,13 +101,14 @@ def explain_shared(
         scale: 'prob', 'log' or 'logodds'.
         method: only 'shapley'.
 
-    Each shared claim is a player of a Shapley game, with one person's value or the other's. The rest
-    (vocabulary, bridges and claims of one person only) is one more player, so the shares always add up to the gap.
+    Both people are asked the same question (see `choose_common_question`). Each shared claim is a player of a Shapley
+    game, with one person's value or the other's. The rest (vocabulary, bridges and claims of one person only) is one
+    more player, so the shares always add up to the gap.
     """
     if method != "shapley":
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")
     people = one, other
-    questions = [argument.choose_question(person, target) for person in people]
+    questions = [argument.choose_common_question(people, target)] * 2
     polytopes = [argument.build_polytope(person) for person in people]
     relevant_claims = [
         polytope.select_connected(conjoin(*question).atoms).constraints
@@ -147,14 +148,12 @@ def explain_shared(
         first, second = (c.low if c.low == c.high else None for c in (a, b))
         sources = ("stated or implied", "stated or implied")
         parts.append(make_part(f"{a.id} / {b.id}", a.event, (first, second), sources, share, total=total))
-    (event, condition), (_, other_condition) = questions
+    event, condition = questions[0]
     parts.append(make_part(REST_LABEL, event, (None, None), ("rest", "rest"), shares[-1], total=total))
     notes = ["each bottom line is the middle of its bounds", "claims are shared if event and condition are the same"]
     for a, b in claim_pairs:
         if a.low != a.high or b.low != b.high:
             notes.append(f"{a.id} is [{a.low:.4g}, {a.high:.4g}], {b.id} is [{b.low:.4g}, {b.high:.4g}]")
-    if not are_equivalent(condition, other_condition):
-        notes.append(f"{one} is asked given {condition}, {other} given {other_condition}")
     question, cut = (str(event), str(condition)), (SHARED_CUT, "the claims that both state", "shared")
     ends = float(values[0]), float(values[-1])
     return Gap(people, *question, *cut, scale, method, ends, total, 0.0, tuple(parts), tuple(notes))

@@ -120,6 +120,12 @@ def describe(value: object) -> str:
         return kind
 
 
+def write_number(value: object) -> object:
+    """Writes a number as text, as if it had been quoted; any other value is returned unchanged."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e12
+    return repr(value) if is_number else value
+
+
 class Fields:
     """One table, read field by field; unknown fields, wrong types and missing required fields are errors.
 

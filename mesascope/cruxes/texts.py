@@ -14,12 +14,18 @@ from mesascope.cruxes.language import Event
 if TYPE_CHECKING:
     from mesascope.cruxes.claims import Conventions
     from mesascope.cruxes.coherence import Issue
+    from mesascope.cruxes.decisions import DecisionReport
     from mesascope.cruxes.evidence import Update
     from mesascope.cruxes.findings import Tally
     from mesascope.cruxes.gaps import GapReport
+    from mesascope.cruxes.hypotheses import Posterior, RatioShare
     from mesascope.cruxes.influence import CruxValue
     from mesascope.cruxes.pooling import Pool
+    from mesascope.cruxes.quantities import Quantity
     from mesascope.cruxes.sensitivity import ClaimWeight
+    from mesascope.cruxes.triads import LeftOut, TriadValue
+
+MAX_LISTED_VALUES = 30
 
 
 def to_plain(value: Any) -> Any:
@@ -81,11 +87,13 @@ def describe_issues(issues: Sequence[Issue]) -> list[str]:
     """Describes the issues of a check, in one paragraph each."""
     errors = sum(issue.error for issue in issues)
     lines = [f"{errors or 'no'} contradiction{'s' if errors != 1 else ''}, {len(issues) - errors} warnings"]
+    fixes = set()
     for issue in issues:
         mark = "ERROR" if issue.error else "warning"
         lines.append(f"{mark} {issue.kind} ({', '.join(issue.people)}): {issue.says}")
-        if issue.fix:
+        if issue.fix and issue.fix not in fixes:
             lines.append(f"    {issue.fix}")
+        fixes.add(issue.fix)
     return lines
 
 
@@ -113,18 +121,34 @@ def describe_answer(answer: Answer) -> list[str]:
     if answer.bridges:
         lines.append(f"  bridges of the modeller: {', '.join(answer.bridges)}")
     lines.append(f"  engine {answer.engine}: {'; '.join(answer.assumptions)}")
-    for label, reworded in answer.wordings.items():
-        reason = f"  ({reworded.assumptions[0]})" if reworded.status == "inapplicable" else ""
-        lines.append(f"  worded {label!r}: {format_interval(reworded.low, reworded.high)}{reason}")
+    variants = {f"worded {label!r}": reworded for label, reworded in answer.wordings.items()} | {**answer.bridged}
+    for label, variant in variants.items():
+        reason = f"  ({variant.assumptions[0]})" if variant.status == "inapplicable" else ""
+        reason = f"  ({variant.status})" if variant.status in ("undefined", "incoherent") else reason
+        lines.append(f"  {label}: {format_interval(variant.low, variant.high)}{reason}")
     return lines
 
 
 def describe_gap(report: GapReport) -> list[str]:
-    """Describes each cut as a table of its parts.
-
-    Then lists the warnings, and the share of the gap that each filing (remark) covers.
-    """
+    """Describes both people's answers as sets; then each cut as a table of its parts, the warnings and the filings."""
     lines = []
+    for asked in report.questions:
+        ends = ", ".join(f"{a.person} {format_interval(a.low, a.high)} ({a.status})" for a in asked.answers)
+        lines.append(f"{describe_question(asked.target, asked.given)}: {ends}")
+        for answer in asked.answers:
+            lines += [
+                f"  {answer.person} {name}: {format_interval(*x.interval)}"
+                for name, x in answer.bridged.items()
+                if x.interval
+            ]
+        if asked.difference:
+            span = format_interval(*asked.difference)
+            remark = "the sets do not overlap"
+            if asked.overlap:
+                remark = f"both allow {format_interval(*asked.overlap)}, so that no difference follows"
+            lines.append(f"  {asked.people[1]} minus {asked.people[0]}: {span}; {remark}")
+    if report.gaps:
+        lines.append("at points, which no claim supports:")
     for gap in report.gaps:
         question = describe_question(gap.target, gap.given)
         ends = ", ".join(f"{name} {format_number(end)}" for name, end in zip(gap.people, gap.ends, strict=True))
@@ -189,6 +213,51 @@ def describe_updates(updates: Iterable[Update]) -> list[str]:
     return lines
 
 
+def describe_posteriors(posteriors: Iterable[Posterior]) -> list[str]:
+    """Describes each person's belief in every hypothesis before and after several items of evidence."""
+    lines = []
+    for p in posteriors:
+        lines.append(f"{p.person}: {p.status}" + (f". {p.reason}" if p.reason else ""))
+        if not p.posterior:
+            continue
+        rows = [["hypothesis", "before", "after", *(item.id for item in p.items)]]
+        for i, name in enumerate(p.hypotheses):
+            likelihoods = [format_interval(*item.likelihoods[i]) for item in p.items]
+            rows.append([name, format_interval(*p.prior[i]), format_interval(*p.posterior[i]), *likelihoods])
+        rows.append(["counted as a power of", "", "", *(format_number(item.exponent) for item in p.items)])
+        lines += align_columns(rows)
+    return lines
+
+
+def describe_ratio_shares(shares: Iterable[RatioShare], ends: tuple[float, float], hypothesis: str) -> list[str]:
+    """Describes whose likelihoods make two people's beliefs in a hypothesis differ, the largest share first."""
+    rows = [["numbers", "share of the gap in log-odds"], *([s.name, f"{s.share:+.3f}"] for s in shares)]
+    first, second = map(format_number, ends)
+    return [f"the gap on {hypothesis}, {first} and {second}:", *align_columns(rows)]
+
+
+def describe_decisions(reports: Iterable[DecisionReport], quantities: dict[str, Quantity]) -> list[str]:
+    """Describes each decision: the utilities of its actions, the best one, and the worth of learning."""
+    lines = []
+    for q in quantities.values():
+        span = f"{q.distribution.ppf(0.05):.4g} to {q.distribution.ppf(0.95):.4g} {q.unit}".strip()
+        lines.append(
+            f"{q.id} ({q.person}): 90 % between {span}, {q.shape}, mean {format_number(q.distribution.mean())}"
+        )
+    for report in reports:
+        lines.append(f"{report.decision} ({report.person}), utility in {report.unit or 'its own unit'}:")
+        rows = [[name, format_interval(*span)] for name, span in report.utilities.items()]
+        lines += align_columns(rows)
+        undecided = "no action is best whatever the claims leave open"
+        lines.append(f"  best: {report.best}" if report.best else f"  {undecided}")
+        worth = [
+            f"{item.name} {format_number(item.value) if item.value is not None else 'a set'}"
+            for item in report.learning
+        ]
+        lines.append(f"  worth of learning it first: {'; '.join(worth)}")
+    return lines
+
+
 def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
     """Describes each measure: the count, every unit's verdict, the gap to the claim, and the updates."""
     lines = []
@@ -201,9 +270,32 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
     return lines
 
 
+def describe_triads(
+    values: Sequence[TriadValue], medians: dict[str, dict[str, float]], left_out: Sequence[LeftOut], unit: str
+) -> list[str]:
+    """Describes the value of each crux: each value if they are few, the medians of camps, and the rows left out."""
+    lines = []
+    if len(values) <= MAX_LISTED_VALUES:
+        rows = [["crux", "people", "value of", "", unit]]
+        rows += [[v.crux, " / ".join(v.people), v.kind, v.note, format_number(v.value)] for v in values]
+        lines += align_columns(rows, "")
+    groups = sorted({group for by_group in medians.values() for group in by_group}, key=lambda g: (" / " in g, g))
+    if groups and len(values) > MAX_LISTED_VALUES:
+        rows = [[f"median, {unit}", *groups]]
+        rows += [[crux, *(format_number(by.get(group)) for group in groups)] for crux, by in medians.items()]
+        lines += align_columns(rows, "")
+    for reason in dict.fromkeys(row.reason for row in left_out):
+        numbers = [str(row.line) for row in left_out if row.reason == reason]
+        shown = ", ".join(numbers[:8]) + (", …" if len(numbers) > 8 else "")
+        lines.append(f"left out: {len(numbers)} row{'s' * (len(numbers) > 1)} where {reason} (line {shown})")
+    return lines
+
+
 def describe_pool(pool: Pool) -> list[str]:
     """Describes the pooled interval, its members, and the people who are left out, with the reason."""
-    lines = [f"pool of P({pool.target}) by {pool.method}: {format_interval(pool.low, pool.high)}"]
+    lines = [
+        f"pool of {describe_question(pool.target, pool.given)} by {pool.method}: {format_interval(pool.low, pool.high)}"
+    ]
     lines += [f"  {person}: {format_interval(*ends)}" for person, ends in pool.members.items()]
     lines += [f"  left out: {person}, who {reason}" for person, reason in pool.excluded.items()]
     lines += [f"  veto: {veto} decides that end alone" for veto in pool.vetoes]

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mesascope.agents.opening import find_default_family, open_family, open_subject, open_subjects
 from mesascope.catalogue import as_list, make_all
-from mesascope.contracts import Family, Metric
+from mesascope.contracts import Family, Metric, Scripted, Subject
 from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeWarning, make_unknown_name_error, require
 from mesascope.examination.bench import Bench, Progress
@@ -41,6 +41,7 @@ class Examination:
         placement: the subject's level on the spectrum; None if the fresh split did not run.
         notes: the decisions of the reader of a log, in sentences.
         participants: the values of every participant of a log; a list of rows, as pandas.DataFrame takes it.
+        kind: 'trained' (one of our networks), 'scripted', or 'outside' (brought by a user, or read from a log).
     """
 
     subject: str
@@ -52,6 +53,7 @@ class Examination:
     placement: Placement | None
     notes: tuple[str, ...] = ()
     participants: tuple[ParticipantValue, ...] = ()
+    kind: str = "outside"
 
     @property
     def findings(self) -> pd.DataFrame:
@@ -95,6 +97,14 @@ class Examination:
         rows = "".join(f"<li>{f._repr_html_()}</li>" for f in self.answers if f.status == "measured")
         head = self.placement._repr_html_() if self.placement else ""
         return f"{head}<ul>{rows}</ul>"
+
+
+def find_kind(subject: Subject) -> str:
+    """Whether a subject is 'scripted', one of our networks ('trained'), or brought by a user ('outside')."""
+    module = type(subject).__module__
+    if isinstance(subject, Scripted) or module.startswith("mesascope.worlds."):
+        return "scripted"
+    return "trained" if module.startswith("mesascope.agents.networks.") else "outside"
 
 
 @contain_exits()
@@ -174,5 +184,7 @@ def examine(
         training = trained_on or subject.trained_on
         trials = {split: data.assign_attrs(trained_on=training) for split, data in trials.items()}
         findings = answer(metric_list, trials, references, Replays(subject), control_findings)
-        results.append(Examination(subject.name, home.name, training, trials, references, findings, placement))
+        identity = subject.name, home.name, training
+        kind = find_kind(subject)
+        results.append(Examination(*identity, trials, references, findings, placement, kind=kind))
     return results if is_several else results[0]

@@ -39,6 +39,7 @@ def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
                 "subject": e.subject,
                 "family": e.family,
                 "trained_on": e.trained_on,
+                "kind": e.kind,
                 "findings": [to_json(f) for f in e.answers],
                 "placement": dataclasses.asdict(e.placement) if e.placement else None,
                 **({"participants": [value._asdict() for value in e.participants]} if e.participants else {}),
@@ -172,7 +173,10 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             references = {role: read_splits(splits) for role, splits in entry["references"].items()}
             placement = _make_placement(row["placement"])
             values = tuple(ParticipantValue(**value) for value in row.get("participants", ()))
-            examinations.append(Examination(*identity, datasets, references, findings, placement, participants=values))
+            kind = row.get("kind", "outside")
+            examinations.append(
+                Examination(*identity, datasets, references, findings, placement, participants=values, kind=kind)
+            )
         command = (folder / "command.txt").read_text().strip()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MesascopeError(

@@ -18,6 +18,9 @@ a1 = { by = "ann", event = "A", value = "~30%" }
 """
 LINE = HEAD.count("\n") + 1  # of the first line added
 NOT = "!" * 50
+OVER = '[hypotheses]\nh = { of = ["A", "B"] }\n[evidence]\ne = { over = "h", '
+MEASURE = '[evidence]\ne = { about = "A" }\n[measures]\n'
+MEASURE += 'm = { feeds = "e", placement = "acquiring", measured = "m", claimed = "c", '
 
 
 def claim(body: str) -> str:
@@ -42,13 +45,43 @@ def forty(rule: bool) -> str:
 
 
 CLAIMS = {
+    "quote of a paragraph": 'event = "A", value = "50%", quote = "' + "word " * 60 + '"',
+    "quote that is a list": 'event = "A", value = "50%", quote = ["a"]',
+    "place that is a number": 'event = "A", value = "50%", at = 3',
+    "endorsed in words": 'event = "A", value = "50%", endorsed = "yes"',
+    "comparison without an event": 'kind = "comparison", than = "B"',
+    "comparison with an unknown atom": 'kind = "comparison", event = "A", than = "Q"',
+    "comparison under an impossible condition": 'kind = "comparison", event = "A", than = "B", than_given = "X & !X"',
+    "than of a probability": 'kind = "trend", than = "B"',
+    "condition of a remark": 'kind = "remark", given = "A"',
+    "posterior without a value": 'kind = "posterior", event = "A"',
+    "posterior over 1": 'kind = "posterior", event = "A", value = "3/2"',
+    "reading of a number": 'event = "A", value = "50%", reading = 4',
+    "percent of a fraction": 'event = "A", value = "1 in 4%"',
+    "two fractions": 'event = "A", value = "1 in 4 in 5"',
+    "negative exponent without digits": 'event = "A", value = "1e-"',
+    "comma in a number": 'event = "A", value = "0,5"',
+    "fraction of zero": 'event = "A", value = "3/0"',
+    "huge fraction": 'event = "A", value = "1 in ' + "9" * 70 + '9999999999"',
+    "ratio as a value": 'event = "A", value = "3:1"',
+    "at least as a number over 1": 'event = "A", value = ">=1.2"',
+    "negative zero point": 'event = "A", value = -1e-9',
+    "very large number": 'event = "A", value = 1e13',
     "over 100 percent": 'event = "A", value = "120%"',
     "over 1": 'event = "A", value = "1.2"',
     "negative": 'event = "A", value = "-5%"',
     "reversed range": 'event = "A", value = "80-20%"',
     "range and bound": 'event = "A", value = "<10-20%"',
     "range over 100": 'event = "A", value = "50-150%"',
-    "unquoted number": 'event = "A", value = 0.5',
+    "number over 1 without quotes": 'event = "A", value = 85',
+    "number below 0 without quotes": 'event = "A", value = -0.1',
+    "not a number without quotes": 'event = "A", value = nan',
+    "infinite without quotes": 'event = "A", value = inf',
+    "1 in 0": 'event = "A", value = "1 in 0"',
+    "fraction over 1": 'event = "A", value = "3/2"',
+    "half a fraction": 'event = "A", value = "1 in"',
+    "exponent without digits": 'event = "A", value = "1e"',
+    "exponent too large": 'event = "A", value = "1e400"',
     "boolean value": 'event = "A", value = true',
     "list value": 'event = "A", value = ["50%"]',
     "date value": 'event = "A", value = 2020-08-18',
@@ -86,6 +119,83 @@ CLAIMS = {
     "wording that is text": 'event = "A", value = "50%", readings = "other"',
 }
 FILES = {
+    "retraction of another's claim": (
+        "line 14: retraction 1",
+        HEAD + '[[retractions]]\nby = "bob"\nof = ["a1"]\n',
+    ),
+    "retraction of nothing": ("line 14: retraction 1", HEAD + '[[retractions]]\nby = "ann"\n'),
+    "retraction of an unknown claim": ("line 14: retraction 1", HEAD + '[[retractions]]\nby = "ann"\nof = ["zz"]\n'),
+    "retraction by a stranger": ("line 14: retraction 1", HEAD + '[[retractions]]\nby = "eve"\nof = ["a1"]\n'),
+    "retractions as a table": ("line 14: [retractions]", HEAD + '[retractions]\nby = "ann"\n'),
+    "agreement with nothing": ("line 14: agreement 1", HEAD + '[[agreements]]\nby = "bob"\n'),
+    "agreement by nobody": ("line 14: agreement 1", HEAD + '[[agreements]]\nof = ["a1"]\n'),
+    "agreement with a field too many": (
+        "line 14: agreement 1",
+        HEAD + '[[agreements]]\nby = "bob"\nof = ["a1"]\nvalue = "5%"\n',
+    ),
+    "bridge with a text of a list": (
+        "line 15: bridge 'b'",
+        HEAD + '[bridges]\nb = { for = "ann", rule = "X -> A", text = [1] }\n',
+    ),
+    "bridge that is optional in words": (
+        "line 15: bridge 'b'",
+        HEAD + '[bridges]\nb = { for = "ann", rule = "X -> A", optional = "yes" }\n',
+    ),
+    "one hypothesis in a set": ("line 15: hypotheses 'h'", HEAD + '[hypotheses]\nh = { of = ["A"] }\n'),
+    "hypotheses of nothing": ("line 15: hypotheses 'h'", HEAD + "[hypotheses]\nh = { }\n"),
+    "hypotheses that are unknown": ("line 15: hypotheses 'h'", HEAD + '[hypotheses]\nh = { of = ["A", "Q"] }\n'),
+    "nine hypotheses": (
+        "line 15: hypotheses 'h'",
+        HEAD + "[hypotheses]\nh = { of = [" + '"A", ' * 8 + '"B"] }\n',
+    ),
+    "evidence over no set": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { over = "zz" }\n'),
+    "likelihood of a stranger": (
+        "line 17: evidence 'e'",
+        HEAD + OVER + 'likelihoods = { eve = { A = "5%", B = "6%" } } }\n',
+    ),
+    "likelihood missing": ("line 17: evidence 'e'", HEAD + OVER + 'likelihoods = { ann = { A = "5%" } } }\n'),
+    "likelihood over 1": (
+        "line 17: evidence 'e'",
+        HEAD + OVER + 'likelihoods = { ann = { A = "5%", B = "600%" } } }\n',
+    ),
+    "likelihood of three numbers": (
+        "line 17: evidence 'e'",
+        HEAD + OVER + 'likelihoods = { ann = { A = "5%", B = [1, 2, 3] } } }\n',
+    ),
+    "likelihood of an unknown hypothesis": (
+        "line 17: evidence 'e'",
+        HEAD + OVER + 'likelihoods = { ann = { A = "5%", B = "5%", X = "5%" } } }\n',
+    ),
+    "likelihood that is text": ("line 17: evidence 'e'", HEAD + OVER + 'likelihoods = "high" }\n'),
+    "count of one number": ("line 17: evidence 'e'", HEAD + OVER + "observed = [3] }\n"),
+    "count that is impossible": ("line 17: evidence 'e'", HEAD + OVER + "observed = [4, 3] }\n"),
+    "count of halves": ("line 17: evidence 'e'", HEAD + OVER + "observed = [1.5, 3] }\n"),
+    "transfer over 1": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { about = "A", transfer = { ann = 2 } }\n'),
+    "transfer of a stranger": (
+        "line 15: evidence 'e'",
+        HEAD + '[evidence]\ne = { about = "A", transfer = { eve = 0.5 } }\n',
+    ),
+    "ratio of both signs": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { about = "A", lr = { ann = ">2-3" } }\n'),
+    "ratio over nothing": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { about = "A", lr = { ann = "3:0" } }\n'),
+    "ratio above nothing": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { about = "A", lr = { ann = "<0" } }\n'),
+    "independence of nothing": ("line 15: independence 'i'", HEAD + "[independence]\ni = { discount = 1 }\n"),
+    "independence of unknown items": (
+        "line 15: independence 'i'",
+        HEAD + '[independence]\ni = { items = ["zz"], discount = 1 }\n',
+    ),
+    "independence without a discount": (
+        "line 17: independence 'i'",
+        HEAD + '[evidence]\ne = { about = "A" }\n[independence]\ni = { items = ["e"] }\n',
+    ),
+    "discount over 1": (
+        "line 17: independence 'i'",
+        HEAD + '[evidence]\ne = { about = "A" }\n[independence]\ni = { items = ["e"], discount = 1.5 }\n',
+    ),
+    "measure of an unknown kind": ("line 17: measure 'm'", HEAD + MEASURE + 'kinds = ["robots"] }\n'),
+    "measure with a filter that is a list": ("line 17: measure 'm'", HEAD + MEASURE + 'family = ["a"] }\n'),
+    "measure of unknown units": ("line 17: measure 'm'", HEAD + MEASURE + 'counts = "lifetime" }\n'),
+    "quantity of nobody": ("line 15: quantity 'q'", HEAD + '[quantities]\nq = { low = "1", high = "2" }\n'),
+    "decision of nobody": ("line 15: decision 'd'", HEAD + "[decisions]\nd = { actions = { } }\n"),
     "nobody's claim": ("line 14: claim 'bad'", HEAD + 'bad = { event = "A", value = "50%" }\n'),
     "a stranger's claim": ("line 14: claim 'bad'", HEAD + 'bad = { by = "eve", event = "A", value = "50%" }\n'),
     "claim is text": ("line 14: claim 'bad'", HEAD + 'bad = "A is 50%"\n'),

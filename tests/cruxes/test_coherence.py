@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mesascope import cruxes
 from mesascope.cruxes import readings
 from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.coherence import find_clashes
 from mesascope.cruxes.texts import describe_issues
 
 from .fixtures import SMALL, small
@@ -63,7 +66,7 @@ def test_number_and_word():
 def test_a_word_that_a_scale_lacks_is_read_by_the_union_and_told():
     argument = cruxes.load_thread(words="ipcc")
     told = {i.claims: i for i in argument.check() if "does not have" in i.says}
-    assert told.keys() == {("i1",), ("i2",), ("u3",), ("u5",)}
+    assert told.keys() == {("i1",), ("i2",), ("u2",), ("u3",), ("u5",)}
     assert "[0.55, 1]" in told["i1",].fix
     assert argument.content.claims["i1"].value.select_interval() == (0.55, 1)
     assert argument.content.claims["d3c"].value.select_interval() == (0.66, 0.90)  # 'likely' by the scale itself
@@ -81,7 +84,7 @@ def test_a_word_that_a_scale_lacks_is_read_by_the_union_and_told():
         ("~1-20%", (0.01, 0.20)),
         ("~10%", (0.05, 0.15)),
         ("10%", (0.10, 0.10)),
-        ("~2%", (0, 0.07)),
+        ("~2%", (0.0095744681, 0.0313953488)),  # ± .05 would reach below 0
     ],
 )
 def test_words_and_numbers_as_sets(word, span):
@@ -106,3 +109,36 @@ def test_a_bound_has_no_distribution_unless_asked_for():
 )
 def test_evidence_words_are_sets(said, span):
     assert readings.read_ratio(said) == pytest.approx(span)
+
+
+def nine_premises(overall: str = "1%", chances: tuple[int, ...] = (90, 85, 80, 90, 75, 95, 85, 80, 90)) -> str:
+    """A chain of nine premises, each given the ones before, and an overall number that contradicts them."""
+    names = [f"P{i}" for i in range(9)]
+    text = 'format = "mesascope-crux/1"\nquery = { target = "P8" }\n[atoms]\n'
+    text += "".join(f'{n} = "{n}"\n' for n in names) + '[people]\nann = { name = "Ann" }\n[claims]\n'
+    for i, (n, p) in enumerate(zip(names, chances, strict=True)):
+        given = f'given = "{" & ".join(names[:i])}", ' if i else ""
+        text += f'c{i} = {{ by = "ann", event = "{n}", {given}value = "{p}%" }}\n'
+    return text + f'all = {{ by = "ann", event = "{" & ".join(names)}", value = "{overall}" }}\n'
+
+
+@pytest.mark.parametrize(
+    ("overall", "other"), [("1%", ""), ("60%", ""), ("1%", 'n = { by = "ann", event = "!P0", value = "50%" }\n')]
+)
+def test_advice_that_is_followed_leaves_no_contradiction(overall, other):
+    argument = Argument(nine_premises(overall) + other)
+    clashes = find_clashes(argument.build_polytope("ann"))
+    assert clashes
+    advised = [{name: span} for clash in clashes for name, span in clash.single_changes.items()]
+    advised += [clash.joint_changes for clash in clashes if clash.joint_changes]
+    assert advised
+    for changes in advised:
+        text = argument.text
+        for name, (low, high) in changes.items():
+            (line,) = [x for x in text.splitlines() if x.startswith(f"{name} =")]
+            new = re.sub(r'value = "[^"]*"', f'value = "{low:.12g}-{high:.12g}"', line)
+            text = text.replace(line, new)
+        assert not any(i.error for i in Argument(text).check()), changes
+    if other:
+        assert not any(clash.single_changes for clash in clashes)  # two contradictions: no claim alone settles both
+        assert len(clashes[0].joint_changes) > 1

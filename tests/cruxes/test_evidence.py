@@ -20,7 +20,14 @@ e = { text = "runs", about = "A", hypotheses = { ann = { if_true = [8, 2], if_fa
 s = { text = "one sight", about = "A", lr = { ann = "3" }, lr_against = { ann = "1-2" } }
 [measures]
 m = { feeds = "e", placement = "acquiring", measured = "small networks", claimed = "large ones" }
-p = { feeds = "s", metric = "acquired_late", above = 0.05, counts = "subject", measured = "s", claimed = "l" }
+[measures.p]
+kinds = ["unstated", "trained"]
+feeds = "s"
+metric = "acquired_late"
+above = 0.05
+counts = "subject"
+measured = "s"
+claimed = "l"
 """
 
 
@@ -89,6 +96,7 @@ def subject(name: str, fingerprint: str, lowest: str, highest: str, low: float =
     level = lowest if lowest == highest else "undetermined"
     return {
         "subject": name,
+        "kind": "trained",
         "family": "bernoulli_bandit",
         "findings": [finding(name, fingerprint, low)],
         "placement": {
@@ -130,6 +138,44 @@ def test_findings_are_counted_by_the_rule(tmp_path):
     assert small(strict).update_from(tmp_path)[0].n == 5
 
 
+def controls_and_networks() -> dict:
+    """Three networks, of which one acquires, and five controls, of which two acquire: as the demo has them."""
+    networks = [("net:1", "acquiring"), ("net:2", "locating"), ("net:3", "reactive")]
+    controls = [("thompson", "acquiring"), ("thompson:discount=.9", "acquiring"), ("locator", "locating")]
+    controls += [("reflex", "tracking"), ("uniform", "inert")]
+    subjects = [subject(name, name, level, level) for name, level in networks]
+    subjects += [subject(name, name, level, level) | {"kind": "scripted"} for name, level in controls]
+    for one in subjects:
+        one |= {"trained_on": "bank:4@14" if one["subject"] == "net:2" else "unlimited", "recipe": "ppo"}
+    return {"subjects": subjects}
+
+
+@pytest.mark.parametrize(
+    ("extra", "k", "n"),
+    [
+        ("", 1, 3),
+        ('kinds = ["scripted"],', 2, 5),
+        ('kinds = ["trained", "scripted"],', 3, 8),
+        ('trained_on = "unlimited",', 1, 2),
+        ('trained_on = "bank",', 0, 1),
+        ('family = "bernoulli_bandit", recipe = "ppo",', 1, 3),
+        ('recipe = "a2c",', None, None),
+    ],
+)
+def test_controls_are_not_evidence(extra, k, n, tmp_path):
+    rule = COUNTED.replace('feeds = "e",', f'feeds = "e", {extra}')
+    tally = small(rule).update_from(write_findings(tmp_path, controls_and_networks()), "m")[0]
+    assert (tally.k, tally.n) == (k, n)
+    assert len(tally.units) == 8
+    if not extra:
+        assert [u.verdict for u in tally.units].count("does not count") == 5
+        assert "label 'unlimited'" in tally.units[0].reason
+        (ann,) = [u for u in tally.updates if u.person == "ann"]
+        assert ann.posterior[0] == pytest.approx(
+            3 / 7 * (q := evidence.find_count_ratio(1, 3, (8, 2), (2, 8))) / (1 + 3 / 7 * q)
+        )
+
+
 def test_subjects_without_weights_are_not_one_subject(tmp_path):
     data = {"subjects": [subject(f"s{i}", "not available", "acquiring", "acquiring") for i in range(3)]}
     tally = small(COUNTED).update_from(write_findings(tmp_path, data))[0]
@@ -145,17 +191,20 @@ seen = { text = "one network's does", about = "A", lr = { ann = "3", bob = "smal
 above = { text = "placed at acquiring or above", about = "A", lr = { ann = "9" } }
 [measures.placed]
 feeds = "carried"
+kinds = ["scripted"]
 placement = "tracking"
 measured = "a rule on bandits"
 claimed = "large networks"
 [measures.probed]
 feeds = "seen"
+kinds = ["scripted"]
 metric = "dependence_on_carry: another lifetime's carry"
 above = 0.05
 measured = "a rule on bandits"
 claimed = "large networks"
 [measures.open]
 feeds = "above"
+kinds = ["scripted"]
 placement = "acquiring"
 measured = "a rule on bandits"
 claimed = "large networks"
@@ -224,8 +273,9 @@ def test_a_bare_list_of_findings_and_what_does_not_count(tmp_path):
 def test_the_thread_asks_everybody_for_their_ratio(tmp_path):
     data = {"subjects": [subject(f"s{i}", f"f{i}", "acquiring", "acquiring") for i in range(3)]}
     argument = cruxes.load_thread()
-    (tally,) = argument.update_from(write_findings(tmp_path, data))
+    tally, carried = argument.update_from(write_findings(tmp_path, data))
     assert (tally.k, tally.n) == (3, 3)
+    assert (carried.k, carried.n) == (None, None)  # no finding of the metric
     assert {u.status for u in tally.updates} == {"asked"}
     assert "large networks" in tally.gap
     assert "large networks" in argument.html(tmp_path)

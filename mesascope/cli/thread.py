@@ -1,0 +1,53 @@
+"""The command thread."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mesascope.cli.options import JsonFlag, app
+from mesascope.cli.output import write_result
+
+
+@app.command("thread", epilog="Example: mesascope thread --belief P1=60% --ratio P1=3-10")
+def show_thread(
+    ratio: Annotated[
+        list[str] | None, typer.Option(help="Your likelihood ratio for a claim, such as P1=3-10; repeatable.")
+    ] = None,
+    belief: Annotated[
+        list[str] | None, typer.Option(help="Your belief in a claim beforehand, such as P1=60%; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the page to this file.")] = None,
+    findings: Annotated[
+        Path | None, typer.Option("--findings", help="Write every study's results as findings into this folder.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the thread's claims beside what was measured of them, from committed results; nothing is run."""
+    import json
+
+    from mesascope import catalogue
+    from mesascope.cruxes.texts import to_plain
+    from mesascope.errors import MesascopeError
+    from mesascope.files import write_text
+    from mesascope.reproduction.study_findings import export_study
+    from mesascope.thread.report import describe_thread, measure_thread, render_thread
+
+    def read_pairs(stated: list[str] | None, option: str) -> dict[str, str]:
+        pairs = [text.partition("=") for text in stated or []]
+        for name, equals, value in pairs:
+            if not (name and equals and value):
+                raise MesascopeError(f"{option} {name!r} is not of the form claim=value.", f"Example: {option} P1=60%.")
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    report = measure_thread(read_pairs(ratio, "--ratio"), read_pairs(belief, "--belief"))
+    items = describe_thread(report)
+    if out is not None:
+        write_text(out, render_thread(report))
+        items.append(f"The page: {out}")
+    if findings is not None:
+        findings.mkdir(parents=True, exist_ok=True)
+        for name in catalogue.list_names("studies"):
+            write_text(findings / f"{name}.json", json.dumps(export_study(name), indent=1))
+        items.append(f"The findings: {findings}")
+    write_result(to_plain(report), ["\n".join(items)], as_json)

@@ -1,0 +1,249 @@
+"""Asks a reader for own numbers, and writes crux files by asking; no number of anybody else is shown or filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.claims import Content, Cut
+from mesascope.cruxes.language import SURE, Event, conjoin
+from mesascope.cruxes.readings import read_value
+from mesascope.cruxes.toml_writer import write_toml
+from mesascope.errors import MesascopeError, pick_named, require
+
+Ask = Callable[[str], str]
+"""Shows a question and returns the answer, or '' if the reader leaves the question out."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One observation that a reader may have expected: its evidence entry, its event, and both in words."""
+
+    id: str
+    event: str
+    claim: str
+    observation: str
+
+
+@dataclass(frozen=True)
+class CutPart:
+    """One number of a reader's bottom line: its name, event, condition, and the question in words."""
+
+    name: str
+    event: str
+    given: str
+    question: str
+
+
+@dataclass(frozen=True)
+class CutForm:
+    """The rule by which the parts make a bottom line: 'product', or 'complement' for one minus the product."""
+
+    form: str
+    target: str
+    target_text: str
+    reason: str
+    parts: tuple[CutPart, ...]
+
+
+@dataclass
+class Draft:
+    """A crux file that is being written.
+
+    Args:
+        title: the title.
+        target: the target of the query, or ''.
+        atoms: the texts of the atoms. people: the names of the people.
+        claims, evidence: the fields of each entry.
+    """
+
+    title: str
+    target: str = ""
+    atoms: dict[str, str] = field(default_factory=dict)
+    people: dict[str, str] = field(default_factory=dict)
+    claims: dict[str, dict[str, object]] = field(default_factory=dict)
+    evidence: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def write(self) -> str:
+        """Writes the draft as TOML."""
+        data: dict[str, object] = {"format": "mesascope-crux/1", "title": self.title}
+        if self.target:
+            data["query"] = {"target": self.target, "compare": [*self.people]}
+        people = {name: {"name": text} for name, text in self.people.items()}
+        data |= {"atoms": self.atoms, "people": people, "claims": self.claims, "evidence": self.evidence}
+        return write_toml(data)
+
+
+def put_in_words(content: Content, event: Event) -> str:
+    """Puts an event in words, with the texts of its atoms."""
+    if event.operator == "atom":
+        return content.atoms.get(event.name, event.name)
+    if event.operator == "sure":
+        return "anything"
+    parts = [put_in_words(content, part) for part in event.parts]
+    words = {"&": " and ", "|": " or ", "->": " only if ", "<->": " exactly if "}
+    return f"not ({parts[0]})" if event.operator == "!" else words[event.operator].join(parts)
+
+
+def list_questions(argument: Argument) -> tuple[list[Item], CutForm | None]:
+    """Lists what a reader is asked: every observation about one event, and the parts of the file's first cut."""
+    content = argument.content
+    items = [
+        Item(e.id, str(e.event), put_in_words(content, e.event), e.text or e.id)
+        for e in content.evidence.values()
+        if not e.over
+    ]
+    cut = next(iter(content.cuts.values()), None)
+    problem = f"{argument.name} has nothing to ask about: no evidence about one event, and no cut."
+    require(bool(items) or cut is not None, problem, "Add [evidence] with about = ..., or [cuts].")
+    return items, None if cut is None else _describe_cut(content, cut)
+
+
+def _describe_cut(content: Content, cut: Cut) -> CutForm:
+    parts, condition = [], cut.condition
+    for name, event in cut.parts.items():
+        words = f"How likely is it that {put_in_words(content, event)}"
+        words += f", if {put_in_words(content, condition)}?" if condition != SURE else "?"
+        parts.append(CutPart(name, str(event), "" if condition == SURE else str(condition), words))
+        condition = conjoin(condition, event)
+    target_text = put_in_words(content, cut.target)
+    if cut.condition != SURE:
+        target_text += f", if {put_in_words(content, cut.condition)}"
+    return CutForm(cut.form, str(cut.target), target_text, cut.text, tuple(parts))
+
+
+def render_reader(argument: Argument) -> str:
+    """Renders the questions as one HTML page with sliders, which works offline and shows nobody's numbers."""
+    from jinja2 import Environment, FileSystemLoader
+
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    items, cut = list_questions(argument)
+    return environment.get_template("reader.html").render(content=argument.content, items=items, cut=cut)
+
+
+def ask_reader(argument: Argument, ask: Ask, say: Callable[[str], None]) -> Draft:
+    """Asks a reader for own numbers, says the own bottom lines, and returns them as a draft of a crux file.
+
+    Args:
+        argument: the argument.
+        ask: see `Ask`.
+        say: shows a text.
+    """
+    content = argument.content
+    items, cut = list_questions(argument)
+    draft = Draft(f"My own numbers on: {content.title}", people={"you": "You"})
+    for item in items:
+        prior = _ask_value(ask, say, f"How likely is it that {item.claim}?")
+        yes = _ask_value(ask, say, f"If it is true, how likely would you expect to see this: {item.observation}?")
+        no = _ask_value(ask, say, "If it is false, how likely would you expect to see this?") if yes else ""
+        _keep_atoms(draft, content, item.event)
+        if prior:
+            own = {"by": "you", "event": item.event, "value": prior, "endorsed": True}
+            draft.claims.setdefault(f"belief_in_{_make_name(item.event)}", own)
+        if yes and no:
+            (low, high), (other_low, other_high) = (read_value(x).select_interval("centre") for x in (yes, no))
+            if low > 0 and other_low > 0:
+                ratio = f"{low / other_high:.6g}-{high / other_low:.6g}"
+                entry = {"about": item.event, "text": item.observation, "lr": {"you": ratio}}
+                draft.evidence[item.id] = entry
+                own_argument = Argument(draft.write(), "your numbers")
+                (update,) = own_argument.update(item.id)
+                if update.posterior:
+                    ends = sorted({f"{x:.3g}" for x in update.posterior})
+                    say(f"Your belief that {item.claim}: {' to '.join(ends)} afterwards.")
+    if cut is not None:
+        _ask_parts(draft, content, cut, ask, say)
+    return draft
+
+
+def _ask_parts(draft: Draft, content: Content, cut: CutForm, ask: Ask, say: Callable[[str], None]) -> None:
+    low = high = 1.0
+    for part in cut.parts:
+        value = _ask_value(ask, say, part.question)
+        if not value:
+            say("Without this number there is no bottom line.")
+            return
+        ends = read_value(value).select_interval("centre")
+        low, high = low * ends[0], high * ends[1]
+        _keep_atoms(draft, content, f"({part.event}) & ({part.given or part.event})")
+        fields = {"by": "you", "event": part.event, "given": part.given, "value": value, "endorsed": True}
+        draft.claims[f"part_{_make_name(part.name)}"] = fields
+    low, high = (1 - high, 1 - low) if cut.form == "complement" else (low, high)
+    say(f"Your bottom line, {cut.target_text}: {' to '.join(sorted({f'{x:.3g}' for x in (low, high)}))}.")
+
+
+def _ask_value(ask: Ask, say: Callable[[str], None], question: str) -> str:
+    """Asks until the answer can be read as a probability, or is left out."""
+    while answer := ask(question).strip():
+        try:
+            read_value(answer)
+            return answer
+        except MesascopeError as error:
+            say(str(error))
+    return ""
+
+
+def _keep_atoms(draft: Draft, content: Content, event: str) -> None:
+    for atom in sorted(content.resolve_event(event).atoms):
+        draft.atoms[atom] = content.atoms[atom]
+
+
+def _make_name(text: str) -> str:
+    return re.sub(r"\W+", "_", text).strip("_")
+
+
+def draft_argument(ask: Ask, say: Callable[[str], None]) -> Draft:
+    """Writes a crux file by asking: the title, the target, and who says what in which words."""
+    draft = Draft(ask("What is the dispute about?") or "untitled")
+    draft.target = _make_name(ask("One word for the event that it is about:")) or "Target"
+    draft.atoms[draft.target] = ask(f"What does {draft.target} mean, as a yes/no event?") or draft.target
+    while name := _make_name(ask("Who says something? (empty: nobody else)")):
+        draft.people.setdefault(name, name)
+        quote = ask(f"A phrase in {name}'s own words:")
+        event = ask("Which event is it about? (a word, or words joined by & and |)") or draft.target
+        condition = ask("If what? (empty: whatever happens)")
+        value = _ask_value(ask, say, "How likely, as a number or a word?")
+        if not value:
+            continue
+        for atom in _list_names(f"{event} {condition}"):
+            if atom not in draft.atoms:
+                draft.atoms[atom] = ask(f"What does {atom} mean, as a yes/no event?") or atom
+        fields: dict[str, object] = {"by": name, "event": event, "given": condition, "value": value, "quote": quote}
+        draft.claims[f"{name}{1 + sum(c['by'] == name for c in draft.claims.values())}"] = fields
+    if not draft.people:
+        raise MesascopeError("Nobody says anything, so there is no argument.", "Name at least one person.")
+    Argument(draft.write(), "the new file")  # refuses what cannot be read
+    return draft
+
+
+def _list_names(text: str) -> Iterable[str]:
+    return re.findall(r"[A-Za-z_]\w*", text)
+
+
+def endorse_claims(text: str, name: str, claims: Iterable[str]) -> str:
+    """Marks claims of a crux file as endorsed by the people who made them; returns the file's new text.
+
+    Args:
+        text: the file's TOML text.
+        name: the file's name, for messages.
+        claims: the ids of the claims.
+    """
+    content = Argument(text, name).content
+    lines = text.split("\n")
+    for claim in claims:
+        entry = content.claims[pick_named("claim", claim, content.claims)]
+        if entry.is_endorsed:
+            continue
+        line = lines[entry.line - 1]
+        if "{" in line:
+            lines[entry.line - 1] = line.replace("{", "{ endorsed = true,", 1)
+        else:  # a table of its own: [claims.d1]
+            lines[entry.line - 1] = f"{line}\nendorsed = true"
+            return endorse_claims("\n".join(lines), name, claims)
+    changed = "\n".join(lines)
+    Argument(changed, name)
+    return changed

@@ -1,0 +1,1 @@
+"""The thread's claims beside what was measured of them, and what that does to each person's belief."""

@@ -1,0 +1,279 @@
+"""Puts the thread's claims beside the committed results of studies, and updates each person on them."""
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mesascope import cruxes
+from mesascope.cruxes.evidence import update_interval
+from mesascope.cruxes.texts import describe_question, format_interval
+from mesascope.errors import MesascopeError, pick_named
+from mesascope.reproduction.plans import load_study
+from mesascope.reproduction.study_findings import find_values, read_results
+
+Interval = tuple[float, float]
+STATUSES = {
+    "measured": "measured here",
+    "not yet measured": "not yet measured",
+    "not measurable": "cannot be measured",
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number of a study.
+
+    Args:
+        study, quantity, subject: where the number stands in the study's results.
+        label: what it is, in words.
+        value, low, high: the mean over training seeds and its 95 % interval; low and high are None if there is none.
+        n: the number of training seeds.
+    """
+
+    study: str
+    quantity: str
+    subject: str
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+    def describe(self) -> str:
+        """The number with its interval and unit."""
+        value, *ends = (f"{x:.3f}" if abs(x) >= 0.01 or not x else f"{x:.2g}" for x in self._list_numbers())
+        return f"{value} [{', '.join(ends)}] (n = {self.n} seeds)" if ends else f"{value} (n = {self.n} seeds)"
+
+    def _list_numbers(self) -> list[float]:
+        return [self.value] + ([self.low, self.high] if self.low is not None and self.high is not None else [])
+
+
+@dataclass(frozen=True)
+class Belief:
+    """One person's belief in a claim, before and after.
+
+    Args:
+        person: the person, or 'you' for the reader.
+        before: the interval of the person's own claims; [0, 1] if the person states nothing.
+        own_ratio, after_own: the likelihood ratio that the person states for the evidence of the thread, and the belief
+            after it; None if the person states none.
+        ratio, after: the likelihood ratio of what was measured (the reader's, or the instrument's proposal), and the
+            belief after it, as if the person took this ratio.
+    """
+
+    person: str
+    before: Interval
+    own_ratio: Interval | None
+    after_own: Interval | None
+    ratio: Interval | None
+    after: Interval | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One claim of the thread.
+
+    Args:
+        id, claim, who, quote: the claim, its speaker ('unknown' if no record names one) and a phrase of the speaker.
+        event: the claim's atom in the crux model, or ''.
+        status: a key of `STATUSES`.
+        measured: the numbers.
+        says, cannot: what the numbers say, and what they cannot say.
+        ratio: the likelihood ratio; None if nothing was measured.
+        is_readers_ratio: whether the reader gave the ratio; otherwise it is the instrument's proposal.
+        beliefs: everybody's belief, if the claim has an atom or the reader gave a belief.
+    """
+
+    id: str
+    claim: str
+    who: str
+    quote: str
+    event: str
+    status: str
+    measured: tuple[Measurement, ...]
+    says: str
+    cannot: str
+    ratio: Interval | None
+    is_readers_ratio: bool
+    beliefs: tuple[Belief, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a person's claims imply about the target of the crux model, before and after all that was measured.
+
+    Args:
+        person, question: the person and the question.
+        before, after: the interval; None if the claims have no answer.
+        connected: the ids of the measured claims that the person's own claims connect with the target.
+    """
+
+    person: str
+    question: str
+    before: Interval | None
+    after: Interval | None
+    connected: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ThreadReport:
+    """All claims, the answer in three sentences, everybody's model, and the claims that no measurement bears on."""
+
+    answer: tuple[str, ...]
+    rows: tuple[Row, ...]
+    models: tuple[Model, ...]
+    unmeasurable: tuple[dict[str, Any], ...]
+
+
+@functools.cache
+def _read_study(name: str) -> dict[str, Any]:
+    return read_results(load_study(name))
+
+
+def measure_thread(ratios: Mapping[str, str] | None = None, beliefs: Mapping[str, str] | None = None) -> ThreadReport:
+    """Reads the thread's claims, the numbers that were measured for them, and everybody's beliefs before and after.
+
+    Args:
+        ratios: the reader's likelihood ratios by claim, such as {"P1": "3-10"}; by default the instrument's proposals.
+        beliefs: the reader's beliefs before the measurements by claim, such as {"P1": "60%"}.
+
+    Only committed results are read; nothing is run.
+    """
+    ratios, beliefs = ratios or {}, beliefs or {}
+    table = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
+    names = [entry["id"] for entry in table["claims"]]
+    for name in (*ratios, *beliefs):
+        pick_named("claim", name, names)
+    rows = tuple(_make_row(entry, ratios, beliefs) for entry in table["claims"])
+    return ThreadReport(_summarise(rows), rows, _update_models(rows), tuple(table["unmeasurable"]))
+
+
+def _update_models(rows: tuple[Row, ...]) -> tuple[Model, ...]:
+    """Updates what each person's claims imply about the target, through the claims that the person connects with it."""
+    argument, models = cruxes.load_thread(), []
+    for person in argument.compared_people:
+        target, condition = argument.choose_question(person)
+        polytope = argument.build_polytope(person)
+        connected = polytope.select_connected(target.atoms | condition.atoms).atoms
+        bearing = [row for row in rows if row.ratio and row.event in connected]
+        spans = [polytope.bound(target, condition).interval]
+        for row in bearing:
+            event = argument.parse_event(row.event)
+            spans += [polytope.bound(target, condition, (event, end)).interval for end in row.ratio or ()]
+        ends = [span for span in (spans[1:] or spans) if span]
+        after = (min(low for low, _ in ends), max(high for _, high in ends)) if ends else None
+        question = describe_question(str(target), str(condition))
+        models.append(Model(person, question, spans[0], after, tuple(row.id for row in bearing)))
+    return tuple(models)
+
+
+def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping[str, str]) -> Row:
+    name, event = entry["id"], entry.get("event", "")
+    measured = []
+    for place in entry.get("measured", []):
+        (value,) = find_values(_read_study(place["study"]), place["quantity"], [place["subject"]])
+        numbers = {key: value[key] for key in ("low", "high", "n")}
+        measured.append(Measurement(**place, value=value["ours"], **numbers))
+    if name in ratios and entry["status"] != "measured":
+        problem = f"Nothing was measured for {name}, so no likelihood ratio applies."
+        raise MesascopeError(problem, "Leave --ratio out for it.")
+    stated = ratios.get(name) or entry.get("ratio")
+    ratio = cruxes.read_ratio(stated) if stated else None
+    people = _update_people(event, ratio) if event else []
+    if name in beliefs:
+        prior = cruxes.read_value(beliefs[name]).select_interval("centre")
+        people.append(Belief("you", prior, None, None, ratio, update_interval(prior, ratio) if ratio else None))
+    texts = {key: entry.get(key, "") for key in ("claim", "who", "quote", "says", "cannot", "status")}
+    is_readers = name in ratios
+    return Row(
+        id=name,
+        event=event,
+        measured=tuple(measured),
+        ratio=ratio,
+        is_readers_ratio=is_readers,
+        beliefs=tuple(people),
+        **texts,
+    )
+
+
+def _update_people(event: str, ratio: Interval | None) -> list[Belief]:
+    argument, beliefs = cruxes.load_thread(), []
+    own = {}
+    for evidence in argument.content.evidence.values():
+        if str(evidence.event) == event:
+            own |= evidence.ratios
+    for person in argument.content.people:
+        interval = argument.answer(person, event, wordings=False).interval
+        if interval is None:
+            continue
+        after_own = update_interval(interval, own[person]) if person in own else None
+        after = update_interval(interval, ratio) if ratio else None
+        beliefs.append(Belief(person, interval, own.get(person), after_own, ratio, after))
+    return beliefs
+
+
+def _summarise(rows: tuple[Row, ...]) -> tuple[str, ...]:
+    """Says the answer in three sentences, with the numbers of the results."""
+    by_id = {row.id: row for row in rows}
+    n = {status: sum(row.status == status for row in rows) for status in STATUSES}
+    gain, reflex, search = by_id["P1"].measured[1], by_id["P1"].measured[2], by_id["P10"].measured[0]
+    moved = {b.person for row in rows for b in row.beliefs if b.after and b.after != b.before and b.person != "you"}
+    fixed = "Nobody's belief moves, because nobody in the thread states both a belief and an expectation"
+    beliefs = f"The beliefs of {' and '.join(sorted(moved))} move" if moved else fixed
+    return (
+        "Small networks with frozen weights do go on improving at tasks that they never saw: "
+        f"they gain {gain.value:.0%} of what can be gained ({reflex.value:.0%} without memory), "
+        f"and no search was found in them ({search.value:.0%} of {search.n} seeds).",
+        f"Of the thread's {len(rows)} claims {n['measured']} are measured here, {n['not yet measured']} not yet, and "
+        f"{n['not measurable']} cannot be, and neither can what was said about fixes, motives and governance.",
+        f"{beliefs}; a reader has to say first what to expect if a claim is true, and what if it is false.",
+    )
+
+
+def describe_thread(report: ThreadReport) -> list[str]:
+    """Describes the report for a terminal."""
+    lines = [*report.answer, ""]
+    for row in report.rows:
+        speaker = "" if row.who == "unknown" else f" ({row.who}, inferred)"
+        lines.append(f"{row.id}  {row.claim}{speaker}: {STATUSES[row.status]}")
+        lines += [f"      {m.label}: {m.describe()}, study {m.study}" for m in row.measured]
+        lines += [f"      {row.says}", f"      But: {row.cannot}"]
+        if row.ratio:
+            owner = "your" if row.is_readers_ratio else "the instrument's proposed"
+            lines.append(f"      {owner} likelihood ratio: {format_interval(*row.ratio)}")
+        for b in row.beliefs:
+            if b.before == (0.0, 1.0):
+                stated = f"; own ratio {format_interval(*b.own_ratio)}" if b.own_ratio else ""
+                lines.append(f"      {b.person}: states no belief in it, so no ratio moves one{stated}")
+                continue
+            own = f", on the own ratio {format_interval(*b.after_own)}" if b.after_own else ""
+            after = f", on this ratio {format_interval(*b.after)}" if b.after else ""
+            lines.append(f"      {b.person}: before {format_interval(*b.before)}{own}{after}")
+    lines += ["", "Everybody's answer on the target of the crux model:"]
+    lines += [f"      {describe_model(model)}" for model in report.models]
+    lines += ["", "Not measurable by any network here:"]
+    lines += [f"      {entry['claim']} ({', '.join(entry['claims'])})" for entry in report.unmeasurable]
+    return lines
+
+
+def describe_model(model: Model) -> str:
+    """Describes one person's answer on the target before and after."""
+    before, after = (format_interval(*span) if span else "no answer" for span in (model.before, model.after))
+    reason = f"through {', '.join(model.connected)}" if model.connected else "none of the person's claims connects them"
+    return f"{model.person}: {model.question} {before} before, {after} after all that was measured: {reason}"
+
+
+def render_thread(report: ThreadReport) -> str:
+    """Renders the report as one self-contained HTML page; its sliders take the reader's own numbers."""
+    from jinja2 import Environment, FileSystemLoader
+
+    folders = [Path(__file__).parent, Path(cruxes.__file__).parent]
+    environment = Environment(loader=FileSystemLoader(folders), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["span"] = lambda pair: "–" if pair is None else format_interval(*pair)
+    atoms = cruxes.load_thread().content.atoms | {row.id: row.claim for row in report.rows}
+    return environment.get_template("thread.html").render(
+        report=report, statuses=STATUSES, atoms=atoms, describe_model=describe_model
+    )
