@@ -142,7 +142,7 @@ def carried(subject, family, lifetimes=128):
     return [(x.mean(), x.std() / np.sqrt(len(x))) for x in (found.deletion, found.transplant)]
 
 
-# others below carry trials of several steps too
+# tests/worlds/test_dark_room.py carries trials of several steps too
 PSRL = [
     pytest.param("psrl", True, marks=pytest.mark.slow),
     pytest.param("psrl:memory=2", False, marks=pytest.mark.slow),

@@ -9,7 +9,7 @@ from mesascope.examination.checks import find_tried
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.validation import ladder as validation
 
-HELD_ELSEWHERE = ("pong", "tabular_mdp", "word_labels")  # by the tests of these families
+HELD_ELSEWHERE = ("dark_room", "pong", "tabular_mdp", "word_labels")  # by the tests of these families
 
 
 @pytest.mark.slow  # a study of a minute and a half on two cores; CI runs it

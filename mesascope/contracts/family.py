@@ -276,12 +276,13 @@ class Configured(Family):
         is_beyond_banks: bool = False,
         parts: int = 0,
         is_drifting: bool = False,
+        digits: tuple[int, ...] = (),
         **change: Any,
     ) -> Split:
         """A split whose tasks `draw` makes with the arguments `change`; the argument `trials` also sets the horizon."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
-        return Split(name, draw, trials, change_trial, is_counted, is_beyond_banks, parts, is_drifting)
+        return Split(name, draw, trials, change_trial, is_counted, is_beyond_banks, parts, is_drifting, digits)
 
     def make_seen_split(self, place: str = "which") -> tuple[Split, ...]:
         """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""

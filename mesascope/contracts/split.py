@@ -23,6 +23,8 @@ class Split:
         is_beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
         parts: how many independent parts its tasks have, each with its own right action (latents `part` and `right`); 0
             if they have none. The bits of information that actions contain about independent parts add up.
+        digits: the bases of the independent, evenly distributed digits of which each part's best first action consists,
+            such as row and column of a cell; () if it has none. Bits are then read from transplants, digit by digit.
         is_drifting: whether the task changes bit by bit within the lifetime.
     """
 
@@ -34,6 +36,7 @@ class Split:
     is_beyond_banks: bool = False
     parts: int = 0
     is_drifting: bool = False
+    digits: tuple[int, ...] = ()
 
     @property
     def is_changing(self) -> bool:

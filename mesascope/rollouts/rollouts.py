@@ -158,6 +158,7 @@ def make_attributes(
         **({"steps": family.steps} if family.steps > 1 else {}),
         **({"inexpressible": True} if split_data.is_beyond_banks else {}),
         **({"parts": split_data.parts} if split_data.parts else {}),
+        **({"digits": list(split_data.digits)} if split_data.digits else {}),
         **({"changing": True} if split_data.is_changing else {}),
     }
 

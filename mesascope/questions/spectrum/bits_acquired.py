@@ -5,10 +5,14 @@ the action taken, summed over parts, is a lower bound on what the carry contains
 subject pursues. A subject that copies its actions from one of M stored tasks has at most log2 M bits. 'Strict' keeps
 that bound for a subject that answers the parts of the last trials by reflex and the others from its stored task. The
 values are pseudo-values of a jackknife over lifetimes.
+
+Where all trials ask for the same parts, no trial's last trials are silent about them. If the best act consists of
+independent digits there, bits are read from acts with another lifetime's older past, as bits about its task.
 """
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_condition, select_fresh
 from mesascope.questions.spectrum.parts import measure_bits
+from mesascope.questions.spectrum.transplanted_bits import measure_own_bits, measure_transplanted_bits
 from mesascope.trials import find_reflex_window
 
 SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
@@ -21,7 +25,10 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 )
 def metric(trials, references, replay):
     """How many bits about the hidden task do the subject's late actions hold from feedback older than a few trials?"""
-    data = require_choices(select_fresh(trials))
+    data = select_fresh(trials)
+    if "digits" in data.attrs:
+        return _read_digits(data, find_reflex_window(data.sizes["trial"]))
+    data = require_choices(data)
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")
     intact, window = select_condition(trials, "intact"), find_reflex_window(data.sizes["trial"])
@@ -34,3 +41,14 @@ def metric(trials, references, replay):
     ]
     shuffled = measure_bits(select_condition(trials, SHUFFLED), window)
     return [*readings, Reading(shuffled, label="older, with older feedback shuffled", descriptive=True)]
+
+
+def _read_digits(data, window):
+    """The readings where the best act consists of independent digits."""
+    older, own = measure_transplanted_bits(data, window), measure_own_bits(data)
+    by_trial = measure_transplanted_bits(data, window, by_trial=True)
+    return [
+        Reading(older, label="older than a few trials", unit="donor"),
+        Reading(own, label="in all"),
+        Reading(by_trial, label="older, by trial", unit="donor", descriptive=True),
+    ]

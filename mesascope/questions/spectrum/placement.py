@@ -23,6 +23,7 @@ from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import BankTest, Gains, test_bank
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import decide_flags
+from mesascope.questions.spectrum.transplanted_bits import measure_transplanted_bits
 from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts
 from mesascope.trials import find_reflex_window, measure_gain
 
@@ -233,6 +234,8 @@ def _collect_numbers(
         intact = fresh.sel(condition="intact")
         for name, strict in (("bits", False), ("strict_bits", True)):
             numbers |= _estimate(name, measure_bits(intact, window, strict=strict))
+    if "digits" in fresh.attrs:
+        numbers |= _estimate("strict_bits", measure_transplanted_bits(fresh, window))
     return numbers
 
 
@@ -318,6 +321,9 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         choices, parts = int(fresh.right.max()) + 1, int(fresh.attrs["parts"])
         rows = [measure_bits(fresh.sel(condition="intact"), window, view=view) for view in VIEWS]
         bits, bar = max(rows, key=np.mean), parts * np.log2(choices / (choices - 1))
+    elif "digits" in fresh.attrs:
+        rows = [measure_transplanted_bits(fresh, window, by_trial) for by_trial in (False, True)]
+        bits, bar = max(rows, key=np.mean), rule.smallest_bits
     else:
         try:
             mask = carried.find_counted_trials(fresh, window)

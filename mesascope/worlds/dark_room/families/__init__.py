@@ -1,0 +1,1 @@
+"""Families of this world, one file each."""

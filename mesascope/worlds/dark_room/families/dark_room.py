@@ -1,0 +1,238 @@
+"""A dark room with a hidden goal: a trial starts in a random cell, and every step on the goal pays 1.
+
+After the Dark Room and the Dark Key-to-Door of Laskin et al. (2022, arXiv 2210.14215). An action names the cell that
+the subject heads for, and every step leads to one of the eight neighbours, towards that cell. So the first action of a
+trial, before any outcome, says where the subject believes the goal to be: log2 81 = 6.3 bits in a room of 9 by 9 cells.
+With several goals, the trials seek them in turn, such as first a key and then a door, and the bits add up.
+"""
+
+import functools
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.contracts import (
+    Configured,
+    Percept,
+    Split,
+    check_memory,
+    keep_settings,
+    make_first_percept,
+    make_next_percept,
+    name_references,
+)
+from mesascope.keys import derive_key
+
+MOVE_RATE = 1 / 16  # the probability per trial that a goal moves, on the drifting split
+
+
+class Tasks(NamedTuple):
+    """goals [N, T, G], the cell of each goal on every trial; start [N, T + 1], the first cell of every trial."""
+
+    goals: jax.Array
+    start: jax.Array
+
+
+class State(NamedTuple):
+    """cell [N], the position; past_steps [N], the number of past steps."""
+
+    cell: jax.Array
+    past_steps: jax.Array
+
+
+class DarkRoom(Configured):
+    """A room with hidden goals; see `family` for the settings.
+
+    Cells are numbered row by row. The observation [N, 2 · size + G] is the row and the column of the subject's cell,
+    each one-hot, and which goal pays in this trial, one-hot. A bank consists of the cells of goals [M, G].
+    """
+
+    size: int
+    trial_steps: int
+    n_goals: int
+    feedback_trials: int
+
+    controls: ClassVar = {"learner": "room_learner", "lookalike": "room_reflex", "still": "room_reflex:window=0"}
+    references: ClassVar = name_references("room_learner", "room_learner:discount=0.8", "room_locator", against="")
+
+    @property
+    def steps(self) -> int:
+        """S, the number of steps in a trial."""
+        return self.trial_steps
+
+    def splits(self) -> tuple[Split, ...]:
+        """The splits: seen, fresh, goals in one quarter of the room, moved half-way, on the diagonal, and drifting."""
+        half, parts = self.horizon // 2, {"parts": self.n_goals, "digits": (self.size, self.size)}
+        return (
+            *(() if self.bank_tasks is None else (self.make_split("seen", seen=True),)),
+            self.make_split("fresh", **parts),
+            self.make_split("shifted:quarter", rows=(self.size + 1) // 2),
+            self.make_split("exchanged:goals", change_trial=half, moves_at=half, **parts),
+            self.make_split("restructured:diagonal", diagonal=True),
+            self.make_split("restructured:drift", is_drifting=True, drifts=True, **parts),
+        )
+
+    def draw(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        seen: bool = False,
+        rows: int = 0,
+        diagonal: bool = False,
+        moves_at: int | None = None,
+        drifts: bool = False,
+    ) -> Tasks:
+        """Draws n tasks.
+
+        Args:
+            key: the random key of all draws.
+            n: the number of tasks.
+            seen: whether the goals come from the bank.
+            rows: the number of rows and columns in which goals may lie; 0 for all.
+            diagonal: whether a goal's column is its row.
+            moves_at: the trial at which every goal moves to another cell.
+            drifts: whether goals move to another cell from time to time.
+        """
+        cells, trials = self.size**2, self.horizon
+        place = jax.random.randint(derive_key(key, "goal"), (2, n, self.n_goals), 0, rows or self.size)
+        goals = place[0] * self.size + place[0 if diagonal else 1]
+        if seen:
+            goals = self.bank_tasks[jax.random.randint(derive_key(key, "which"), (n,), 0, len(self.bank_tasks))]
+        step = jax.random.randint(derive_key(key, "step"), (n, trials, self.n_goals), 1, cells)
+        moves = jnp.zeros((1, trials, 1), bool) if moves_at is None else (jnp.arange(trials) == moves_at)[:, None]
+        if drifts:
+            moves = jax.random.bernoulli(derive_key(key, "moves"), MOVE_RATE, step.shape).at[:, 0].set(False)
+        start = jax.random.randint(derive_key(key, "start"), (n, trials + 1), 0, cells)
+        return Tasks((goals[:, None] + jnp.cumsum(moves * step, 1)) % cells, start)
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
+        """Starts one lifetime per task, in the first cell of the first trial."""
+        zero, cell = jnp.zeros(len(tasks.start), jnp.int32), tasks.start[:, 0]
+        return State(cell, zero), make_first_percept(self._observe(cell, zero))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
+        """Goes one step towards the cell that the action names; after the last step the next trial begins."""
+        rows, trial = jnp.arange(len(action)), state.past_steps // self.trial_steps
+        cell = jnp.asarray(tabulate_moves(self.size))[state.cell, action]
+        score = (cell == tasks.goals[rows, trial, trial % self.n_goals]).astype(jnp.float32)
+        feedback = jnp.where(trial < self.feedback_trials, score, 0.0)
+        past_steps = state.past_steps + 1
+        trial, step = past_steps // self.trial_steps, past_steps % self.trial_steps
+        cell = jnp.where(step == 0, tasks.start[rows, trial], cell)
+        return (
+            State(cell, past_steps),
+            make_next_percept(self._observe(cell, trial), action, feedback, trial, step),
+            score,
+        )
+
+    def _observe(self, cell: jax.Array, trial: jax.Array) -> jax.Array:
+        """The observation [N, 2 · size + G]."""
+        row, column = (jax.nn.one_hot(x, self.size) for x in jnp.divmod(cell, self.size))
+        return jnp.concatenate([row, column, jax.nn.one_hot(trial % self.n_goals, self.n_goals)], -1)
+
+    def _list_sought(self, tasks: Tasks) -> np.ndarray:
+        """[N, T] The cell of the goal that pays on each trial."""
+        trial = np.arange(self.horizon)
+        return np.asarray(tasks.goals)[:, trial, trial % self.n_goals]
+
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+        """right [N, T], the cell of the goal that pays, and chance, best, worst and fixed [N, T].
+
+        'fixed' is what always heading for the bank's most frequent goal pays on the seen split, and elsewhere, where no
+        cell is better, heading for cell 0.
+        """
+        right, start = self._list_sought(tasks), np.asarray(tasks.start)[:, :-1]
+        best = self.trial_steps + 1 - np.maximum(measure_distances(self.size)[start, right], 1)
+        target = np.bincount(np.asarray(self.bank_tasks).ravel()).argmax() if split == "seen" else 0
+        cell, fixed = start, np.zeros(right.shape)
+        for _ in range(self.trial_steps):
+            cell = tabulate_moves(self.size)[cell, target]
+            fixed += cell == right
+        chance = find_random_walk_chances(self.size, self.trial_steps)[start, right]
+        return {"right": right, "chance": chance, "best": best, "worst": np.zeros_like(chance), "fixed": fixed}
+
+    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """What heading for cells first is worth on M tasks [N, T, M], from the cells that N subjects observe."""
+        row, column = (observation[..., i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
+        cell = (row * self.size + column)[..., None]
+        value = np.maximum(self.trial_steps - measure_distances(self.size), 0)  # [cell after the step, goal]
+        mean = value[tabulate_moves(self.size)].mean(1)  # [cell, goal]
+        goal, action = self._list_sought(tasks).T, action[..., None] if action.ndim == 2 else action
+        return value[tabulate_moves(self.size)[cell, action], goal] - mean[cell, goal]
+
+    def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
+        """The cell of the goal that pays on each of M tasks, [N, T, M]."""
+        goal = self._list_sought(tasks).T
+        return np.broadcast_to(goal, (len(observation), *goal.shape))
+
+    def text(self, action: int, feedback: float) -> str:
+        """Describes one step in words."""
+        return f"headed for row {action // self.size + 1}, column {action % self.size + 1}, got {feedback:g}"
+
+
+@functools.cache
+def measure_distances(size: int) -> np.ndarray:
+    """The number of steps from each cell to each cell [cells, cells]."""
+    place = np.stack(np.divmod(np.arange(size**2), size), -1)
+    return np.abs(place[:, None] - place).max(-1)
+
+
+@functools.cache
+def tabulate_moves(size: int) -> np.ndarray:
+    """The neighbour that lies one step from each cell towards each cell [cells, cells]."""
+    place = np.stack(np.divmod(np.arange(size**2), size), -1)
+    reached = place[:, None] + np.sign(place - place[:, None])
+    return reached[..., 0] * size + reached[..., 1]
+
+
+@functools.cache
+def find_random_walk_chances(size: int, steps: int) -> np.ndarray:
+    """The mean pay-off of a trial of uniformly random actions, from each start to each goal [cells, cells]."""
+    kernel = np.zeros((size**2, size**2))
+    np.add.at(kernel, (np.arange(size**2)[:, None], tabulate_moves(size)), 1 / size**2)
+    probability, total = np.eye(size**2), np.zeros_like(kernel)
+    for _ in range(steps):
+        probability = probability @ kernel
+        total += probability
+    return total
+
+
+@keep_settings(
+    size=(2, 16), goals=(1, 8), trials=(2, 10_000), steps=(2, 64), feedback_trials=(0, 10_000), bank=(0, 1_000_000)
+)
+def family(
+    size: int = 9,
+    goals: int = 1,
+    trials: int = 32,
+    steps: int = 8,
+    feedback_trials: int = 0,
+    bank: int = 0,
+    bank_seed: int = 0,
+) -> DarkRoom:
+    """A dark room with a hidden goal; an action names the cell to head for, and every step on the goal pays 1.
+
+    Args:
+        size: the side of the room; a subject chooses among size · size cells.
+        goals: G, the number of hidden goals, which the trials seek in turn; 2 for a key and a door.
+        trials: T, the number of trials, each of which starts in a random cell.
+        steps: S, the number of steps in a trial.
+        feedback_trials: the number of trials that show their pay-offs, after which feedback is 0; 0 if all do. A subject that
+            found a goal is told of it on every later trial, so that it needs older trials only if this number is small,
+            or if there are more goals than a reflex remembers trials.
+        bank: M, the number of training tasks; 0 for no limit.
+        bank_seed: the seed that the bank is drawn from.
+    """
+    check_memory(trials * steps * (2 * size + goals), f"{trials:,} trials of {steps} steps", "Give fewer trials.")
+    place = jax.random.randint(derive_key(jax.random.key(bank_seed), "bank"), (bank, goals), 0, size**2)
+    return DarkRoom(
+        size,
+        steps,
+        goals,
+        feedback_trials or trials,
+        choices=size**2,
+        horizon=trials,
+        bank_tasks=place if bank else None,
+    )

@@ -1,0 +1,67 @@
+"""Shared code of the dark room's subjects, which read an observation and keep evidence about the goals."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts import Family, Percept, Scripted, require_family
+from mesascope.worlds.dark_room.families.dark_room import DarkRoom
+
+STRENGTH = 10.0  # the log-odds that one pay-off, or one missing pay-off, gives or takes
+
+
+class RoomSubject(Scripted):
+    """A subject of the dark room; it reports no log-probabilities, because a table of all of them would be large.
+
+    Attributes:
+        size: the side of the room.
+        n_goals: G, the number of goals.
+        told: the number of trials that show their pay-offs.
+    """
+
+    size: int
+    n_goals: int
+    told: int
+
+    @property
+    def cells(self) -> int:
+        """The number of cells."""
+        return self.size**2
+
+    def read_cell(self, percept: Percept) -> jax.Array:
+        """[N] The cell of the subject."""
+        row, column = (percept.observation[:, i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
+        return row * self.size + column
+
+    def read_sought(self, percept: Percept) -> jax.Array:
+        """[N] The number of the goal that pays in this trial."""
+        return percept.observation[:, 2 * self.size :].argmax(-1)
+
+    def compute_evidence(self, percept: Percept) -> jax.Array:
+        """[N, G, cells] The log-odds that the last pay-off adds to each cell, for the goal that was sought.
+
+        The first percept of a trial adds nothing, because it does not show the cell to which the last step led.
+        """
+        at = jax.nn.one_hot(self.read_sought(percept), self.n_goals)[..., None]
+        at = at * jax.nn.one_hot(self.read_cell(percept), self.cells)[:, None]
+        is_told = (percept.step > 0) & (percept.trial < self.told)
+        sign = jnp.where(percept.feedback > 0.5, STRENGTH, -STRENGTH) * is_told
+        return at * sign[:, None, None]
+
+
+def require_room(family: Family) -> DarkRoom:
+    """Returns the family if it is the dark room.
+
+    Raises:
+        MesascopeError: it is another family.
+    """
+    return require_family(family, DarkRoom, "has no dark room", "Use --family dark_room.")
+
+
+def read_room_settings(family: Family) -> tuple[int, int, int]:
+    """The first arguments of every subject of the dark room: its side, the number of goals, and of trials that tell.
+
+    Raises:
+        MesascopeError: it is another family.
+    """
+    room = require_room(family)
+    return room.size, room.n_goals, room.told

@@ -1,0 +1,1 @@
+"""Scripted subjects and reference procedures of this world, one file each."""

@@ -1,0 +1,50 @@
+"""Infers where the goals are by Bayes' rule, and heads for the nearest of the most probable cells: the learner."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts import Family, Percept, Response, keep_settings
+from mesascope.worlds.dark_room.families.dark_room import measure_distances
+from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_settings
+
+CODES = ("goal", "mirror", "clock")
+NEAR = 1e-3  # the log-odds that one step of distance takes, so that it decides only between equally probable cells
+
+
+class RoomLearner(RoomSubject):
+    """Carries the log-odds [N, G, cells] of every cell for every goal."""
+
+    discount: float
+    encoding: str
+
+    def fresh(self, n: int) -> jax.Array:
+        return jnp.zeros((n, self.n_goals, self.cells))
+
+    def respond(self, key, carry, percept: Percept):
+        """Heads for the most probable cell, or the nearest of several, in code."""
+        discount = jnp.where(percept.step == 0, self.discount, 1.0)[:, None, None]
+        carry = discount * carry + self.compute_evidence(percept)
+        sought = carry[jnp.arange(len(carry)), self.read_sought(percept)]
+        distance = jnp.asarray(measure_distances(self.size))[self.read_cell(percept)]
+        nearness = NEAR * (distance + jax.random.uniform(key, distance.shape))
+        target = (sought - nearness).argmax(-1).astype(jnp.int32)
+        if self.encoding == "mirror":
+            target = jnp.where(sought.max(-1) > NEAR, self.cells - 1 - target, target)
+        elif self.encoding == "clock":
+            row, column = ((x + percept.trial) % self.size for x in jnp.divmod(target, self.size))
+            target = jnp.where(percept.step == 0, row * self.size + column, target)
+        return carry, Response(target, None)
+
+
+@keep_settings(discount=(0.0, 1.0), encoding=CODES)
+def subject(family: Family, discount: float = 1.0, encoding: str = "goal") -> RoomLearner:
+    """Infers where the goals are by Bayes' rule, and heads for the nearest of the most probable cells.
+
+    Args:
+        family: the dark room.
+        discount: the factor by which the log-odds decay on each trial; 1 for goals that stay.
+        encoding: which cell it heads for: 'goal'; 'mirror', the cell opposite to a goal that it has found, seen from
+            the centre; or 'clock', in the first step of a trial a cell moved down and to the right by the trial's
+            index.
+    """
+    return RoomLearner(*read_room_settings(family), discount, encoding)

@@ -1,0 +1,39 @@
+"""Locates its task in the bank; this is the ideal subject that has stored its training tasks and nothing else."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts import Family, Percept, Response, keep_settings, require_bank
+from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_settings, require_room
+
+
+class RoomLocator(RoomSubject):
+    """Carries the log-odds [N, M] of every task of its bank, and the task whose goal it heads for [N]."""
+
+    bank: jax.Array  # [M, G] the cells of the goals
+    vote: bool
+
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+        return jnp.zeros((n, len(self.bank))), jnp.zeros(n, jnp.int32)
+
+    def respond(self, key, carry, percept: Percept):
+        """Keeps its task until the trial ends or another task is more probable, then takes another one."""
+        odds, task = carry
+        odds = odds + self.compute_evidence(percept)[:, jnp.arange(self.n_goals), self.bank].sum(-1)
+        is_dropped = (percept.step == 0) | (odds[jnp.arange(len(task)), task] < odds.max(-1) - 1.0)
+        chosen = odds.argmax(-1) if self.vote else jax.random.categorical(key, odds)
+        task = jnp.where(is_dropped, chosen, task).astype(jnp.int32)
+        return (odds, task), Response(self.bank[task, self.read_sought(percept)].astype(jnp.int32), None)
+
+
+@keep_settings
+def subject(family: Family, vote: bool = False) -> RoomLocator:
+    """Locates its task in the family's bank, and heads for the goal of one task drawn from the posterior.
+
+    Args:
+        family: the dark room with a bank.
+        vote: whether to take the most probable task, not one drawn from the posterior.
+    """
+    room = require_room(family)
+    bank, tasks = require_bank(room, room.bank_tasks, "has no bank of tasks to locate one in", "Give it one: bank=4.")
+    return RoomLocator(*read_room_settings(room), jnp.asarray(tasks), vote, trained_on=bank)
