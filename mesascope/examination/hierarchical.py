@@ -5,7 +5,6 @@ logit for rates and weights, after the logarithm for inverse temperatures, and a
 is sampled with the No-U-Turn sampler.
 """
 
-import importlib
 from typing import Any
 
 import jax
@@ -17,6 +16,7 @@ from jax import lax
 from jax.nn import log_softmax, sigmoid
 
 from mesascope.contracts import DoesNotApply
+from mesascope.contracts.extras import require as require_package
 from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.questions.procedures.histories import read_history
 from mesascope.worlds.two_step.trial_arrays import read_trials
@@ -57,14 +57,8 @@ def fit_hierarchical(
         MesascopeError: NumPyro is not installed, the model does not exist, or it does not fit the log.
     """
     pick_named("model", model, MODELS)
-    try:
-        numpyro: Any = importlib.import_module("numpyro")
-        infer: Any = importlib.import_module("numpyro.infer")
-        find_rhat: Any = importlib.import_module("numpyro.diagnostics").split_gelman_rubin
-    except ImportError:
-        raise MesascopeError(
-            "A hierarchical fit needs NumPyro.", "Install it: pip install 'mesascope[bayes]'"
-        ) from None
+    numpyro, infer = require_package("numpyro", "bayes"), require_package("numpyro.infer", "bayes")
+    find_rhat = require_package("numpyro.diagnostics", "bayes").split_gelman_rubin
     dist = numpyro.distributions
     names, compute = MODELS[model], _prepare_two_step(trials) if model == "hybrid" else _prepare_choices(trials, model)
     owners = trials.participant.values if "participant" in trials.coords else np.arange(trials.sizes["lifetime"])

@@ -20,7 +20,7 @@ from mesascope.errors import MesascopeError
 
 PACKAGES = (
     *("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx"),
-    *("httpx", "xllamacpp", "transformers"),
+    *("httpx", "xllamacpp", "transformers", "numpyro"),
 )
 HARMLESS_SETTING_PATTERN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id or words, not a module or file
 LIBRARY_FOLDERS = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")

@@ -26,7 +26,7 @@ SMALL = {
     "gymnasium": "env=FrozenLake-v1,episodes=2,steps=4,best=1,chance=0,bank=2,learner=thompson",
     "informative_bandit": "targets=3,trials=12,bank=2",
     "restless_bandit": "arms=2,trials=12,bank=2",
-    "dark_room": "size=3,goals=2,steps=3,trials=12,told=6,bank=2",
+    "dark_room": "size=3,goals=2,steps=3,trials=12,feedback_trials=6,bank=2",
     "beta_bernoulli": "a=2,trials=12,bank=2",
     "text_bandit": "trials=12",
     "word_labels": "trials=12",

@@ -15,12 +15,12 @@ class RoomSubject(Scripted):
     Attributes:
         size: the side of the room.
         n_goals: G, the number of goals.
-        told: the number of trials that show their pay-offs.
+        feedback_trials: the number of trials that show their pay-offs.
     """
 
     size: int
     n_goals: int
-    told: int
+    feedback_trials: int
 
     @property
     def cells(self) -> int:
@@ -43,8 +43,8 @@ class RoomSubject(Scripted):
         """
         at = jax.nn.one_hot(self.read_sought(percept), self.n_goals)[..., None]
         at = at * jax.nn.one_hot(self.read_cell(percept), self.cells)[:, None]
-        is_told = (percept.step > 0) & (percept.trial < self.told)
-        sign = jnp.where(percept.feedback > 0.5, STRENGTH, -STRENGTH) * is_told
+        shows_payoff = (percept.step > 0) & (percept.trial < self.feedback_trials)
+        sign = jnp.where(percept.feedback > 0.5, STRENGTH, -STRENGTH) * shows_payoff
         return at * sign[:, None, None]
 
 
@@ -58,10 +58,10 @@ def require_room(family: Family) -> DarkRoom:
 
 
 def read_room_settings(family: Family) -> tuple[int, int, int]:
-    """The first arguments of every subject of the dark room: its side, the number of goals, and of trials that tell.
+    """The side of the room, the number of goals and the number of trials that show pay-offs.
 
     Raises:
         MesascopeError: it is another family.
     """
     room = require_room(family)
-    return room.size, room.n_goals, room.told
+    return room.size, room.n_goals, room.feedback_trials

@@ -219,9 +219,9 @@ def family(
         goals: G, the number of hidden goals, which the trials seek in turn; 2 for a key and a door.
         trials: T, the number of trials, each of which starts in a random cell.
         steps: S, the number of steps in a trial.
-        feedback_trials: the number of trials that show their pay-offs, after which feedback is 0; 0 if all do. A subject that
-            found a goal is told of it on every later trial, so that it needs older trials only if this number is small,
-            or if there are more goals than a reflex remembers trials.
+        feedback_trials: the number of trials that show their pay-offs, after which feedback is 0; 0 if all do. On every
+            trial with feedback a subject that has found a goal sees the goal's pay-off again. So it needs older trials
+            only if this number is small, or if there are more goals than trials that a reflex remembers.
         bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
