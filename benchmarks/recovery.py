@@ -157,15 +157,16 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: s
         f"{seeds * len(subjects)} runs by probabilities and in {share[False]:.1%} by choices.",
         "",
         "The settings of a procedure are fitted to one half of the lifetimes and scored on the other half, in both "
-        "directions, so no further penalty is needed. 'None of these' means that even the best procedure misses too "
-        "much. By probabilities, the Kullback-Leibler divergence of the subject from it is above "
-        f"{MAX_SHORTFALL[True]} nats per trial. By choices, a flexible model of the same histories predicts held-out "
-        f"lifetimes better than it by more than {MAX_SHORTFALL[False]} nats and by more than 3.09 standard errors.",
+        "directions, so no further penalty is needed. 'None of these' means that even the best procedure does not "
+        "fit. By probabilities, this means that the Kullback-Leibler divergence of the subject from this procedure is "
+        f"above {MAX_SHORTFALL[True]} nats per trial. By choices, it means that a flexible model of the same histories "
+        f"predicts held-out lifetimes better than this procedure, by more than {MAX_SHORTFALL[False]} nats and by more "
+        "than 3.09 standard errors.",
         "",
         "## Which procedure",
         "",
-        "Right: the seeds in which the named class contains the procedure. Left out: the answer when the procedure is "
-        "not in the list (first seed; nats missed per trial).",
+        "'Right' is the number of seeds in which the named class contains the true procedure. 'Left out' is the answer "
+        "if the true procedure is removed from the list (first seed; in brackets, the misfit in nats per trial).",
         "",
         "| subject | right, probabilities | right, choices | class named (first seed) "
         "| left out, probabilities | left out, choices |",
@@ -187,7 +188,8 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: s
         "",
         "## Which settings",
         "",
-        "The mean over both halves; its smallest and largest value over the seeds. The fits use only the choices.",
+        "'Found' is the mean over both halves of the lifetimes, from its smallest to its largest value over the seeds. "
+        "The fits use only the choices.",
         "",
         "| subject | setting | true | found | allowed |",
         "|---|---|---|---|---|",
@@ -212,7 +214,7 @@ def _confusion(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -
             for r in rows
             if not r.right
         ]
-    return out if len(out) > 4 else ["All runs were named right."]
+    return out if len(out) > 4 else ["In all runs the named class contained the true procedure."]
 
 
 def main() -> None:

@@ -1,19 +1,19 @@
-"""What does a network with frozen weights do with its experience, and how far does that reach?
+"""Examines how a network with frozen weights uses its experience, and how far this use reaches.
 
 The usual path is one call:
 
     found = mesascope.examine("thompson", "bernoulli_bandit:arms=5,trials=100", lifetimes=64)
     found.placement   # where the subject stands on the spectrum, and why
     found.findings    # every number with its interval, as a DataFrame
-    found.plot()      # a matplotlib figure; found.report("page.html") writes all of them
+    found.plot()      # a matplotlib figure; found.report("page.html") writes a page with all figures
     found.trials["fresh"]  # the trials themselves, as an xarray.Dataset
 
-The subject is a function of your own, a Subject, a file of a network, or a name; `mesascope list` shows the names. What
-`examine` does can be done step by step:
+The subject is a function of your own, a Subject, a file of a network, or a name; `mesascope list` shows the names. You
+can also call each step of `examine` yourself:
 
-    make       makes a family, subject, condition or metric from its text
+    make       makes a family, subject, condition or metric from its name with settings
     rollout    runs a subject's lifetimes under conditions that disturb them
-    measure    applies metrics to trials: those of `rollout`, or logged ones
+    measure    applies metrics to trials: the result of `rollout`, or a log
     place      places the subject on the spectrum, from its trials
     open_run   opens the results of an earlier run, from its folder
     read_log   reads logged choices as trials
@@ -25,15 +25,15 @@ import os
 import sys
 
 if sys.argv[:1] == ["-m"] and "mesascope" in sys.orig_argv and not sys.flags.safe_path:
-    # python -m searches the current folder first, where other packages may have our name; it is searched last if it
-    # contains this package, and otherwise not at all
+    # python -m searches the current folder first, where another package may have the name mesascope. If the current
+    # folder contains this package, it is now searched last; otherwise it is not searched.
     sys.path[:] = [*sys.path[1:], *(p for p in sys.path[:1] if p == os.path.dirname(os.path.dirname(__file__)))]
 
 from mesascope.public import attach
 
 __version__ = "0.1.0"
 
-# each public name's module, listed in __init__.pyi, is imported when the name is first used
+# __init__.pyi lists the public names; the module of a name is imported when the name is first used
 __getattr__, _list_names, __all__ = attach(__name__, __file__)
 
 

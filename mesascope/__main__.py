@@ -1,4 +1,4 @@
-"""`python -m mesascope` is the command `mesascope`."""
+"""Runs the command `mesascope` for `python -m mesascope`."""
 
 from mesascope.cli.main import main
 

@@ -1,6 +1,6 @@
-"""Finds plug-ins by name in our folders and in the entry points of other packages.
+"""Finds plug-ins by name in the folders of this package and in the entry points of other packages.
 
-A plug-in is a module with one factory named after its kind. It is imported only when it is requested by name.
+A plug-in is a module with one factory named after its kind. A plug-in is imported only when its name is requested.
 """
 
 import functools
@@ -29,7 +29,7 @@ KINDS = {
     "axes": "axis",
 }
 PACKAGE_FOLDER = Path(__file__).parent
-PLACES = {  # the folders of each kind's files in this package
+PLACES = {  # for each kind of plug-in, the patterns of its files in this package
     "families": ("worlds/*/families/*.py",),
     "subjects": ("worlds/*/subjects/*.py", "agents/*.py", "agents/*/*.py"),
     "conditions": ("conditions/*.py", "worlds/*/conditions/*.py"),
@@ -40,17 +40,17 @@ PLACES = {  # the folders of each kind's files in this package
 INSTALL_REMEDY = "A plug-in of your own package is found once the package is installed: pip install -e ."
 STUDIES = PACKAGE_FOLDER / "studies"  # not plug-ins: each study is a folder of data
 LISTED_KINDS = {**KINDS, "studies": "study"}
-# parameters that callers pass and nobody types as a setting
+# parameters of factories that the calling code passes, so users cannot set them in a spec
 CALLER_PARAMETERS = ("family", "rollouts", "lived", "out", "progress", "trust")
 
 
 def to_plural(kind: str) -> str:
-    """The plural of a kind, from its singular or its plural; returns any other text unchanged."""
+    """Converts the name of a kind to its plural; a plural or any other text is returned unchanged."""
     return {one: several for several, one in LISTED_KINDS.items()}.get(kind, kind)
 
 
 def list_names(kind: str) -> list[str]:
-    """The names of all plug-ins of a kind, or of all studies, found without importing any of them."""
+    """Lists the names of all plug-ins of a kind, or of all studies, without importing them."""
     if kind == "studies":
         return sorted(p.parent.name for p in STUDIES.glob("*/plan.toml"))
     return sorted({*_find_own(kind), *(e.name for e in _find_entry_points(kind, tuple(sys.path)))})
@@ -58,13 +58,13 @@ def list_names(kind: str) -> list[str]:
 
 @functools.cache
 def _find_entry_points(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """The plug-ins of other packages; they are cached per search path, because reading them takes milliseconds."""
+    """Finds the plug-ins of other packages; the result is cached for each search path, because this takes time."""
     return tuple(entry_points(group=f"mesascope.{kind}"))
 
 
 @functools.cache
 def _find_own(kind: str) -> dict[str, str]:
-    """The module of every file here that defines a kind's factory, by the file's name; for axes, the folder's name."""
+    """Finds the modules of this package that define a plug-in of a kind, by the plug-in's name."""
     factory_line = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
     files = [file for place in PLACES[kind] for file in sorted(PACKAGE_FOLDER.glob(place))]
     files = [file for file in files if factory_line.search(file.read_text(encoding="utf-8"))]
@@ -73,7 +73,7 @@ def _find_own(kind: str) -> dict[str, str]:
 
 
 def _find_modules(kind: str, name: str) -> list[str]:
-    """The modules that define a plug-in; there should be one."""
+    """Finds the modules that define the plug-in with this name; there should be only one."""
     own = [_find_own(kind)[name]] if name in _find_own(kind) else []
     return [*own, *sorted({e.module for e in _find_entry_points(kind, tuple(sys.path)) if e.name == name})]
 
@@ -83,7 +83,7 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
     """Imports and returns the module of one plug-in.
 
     Raises:
-        MesascopeError: the name does not exist (the message lists the nearest ones), or the import fails.
+        MesascopeError: the name does not exist (the message lists similar names), or the import fails.
     """
     pick_named("kind of plug-in", kind, KINDS)
     if name not in list_names(kind):
@@ -101,7 +101,7 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
 
 
 def get_factory(kind: str, name: str) -> Callable[..., Any]:
-    """The factory of one plug-in; the factory's signature declares the settings."""
+    """Returns the factory of one plug-in; the factory's signature declares the settings."""
     function = getattr(import_plugin_module(kind, name), KINDS[kind], None)
     if not callable(function):
         raise MesascopeError(f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...).")
@@ -109,12 +109,12 @@ def get_factory(kind: str, name: str) -> Callable[..., Any]:
 
 
 def list_settings(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The settings of a factory: its parameters, except those that callers pass (CALLER_PARAMETERS)."""
+    """Lists the settings of a factory: its parameters, except those in CALLER_PARAMETERS."""
     return {k: p for k, p in inspect.signature(maker).parameters.items() if k not in CALLER_PARAMETERS}
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """Splits 'name:k=v,k=v' into the name and its settings, both as text.
+    """Splits a spec 'name:key=value,key=value' into the name and the settings, all as text.
 
     Raises:
         MesascopeError: a setting has no '=', or is set twice.
@@ -168,7 +168,7 @@ def as_list(value: Any) -> list[Any] | None:
 
 
 def make_all(kind: str, requested: Any = None) -> list[Any]:
-    """Makes the plug-ins of a kind from one or several names or objects; by default all of the kind."""
+    """Makes plug-ins of a kind from one or several specs; objects are kept as they are. The default is all plug-ins."""
     return [make(kind, one) if isinstance(one, str) else one for one in as_list(requested) or list_names(kind)]
 
 
@@ -176,7 +176,7 @@ def convert_settings(maker: Callable[..., Any], texts: dict[str, str], label: st
     """Converts settings from text to the types in the factory's signature.
 
     Raises:
-        MesascopeError: a setting is unknown, or its value is of another type.
+        MesascopeError: a setting is unknown, or its value does not have the type in the signature.
     """
     parameters = list_settings(maker)
     try:
@@ -195,7 +195,7 @@ def convert_settings(maker: Callable[..., Any], texts: dict[str, str], label: st
 
 
 def _parse_value(kind: Any, text: str, example: str, label: str) -> Any:
-    """Converts one setting from text to a type; `example` and `label` are for messages."""
+    """Converts one setting from text to a type; messages show `example`, and name the setting with `label`."""
     if kind is bool:
         truth = {**dict.fromkeys(("true", "yes", "1"), True), **dict.fromkeys(("false", "no", "0"), False)}
         require(text.lower() in truth, f"{label} is neither true nor false.", f"Type e.g. {example.lower()}.")
@@ -212,18 +212,18 @@ def _parse_value(kind: Any, text: str, example: str, label: str) -> Any:
 
 
 def trust_setting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
-    """The setting {'trust': True} if the user trusts the file's code and the factory accepts it; otherwise {}."""
+    """Makes the setting {'trust': True} if the user trusts the file's code and the factory accepts it, else {}."""
     accepts_trust = trusted and "trust" in inspect.signature(get_factory(kind, name)).parameters
     return {"trust": True} if accepts_trust else {}
 
 
 def read_summary(maker: Callable[..., Any]) -> str:
-    """The first line of a factory's docstring."""
+    """Reads the first line of a factory's docstring."""
     return (inspect.getdoc(maker) or "").strip().split("\n")[0]
 
 
 def describe_plugins(kind: str) -> list[dict[str, Any]]:
-    """Lists the plug-ins of a kind, or the studies: kind, name, summary, settings with their defaults, and package."""
+    """Describes the plug-ins of a kind, or the studies: kind, name, summary, settings with their defaults, package."""
     if kind == "studies":
         return [_describe_study(name) for name in list_names(kind)]
     rows = []
@@ -239,7 +239,7 @@ def describe_plugins(kind: str) -> list[dict[str, Any]]:
 
 
 def _describe_study(name: str) -> dict[str, Any]:
-    """Lists a study's question, number of seeds and duration in minutes."""
+    """Describes a study: its question, number of seeds and duration in minutes."""
     try:
         plan = tomllib.loads((STUDIES / name / "plan.toml").read_text(encoding="utf-8"))
         summary, settings = str(plan.get("says", "")), {k: plan.get(k) for k in ("seeds", "minutes")}
@@ -249,7 +249,7 @@ def _describe_study(name: str) -> dict[str, Any]:
 
 
 def _to_json(default: Any) -> Any:
-    """A setting's default as a JSON value; None if the setting has no default."""
+    """Converts a setting's default to a JSON value; None if the setting has no default."""
     if default is inspect.Parameter.empty:
         return None
     return default if isinstance(default, str | int | float | bool | None) else str(default)

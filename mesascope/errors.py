@@ -1,4 +1,4 @@
-"""The exception for users' mistakes, which says what is wrong, what exists and what to type."""
+"""The exception for users' mistakes; its message states the problem, the valid options and what to type."""
 
 import difflib
 import re
@@ -10,7 +10,7 @@ TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may alread
 
 
 class MesascopeError(Exception):
-    """A user's mistake or a plug-in's broken contract; it masks secrets in its text.
+    """The error for a user's mistake or for a plug-in that breaks its contract; secrets in its text are masked.
 
     Args:
         problem: what is wrong, in one sentence.
@@ -22,15 +22,15 @@ class MesascopeError(Exception):
         super().__init__(f"{self.problem} {self.remedy}".strip())
 
     def __reduce__(self) -> tuple:
-        return type(self), (self.problem, self.remedy)  # so that it can cross processes
+        return type(self), (self.problem, self.remedy)  # so that the error can be pickled
 
 
 class MesascopeWarning(UserWarning):
-    """Something that a reader of the numbers must know; the command line prints it on standard error."""
+    """A warning for readers of the results; the command line prints it on standard error."""
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception's type and its message's first paragraph, or a remedy if JAX could not trace the code."""
+    """Describes an error: its type and its message's first paragraph, or a remedy if JAX could not trace the code."""
     name = type(error).__name__
     if name.startswith("Tracer") or name == "ConcretizationTypeError":
         return (
@@ -44,7 +44,7 @@ MAX_LISTED = 150  # a message lists at most this many names
 
 
 def make_unknown_name_error(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
-    """The error for a name that does not exist; it lists the most similar names, and all names if they are few."""
+    """Makes the error for an unknown name. The message lists similar names, and all names if they are at most 150."""
     options = sorted(options)
     similar = difflib.get_close_matches(name, options, n=3)
     suggestion = f"Did you mean {' or '.join(repr(c) for c in similar)}? " if similar else ""

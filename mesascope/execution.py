@@ -1,4 +1,4 @@
-"""Runs many units of the same work in several processes."""
+"""Calls one function with many sets of arguments, in several processes."""
 
 import contextlib
 import functools
@@ -22,32 +22,32 @@ from mesascope.files import replace_when_written
 from mesascope.guards.blame import contain_exits
 
 MAX_WORKERS = 4  # each process compiles its own code and keeps its trials in memory
-GRACE_SECONDS = 5.0  # the time that a process has to save its state
+GRACE_SECONDS = 5.0  # how long a terminated process may take to save its state, before it is killed
 
 
 def count_cores() -> int:
-    """The number of cores available to this process, at most four."""
+    """Counts the cores that are available to this process; returns at most four."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_WORKERS)
 
 
 WarningFields = tuple[str, type[Warning], str, int]  # message, category, file and line, for `warnings.warn_explicit`
 
 
-# a module-level function that processes one unit; with several workers, its arguments and results are pickled
+# a module-level function that computes one result; with several workers, its arguments and results are pickled
 Work = Callable[..., Any]
 
 
 def run_units(
     work: Work, units: Sequence[tuple], workers: int = 1, results_folder: Path | None = None
 ) -> Iterator[Any]:
-    """Yields `work(*unit)` for every unit, in their order.
+    """Yields `work(*unit)` for every unit, in the order of the units.
 
     Args:
         work: the function.
         units: the function's arguments for each unit; put the units that take longest first.
-        workers: the number of processes, or 0 for one per core; with 1 everything runs in this process.
+        workers: the number of processes, or 0 for one per core; with 1, everything runs in this process.
         results_folder: a folder in which each result is saved as soon as it is finished, and from which a later call
-            reads it. Results must then be plain data.
+            reads it. With such a folder, results must be plain data.
     """
     workers = workers or count_cores()
     if results_folder is not None:
@@ -63,7 +63,7 @@ def run_units(
             futures = [pool.submit(_run_unit, work, *unit) for unit in units]
         yield from _collect_results(futures)
     except BaseException as error:
-        # let the pool's own thread cancel; cancelling from this thread can crash that one
+        # the pool's own thread must cancel the futures; cancelling them from this thread can crash the pool's thread
         pool.shutdown(wait=False, cancel_futures=True)
         _end_processes([p for p in multiprocessing.active_children() if p not in earlier_processes])
         if isinstance(error, BrokenProcessPool):
@@ -90,7 +90,7 @@ def _collect_results(futures: Sequence[Future]) -> Iterator[Any]:
 
 @contain_exits()
 def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[WarningFields]]:
-    """Computes one unit's result and collects its warnings; SIGTERM acts like Ctrl-C, so that the unit can save."""
+    """Computes the result of one unit, and collects warnings. SIGTERM acts like Ctrl-C, so that work can be saved."""
     before = signal.signal(signal.SIGTERM, _interrupt_once)
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -109,13 +109,13 @@ def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[WarningFields]]:
 
 
 def _interrupt_once(number: int, frame: Any) -> None:
-    """Raises KeyboardInterrupt. A second signal, which a pool sends when another worker has ended, stops no saving."""
+    """Raises KeyboardInterrupt at the first SIGTERM, and ignores later ones, so that they do not interrupt saving."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _end_processes(processes: Sequence[Any]) -> None:
-    """Terminates processes; kills those that have not saved their state and exited after a few seconds."""
+    """Terminates processes, and kills every process that is still running after GRACE_SECONDS."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + GRACE_SECONDS
@@ -127,7 +127,7 @@ def _end_processes(processes: Sequence[Any]) -> None:
 
 @contextlib.contextmanager
 def _ignore_interrupts() -> Iterator[None]:
-    """Processes started in this context ignore Ctrl-C; this process receives it when the context ends."""
+    """Makes processes started in this context ignore Ctrl-C; this process receives it when the context ends."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -139,7 +139,7 @@ def _ignore_interrupts() -> Iterator[None]:
 
 
 def _run_or_load(folder: Path, work: Work, *unit: Any) -> Any:
-    """Reads the result of one unit from its file; if there is no valid file, computes and saves the result."""
+    """Reads the result of one unit from its file. If there is no valid file, computes and saves the result."""
     description = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
     path = folder / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"
     try:
@@ -147,14 +147,14 @@ def _run_or_load(folder: Path, work: Work, *unit: Any) -> Any:
     except (OSError, ValueError, KeyError, TypeError):
         answer = work(*unit)
     with contextlib.suppress(OSError):  # a result that cannot be saved is computed again
-        folder.mkdir(parents=True, exist_ok=True)  # another run may have removed it when it finished
+        folder.mkdir(parents=True, exist_ok=True)  # another run may have removed the folder when that run finished
         with replace_when_written(path, os.getpid()) as part:
             part.write_text(json.dumps({"asked": description, "answer": answer}))
     return answer
 
 
 def hash_folder(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without: Path | None = None) -> str:
-    """A hash of all code and settings in a folder, so that results from other code are not reused.
+    """Hashes all code and settings in a folder, so that results of other code are not reused.
 
     Args:
         folder: the folder; its subfolders are included.
@@ -170,13 +170,13 @@ def hash_folder(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without
 
 
 def _prepare_worker() -> None:
-    """Makes a worker ignore Ctrl-C and exit as soon as its parent process has ended."""
+    """Prepares a worker process: it ignores Ctrl-C, and exits as soon as its parent process has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def exit_with_parent() -> None:
-        """Waits until the parent process has ended, and ends this process."""
+        """Waits until the parent process has ended, and then ends this process."""
         parent = multiprocessing.parent_process()
         if parent is not None:
             parent.join()

@@ -7,16 +7,16 @@ from pathlib import Path
 
 
 def make_cache_path(*parts: str) -> Path:
-    """A path in $XDG_CACHE_HOME/mesascope, or in ~/.cache/mesascope; it need not exist.
+    """Makes a path in $XDG_CACHE_HOME/mesascope, or in ~/.cache/mesascope; the path need not exist.
 
-    The files there can be computed again, or are saved answers of a model server.
+    The cache contains only files that can be computed again, and saved answers of a model server.
     """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").joinpath("mesascope", *parts)
 
 
 @contextlib.contextmanager
 def replace_when_written(path: Path, mark: str | int = "part") -> Iterator[Path]:
-    """A temporary file that replaces `path` once it is written, so that `path` is never incomplete.
+    """Yields the path of a temporary file that replaces `path` when the context ends, so `path` is never incomplete.
 
     Args:
         path: the file to write; its folder must exist.
@@ -34,7 +34,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def limit_size(folder: Path, most: int) -> None:
-    """Deletes the files of a folder that were changed longest ago, until the rest holds at most `most` bytes."""
+    """Deletes the oldest files in a folder, by their last change, until the folder contains at most `most` bytes."""
     states = []
     for path in folder.iterdir():
         with contextlib.suppress(OSError):  # another process may delete files too

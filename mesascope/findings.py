@@ -29,14 +29,14 @@ class Finding:
     """One measured answer.
 
     Attributes:
-        metric: the metric's name; if the metric has several readings, followed by a colon and the reading's label.
+        metric: the metric's name. If the metric has several readings, a colon and the reading's label follow.
         question: the metric's question in words.
         subject: the subject's name.
-        fingerprint: one hash of all the subject's weights, or 'not available'.
+        fingerprint: a hash of the subject's weights, or 'not available'.
         family: the family with its settings.
-        split: the name of the split on which it was measured.
+        split: the name of the split on which the metric was measured.
         settings: the metric's settings.
-        estimate: the estimated number; None unless it was measured.
+        estimate: the estimated number; None if the metric was not measured.
         low: the lower end of the interval; None with fewer than three units.
         high: the upper end of the interval; None with fewer than three units.
         confidence: the confidence level of the interval.
@@ -44,11 +44,11 @@ class Finding:
         unit: what was resampled: lifetime, task, training seed, participant or wording.
         null: the number under the null hypothesis.
         status: measured, does not apply, or failed.
-        reason: the reason why it was not measured, or a caveat.
-        controls: the same finding for the learner, the lookalike and the still one: estimate, low and high by role.
+        reason: why the metric was not measured, or a caveat about the measured number.
+        controls: by role (learner, lookalike, still), the same metric measured on the control: estimate, low and high.
         p: the p-value against the null hypothesis, two-sided unless the metric has a test of its own.
         holm: the p-value adjusted over all findings of the subject (Holm).
-        confirmatory: whether the placement rule uses it; other findings are descriptive.
+        confirmatory: whether the placement rule uses the finding; otherwise it is descriptive.
         made: the provenance: commit, versions, key and time.
     """
 
@@ -81,14 +81,18 @@ class Finding:
         known_status = self.status in get_args(Status)
         require(known_status, f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed.")
         require(bool(self.unit), f"{name} has no unit.", "Say what was resampled.")
-        require(measured or bool(self.reason), f"{name} is not measured.", "Say why.")
-        require(finite or not measured, f"{name} has no estimate.", "Say that it does not apply, and why.")
+        require(measured or bool(self.reason), f"{name} is not measured.", "Give the reason.")
+        require(
+            finite or not measured,
+            f"{name} has no estimate.",
+            "Set its status to 'does not apply', and give the reason.",
+        )
         if measured and self.estimate is not None:
             if self.low is None or self.high is None:
-                require(self.n < 3, f"{name} has no interval.", "Let mesascope.stats make one.")
+                require(self.n < 3, f"{name} has no interval.", "Compute one with mesascope.stats.")
             elif not self.low <= self.estimate <= self.high:
                 problem = f"The interval of {self.metric!r} does not contain its estimate."
-                raise MesascopeError(problem, "Check the order.")
+                raise MesascopeError(problem, "Check the order of low, estimate and high.")
 
     @property
     def exactly(self) -> bool:
@@ -116,12 +120,12 @@ class Finding:
 
 
 def to_json(finding: Finding) -> dict[str, Any]:
-    """The finding as plain data: first its format, then its fields in their order."""
+    """The finding as plain data: its format, and then its fields in the order of the class."""
     return {"format": finding.format, **dataclasses.asdict(finding)}
 
 
 def from_json(data: Any) -> Finding:
-    """Makes a finding from the plain data that describe it.
+    """Makes a finding from plain data, as `to_json` returns them.
 
     Raises:
         MesascopeError: the data have another format, or a field is missing or invalid.
@@ -183,5 +187,5 @@ def _find_commit() -> str:
 
 @functools.cache
 def _list_versions() -> dict[str, str]:
-    """The versions of this package and of those that compute its numbers."""
+    """The versions of this package and of the packages with which it computes numbers."""
     return {"mesascope": mesascope.__version__} | {p: version(p) for p in ("jax", "numpy", "scipy", "xarray")}

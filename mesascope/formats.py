@@ -1,4 +1,4 @@
-"""The formats of the files that mesascope writes, and the words that their first versions used."""
+"""The formats of the files that mesascope writes, and the words that were renamed since their first versions."""
 
 import re
 from collections.abc import Container, Mapping
@@ -7,8 +7,8 @@ from typing import Any
 FINDING = "mesascope-finding/2"
 TRIALS = "mesascope-trials/2"
 NETWORK = "mesascope-network/2"
-OLD_WORDS = {"ring": "split", "probe": "metric", "told": "observes"}  # word of format 1 → present word
-OLD_SETTINGS = {  # setting of a committed plan or network → present setting of the same plug-in
+OLD_WORDS = {"ring": "split", "probe": "metric", "told": "observes"}  # the word in files of format 1 → the present word
+OLD_SETTINGS = {  # the old name of a setting in a study's plan or network file → its present name
     **OLD_WORDS,
     **{"runs": "run_length", "slow": "slow_rate", "fast": "fast_rate", "announced": "announced_share"},
     **{"entropy": "entropy_weight", "critic": "critic_weight", "led": "led_share", "swaps": "swap_probability"},
@@ -17,21 +17,21 @@ OLD_SETTINGS = {  # setting of a committed plan or network → present setting o
 
 
 def is_old(found: Any, current: str) -> bool:
-    """Whether a format is version 1 of the current one."""
+    """Checks whether the format in a file is version 1 of the current format."""
     return found == f"{current.rpartition('/')[0]}/1"
 
 
 def reword(table: Mapping[str, Any], words: Mapping[str, str] = OLD_WORDS) -> dict[str, Any]:
-    """The table with the old words among its keys replaced with the current ones."""
+    """Replaces old words among the keys of a table with the present words, and returns the new table."""
     return {words.get(key, key): value for key, value in table.items()}
 
 
 def reword_spec(spec: str, present_settings: Container[str] = ()) -> str:
-    """The spec with the old names among its settings replaced with the current ones.
+    """Replaces old names of settings in a spec with their present names, and returns the new spec.
 
     Args:
         spec: a plug-in's name with settings, 'name:k=v,k=v'.
-        present_settings: the settings that the plug-in has today, which stay as they are.
+        present_settings: the settings that the plug-in has today; their names stay as they are.
     """
 
     def find_name(key: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Random keys that are addressed by names and numbers instead of being split in order."""
+"""Random keys that are derived from names and numbers, instead of being split one after another."""
 
 import functools
 import zlib
@@ -8,11 +8,11 @@ import numpy as np
 
 
 def derive_key(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
-    """The key at an address; the same parts give the same key, and different parts give independent keys.
+    """Derives a key from an address. Equal addresses give equal keys, and different addresses independent keys.
 
     Args:
         key: a JAX random key.
-        parts: names (hashed by CRC-32) and whole numbers, in order.
+        parts: the address: names, which are hashed by CRC-32, and whole numbers; their order matters.
     """
     for part in parts:
         key = jax.random.fold_in(key, zlib.crc32(part.encode()) if isinstance(part, str) else part)
@@ -20,14 +20,14 @@ def derive_key(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
 
 
 def fold_address(seed: int, *parts: str | int) -> jax.Array:
-    """`derive_key(jax.random.key(seed), *parts)` in one compiled call."""
+    """The key `derive_key(jax.random.key(seed), *parts)`, computed in one compiled call."""
     codes = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
     return _fold_codes(seed, np.asarray(codes, np.uint32))
 
 
 @jax.jit
 def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
-    """The key from a seed and the codes [P] of the parts of its address."""
+    """Derives a key from a seed and the numeric codes [P] of its address."""
     key = jax.random.key(seed)
     for i in range(codes.shape[0]):
         key = jax.random.fold_in(key, codes[i])

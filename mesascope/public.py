@@ -1,4 +1,4 @@
-"""Public names that are imported when they are first used."""
+"""Imports the public names of a package when they are first used."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import lazy_loader
 
 
 def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """A package's `__getattr__`, `__dir__` and `__all__`, for the names that the stub (.pyi) beside its file lists."""
+    """Makes a package's `__getattr__`, `__dir__` and `__all__` for the names in the stub (.pyi) beside its file."""
     import_name, list_names, names = lazy_loader.attach_stub(package, file)
 
     def find(name: str) -> Any:

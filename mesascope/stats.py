@@ -11,14 +11,14 @@ CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
-    """Intervals of many rows.
+    """The estimates and intervals of P rows of numbers.
 
     Attributes:
         estimate: [P] the mean of each row.
         low: [P] the lower ends.
         high: [P] the upper ends.
-        n: [P] the number of units with a number.
-        p: [P] the two-sided p-values against the null.
+        n: [P] the number of units that are not NaN.
+        p: [P] the two-sided p-values against the null hypothesis.
     """
 
     estimate: np.ndarray
@@ -37,8 +37,8 @@ def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confid
         confidence: the confidence level of the intervals.
 
     Returns:
-        Rows with fewer than three units have no interval: low, high and p are NaN. Rows of equal numbers have an
-        interval of width 0.
+        The estimates and intervals. In rows with fewer than three units, low, high and p are NaN. The interval of a
+        row of equal numbers has width 0.
     """
     values = np.asarray(values, float)
     n = np.isfinite(values).sum(-1)
@@ -58,11 +58,11 @@ def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confid
 
 
 def compute_contrast(one: np.ndarray, other: np.ndarray, is_paired: bool, confidence: float = CONFIDENCE) -> Interval:
-    """The difference of the means of two groups, one row, with Welch's interval or that of the paired differences.
+    """The difference of two groups' means as one row, with Welch's interval or that of the paired differences.
 
     Args:
-        one: [N] the numbers of the units of one group, without NaN; at least two.
-        other: [M] those of the other group, which is subtracted; in the order of the same units if they are paired.
+        one: [N] the numbers of one group's units, at least two and without NaN.
+        other: [M] the numbers of the other group, whose mean is subtracted; paired units stand in the same order.
         is_paired: whether both groups consist of the same units.
         confidence: the confidence level.
     """
@@ -78,7 +78,7 @@ def compute_contrast(one: np.ndarray, other: np.ndarray, is_paired: bool, confid
 
 
 def compute_rate_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The exact interval of a rate, for `hits` among `n` independent units (Clopper and Pearson 1934)."""
+    """The exact interval of a rate from `hits` successes among `n` independent units (Clopper and Pearson 1934)."""
     bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
     return float(bounds.low), float(bounds.high)
 
@@ -91,19 +91,19 @@ def compute_standard_error(values: np.ndarray) -> float:
 
 
 def average_valid(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The mean along an axis; NaN entries are left out, and the mean is NaN if all entries are."""
+    """The mean along an axis without NaN entries; the mean is NaN if all entries are NaN."""
     valid = np.isfinite(values)
     count = valid.sum(axis)
     return np.where(count > 0, np.where(valid, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
 
 
 def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:
-    """Numbers [N] whose mean is function(means) and whose spread gives the standard error of that mean (delta method).
+    """Numbers [N] whose mean is function(means), and whose spread gives its standard error by the delta method.
 
     Args:
-        function: a smooth function of the means [M] of M parts, such as a ratio of sums.
-        parts: [M, N] the parts of each unit; a unit with a NaN part gives NaN. Parts from splits that were drawn
-            independently may share a column, because their covariance is 0 in expectation.
+        function: a smooth function of the means [M] of M parts, such as the ratio of two means.
+        parts: [M, N] the parts of each unit; a unit with a NaN part gives NaN. A column may combine parts from splits
+            that were drawn independently, because their expected covariance is 0.
     """
     parts = np.asarray(parts, float)
     valid = np.isfinite(parts).all(0)
@@ -131,7 +131,7 @@ def average_by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def draw_bootstrap_counts(n: int, resamples: int, seed: int) -> np.ndarray:
-    """[resamples, n] Bootstrap counts, which say how often each unit is drawn; each row sums to n."""
+    """[resamples, n] How often a bootstrap draws each of n units; each row sums to n."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
     counts.flags.writeable = False
@@ -139,7 +139,7 @@ def draw_bootstrap_counts(n: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def adjust_holm(p: np.ndarray) -> np.ndarray:
-    """p-values adjusted with Holm's method (1979); NaN entries stay NaN and are not counted."""
+    """The p-values adjusted by the method of Holm (1979); NaN entries stay NaN and do not count as tests."""
     p = np.asarray(p, float)
     result, valid = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
     order = valid[np.argsort(p[valid], kind="stable")]

@@ -3,20 +3,21 @@
 The axes are condition, lifetime and trial (and choice, unit). The variables are:
 - action, feedback, score [C, N, T]: if a trial is missing, action is -1 and the others are NaN. If actions are real
   numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
-- score under a one-step condition: what the disturbed act is worth on the subject's own task, or NaN.
-- act_worth, act_room [N, T], if trials of several steps are judged: what the first act of each trial pays beyond a
-  random one if the best acts follow, and what the best first act does. Under a one-step condition, score minus chance
-  is the former.
-- donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room, donor_ranks [transplant, N, T]: what acts
-  with a donor's past are worth on the donor's task; see `mesascope.rollouts.worth`. `transplant` lists the conditions.
+- score under a one-step condition: the worth of the disturbed action on the subject's own task; NaN if unknown.
+- act_worth, act_room [N, T], if trials have several steps and the family can value single actions. act_worth is how
+  much more the first action of a trial pays than a random first action, if the best actions follow. act_room is the
+  same for the best first action. Under a one-step condition, score minus chance is the disturbed action's act_worth.
+- donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room [transplant, N, T]: the worth, on the
+  donor's task, of actions taken after a transplant (see `mesascope.rollouts.worth`); `transplant` lists the conditions.
+- donor_ranks [transplant, N, T, rank]: the best action on the donor's task, the second best action, and so on.
 - log_probs [C, N, T, K], if the subject reports them: only for the intact and the one-step conditions, otherwise NaN.
 - partner [C, N, T]: the lifetime whose carry or feedback was used.
 - chance, best, worst, fixed [N, T]: expected pay-offs that the subject does not observe.
 
 If trials have several steps, there is an axis step, and the attribute steps is S, the maximum number. feedback and
 score are sums over the steps of a trial, and n_steps [C, N, T] counts the steps that were run. action [C, N, T, S] and
-log_probs [C, N, T, S, K] describe single steps; after the trial's end they are -1 and NaN. Of more than 64 steps only
-64 are stored, and the attribute kept lists them. If all steps are stored and the arrays are not too large,
+log_probs [C, N, T, S, K] describe single steps; after the trial's end they are -1 and NaN. At most 64 steps of a trial
+are stored, and the attribute kept lists their indices. If all steps are stored and the arrays are not too large,
 step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, so that lifetimes can be replayed.
 """
 
@@ -37,15 +38,15 @@ from mesascope.formats import TRIALS
 from mesascope.guards import limits
 
 AXES = ("condition", "lifetime", "trial")
-REFLEX_TRIALS = 4  # a reflex may depend on this many of the last trials; anything older must be in the carry
+REFLEX_TRIALS = 4  # a reflex may depend on this many of the last trials; only the carry can contain older trials
 BLOCK_SIZE = 64  # lifetimes run in blocks of this size, and a lifetime's partners are in its block
-MAX_STORED_STEPS = 64  # steps of a trial whose actions are stored
+MAX_STORED_STEPS = 64  # the largest number of steps of a trial whose actions are stored
 # above this many numbers per lifetime and condition, log-probabilities and observations are not stored
 MAX_STORED_NUMBERS = 1 << 16
 
 
 def choose_stored_steps(steps: int) -> np.ndarray:
-    """The steps whose actions are stored: all of them, or the first and 63 others, a fixed random choice."""
+    """The indices of the steps that are stored: all steps, or the first one and 63 others, drawn with a fixed seed."""
     if steps <= MAX_STORED_STEPS:
         return np.arange(steps)
     others = np.random.default_rng(0).choice(np.arange(1, steps), MAX_STORED_STEPS - 1, replace=False)
@@ -53,12 +54,12 @@ def choose_stored_steps(steps: int) -> np.ndarray:
 
 
 def find_reflex_window(trials: int, most: int = REFLEX_TRIALS) -> int:
-    """How many of the last trials a reflex may depend on: four, or a fifth of a lifetime shorter than twenty."""
+    """The number of last trials that a reflex may depend on: four, or a fifth of a lifetime of under twenty trials."""
     return max(1, min(most, trials // 5))
 
 
 def fill_in_trials(condition: str, trials: int) -> str:
-    """The condition's spec, with {half}, {tenth} and {few} replaced with their values for a number of trials."""
+    """A condition's spec with {half}, {tenth} and {few} replaced with their values for lifetimes of `trials` trials."""
     return condition.format(half=trials // 2, tenth=trials // 10, few=find_reflex_window(trials))
 
 
@@ -72,29 +73,39 @@ def join_records(
     attrs: Mapping[str, Any],
     transplants: Mapping[str, Sequence[Any]] | None = None,
 ) -> xr.Dataset:
-    """Joins records [condition][block], each with axes T and N, into one data set with `lifetimes` lifetimes."""
+    """Joins the records of all blocks into one data set with `lifetimes` lifetimes.
+
+    Args:
+        records: the record of each block under each condition [condition][block], with axes T and N.
+        latents: variables of the tasks by name, with axes lifetime, trial and choice (or the first of these).
+        labels: the labels of the conditions.
+        one_step: whether each condition disturbs one response at a time.
+        lifetimes: how many lifetimes to keep; the last block may contain more.
+        attrs: the attributes of the data set.
+        transplants: by transplant condition, the worth of its actions in each block (`mesascope.rollouts.worth`).
+    """
 
     stepwise = records[0][0].steps is not None
 
     def stack(parts, lifetime=1):
-        """Joins the blocks of each condition along the axis of lifetimes, which comes first within a condition."""
+        """Joins the blocks of each condition along the axis of lifetimes, and moves this axis behind the conditions."""
         moved = [[np.moveaxis(np.asarray(x), lifetime, 0) for x in row] for row in parts]
         return np.stack([np.concatenate(row)[:lifetimes] for row in moved])
 
     def join(name, lifetime=1):
-        """Joins one field of all records."""
+        """Joins the field `name` of all records."""
         return stack([[getattr(r, name) for r in row] for row in records], lifetime)
 
-    lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # of variables with a value per step
+    lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # axes of variables with a value for each step
     action, is_one_step = join("action", lifetime), np.asarray(one_step)[:, None, None]
     data: dict[str, Any] = {
         "action": (each, action.astype(np.float32 if attrs.get("actions") == "real" else np.int16)),
-        # a one-step condition leaves the lifetime undisturbed, so the pay-off does not belong to the condition
+        # a one-step condition leaves the lifetime undisturbed, so the feedback says nothing about the condition
         "feedback": (AXES, np.where(is_one_step, np.float32(np.nan), join("feedback").astype(np.float32))),
         "score": (AXES, join("score").astype(np.float32)),
         "partner": (AXES, join("partner").astype(np.int16)),
     }
-    # log-probabilities are stored only where a metric compares responses, which shrinks the file to a fifth
+    # log-probabilities are stored only where a metric compares responses; this shrinks the file to a fifth
     if records[0][0].log_probs is not None:
         compared = is_one_step[:, 0, 0] | (np.asarray(labels) == "intact")
         log_probs = join("log_probs", lifetime)
@@ -157,15 +168,17 @@ def check_trials(trials: xr.Dataset) -> None:
         if name in trials and trials[name].dims != axes:
             raise MesascopeError(f"{name} has axes {trials[name].dims}.", f"It needs the axes {axes}, in this order.")
     if each != AXES and ("n_steps" not in trials or trials.n_steps.dims != AXES):
-        raise MesascopeError("Trials with steps do not say how many.", f"They need n_steps with axes {AXES}.")
+        raise MesascopeError("Trials with several steps lack their numbers.", f"They need n_steps with axes {AXES}.")
     labels = trials.condition.values.tolist()
-    require(len(set(labels)) == len(labels), "Two conditions have the same label.", "Give each its own.")
+    require(
+        len(set(labels)) == len(labels), "Two conditions have the same label.", "Give each condition its own label."
+    )
     action, is_real = trials.action.values, trials.attrs.get("actions") == "real"
     if is_real and (action.dtype.kind != "f" or np.isinf(action).any() or "log_probs" in trials):
         raise MesascopeError(
             f"The actions should be real numbers and are {action.dtype}"
             f"{', with log-probabilities' if 'log_probs' in trials else ''}.",
-            "They need to be floating-point numbers, NaN where missing, without log-probabilities.",
+            "They need to be floating-point numbers, NaN where missing, and to have no log-probabilities.",
         )
     if not is_real and not np.issubdtype(action.dtype, np.integer):
         raise MesascopeError(f"Actions are {action.dtype}.", "They need to be whole numbers, -1 where missing.")
@@ -182,14 +195,14 @@ def check_trials(trials: xr.Dataset) -> None:
         is_over = action < 0 if each != AXES else np.zeros(action.shape, bool)
         has_log_probs = ~(is_absent | is_over).all(tuple(range(1, is_absent.ndim)))  # of each condition
         is_incomplete = (is_absent & ~is_over)[has_log_probs].any() or (is_nan.all(-1) != is_absent).any()
-        require(not is_incomplete, "A log-probability is not a number.", "Every action needs a probability.")
+        require(not is_incomplete, "A log-probability is not a number.", "Every action needs a log-probability.")
 
 
 def save_trials(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
     """Writes one data set per split into one netCDF file, atomically.
 
-    A variable that an earlier split has too, such as the pay-offs of the same tasks, is stored once: the attribute
-    `stored_in` names that split.
+    A variable that equals one of an earlier split, such as the pay-offs of the same tasks, is stored only once. The
+    attribute `stored_in` then names the earlier split.
     """
     path = Path(path)
     packed, first_splits = {}, {}
@@ -211,7 +224,7 @@ def _hash_variable(name: Any, variable: xr.DataArray) -> bytes:
 
 
 def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
-    """Reads a file that `save_trials` wrote: one checked data set per split.
+    """Reads and checks a file that `save_trials` wrote, and returns one data set per split.
 
     Raises:
         MesascopeError: the file does not exist, is not netCDF, or does not contain trials.
@@ -244,14 +257,14 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
 
 
 def select_window(trials: xr.Dataset, find: Callable[[int], slice]) -> slice | np.ndarray:
-    """The trials of a window that depends on the length of a lifetime, such as its last half.
+    """The trials in a window whose position depends on the length of a lifetime, such as its last half.
 
     Args:
         trials: the trials on one split.
         find: (length) → the window of a lifetime with that many trials.
 
     Returns:
-        A slice; or, in a log whose lifetimes differ in length, a mask [N, T] with each lifetime's own window.
+        A slice, or a mask [N, T] with the window of each lifetime if a log's lifetimes differ in length.
     """
     length = trials.sizes["trial"]
     if trials.attrs.get("family") != "log":
@@ -274,7 +287,7 @@ def select_counted_trials(trials: xr.Dataset) -> slice | np.ndarray:
 
 
 def find_forced(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
-    """[N, T] Whether the choice of a trial was forced, so that its feedback is seen and the choice is not scored."""
+    """[N, T] Whether the choice of a trial was forced. The subject then observes feedback, but has no score."""
     if "forced" not in trials:
         return np.zeros((trials.sizes["lifetime"], trials.sizes["trial"]), bool)
     return trials.forced.sel(condition=label).values == 1
@@ -292,13 +305,13 @@ def read_payoffs(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
 def measure_gain(
     trials: xr.Dataset, label: str = "intact", window: slice | np.ndarray | None = None, against: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[N] Σ(score - chance) and Σ(best - chance), from which the caller can form a ratio of sums.
+    """[N] Each lifetime's Σ(score - chance) and Σ(best - chance), from which the caller can form a ratio of sums.
 
     Args:
         trials: the trials on one split.
         label: the label of the condition.
         window: the trials to sum over, a slice or a mask [N, T]; by default those that count.
-        against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that works against the
+        against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that goes against the
             pay-off.
 
     Returns:

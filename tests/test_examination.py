@@ -111,5 +111,5 @@ def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     again, _ = runs.read_run(tmp_path / "run")
     assert headlines.list_axis_readings(again[0]) == headlines.list_axis_readings(found)
     (told,) = headlines.list_axis_readings(found)
-    assert told[0] == "search" and "near ones before far ones" in told[2]
+    assert told[0] == "search" and "near choices before far ones" in told[2]
     assert "Beside the spectrum" in page.render(again, "mesascope examine value_iteration")

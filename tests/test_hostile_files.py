@@ -158,14 +158,14 @@ LARGE, NONE, ONE = number(10**11), number(0), number(1)
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (tensor(ONE, NONE, LARGE, NONE), "but 1 numbers are stored"),  # a step of 0
-        (tensor(ONE, NONE, LARGE, ONE), "but 1 numbers are stored"),
-        (tensor(ONE, LARGE, ONE, ONE), "but 1 numbers are stored"),
-        (tensor(LARGE, NONE, LARGE, ONE), "but 4 are stored"),
-        (tensor(number(-5), NONE, ONE, ONE), "are stored"),
-        (b"\x80\x02ctorch\nFloatTensor\n" + LARGE + b"\x85R.", "a FloatTensor, which is not read"),
-        (b"\x80\x02cbuiltins\nbytearray\n" + LARGE + b"\x85R.", "a bytearray, which is not read"),
-        (b"\x80\x02ctorch._utils\n_rebuild_sparse_tensor\n)R.", "a sparse_tensor, which is not read"),
+        (tensor(ONE, NONE, LARGE, NONE), "but stores 1 numbers"),  # a step of 0
+        (tensor(ONE, NONE, LARGE, ONE), "but stores 1 numbers"),
+        (tensor(ONE, LARGE, ONE, ONE), "but stores 1 numbers"),
+        (tensor(LARGE, NONE, LARGE, ONE), "but 4 bytes are stored"),
+        (tensor(number(-5), NONE, ONE, ONE), "numbers"),
+        (b"\x80\x02ctorch\nFloatTensor\n" + LARGE + b"\x85R.", "a FloatTensor, which mesascope does not read"),
+        (b"\x80\x02cbuiltins\nbytearray\n" + LARGE + b"\x85R.", "a bytearray, which mesascope does not read"),
+        (b"\x80\x02ctorch._utils\n_rebuild_sparse_tensor\n)R.", "a sparse_tensor, which mesascope does not read"),
         (nested(), "expands to too many values"),
     ],
     ids=["stride 0", "resized", "offset", "storage", "negative", "made", "bytes", "sparse", "nested"],
@@ -253,7 +253,7 @@ TREES = {
     an_attribute_of_texts: "its attribute 'a' is too large",
     texts: "100,000,000 texts",
     packed_twice: "compressed in a way that is not supported",
-    a_chunk_of_more: "unpacks to more than its 1,048,576 bytes",
+    a_chunk_of_more: "unpacks to more than the declared 1,048,576 bytes",
 }
 
 

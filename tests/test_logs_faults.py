@@ -457,6 +457,6 @@ def test_no_procedure_is_named_where_the_interval_holds_chance():
     tossed = frame.assign(choice=np.random.default_rng(6).integers(1, 3, len(frame)))
     found = measured(tossed, "acts_like")["acts_like: the nearest, above chance"]
     assert found.low < 0
-    assert found.reason.startswith("not told from uniform choices; nearest: ")
+    assert found.reason.startswith("not distinguished from uniform choices; nearest: ")
     kept = measured(frame.assign(choice=1 + frame.subject % 2), "acts_like")["acts_like: the nearest, above chance"]
     assert kept.low > 0 and kept.reason.startswith("acts like ")

@@ -1,1 +1,1 @@
-"""Adapters to what users bring: functions, torch modules, files of other frameworks, language models, our networks."""
+"""Adapters for users' agents: functions, PyTorch modules, files of other frameworks, language models, our networks."""

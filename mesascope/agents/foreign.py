@@ -1,4 +1,4 @@
-"""What all networks from other frameworks share: how actions are chosen, and errors about their files."""
+"""Defines the base class of networks from other frameworks, which chooses actions, and the errors about their files."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from mesascope.contracts import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 OUTPUT_KINDS = ("logits", "probabilities", "values")
-BATCH_SIZES = (2, 3)  # a network is run with both, because the axis whose size changes is the batch axis
+BATCH_SIZES = (2, 3)  # each network is run with both sizes; the axis whose size changes is the batch axis
 
 _choose_compiled = jax.jit(choose)
 
@@ -22,9 +22,9 @@ class ForeignNetwork(NamedSubject):
     """A network with frozen weights; subclasses are final.
 
     Attributes:
-        observe: the encoder of its observations.
-        stochastic: whether it draws actions as in training; otherwise it takes the best action.
-        epsilon: the fraction of uniform choices, if its outputs are values.
+        observe: the encoder of percepts as the network's observations.
+        stochastic: whether the network draws actions as in training; otherwise it takes the best action.
+        epsilon: the probability of a uniformly random choice, if the network's outputs are values of the actions.
     """
 
     observe: Observer = eqx.field(static=True)
@@ -34,9 +34,9 @@ class ForeignNetwork(NamedSubject):
     traceable: ClassVar = False
 
     def choose(self, key: jax.Array, scores: np.ndarray, output_kind: str) -> Response:
-        """Chooses actions from outputs [N, K]: 'logits', 'probabilities', or 'values' (ε-greedily).
+        """Chooses actions from a network's outputs [N, K]: 'logits', 'probabilities', or 'values' (ε-greedily).
 
-        Real actions are the outputs themselves.
+        If actions are real numbers, the outputs [N, 1] are the actions.
         """
         if self.observe.choices is None:
             return Response(scores[:, 0].astype(np.float32), None)
@@ -63,7 +63,7 @@ class ForeignNetwork(NamedSubject):
 
 
 def name_with_settings(plugin: str, **settings: Any) -> str:
-    """The name of a subject with its settings; settings that are '' are left out."""
+    """Makes the name of a subject with its settings; leaves out settings that are ''."""
     return f"{plugin}:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != "")
 
 
@@ -81,12 +81,12 @@ class FileKind(NamedTuple):
     broken_remedy: str
 
     def make_error(self, path: str, reason: str) -> MesascopeError:
-        """The error for a broken file."""
+        """Makes the error for a broken file."""
         return MesascopeError(f"{path!r} is not a valid {self.name}: {reason}.", self.broken_remedy)
 
     @contextlib.contextmanager
     def explain_errors(self, path: str) -> Iterator[None]:
-        """Turns exceptions raised while a file is read into errors that name the file and say what is wrong."""
+        """Turns exceptions that are raised while a file is read into errors that name the file and the reason."""
         try:
             yield
         except MesascopeError:

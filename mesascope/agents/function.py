@@ -1,8 +1,8 @@
 """A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
 
-`percept` is a dict of NumPy arrays with leading axis N. `state` is None at the start, and afterwards whatever the
-function returned last: None, or a pytree of arrays with leading axis N (object arrays are allowed). `rng` is a NumPy
-generator. The function receives copies, so it may write into them.
+`percept` is a dict of NumPy arrays with leading axis N. `state` is None at the start of a lifetime, and afterwards the
+state that the function returned last: None, or a pytree of arrays with leading axis N (object arrays are allowed).
+`rng` is a NumPy generator. The function receives copies of the arrays, so it may write into them.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ class FunctionSubject(NamedSubject):
     traceable: ClassVar = False
 
     def fresh(self, n: int) -> Any:
-        """None, which the function receives as its first state."""
+        """Returns None, which the function receives as its first state."""
         return None
 
     def respond(self, key, carry, percept: Percept):
-        """Calls the function with copies and checks its result."""
+        """Calls the function with copies of the percept and the state, and checks its result."""
         n = len(percept.action)
         percept_copy = {k: np.array(v) for k, v in percept._asdict().items()}
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
@@ -52,13 +52,13 @@ class FunctionSubject(NamedSubject):
         return _check_state(self.name, answer[1], n), response
 
     def hash_weights(self) -> dict[str, str]:
-        """Hashes of all arrays that the function reaches through its closure, defaults, globals, object or class."""
+        """Hashes all arrays that the function reaches through its closure, defaults, globals, object or class."""
         parts = list_reachable_parts(self.function)
         return {path or "itself": hash_array(x) for path, x in parts if isinstance(x, np.ndarray)}
 
 
 def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
-    """Checks the actions or probabilities that a function returned, and makes them a response."""
+    """Checks the actions or probabilities that a function returned, and converts them to a response."""
 
     def make_error(found: str, remedy: str = "Return whole numbers.") -> MesascopeError:
         return MesascopeError(f"{name} returned {found}.", remedy)
@@ -93,7 +93,7 @@ def _draw_actions(name: str, probs: np.ndarray, rng: np.random.Generator) -> Res
     if is_invalid.any():
         row = int(np.argmax(is_invalid))
         problem = f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}."
-        raise MesascopeError(problem, "They need to be finite, not negative and sum to 1.")
+        raise MesascopeError(problem, "Return probabilities that are finite, not negative, and sum to 1.")
     probs = probs / probs.sum(1, keepdims=True)
     action = np.minimum((rng.random(len(probs))[:, None] >= np.cumsum(probs, 1)).sum(1), probs.shape[1] - 1)
     with np.errstate(divide="ignore"):
@@ -101,12 +101,12 @@ def _draw_actions(name: str, probs: np.ndarray, rng: np.random.Generator) -> Res
 
 
 def _check_state(name: str, state: Any, n: int) -> Any:
-    """Returns a copy of a state in NumPy arrays; raises an error unless every part has one row per lifetime."""
+    """Copies a state into NumPy arrays; raises an error if a part of the state does not have one row per lifetime."""
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         if not isinstance(leaf, np.ndarray | jax.Array) or leaf.ndim < 1 or len(leaf) != n:
             found = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__
             problem = f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {found}."
-            remedy = f"Every part needs leading axis {n}, one row per lifetime; use object arrays for anything else."
+            remedy = f"Give every part the leading axis {n}, one row per lifetime; use object arrays for anything else."
             raise MesascopeError(problem, remedy)
     return jax.tree.map(np.array, state)
 
@@ -117,7 +117,7 @@ def _copy_state(name: str, state: Any) -> Any:
     except Exception as error:  # copying an object may raise anything
         raise MesascopeError(
             f"An object in the state of {name} cannot be copied: {type(error).__name__}: {error}.",
-            "Put only changing data into the state; keep locks, files, generators and networks in the function itself.",
+            "Put only data that change into the state; keep locks, files, generators and networks in the function.",
         ) from error
 
 
@@ -131,8 +131,8 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
     """Your own Python function, made by the factory that `path` names.
 
     Args:
-        family: the argument of the factory.
-        path: package.module:factory.
+        family: the family that is passed to the factory.
+        path: the factory, as package.module:factory.
         trained_on: unlimited, bank:M@seed or unknown.
     """
     remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."

@@ -17,13 +17,13 @@ NO_FILE = "none"
 VECNORMALIZE = FileKind(
     "VecNormalize file",
     f"Name a VecNormalize file, or normalize={NO_FILE}.",
-    f"Save it again with VecNormalize.save(), or add normalize={NO_FILE} to leave it out; nothing in it was run.",
+    f"Save it again with VecNormalize.save(), or leave it out with normalize={NO_FILE}; no code in it was run.",
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """The mean and variance of observations, in their shape, and the settings clip and epsilon of VecNormalize."""
+    """The mean and variance of observations, in the observations' shape, and VecNormalize's clip and epsilon."""
 
     mean: np.ndarray
     variance: np.ndarray
@@ -31,13 +31,13 @@ class Statistics:
     epsilon: float
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
-        """Normalises observations [N, ...] as in training."""
+        """Normalises observations [N, ...] as VecNormalize did in training."""
         normalised = (observations - self.mean) / np.sqrt(self.variance + self.epsilon)
         return np.clip(normalised, -self.clip, self.clip).astype(np.float32)
 
 
 def find_statistics_files(path: str | os.PathLike) -> list[str]:
-    """The VecNormalize files in the folder of a zip, and in the folder named after the zip, which rl_zoo3 makes."""
+    """Finds the VecNormalize files in a zip's folder, and in the folder with the zip's name that rl_zoo3 makes."""
     zip_path = Path(path)
     folders = (zip_path.parent, zip_path.with_suffix("")) if zip_path.suffix else (zip_path.parent,)
     files = [f for folder in folders if folder.is_dir() for f in sorted(folder.glob("*.pkl")) if f.is_file()]
@@ -60,8 +60,8 @@ def read_statistics(path: str, shape: tuple[int, ...]) -> Statistics | None:
         mean, var = (np.asarray(_pickles.to_array(moments[k]), np.float64) for k in ("mean", "var"))
         clip, epsilon = (float(_pickles.to_array(content.state[k])) for k in ("clip_obs", "epsilon"))
     if mean.shape != shape or var.shape != shape:
-        problem = f"{path!r} is for observations of shape {mean.shape}; the agent's have shape {shape}."
-        raise MesascopeError(problem, f"Name its own file with normalize=FILE, or add normalize={NO_FILE}.")
+        problem = f"{path!r} is for observations of shape {mean.shape}, but the agent's have shape {shape}."
+        raise MesascopeError(problem, f"Name the agent's own file with normalize=FILE, or add normalize={NO_FILE}.")
     if not (np.isfinite(mean).all() and (var >= 0).all() and np.isfinite(var).all() and clip > 0):
-        raise MesascopeError(f"The statistics in {path!r} are not finite.", "Save them again.")
+        raise MesascopeError(f"The statistics in {path!r} are not valid: not finite, or negative.", "Save them again.")
     return Statistics(mean, var, clip, epsilon)

@@ -1,6 +1,6 @@
 """Encodes percepts as flat observations for networks from other frameworks.
 
-`mesascope.FamilyEnv` uses the same encoding, so agents trained on our Gymnasium environments get the observations
+`mesascope.FamilyEnv` uses the same encoding. So agents that were trained on such an environment get the observations
 that they expect.
 """
 
@@ -22,7 +22,7 @@ class Observer(NamedTuple):
     """Concatenates parts of a percept into an observation [N, F] of type float32.
 
     Attributes:
-        observes: the parts, all of them in PERCEPT_PARTS, in the order of the features.
+        observes: the names of the parts, each of them in PERCEPT_PARTS, in the order of the features.
         choices: K, or None if actions are real numbers.
         horizon: T, by which the trial index is divided.
         steps: S, by which the step index is divided.
@@ -37,7 +37,7 @@ class Observer(NamedTuple):
 
     @property
     def width(self) -> int:
-        """F, the number of features."""
+        """The number of features F."""
         widths = {"observation": self.observation_width, "action": self.choices or 1}
         return sum(widths.get(part, 1) for part in self.observes)
 
@@ -47,7 +47,7 @@ class Observer(NamedTuple):
         return np.concatenate([self._encode_part(name, fields) for name in self.observes], axis=1)
 
     def _encode_part(self, name: str, fields: Mapping[str, Any]) -> np.ndarray:
-        """The features [N, F] of one part of the percept."""
+        """Encodes one part of the percept as features [N, number of features]."""
         value = np.asarray(fields[name])
         if name == "action" and self.choices:
             value = value[:, None] == np.arange(self.choices)  # all zero before the first action
@@ -65,15 +65,15 @@ def make_observer(family: Family, observes: str = DEFAULT_PARTS, width: int | No
 
     Args:
         family: the family that the network runs on.
-        observes: the parts of the percept in order, joined by '+'. For '' the network observes all parts except the
-            step, or the observation alone if only that fits its width.
-        width: F, the network's number of inputs, if it is known.
+        observes: the parts of the percept in order, joined by '+'. If it is '', the network observes all parts except
+            the step, or the observation alone if only the observation has the network's width.
+        width: F, the number of the network's inputs; None if it is unknown.
 
     Raises:
-        MesascopeError: a part is unknown, or the width does not fit.
+        MesascopeError: a part is unknown, or the encoded percept does not have this width.
     """
     sizes = (family.choices, family.horizon, family.steps, math.prod(family.shown))
-    remedy = f"Set observes to the parts that it was trained on, of {', '.join(PERCEPT_PARTS)}"
+    remedy = f"Set observes to the parts that the network was trained on, out of {', '.join(PERCEPT_PARTS)}"
     if observes:
         observer = Observer(tuple(observes.split("+")), *sizes)
         for part in observer.observes:
@@ -81,20 +81,20 @@ def make_observer(family: Family, observes: str = DEFAULT_PARTS, width: int | No
         if len(set(observer.observes)) != len(observer.observes):
             raise MesascopeError(f"observes={observes!r} names a part twice.", f"Type e.g. observes={DEFAULT_PARTS}.")
         if width not in (None, observer.width):
-            problem = f"The network takes {width} numbers; {family.name} observed as {observes} gives {observer.width}."
+            problem = f"The network takes {width} numbers, but {observes} of {family.name} has {observer.width}."
             raise MesascopeError(problem, f"{remedy}.")
         return observer
     options = {parts: Observer(tuple(parts.split("+")), *sizes) for parts in (DEFAULT_PARTS, OBSERVATION)}
     matches = [option for option in options.values() if width in (None, option.width)]
     if not matches or not matches[0].width:
-        widths = " and ".join(f"{option.width} observed as {parts}" for parts, option in options.items())
-        problem = f"The network takes {width} numbers; {family.name} gives {widths}."
-        raise MesascopeError(problem, f"{remedy}, or run it on its own family.")
+        widths = " and ".join(f"{option.width} for {parts}" for parts, option in options.items())
+        problem = f"The network takes {width} numbers, but {family.name} has {widths}."
+        raise MesascopeError(problem, f"{remedy}, or run the network on its own family.")
     return matches[0]
 
 
 def observe(family: Family, percept: Percept | Mapping[str, Any], observes: str = DEFAULT_PARTS) -> np.ndarray:
-    """Encodes a percept as the flat observation [N, F] of `FamilyEnv`, for policies that were trained there.
+    """Encodes a percept as the flat observation [N, F] of `FamilyEnv`, for policies that were trained on `FamilyEnv`.
 
     Args:
         family: the percept's family.

@@ -1,4 +1,4 @@
-"""A network in an .onnx file, run by onnxruntime. It maps observation and state to logits and the next state."""
+"""A network in an .onnx file, run by onnxruntime, which maps observation and state to logits and the next state."""
 
 import hashlib
 import math
@@ -38,12 +38,12 @@ class Port(NamedTuple):
     batch_axis: int
 
     def flatten(self, value: np.ndarray) -> np.ndarray:
-        """The values of an output as rows [N, U]."""
+        """Reshapes the values of an output to rows [N, U]."""
         value = np.moveaxis(value, self.batch_axis, 0)
         return np.ascontiguousarray(value.reshape(len(value), -1))
 
     def unflatten(self, rows: np.ndarray) -> np.ndarray:
-        """Puts rows [N, U] into the input's shape."""
+        """Reshapes rows [N, U] to the shape of the input."""
         value = np.moveaxis(rows.reshape(len(rows), *(size or 1 for size in self.other_sizes)), 0, self.batch_axis)
         return np.ascontiguousarray(value, self.dtype)
 
@@ -59,7 +59,7 @@ class Port(NamedTuple):
 
     @property
     def batch_size(self) -> int:
-        """The only batch size that the port accepts; 0 for any size."""
+        """The only batch size that the port accepts; 0 if the port accepts any size."""
         return self.shape[self.batch_axis]
 
 
@@ -67,11 +67,12 @@ class Onnx(ForeignNetwork):
     """A network with frozen weights.
 
     Attributes:
-        inputs: the observation, the state, and the start-of-lifetime flag if it has one.
-        outputs: the scores for choosing, then the next state in the order of the inputs.
+        inputs: the inputs for the observation and for the parts of the state, and last the input for the flag that
+            marks the start of a lifetime, if the network has this input.
+        outputs: the logits (or probabilities or values) of the actions, then the next state in the order of the inputs.
         graph_hash: a hash of the model.
         weight_hashes: the hash of every weight by its name.
-        output_kind: the kind of its first output, one of OUTPUT_KINDS.
+        output_kind: the kind of the first output, one of OUTPUT_KINDS.
     """
 
     session: Any = eqx.field(static=True)
@@ -88,11 +89,11 @@ class Onnx(ForeignNetwork):
         return self.inputs[1 : len(self.outputs)]
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """A state of zeros."""
+        """Makes a state of zeros."""
         return {port.name: np.zeros((n, port.width), port.dtype) for port in self.state}
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Runs the network once for all lifetimes, or several times if its batch size is fixed."""
+        """Runs the network once for all lifetimes, or several times if the network has a fixed batch size."""
         x, starts = self.observe(percept), np.asarray(percept.first)[:, None]
         input_rows = [x, *(np.asarray(carry[port.name]) for port in self.state), starts][: len(self.inputs)]
         scores, *next_state = self._run(input_rows)
@@ -100,7 +101,7 @@ class Onnx(ForeignNetwork):
         return state, self.choose(key, scores, self.output_kind)
 
     def _run(self, input_rows: list[np.ndarray]) -> list[np.ndarray]:
-        """Returns the outputs as rows [N, U]; runs a network with a fixed batch size on parts of the rows."""
+        """Computes the outputs as rows [N, U]; runs a network with a fixed batch size on parts of the rows."""
         n = len(input_rows[0])
         size = max(port.batch_size for port in self.inputs) or n
         parts = []
@@ -111,16 +112,16 @@ class Onnx(ForeignNetwork):
         return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
 
     def taps(self, carry: Any) -> dict[str, Any]:
-        """Its state, under the names of its inputs."""
+        """Returns the parts of the state, each under the name of its input."""
         return dict(carry)
 
     def hash_weights(self) -> dict[str, str]:
-        """The hash of every weight in the file; the running model was read from the file and cannot change."""
+        """Returns the hash of every weight in the file; the running model was read from this file and cannot change."""
         return dict(self.weight_hashes)
 
 
 def run_session(session: Any, path: str, inputs: Sequence[Port], outputs: Sequence[Port], input_rows: Any) -> list[Any]:
-    """Runs the network on rows [N, U] of every input, and returns its outputs.
+    """Runs the network on rows [N, U] for every input, and returns the outputs.
 
     Raises:
         MesascopeError: the network raised an error on its inputs.
@@ -128,14 +129,14 @@ def run_session(session: Any, path: str, inputs: Sequence[Port], outputs: Sequen
     feeds = {port.name: port.unflatten(rows) for port, rows in zip(inputs, input_rows, strict=True)}
     try:
         return [np.asarray(x) for x in session.run([port.name for port in outputs], feeds)]
-    except Exception as error:  # onnxruntime's own
+    except Exception as error:  # onnxruntime's own errors
         problem = f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}."
         remedy = "Export it with a free batch axis, and set observes to the parts that it was trained on."
         raise MesascopeError(problem, remedy) from None
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether this adapter opens a file: if its name ends in .onnx, because ONNX files have no signature."""
+    """Whether this adapter opens a file, decided by the ending .onnx, because ONNX files have no signature."""
     return Path(path).suffix.lower() == ".onnx"
 
 
@@ -155,16 +156,17 @@ def subject(
     """A network in an .onnx file that maps observation and state to logits and the next state.
 
     Args:
-        family: the family that it runs on.
+        family: the family that the network runs on.
         path: the path of the file.
-        observes: the parts of the percept that are given to the network in order, joined by '+'. For '' it observes
-            all parts except the step, or the observation alone if only that fits.
+        observes: the parts of the percept that the network receives, in order, joined by '+'. If it is '', the network
+            receives all parts except the step, or the observation alone if only the observation fits.
         observation: the name of the input for the observation; by default the first input.
         logits: the name of the output with the logits; by default the first output that is not part of the state.
-        state: input>output for each part of the state, joined by '+'; by default matched by name, then by order.
+        state: input>output for each part of the state, joined by '+'; by default the outputs are matched with the
+            inputs by name, then by order.
         output_kind: the kind of output: logits, probabilities, or values of the actions.
-        stochastic: whether it draws actions; otherwise it takes the best action.
-        epsilon: the fraction of uniform choices, if it gives values.
+        stochastic: whether the network draws actions; otherwise it takes the best action.
+        epsilon: the probability of a uniformly random choice, if the outputs are values.
         trained_on: unlimited, bank:M@seed or unknown.
     """
     check_choice(OUTPUT_KINDS, output_kind=output_kind)
@@ -205,11 +207,20 @@ def subject(
         remedy = f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family."
         raise MesascopeError(problem, remedy)
     name = name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic)
-    choosing = {"output_kind": output_kind, "stochastic": stochastic, "epsilon": epsilon}
-    source = {"path": path, "session": session, "trained_on": trained_on}
-    source["graph_hash"] = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-    source["weight_hashes"] = _onnx_file.hash_weights(path, model)
-    return Onnx(name=name, **source, **choosing, observe=observer, inputs=input_ports, outputs=output_ports)
+    return Onnx(
+        name=name,
+        trained_on=trained_on,
+        observe=observer,
+        stochastic=stochastic,
+        epsilon=epsilon,
+        session=session,
+        path=path,
+        inputs=input_ports,
+        outputs=output_ports,
+        graph_hash=hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
+        weight_hashes=_onnx_file.hash_weights(path, model),
+        output_kind=output_kind,
+    )
 
 
 def _read_port(path: str, tensor: Any, role: str) -> Port:
@@ -262,7 +273,7 @@ def _match_states(path: str, spec: str, state_inputs: list[Port], outputs: dict[
 
 
 def _measure_outputs(session: Any, path: str, inputs: Any, outputs: list[Port], width: int) -> tuple[Port, ...]:
-    """The outputs with their batch axes and shapes, found by running the network with two batch sizes.
+    """Finds the batch axes and shapes of the outputs by running the network with two batch sizes.
 
     Raises:
         MesascopeError: an output has no row per lifetime.

@@ -1,4 +1,4 @@
-"""Checks where an ONNX file keeps its weights, and which operators it needs, before onnxruntime loads the file."""
+"""Checks where an ONNX file stores its weights, and which operators it needs, before onnxruntime loads the file."""
 
 import math
 import os
@@ -22,13 +22,14 @@ def read_model(path: str) -> Any:
     """Reads and checks a model, without its external weights.
 
     Raises:
-        MesascopeError: the file does not exist, is broken or too large, keeps weights outside its folder, or needs
+        MesascopeError: the file does not exist, is broken or too large, stores weights outside its folder, or needs
             custom operators.
     """
     onnx = require("onnx", "onnx")
     with ONNX.explain_errors(path):
         if (size := os.path.getsize(path)) > MAX_BYTES:
-            raise MesascopeError(f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep the weights beside it.")
+            remedy = "Export it with its weights in a file beside it, because an ONNX file has at most 2 GB."
+            raise MesascopeError(f"{path!r} has {size:,} bytes.", remedy)
         model = onnx.load_model_from_string(Path(path).read_bytes())
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
         raise ONNX.make_error(path, "it contains no graph")
@@ -39,7 +40,7 @@ def read_model(path: str) -> Any:
 
 
 def hash_weights(path: str, model: Any) -> dict[str, str]:
-    """The hash of every weight by its name, including weights in files beside the model."""
+    """Computes the hash of every weight by its name, including weights in files beside the model."""
     to_array = require("onnx.numpy_helper", "onnx").to_array
     folder = str(Path(path).resolve().parent)
     try:
@@ -65,7 +66,7 @@ def list_tensors(model: Any) -> Iterator[Any]:
 
 
 def _list_graphs(model: Any) -> Iterator[Any]:
-    """Yields a model's graph, nested graphs, functions and training graphs."""
+    """Yields a model's graph, its nested graphs, its functions and its training graphs."""
     queue = [model.graph, *model.functions]
     queue += [g for t in model.training_info for g in (t.initialization, t.algorithm)]
     while queue:
@@ -89,11 +90,11 @@ def _refuse_outside(path: str, model: Any) -> None:
         is_inside = place and not parts.anchor and ".." not in parts.parts
         if not is_inside or not (folder / place).resolve().is_relative_to(folder):
             weight = f"{path!r} stores the weight {tensor.name!r}"
-            remedy = "Move that file beside it and export with a bare file name, or keep the weights in the model."
-            raise MesascopeError(f"{weight} outside its folder, in {place!r}; that file is not read.", remedy)
+            remedy = "Export the model with its weights inside it, or in a file in the same folder."
+            raise MesascopeError(f"{weight} outside its folder, in {place!r}, which is not read.", remedy)
         if not (folder / place).is_file():
             problem = f"{path!r} stores the weight {tensor.name!r} in {place!r}, which does not exist."
-            raise MesascopeError(problem, "Copy that file beside it.")
+            raise MesascopeError(problem, "Copy that file into the model's folder.")
         size = os.path.getsize(folder / place)
         try:
             offset, length = int(reference.get("offset", 0)), int(reference.get("length", 0))
@@ -108,7 +109,7 @@ def _refuse_large(path: str, model: Any) -> None:
     inference = require("onnx.shape_inference", "onnx")
     try:
         inferred = inference.infer_shapes(model, data_prop=True)
-    except Exception as error:  # onnx's own errors; unknown shapes raise nothing here
+    except Exception as error:  # onnx's own errors; an unknown shape raises no error here
         raise ONNX.make_error(path, f"its shapes cannot be found: {str(error).strip()[:200]}") from None
     graphs = [g for g in _list_graphs(inferred) if hasattr(g, "initializer")]
     shapes = [v.type.tensor_type.shape.dim for g in graphs for v in (*g.value_info, *g.output)]

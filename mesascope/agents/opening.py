@@ -15,17 +15,17 @@ from mesascope.guards import gate
 
 
 def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: Any) -> Any:
-    """Makes the plug-in that a spec names; a subject may be given in any form that the command line accepts.
+    """Makes the plug-in that a spec names; for a subject, the spec may have any form that the command line accepts.
 
     Args:
         kind: families, subjects, conditions, metrics, recipes or axes.
         spec: 'name' or 'name:key=value,…'; for a subject also a file, an address, package.module:factory or a function.
-        family: the subject's family or its name; not needed for a file that names its family.
+        family: the subject's family or the family's name; not needed if the subject's file names the family.
         trust: whether code in the subject's file may run.
-        settings: settings from Python, which override those in the spec.
+        settings: settings from Python, which override the settings in the spec.
 
     Raises:
-        MesascopeError: nothing has this name, or a setting is wrong.
+        MesascopeError: no plug-in has this name, or a setting is wrong.
     """
     gate.allow_from_python(spec, *family, *settings.values())
     if kind != "subjects":
@@ -48,7 +48,7 @@ def open_family(family: Family | str) -> Family:
 
 
 def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Subject]:
-    """Opens one or several subjects; the keys of a mapping become their names, and equal names get numbers."""
+    """Opens one or several subjects; names them by the keys of a mapping, and adds numbers to equal names."""
     if isinstance(subjects, Mapping):
         result = [rename(open_subject(value, family, trust), name) for name, value in subjects.items()]
     else:
@@ -66,7 +66,7 @@ def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Su
 
 
 def rename(subject: Subject, name: str) -> Subject:
-    """A copy of the subject with another name for the reports."""
+    """Copies a subject, with another name for the reports."""
     if not name or not name.isprintable():
         raise MesascopeError(f"{name!r} cannot be the name of a subject.", "Give a name of printable characters.")
     result = copy.copy(subject)
@@ -78,7 +78,7 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
     """Opens a subject from an object, a function, a name with settings, a file, or package.module:factory.
 
     Raises:
-        MesascopeError: nothing has this name, or two adapters open the file.
+        MesascopeError: there is no such subject or file, or two adapters open the file.
     """
     if isinstance(subject, Subject):
         return subject
@@ -101,18 +101,18 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
     _refuse_missing(spec)
     if ":" in spec and "=" not in spec:
         return catalogue.make("subjects", "function", family, path=spec)
-    return catalogue.make("subjects", spec, family)  # raises an error that lists the names
+    return catalogue.make("subjects", spec, family)  # raises an error that lists the names of all subjects
 
 
 def _refuse_missing(spec: str) -> None:
-    """Raises `MesascopeError` if a text can only name a file and there is no such file."""
+    """Raises `MesascopeError` if a text has the form of a file's path, but there is no such file."""
     is_path = os.sep in spec or (Path(spec).suffix and ":" not in spec and "=" not in spec)
     if is_path and not Path(spec).is_file():
         raise MesascopeError(f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory.")
 
 
 def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
-    """Splits the setting 'name', which every subject accepts, off a spec; returns the rest, and the name or None."""
+    """Removes the setting 'name', which every subject accepts, from a spec; returns the rest, and the name or None."""
     if "name=" not in spec or "name" in catalogue.list_settings(catalogue.get_factory("subjects", subject)):
         return spec, None
     settings = catalogue.parse_spec(spec)[1]
@@ -122,10 +122,10 @@ def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
 
 
 def find_default_family(subjects: Sequence[Any], trust: bool = False) -> str:
-    """The name of the family in the first subject's file that names one.
+    """Finds the family that a subject's file names; if several files name a family, the first one counts.
 
     Raises:
-        MesascopeError: no subject names a family, or the name would run code that is not trusted.
+        MesascopeError: no subject's file names a family, or making this family would run code that is not trusted.
     """
     for spec in (os.fspath(one) for one in subjects if isinstance(one, str | os.PathLike)):
         name, settings = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
@@ -137,18 +137,19 @@ def find_default_family(subjects: Sequence[Any], trust: bool = False) -> str:
                 if trust:
                     gate.allow(spec)
                 else:
-                    catalogue.make("families", spec)  # raises an error if it would run code
+                    catalogue.make("families", spec)  # raises an error if making the family would run code
                 return spec
         else:
             _refuse_missing(path)
-    raise MesascopeError("No subject names its family.", "Add for example --family bernoulli_bandit:arms=5,trials=100.")
+    remedy = "Add for example --family bernoulli_bandit:arms=5,trials=100."
+    raise MesascopeError("No subject's file names a family.", remedy)
 
 
 def find_adapter(path: str) -> str:
-    """The name of the subject adapter that opens a file or an address.
+    """Finds the name of the subject adapter that opens a file or an address.
 
     Raises:
-        MesascopeError: no adapter opens it, or several adapters do.
+        MesascopeError: no adapter opens the file or address, or several adapters open it.
     """
     adapters = []
     for name in catalogue.list_names("subjects"):
@@ -163,5 +164,5 @@ def find_adapter(path: str) -> str:
     reason = f"{' and '.join(adapters)} both open it" if adapters else "no adapter opens it"
     remedy = "Name the adapter, as adapter:path=FILE."
     if path.endswith(".py"):
-        remedy = f"Name the function in it that makes the subject, as {Path(path).stem}:factory."
+        remedy = f"Name the function in this file that makes the subject, as {Path(path).stem}:factory."
     raise MesascopeError(f"{path!r} cannot be opened as a subject: {reason}.", remedy)

@@ -1,7 +1,7 @@
 """Reads pickles as data, without importing or calling anything that they name.
 
-Each class or function that a pickle names becomes an empty class with the same name. A call becomes an instance that
-only stores the arguments. NumPy arrays and dtypes are rebuilt from their bytes.
+Each class or function that a pickle names becomes an empty class with the same name. A call in the pickle becomes an
+instance that only stores the call's arguments. NumPy arrays and dtypes are rebuilt from their bytes.
 """
 
 import io
@@ -15,7 +15,7 @@ import numpy as np
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 
-MAX_BYTES = 64 << 20  # the maximum bytes of a pickle
+MAX_BYTES = 64 << 20  # the maximum number of bytes in a pickle
 DTYPE_KINDS = "fiub"  # kinds of dtypes that contain plain numbers
 
 
@@ -25,7 +25,7 @@ class InertObject:
     origin: tuple[str, str] = ("", "")
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
-        """Makes an instance that stores its arguments."""
+        """Makes an instance that stores the arguments."""
         instance = object.__new__(cls)
         instance.args, instance.state, instance.items = args, None, []
         return instance
@@ -55,7 +55,7 @@ class InertObject:
 
 
 class _InertUnpickler(pickle._Unpickler):  # type: ignore[name-defined]  # pyright: ignore[reportAttributeAccessIssue]
-    """Python's own unpickler; its memory grows with the data, whatever sizes the file declares."""
+    """Python's own unpickler, in which classes are inert; its memory depends on the data, not on declared sizes."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     append: Any
@@ -68,7 +68,7 @@ class _InertUnpickler(pickle._Unpickler):  # type: ignore[name-defined]  # pyrig
         raise pickle.UnpicklingError("it refers to an object outside the file")
 
     def load_bytearray8(self) -> None:
-        """Reads only the bytes that exist; the standard method would allocate as many as the file declares."""
+        """Reads only bytes that exist, whereas the standard method allocates as many bytes as the file declares."""
         self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
 
@@ -76,7 +76,7 @@ _InertUnpickler.dispatch[pickle.BYTEARRAY8[0]] = _InertUnpickler.load_bytearray8
 
 
 def _refuse_nested_keys(opcode: str, find_keys: Callable[[list[Any]], list[Any]]) -> None:
-    """Makes the unpickler refuse nested tuples as keys, because hashing them could take exponential time."""
+    """Makes the unpickler refuse nested tuples as keys, because computing their hashes could take exponential time."""
     code = getattr(pickle, opcode)[0]
     standard_load = _InertUnpickler.dispatch[code]
 
@@ -97,7 +97,7 @@ for _opcode in ("ADDITEMS", "FROZENSET"):
 
 
 def list_parts(value: Any) -> list[Any]:
-    """The values directly inside a value that this module has read."""
+    """Lists the values directly inside a value that this module has read."""
     if isinstance(value, InertObject):
         items = [x for pair in value.items for x in (pair if type(pair) is tuple else [pair])]
         return [*value.args, value.state, *items]
@@ -121,7 +121,7 @@ def read_tensors(data: bytes, skip: int = 0) -> Any:
 
     Args:
         data: the bytes of a file.
-        skip: the number of other pickles before this one.
+        skip: the number of other pickles in the file before this one.
 
     Raises:
         ValueError: the pickle is broken, larger than MAX_BYTES, nested too deeply, or expands to too many values.
@@ -155,7 +155,7 @@ def _unpickle(data: bytes, unpickler: Any, skip: int = 0) -> Any:
 
 
 def find_reference(value: Any) -> tuple[str, str] | None:
-    """The (module, name) of the class or function to which a value refers; None for other values."""
+    """Returns the (module, name) of the class or function to which a value refers; None for other values."""
     return value.origin if isinstance(value, type) and issubclass(value, InertObject) else None
 
 
@@ -163,7 +163,7 @@ def to_array(value: Any) -> Any:
     """Rebuilds a NumPy array, scalar or dtype from its inert form; returns plain numbers, texts and tuples as they are.
 
     Raises:
-        ValueError: the value is none of these, or its bytes do not fill its shape.
+        ValueError: the value has another type, or the number of its bytes does not agree with its shape.
     """
     if isinstance(value, bool | int | float | str | None):
         return value
@@ -205,5 +205,5 @@ def _fill_array(data: Any, shape: tuple[int, ...], dtype: np.dtype, fortran_orde
     if not isinstance(data, bytes | bytearray):
         raise ValueError("its bytes are missing")
     if math.prod(shape) * dtype.itemsize != len(data):
-        raise ValueError("its bytes do not fill its shape")
+        raise ValueError("the number of its bytes does not agree with its shape")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C").copy()

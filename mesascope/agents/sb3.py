@@ -30,10 +30,10 @@ class SB3(TorchSubject):
     """A policy with frozen weights; `module` is the policy, and `state` is the layout of its recurrent state (h, c).
 
     Attributes:
-        archive: the zip from which it was read.
-        statistics: the statistics that normalise observations; None if they are not normalised.
-        episode: 'lifetime' or 'trial', at the start of which episode_start is true.
-        stack: how many observations it receives at once; the older ones are part of the carry.
+        archive: the content of the zip from which the policy was read.
+        statistics: the statistics that normalise observations; None if the observations are not normalised.
+        episode: 'lifetime' or 'trial', whichever counts as an episode; episode_start is true at its start.
+        stack: the number of observations that the policy receives at once; the carry contains the earlier ones.
         trust: whether the user's own classes may be unpickled.
     """
 
@@ -44,7 +44,7 @@ class SB3(TorchSubject):
     trust: bool
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Zeros, which are also the policy's state when episode_start is true."""
+        """Makes a carry of zeros, which are also the policy's state when episode_start is true."""
         frames = {FRAMES: np.zeros((n, self.stack - 1, self.observe.width), np.float32)}
         return super().fresh(n) | (frames if self.stack > 1 else {})
 
@@ -60,7 +60,7 @@ class SB3(TorchSubject):
         return self.pack_carry(state, hook_outputs, len(x)) | frames, self.choose(key, scores, output_kind)
 
     def _call(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
-        """Calls the policy on observations; returns its outputs, their kind, and its next state."""
+        """Calls the policy on observations; returns the outputs, their kind, and the next state."""
         torch, policy = require("torch", "sb3"), self.module
         inputs, _ = policy.obs_to_tensor(self._shape_observations(x))
         arguments = (inputs, tuple(self.restore_state(carry)), torch.tensor(starts)) if self.state else (inputs,)
@@ -93,7 +93,7 @@ class SB3(TorchSubject):
         return self.statistics(x) if self.statistics else x.astype(space.dtype)
 
     def make_untrained_twin(self, seed: int) -> Self:
-        """A policy of the same shape, with weights as they are before training."""
+        """Makes a policy of the same shape, with weights as they are before training."""
         spaces = (self.module.observation_space, self.module.action_space)
         return dataclasses.replace(self, module=_sb3_zip.build_untrained(self.archive, spaces, self.trust, seed))
 
@@ -115,15 +115,15 @@ def subject(
     """An agent of stable-baselines3 or sb3-contrib (PPO, A2C, DQN, QR-DQN, RecurrentPPO and others), from its zip.
 
     Args:
-        family: the family that it runs on.
+        family: the family that the agent runs on.
         path: the path of the zip that model.save() wrote.
-        observes: the parts of the percept that are given to the agent in order, joined by '+'. For '' it observes all
-            parts except the step, or the observation alone if only that fits.
-        stochastic: whether it draws actions as in training; otherwise it takes the best action.
-        epsilon: the fraction of uniform choices of a DQN; below 0 for the file's exploration_rate.
-        episode: lifetime or trial, at the start of which episode_start is true and a recurrent state is reset.
-        normalize: a VecNormalize file; '' for the one beside the zip, none to leave it out.
-        stack: how many observations it receives at once, as with VecFrameStack.
+        observes: the parts of the percept that the agent receives, in order, joined by '+'. If it is '', the agent
+            receives all parts except the step, or the observation alone if only the observation fits.
+        stochastic: whether the agent draws actions as in training; otherwise it takes the best action.
+        epsilon: the probability of a uniformly random choice of a DQN; below 0 for the file's exploration_rate.
+        episode: lifetime or trial; at its start, episode_start is true and a recurrent state is reset.
+        normalize: the path of a VecNormalize file; '' for the file beside the zip, none for no normalisation.
+        stack: the number of observations that the agent receives at once, as with VecFrameStack.
         hooks: patterns that select the submodules whose outputs are taps, joined by '+'; hooks=* selects all.
         trained_on: unlimited, bank:M@seed or unknown.
         trust: whether the user's own classes may be unpickled.
@@ -149,15 +149,27 @@ def subject(
     settings["normalize"] = statistics_path
     settings["stack"] = stack if stack > 1 else ""
     name, state = name_with_settings("sb3", **settings), _find_state_layout(policy)
-    source = {"archive": archive, "trust": trust, "module": policy, "state": state, "trained_on": trained_on}
-    choosing = {"stochastic": stochastic, "epsilon": epsilon, "episode": episode}
-    observing = {"observe": observer, "statistics": statistics, "stack": stack}
-    tap_settings = {"hooks": _torch.match_paths(policy, hooks), "hook_widths": {}}
-    return _attach_hooks(SB3(name=name, **source, **choosing, **observing, **tap_settings))
+    agent = SB3(
+        name=name,
+        trained_on=trained_on,
+        observe=observer,
+        stochastic=stochastic,
+        epsilon=epsilon,
+        module=policy,
+        hooks=_torch.match_paths(policy, hooks),
+        state=state,
+        hook_widths={},
+        archive=archive,
+        statistics=statistics,
+        episode=episode,
+        stack=stack,
+        trust=trust,
+    )
+    return _attach_hooks(agent)
 
 
 def _attach_hooks(agent: SB3) -> SB3:
-    """Returns the agent with the hooks that fire when it acts and with the widths of their taps."""
+    """Returns the agent with the hooked submodules that run when it acts, and with the widths of their taps."""
     n, stack_shape = 3, (agent.stack,) if agent.stack > 1 else ()
     x = np.zeros((n, *stack_shape, agent.observe.width), np.float32)
     with _torch.seed_without_gradients(0), run_hooked(agent.module, agent.hooks) as hook_outputs:
@@ -167,7 +179,7 @@ def _attach_hooks(agent: SB3) -> SB3:
 
 
 def _find_state_layout(policy: Any) -> tuple[StateTensor, ...]:
-    """The layout of the state (h, c) of the actor's LSTM, each [layers, N, H]; empty without an LSTM."""
+    """Finds the layout of the state (h, c) of the actor's LSTM, each [layers, N, H]; empty if there is no LSTM."""
     if not hasattr(policy, "lstm_actor"):
         return ()
     layers, _, width = policy.lstm_hidden_state_shape
@@ -176,16 +188,16 @@ def _find_state_layout(policy: Any) -> tuple[StateTensor, ...]:
 
 
 def _match_observer(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
-    """Makes the encoder that fits the agent's observation space; raises an error if none does."""
+    """Makes the encoder of percepts that fits the agent's observation space; raises an error if no encoder fits."""
     if hasattr(space, "n") and not space.shape:
         observer = make_observer(family, observes or OBSERVATION)
         if observer.width not in (1, int(space.n)):
-            problem = f"{path!r} observes one of {space.n} states; {family.name} shows {observer.width} numbers."
-            raise MesascopeError(problem, "Run it on the family that it was trained on.")
+            problem = f"{path!r} observes one of {space.n} states, but {family.name} shows {observer.width} numbers."
+            raise MesascopeError(problem, "Run the agent on the family that it was trained on.")
         return observer
     size = int(np.prod(space.shape, dtype=int))
     if size % stack:
-        problem = f"{path!r} observes {size} numbers, which do not divide into {stack} frames."
+        problem = f"{path!r} observes {size} numbers, which cannot be divided into {stack} equal frames."
         raise MesascopeError(problem, "Set stack=1.")
     return make_observer(family, observes, size // stack)
 
@@ -199,14 +211,14 @@ def _refuse_actions(path: str, space: Any, family: Family) -> None:
         fits = not space.shape and count == family.choices and getattr(space, "start", 0) == 0
         actions = f"{family.choices} actions"
     if not fits:
-        problem = f"{path!r} acts in {space}; {family.name} has {actions}."
-        raise MesascopeError(problem, "Run it on the family that it was trained on.")
+        problem = f"{path!r} has the action space {space}, but {family.name} has {actions}."
+        raise MesascopeError(problem, "Run the agent on the family that it was trained on.")
 
 
 def _find_statistics(
     archive: _sb3_zip.AgentFile, normalize: str, shape: tuple[int, ...]
 ) -> tuple[Statistics | None, str]:
-    """The statistics to use, and their file; warns the user if the file is one beside the zip, or is left out."""
+    """Finds the statistics to use and their file; warns if the user did not name the file, or left it out."""
     if normalize not in ("", NO_FILE):
         return _normalising.read_statistics(normalize, shape), normalize
     found = [] if normalize else _normalising.find_statistics_files(archive.path)
@@ -215,14 +227,14 @@ def _find_statistics(
         raise MesascopeError(problem, f"Add normalize={found[0]}, or normalize={NO_FILE}.")
     statistics = _normalising.read_statistics(found[0], shape) if found else None
     if found:
-        message = f"There is a VecNormalize file beside {archive.path!r}: {found[0]!r} normalises the observations; "
-        message += f"normalize={NO_FILE} leaves it out."
+        message = f"There is a VecNormalize file beside {archive.path!r}: {found[0]!r} normalises the observations. "
+        message += f"Add normalize={NO_FILE} to leave it out."
     elif "gae_lambda" not in archive.data or archive.data.get("_last_original_obs") is None:
         return None, normalize
     elif not normalize:
-        problem = f"{archive.path!r} was trained under VecNormalize, but its statistics are not beside it."
+        problem = f"{archive.path!r} was trained with VecNormalize, but there is no file of statistics beside it."
         raise MesascopeError(problem, f"Add normalize=FILE, or normalize={NO_FILE} if only rewards were normalised.")
     else:
-        message = f"{archive.path!r} was trained under VecNormalize, whose statistics are left out."
+        message = f"{archive.path!r} was trained with VecNormalize, but its observations are not normalised now."
     warnings.warn(message, MesascopeWarning, stacklevel=3)
     return statistics, found[0] if found else normalize

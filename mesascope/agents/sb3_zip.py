@@ -2,8 +2,8 @@
 
 The zip contains everything that is needed to build a policy: its weights (policy.pth, read with weights_only) and, in
 `data`, pickles of its class, settings and spaces. The pickles name standard classes, except in customised agents. The
-module `pickles` reads them without imports or calls, and this module looks up the classes. So zips of old versions
-open even if their pickles need a package that is not installed (gym).
+module `pickles` reads the pickles without imports or calls, and this module looks up the classes. So a zip of an old
+version can be read even if its pickles need a package that is not installed (gym).
 """
 
 import base64
@@ -28,7 +28,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
 MEMBERS = {"data", "policy.pth"}
-MAX_DATA_BYTES = 32 << 20  # the maximum bytes of `data`
+MAX_DATA_BYTES = 32 << 20  # the maximum number of bytes of `data`
 POLICY_MODULES = re.compile(r"(stable_baselines3|sb3_contrib)(\.\w+)*\.policies")
 LAYER_MODULES = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTOR_MODULE = "stable_baselines3.common.torch_layers"
@@ -43,21 +43,21 @@ ZIP = FileKind(
 
 
 class AgentFile(NamedTuple):
-    """The content of a zip: its `data`, in which pickles are still encoded, and the bytes of its weights."""
+    """The content of a zip: its `data`, in which pickles are still encoded as base64, and the bytes of its weights."""
 
     path: str
     data: dict[str, Any]
     weights: bytes
 
     def read_entry(self, name: str) -> Any:
-        """One entry of `data`; a pickle is read as data, without running it."""
+        """Reads one entry of `data`; reads a pickle as data, without running it."""
         value = self.data.get(name)
         if isinstance(value, dict) and ":serialized:" in value:
             return _pickles.read_pickle(self.get_pickle(name), f"{self.path!r}, {name},")
         return value
 
     def get_pickle(self, name: str) -> bytes:
-        """The bytes of an entry's pickle."""
+        """Decodes the bytes of an entry's pickle."""
         try:
             return base64.b64decode(str(self.data[name][":serialized:"]), validate=True)
         except (binascii.Error, ValueError):
@@ -67,7 +67,7 @@ class AgentFile(NamedTuple):
 def opens(path: str | os.PathLike) -> bool:
     """Whether this adapter opens a file: a zip with these members, or a broken .zip.
 
-    For a broken one, `read_file` then raises the error.
+    If the file is a broken .zip, `read_file` then raises the error.
     """
     try:
         with zipfile.ZipFile(path) as zipped:
@@ -80,10 +80,10 @@ def opens(path: str | os.PathLike) -> bool:
 
 
 def read_file(path: str) -> AgentFile:
-    """Reads a zip with limited memory, without running anything in it.
+    """Reads a zip with limited memory, without running any code in it.
 
     Raises:
-        MesascopeError: the file does not exist, is truncated, or would unpack to far more than its size.
+        MesascopeError: the file does not exist, is truncated, or would unpack to many times its size.
     """
     with ZIP.explain_errors(path):
         size = limits.get_file_size(path)
@@ -137,15 +137,15 @@ def read_space(archive: AgentFile, name: str) -> gymnasium.Space:
 
 
 def open_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
-    """The frozen policy of a zip with its weights, on the CPU.
+    """Builds the frozen policy of a zip with its weights, on the CPU.
 
     Raises:
-        MesascopeError: its class or settings are customised and not trusted, or the weights do not fit the policy.
+        MesascopeError: the policy's class or settings are customised and not trusted, or the weights do not fit.
     """
     policy_class, settings = _find_policy_class(archive, trust), _read_settings(archive, trust)
     weights = _torch.load_file(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    excess = ZIP.make_error(archive.path, f"its settings ask for more weights than the {found:,} that it contains")
+    excess = ZIP.make_error(archive.path, f"its settings define more weights than the {found:,} that it contains")
     try:
         with _torch.limit_parameters(2 * found, excess), _torch.fork_seed(0):
             network = _build_policy(policy_class, spaces, settings)
@@ -158,13 +158,13 @@ def open_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Spa
 
 
 def build_untrained(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
-    """A policy of the same shape, with weights as they are before training."""
+    """Builds a policy of the same shape, with weights as they are before training."""
     with _torch.fork_seed(seed):
         return _torch.freeze(_build_policy(_find_policy_class(archive, trust), spaces, _read_settings(archive, trust)))
 
 
 def _build_policy(policy_class: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
-    """Builds a policy; passes a learning-rate schedule only if its class accepts one."""
+    """Builds a policy; passes a learning-rate schedule only if the policy's class accepts one."""
     parameters = inspect.signature(policy_class).parameters
     if "lr_schedule" in parameters:
         return policy_class(*spaces, lr_schedule=lambda _: 0.0, **settings)
@@ -172,7 +172,7 @@ def _build_policy(policy_class: Any, spaces: tuple[gymnasium.Space, gymnasium.Sp
 
 
 def _find_policy_class(archive: AgentFile, trust: bool) -> Any:
-    """The policy's class, which its pickle names."""
+    """Finds the policy's class, which a pickle in the zip names."""
     origin = _pickles.find_reference(archive.read_entry("policy_class"))
     if origin and POLICY_MODULES.fullmatch(origin[0]):
         found = getattr(require(origin[0], "sb3"), origin[1], None)
@@ -183,7 +183,7 @@ def _find_policy_class(archive: AgentFile, trust: bool) -> Any:
 
 
 def _read_settings(archive: AgentFile, trust: bool) -> dict[str, Any]:
-    """The policy's settings, with standard classes in place of their names."""
+    """Reads the policy's settings, with standard classes in place of their names."""
     content = archive.read_entry("policy_kwargs")
     try:
         if not isinstance(content, dict | None):
@@ -200,11 +200,11 @@ def _read_settings(archive: AgentFile, trust: bool) -> dict[str, Any]:
 
 
 class _UnknownSetting(Exception):
-    """Raised for a setting that can only be made by running code; its text names the setting."""
+    """Raised for a setting whose value needs code from the file; the exception's text names this value."""
 
 
 def _resolve_classes(value: Any, depth: int = 0) -> Any:
-    """Returns plain data in which the names of standard layers and feature extractors are replaced with the classes."""
+    """Replaces the names of standard layers and feature extractors in plain data with the classes."""
     if isinstance(value, bool | float | str | None) or (isinstance(value, int) and abs(value) <= MAX_INTEGER):
         return value
     if depth < 8 and isinstance(value, list | tuple):
@@ -221,11 +221,11 @@ def _resolve_classes(value: Any, depth: int = 0) -> Any:
 
 
 def _unpickle_trusted(archive: AgentFile, name: str, trust: bool, origin: str) -> Any:
-    """Unpickles a customised entry if the user trusts the file; otherwise raises an error."""
+    """Unpickles a customised entry if the user trusts the file; raises an error if not."""
     if not trust:
         problem = f"{archive.path!r} is customised: its {name} is {origin}, "
         problem += "and unpickling it would run code from the file."
-        raise MesascopeError(problem, "If you know who made it, add --trust (trust=True in Python).")
+        raise MesascopeError(problem, "If you trust the author of the file, add --trust (trust=True in Python).")
     value = archive.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
         raise ZIP.make_error(archive.path, f"it has no {name}")
@@ -234,4 +234,4 @@ def _unpickle_trusted(archive: AgentFile, name: str, trust: bool, origin: str) -
         return gate.load_pickle(archive.get_pickle(name), trust)
     except Exception as error:
         problem = f"The {name} of {archive.path!r} cannot be unpickled: {type(error).__name__}: {error}."
-        raise MesascopeError(problem, "Put the modules with which it was made on PYTHONPATH.") from error
+        raise MesascopeError(problem, "Put the modules that define the customised classes on PYTHONPATH.") from error

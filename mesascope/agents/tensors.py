@@ -1,4 +1,4 @@
-"""Checks what a file of torch.save declares before torch allocates any of it."""
+"""Checks the sizes of tensors that a file of torch.save declares, before torch allocates memory for them."""
 
 import io
 import math
@@ -12,20 +12,20 @@ NUMBER_BYTES = {
     **{"DoubleStorage": 8, "LongStorage": 8, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16},
     **{"FloatStorage": 4, "IntStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "ShortStorage": 2},
     **{"CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "UntypedStorage": 1},
-}  # bytes of one number in each class of storage
+}  # the number of bytes of one number, by the class of storage
 REBUILDERS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
-WITHOUT_STORAGE = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # allocate no numbers
-LEADING_PICKLES = 3  # in files of torch before 1.6, this many pickles come before the tensors
+WITHOUT_STORAGE = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # they allocate no tensors
+LEADING_PICKLES = 3  # the number of pickles before the tensors, in files of torch before 1.6
 
 
 def check_file(source: Any) -> None:
-    """Refuses a file whose tensors declare more numbers than it stores, or that stores them in an unknown way.
+    """Refuses a file that declares larger tensors than it stores, or that stores tensors in an unknown form.
 
     Args:
         source: the path of the file, or its bytes in a BytesIO.
 
     Raises:
-        ValueError: the file is refused; the text says why.
+        ValueError: the file is refused; the exception's text gives the reason.
     """
     in_memory = isinstance(source, io.BytesIO)
     stored = source.getbuffer().nbytes if in_memory else limits.get_file_size(source)
@@ -41,7 +41,7 @@ def check_file(source: Any) -> None:
 
 
 def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
-    """Checks every pickle of tensors in a zip of `stored` bytes."""
+    """Checks every pickle of tensors in a zip whose file has `stored` bytes."""
     members = limits.list_zip_members(archive, stored)
     if any(name.endswith("/constants.pkl") for name in members):
         return  # TorchScript, which is refused elsewhere
@@ -60,8 +60,8 @@ def _check_tensors(content: Any, sizes: dict[str, int], default_size: int) -> No
 
     Args:
         content: the content of the pickle, read as data.
-        sizes: the bytes stored for each storage, by its key.
-        default_size: the bytes stored for a storage that is not in `sizes`.
+        sizes: the number of bytes stored for each storage, by the storage's key.
+        default_size: the number of bytes stored for a storage that is not in `sizes`.
     """
     queue, visited = [content], set()
     while queue:
@@ -74,7 +74,7 @@ def _check_tensors(content: Any, sizes: dict[str, int], default_size: int) -> No
         if name in REBUILDERS and module == "torch._utils":
             _check_tensor(value.args, sizes, default_size)
         elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in WITHOUT_STORAGE:
-            raise ValueError(f"it contains a {name.removeprefix('_rebuild_')}, which is not read")
+            raise ValueError(f"it contains a {name.removeprefix('_rebuild_')}, which mesascope does not read")
 
 
 def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], default_size: int) -> None:
@@ -87,4 +87,4 @@ def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], default_siz
     limits.check_array(count * number_bytes, sizes.get(str(key), default_size), f"tensor {key}")
     size, last = math.prod(shape), offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if min(*shape, *strides, offset, count, 0) < 0 or size > count or (size and last >= count):
-        raise ValueError(f"a tensor of shape {tuple(shape)} is announced, but {count:,} numbers are stored")
+        raise ValueError(f"it declares a tensor of shape {tuple(shape)}, but stores {count:,} numbers")

@@ -1,6 +1,7 @@
 """A PyTorch module as a subject: forward(x, state) → (logits, state), or forward(x) → logits.
 
-x [N, F] is the percept as `observing` encodes it. The carry is the module's state, with one row per lifetime.
+x [N, F] is the percept in the encoding of the module `observing`. The carry contains the state of the PyTorch module,
+with one row per lifetime.
 """
 
 import dataclasses
@@ -31,10 +32,10 @@ class TorchModule(TorchSubject):
     """A module with frozen weights.
 
     Attributes:
-        layout: the layout of its input, one of LAYOUTS.
-        output_kind: the kind of its first output, one of OUTPUT_KINDS.
-        structure: the pytree structure of its state; `state` describes the tensors in it.
-        make_untrained: a function that makes the module with fresh weights, or None.
+        layout: the layout of the module's input, one of LAYOUTS.
+        output_kind: the kind of the module's first output, one of OUTPUT_KINDS.
+        structure: the pytree structure of the module's state; `state` describes the tensors in this structure.
+        make_untrained: a function that makes the module with new weights, or None.
     """
 
     layout: str
@@ -43,7 +44,7 @@ class TorchModule(TorchSubject):
     make_untrained: Callable[[], Any] | None = eqx.field(static=True)
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Zeros for lifetimes that have not begun; the module is called with its initial state for these."""
+        """Makes zeros for lifetimes that have not begun; for these, the module receives its initial state instead."""
         return super().fresh(n) | ({"begun": np.zeros(n, bool)} if self.state else {})
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
@@ -58,7 +59,7 @@ class TorchModule(TorchSubject):
         return next_carry, self.choose(key, scores, self.output_kind)
 
     def _call(self, x: np.ndarray, carry: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The scores and the next carry of lifetimes of which either all or none have begun."""
+        """Computes the outputs and the next carry of lifetimes of which either all or none have begun."""
         if self.state and carry["begun"].all():
             state = self.structure.unflatten(self.restore_state(carry))
         else:
@@ -69,7 +70,7 @@ class TorchModule(TorchSubject):
         return scores, next_carry | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
     def make_untrained_twin(self, seed: int) -> Self | None:
-        """The subject with the weights that its factory sets; None if these are its present weights."""
+        """Makes the subject with the weights that its factory sets; None if the subject has these weights now."""
         if self.make_untrained is None:
             return None
         with _torch.fork_seed(seed):
@@ -80,15 +81,15 @@ class TorchModule(TorchSubject):
 
 
 def make_state(module: Any, n: int) -> Any:
-    """The state at birth: initial_state(n) if the module has that method, otherwise None."""
+    """Makes the state at the start of a lifetime: initial_state(n) if the module has this method, otherwise None."""
     return module.initial_state(n) if callable(getattr(module, "initial_state", None)) else None
 
 
 def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool) -> tuple[np.ndarray, Any]:
-    """Calls a module on x [N, F], and returns the scores [N, K] and its next state.
+    """Calls a module on x [N, F], and returns its first output [N, K] and its next state.
 
     Raises:
-        MesascopeError: the module raised an exception, or returned something else.
+        MesascopeError: the module raised an exception, or returned a value of another form.
     """
     torch = require("torch", "torch")
     batch = torch.tensor(x)
@@ -98,7 +99,8 @@ def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: 
     except Exception as error:
         call = f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(inputs.shape)}"
         problem = f"The module {type(module).__name__} raised {type(error).__name__}: {error}."
-        raise MesascopeError(problem, f"{call}: check observes (the content of x) and layout.") from error
+        remedy = f"{call}. Check the settings observes (the content of x) and layout."
+        raise MesascopeError(problem, remedy) from error
     if recurrent and not (isinstance(outputs, tuple) and len(outputs) >= 2):
         problem = f"The module {type(module).__name__} takes a state, but returned {type(outputs).__name__}."
         raise MesascopeError(problem, "Return (logits, state).")
@@ -107,7 +109,7 @@ def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: 
     if not shape or first.numel() % len(x) or first.numel() == 0:
         found = type(first).__name__ if shape is None else f"of shape {tuple(shape)}"
         problem = f"The first output of {type(module).__name__} is {found} for {len(x)} lifetimes."
-        raise MesascopeError(problem, f"Return logits of shape ({len(x)}, choices) first.")
+        raise MesascopeError(problem, f"Return logits of shape ({len(x)}, choices) as the first output.")
     return first.detach().float().cpu().numpy().reshape(len(x), -1), outputs[-1] if recurrent else None
 
 
@@ -128,8 +130,8 @@ def wrap(
     """Makes a subject from a module in Python; see `subject` for the settings.
 
     Args:
-        make_untrained: a function that makes the module with fresh weights, for the untrained twin that is a control
-            for decoding.
+        make_untrained: a function that makes the module with new weights, for the untrained twin that is a control for
+            decoding.
     """
     torch = require("torch", "torch")
     if not isinstance(module, torch.nn.Module):
@@ -148,17 +150,25 @@ def wrap(
         raise MesascopeError(f"{type(module).__name__} takes a state, but returned none.", "Return (logits, state).")
     count = runs[0][0].shape[1]
     if count != (family.choices or 1):
-        problem = f"The network gives {count} numbers; {family.name} has {family.choices or 'real-valued'} actions."
+        problem = f"The network gives {count} numbers, but {family.name} has {family.choices or 'real-valued'} actions."
         raise MesascopeError(problem, "Run it on a family with as many choices, or return the logits first.")
     state = _torch.find_state_layout(small_state, large_state, hook_outputs) if recurrent else ()
     hook_outputs = {path: hook_outputs[path] for path in paths if path in hook_outputs}
     name = name or f"{type(module).__name__}(stochastic={stochastic})"
-    choosing = {"layout": layout, "output_kind": output_kind, "stochastic": stochastic, "epsilon": epsilon}
-    hook_widths = _torch.measure_taps(hook_outputs, BATCH_SIZES[1], state)
-    tap_settings = {"hooks": tuple(hook_outputs), "hook_widths": hook_widths, "state": state}
-    structure, common = jax.tree.structure(runs[0][1]), {"name": name, "trained_on": trained_on, "observe": observer}
     return TorchModule(
-        **common, **choosing, **tap_settings, module=module, structure=structure, make_untrained=make_untrained
+        name=name,
+        trained_on=trained_on,
+        observe=observer,
+        stochastic=stochastic,
+        epsilon=epsilon,
+        module=module,
+        hooks=tuple(hook_outputs),
+        state=state,
+        hook_widths=_torch.measure_taps(hook_outputs, BATCH_SIZES[1], state),
+        layout=layout,
+        output_kind=output_kind,
+        structure=jax.tree.structure(runs[0][1]),
+        make_untrained=make_untrained,
     )
 
 
@@ -179,15 +189,15 @@ def subject(
     """A PyTorch module, recurrent or not, with weights from a state dict.
 
     Args:
-        family: the family that it runs on.
+        family: the family that the module runs on.
         path: the path of a state dict that torch.save wrote; '' for the weights that the factory sets.
-        factory: package.module:factory; it is called as factory(family) or factory() and returns the module.
-        observes: the parts of the percept that are given to the module in order, joined by '+'.
+        factory: package.module:factory, which is called as factory(family) or factory() and returns the module.
+        observes: the parts of the percept that the module receives, in order, joined by '+'.
         layout: batch if x is [N, F], time if it is [1, N, F], or batch_time if it is [N, 1, F].
         output_kind: the kind of output: logits, probabilities, or values of the actions.
         hooks: patterns that select the submodules to tap, joined by '+'; hooks=* selects all.
-        stochastic: whether it draws actions; otherwise it takes the best action.
-        epsilon: the fraction of uniform choices, if it gives values.
+        stochastic: whether the subject draws actions; otherwise it takes the best action.
+        epsilon: the probability of a uniformly random choice, if the outputs are values.
         trained_on: unlimited, bank:M@seed or unknown.
         trust: whether a factory that the file names may run.
     """
@@ -198,11 +208,11 @@ def subject(
         weights, file_factory = content["state_dict"], content.get("factory", "")
     if not factory:
         if not isinstance(file_factory, str) or not file_factory:
-            problem = f"{path!r} contains weights without their module." if path else "There is no module."
+            problem = f"{path!r} contains weights, but no module." if path else "There is no module."
             remedy = f"Type torch_module:factory=package.module:factory{',path=' + path if path else ''}."
             raise MesascopeError(problem, remedy)
         if not trust:
-            remedy = f"Read it, then add --trust, or type torch_module:factory={file_factory},path={path}."
+            remedy = f"Read its code, then add --trust, or type torch_module:factory={file_factory},path={path}."
             raise MesascopeError(f"{path!r} names the factory {file_factory!r}, whose code would run.", remedy)
         gate.allow(file_factory)
     make = functools.partial(_make_module, factory or file_factory, family)
@@ -211,13 +221,23 @@ def subject(
         _torch.load_weights(module, weights, repr(path))
     parts = "" if observes == DEFAULT_PARTS else observes
     name = name_with_settings("torch_module", factory=factory, path=path, observes=parts, stochastic=stochastic)
-    choosing = {"output_kind": output_kind, "stochastic": stochastic, "epsilon": epsilon}
-    others = {"hooks": hooks, "trained_on": trained_on, "make_untrained": make if path else None}
-    return wrap(module, family, name, observes, layout, **choosing, **others)
+    return wrap(
+        module,
+        family,
+        name,
+        observes,
+        layout,
+        output_kind=output_kind,
+        hooks=hooks,
+        stochastic=stochastic,
+        epsilon=epsilon,
+        trained_on=trained_on,
+        make_untrained=make if path else None,
+    )
 
 
 def _make_module(path: str, family: Family) -> Any:
-    """Calls the factory that a path names, package.module:factory, and returns its module."""
+    """Calls the factory package.module:factory that a path names, and returns the PyTorch module."""
     remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
     function: Any = gate.find_function(path, "The factory", remedy)
     module = gate.call_factory(path, lambda: function(family) if _needs_argument(function) else function())
@@ -233,6 +253,6 @@ def _needs_argument(function: Callable[..., Any]) -> bool:
 
 
 def _takes_state(module: Any) -> bool:
-    """Whether a module's forward takes a second argument."""
+    """Whether a module's method `forward` takes a second argument, the state."""
     parameters = inspect.signature(module.forward).parameters.values()
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) >= 2

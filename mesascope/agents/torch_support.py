@@ -1,4 +1,4 @@
-"""What all PyTorch subjects share: safe loading, seeding, hooks, states of any layout, and fingerprints."""
+"""Functions that all PyTorch subjects share: safe loading, seeding, hooks, states of any layout, and hashes."""
 
 import contextlib
 import fnmatch
@@ -23,19 +23,19 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_array
 
-MAX_UNITS = 1 << 16  # the maximum units of one tap
-EXTRA_WEIGHTS = 1 << 20  # how many weights a network may have beyond those in its file
-HOOK_PREFIX = "seen "  # how the names of hooked activations begin in a carry
+MAX_UNITS = 1 << 16  # the maximum number of units in one tap
+EXTRA_WEIGHTS = 1 << 20  # the number of weights that a network may have in addition to those in its file
+HOOK_PREFIX = "seen "  # the prefix, in a carry, of the names of activations from hooked submodules
 
 
 class StateTensor(NamedTuple):
     """One tensor of a module's state.
 
     Attributes:
-        tap_names: the names of its taps: one name, or one per layer if the tensor is [L, N, H].
+        tap_names: the names of the tensor's taps: one name, or one per layer if the tensor is [L, N, H].
         batch_axis: the index of the batch axis.
         shape: the sizes of the other axes.
-        dtype: its dtype in NumPy.
+        dtype: the tensor's dtype in NumPy.
     """
 
     tap_names: tuple[str, ...]
@@ -44,7 +44,7 @@ class StateTensor(NamedTuple):
     dtype: Any
 
     def split_taps(self, tensor: Any) -> dict[str, np.ndarray]:
-        """Splits a tensor into its taps: rows [N, U] by name."""
+        """Splits a tensor into its taps, each with rows [N, U], by name."""
         value = np.moveaxis(tensor.detach().cpu().numpy(), self.batch_axis, 0)
         parts = np.split(value, len(self.tap_names), axis=1) if len(self.tap_names) > 1 else [value]
         return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.tap_names, parts, strict=True)}
@@ -62,7 +62,7 @@ class TorchSubject(ForeignNetwork):
     Attributes:
         module: the PyTorch module.
         hooks: the paths of the submodules whose outputs are taps.
-        state: the layout of its state, empty for a feed-forward module.
+        state: the layout of the module's state; empty for a feed-forward module.
         hook_widths: the width of each tap of a hooked submodule, by name.
     """
 
@@ -72,7 +72,7 @@ class TorchSubject(ForeignNetwork):
     hook_widths: dict[str, int] = eqx.field(static=True)
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """A state of zeros, and zeros for the taps of hooked submodules."""
+        """Makes a state of zeros, and zeros for the taps of hooked submodules."""
         carry: dict[str, Any] = {HOOK_PREFIX + k: np.zeros((n, u), np.float32) for k, u in self.hook_widths.items()}
         for tensor in self.state:
             width = math.prod(tensor.shape) // len(tensor.tap_names)
@@ -80,7 +80,7 @@ class TorchSubject(ForeignNetwork):
         return carry
 
     def restore_state(self, carry: dict[str, Any]) -> list[Any]:
-        """Restores the tensors of its state from a carry."""
+        """Restores the tensors of the module's state from a carry."""
         return [tensor.restore_tensor(carry) for tensor in self.state]
 
     def pack_carry(self, state: Sequence[Any], hook_outputs: dict[str, Any], n: int) -> dict[str, np.ndarray]:
@@ -91,12 +91,13 @@ class TorchSubject(ForeignNetwork):
         return carry | {HOOK_PREFIX + k: hook_taps[k] for k in self.hook_widths}
 
     def taps(self, carry: Any) -> dict[str, Any]:
-        """The parts of its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
+        """Returns the parts of the state by name ('gru.h'), and the outputs of hooked submodules by path ('head')."""
         state = {k: carry[k] for tensor in self.state for k in tensor.tap_names}
-        return state | {k: np.array(carry[HOOK_PREFIX + k]) for k in self.hook_widths}  # copies: no response reads them
+        # copies, so that `write_taps` refuses to write to them, because no response reads these activations
+        return state | {k: np.array(carry[HOOK_PREFIX + k]) for k in self.hook_widths}
 
     def hash_weights(self) -> dict[str, str]:
-        """The hash of every parameter and buffer by its name."""
+        """Computes the hash of every parameter and buffer by its name."""
         return hash_parameters(self.module)
 
 
@@ -111,7 +112,7 @@ def fork_seed(seed: int) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def seed_without_gradients(seed: int) -> Iterator[Any]:
-    """Seeds torch as `fork_seed` does, and turns gradients off inside this context."""
+    """Seeds torch inside this context as `fork_seed` does, and turns off gradients."""
     with fork_seed(seed) as torch, torch.inference_mode():
         yield torch
 
@@ -130,7 +131,7 @@ def freeze(module: Any) -> Any:
 
 
 def hash_parameters(module: Any) -> dict[str, str]:
-    """The hash of every parameter and buffer by its name in the state dict."""
+    """Computes the hash of every parameter and buffer by its name in the state dict."""
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
     return {name: hash_array(_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
 
@@ -160,7 +161,7 @@ def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def match_paths(module: Any, patterns: str) -> tuple[str, ...]:
-    """The paths of submodules that match patterns joined by '+'.
+    """Finds the paths of submodules that match any of the patterns, which are joined by '+'.
 
     Raises:
         MesascopeError: a pattern matches no submodule.
@@ -170,13 +171,14 @@ def match_paths(module: Any, patterns: str) -> tuple[str, ...]:
     for pattern in filter(None, patterns.split("+")):
         matches = fnmatch.filter(paths, pattern)
         if not matches:
-            raise MesascopeError(f"hooks={pattern!r} matches no submodule.", f"There are: {', '.join(paths[:40])}.")
+            remedy = f"The submodules are: {', '.join(paths[:40])}."
+            raise MesascopeError(f"hooks={pattern!r} matches no submodule.", remedy)
         result += matches
     return tuple(dict.fromkeys(result))
 
 
 def collect_taps(hook_outputs: dict[str, Any], n: int) -> dict[str, np.ndarray]:
-    """Taps [N, U] from the outputs of submodules: 'path' for a tensor, 'path.h' and 'path.c' for recurrent states."""
+    """Makes taps [N, U] from submodules' outputs: 'path' for a tensor, 'path.h' and 'path.c' for recurrent states."""
     taps: dict[str, np.ndarray] = {}
     for path, output in hook_outputs.items():
         for name, tensor in label_tensors(path, output):
@@ -189,7 +191,7 @@ def collect_taps(hook_outputs: dict[str, Any], n: int) -> dict[str, np.ndarray]:
 
 
 def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
-    """Names the tensors in a submodule's output: an LSTM's h and c, a GRU's h, otherwise its first tensor."""
+    """Names the tensors in a submodule's output: an LSTM's h and c, a GRU's h, or the first tensor of other outputs."""
     if isinstance(output, tuple) and len(output) == 2 and hasattr(output[0], "shape"):
         yield path, output[0]
         if isinstance(output[1], tuple) and len(output[1]) == 2:
@@ -203,13 +205,13 @@ def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
 
 
 def measure_taps(hook_outputs: dict[str, Any], n: int, state: Sequence[StateTensor]) -> dict[str, int]:
-    """The widths of the taps of submodules, except those already in the state."""
+    """Measures the width of each tap of a submodule, except for taps that the state already contains."""
     state_taps = {k for tensor in state for k in tensor.tap_names}
     return {k: v.shape[1] for k, v in collect_taps(hook_outputs, n).items() if k not in state_taps}
 
 
 def name_taps(name: str, count: int) -> tuple[str, ...]:
-    """The names of a state's taps: one name, or one per layer if there are several layers."""
+    """Makes the names of a state's taps: one name, or one per layer if there are several layers."""
     return (name,) if count == 1 else tuple(f"{name}_l{k}" for k in range(count))
 
 
@@ -226,7 +228,7 @@ def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outpu
         if len(batch_axes) != 1:
             problem = f"Part {i} of the network's state has shape {tuple(a.shape)} for {BATCH_SIZES[0]} lifetimes and "
             problem += f"{tuple(b.shape)} for {BATCH_SIZES[1]}, so no axis is the batch axis."
-            remedy = "Use one row per lifetime, or set layout to time or batch_time if it takes sequences."
+            remedy = "Use one row per lifetime, or set layout to time or batch_time if the network takes sequences."
             raise MesascopeError(problem, remedy)
         other_sizes = tuple(x for j, x in enumerate(a.shape) if j != batch_axes[0])
         equal = [k for k, x in named_outputs if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
@@ -239,7 +241,7 @@ def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outpu
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file's name or its members look like those of a file that torch.save wrote."""
+    """Whether a file's name or its members are typical of a file that torch.save wrote."""
     if Path(path).suffix.lower() in (".pt", ".pth", ".ckpt"):
         return True
     try:
@@ -266,7 +268,8 @@ def load_file(source: Any, label: str) -> Any:
     except pickle.UnpicklingError as error:
         reason = str(error).partition("Please file an issue")[0].strip().splitlines()
         message = next((line.strip() for line in reason if "Unsupported" in line or "GLOBAL" in line), "")
-        problem = f"{label} contains more than weights, so reading it would run code{': ' * bool(message)}{message}."
+        problem = f"{label} contains objects besides weights, so reading it would run code"
+        problem += f"{': ' * bool(message)}{message}."
         raise MesascopeError(problem, "Save only the weights: torch.save(module.state_dict(), path).") from None
     except Exception as error:  # a reader may raise anything on a broken file
         lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -279,13 +282,13 @@ def load_file(source: Any, label: str) -> Any:
 
 @contextlib.contextmanager
 def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
-    """Raises the error `excess` if modules made in this context have many more than `weights` weights."""
+    """Raises the error `excess` if modules made in this context have over EXTRA_WEIGHTS more than `weights` weights."""
     count = 0
 
     def count_weight(module: Any, name: str, weight: Any) -> None:
         nonlocal count
         count += 0 if weight is None else weight.numel()
-        if count > weights + EXTRA_WEIGHTS:  # before the weights are initialised: allocation alone takes no memory
+        if count > weights + EXTRA_WEIGHTS:  # raised before initialisation, because allocation alone takes no memory
             raise excess
 
     torch = require("torch", "torch")
@@ -297,13 +300,13 @@ def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
 
 
 def load_weights(module: Any, weights: Any, label: str) -> None:
-    """Loads a state dict into a module; the names and shapes of all weights must match the module's."""
+    """Loads a state dict into a module, whose weights must have the same names and shapes."""
     if not isinstance(weights, dict) or not all(isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()):
         raise MesascopeError(f"{label} is not a state dict.", "Save torch.save(module.state_dict(), path).")
     infinite = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
     if infinite:
         problem = f"{label}: the weights {', '.join(infinite[:8])} are not all finite."
-        raise MesascopeError(problem, "Train or save it again.")
+        raise MesascopeError(problem, "Train the network or save the file again.")
     try:
         module.load_state_dict(weights, strict=True)
     except RuntimeError as error:

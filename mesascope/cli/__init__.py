@@ -1,1 +1,1 @@
-"""The command line. Its commands call the package and contain no logic."""
+"""The command line, whose commands call the package and contain no logic."""

@@ -1,4 +1,4 @@
-"""Makes the tables of plug-ins, of the validation and of studies for the terminal."""
+"""Makes tables of plug-ins, of the validation and of studies for the terminal."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from mesascope.cli.output import escape_controls
 
 
 def _make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
-    """Makes a table of texts from any source, and replaces control characters in the texts."""
+    """Makes a table; control characters in its cells are replaced, because the texts may come from any source."""
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for column in table.columns:
         column.overflow = "fold"
@@ -47,7 +47,7 @@ def make_plugin_tables(rows: Sequence[Mapping[str, Any]], has_settings: bool) ->
 
 
 def make_validation_tables(results: Mapping[str, Any]) -> Group:
-    """Makes what `mesascope validate` prints: the confusion matrix, the shares and the coverage."""
+    """Makes the tables that `mesascope validate` prints: the confusion matrix, the shares and the coverage."""
     readings = sorted({r for row in results["confusion"].values() for r in row})
     matrix = _make_table(
         ("truth", *readings),
@@ -61,17 +61,19 @@ def make_validation_tables(results: Mapping[str, Any]) -> Group:
     cells = [(row["subject"], truth, ", ".join(f"{r} {n}" for r, n in row["readings"].items())) for row, truth in rows]
     subjects = _make_table(("subject", "truth", "readings"), cells)
     lines = [
-        f"right {results['right']:.1%} of {results['runs']['demanded']} runs that demand a reading",
-        f"{results['subjects_right']} of {results['subjects_demanded']} subjects right in nearly all runs (bound 97 %)",
-        f"wrong {results['wrong']:.2%} and undetermined {results['undetermined']:.1%} of {results['runs']['all']} runs",
-        f"of {results['runs']['cannot acquire']} runs of subjects that cannot acquire, placed above 'tracking': "
-        f"{results['false_positives']}; perhaps above it: {results['perhaps_above']}",
+        f"correct: {results['right']:.1%} of the {results['runs']['demanded']} runs that require a reading",
+        f"{results['subjects_right']} of {results['subjects_demanded']} subjects nearly always correct (bound 97 %)",
+        f"wrong: {results['wrong']:.2%}, undetermined: {results['undetermined']:.1%}, of {results['runs']['all']} runs",
+        f"{results['runs']['cannot acquire']} runs of subjects that cannot acquire: "
+        f"{results['false_positives']} placed above 'tracking', "
+        f"{results['perhaps_above']} with an interval that reaches above 'tracking'",
         *(
-            f"{c['study']}, N = {c['n']}: the 95 % interval covers in {c['covered']:.1%} of {c['studies']} studies"
+            f"{c['study']}, N = {c['n']}: the 95 % interval covers the truth in {c['covered']:.1%} "
+            f"of {c['studies']} studies"
             for c in results["coverage"]
         ),
         *(
-            f"axis {name}: right in {axis['right']:.1%} of {axis['runs']} runs, "
+            f"axis {name}: correct in {axis['right']:.1%} of {axis['runs']} runs, "
             f"{axis['false_positives']} controls with a forbidden reading"
             for name, axis in results["axes"].items()
         ),
@@ -81,7 +83,7 @@ def make_validation_tables(results: Mapping[str, Any]) -> Group:
 
 
 def make_study_tables(results: Mapping[str, Any]) -> Group:
-    """Makes what `mesascope reproduce` prints: a study's table and the outcomes of its expectations."""
+    """Makes the tables that `mesascope reproduce` prints: a study's values and the outcomes of its expectations."""
     from mesascope.reproduction import outcomes
 
     cells = [

@@ -1,4 +1,4 @@
-"""The commands of `mesascope data`, for data sets of other packages and for logs."""
+"""The commands of `mesascope data`, for logs and for data sets in other packages."""
 
 import json
 from pathlib import Path
@@ -110,7 +110,7 @@ def fit_log(
 
 
 def _read_log(log: list[Path], columns: list[str] | None, choices: int | None, **options: Any) -> Any:
-    """Reads a log or several files as trials, and tells the user how they were read."""
+    """Reads a log or several files as trials, and prints notes on how they were read."""
     from mesascope.logs import read_log
     from mesascope.logs.columns import parse_roles
 

@@ -1,4 +1,4 @@
-"""The commands demo, examine, measure and report."""
+"""The commands `demo`, `examine`, `measure` and `report`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +60,7 @@ def examine_subjects(
     out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Examine frozen subjects: roll out under conditions, measure, place on the spectrum, report."""
+    """Examine frozen subjects: run them under conditions, measure, place them on the spectrum, and report."""
     options = {
         "trained_on": trained_on or None,
         "splits": split_commas(splits),
@@ -111,7 +111,7 @@ def write_page(
     out: Annotated[Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write the page of a run again, from its folder."""
+    """Write the report of a run again, from the run's folder."""
     from mesascope.examination import runs
     from mesascope.reporting import write_report
 
@@ -136,7 +136,7 @@ def _run_examination(subjects: Sequence[Any], family: str, out: Path | None, as_
 
 
 def _print_results(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
-    """Writes the page, then prints the placements or the JSON document."""
+    """Writes the report, then prints the placements or the JSON document."""
     from mesascope.examination import runs
     from mesascope.reporting import write_report
     from mesascope.reporting.terminal import summarise
@@ -146,6 +146,6 @@ def _print_results(examinations: Sequence[Any], folder: Path, as_json: bool) -> 
 
 
 def _make_slug(subjects: Sequence[str]) -> str:
-    """Makes a folder's name from the first subject."""
+    """Makes the name of the run's folder from the first subject."""
     slug = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(redact(str(subjects[0]))).name)
     return slug.strip("._")[:60] or "run"

@@ -1,4 +1,4 @@
-"""The entry point of the command line. Commands call the library and contain no logic; only this folder prints."""
+"""The entry point of the command line. Commands call the package and contain no logic. Only this folder prints."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ app.add_typer(data, name="data")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command in this process; returns the exit code: 0 done, 1 check failed, 2 wrong input, 3 our error."""
+    """Runs one command, and returns the exit code: 0 done, 1 check failed, 2 wrong input, 3 error in mesascope."""
     CURRENT_ARGUMENTS[:] = list(arguments)
     gate.allow(*arguments)
     try:
@@ -48,10 +48,10 @@ def _show_warning(message: Any, category: Any, filename: str, lineno: int, file:
 
 
 def _report_error(error: Any) -> int:
-    """Prints what went wrong, whose error it is and what to do; returns the exit code."""
+    """Prints what went wrong, who made the error and what to do; returns the exit code."""
     from mesascope.guards.blame import locate_error, make_exit_error, make_plugin_error
 
-    # the parser turns a closed pipe into an exit, and keeps the cause as the context
+    # if the output pipe is closed, the parser raises SystemExit, whose context is the original error
     cause = error.__context__ if isinstance(error, SystemExit) else error
     if isinstance(cause, BrokenPipeError) and not locate_error(cause):
         return 0

@@ -7,13 +7,13 @@ import typer
 
 
 def make_app(summary: str) -> typer.Typer:
-    """Makes an application or a group of commands, which shows plain help if no command is typed."""
+    """Makes an application or a group of commands; if no command is typed, it shows plain help."""
     return typer.Typer(
         help=summary, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False
     )
 
 
-app = make_app("Measures what a network with frozen weights does with its experience, and how far that reaches.")
+app = make_app("Measures how a network with frozen weights uses its experience, and how far this use reaches.")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]

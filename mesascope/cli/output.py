@@ -1,4 +1,4 @@
-"""Writes documents and tables to standard output, and everything else to standard error."""
+"""Writes results to standard output, and messages and progress to standard error."""
 
 import json
 import sys
@@ -53,7 +53,7 @@ def notify(text: str) -> None:
 
 
 def cache_compiled_code(is_short: bool = False) -> None:
-    """Keeps compiled code between runs; see `mesascope.rollouts.compiling.cache_compiled`."""
+    """Caches compiled code for later runs; see `mesascope.rollouts.compiling.cache_compiled`."""
     from mesascope.rollouts.compiling import cache_compiled
 
     cache_compiled(is_short)
@@ -74,10 +74,10 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
             yield lambda share, activity: bar.update(task, completed=share, description=escape_controls(activity))
         return
     start = last_time = time.monotonic()
-    first_share = None  # a continued run does not begin at 0
+    first_share = None  # the share at the first call, which is not 0 if a stopped run continues
 
     def write_line(share: float, activity: str) -> None:
-        """Writes the share of the work that is done, unless the last line is less than ten seconds old."""
+        """Writes the finished share of the work, unless a line was written less than ten seconds ago."""
         nonlocal last_time, first_share
         now = time.monotonic()
         first_share = share if first_share is None else first_share

@@ -1,4 +1,4 @@
-"""The commands list and check."""
+"""The commands `list` and `check`."""
 
 import warnings
 from typing import Annotated, Any
@@ -39,7 +39,7 @@ def check_contract(
     family: Annotated[str, typer.Option(help="The family to try it on; by default CHECK_FAMILY in its module.")] = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Check whether a plug-in keeps its contract; exit 1 if it does not."""
+    """Check whether a plug-in keeps its contract; the exit code is 1 if it does not."""
     from mesascope.examination.checks import check_plugin
 
     cache_compiled_code(is_short=True)

@@ -1,4 +1,4 @@
-"""The commands train, reproduce and validate."""
+"""The commands `train`, `reproduce` and `validate`."""
 
 import shutil
 from pathlib import Path
@@ -45,7 +45,7 @@ def reproduce_study(
     out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run a study: published, exact and our values in one table; a stopped run continues."""
+    """Run a study, and show published, exact and our values in one table; a stopped run continues."""
     from mesascope.cli.console import make_study_tables
     from mesascope.reproduction.run import choose_folder, reproduce
 
@@ -66,7 +66,7 @@ def validate_instrument(
     workers: WorkersOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run the instrument over every scripted subject with a known answer; exit 1 if it misses its bounds."""
+    """Test mesascope on all scripted subjects with a known answer; the exit code is 1 if a bound is missed."""
     from mesascope.cli.console import make_validation_tables
     from mesascope.files import make_cache_path
     from mesascope.validation.ladder import name_results_folder, validate

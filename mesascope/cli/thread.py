@@ -1,4 +1,4 @@
-"""The command thread."""
+"""The command `thread`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ def show_thread(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the thread's claims beside what was measured of them, from committed results; nothing is run."""
+    """Show the claims of a public thread beside measured results. The command only reads stored results."""
     import json
 
     from mesascope import catalogue

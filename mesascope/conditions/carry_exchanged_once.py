@@ -6,22 +6,25 @@ from mesascope.contracts import Condition, Number, check_range, select, take_row
 
 
 class CarryReplacedOnce(Condition):
-    """Replaces the carry for one response with a fresh one (fresh=1), or with another lifetime's at the same trial."""
+    """Replaces the carry for one response with a fresh carry (fresh=1), or with another lifetime's carry (fresh=0).
+
+    The other lifetime's carry is from the same trial.
+    """
 
     fresh: Number
 
     one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """Replaces the carry with a fresh one or the partner's."""
+        """Replaces the carry with a fresh carry or with the partner's carry."""
         return select(self.fresh == 1, context.fresh, take_rows(carry, context.partner)), percept, shadow
 
 
 def condition(fresh: int = 0) -> CarryReplacedOnce:
-    """For one response the subject has another lifetime's carry, or a fresh one.
+    """For one response, the subject has another lifetime's carry, or a fresh carry.
 
     Args:
-        fresh: 1 for the carry at birth, 0 for another lifetime's carry.
+        fresh: 1 for a fresh carry, 0 for another lifetime's carry.
     """
     check_range(0, 1, fresh=fresh)
     return CarryReplacedOnce(fresh)

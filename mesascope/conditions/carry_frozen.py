@@ -1,14 +1,14 @@
-"""Keeps the carry of trial t from then on. Nothing new is stored, and a clock in the carry stops.
+"""Restores the carry of trial t before every later trial, so that a trial counter in the carry stops, for example.
 
-If trials have several steps, every later trial begins with the carry of trial t, which then changes until the trial is
-over.
+If trials have several steps, every later trial begins with the carry of trial t. Within such a trial, the carry changes
+as usual.
 """
 
 from mesascope.contracts import LARGEST_TRIAL, Condition, Number, check_range, select
 
 
 class CarryFrozen(Condition):
-    """Keeps the carry of one trial from then on."""
+    """Restores the carry of one trial before every later trial."""
 
     trial: Number
 
@@ -20,10 +20,10 @@ class CarryFrozen(Condition):
 
 
 def condition(trial: int = 10) -> CarryFrozen:
-    """From trial t on, the carry stays as it was at the start of that trial.
+    """From trial t on, the carry stays as it was at the start of trial t.
 
     Args:
-        trial: the trial t.
+        trial: the index t of the trial.
     """
     check_range(0, LARGEST_TRIAL, trial=trial)
     return CarryFrozen(trial)

@@ -1,6 +1,6 @@
 """Rebuilds the carry for one response, at every step in turn, from a fresh carry and the last percepts alone.
 
-A change in the response shows that the subject used something older.
+A change in the response shows that the subject used something older than these percepts.
 """
 
 from typing import ClassVar
@@ -11,7 +11,7 @@ from mesascope.contracts import PAST_PERCEPTS, Condition, Number, check_range
 
 
 class CarryRebuiltOnce(Condition):
-    """Rebuilds the carry from the last `window` percepts before the present one; with window=0 the carry is fresh."""
+    """Rebuilds the carry from the last `window` percepts before the present percept; if window is 0, it is fresh."""
 
     window: Number
 
@@ -33,7 +33,7 @@ def condition(window: int = 4) -> CarryRebuiltOnce:
     """For one response, the carry is rebuilt from a fresh carry and the last percepts alone.
 
     Args:
-        window: the number of percepts before the present one from which the carry is rebuilt, 0 to 16.
+        window: the number of percepts, before the present percept, from which the carry is rebuilt, 0 to 16.
     """
     check_range(0, PAST_PERCEPTS - 1, window=window)
     return CarryRebuiltOnce(window)

@@ -1,7 +1,7 @@
 """Resets the carry: once, together with the percept, or before every trial, with the percept unchanged.
 
-If a single reset left the percept unchanged, the subject would still observe the last outcome. After a reset before
-every trial, a subject can still react to the last percept.
+A single reset also replaces the percept, because otherwise the subject would still observe the last outcome. With a
+reset before every trial, a subject can still react to the last percept.
 """
 
 from mesascope.contracts import LARGEST_TRIAL, Condition, Number, check_range, select
@@ -14,11 +14,11 @@ class CarryReset(Condition):
 
     @property
     def label(self) -> str:
-        """The label: 'carry_reset' for a reset before every trial, 'carry_reset:trial=t' for a single one."""
+        """The label: 'carry_reset' for a reset before every trial, 'carry_reset:trial=t' for a single reset."""
         return "carry_reset" if self.trial == -1 else f"carry_reset:trial={self.trial}"
 
     def apply(self, carry, percept, shadow, context):
-        """Resets the carry; a single reset also replaces the percept with a lifetime's first one."""
+        """Resets the carry; a single reset also marks the percept as first."""
         is_single_reset = context.comes(self.trial)
         is_reset = is_single_reset | ((self.trial == -1) & context.begins)
         new_percept = select(is_single_reset, context.as_first(percept), percept)
@@ -26,7 +26,7 @@ class CarryReset(Condition):
 
 
 def condition(trial: int = -1) -> CarryReset:
-    """The carry is reset before every trial, or only once, with the first percept of a lifetime.
+    """The carry is reset before every trial, or only once, together with the percept.
 
     Args:
         trial: the trial of a single reset, at least 1; -1 for a reset before every trial.

@@ -1,11 +1,11 @@
-"""Takes feedback older than w trials from another lifetime. The last w percepts, the clock and all actions stay.
+"""Replaces feedback older than w trials with another lifetime's feedback; all else in the past is unchanged.
 
-The shadow, a second carry, receives the true actions with a donor's feedback up to trial t - w. Then the condition
-replays the last w percepts unchanged. Donors come from an intact run on fresh tasks, because donors from the seen split
-would leak which arm is good on average.
+Up to trial t - w, the shadow carry receives the subject's own actions with a donor's feedback. Then the condition
+replays the last w percepts unchanged. Donors are intact lifetimes on fresh tasks, because donors on the seen split
+would reveal which arm is good on average.
 
-If trials have several steps, the condition shuffles and replays whole trials before the first step of trial t; the
-percepts of trial t itself are unchanged. Steps after the end of a trial are skipped.
+If trials have several steps, the condition shuffles and replays whole trials before the first step of trial t, and does
+not change the percepts of trial t. Steps after the end of a trial are skipped.
 """
 
 from typing import ClassVar
@@ -17,7 +17,7 @@ from mesascope.contracts import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number,
 
 
 class FeedbackShuffled(Condition):
-    """Shuffles feedback, except that of the last `older_than` trials; `replicate` numbers the draw of donors."""
+    """Shuffles feedback, except in the last `older_than` trials; `replicate` is the number of the draw of donors."""
 
     older_than: Number
     replicate: Number
@@ -26,7 +26,7 @@ class FeedbackShuffled(Condition):
     looks_back: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """Updates the shadow with a donor's feedback, then replays the last w percepts unchanged."""
+        """Updates the shadow carry with a donor's feedback, then replays the last w percepts unchanged."""
         if context.steps > 1:
             return self._apply_to_trials(carry, percept, shadow, context)
         w = self.older_than
@@ -36,7 +36,7 @@ class FeedbackShuffled(Condition):
         return select(is_rebuilt, replayed_carry, carry), select(w > 0, percept, shuffled_percept), shadow
 
     def _apply_to_trials(self, carry, percept, shadow, context):
-        """Does the same as `apply` if trials have several steps; replays whole trials before a trial's first step."""
+        """Does the same as `apply` if trials have several steps, but only before a trial's first step."""
         w, begins = self.older_than, context.begins
         newest_shuffled, now = w * context.steps, context.trial * context.steps
         oldest = jnp.minimum(select(context.trial >= w, newest_shuffled + context.steps, newest_shuffled) - 1, now)
@@ -48,7 +48,7 @@ class FeedbackShuffled(Condition):
             after = context.live(steps_back, latest, past)
             return after, latest, select(steps_back == newest_shuffled, after, shuffled)
 
-        # from the oldest percept not yet absorbed to the last one; with w = 0 also the present one, for the next trial
+        # from the oldest percept that was not yet absorbed to the last percept; if w = 0, to the present percept
         count = jnp.asarray(begins, jnp.int32) * (oldest + jnp.asarray(w == 0, jnp.int32))
         latest, previous, shuffled = context.repeat(0, count, replay_step, (shadow, shadow, shadow))
         carry = select(begins, select(w > 0, latest, previous), carry)
@@ -56,7 +56,7 @@ class FeedbackShuffled(Condition):
 
 
 def _exchange_outcome(steps_back, percept, context):
-    """The percept with a donor's outcome; unchanged if the percept is marked as first."""
+    """Replaces the outcome in a percept with a donor's outcome, unless the percept is marked as first."""
     return select(percept.first, percept, context.exchange(steps_back, percept))
 
 
@@ -64,7 +64,7 @@ def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
     """Feedback older than w trials comes from other lifetimes.
 
     Args:
-        older_than: w, from 0 (all feedback is shuffled) to 16.
+        older_than: w, the number of last trials with unchanged feedback, from 0 to 16.
         replicate: the number of the draw of donors.
     """
     check_range(0, PAST_PERCEPTS - 1, older_than=older_than)

@@ -1,4 +1,4 @@
-"""Deletes everything before the last w percepts from the past, throughout the lifetime."""
+"""Deletes all of the past except the last w percepts, before every response of a lifetime."""
 
 from mesascope.conditions.replaced_past import ReplacedPast
 
@@ -7,8 +7,8 @@ def condition(window: int = 4, birth: int = 1) -> ReplacedPast:
     """Throughout a lifetime, the subject knows only its last w percepts.
 
     Args:
-        window: w, from 1 to 16, including the present percept.
-        birth: 1 to show the percept before these w, marked as first and without its outcome; 0 to leave that percept
-            out.
+        window: w, the number of last percepts, including the present one; from 1 to 16.
+        birth: 1 if the subject also observes the percept before these, marked as first and without its outcome; 0 if
+            not.
     """
     return ReplacedPast(window, birth, 0, 0, is_whole_life=1)

@@ -1,4 +1,4 @@
-"""Changes the last feedback or action for one response, on every trial in turn. The lifetime is undisturbed."""
+"""Changes the last feedback or action for one response, on every trial in turn; the lifetime continues undisturbed."""
 
 from typing import ClassVar
 
@@ -9,10 +9,10 @@ from mesascope.contracts import Condition, Number, check_range, select
 
 
 class PerceptExchangedOnce(Condition):
-    """Replaces the last action (action=1), or exchanges the last outcome for the opposite one (action=0).
+    """Replaces the last action (action=1), or replaces the last outcome with the opposite outcome (action=0).
 
     Each family defines the opposite outcome; by default, it is 1 - feedback. If the observation also shows earlier
-    events, such as the last cue, these are exchanged too, on every second trial.
+    events, such as the last cue, these events are also exchanged, on every second trial.
     """
 
     action: Number
@@ -20,11 +20,11 @@ class PerceptExchangedOnce(Condition):
     one_step: ClassVar = True
 
     def explain_misfit(self, family):
-        """The reason why the last action cannot be replaced if actions are real numbers, else None."""
+        """Explains that a last action cannot be replaced if actions are real numbers; None if the condition fits."""
         return "its actions are real numbers" if family.choices is None and self.action == 1 else None
 
     def apply(self, carry, percept, shadow, context):
-        """Flips the feedback, or replaces the action with another one."""
+        """Replaces the last outcome with the opposite outcome, or the last action with another action."""
         changed_percept = context.flip(percept)
         if context.choices is not None:
             shift = jax.random.randint(context.random(), percept.action.shape, 1, context.choices)
@@ -34,10 +34,10 @@ class PerceptExchangedOnce(Condition):
 
 
 def condition(action: int = 0) -> PerceptExchangedOnce:
-    """For one response, the last feedback is flipped, or the last action is replaced with another.
+    """For one response, the last feedback is replaced with the opposite, or the last action with another action.
 
     Args:
-        action: 1 to replace the action, 0 to flip the feedback.
+        action: 1 to replace the action, 0 to replace the feedback.
     """
     check_range(0, 1, action=action)
     return PerceptExchangedOnce(action)

@@ -1,4 +1,4 @@
-"""Hides the trial index or the feedback by setting it to 0. A subject may take hidden feedback for a loss."""
+"""Hides the trial index or the feedback by setting it to 0; a subject may interpret hidden feedback as a loss."""
 
 import jax.numpy as jnp
 
@@ -11,7 +11,7 @@ class PerceptMasked(Condition):
     trial: Number
 
     def apply(self, carry, percept, shadow, context):
-        """Sets the hidden part to 0."""
+        """Sets the trial index or the feedback to 0."""
         without_trial = percept._replace(trial=jnp.zeros_like(percept.trial))
         without_feedback = percept._replace(feedback=jnp.zeros_like(percept.feedback))
         return carry, select(self.trial == 1, without_trial, without_feedback), shadow

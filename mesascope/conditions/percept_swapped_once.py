@@ -6,12 +6,12 @@ from mesascope.contracts import Condition, select, take_rows
 
 
 class PerceptSwappedOnce(Condition):
-    """Shows another lifetime's percept; it has no settings."""
+    """Shows another lifetime's percept for one response; the condition has no settings."""
 
     one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """Shows the partner's observation, last action and feedback; the trial, step and carry stay the same."""
+        """Shows the partner's observation, last action and feedback, with the subject's own trial, step and carry."""
         swapped = take_rows(percept, context.partner)._replace(
             trial=percept.trial, step=percept.step, first=percept.first
         )
@@ -19,5 +19,5 @@ class PerceptSwappedOnce(Condition):
 
 
 def condition() -> PerceptSwappedOnce:
-    """For one response, the subject observes another lifetime's observation, last action and feedback."""
+    """For one response, the subject gets another lifetime's observation, last action and feedback."""
     return PerceptSwappedOnce()

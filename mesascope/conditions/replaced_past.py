@@ -1,12 +1,12 @@
-"""Deletes the older past before a response, or replaces it with another lifetime's past.
+"""Deletes the past before the last w percepts for one response, or replaces it with another lifetime's past.
 
 The condition takes a fresh carry, or the carry that another lifetime of the same subject had w trials ago. It then
-replays the last w percepts, including the present one, unchanged. A subject that reads the trial index from the percept
-still knows it. A clock in the carry is reset by deletion and kept by a transplant.
+replays the last w percepts, including the present one, unchanged. So the subject still knows the trial index if it
+observes this index. Deletion resets a trial counter in the carry, whereas a transplant does not change its value.
 
-If trials have several steps, the past is cut where a trial begins: the last w trials are replayed unchanged, and only
-the first response of a trial is disturbed, so that memory within a trial never counts. The first percept after the cut
-keeps its observation. Its last action and feedback belong to the older past: they are the other lifetime's, or absent.
+If trials have several steps, the last w trials are replayed unchanged, and only the first response of a trial is
+disturbed, so that memory within a trial never counts. The first replayed percept keeps its observation. But its last
+action and feedback are older than w trials, so they come from the other lifetime, or are absent under deletion.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from mesascope.contracts import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number,
 
 
 class ReplacedPast(Condition):
-    """Replaces the older past for one response.
+    """Replaces the past before the last w percepts.
 
     Attributes:
-        window: w, the number of last percepts that are kept, including the present one; if trials have several steps,
-            the number of past trials that are kept.
+        window: w, the number of last percepts that the subject still knows, including the present one; if trials have
+            several steps, the number of past trials that it still knows.
         birth: 1 if the fresh carry first receives the percept of w trials ago, marked as first and without its outcome.
-            If trials have several steps, the carry always receives that percept, and only 1 marks it as first.
+            If trials have several steps, the carry receives this percept in any case; 1 marks the percept as first.
         is_transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
-        replicate: the number of the draw of other lifetimes.
+        replicate: the number of the draw of donors, which are the other lifetimes.
         is_whole_life: 1 to disturb every response of a lifetime, 0 to disturb single responses.
     """
 
@@ -53,29 +53,29 @@ class ReplacedPast(Condition):
 
     @property
     def label(self) -> str:
-        """The label: the condition's file with the settings window and replicate, or window and birth."""
+        """The label: the name of the condition's file with the settings window and replicate, or window and birth."""
         if self.is_transplanted == 1:
             return f"past_transplanted_once:window={self.window},replicate={self.replicate}"
         return f"past_deleted{'' if self.is_whole_life else '_once'}:window={self.window},birth={self.birth}"
 
     @property
     def seam(self) -> int | None:
-        """How many trials ago the donor's carry took over (the window w); None without a transplant."""
+        """How many trials ago the donor's carry replaced the subject's own (w); None if there is no transplant."""
         return int(self.window) if self.is_transplanted == 1 else None
 
     def explain_misfit(self, family: Any) -> str | None:
-        """The reason why this condition does not fit a family; None if it fits.
+        """Explains in a clause why this condition does not fit a family; returns None if it fits.
 
-        It does not fit if a lifetime has at most w trials, or if trials have several steps and the family cannot value
-        their first acts.
+        The condition does not fit if it disturbs a whole lifetime that has at most w trials. It does not fit either if
+        trials have several steps and the family cannot value the first action of a trial.
         """
         if self.is_whole_life and self.window >= family.horizon:
-            return f"a lifetime has {family.horizon} trials, which the subject would all know"
+            return f"a lifetime has {family.horizon} trials, all of which the subject would still know"
         is_unjudged = family.steps > 1 and not family.can_value_actions
         return "its trials have several steps, and the family cannot value single actions" if is_unjudged else None
 
     def apply(self, carry, percept, shadow, context):
-        """Builds the carry before the present percept; the shadow is the subject's own carry of w trials ago."""
+        """Builds the carry before the present percept; the shadow carry is the subject's own carry of w trials ago."""
         if context.steps > 1:
             return self._apply_to_trials(carry, percept, shadow, context)
         is_transplanted, percept_at_cut = self.is_transplanted == 1, context.past(self.window)
@@ -96,10 +96,10 @@ class ReplacedPast(Condition):
         return select(context.trial >= self.window, replaced_carry, carry), percept, shadow
 
     def _apply_to_trials(self, carry, percept, shadow, context):
-        """Does the same as `apply`, before the first step of a trial.
+        """Does the same as `apply`, but only before the first step of a trial.
 
-        The shadow is the carry before the percept of w · S steps ago: before a first step, the carry with which the
-        lifetime began the trial of w trials ago.
+        The shadow carry is the subject's own carry before the percept of w · S steps ago. Before the first step of a
+        trial, it is therefore the carry with which the subject began the trial of w trials ago.
         """
         length, is_old_enough = self.window * context.steps, context.trial >= self.window
         cut = context.past(length)
@@ -132,20 +132,20 @@ def replay_past(
 ) -> tuple[Any, Any]:
     """Rebuilds the carry before the present percept, in a lifetime that is at least w trials old.
 
-    One loop absorbs all percepts, because every mention of `absorb` is compiled again.
+    All percepts are absorbed in one loop, because JAX would compile every further call of `absorb` separately.
 
     Args:
-        window: w, the number of last percepts to know, including the present one.
+        window: w, the number of last percepts that the subject still knows, including the present one.
         carry: the carry before the percept of w trials ago.
-        shadow: the shadow of the last trial.
+        shadow: the shadow carry after the last trial.
         context: the condition's context.
-        oldest: what the subject observes instead of the percept of w trials ago.
-        has_oldest: whether the subject observes that percept at all.
-        exchange: a function that replaces the carry after that percept.
+        oldest: the percept that the subject observes instead of the percept of w trials ago.
+        has_oldest: whether the subject observes the percept `oldest`, or begins with the percept after it.
+        exchange: a function that replaces the carry after the percept `oldest`.
 
     Returns:
-        The carry after the percept of w trials ago, before it was replaced, and the rebuilt carry. If the lifetime is
-        younger, the shadow and the first carry.
+        The new shadow carry, which is the carry after the percept `oldest` before `exchange` replaces it; and the
+        rebuilt carry. In a lifetime of fewer than w trials, these are `shadow` and `carry` unchanged.
     """
 
     def replay_percept(i, carries):

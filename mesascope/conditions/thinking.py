@@ -1,8 +1,8 @@
 """Lets the subject respond several times to one observation, and counts only the last response.
 
 The subject has time to think, but it observes nothing new. Only the percept of the first tick contains the last action
-and outcome. Optionally, the first ticks show another lifetime's observation, so that the problem changes while the
-subject thinks. The last tick can also use another lifetime's carry, so that earlier ticks cannot help.
+and outcome. Optionally, the first ticks show another lifetime's observation, so that the problem changes during the
+ticks. Also optionally, the last tick uses another lifetime's carry, so that earlier ticks cannot help the subject.
 """
 
 import jax.numpy as jnp
@@ -11,8 +11,8 @@ import numpy as np
 from mesascope.contracts import Condition, Family, Number, ShowsPlans, check_range, select, take_rows
 from mesascope.keys import derive_key
 
-CHECK_FAMILY = "tree_choice:depth=2,trials=12,bank=3"  # the family that `mesascope check` tries it on
-MAX_TICKS = 128
+CHECK_FAMILY = "tree_choice:depth=2,trials=12,bank=3"  # the family on which `mesascope check` tests this condition
+MAX_TICKS = 128  # the maximum number of ticks for one observation
 
 
 class Thinking(Condition):
@@ -35,8 +35,8 @@ class Thinking(Condition):
         return int(self.ticks)
 
     def explain_misfit(self, family: Family) -> str | None:
-        """The reason why the condition makes no sense if the family does not say what can be planned, else None."""
-        return None if isinstance(family, ShowsPlans) else "its tasks do not say what can be planned"
+        """Explains that a family without plans does not fit the condition; returns None if the family fits."""
+        return None if isinstance(family, ShowsPlans) else "its tasks do not define which plans can be made"
 
     def apply(self, carry, percept, shadow, context):
         """Runs all ticks except the last one."""
@@ -53,7 +53,7 @@ class Thinking(Condition):
 
 
 def _remove_outcome(percept):
-    """The percept with the same observation, but without the last action and outcome."""
+    """Removes the last action and outcome from a percept, and leaves the observation unchanged."""
     xp = np if isinstance(percept.feedback, np.ndarray) else jnp
     no_action = xp.full_like(percept.action, -1 if percept.action.dtype.kind == "i" else 0)
     no_feedback, not_first = xp.zeros_like(percept.feedback), xp.zeros_like(percept.first)
@@ -65,8 +65,8 @@ def condition(ticks: int = 8, other_ticks: int = 0, is_scrambled: int = 0) -> Th
 
     Args:
         ticks: the number of responses to one observation, including the last one; at most 128.
-        other_ticks: the number of first ticks that show another lifetime's observation.
-        is_scrambled: 1 if the last tick uses another lifetime's carry, otherwise 0.
+        other_ticks: the number of ticks, from the first one on, that show another lifetime's observation.
+        is_scrambled: 1 if the last tick uses another lifetime's carry, 0 if not.
     """
     check_range(1, MAX_TICKS, ticks=ticks)
     check_range(0, ticks - 1, other_ticks=other_ticks)

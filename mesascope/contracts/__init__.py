@@ -1,4 +1,4 @@
-"""Abstract types and protocols of everything that users can add, and what their files need: all in one import."""
+"""Abstract types and protocols for everything that users can add, and the functions that plug-ins need."""
 
 from mesascope.public import attach
 

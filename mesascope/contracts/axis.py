@@ -1,8 +1,8 @@
 """Axes: questions besides the spectrum, such as which goal a subject pursues and whether it searches.
 
-An axis is one file. It reads finished trials, and applies if these include at least one of the kinds of split that the
-axis needs. Its readings have no order, and one of them is always 'undetermined'. `NAME.toml` beside the file lists
-scripted subjects with known readings; `mesascope validate` checks the axis against these subjects.
+An axis is one file. The axis reads finished trials, and applies if they include at least one of the kinds of split that
+it needs. The readings of an axis have no order, and one of them is always 'undetermined'. `NAME.toml` beside the file
+lists scripted subjects with known readings; `mesascope validate` checks the axis against these subjects.
 """
 
 import dataclasses
@@ -25,10 +25,10 @@ class Verdict:
 
     Attributes:
         reading: one of the axis's readings.
-        probability: for each reading, the share of resamples in which the rule returns this reading. The share is not a
-            posterior.
-        numbers: the rule's inputs, and its constants under 'rule'.
-        reason: an explanation in words, which says what would settle an undetermined reading.
+        probability: for each reading, the share of resamples in which the rule returns it. The share is not a posterior
+            probability.
+        numbers: the statistics from which the rule decides, and the constants of the rule under the key 'rule'.
+        reason: an explanation in words; for an undetermined reading, it names what would settle it.
     """
 
     reading: str
@@ -37,7 +37,7 @@ class Verdict:
     reason: str
 
     def describe(self) -> str:
-        """The reading and its share of the resamples, in one line."""
+        """Describes the reading and its share of the resamples, in one line."""
         return f"{self.reading} (in {self.probability.get(self.reading, 0.0):.0%} of resamples)"
 
 
@@ -50,11 +50,11 @@ class Axis:
         question: the question in words.
         words: the meaning of every reading.
         read: the function read(trials, family) that returns a Verdict, or None if the question does not apply to the
-            family. `trials` contains the subject's data set for each split; `family` is the family of the tasks.
-        needed_kinds: the kinds of split of which the axis needs at least one.
-        tested_kinds: the kinds of split on which the scripted subjects are run.
-        conditions: the labels of the conditions that the axis reads, except those that make no sense for a family.
-        kinds_by_condition: by label, the kinds of split on which the axis reads the condition; all by default.
+            family. `trials` maps each split to the subject's data set; `family` is the family of the tasks.
+        needed_kinds: the kinds of split that the axis can use; it needs at least one of them.
+        tested_kinds: the kinds of split on which `mesascope validate` runs the scripted subjects.
+        conditions: the labels of the conditions that the axis reads; those that do not fit a family are left out.
+        kinds_by_condition: for a condition's label, the kinds of split on which the axis reads it; by default all.
     """
 
     name: str
@@ -67,13 +67,13 @@ class Axis:
     kinds_by_condition: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def list_conditions(self, family: Any, kind: str | None = None) -> list[Any]:
-        """The axis's conditions that make sense for a family; with `kind`, only those read on this kind of split."""
+        """Lists the axis's conditions that fit a family; with `kind`, only those for this kind of split."""
         labels = [c for c in self.conditions if kind is None or kind in self.kinds_by_condition.get(c, (kind,))]
         return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.explain_misfit(family)]
 
 
 def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:
-    """The labels of the conditions that the axes read in a family, each with the kinds of split that need it."""
+    """Lists the labels of the conditions that the axes read for a family, each with the kinds of split that need it."""
     result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
@@ -85,12 +85,12 @@ def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=64)
 def _make_family(name: str) -> Any:
-    """Makes the family with this name; results are cached."""
+    """Makes the family with this name, and caches it."""
     return catalogue.make("families", name)
 
 
 def read_axes(trials: Splits) -> dict[str, dict[str, Any]]:
-    """The verdicts of all axes that apply, as plain data under the axes' names."""
+    """Computes the verdicts of all axes that apply, and returns them as plain data by the name of the axis."""
     kinds = {split.partition(":")[0] for split in trials}
     result = {}
     for name in catalogue.list_names("axes"):
@@ -99,7 +99,7 @@ def read_axes(trials: Splits) -> dict[str, dict[str, Any]]:
             continue
         try:
             family = _make_family(str(next(iter(trials.values())).attrs.get("family")))
-        except MesascopeError:  # the family was passed as an object that no name recreates
+        except MesascopeError:  # the family was passed as an object, and its name does not recreate it
             continue
         verdict = axis.read(trials, family)
         if verdict is not None:

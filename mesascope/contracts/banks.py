@@ -1,10 +1,10 @@
-"""Names of training tasks: 'unlimited', 'bank:M@seed', 'at-most:M' and 'unknown'."""
+"""Parses the names of training tasks: 'unlimited', 'bank:M@seed', 'at-most:M' and 'unknown'."""
 
 from mesascope.errors import MesascopeError
 
 
 def parse_bank(name: str) -> tuple[int, int]:
-    """The size and the seed in 'bank:M@seed'.
+    """Parses the size M and the seed in 'bank:M@seed'.
 
     Raises:
         MesascopeError: the name does not have this form.
@@ -17,6 +17,6 @@ def parse_bank(name: str) -> tuple[int, int]:
 
 
 def parse_task_limit(name: str) -> int:
-    """M in 'at-most:M', the largest possible number of training tasks; 0 if the name has another form."""
+    """Parses M in 'at-most:M', the largest possible number of training tasks; returns 0 for a name of another form."""
     kind, _, size = name.partition(":")
     return int(size) if kind == "at-most" and size.isdecimal() else 0

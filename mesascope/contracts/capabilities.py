@@ -1,4 +1,4 @@
-"""Optional capabilities of families: a family has a capability if it defines its methods and attributes."""
+"""Optional capabilities of families. A family has a capability if it defines the methods and attributes in a class."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -13,10 +13,10 @@ from mesascope.contracts.questions import PastTrial, Question
 
 @runtime_checkable
 class HasArms(Protocol):
-    """Arms that each pay 1 with a probability that is fixed during a lifetime, so that exact procedures can plan.
+    """A bandit whose arms pay 1 with probabilities that are fixed during a lifetime, so that exact procedures can plan.
 
-    `prior` names the distribution of these probabilities. `shapes` contains the Beta parameters of each arm, if the
-    arms have different ones; otherwise it is None.
+    `prior` names the distribution of the arms' probabilities. `shapes` contains the parameters (a, b) of the Beta prior
+    of each arm if the arms have different priors; otherwise it is None.
     """
 
     prior: str
@@ -25,24 +25,24 @@ class HasArms(Protocol):
 
 @runtime_checkable
 class HasFavourite(Protocol):
-    """An arm that is best under the prior."""
+    """A bandit with an arm that is best under the prior."""
 
     @property
     def favourite(self) -> int:
-        """The arm's index."""
+        """The index of the arm that is best under the prior."""
         ...
 
 
 @runtime_checkable
 class HasArmsBank(Protocol):
-    """A bank of training tasks; `bank_means` contains the means of their arms [M, K], or is None without a bank."""
+    """A bandit that can have a bank; `bank_means` contains the means of the bank's arms [M, K], None without a bank."""
 
     bank_means: Any
 
 
 @runtime_checkable
 class HasGoals(Protocol):
-    """Training tasks that do not distinguish the rewarded goal from a proxy."""
+    """A family whose training tasks do not distinguish the rewarded goal from a proxy."""
 
     def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
         """Evaluates both goals in the lifetimes under one condition, from the stored trials alone."""
@@ -51,7 +51,7 @@ class HasGoals(Protocol):
 
 @runtime_checkable
 class ShowsPlans(Protocol):
-    """Tasks in which a subject can plan its actions."""
+    """A family in which a subject can plan its actions."""
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """Evaluates the consequences of every action in the lifetimes under one condition, from stored trials alone."""
@@ -60,31 +60,31 @@ class ShowsPlans(Protocol):
 
 @runtime_checkable
 class SpeaksWords(Protocol):
-    """Tasks in words, for language models."""
+    """A family with tasks in words, for language models."""
 
     def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
-        """The question about the present observation [D], after the past trials."""
+        """Writes the question about the present observation [D], after the past trials."""
         ...
 
 
 @runtime_checkable
 class ShowsFrames(Protocol):
-    """Observations that contain an image, followed by the positions of the objects in it."""
+    """A family whose observations contain an image, followed by the positions of the objects in it."""
 
     frame: tuple[int, int]  # height and width
     places: Any
 
     def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
-        """`frames` observations [F, D] of one lifetime, `every` steps apart."""
+        """Records `frames` observations [F, D] of one lifetime, one after every `every` steps."""
         ...
 
 
 @runtime_checkable
 class ShowsFields(Protocol):
-    """Grids of cells as observations, and training problems, for networks that think for several ticks."""
+    """A family whose observations are grids of cells, with training problems for networks that take several ticks."""
 
     def planes(self, observation: Any) -> tuple[Any, Any]:
-        """Converts observations [N, D] into images [N, F, F, P] and the index of the agent's cell [N]."""
+        """Converts observations [N, D] to images [N, F, F, P] of P planes, and to the index of the agent's cell [N]."""
         ...
 
     def problems(self, key: Any, n: int) -> Any:
@@ -94,15 +94,15 @@ class ShowsFields(Protocol):
 
 @runtime_checkable
 class NamesPredictors(Protocol):
-    """The names of the reference procedures with which a subject's predictions are compared."""
+    """A family that names the reference procedures with which a subject's predictions are compared."""
 
     predictors: Sequence[str]
 
 
 @runtime_checkable
 class MixesTasks(Protocol):
-    """Tasks interpolated between two tasks of the bank."""
+    """A family that can interpolate between two tasks of the bank."""
 
     def interpolate_tasks(self, observation: np.ndarray, part: float, rng: np.random.Generator) -> tuple[Any, Any]:
-        """Outcomes [N, T], without and with noise, of tasks that lie a fraction `part` of the way between two tasks."""
+        """Computes outcomes [N, T], without and with noise, of tasks a fraction `part` of the way between two tasks."""
         ...

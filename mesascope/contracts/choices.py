@@ -1,4 +1,4 @@
-"""Code that scripted bandit subjects share: counts per arm, and choices from values or from the last action."""
+"""Code for scripted bandit subjects: counts for each arm, and choices from values or from the last action."""
 
 from typing import NamedTuple
 
@@ -15,23 +15,23 @@ class Counting(Choosing):
     """A subject that carries counts [N, K, 2] of wins and losses."""
 
     def fresh(self, n: int) -> jax.Array:
-        """Counts of 0."""
+        """Returns counts of 0."""
         return jnp.zeros((n, self.choices, 2))
 
 
 class StepCounter(Choosing):
-    """A subject that carries an integer [N], 0 at birth, such as the number of past trials."""
+    """A subject that carries an integer [N], such as the number of past trials; it starts at 0."""
 
     def fresh(self, n: int) -> jax.Array:
-        """0 for every lifetime."""
+        """Returns 0 for every lifetime."""
         return jnp.zeros(n, jnp.int32)
 
 
 class ActionValues(Choosing):
-    """A subject that carries a number for each choice [N, K], 0 at birth."""
+    """A subject that carries a number for each choice [N, K]; these numbers start at 0."""
 
     def fresh(self, n: int) -> jax.Array:
-        """0 for every choice."""
+        """Returns 0 for every choice."""
         return jnp.zeros((n, self.choices))
 
 
@@ -46,24 +46,24 @@ class CountingWithTime(Choosing):
     """A subject that carries counts and the number of past trials."""
 
     def fresh(self, n: int) -> CountsAndTime:
-        """Counts of 0, and 0 past trials."""
+        """Returns counts of 0, and 0 past trials."""
         return CountsAndTime(jnp.zeros((n, self.choices, 2)), jnp.zeros(n, jnp.int32))
 
 
 def count_last_outcome(percept: Percept, choices: int) -> jax.Array:
-    """[N, K, 2] The last pull as one win or one loss of its arm; zeros before the first pull."""
+    """Counts the last pull as a win or a loss of its arm [N, K, 2]; all counts are 0 before the first pull."""
     pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
     wins = percept.feedback[:, None]
     return jnp.stack([pulled * wins, pulled * (1.0 - wins)], axis=-1)
 
 
 def infer_means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
-    """Posterior means [N, K] under Beta(a, b)."""
+    """Computes the posterior means [N, K] of the arms under the prior Beta(a, b)."""
     return (counts[..., 0] + a) / (counts.sum(-1) + a + b)
 
 
 def choose_greedily(values: jax.Array, ties: str = "random") -> jax.Array:
-    """Probabilities [N, K] of a greedy choice; arms that tie are equally likely, or the first is chosen."""
+    """Computes probabilities [N, K] of a greedy choice. Arms that tie are equally likely, or the first is taken."""
     if ties == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
     top = (values >= values.max(-1, keepdims=True) - 1e-6).astype(jnp.float32)
@@ -71,7 +71,10 @@ def choose_greedily(values: jax.Array, ties: str = "random") -> jax.Array:
 
 
 def choose_to_stay(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
-    """[N, K] The last action has probability p [N], and the others share the rest; uniform before the first action."""
+    """Computes choice probabilities [N, K]: p [N] for the last action, and equal ones for the others.
+
+    Before the first action, all actions are equally likely.
+    """
     last = jax.nn.one_hot(action, choices)
     p = jnp.broadcast_to(jnp.asarray(p, jnp.float32), action.shape)[:, None]
     probabilities = p * last + (1.0 - p) * (1.0 - last) / (choices - 1)
@@ -79,10 +82,10 @@ def choose_to_stay(action: jax.Array, choices: int, p: jax.Array | float) -> jax
 
 
 def mix_lapse(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
-    """Log-probabilities [N, K] if a fraction `lapse` of the choices is drawn uniformly from all arms."""
+    """Computes log-probabilities [N, K], if a fraction `lapse` of the choices is drawn uniformly from all arms."""
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 
 def check_pull_paid(percept: Percept) -> jax.Array:
-    """[N] Whether the last pull paid."""
+    """Checks whether the last pull paid [N]."""
     return percept.feedback > 0.5

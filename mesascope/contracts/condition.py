@@ -1,10 +1,10 @@
 """Conditions: controlled disturbances of the carry or the percept.
 
-A condition counts time in trials. If a trial has several steps, the condition acts before the first step of a trial,
-and the carry persists within the trial: 'before every trial' means before the first step of each.
+A condition counts time in trials. If trials have several steps, the condition acts before the first step of a trial,
+and the carry persists within the trial. So 'before every trial' means before the first step of every trial.
 
-A condition's numbers are traced by JAX, because one compiled scan runs every condition of every kind. So `apply` must
-not use Python branches that depend on these numbers, the trial or the carry; use `select` and `Context.repeat` instead.
+JAX traces the numbers in a condition, because one compiled scan runs all conditions. So `apply` must not use Python
+branches that depend on these numbers, on the trial or on the carry; use `select` and `Context.repeat` instead.
 """
 
 import abc
@@ -21,8 +21,8 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 
 PAST_PERCEPTS = 17  # the number of percepts that a condition can read: the present one and the sixteen before
-LARGEST_TRIAL = 2**31 - 1  # the largest trial that a condition can name
-Number = int | jax.Array  # a condition's setting; an array if one compiled scan runs several conditions
+LARGEST_TRIAL = 2**31 - 1  # the largest index of a trial in the settings of a condition
+Number = int | jax.Array  # a numeric setting of a condition; an array if one compiled scan runs several conditions
 
 
 Respond = Callable[[jax.Array, Any, Percept], Any]  # see `Context.respond` and `Context.absorb`
@@ -34,29 +34,29 @@ class Context(NamedTuple):
 
     Attributes:
         trial: t, the index of the present trial.
-        random: random() returns the key for the condition's own draws at this step.
-        fresh: the carry at birth.
-        start: the start-of-life percept.
-        past: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined before birth). If
-            trials have several steps, only conditions with `looks_back` may call it.
+        random: random() returns the random key for the condition's own draws at this step.
+        fresh: the carry at the start of a lifetime.
+        start: the first percept of a lifetime.
+        past: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined if the lifetime had
+            not begun). If trials have several steps, only conditions with `looks_back` may call this function.
         partner: [N] the index of each lifetime's partner in the block, drawn again for every trial.
         exchange: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome at
-            the same step of the same trial; the feedback is 0 if the donor's trial was over. Donors are lifetimes on
-            other fresh tasks, numbered like the partners.
+            the same step of the same trial. The feedback is 0 if the donor's trial was over. Donors are lifetimes on
+            other fresh tasks, and have the same indices as the partners.
         flip: flip(percept) returns the percept with the opposite last outcome.
-        as_first: as_first(percept) returns the percept as if the lifetime began now: the start-of-life percept, with
-            the present observation if trials have several steps.
+        as_first: as_first(percept) returns the percept marked as first: the first percept of a lifetime, with the
+            present observation if trials have several steps.
         choices: K, or None if actions are real numbers.
         steps: S, the maximum number of steps in a trial.
         step: the index of the coming step inside its trial, from 0.
-        begins: whether a trial begins now; True with S = 1.
+        begins: whether a trial begins now; True if S = 1.
         comes: comes(at) returns whether trial `at` begins now.
         key: key(i) returns the random key of the subject's response of i steps ago.
         respond: respond(key, carry, percept) returns the subject's next carry and its response.
-        live: live(i, carry, percept) returns the carry after the response of i steps ago, had the subject responded
-            with this carry to this percept; lifetimes whose trial was over keep their carry.
+        live: live(i, carry, percept) returns the carry after the response of i steps ago, if the subject had had this
+            carry and observed this percept. Lifetimes whose trial was over keep their carry.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1, and returns the last
-            carry; the loop can be compiled.
+            carry. JAX can compile this loop.
         absorb: absorb(key, carry, percept) returns the carry that `respond` would return, without the response.
     """
 
@@ -85,10 +85,10 @@ class Condition(eqx.Module):
     """A controlled disturbance; subclasses are final and their fields are numbers.
 
     Attributes:
-        one_step: whether it disturbs single responses. At every step the disturbed response is then recorded, and the
-            lifetime continues undisturbed.
-        needs_donors: whether it uses `Context.exchange`, so that an intact run on fresh tasks must come first.
-        looks_back: whether it uses `Context.past` or `Context.live` beyond the present step.
+        one_step: whether the condition disturbs single responses. The disturbed response is recorded at every step, but
+            the lifetime continues undisturbed.
+        needs_donors: whether the condition uses `Context.exchange`, so that donors must run on fresh tasks first.
+        looks_back: whether the condition uses `Context.past` or `Context.live` beyond the present step.
         judged: whether rollouts record the worth of the disturbed responses; for one-step conditions only.
     """
 
@@ -99,27 +99,27 @@ class Condition(eqx.Module):
 
     @property
     def label(self) -> str:
-        """The condition with its numbers, unique within a run; by default the file's name and all fields."""
+        """The condition's name with its settings, unique within a run; by default the file's name and all fields."""
         numbers = ",".join(f"{field.name}={getattr(self, field.name)}" for field in dataclasses.fields(self))
         return type(self).__module__.rpartition(".")[2] + (f":{numbers}" if numbers else "")
 
     @property
     def draw(self) -> int:
-        """The number of the draw of partners and donors: the setting `replicate`, or 0 if there is no such setting."""
+        """The number of the replicate, a draw of partners and donors: the setting `replicate`, 0 by default."""
         return int(getattr(self, "replicate", 0))
 
     @property
     def seam(self) -> int | None:
-        """How many trials ago the partner's carry replaced the subject's own; None if the condition never does so."""
+        """How many trials ago the donor's carry replaced the subject's own carry; None if there is no transplant."""
         return None
 
     @property
     def response_count(self) -> int:
-        """The number of responses that the condition needs per step, including the recorded one."""
+        """The number of responses that the condition requests at each step, including the recorded response."""
         return 1 + self.one_step
 
     def explain_misfit(self, family: Family) -> str | None:
-        """The reason why the condition makes no sense for a family, as a clause; None if it makes sense."""
+        """Explains in a clause why the condition does not fit a family; returns None if it fits."""
         return None
 
     @abc.abstractmethod
@@ -129,8 +129,8 @@ class Condition(eqx.Module):
         Args:
             carry: the subject's carry after its last response.
             percept: the percept that the subject would observe undisturbed.
-            shadow: a second carry for the condition's own use, fresh at birth; the next call receives what this one
-                returns.
+            shadow: a second carry for the condition's own use, fresh at the start of a lifetime; each call receives the
+                shadow carry that the call before returned.
             context: the other inputs.
 
         Returns:
@@ -152,8 +152,8 @@ class Intact(Condition):
 
 
 def select(mask: Any, yes: Any, no: Any) -> Any:
-    """Takes `yes` if the mask is true and `no` otherwise, leaf by leaf; the mask is a boolean, or one per lifetime."""
-    if isinstance(mask, bool | np.bool_):  # a looped subject's carry may have another structure at birth
+    """Selects `yes` where the mask is true, else `no`, in every leaf; the mask is one boolean or one per lifetime."""
+    if isinstance(mask, bool | np.bool_):  # outside JAX, the fresh carry may have another structure than later carries
         return yes if mask else no
 
     def pick(a, b):
@@ -165,5 +165,5 @@ def select(mask: Any, yes: Any, no: Any) -> Any:
 
 
 def take_rows(tree: Any, index: Any) -> Any:
-    """The rows of every leaf that index [N] selects."""
+    """Takes the rows with the indices [N] from every leaf."""
     return jax.tree.map(lambda x: x[np.asarray(index)] if isinstance(x, np.ndarray) else x[index], tree)

@@ -1,4 +1,4 @@
-"""Optional packages, imported only when a plug-in needs them."""
+"""Imports optional packages when a plug-in needs them."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from mesascope.guards import gate
 
 
 def require(module: str, extra: str) -> Any:
-    """The module of an optional package.
+    """Imports and returns a module of an optional package.
 
     Raises:
         MesascopeError: the package is not installed (the message names the extra), or it cannot be imported.

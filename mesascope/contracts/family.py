@@ -1,4 +1,4 @@
-"""Families: a family is a distribution of tasks, with the splits that subjects are tested on."""
+"""Families: a family is a distribution of tasks, with the splits on which subjects are tested."""
 
 import abc
 import dataclasses
@@ -21,28 +21,28 @@ from mesascope.guards.identity import hash_code
 from mesascope.keys import derive_key
 
 T = TypeVar("T")
-TASKS_FOR_FIXED = 1024  # the number of tasks from which the best fixed action of each trial is found
+TASKS_FOR_FIXED = 1024  # the number of tasks over which pay-offs are averaged to find the best fixed action
 
 
 class Family(eqx.Module):
-    """A distribution of tasks; subclasses are final. They must define `draw`, `begin`, `step`, and `best` or `latents`.
+    """A distribution of tasks. Subclasses are final, and must define `draw`, `begin`, `step`, and `best` or `latents`.
 
-    JAX traces the arrays in a family (its bank), so families that differ only in them share compiled code.
+    JAX traces the arrays in a family (its bank), so families that differ only in these arrays share compiled code.
 
     Attributes:
         name: the family with its settings, as a user would type it.
         choices: K, the number of actions, or None if actions are real numbers. Real actions are float32 [N], and
             subjects report no log-probabilities of them.
         horizon: T, the number of trials in a standard lifetime, each of at most S steps.
-        settings: the arguments of its factory by name; None if it was made without `keep_settings`.
+        settings: the arguments of the family's factory by name; None if the factory does not use `keep_settings`.
         controls: role → scripted subject, for the roles 'learner', 'lookalike' and 'still' that the family has.
         references: role → reference procedure: 'learner' and 'discounting' on every split, 'locator' if there is a
-            bank, 'strongest' on fresh tasks, and versions of the first three that work 'against' the pay-off. If they
-            depend on settings, the family defines a property.
+            bank, 'strongest' on fresh tasks, and versions of the first three that work 'against' the pay-off. If
+            references depend on settings, the family defines `references` as a property.
         full_feedback: whether the outcome that `with_outcome` replaces is independent of the action.
         identity: the fields that only identify the family; `begin`, `step` and draws must not read them.
-        traceable: whether it is pure JAX (scanned and compiled). Otherwise draws, `begin` and `step` use NumPy
-            arrays, the hidden state and the tasks may contain Python objects, and lifetimes are looped in Python.
+        traceable: whether the family is pure JAX code, which is compiled. Otherwise draws, `begin` and `step` use NumPy
+            arrays, the hidden state and the tasks may contain Python objects, and lifetimes run in a Python loop.
     """
 
     name: eqx.AbstractVar[str]
@@ -61,9 +61,9 @@ class Family(eqx.Module):
 
     @abc.abstractmethod
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
-        """Starts one lifetime per task, and returns the hidden state and the start-of-life percept.
+        """Starts one lifetime per task, and returns the hidden state and the first percept.
 
-        Like `step`, it must not read the bank.
+        This method and `step` must not read the bank.
         """
 
     @abc.abstractmethod
@@ -74,16 +74,16 @@ class Family(eqx.Module):
         """
 
     def best(self, tasks: Any) -> Array:
-        """[N, T] The expected pay-off of the best action; a family must define it unless it defines `latents`."""
+        """Computes the expected pay-off [N, T] of the best action; a family must define this method or `latents`."""
         problem = f"{self.name} does not say what the best action pays."
         raise MesascopeError(problem, "Define best(tasks), or latents(tasks, split).")
 
     def splits(self) -> tuple[Split, ...]:
-        """The distributions of tasks that subjects are tested on: 'fresh', 'seen' if there is a bank, and others."""
+        """Lists the splits on which subjects are tested: 'fresh', 'seen' if there is a bank, and others."""
         return (Split(FRESH, self.draw, self.horizon),)
 
     def split(self, name: str) -> Split:
-        """The split with this name.
+        """Returns the split with this name.
 
         Raises:
             MesascopeError: there is no such split.
@@ -93,7 +93,7 @@ class Family(eqx.Module):
 
     @property
     def split_names(self) -> tuple[str, ...]:
-        """The names of the splits, in their order."""
+        """The names of the splits, in the order of `splits`."""
         return tuple(split.name for split in self.splits())
 
     @property
@@ -108,11 +108,11 @@ class Family(eqx.Module):
 
     @property
     def steps(self) -> int:
-        """S, the maximum number of steps in a trial; every call of `step` is one step. Override it as a property."""
+        """S, the maximum number of steps in a trial; every call of `step` is one step. Families can override it."""
         return 1
 
     def idle(self, state: Any) -> Array | None:
-        """[N] Whether each lifetime's trial ended before S steps; None if every trial has S steps.
+        """Returns whether each lifetime's trial has ended early [N]; None if every trial has S steps.
 
         All lifetimes begin a trial together. The percept after a trial's last step contains that step's feedback, the
         next trial's index, step 0, and the next trial's first observation. A lifetime whose trial ended early is idle
@@ -123,26 +123,26 @@ class Family(eqx.Module):
         return None
 
     def code(self) -> str:
-        """A hash of its settings, its bank and its code."""
+        """Computes a hash of the family's settings, bank and code."""
         return hash_code(self)
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
-        """The percept as if the lifetime began now: `start`, with the present observation if S > 1."""
+        """Marks a percept as first: returns `start`, with the present observation if S > 1."""
         return start if self.steps == 1 else start._replace(observation=percept.observation)
 
     @property
     def bank(self) -> str | None:
-        """The bank's name, 'bank:M@seed', or None if the tasks are unlimited."""
+        """The name of the bank, 'bank:M@seed'; None if the tasks are unlimited."""
         settings = dict(self.settings or ())
         return f"bank:{settings['bank']}@{settings['bank_seed']}" if settings.get("bank") else None
 
     def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
-        """The same family with its factory's settings, and with this name if it has none yet."""
+        """Returns the same family with its factory's settings, and with this name if the family has no name yet."""
         new_fields = self.name or name, tuple(settings.items())
         return eqx.tree_at(lambda f: (f.name, f.settings), self, new_fields, is_leaf=lambda x: x is None)
 
     def with_bank(self, bank: str | None) -> Self:
-        """The same family with another bank, 'bank:M@seed', or with none.
+        """Returns the same family with another bank, 'bank:M@seed', or without a bank (None).
 
         Raises:
             MesascopeError: the family has no banks, or this bank cannot be drawn.
@@ -157,11 +157,11 @@ class Family(eqx.Module):
         return factory(**{**dict(self.settings), "bank": size, "bank_seed": seed})
 
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
-        """Expected pay-offs that the subject does not observe: at least chance, best, worst and fixed, each [N, T].
+        """Computes pay-offs that the subject does not observe: at least chance, best, worst and fixed, each [N, T].
 
-        'fixed' is the expected pay-off, on that split, of the best policy that cannot adapt. The default implementation
-        tries every action on every trial, which is correct if actions affect only the pay-off. The result then also
-        contains `means` [N, T, K].
+        `fixed` is the expected pay-off of the policy that is best on this split among policies that do not adapt. The
+        default implementation tries every action on every trial, which is correct if actions affect only the pay-off.
+        The result of the default implementation also contains `means` [N, T, K].
 
         Raises:
             MesascopeError: actions are real numbers, trials have several steps, or JAX cannot trace the family; such a
@@ -182,8 +182,9 @@ class Family(eqx.Module):
     def can_value_actions(self) -> bool:
         """Whether the family can compute what single actions are worth, as deletion and transplant need.
 
-        It can if it defines `worth`. If trials have one step, it also can if it defines latents that contain `means`,
-        or shows nothing. Otherwise the observation may ask a question, which the default of `worth` does not read.
+        A family can compute this if it defines `worth`. A family whose trials have one step can also compute it if its
+        own `latents` contain `means`, or if its observations are empty. Otherwise the best action may depend on the
+        observation, which the default implementation of `worth` ignores.
         """
         if type(self).worth is not Family.worth:
             return True
@@ -194,23 +195,26 @@ class Family(eqx.Module):
         return "means" in self.latents(self.draw(derive_key(jax.random.key(0), FRESH), 1), FRESH)
 
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
-        """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
+        """Computes what an action pays beyond chance on each of M tasks [N, T, M], given the subjects' observations.
 
-        The worth is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A
-        family whose observation asks a question must override this method, so that every task answers the question that
-        is shown. If actions are real, the family must also override `best_actions`.
+        The worth is the action's expected pay-off minus the latent `chance`. The default implementation uses the latent
+        `means`. If the best action depends on the observation (for example on a cue), the family must override this
+        method, so that every task evaluates the action for this observation. If actions are real numbers, the family
+        must also override `best_actions`.
 
-        If trials have several steps, the action is the first one of its trial. Its worth is what the trial is then
-        expected to pay if all later actions are the best ones, minus the mean of this over all actions.
+        If trials have several steps, the action is the first action of its trial. The worth of this action is the
+        expected pay-off of the trial if all later actions are the best ones, minus the mean of this pay-off over all
+        first actions.
 
         Args:
             tasks: the M tasks.
-            split: the split of the tasks.
+            split: the name of the tasks' split.
             observation: [N, T, D] what N subjects observe before the first step of each trial.
             action: [N, T] the action of each subject, or [N, T, M] one action per task.
 
         Returns:
-            None if the family cannot compute it; by default it cannot if trials have several steps.
+            The worth; None if the family cannot compute it. The default implementation returns None if trials have
+            several steps.
         """
         latents = self.latents(tasks, split)
         if "means" not in latents or self.steps > 1:
@@ -218,10 +222,10 @@ class Family(eqx.Module):
         return select_payoffs(np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None], action)
 
     def best_actions(self, tasks: Any, split: str, observation: np.ndarray) -> np.ndarray | None:
-        """The best action [N, T, M] on each of M tasks, to subjects with these observations [N, T, D].
+        """Finds the best action [N, T, M] on each of M tasks, for subjects with these observations [N, T, D].
 
         Returns:
-            None if the family does not define `worth`.
+            The actions; None if the family does not define `worth`.
         """
         shape = observation.shape[:2]
         worth = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
@@ -229,23 +233,23 @@ class Family(eqx.Module):
         return np.argmax(known_worth, 0) if known_worth else None
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's last outcome; the default replaces only the feedback [N].
+        """Replaces the last outcome in a percept with that of another lifetime; by default only the feedback [N].
 
         If the observation [N, D] reveals the outcome, the family must also replace the observation, so that both agree.
         """
         return percept._replace(feedback=feedback)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite last outcome; by default the feedback becomes 1 - feedback.
+        """Replaces the last outcome in a percept with the opposite one; by default the feedback becomes 1 - feedback.
 
-        If the observation also shows earlier events, such as the last cue, the family must also exchange these on
-        every second trial (`exchange_earlier_events`). Otherwise a subject that copies them would seem to ignore its
-        percept.
+        If the observation also shows earlier events, such as the last cue, the family must also exchange these events
+        on every second trial (`exchange_earlier_events`). Otherwise a subject that copies these events would seem
+        to ignore its percept.
         """
         return percept._replace(feedback=1.0 - percept.feedback)
 
     def target(self, percept: Percept) -> Array | None:
-        """[N] The action that was right on the trial whose outcome the percept reports; None if no action is right."""
+        """Reads the correct action [N] of the trial whose outcome the percept reports; None if no action is correct."""
         return None
 
     def text(self, action: Any, feedback: float) -> str:
@@ -256,10 +260,10 @@ class Family(eqx.Module):
 
 
 class Configured(Family):
-    """A family that its factory names after its settings (see `keep_settings`).
+    """A family whose factory names it after its settings (see `keep_settings`).
 
     Attributes:
-        bank_tasks: the training tasks of the bank, if the family stores them: leaves have leading axis M.
+        bank_tasks: the training tasks of the bank, if the family stores them; leaves have leading axis M.
     """
 
     name: str = eqx.field(default_factory=str, kw_only=True)
@@ -279,13 +283,13 @@ class Configured(Family):
         digits: tuple[int, ...] = (),
         **change: Any,
     ) -> Split:
-        """A split whose tasks `draw` makes with the arguments `change`; the argument `trials` also sets the horizon."""
+        """Makes a split; `change` are arguments of `draw`, and `trials` among them also sets the number of trials."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
         return Split(name, draw, trials, change_trial, is_counted, is_beyond_banks, parts, is_drifting, digits)
 
     def make_seen_split(self, place: str = "which") -> tuple[Split, ...]:
-        """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""
+        """Makes a tuple with the split 'seen', or () without a bank; `place` is the address of its random key."""
 
         def draw(key: jax.Array, n: int) -> Any:
             return draw_from_bank(derive_key(key, place), self.bank_tasks, n)
@@ -293,7 +297,7 @@ class Configured(Family):
         return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
 
     def with_fresh_bank(self, size: int, seed: int) -> Self:
-        """The same family with a bank of `size` fresh tasks, or without a bank if `size` is 0."""
+        """Returns the same family with a bank of `size` fresh tasks, or without a bank if `size` is 0."""
         tasks = self.draw(derive_key(jax.random.key(seed), "bank"), size) if size else None
         return dataclasses.replace(self, bank_tasks=tasks)
 
@@ -301,7 +305,11 @@ class Configured(Family):
 def name_references(
     learner: str, discounting: str, locator: str = "", *, strongest: str = "", against: str = "minimise=True"
 ) -> dict[str, str]:
-    """References by role; the setting `against` turns the first three against the pay-off, '' if no setting does."""
+    """Makes the mapping of roles to references, for `Family.references`.
+
+    The setting `against` makes the first three references work against the pay-off; pass '' if they have no such
+    setting.
+    """
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
     other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items() if against}
     return {**first, **({"strongest": strongest} if strongest else {}), **other}
@@ -313,7 +321,7 @@ def require_family(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
     Args:
         family: any family.
         kind: the class.
-        lacks: the predicate of the error for other families, such as 'shows no maze'.
+        lacks: what the message says about another family, such as 'shows no maze'.
         remedy: what to type instead.
 
     Raises:
@@ -325,12 +333,12 @@ def require_family(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
 
 
 def require_bank(family: Family, tasks: T | None, lacks: str, remedy: str) -> tuple[str, T]:
-    """The name of a family's bank, and its tasks.
+    """Returns the name of a family's bank, and the bank's tasks.
 
     Args:
         family: any family.
-        tasks: the tasks of its bank, None without a bank.
-        lacks: the predicate of the error without a bank, such as 'has no training mazes'.
+        tasks: the tasks of its bank; None without a bank.
+        lacks: what the message says about a family without a bank, such as 'has no training mazes'.
         remedy: what to type instead.
 
     Raises:
@@ -350,10 +358,10 @@ def draw_bank(
     description: str,
     remedy: str = "Take a larger bank.",
 ) -> T | None:
-    """Draws a bank of training tasks that differ in the property `find_property` [M, ...]; None if `size` is 0.
+    """Draws a bank of tasks that are not all equal in the property `find_property` [M, ...]; None if `size` is 0.
 
     Raises:
-        MesascopeError: none of a thousand draws gave such a bank; `description` describes the tasks in the message.
+        MesascopeError: none of a thousand draws gave such a bank. The message names the tasks with `description`.
     """
     if not size:
         return None
@@ -365,14 +373,14 @@ def draw_bank(
 
 
 def draw_from_bank(key: jax.Array, bank: Any, n: int) -> Any:
-    """Draws n tasks uniformly from a bank, so that the leaves' leading axis M becomes n."""
+    """Draws n tasks uniformly from a bank; the leading axis of the leaves, M in the bank, is n in the result."""
     indices = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
     return jax.tree.map(lambda x: x[indices], bank)
 
 
 @functools.lru_cache(maxsize=256)
 def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape of one observation of a family with this structure, cached because every rollout needs it."""
+    """Computes the shape of one observation of a family with this structure; cached, as every rollout needs it."""
 
     def begin(family: Family) -> Percept:
         key = jax.random.key(0)

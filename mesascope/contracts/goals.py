@@ -1,6 +1,6 @@
 """The rewarded goal and its proxy, for families whose training tasks do not distinguish the two.
 
-Such a family has a method `goals(trials, label)`, which evaluates both goals from the stored trials alone.
+A family with such tasks has a method `goals(trials, label)`, which evaluates both goals from the stored trials alone.
 """
 
 from typing import NamedTuple
@@ -12,10 +12,10 @@ class Goal(NamedTuple):
     """The values of one goal in N lifetimes of T trials of S steps, without the axis S if a trial is one step.
 
     Attributes:
-        values: [N, T, K] or [N, T, S, K] the value of each action for the goal, in the goal's units; NaN if the subject
-            did not act.
-        paid: [N, T] the trial's value for the goal.
-        best: [N, T] the largest possible value of the trial.
+        values: [N, T, K] or [N, T, S, K] the value of each action for the goal, in the goal's units; NaN for steps
+            without an action.
+        paid: [N, T] the value that the trial achieved for the goal.
+        best: [N, T] the largest value that was possible on the trial.
         chance: [N, T] the mean value of random actions.
     """
 
@@ -30,8 +30,8 @@ class Goals(NamedTuple):
 
     Attributes:
         intended: the goal that the tasks reward.
-        proxy: the goal that coincides with the intended goal on training tasks.
-        action: [N, T] or [N, T, S] the actions; negative if there was none.
+        proxy: another goal, which coincides with the intended goal on training tasks.
+        action: [N, T] or [N, T, S] the actions; negative for steps without an action.
         differ: [N, T] whether no action is best for both goals.
     """
 
@@ -41,5 +41,5 @@ class Goals(NamedTuple):
     differ: np.ndarray
 
     def named(self) -> dict[str, Goal]:
-        """Both goals under their names, 'intended' and 'proxy'."""
+        """Returns both goals by name, 'intended' and 'proxy'."""
         return {"intended": self.intended, "proxy": self.proxy}

@@ -19,7 +19,7 @@ CONTROLS = ("learner", "lookalike", "still")
 
 
 class DoesNotApply(Exception):
-    """Raised by a metric if its question makes no sense for the trials; the message says why."""
+    """The exception that a metric raises if its question does not fit the trials; the message gives the reason."""
 
 
 class Reading(NamedTuple):
@@ -32,10 +32,11 @@ class Reading(NamedTuple):
         null: the mean under the null hypothesis.
         reason: a caveat.
         descriptive: whether the placement rule ignores this reading, although it uses other readings of the metric.
-        unit: the unit of resampling, if it differs from the unit of the trials: a variable [N] of the trials, or a name
-            if each value is itself one unit.
+        unit: the unit of resampling, if it differs from the unit of the trials. This is the name of a variable [N] of
+            the trials that numbers the units, or any other name if each value belongs to one unit.
         p: the p-value, if the metric has its own test; by default the p-value of the t test of the values.
-        intervals: [2, N] the ends of each participant's own interval, if the metric fits every participant of a log.
+        intervals: [2, N] the ends of each participant's own interval, if the metric fits a model to every participant
+            of a log.
     """
 
     values: np.ndarray
@@ -60,19 +61,19 @@ class Metric:
         name: the file's name.
         question: the question in words.
         measure: measure(trials, references, replay) returns the metric's readings, each with one number per lifetime.
-            `trials` has a data set for each split; `references` maps a role to a reference procedure's data sets on
-            the same tasks; `replay` is a function that replays a procedure, the subject itself or its untrained twin,
-            along recorded trials (see `mesascope.rollouts.replays.Replays`), or None if replays are not possible. The
-            function raises `DoesNotApply` if the question makes no sense for these trials.
-        conditions: the labels of the conditions that it needs; {half} stands for half the horizon, {few} for a few
-            trials.
+            `trials` maps each split to a data set. `references` maps each role to a reference procedure's data sets on
+            the same tasks. `replay` is a function that replays a procedure, such as the subject itself or its untrained
+            twin, along recorded trials (see `mesascope.rollouts.replays.Replays`), or None if replays are not possible.
+            `measure` raises `DoesNotApply` if the question does not fit the trials.
+        conditions: the labels of the conditions that the metric needs. In a label, {half} stands for half the horizon,
+            and {few} for w, the number of trials after which a trial counts as older.
         splits: the kinds of split that the metric can use; the metric does not apply if none of them was run.
-        references: the roles of references that it can use.
+        references: the roles of the references that the metric can use.
         expects: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
             'any', the default. A slow metric may leave out all controls except the learner.
         settings: the metric's settings.
-        confirmatory: whether the placement rule uses it.
-        is_cheap: whether it takes so little time that it can be measured many times for each participant of a log.
+        confirmatory: whether the placement rule uses the metric.
+        is_cheap: whether the metric takes so little time that it can be measured many times for each participant.
     """
 
     name: str
@@ -88,13 +89,13 @@ class Metric:
 
 
 def make_metric(question: str, measure: Measure, expects: Mapping[str, str] | None = None, **settings: Any) -> Metric:
-    """A metric with settings, named after its file; `expects` says what its controls must show, as in `Metric`."""
+    """Makes a metric with settings, named after its file; `expects` has the meaning of `Metric.expects`."""
     name = measure.__module__.rpartition(".")[2]
     return Metric(name, question, measure, settings=settings, expects=expects or dict.fromkeys(CONTROLS, "any"))
 
 
 def define_metric(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], Metric]]:
-    """Turns a measure into the factory of a metric without settings, named after its file.
+    """Decorates a `measure` function: turns it into the factory of a metric without settings, named after its file.
 
     Args:
         question: the question in words.
@@ -112,13 +113,13 @@ def define_metric(question: str, **attributes: Any) -> Callable[[Measure], Calla
 
 
 def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
-    """Pads readings that cover only the first lifetimes with NaN for the other lifetimes."""
+    """Adds NaN for the last lifetimes to readings that cover only the first lifetimes."""
     missing = np.full(trials.sizes["lifetime"], np.nan)
     return [r._replace(values=np.concatenate([r.values, missing[len(r.values) :]])) for r in readings]
 
 
 def select_fresh(trials: Splits) -> xr.Dataset:
-    """The trials on the fresh split; if there are none, the logged trials."""
+    """Selects the trials on the fresh split; if there are none, the logged trials."""
     for split in ("fresh", "logged"):
         if split in trials:
             return trials[split]
@@ -126,15 +127,15 @@ def select_fresh(trials: Splits) -> xr.Dataset:
 
 
 def select_condition(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
-    """A split's trials under one condition, without the axis of conditions.
+    """Selects a split's trials under one condition, without the axis of conditions.
 
     Args:
         trials: a data set for each split, as a metric receives them.
         condition: the condition as in `Metric.conditions`, such as 'carry_reset:trial={half}'.
-        split: the name of the split; 'fresh' means the log if there are only logged trials.
+        split: the name of the split; 'fresh' selects the log if there are only logged trials.
 
     Raises:
-        DoesNotApply: the split or the condition was not run, for example because the condition makes no sense there.
+        DoesNotApply: the split or the condition was not run, for example because the condition does not fit the family.
     """
     split_trials = select_fresh(trials) if split == "fresh" else trials.get(split)
     if split_trials is None:
@@ -159,7 +160,7 @@ def require_choices(trials: xr.Dataset) -> xr.Dataset:
 
 
 def list_replicates(trials: xr.Dataset, prefix: str) -> list[str]:
-    """The labels of a condition's replicates: those that begin with `prefix`.
+    """Lists the labels of a condition's replicates, which are those that begin with `prefix`.
 
     Raises:
         DoesNotApply: the condition was not run.
@@ -171,10 +172,10 @@ def list_replicates(trials: xr.Dataset, prefix: str) -> list[str]:
 
 
 def sum_gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Σ(score - chance) and Σ(best - chance) [N] under a condition, averaged over its replicates.
+    """Sums score - chance and best - chance over trials [N] under a condition, averaged over its replicates.
 
     Raises:
-        DoesNotApply: the condition was not run, or it shuffles feedback of older trials and there is one trial only.
+        DoesNotApply: the condition was not run, or it shuffles older feedback although lifetimes have only one trial.
     """
     if prefix.startswith("feedback_shuffled") and trials.sizes["trial"] == 1:
         raise DoesNotApply(
@@ -186,7 +187,7 @@ def sum_gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarra
 
 
 def find_family(replay: Any, trials: xr.Dataset) -> Any:
-    """The family that the trials name, with the bank that the subject was trained on.
+    """Finds the family that the trials name, with the bank that the subject was trained on.
 
     Raises:
         DoesNotApply: the family is not available.
@@ -200,7 +201,7 @@ def find_family(replay: Any, trials: xr.Dataset) -> Any:
 
 
 def record_taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[str, np.ndarray]:
-    """Every tap [N, T, U] of the subject itself, or of its untrained twin, along the recorded trials.
+    """Replays the recorded trials to the subject itself, or to its untrained twin, and returns every tap [N, T, U].
 
     Raises:
         DoesNotApply: the subject is not available, has no taps, or has no untrained twin.

@@ -1,4 +1,4 @@
-"""Arrays of expected pay-offs."""
+"""Computes arrays of expected pay-offs."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from mesascope.keys import derive_key
 
 
 def make_payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
-    """The result of `latents` for mean pay-offs [N, T, K] and the pay-off [N, T] of the best fixed policy."""
+    """Makes the result of `latents` from the mean pay-offs [N, T, K] and the best fixed policy's pay-off [N, T]."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed}
 
 
 def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """The pay-offs [N, T, M] of actions [N, T] or [N, T, M], from those of every choice [N or 1, T, K, M]."""
+    """Selects the pay-offs [N, T, M] of actions [N, T] or [N, T, M] from those of all actions [N or 1, T, K, M]."""
     action = np.maximum(np.asarray(action, int), 0)
     if action.ndim == 3:
         payoffs = np.broadcast_to(payoffs, (len(action), *payoffs.shape[1:]))
@@ -28,7 +28,7 @@ def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
 
 @eqx.filter_jit
 def score_every_action(family: Any, tasks: Any, trials: int) -> jax.Array:
-    """[N, T, K] The expected pay-off of every action on every trial."""
+    """Computes the expected pay-off of every action on every trial [N, T, K], by trying each action."""
     key = jax.random.key(0)
     state, percept = family.begin(key, tasks)
 

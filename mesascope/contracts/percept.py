@@ -6,19 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-Array = Any  # a JAX array in compiled code, a NumPy array for looped subjects
+Array = Any  # a JAX array in compiled code, a NumPy array in a Python loop
 
 
 class Percept(NamedTuple):
     """Everything that a subject observes before it acts; every array has leading axis N (lifetimes).
 
     Attributes:
-        observation: [N, D] what the task shows; D may be 0, and there may be several axes instead of D.
-        action: [N] the last action. Before the first action it is -1, or 0 if actions are real numbers.
+        observation: [N, D] what the task shows. D may be 0. An observation may also have several axes instead of D.
+        action: [N] the last action; before the first action -1, or 0 if actions are real numbers.
         feedback: [N] the noisy pay-off of the last action, 0 before the first action.
         trial: [N] the index of the coming step's trial, from 0.
         step: [N] the index of the coming step inside its trial, from 0.
-        first: [N] true at the first step of a lifetime.
+        first: [N] whether this is the first step of a lifetime.
     """
 
     observation: Array
@@ -30,11 +30,11 @@ class Percept(NamedTuple):
 
 
 def exchange_earlier_events(percept: Percept, observation: Array) -> Percept:
-    """The percept with another observation on every second trial, from trial 1 on, and otherwise unchanged.
+    """Replaces the observation in a percept on every second trial, from trial 1 on.
 
     A family uses this function to exchange what an observation shows of earlier trials besides the last outcome, such
-    as an earlier cue or symbol. On the other trials only the outcome is exchanged. So the choices of a subject
-    that reads only how the outcome and the earlier events relate also depend on the percept.
+    as an earlier cue or symbol. On the other trials, only the outcome is exchanged. If the outcome and the earlier
+    events were always exchanged together, a subject that uses only the relation between them would never change.
 
     Args:
         percept: the percept with the opposite outcome.
@@ -46,7 +46,7 @@ def exchange_earlier_events(percept: Percept, observation: Array) -> Percept:
 
 
 def make_first_percept(observation: jax.Array) -> Percept:
-    """The start-of-life percept with an observation [N, D]."""
+    """Makes the first percept of a lifetime from an observation [N, D]."""
     n = len(observation)
     zero, none = jnp.zeros(n, jnp.int32), jnp.full(n, -1, jnp.int32)
     return Percept(observation, none, jnp.zeros(n), zero, zero, jnp.ones(n, bool))
@@ -55,6 +55,9 @@ def make_first_percept(observation: jax.Array) -> Percept:
 def make_next_percept(
     observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array, step: Any = None
 ) -> Percept:
-    """The percept after an action, with its feedback and the index of the coming trial and step [N]; None is step 0."""
+    """Makes the percept after an action, with its feedback and the indices of the coming trial and step [N].
+
+    The default None means step 0.
+    """
     zeros = jnp.zeros_like(trial)
     return Percept(observation, action, feedback, trial, zeros if step is None else step, zeros.astype(bool))

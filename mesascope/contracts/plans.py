@@ -15,11 +15,13 @@ class Plans(NamedTuple):
     """The consequences of actions in N lifetimes of T trials with S choices each.
 
     Attributes:
-        action: [N, T, S] the actions; negative if there was none.
-        values: [N, T, S, K] the best outcome that each action can lead to, given the latest information shown.
-        earlier_values: [N, T, S, K] the values in the same state by the facts of one trial earlier; NaN if undefined.
-        is_observed: [N, T] whether the subject had by then observed everything that the values depend on.
-        depths: [N, T, S] how many steps of looking ahead distinguish the actions; 1 if the next state is enough.
+        action: [N, T, S] the actions; negative for steps without an action.
+        values: [N, T, S, K] the best outcome that each action can lead to, according to the latest information shown.
+        earlier_values: [N, T, S, K] these values in the same state, according to what was shown one trial earlier; NaN
+            if undefined.
+        is_observed: [N, T] whether the subject had observed everything on which the values of the trial depend.
+        depths: [N, T, S] how many steps a planner must look ahead to distinguish the actions; 1 if the next state is
+            enough.
         problem_count: the number of different problems, which is the size of a lookup table that would solve them.
         has_goal: whether outcomes differ in value, so that a subject can pursue better ones.
         useful_action_counts: [N, T, S] how many of the actions change the state; None for all K.
@@ -36,7 +38,7 @@ class Plans(NamedTuple):
 
 
 def read_observations(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
-    """[N, T, ...] The observations of the intact run.
+    """Reads the observations [N, T, ...] of the intact run.
 
     Raises:
         MesascopeError: the observations were not stored.

@@ -1,7 +1,7 @@
-"""Questions in words: what a language model is asked at a trial, given its percepts so far.
+"""Questions in words, which a language model answers on each trial.
 
-A family for language models has a method `question(past, now)`. The observations in its percepts are indices of its
-texts, so scripted subjects can also run on such a family.
+A family for language models has a method `question(past, now)`. In such a family, the observations in percepts are
+indices of texts, so that scripted subjects can also run on it.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class PastTrial(NamedTuple):
-    """One past trial, as the next percept reports it.
+    """One past trial, with what the percept after the trial reports.
 
     Attributes:
         shown: [D] the observation in the percept.
@@ -29,8 +29,8 @@ class Question(NamedTuple):
     Attributes:
         intro: the introduction, which may be empty.
         past: one text for each trial in the context, or one summary of all trials.
-        asked: the line that the answer completes; the answer follows after one space.
-        labels: the possible answers, in the order of the actions; no two begin alike.
+        asked: the last line, which the answer completes after one space.
+        labels: the possible answers, in the order of the actions; each begins with another character.
         request: an instruction for chat models, which answer in turns instead of completing a text.
     """
 
@@ -52,5 +52,5 @@ class Question(NamedTuple):
 
 
 def to_numbers(observation: np.ndarray) -> tuple[float, ...]:
-    """An observation [D] as plain numbers."""
+    """Converts an observation [D] to Python numbers."""
     return tuple(float(x) for x in observation)

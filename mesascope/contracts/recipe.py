@@ -1,8 +1,8 @@
-"""Recipes: how our own networks are trained. A recipe is a pure function of its settings and its seed.
+"""Recipes: training procedures for networks. A recipe is a pure function of its settings and its seed.
 
 A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=ignore_progress)`. The signature declares
 the settings, and the docstring begins with one sentence. The factory writes `network.safetensors` into `out` and
-returns a summary. If it is called again after an interruption, it continues and writes the same bytes as an
+returns a summary. If the factory is called again after an interruption, it continues, and writes the same bytes as an
 uninterrupted run. The two recipes for Atari games are an exception: the state of their emulators cannot be saved, so
 they restart their games.
 """
@@ -21,8 +21,8 @@ class Progress(NamedTuple):
     Attributes:
         done: the number of finished updates.
         total: the total number of updates.
-        seconds_left: the estimated time left, None before the second update.
-        score: the mean expected pay-off of a trial in the last batch; it is too noisy to report as a result.
+        seconds_left: the estimated time left in seconds; None before the second update.
+        score: the mean expected pay-off of a trial in the last batch, which is too noisy to report as a result.
     """
 
     done: int
@@ -39,11 +39,11 @@ class Trained(NamedTuple):
 
     Attributes:
         path: the path of the network's file.
-        family: the family with its settings.
+        family: the name of the family with its settings.
         trained_on: 'unlimited', or the name of the bank.
         updates: the total number of updates.
         steps: the number of environment steps in this call.
-        seconds: the duration of this call, including compilation.
+        seconds: the duration of this call in seconds, including compilation.
     """
 
     path: Path
@@ -55,4 +55,4 @@ class Trained(NamedTuple):
 
 
 def ignore_progress(progress: Progress) -> None:
-    """Accepts the progress and shows nothing."""
+    """Ignores the progress; this is the default of `progress`."""

@@ -1,4 +1,4 @@
-"""Settings that a factory's signature declares: naming plug-ins after them, and checking their values."""
+"""Names plug-ins after the settings in their factory's signature, and checks the values of settings."""
 
 import functools
 import inspect
@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 from mesascope.errors import MesascopeError, make_unknown_name_error, require
 
-MAX_GIB = 1.0  # memory limit for the observations of a block of lifetimes
+MAX_GIB = 1.0  # the memory limit for the observations of a block of lifetimes, in GiB
 SEEDS = (0, 2**32 - 1)
 F = TypeVar("F", bound=Callable[..., Any])
 Range = tuple[float, float] | tuple[str, ...]
@@ -19,12 +19,12 @@ def keep_settings(factory: F, /) -> F: ...
 @overload
 def keep_settings(**allowed: Range) -> Callable[[F], F]: ...
 def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
-    """Decorates a factory, so that its families or subjects are named after their settings; families also store them.
+    """Decorates a factory: its families or subjects are named after their settings, and families also store them.
 
     Args:
         factory: a factory of families or subjects.
-        allowed: for each setting, the range (least, most) of a number, or the allowed words of a text. Other values
-            raise `MesascopeError`. Seeds of banks are always checked.
+        allowed: for each setting, the range (least, most) of a number, or the allowed words. Other values raise
+            `MesascopeError`. The seed of a bank is always checked.
     """
     if factory is None:
         return functools.partial(keep_settings, **allowed)
@@ -47,9 +47,9 @@ def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
 
 
 def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
-    """The plug-in's name, which is that of its file, with the settings that differ from the factory's defaults.
+    """Makes the name of a plug-in: its file's name with the settings that differ from the factory's defaults.
 
-    If there is a bank, both of its settings appear; otherwise neither does.
+    If there is a bank, the name contains both settings of the bank; otherwise it contains neither.
     """
     defaults = inspect.signature(factory).parameters
     changed = {k: v for k, v in settings.items() if k not in ("bank", "bank_seed") and v != defaults[k].default}
@@ -76,7 +76,7 @@ def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
 
 
 def check_memory(numbers: int, label: str, remedy: str) -> None:
-    """Raises `MesascopeError` if a block's observations, `numbers` numbers per lifetime, exceed the memory limit."""
+    """Raises `MesascopeError` if a block's observations (`numbers` numbers per lifetime) exceed the memory limit."""
     size = 4 * 64 * numbers / 2**30
     problem = f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64."
     require(size <= MAX_GIB, problem, remedy)

@@ -1,4 +1,4 @@
-"""Evaluation distributions of a family, as data."""
+"""Splits: the distributions of tasks on which a family tests subjects."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,20 +12,21 @@ DrawTasks = Callable[[Any, int], Any]  # draws n tasks with a JAX key: a pytree 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """One distribution of tasks that subjects are tested on.
+    """One distribution of tasks on which subjects are tested.
 
     Attributes:
         name: 'fresh', or a kind with a variant, such as 'shifted:low'.
         draw: the function that draws its tasks.
         trials: T, the number of trials in a lifetime.
-        change_trial: the trial at which the task changes within the lifetime; None if it does not.
+        change_trial: the trial at which the task changes within the lifetime; None if the task does not change.
         is_counted: whether the placement uses the split; other splits are only reported.
         is_beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
-        parts: how many independent parts its tasks have, each with its own right action (latents `part` and `right`); 0
-            if they have none. The bits of information that actions contain about independent parts add up.
-        digits: the bases of the independent, evenly distributed digits of which each part's best first action consists,
-            such as row and column of a cell; () if it has none. Bits are then read from transplants, digit by digit.
-        is_drifting: whether the task changes bit by bit within the lifetime.
+        parts: the number of independent parts of a task, each with its own correct action (latents `part` and `right`);
+            0 if tasks have no parts. The bits of information that actions contain about independent parts add up.
+        digits: the bases of the digits of each part's best first action, such as row and column of a cell; () if there
+            are no digits. Digits must be independent and evenly distributed. Bits are then computed from transplants,
+            digit by digit.
+        is_drifting: whether the task changes gradually within the lifetime.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Split:
 
     @property
     def is_changing(self) -> bool:
-        """Whether the task changes within the lifetime, at one trial or bit by bit."""
+        """Whether the task changes within the lifetime, at one trial or gradually."""
         return self.is_drifting or self.change_trial is not None
 
     @property
@@ -50,5 +51,5 @@ class Split:
 
 
 def find_kind(name: str) -> str:
-    """The kind of a split: 'shifted:low' is of kind 'shifted'."""
+    """Returns the kind of a split from its name: 'shifted:low' is of kind 'shifted'."""
     return name.partition(":")[0]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Response(NamedTuple):
-    """The actions [N], and the log-probabilities [N, K] of all actions, or None if the subject does not report them."""
+    """The actions [N], and the log-probabilities [N, K] of all actions; None if the subject does not report these."""
 
     action: Array
     log_probs: Array
@@ -30,13 +30,13 @@ class Subject(eqx.Module):
     Attributes:
         name: the subject with its settings, as a user would type it.
         trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
-        traceable: whether it is pure JAX (scanned and compiled); otherwise it is looped in Python.
+        traceable: whether the subject is pure JAX code, which is compiled; otherwise it runs in a Python loop.
         identity: the fields that only identify the subject; `fresh`, `respond` and `taps` must not read them.
         recorded_taps: the taps that every rollout records.
-        has_separate_rows: whether, by construction, each lifetime's response depends on no other lifetime's row of the
-            carry.
+        has_separate_rows: whether each lifetime's response depends, by construction, only on the lifetime's own row of
+            the carry.
         is_asked_in_turn: whether the subject is faster if the questions of one lifetime follow each other, because it
-            caches their common beginning. Conditions that could share a lifetime are then run one after the other.
+            caches their common beginning. Conditions that could share a lifetime then run one after the other.
     """
 
     name: eqx.AbstractVar[str]
@@ -49,24 +49,24 @@ class Subject(eqx.Module):
 
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:
-        """The carry at birth: a pytree whose leaves have leading axis n."""
+        """Makes the carry at the start of n lifetimes: a pytree whose leaves have leading axis n."""
 
     @abc.abstractmethod
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Observes a percept and acts; returns the next carry and the response."""
 
     def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
-        """The carry after a percept, without a response; override it if responding is expensive."""
+        """Returns the carry after a percept, without a response; override this method if responding is expensive."""
         return self.respond(key, carry, percept)[0]
 
     def describe_cost(self, responses: int) -> str:
-        """The cost of this many responses in words, '' if they are free; raises `MesascopeError` if it is too high."""
+        """Describes the cost of this many responses, '' if they are free; raises `MesascopeError` if it is too high."""
         return ""
 
     def drift(self) -> tuple[float, str]:
         """Asks the first questions again. Returns how much the answers changed, and the evidence ('' if none).
 
-        Only subjects with hidden weights need this method, because the others have a fingerprint.
+        Only subjects with hidden weights need this method, because the weights of other subjects are hashed.
         """
         return 0.0, ""
 
@@ -75,19 +75,19 @@ class Subject(eqx.Module):
         return trials
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Named activations [N, U] for metrics that decode; none by default."""
+        """Returns named activations [N, U], for metrics that decode them; by default there are none."""
         return {}
 
     def make_untrained_twin(self, seed: int) -> "Subject | None":
-        """The same subject with untrained weights, as a control for decoding; None if it has no weights."""
+        """Makes the same subject with untrained weights, as a control for decoding; None if it has no weights."""
         return None
 
     def code(self) -> str:
-        """A hash of everything that determines its actions: weights, settings and code."""
+        """Computes a hash of everything that determines the subject's actions: weights, settings and code."""
         return hash_code(self)
 
     def hash_weights(self) -> dict[str, str]:
-        """The hash of every weight by its path; empty if the weights are hidden."""
+        """Computes the hash of every weight array, by the array's path; empty if the weights are hidden."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(self, eqx.is_array))
         return {jax.tree_util.keystr(path): hash_array(leaf) for path, leaf in leaves}
 
@@ -102,9 +102,9 @@ class NamedSubject(Subject):
 
 
 class Scripted(Subject):
-    """A subject written by hand. It is not trained, so by default it has no bank in which to locate tasks.
+    """A subject written by hand, which is not trained, and by default has no bank in which to locate tasks.
 
-    Its factory (see `keep_settings`) names it. Its carry is empty unless it defines `fresh`.
+    The subject's factory names it after its settings (see `keep_settings`). The carry is empty by default.
     """
 
     name: str = eqx.field(default_factory=str, kw_only=True)
@@ -113,11 +113,11 @@ class Scripted(Subject):
     identity: ClassVar[tuple[str, ...]] = ("name", "trained_on")
 
     def fresh(self, n: int) -> Any:
-        """An empty carry."""
+        """Returns an empty carry."""
         return ()
 
     def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
-        """The same subject, named after its settings if it has no name yet."""
+        """Returns the same subject, named after its settings if it has no name yet."""
         return self if self.name else eqx.tree_at(lambda s: s.name, self, name)
 
 
@@ -128,17 +128,17 @@ class Choosing(Scripted):
 
 
 def as_arrays(**numbers: float) -> dict[str, Any]:
-    """Numbers as arrays, so that subjects that differ only in them share compiled code."""
+    """Converts numbers to arrays, so that subjects that differ only in these numbers share compiled code."""
     return {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
 
 
 def identify(subject: Subject) -> str:
-    """A text that identifies how a subject acts: its class, and a hash of its weights, settings and code."""
+    """Makes a text that identifies a subject: its class, and a hash of its weights, settings and code."""
     return f"{type(subject).__module__}.{type(subject).__qualname__} {subject.code()}"
 
 
 def copy_carry(carry: Any) -> Any:
-    """A deep copy of a carry; if lifetimes share an object, each gets its own copy."""
+    """Makes a deep copy of a carry; if lifetimes share an object, each lifetime gets its own copy."""
 
     def copy_leaf(leaf: Any) -> np.ndarray:
         result = np.array(leaf)

@@ -42,8 +42,8 @@ class Answer(IntervalResult):
         mean: the interval of the mean over the draws; only from the engine 'sample'.
         quantiles: the 5 % and 95 % quantiles over the draws; only from the engine 'sample'.
         assumptions: the assumptions behind the number, printed with it.
-        claims: the person's claims behind the answer.
-        bridges: the modeller's rules behind the answer.
+        claims: the ids of the person's claims that are connected with the question.
+        bridges: the ids of the modeller's rules that are connected with the question.
         wordings: the answer under each alternative wording of an ambiguous claim, by label.
         bridged: the answer with (or without) each optional bridge of the modeller, by label such as 'with b1'.
         refusal: the refusal, if this person declines the question.
@@ -94,7 +94,7 @@ def answer_question(
         event, condition: the question.
         engine: 'lp' assumes no independence; 'net' and 'credal' assume the independence of a network; 'sample' also
             draws the values from Betas.
-        reading: how the values in the polytope were read; the answer records it.
+        reading: how the values in the polytope were read; the answer states this reading.
         values: the reading of each claim, by id; 'sample' draws from the reading's Beta.
         draws, seed: the number of draws and the random seed, for 'sample'.
 
@@ -147,6 +147,6 @@ def _set_status(answer: Answer, notes: Sequence[str]) -> Answer:
 
 
 def compute_log_odds(p: float | np.ndarray) -> float | np.ndarray:
-    """ln(p/(1-p)); -inf at 0 and inf at 1, without a warning."""
+    """Computes ln(p/(1-p)), which is -inf at 0 and inf at 1; NumPy's warnings for these values are suppressed."""
     with np.errstate(divide="ignore"):
         return np.log(p) - np.log1p(-np.asarray(p, dtype=float))

@@ -39,7 +39,7 @@ class Argument:
         self.content: Content = _read_content(text, name, self.conventions)
 
     def read(self, **changes: Any) -> Argument:
-        """Reads the same file under other conventions; the arguments are fields of `Conventions`."""
+        """Reads the same file under other conventions; the keyword arguments are fields of `Conventions`."""
         for name in changes:
             pick_named("convention", name, Conventions.__dataclass_fields__)
         for name in ("bridges", "wordings"):
@@ -65,7 +65,7 @@ class Argument:
         return self.content.query.people if self.content.query else ()
 
     def choose_people(self, names: Sequence[str] | None) -> list[str]:
-        """The named people; by default those whom the query compares, or everybody if it compares nobody."""
+        """Returns the named people; by default, those whom the query compares, or everybody if there is no query."""
         return [self.pick_person(name) for name in names or self.compared_people or self.content.people]
 
     def pick_pair(self, one: str | None, other: str | None) -> tuple[str, str]:
@@ -81,7 +81,7 @@ class Argument:
         return self.content.resolve_event(text)
 
     def list_claims(self, person: str) -> tuple[Claim, ...]:
-        """The probabilities of one person that enter inference, in the chosen wording.
+        """Lists one person's claims that enter inference, each in the chosen wording.
 
         Claims that are retracted or marked as not used, and claims on refused questions, are left out.
         """
@@ -101,13 +101,13 @@ class Argument:
         return claim.is_used and self.content.find_reply("retraction", claim.id) is None
 
     def pick_value(self, claim: Claim) -> Reading:
-        """The reading of a claim's value, or of its reflective value if that is chosen and stated."""
+        """Returns a claim's value, or its reflective value if the conventions select it and the claim states one."""
         value = claim.reflective_value if self.conventions.reflective and claim.reflective_value else claim.value
         assert value is not None
         return value
 
     def find_refusal(self, person: str, event: Event) -> Refusal | None:
-        """The refusal that covers an event or its negation; None if the person declines neither."""
+        """Finds the refusal that covers an event or its negation; None if the person declines neither."""
         for refusal in self.content.refusals:
             refused_events = [self.content.claims[name].event for name in refusal.of if refusal.by == person]
             if any(refused and _is_same_question(refused, event) for refused in refused_events):
@@ -115,12 +115,12 @@ class Argument:
         return None
 
     def list_bridges(self, person: str) -> tuple[str, ...]:
-        """The ids of the bridges that apply to one person; an optional bridge only if it is switched on."""
+        """Lists the ids of the bridges that apply to one person. Optional bridges are listed only if switched on."""
         bridges = [bridge for bridge in self.content.bridges.values() if person in bridge.people]
         return tuple(b.id for b in bridges if not b.is_optional or b.id in self.conventions.bridges)
 
     def build_polytope(self, person: str) -> Polytope:
-        """The distributions that agree with one person's claims and bridges."""
+        """Builds the set of all distributions that agree with one person's claims and bridges."""
         self.pick_person(person)
         mode = "set" if self.conventions.reading == "beta" else self.conventions.reading
         constraints = []
@@ -142,7 +142,7 @@ class Argument:
     def choose_question(
         self, person: str, target: str | Event | None = None, condition: str | Event | None = None
     ) -> tuple[Event, Event]:
-        """The target and condition of a question to a person; by default those of the file's query."""
+        """Chooses the target and condition of a question to a person; by default, those of the file's query."""
         if target is not None:
             return self.parse_event(target), self.parse_condition(condition)
         if self.content.query is None:
@@ -155,13 +155,13 @@ class Argument:
     def choose_common_question(
         self, people: Sequence[str], target: str | Event | None = None, condition: str | Event | None = None
     ) -> tuple[Event, Event]:
-        """The one question for several people; without a condition if the file's query has several conditions."""
+        """Chooses one question for several people. It has no condition if the query's conditions for them differ."""
         questions = [self.choose_question(person, target, condition) for person in people]
         is_same = all(are_equivalent(question[1], questions[0][1]) for question in questions)
         return questions[0] if is_same else (questions[0][0], SURE)
 
     def find_query_condition(self, person: str) -> Event:
-        """The condition under which the file's query asks a person; the sure event if there is none."""
+        """Finds the condition that the file's query has for a person; the sure event if there is no condition."""
         return self.content.query.conditions.get(person, SURE) if self.content.query else SURE
 
     def parse_condition(self, text: str | Event | None) -> Event:
@@ -179,19 +179,19 @@ class Argument:
         seed: int = 0,
         wordings: bool = True,
     ) -> Answer:
-        """What a person's statements imply about P(target | condition).
+        """Computes what a person's statements imply about P(target | condition).
 
         Args:
             person: the person's name.
             target: an event; by default the target of the file's query.
-            condition: an event, or "" for none. The default is none if a target is given; otherwise it is the
-                query's condition for this person.
+            condition: an event, or "" for no condition. By default, there is no condition if a target is given;
+                otherwise, the condition is the query's condition for this person.
             engine: 'lp', 'net', 'credal' or 'sample'.
             draws, seed: the number of draws and the random seed, for 'sample'.
             wordings: whether to answer again under every alternative wording of this person's ambiguous claims, and
                 with and without every optional bridge.
 
-        Returns an `Answer`. If the answer is refused, undefined or incoherent, its status says so; no error is raised.
+        Returns an `Answer`. A refused, undefined or incoherent answer raises no error; its status is set accordingly.
         """
         self.pick_person(person)
         event, condition = self.choose_question(person, target, condition)
@@ -220,11 +220,10 @@ class Argument:
         answer = replace(answer, assumptions=(*answer.assumptions, *readings))
         if not wordings:
             return answer
-        options = {"engine": engine, "draws": draws, "seed": seed, "wordings": False}
 
         def ask(argument: Argument) -> Answer:
             try:
-                return argument.answer(person, event, condition, **options)
+                return argument.answer(person, event, condition, engine, draws, seed=seed, wordings=False)
             except MesascopeError as error:
                 return replace(no_answer, assumptions=(str(error),))
 
@@ -241,7 +240,7 @@ class Argument:
         return replace(answer, wordings=reworded, bridged=bridged)
 
     def list_wordings(self, claims: Sequence[str]) -> list[str]:
-        """The labels of the claims' alternative wordings, without the labels that the conventions choose."""
+        """Lists the labels of the claims' alternative wordings, except the labels that the conventions select."""
         stated = [self.content.claims[claim] for claim in claims]
         labels = dict.fromkeys(label for claim in stated for label in claim.wordings)
         return [label for label in labels if label not in self.conventions.wordings]
@@ -249,12 +248,12 @@ class Argument:
     def translate(
         self, event: str | Event, to: str, condition: str | Event | None = None, engine: str = "lp"
     ) -> Answer:
-        """What one person's claims imply about an event from another vocabulary.
+        """Computes what one person's claims imply about an event from another vocabulary.
 
         Args:
             event: an event, which may contain definitions.
             to: the person's name.
-            condition: an event, or "" for none; by default the query's condition for this person.
+            condition: an event, or "" for no condition; by default the query's condition for this person.
             engine: see `answer`.
         """
         return self.answer(to, event, self.find_query_condition(to) if condition is None else condition, engine)
@@ -298,7 +297,7 @@ def load_argument(path: str | Path, **conventions: Any) -> Argument:
         path: a TOML file of format mesascope-crux/1, at most 1 MB.
         conventions: fields of `Conventions`.
 
-    Returns an `Argument`; a mistake in the file raises `MesascopeError`, which names the entry and line.
+    Returns an `Argument`. A mistake in the file raises `MesascopeError`, which names the entry and its line.
     """
     return Argument(read_text(path), Path(path).name).read(**conventions)
 

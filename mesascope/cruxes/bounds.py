@@ -1,4 +1,7 @@
-"""Sharp bounds on probabilities without independence: linear programs over worlds (de Finetti 1937, Nilsson 1986)."""
+"""Computes sharp bounds on probabilities by linear programs over worlds (de Finetti 1937, Nilsson 1986).
+
+No independence is assumed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from mesascope.cruxes.statements import Comparison, Constraint, Rule, Statement
 from mesascope.cruxes.worlds import list_worlds
 from mesascope.errors import MesascopeError
 
-COMPARISON_WIDTH = 1e-4  # how closely the search over the value between two compared chances looks
+COMPARISON_WIDTH = 1e-4  # the search for a value between two compared chances stops at intervals of this width
 
 
 class IntervalResult:
@@ -52,12 +55,12 @@ class Polytope:
     Args:
         constraints: the statements with their intervals.
         rules: the events that are certain.
-        comparisons: the statements that one chance is at least another.
+        comparisons: the statements that one chance is at least as large as another.
 
     Only the statements connected to a query through shared atoms enter its linear programs. Worlds that every
-    statement and the query treat alike are merged into one variable; this does not change the bounds. A comparison
-    under two conditions is not linear: the search splits the range of a value between the two chances, and the bounds
-    are as wide as a value known to within `COMPARISON_WIDTH` makes them.
+    statement and the query treat alike are merged into one variable; this does not change the bounds. A comparison of
+    chances under two different conditions is not linear. A search therefore finds a value that lies between the two
+    chances, to within `COMPARISON_WIDTH`, and the bounds can be slightly too wide for this reason.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class Polytope:
             def find_value(polytope: Polytope) -> float | None:
                 program = polytope.make_program(questions)
                 event_row, condition_row = program.worlds.rows[:2]
-                if evidence:  # worlds where the event happens weigh `ratio` times as much
+                if evidence:  # worlds in which the event `about` happens count `ratio` times
                     event_row = event_row + (ratio - 1) * program.worlds.rows[2]
                     condition_row = condition_row + (ratio - 1) * program.worlds.rows[3]
                 result = program.minimise(sign * event_row, condition_row)
@@ -103,10 +106,13 @@ class Polytope:
         return Bounds("bounded", low, high)
 
     def search(self, find_value: Callable[[Polytope], float | None]) -> float | None:
-        """Finds the least value of a function of a polytope without comparisons under two conditions.
+        """Finds the least value of a function over this polytope, even if comparisons have two different conditions.
 
         Args:
-            find_value: the function; it returns None if no distribution agrees with the polytope's statements.
+            find_value: the function of a polytope without such comparisons; it returns None if no distribution agrees
+                with the polytope's statements.
+
+        Returns None if no distribution agrees with the statements.
         """
         pending = [c for c in self.comparisons if not c.is_linear]
         linear = [c for c in self.comparisons if c.is_linear]
@@ -142,7 +148,7 @@ class Polytope:
         Args:
             events: the events e1, e2, ….
             condition: the condition.
-            directions: the number of directions to search, first both ways along each coordinate, then at random.
+            directions: the number of directions to search: first both directions of each coordinate, then random ones.
             seed: the seed of the random directions.
 
         Returns [vertices, events]. Each row belongs to a distribution that agrees with the statements, apart from
@@ -174,7 +180,7 @@ class Polytope:
         return self.search(find_value) is not None
 
     def find_repair(self) -> dict[str, float]:
-        """Finds the smallest repair: by how much each statement must change so that all agree.
+        """Finds the smallest repair: by how much each statement must change so that all statements agree.
 
         The repair has the least total change (L1 norm) of joint probabilities. It is empty if the statements already
         agree, or if the rules and comparisons alone contradict each other.
@@ -217,7 +223,7 @@ class Polytope:
         return {i: float(change) for i, change in zip(ids, changes, strict=True) if change > 1e-8}, values
 
     def find_conflict(self) -> tuple[str, ...]:
-        """Finds the ids of a minimal set of conflicting statements and rules, by deletion; () if nothing conflicts."""
+        """Finds a minimal set of conflicting statements by leaving statements out; returns ids, () if all agree."""
         if self.is_feasible:
             return ()
         component = next(component for component in self._components() if not component._is_feasible())
@@ -263,9 +269,9 @@ class Polytope:
         return frozenset().union(*(statement.atoms for statement in self.statements))
 
     def make_program(self, events: Sequence[Event]) -> Program:
-        """Makes the linear program of the statements, with a row for each of these events; keeps it for the next call.
+        """Makes the linear program of the statements, with a row for each of these events, and caches the program.
 
-        Statements that are connected too densely raise `MesascopeError`, which names the first of them.
+        Statements that are connected too densely raise `MesascopeError`, which names the first claim with a line.
         """
         if tuple(events) in self._programs:
             return self._programs[tuple(events)]
@@ -297,5 +303,5 @@ def _round(x: float) -> float:
 
 
 def _snap(x: np.ndarray) -> np.ndarray:
-    """Clips probabilities to [0, 1], and moves those within 1e-9 of 0 or 1 to it, because logs are taken of them."""
+    """Clips probabilities to [0, 1]; those within 1e-9 of 0 or 1 become 0 or 1, because their logs are needed."""
     return np.where(x < 1e-9, 0.0, np.where(x > 1 - 1e-9, 1.0, x))

@@ -20,10 +20,10 @@ CLAIM_KINDS = {
     "scope": "a condition on everything else that is said",
     "crux": "a declared crux",
     "cruxes": "a list of cruxes",
-    "placement": "where cruxes belong",
+    "placement": "a remark on where the cruxes lie",
     "belief": "a belief about another group's belief",
     "comparison": "a comparison of two chances",
-    "ambiguity": "one phrase, several events",
+    "ambiguity": "one phrase that stands for several events",
     "objection": "an objection to a word",
     "remark": "a remark without a number",
 }
@@ -75,20 +75,20 @@ class Claim:
         quote, at: a phrase in the person's own words, and where the person said it.
         reading_name: the name of the default wording, if the claim has others.
         is_endorsed: whether the person endorsed this reading; otherwise the modeller inferred it.
-        after: for a posterior, the id of the evidence after which the person holds it.
-        than, than_condition: for a comparison, the event and condition whose chance is at most this claim's.
+        after: for a posterior, the id of the evidence after which the person holds this belief.
+        than, than_condition: for a comparison, the event and condition whose chance is at most the chance of `event`.
         event, condition, value: the probability that is stated, in the default wording.
         reflective_value: the value that the person expects on reflection.
         word: the probability word that was stated with the number.
         hedge: a remark of the person that weakens the statement.
         wordings: the other wordings of the claim, by label.
         is_used: whether the claim enters inference.
-        share_of, population: what a share is a share of, and the population.
+        share_of, population: for a share of a population, its members that are counted, and the population.
         related_claims: the ids of the claims that this claim is about.
         events: the events for which an ambiguous phrase stands.
         phrase: the phrase that is ambiguous or objected to.
         denied_by: who denies the claim.
-        event_text: the event, before definitions are expanded.
+        event_text: the event as the file states it, before definitions are expanded.
     """
 
     id: str
@@ -141,13 +141,13 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Reply:
-    """A person's later word on claims: a retraction of the person's own, or an agreement with another's.
+    """A person's later reply to claims: a retraction of the person's own claims, or an agreement with other claims.
 
     Args:
         kind: 'retraction' or 'agreement'.
         by: the id of the person, or 'unknown'.
         of: the ids of the claims; a retracted claim leaves inference, and an agreement adds no number.
-        text, quote, at: what it says, in the modeller's words and in the person's, and where.
+        text, quote, at: the reply in the modeller's words, a phrase in the person's own words, and where it was said.
     """
 
     kind: str
@@ -171,7 +171,7 @@ class Bridge:
 
 @dataclass(frozen=True)
 class Question:
-    """An open question to a person: would a change of mind about the premise move you towards the event?"""
+    """An open question to a person: would a change of mind about the premise make the event more likely for them?"""
 
     id: str
     asker: str
@@ -187,17 +187,17 @@ class Evidence:
 
     Args:
         event: the event that the observation bears on.
-        ratios: the interval of the likelihood ratio of the observation, for each person for whom the file gives one.
-        opposite_ratios: the same for the opposite observation.
-        hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of the Betas of the success rate if the event
-            holds, and if it does not.
+        ratios: the likelihood ratio of the observation as an interval, by person; people without a ratio are missing.
+        opposite_ratios: the likelihood ratio of the opposite observation, in the same form.
+        hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of two Beta distributions of the success rate: if
+            the event holds, and if it does not.
         is_count: whether the observation is a count, k of n.
         over: the id of the set of hypotheses that the observation bears on; '' if it bears on one event.
         likelihoods: per person, for each hypothesis of that set, the interval of the chance of the observation, or
-            the parameters [a, b] of the Beta of the success rate.
-        observed: the count (k, n), if the file holds it.
-        transfer: per person, the power to which the person raises the likelihoods, because what was measured is not
-            what the claim is about: 1 takes the measurement in full, 0 not at all.
+            the parameters [a, b] of the Beta distribution of the success rate.
+        observed: the count (k, n), if the file states it.
+        transfer: per person, the power to which the person raises the likelihoods, because the system that was
+            measured is not the system of the claim: 1 counts the measurement in full, 0 ignores it.
     """
 
     id: str
@@ -221,7 +221,7 @@ class IndependenceGroup:
         items: the ids of the items.
         discount: the power to which each item's likelihoods are raised: 1 if the items are independent given each
             hypothesis, less if they repeat each other.
-        reason: the reason.
+        reason: why the modeller chose this discount.
     """
 
     items: tuple[str, ...]
@@ -236,11 +236,11 @@ class Measure:
     Args:
         id: the id of the measure.
         evidence: the id of the evidence item.
-        rung: the lowest rung at which a placed unit counts as observed; '' if the measure reads a metric.
+        rung: the lowest rung at which a placed unit counts as observed; '' if the measure uses a metric.
         metric, threshold: a unit counts as observed if the whole interval of this metric is above the threshold.
         unit_kind: what one unit is: 'subject', 'fingerprint' (all subjects with the same weights), or 'seed' (each
             training seed of a study's findings).
-        undetermined: what becomes of an undetermined unit: 'leave out' or 'count as not' (observed).
+        undetermined: what happens to an undetermined unit: 'leave out', or 'count as not' (it counts as not observed).
         kinds: which kinds of subject count; see `SUBJECT_KINDS`.
         filters: the settings that a subject must have to count, by name: 'family', 'trained_on' or 'recipe'.
         measured_network, claimed_network: descriptions of the network measured and of the network of the claim.
@@ -267,9 +267,10 @@ class Cut:
         id, text: the id of the cut, and its description.
         target, condition: the question.
         form: 'product', or 'complement' for one minus the product.
-        parts: the event of each part, by name; each is conditional on the parts before.
-        assumptions: for each person, values of parts that the modeller assumes; "rest" follows from the other parts.
-        groups: the parts to keep together.
+        parts: the event of each part, by name; each part is conditional on the parts before it.
+        assumptions: for each person, the values that the modeller assumes for some parts; the value "rest" means
+            that the part's number follows from the target and the other parts.
+        groups: groups of names of parts; the method 'owen' keeps the parts of a group together.
         reason: the reason for the assumptions.
     """
 
@@ -322,8 +323,8 @@ class Conventions:
     """The rules by which a crux file is read. Every field is a command-line option, and the output states its value.
 
     Args:
-        reading: 'centre', 'set' or 'beta'.
-        words: the scale for bare words: 'union', 'ipcc' or 'icd'.
+        reading: how values are read: as numbers if possible ('centre'), as intervals ('set') or as Betas ('beta').
+        words: the scale of probability words without a number: 'union', 'ipcc' or 'icd'.
         plus_minus: the half-width of the interval of '~p'.
         reflective: whether the value that a person expects on reflection replaces the present value.
         bridges: ids of the optional bridges to switch on.
@@ -347,7 +348,7 @@ class Conventions:
 
 @dataclass
 class Content:
-    """All entries of one crux file; the loader adds them table by table, and afterwards they do not change."""
+    """All entries of one crux file. The loader adds the entries table by table; afterwards they do not change."""
 
     name: str
     title: str = ""
@@ -369,11 +370,11 @@ class Content:
     hypotheses: dict[str, dict[str, Event]] = field(default_factory=dict)
     independence: dict[str, IndependenceGroup] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
-    quantities: dict[str, Any] = field(default_factory=dict)  # of `quantities.Quantity`
-    decisions: dict[str, Any] = field(default_factory=dict)  # of `quantities.Decision`
+    quantities: dict[str, Any] = field(default_factory=dict)  # values: `quantities.Quantity`
+    decisions: dict[str, Any] = field(default_factory=dict)  # values: `quantities.Decision`
 
     def find_reply(self, kind: str, claim: str) -> Reply | None:
-        """The first reply of this kind to a claim; None if there is none."""
+        """Finds the first reply of this kind to a claim; None if there is no such reply."""
         return next((reply for reply in self.replies if reply.kind == kind and claim in reply.of), None)
 
     def resolve_event(self, event: str | Event) -> Event:

@@ -22,10 +22,11 @@ class Issue:
     Args:
         kind: 'incoherent' (statements contradict each other) is an error. The other kinds are warnings: 'scope'
             (claims under different scopes are compared), 'presupposition' (one person presupposes what the other
-            doubts), 'ambiguous' (several readings), 'refused' (a question that is declined), 'unstated' (no claim
-            bounds the target), 'impossible_given' (a condition that cannot happen, so the claim does not apply),
-            'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (shares, not chances),
-            'question' (asked and not answered), 'vocabulary' (an objection to a word), 'retraction' and 'agreement'.
+            doubts), 'ambiguous' (a claim has several readings), 'refused' (a person declines a question), 'unstated'
+            (no claim bounds the target), 'impossible_given' (a condition that cannot happen, so the claim does not
+            apply), 'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (values are shares and
+            not chances), 'question' (a question without an answer), 'vocabulary' (an objection to a word), 'retraction'
+            and 'agreement'.
         people, claims, bridges: the people involved, and the ids of the claims and bridges involved.
         says: the problem, in one sentence.
         fix: what would settle the problem.
@@ -49,10 +50,10 @@ class Clash:
     """Statements that contradict each other.
 
     Args:
-        claims, bridges: an irreducible set; if any one of them is removed, the others agree.
+        claims, bridges: the ids of an irreducible set of statements: if any of them is removed, the others agree.
         repair: by how much each of these claims changes in the smallest repair of all claims (`Polytope.find_repair`).
-        single_changes: for each claim whose change alone settles everything, the interval of values that do so.
-        joint_changes: the intervals of several claims that together settle everything; empty if they do not.
+        single_changes: for each claim that can remove all contradictions alone, the interval of its possible values.
+        joint_changes: intervals of several claims that together remove all contradictions; empty if none were found.
     """
 
     claims: tuple[str, ...]
@@ -104,7 +105,7 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
 
 
 def _find_single_changes(polytope: Polytope, names: set[str]) -> dict[str, tuple[float, float]]:
-    """Finds the claims that settle every contradiction if they alone change, with the values that do; all are tried."""
+    """Finds each claim that can remove all contradictions alone, with the interval of its possible values."""
     changes = {}
     for claim in polytope.constraints:
         interval = polytope.drop(claim.id).bound(claim.event, claim.condition).interval if claim.id in names else None
@@ -116,7 +117,7 @@ def _find_single_changes(polytope: Polytope, names: set[str]) -> dict[str, tuple
 
 
 def _round_span(low: float, high: float, *, outward: bool) -> tuple[float, float]:
-    """Rounds an interval to four digits, so that it grows ('outward') or shrinks; unchanged if nothing is left."""
+    """Rounds an interval to four digits, `outward` or inward. An interval that would become empty is not changed."""
     scale = 10.0 ** (3 - int(np.floor(np.log10(max(high, 1e-12)))))
     down, up = (np.floor, np.ceil) if outward else (np.ceil, np.floor)
     span = (
@@ -148,7 +149,7 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
             spans = [f"{c} to [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.joint_changes.items()]
             fixes.append(f"{'set' if len(spans) == 1 else 'set together'} {' and '.join(spans)}, the smallest change")
         fix = f"This settles all of {person}'s contradictions: {'; or '.join(fixes)}." if fixes else ""
-        fix = fix or "No change of claims alone that was tried settles it: change a bridge or a comparison."
+        fix = fix or "No change of claims that was tried removes the contradictions: change a bridge or a comparison."
         names = ", ".join((*clash.claims, *clash.bridges))
         message = f"{names} contradict each other, but no smaller part of them does."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
@@ -156,7 +157,7 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         chance = polytope.bound(claim.condition).interval if claim.condition != SURE else None
         if chance and chance[1] <= 1e-9:
             message = f"{claim.id} is conditional on {claim.condition}, which {person}'s claims exclude."
-            fix, bridges = "Leave it as it is; any value satisfies it.", argument.list_bridges(person)
+            fix, bridges = "Leave the claim as it is: any value satisfies it.", argument.list_bridges(person)
             yield Issue("impossible_given", (person,), (claim.id,), message, fix, bridges)
     for claim in argument.content.claims.values():
         if claim.people == (person,) and claim.wordings:
@@ -181,7 +182,7 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
         first, second = content.people[one].scope, content.people[other].scope
         if set(first) != set(second):
             message = f"{one} speaks under {_join_names(first)}, {other} under {_join_names(second)}."
-            fix = "Ask each under the other's scope; part of the gap may be due to scope."
+            fix = "Ask each person under the other's scope, because part of the gap may be due to scope."
             yield Issue("scope", (one, other), (), message, fix)
     conditions = {person: argument.find_query_condition(person) for person in query.people}
     if len({str(c) for c in conditions.values()}) > 1:
@@ -194,9 +195,11 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
         assert claim.event is not None and other_claim.event is not None
         is_related = one != other and claim.event.atoms & other_claim.event.atoms
         if is_related and claim.condition != SURE and not are_equivalent(claim.condition, other_claim.condition):
-            other_condition = "unconditional" if other_claim.condition == SURE else f"given {other_claim.condition}"
-            message = f"{claim.id} is given {claim.condition}; {other_claim.id} is {other_condition}."
-            fix = "They answer different questions: translate one before comparing."
+            other_condition = (
+                "unconditional" if other_claim.condition == SURE else f"conditional on {other_claim.condition}"
+            )
+            message = f"{claim.id} is conditional on {claim.condition}; {other_claim.id} is {other_condition}."
+            fix = "The two claims answer different questions: translate one of them before comparing."
             yield Issue("presupposition", (one, other), (claim.id, other_claim.id), message, fix)
 
 
@@ -244,12 +247,12 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
     for question in argument.content.questions.values():
         asker, person, event, premise = question.asker, question.person, question.event, question.premise
         message = f"{question.id}: {asker} asked {person}: {question.text or event}"
-        fix = f"It needs {person}'s P({event} | {premise}) and P({event} | {negate(premise)})."
+        fix = f"An answer needs {person}'s P({event} | {premise}) and P({event} | {negate(premise)})."
         yield Issue("question", (asker, person), (), message, fix)
     for reply in argument.content.replies:
         word = "withdrew" if reply.kind == "retraction" else "agreed with"
         message = f"{reply.by} {word} {', '.join(reply.of)}: {reply.quote or reply.text}."
-        fix = "It enters no answer." if reply.kind == "retraction" else "An agreement adds no number."
+        fix = "The claim enters no answer." if reply.kind == "retraction" else "An agreement adds no number."
         yield Issue(reply.kind, (reply.by,), reply.of, message, fix)
     for claim in argument.content.claims.values():
         if claim.kind == "ambiguity":

@@ -21,7 +21,7 @@ COUNTS_REMEDY = "Write observed = [k, n] in the items of the file."
 
 @options.add_command("check")
 def check_argument(argument: Argument) -> options.CommandOutput:
-    """List contradictions, and warnings to read before believing a number; only a contradiction exits 1.
+    """List contradictions, and warnings to read before believing a number. Only contradictions set the exit code to 1.
 
     Example: mesascope crux check
     """
@@ -39,7 +39,7 @@ def answer_question(
     draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample: number of draws.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="For --engine sample: random seed.")] = 0,
 ) -> options.CommandOutput:
-    """Answer a question from each person's claims, as bounds without independence (or by another engine).
+    """Answer a question from each person's claims, as bounds that assume no independence (or by another engine).
 
     Example: mesascope crux answer --person lister --engine net
     """
@@ -56,7 +56,7 @@ def translate_event(
     condition: options.ConditionOption = None,
     engine: options.EngineOption = "lp",
 ) -> options.CommandOutput:
-    """Translate an event of one vocabulary into each person's own claims.
+    """Answer a question about an event of one person's vocabulary from the claims of other people.
 
     Example: mesascope crux translate --event fix_cheap --to lister --given P
     """
@@ -145,10 +145,10 @@ def rank_shared_cruxes(
     target: options.TargetOption = None,
     base: options.BaseOption = "10",
     form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
-    weights: Annotated[str, typer.Option(help="gmo or mean of the two P(C).")] = "gmo",
+    weights: Annotated[str, typer.Option(help="Weights from the two P(C): gmo (mean of odds) or mean.")] = "gmo",
     engine: options.CruxEngineOption = "auto",
 ) -> options.CommandOutput:
-    """Rank cruxes by how far learning them brings two people together; a negative value drives them apart.
+    """Rank cruxes by how far learning them brings two people together, or drives them apart (values below 0).
 
     Example: mesascope crux vod --form naive
     """
@@ -176,11 +176,11 @@ def update_beliefs(
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="For evidence that is a count: the number observed.")] = None,
     n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
-    against: Annotated[bool, typer.Option("--against", help="The evidence was observed not to hold.")] = False,
-    to: Annotated[str | None, typer.Option(help="For a question: the new belief to suppose, such as '60%'.")] = None,
+    against: Annotated[bool, typer.Option("--against", help="The opposite was observed.")] = False,
+    to: Annotated[str | None, typer.Option(help="For a question: the new belief, such as '60%'.")] = None,
     findings: options.FindingsOption = None,
 ) -> options.CommandOutput:
-    """Update each person on an observation, with only that person's own likelihood ratios.
+    """Update each person's belief on an observation, using only that person's own likelihood ratios.
 
     Example: mesascope crux update --evidence e3
     """
@@ -189,7 +189,11 @@ def update_beliefs(
         return options.CommandOutput(tallies, texts.describe_tallies(tallies))
     content = argument.content
     if item and (len(item) > 1 or (item[0] in content.evidence and content.evidence[item[0]].over)):
-        require(k is None and n is None and not against and to is None, "Several items take no counts.", COUNTS_REMEDY)
+        require(
+            k is None and n is None and not against and to is None,
+            "Several items cannot be combined with --k, --n, --against or --to.",
+            COUNTS_REMEDY,
+        )
         posteriors = accumulate_evidence(argument, item)
         lines = texts.describe_posteriors(posteriors)
         if hypothesis is None:
@@ -215,7 +219,7 @@ def evaluate_decisions(
     argument: Argument,
     decision: Annotated[str | None, typer.Option(help="One decision; by default all.")] = None,
 ) -> options.CommandOutput:
-    """Evaluate decisions: the expected utility of every action, and what it is worth to learn something first.
+    """Evaluate decisions: the expected utility of every action, and the value of learning something before deciding.
 
     Example: mesascope crux decide decision
     """
@@ -237,7 +241,7 @@ def pool_answers(
     base_rate: Annotated[float, typer.Option(help="The base rate for extremised.")] = 0.5,
     engine: options.EngineOption = "lp",
 ) -> options.CommandOutput:
-    """Pool several people's answers, end by end; people who refuse or state nothing are left out.
+    """Pool the lower and the upper ends of several people's answers, without people who refuse or state nothing.
 
     Example: mesascope crux pool --method linear
     """
@@ -271,10 +275,12 @@ def write_report(
 @options.add_command("ask")
 def ask_reader(
     argument: Argument,
-    page: Annotated[Path | None, typer.Option(help="Write the questions as a page with sliders, instead.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the questions as a page with sliders instead of asking.")
+    ] = None,
     save: Annotated[Path | None, typer.Option(help="Write your numbers as a crux file.")] = None,
 ) -> options.CommandOutput:
-    """Ask you what you would expect to see, and say what follows from your own numbers; nobody else's are shown.
+    """Ask you what you would expect to see, and show what follows; nobody else's numbers are shown.
 
     Example: mesascope crux ask --page mine.html
     """
@@ -298,10 +304,11 @@ def _prompt(question: str) -> str:
 def start_file(
     file: Annotated[Path, typer.Argument(help="The crux file to write, or an existing one with --endorse.")],
     endorse: Annotated[
-        list[str] | None, typer.Option("--endorse", help="Mark the reading of a claim as its person's own; repeatable.")
+        list[str] | None,
+        typer.Option("--endorse", help="Mark the reading of a claim as endorsed by its person; repeatable."),
     ] = None,
 ) -> None:
-    """Write a crux file by asking who says what in which words; or mark readings as endorsed by their people.
+    """Write a crux file by asking who says what in which words. With --endorse, mark readings as endorsed instead.
 
     Example: mesascope crux init mine.toml --endorse a1
     """

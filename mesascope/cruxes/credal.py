@@ -1,6 +1,6 @@
 """Credal networks: one person's claims as a Bayesian network whose entries are intervals.
 
-The answer to a question is then a range of probabilities, or a sample of them.
+The answer to a question is then a range of probabilities, or a sample of probabilities.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mesascope.errors import MesascopeError
 MAX_PARENTS = 14
 MAX_FREE_ENTRIES = 20
 _CHUNK_SIZE = 2**14
-_DRAWS_PER_CHUNK = 2**15  # part of the random stream: another size gives other draws
+_DRAWS_PER_CHUNK = 2**15  # another size would change the random draws
 _USE_LP_REMEDY = "Ask with --engine lp, which needs no network."
 INDEPENDENCE_NOTE = "each atom is independent of its non-descendants given the atoms in its claims' conditions"
 
@@ -54,7 +54,7 @@ class CredalNet:
         constraints: the claims. Each event is an atom, its negation, or a conjunction with an event that an earlier
             claim states under the same condition. Each condition is a conjunction of atoms and negations.
         rules: the bridges, of the form `atom <-> event`, `atom -> event` or `event -> atom` for an atom without claims.
-            Where they leave the atom open, one unstated entry gives its chance.
+            Where the bridges do not determine the atom, one unstated entry gives the atom's chance.
 
     The network assumes that each atom is independent of its non-descendants given the atoms in its claims' conditions.
     Claims that do not form a network raise `MesascopeError`, which recommends the engine 'lp'.
@@ -78,7 +78,7 @@ class CredalNet:
 
     @classmethod
     def build_for(cls, polytope: Polytope, *events: Event) -> CredalNet:
-        """Builds the network of the statements connected to some events; it contains every atom of these events."""
+        """Builds the network of the statements connected to some events, with a node for every atom of the events."""
         atoms = conjoin(*events).atoms
         part = polytope.select_connected(atoms)
         if part.comparisons:
@@ -99,7 +99,7 @@ class CredalNet:
         if len(event) == 1:
             ((atom, sign),) = event.items()
             if atom in condition:
-                raise MesascopeError(f"{c.id!r} states {atom} given {c.condition}.", _USE_LP_REMEDY)
+                raise MesascopeError(f"{c.id!r} states {atom} under a condition with {atom}.", _USE_LP_REMEDY)
             return atom, sign
         for i, source in enumerate(constraints[:number]):
             first = find_literals(source.event) or {}
@@ -202,18 +202,18 @@ class CredalNet:
         return np.where(total < MIN_PROBABILITY, np.nan, event_mass / np.where(total < MIN_PROBABILITY, 1.0, total))
 
     def list_intervals(self) -> np.ndarray:
-        """The lower and upper end of every entry, [entries, 2]."""
+        """Lists the lower and upper end of every entry, [entries, 2]."""
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
     def find_relevant_entries(self, event: Event, condition: Event = SURE) -> np.ndarray:
-        """Finds whether each entry can change P(event | condition), [entries], at five points inside the intervals."""
+        """Tests whether each entry changes P(event | condition), [entries], at five points inside the intervals."""
         intervals, n_entries = self.list_intervals(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(n_entries, dtype=bool)
         ratio_entries = [i for number, (base, _) in self.ratios.items() for i in (number, base)]
         for _ in range(5):
             base = intervals[:, 0] + (intervals[:, 1] - intervals[:, 0]) * rng.uniform(0.2, 0.8, n_entries)
-            theta = np.repeat(base[:, None], 2 * n_entries, axis=1)  # two columns move one entry each
+            theta = np.repeat(base[:, None], 2 * n_entries, axis=1)  # two columns for each entry
             theta[np.arange(n_entries), 2 * np.arange(n_entries)] = 0.25
             theta[np.arange(n_entries), 2 * np.arange(n_entries) + 1] = 0.75
             theta[ratio_entries] = base[ratio_entries, None]  # because a conjunction must not exceed its part
@@ -259,11 +259,11 @@ def find_extremes(
     Args:
         network: a network with interval entries.
         event, condition: the question.
-        n_starts: the number of random vertices to climb from, if more than 20 entries are free.
+        n_starts: the number of random vertices at which coordinate ascent starts, if more than 20 entries are free.
         seed: the seed of these vertices.
 
-    P(event | condition) is a ratio of two multilinear functions. In each entry it is (aθ+b)/(cθ+d), which is
-    monotone, so its extremes lie at vertices. With k free entries, k at most 20, all 2^k vertices are visited, and
+    P(event | condition) is a ratio of two multilinear functions. As a function of one entry θ, it is (aθ+b)/(cθ+d),
+    which is monotone, so the extremes lie at vertices. If at most 20 entries are free, all vertices are visited, and
     the result is exact.
     """
     intervals = network.list_intervals()
@@ -316,11 +316,11 @@ class Draws:
     vertex_entries: tuple[str, ...]
 
     def compute_mean(self) -> tuple[float, float]:
-        """The mean probability, as an interval if some entries have no distribution."""
+        """Computes the mean probability, as an interval if some entries have no distribution."""
         return float(self.low.mean()), float(self.high.mean())
 
     def compute_quantiles(self) -> tuple[float, float]:
-        """The 5 % quantile of the lower ends, and the 95 % quantile of the upper ends."""
+        """Computes the 5 % quantile of the lower ends, and the 95 % quantile of the upper ends."""
         return float(np.quantile(self.low, 0.05)), float(np.quantile(self.high, 0.95))
 
 
@@ -341,8 +341,8 @@ def draw_answers(
         event, condition: the question.
         draws, seed: the number of draws and the random seed.
 
-    Returns `Draws`, or None if the condition cannot happen. Without a condition the mean equals the value at the
-    mean entries, because the query is multilinear; with a condition it does not.
+    Returns `Draws`, or None if the condition cannot happen. Without a condition, the mean answer equals the answer at
+    the mean entries, because it is multilinear in the entries. With a condition, the two differ.
     """
     intervals = network.list_intervals()
     is_relevant = network.find_relevant_entries(event, condition)

@@ -1,4 +1,4 @@
-"""Evaluates decisions: the expected utility of every action, and what it is worth to learn something first."""
+"""Evaluates decisions: the expected utility of every action, and the value of learning something before deciding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Learning:
-    """What it is worth to learn an event or a quantity before deciding; None if the claims do not determine it."""
+    """The value of learning an event or a quantity before deciding, in units of utility; None if it is undetermined."""
 
     name: str
     value: float | None
@@ -27,13 +27,13 @@ class Learning:
 
 @dataclass(frozen=True)
 class DecisionReport:
-    """A decision, evaluated.
+    """The evaluation of one decision.
 
     Args:
         decision, person, unit: the id of the decision, the person, and the unit of utility.
         utilities: the interval of each action's expected utility; a point if the claims determine it.
-        best: the action whose utility is highest whatever the claims leave open; '' if that depends on it.
-        learning: the worth of learning each event and quantity, the largest first.
+        best: the action whose utility is highest for all numbers that the claims allow; '' if there is no such action.
+        learning: the value of learning each event and quantity, in descending order.
     """
 
     decision: str
@@ -47,8 +47,8 @@ class DecisionReport:
 def evaluate_decisions(argument: Argument, name: str | None = None) -> list[DecisionReport]:
     """Evaluates one decision of the file, or all of them.
 
-    Events are independent as in a network if the person's claims form one; otherwise they have the bounds that the
-    claims allow. Quantities are independent of each other and of what their thresholds do not define.
+    If the person's claims form a network, events have chances under the network's independence; otherwise they have
+    bounds. Quantities are assumed independent of each other, and of events that their thresholds do not define.
     """
     decisions = argument.content.decisions
     require(bool(decisions), f"{argument.name} has no [decisions].", "Add a table of actions: see docs/cruxes.md.")
@@ -114,7 +114,7 @@ def _are_points(utilities: dict[str, Interval] | None) -> bool:
 def _learn_event(
     chance: Interval | None, event: Event, find_utilities: Callable[[Event], Any], utilities: dict[str, Interval]
 ) -> float | None:
-    """Finds E max_a E[u_a | event or not] - max_a E[u_a]; None if any of these numbers is a set."""
+    """Computes E max_a E[u_a | event or its negation] - max_a E[u_a]; None if one of these numbers is an interval."""
     if chance is None or chance[1] - chance[0] > 1e-9 or not _are_points(utilities):
         return None
     worth = -max(low for low, _ in utilities.values())

@@ -1,4 +1,4 @@
-"""Splits a gap f(B) - f(A) into shares: Shapley, Owen, one parameter at a time, LMDI, or along a path."""
+"""Splits a gap f(B) - f(A) into shares: by Shapley, Owen or LMDI, one parameter at a time, or along a path."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import factorial
@@ -66,8 +66,8 @@ def find_owen_shares(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.
         values: the value of every coalition, [2^n]; see `tabulate_game`.
         groups: a partition of the n players.
 
-    Returns [n] shares. A group's total is the Shapley share of the group as one player, so it does not change if
-    a member is split further.
+    Returns [n] shares. A group's total is the Shapley share of the group as one player. Therefore the total does not
+    change if a member is split further.
     """
     n = int(np.log2(len(values)))
     if sorted(i for g in groups for i in g) != list(range(n)):
@@ -107,9 +107,9 @@ def find_single_move_shares(values: np.ndarray, others_at_b: bool = False) -> np
 
 
 def find_lmdi_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Finds logarithmic mean Divisia shares of a product (Ang 2004): L·ln(b/a), L the logarithmic mean of the products.
+    """Finds logarithmic mean Divisia shares of the products of a and of b, [n] each (Ang 2004).
 
-    Returns [n] shares that sum to prod(b) - prod(a).
+    Returns the [n] shares L·ln(b/a), where L is the logarithmic mean of the products. They sum to prod(b) - prod(a).
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if np.any(a <= 0) or np.any(b <= 0):

@@ -22,7 +22,7 @@ class EntryReader:
         conventions: the conventions for reading values.
 
     Attributes:
-        content: the entries read so far.
+        content: the entries that were read so far.
     """
 
     def __init__(self, source: Source, conventions: claims.Conventions):
@@ -82,7 +82,7 @@ def read_retraction(reader: EntryReader, key: str, table: object) -> claims.Repl
     reply = _read_reply(reader, "retraction", table)
     for name in reply.of:
         is_own = reply.by in reader.content.claims[name].people
-        require(is_own, f"{name!r} is not a claim of {reply.by!r}.", "A person retracts only own claims.")
+        require(is_own, f"{name!r} is not a claim of {reply.by!r}.", "People can retract only their own claims.")
     return reply
 
 
@@ -135,7 +135,7 @@ def read_bridge(reader: EntryReader, key: str, table: object) -> claims.Bridge:
 
 
 def read_query(reader: EntryReader, table: object) -> claims.Query:
-    """Reads the query."""
+    """Reads the file's query: the default question, the people compared, and their conditions."""
     fields = Fields(table, ("target", "compare", "given"))
     compare = tuple(reader.pick_person(name) for name in fields.read_texts("compare"))
     by_person = fields.read_fields("given")
@@ -144,7 +144,7 @@ def read_query(reader: EntryReader, table: object) -> claims.Query:
 
 
 def read_cut(reader: EntryReader, key: str, table: object) -> claims.Cut:
-    """Reads one cut of the gap, with its parts and what it assumes for each person."""
+    """Reads one cut of the gap, with its parts and the values that it assumes for each person."""
     fields = Fields(table, ("text", "target", "given", "form", "parts", "assume", "groups", "why"))
     part_fields = fields.read_fields("parts")
     parts = {name: reader.read_event(part_fields, name) for name in part_fields.table}
@@ -159,7 +159,7 @@ def read_cut(reader: EntryReader, key: str, table: object) -> claims.Cut:
         for value in values:
             is_number = value == "rest" or read_value(value).centre is not None
             require(is_number, f"{value!r} is not a single number.", 'Assume a point such as "90%", or "rest".')
-        require(values.count("rest") <= 1, "Two parts are 'rest'.", "Only one can be.")
+        require(values.count("rest") <= 1, "Two parts are 'rest'.", "Only one part can be 'rest'.")
     groups = fields.read_groups("groups", "part", parts, '[["a", "b"]]')
     condition = reader.read_event(fields, "given", is_required=False)
     text, target = fields.read_text("text"), reader.read_event(fields, "target")
@@ -179,7 +179,7 @@ def read_bottom_line(reader: EntryReader, key: str, table: object) -> claims.Bot
 
 
 def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
-    """Reads one remark, with the parts of a cut that it may cover."""
+    """Reads one remark on where the cruxes lie, with the parts of a cut that the remark may cover."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
     cut, claim = fields.read_text("cut", is_required=True), fields.read_text("claim")
     pick_named("cut", cut, reader.content.cuts)
@@ -225,7 +225,7 @@ def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Eviden
 
 
 def _read_likelihood(reader: EntryReader, fields: Fields, name: str) -> Any:
-    """Reads the chance of an observation under one hypothesis: a value, or [a, b] for the Beta of a rate."""
+    """Reads the chance of an observation under one hypothesis: a value, or the parameters [a, b] of a rate's Beta."""
     stated = fields.read_field(name, f'Add {name} = "60%", the chance of the observation if {name} holds.')
     if isinstance(stated, list):
         return list(_read_beta(fields, name))
@@ -243,7 +243,7 @@ def _read_count(fields: Fields) -> tuple[int, int]:
 
 
 def read_hypotheses(reader: EntryReader, key: str, table: object) -> dict[str, Event]:
-    """Reads a set of hypotheses: 2 to 8 events, of which the modeller says that exactly one holds."""
+    """Reads a set of 2 to 8 hypotheses; the modeller assumes that exactly one of these events holds."""
     fields = Fields(table, ("text", "of"))
     fields.read_text("text")
     names = fields.read_texts("of", remedy='Name the hypotheses: of = ["H1", "H2", "H3"].')
@@ -252,7 +252,7 @@ def read_hypotheses(reader: EntryReader, key: str, table: object) -> dict[str, E
 
 
 def read_independence(reader: EntryReader, key: str, table: object) -> claims.IndependenceGroup:
-    """Reads what the modeller says about the dependence of some evidence items."""
+    """Reads one group of evidence items, and the discount for their dependence that the modeller states."""
     fields = Fields(table, ("items", "discount", "why"))
     items = fields.read_texts("items", remedy='Name the items: items = ["e1", "e2"].')
     for name in items:
@@ -264,13 +264,13 @@ def read_independence(reader: EntryReader, key: str, table: object) -> claims.In
 
 
 def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure:
-    """Reads one rule that counts findings as k of n for an evidence item."""
+    """Reads one measure: a rule that counts findings, as k of n, for an evidence item."""
     keys = ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed", "kinds")
     fields = Fields(table, (*keys, *claims.SUBJECT_FILTERS))
     feeds = pick_named("evidence", fields.read_text("feeds", is_required=True), reader.content.evidence)
     placement, metric = fields.read_text("placement"), fields.read_text("metric")
     remedy = 'Write placement = "acquiring", or metric = "…" and above = 0.05.'
-    require(bool(placement) != bool(metric), "A measure reads either a placement or a metric.", remedy)
+    require(bool(placement) != bool(metric), "A measure uses either a placement or a metric.", remedy)
     if placement:
         pick_named("rung", placement, RUNGS)
     require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")

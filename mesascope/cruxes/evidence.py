@@ -44,7 +44,7 @@ def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> f
 
 
 def compute_logs(x: np.ndarray) -> np.ndarray:
-    """Computes natural logs; -inf at 0, without a warning."""
+    """Computes natural logarithms, with -inf at 0; NumPy's warning for 0 is suppressed."""
     with np.errstate(divide="ignore"):
         return np.log(x)
 
@@ -58,6 +58,10 @@ def require_count(k: int, n: int) -> None:
 
 def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
     """Applies Jeffrey's rule to intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
+
+    Args:
+        if_yes, if_no: the intervals of P(M|I) and of P(M|not I).
+        via: the interval of P'(I), the new chance of the premise.
 
     The rule is valid only if the evidence changes neither P(M|I) nor P(M|not I). The least and greatest P'(M) lie at
     the ends of P'(I).
@@ -101,26 +105,27 @@ def update_people(
     *,
     to: str | None = None,
 ) -> list[Update]:
-    """Updates each person on an evidence item, or one person on an open question.
+    """Updates each person's belief on an evidence item, or one person's belief on an open question.
 
     Args:
         argument: the argument.
         item: the id of an evidence entry or of a question.
         k, n: the count, for evidence that is a count.
         is_observed: False if the opposite was observed.
-        to: for a question, the new belief P'(via) as a value such as '60%'.
+        to: for a question, the new belief in its premise, as a value such as '60%'.
 
     Only a ratio that the file gives for a person moves that person's belief; there are no default ratios.
     """
     if item in argument.content.questions:
         return [_update_on_question(argument, argument.content.questions[item], to)]
     pick_named("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
-    require(to is None, f"{item!r} is evidence, not a question.", "Leave --to out.")
+    require(to is None, f"{item!r} is evidence, not a question.", "Run the command without --to.")
     evidence = argument.content.evidence[item]
     has_count = k is not None and n is not None
     remedy = "Use --k 7 --n 10, or --findings DIR."
-    require(has_count or not evidence.is_count, f"{item!r} counts, so k and n are needed.", remedy)
-    require(evidence.is_count or k is None, f"{item!r} is a single observation.", "Leave --k and --n out.")
+    require(has_count or not evidence.is_count, f"{item!r} is a count, so k and n are needed.", remedy)
+    remedy = "Run the command without --k and --n."
+    require(evidence.is_count or k is None, f"{item!r} is a single observation.", remedy)
     if k is not None and n is not None:
         require_count(k, n)
     return [
@@ -131,7 +136,7 @@ def update_people(
 def find_likelihood_ratio(
     evidence: Evidence, person: str, k: int | None, n: int | None, is_observed: bool
 ) -> tuple[Interval | None, str]:
-    """Finds the likelihood-ratio interval that the file gives for a person; or None, and a text with what to ask."""
+    """Finds a person's likelihood ratio as an interval, with ''; without a ratio, None with what to ask the person."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
             question = f"ask for the rate they expect if {evidence.event} holds and if it does not"
@@ -196,7 +201,7 @@ def _update_target(argument: Argument, person: str, about: Event, ratio: Interva
     if not polytope.select_connected(target.atoms | condition.atoms).atoms & about.atoms:
         return None
     before = polytope.bound(target, condition).interval
-    sides = {0.0: negate(about), float("inf"): about}  # what the observation would prove
+    sides = {0.0: negate(about), float("inf"): about}  # the event that a ratio of 0 or infinity proves
     bounds = [
         polytope.bound(target, conjoin(condition, sides[end]))
         if end in sides

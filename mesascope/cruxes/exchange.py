@@ -1,4 +1,4 @@
-"""Reads arguments and forecasts from other programs' files as crux files, and writes an argument for them."""
+"""Reads arguments and forecasts from other programs' files as crux files, and writes arguments for Squiggle."""
 
 import csv
 import io
@@ -25,10 +25,10 @@ def read_argdown(text: str, title: str = "imported") -> Draft:
     """Reads an argument map in Argdown, or in BayesDown, which adds numbers as JSON.
 
     Args:
-        text: claims in square brackets; the claims below one, and indented, are its causes.
+        text: the map, with claims in square brackets; claims that are indented below a claim are its causes.
         title: the title of the crux file.
 
-    A claim without numbers stays without: what follows is [0, 1]. Numbers become claims of a person 'source'.
+    Numbers become claims of a person named 'source'. A claim without a number stays open, and its answer is [0, 1].
     """
     draft = Draft(title, people={"source": "the author of the imported map"})
     names: dict[str, str] = {}
@@ -60,7 +60,7 @@ def read_argdown(text: str, title: str = "imported") -> Draft:
 
 
 def _add_chance(draft: Draft, key: str, value: object) -> None:
-    """Adds a claim such as p(X_TRUE | A_TRUE, B_FALSE) = 0.9; the chance of X_FALSE only repeats it."""
+    """Adds a claim such as p(X_TRUE | A_TRUE, B_FALSE) = 0.9; a chance of X_FALSE is ignored, as it adds nothing."""
     match = _CHANCE_PATTERN.fullmatch(key.strip())
     if not match:
         raise MesascopeError(f"{key[:60]!r} is not a probability of BayesDown.", "Example: p(X_TRUE|A_FALSE).")
@@ -95,7 +95,7 @@ def read_forecasts(text: str, is_json: bool, title: str = "imported") -> Draft:
         is_json: whether the text is JSON; otherwise it is CSV.
         title: the title of the crux file.
 
-    A row without a forecaster is a claim of 'crowd', the market or community. Rows without a number are left out.
+    A row without a forecaster becomes a claim of 'crowd' (the market or community). Rows without a number are left out.
     """
     try:
         rows = _read_json_rows(text) if is_json else list(csv.DictReader(io.StringIO(text)))
@@ -122,7 +122,7 @@ def read_forecasts(text: str, is_json: bool, title: str = "imported") -> Draft:
 
 
 def read_json_table(text: str) -> dict[str, Any]:
-    """Reads a crux file that was exported as JSON, as plain data."""
+    """Reads the plain data of a crux file that was exported as JSON."""
     data = _read_json(text)
     require(isinstance(data, dict), "The JSON is not a table.", "Export it again: mesascope crux export --format json.")
     return data
@@ -159,7 +159,7 @@ def _find_chance(value: Any) -> float | None:
 def write_squiggle(argument: Argument, person: str) -> str:
     """Writes a person's numbers as a Squiggle program: points, Betas for values with a distribution, and ranges.
 
-    A value that is a set has no distribution; it is written as uniform, with a comment that says so.
+    A value that is a set has no distribution. It is written as a uniform distribution, and a comment explains this.
     """
     lines = [f"// {argument.name}: claims of {person}, as the modeller reads them"]
     for claim in argument.list_claims(person):

@@ -41,7 +41,13 @@ class Bar:
 
 
 def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
-    """Draws intervals on an axis from 0 to 1, one interval per row; a very short interval becomes a dot."""
+    """Draws intervals on an axis from 0 to 1, one interval per row; a very short interval becomes a dot.
+
+    Args:
+        bars: the intervals, from the top row to the bottom row.
+        title: a description of the drawing.
+        start: the x coordinate of the axis's left end, in pixels.
+    """
     width, span, row, top = 980, 440, 22, 30
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
@@ -119,7 +125,7 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         title: a description of the drawing.
     """
     level = dict.fromkeys(boxes, 0)
-    for _ in boxes:  # find the longest path to each box; a fixed number of iterations ends even if there is a cycle
+    for _ in boxes:  # find the longest path to each box; the number of iterations is fixed, because there may be cycles
         for a, b, _ in arrows:
             if level[b] <= level[a] < len(boxes):
                 level[b] = min(level[a] + 1, len(boxes))

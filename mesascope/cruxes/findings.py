@@ -13,7 +13,7 @@ from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # this format has the key 'probe' instead of 'metric'
-# the adapters that name a subject in a document without 'kind', which was written before documents held it
+# the kind of a subject by the adapter in its name, for older documents, which do not state the kind
 KINDS_BY_ADAPTER = {"recurrent": "trained", "thinking_network": "trained"}
 KINDS_BY_ADAPTER |= dict.fromkeys(("function", "torch_module", "sb3", "onnx", "transformers", "openai_api"), "outside")
 NO_FINGERPRINT = "not available"  # the fingerprint of a subject without weights, in its findings
@@ -43,7 +43,7 @@ class Tally:
         measure, feeds: the ids of the measure and of its evidence item.
         k, n: the count; None if no unit counts.
         units: every unit with its verdict.
-        gap: a text that names the network measured and the network of the claim, which are always printed.
+        gap: a text that names the network measured and the network of the claim; it is always printed.
         updates: the update of each person on the evidence item.
     """
 
@@ -106,9 +106,9 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
         subjects: see `read_findings`.
 
     Only subjects of the measure's kinds that pass its filters count, so that controls are not evidence. If the measure
-    counts fingerprints, subjects with the same fingerprint (the same weights) are one unit, and a
-    subject without a fingerprint is identified by its name. A unit with different verdicts is undetermined. The
-    measure says whether an undetermined unit is left out or counts as not observed.
+    counts fingerprints, subjects with the same fingerprint (the same weights) are one unit, and a subject without a
+    fingerprint is identified by its name. A unit with different verdicts is undetermined. The measure's field
+    `undetermined` decides whether such a unit is left out or counts as not observed.
     """
     verdicts: dict[str, list[tuple[str, str]]] = {}
     excluded_units = []
@@ -145,7 +145,7 @@ def _list_seed_numbers(measure: Measure, subject: dict[str, Any]) -> list[float]
 
 
 def _find_exclusion(measure: Measure, subject: dict[str, Any]) -> str:
-    """The reason why a subject does not count for a measure; '' if it counts."""
+    """Finds the reason why a subject does not count for a measure; '' if the subject counts."""
     name = str(subject.get("subject", "?"))
     kind = subject.get("kind") or KINDS_BY_ADAPTER.get(name.partition(":")[0], "unstated")
     if kind not in measure.kinds:

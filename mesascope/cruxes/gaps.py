@@ -32,9 +32,9 @@ class SameQuestion:
         target, given: the question.
         people: the two people.
         answers: each person's answer.
-        difference: the least and greatest difference, the second person's probability minus the first's; None if one of
-            them has no answer.
-        overlap: the probabilities that both answers allow; None if there are none.
+        difference: the least and greatest difference, the second person's probability minus the first's; None if one
+            person has no answer.
+        overlap: the interval of the probabilities that both answers allow; None if the answers do not overlap.
     """
 
     target: str
@@ -51,8 +51,8 @@ class GapReport:
 
     Args:
         questions: the two people's answers to each question of the file, as sets.
-        gaps: the gap between two points, split by each cut; empty unless points are asked for.
-        warnings: sentences that say where the largest part depends on the cut, the scale or the method.
+        gaps: for each cut, the gap between two points, split into shares; empty if the gap is not split.
+        warnings: sentences on each case in which the largest part depends on the cut, the scale or the method.
         filings: for each option of each remark, the id of the remark, the option, and its parts' share of the gap.
     """
 
@@ -73,15 +73,15 @@ def explain_cuts(
     groups: Groups = (),
     points: bool = False,
 ) -> GapReport:
-    """Compares two people's answers to the same questions; with points, splits the gap under every cut of the file.
+    """Compares two people's answers to the same questions; with `points`, splits the gap under every cut of the file.
 
     Args:
         argument: the argument.
         one, other: the two people; by default the file's pair.
         scale, method, groups: see `explain_gap`.
         cut: the only cut to use; by default all cuts, or shared claims if the file has none.
-        points: whether to read each set at one point, as [bottom] of the file says, and to split the gap between the
-            points. No claim supports such a point, so it is not the default.
+        points: whether to replace each set by one point, chosen by the file's [bottom] table, and to split the gap
+            between the points. It is False by default, because no claim supports such a point.
 
     Returns a `GapReport`, which warns if the largest part depends on the cut, the scale or the method.
     """
@@ -127,7 +127,7 @@ def explain_cuts(
 
 
 def _compare_answers(argument: Argument, people: tuple[str, str]) -> tuple[SameQuestion, ...]:
-    """Asks two people for the file's target outright, and under each condition of the file's query."""
+    """Answers the file's target for two people, without a condition and under each condition of the file's query."""
     target, condition = argument.choose_question(people[0])
     conditions = {str(c): c for c in (SURE, condition, argument.find_query_condition(people[1]))}
     questions = []
@@ -165,7 +165,7 @@ def explain_gap(
         cut: a cut of the file; by default the gap is split by shared claims, with one remainder.
         groups: names of parts to keep together, for 'owen'; by default the cut's own groups.
 
-    If the two people are swapped, every share changes its sign only, except with 'oat' and 'oat-back'.
+    If the two people are swapped, every share only changes its sign, except with 'oat' and 'oat-back'.
     """
     people = argument.pick_pair(one, other)
     if cut is None or cut == SHARED_CUT:
@@ -191,7 +191,7 @@ class _CutNumbers:
     point: str
 
     def fill_rest(self, cut: Cut, point: str | None = None) -> np.ndarray:
-        """Finds the numbers of all parts; the rest follows from the bottom line, at its low end, middle or high end."""
+        """Finds the numbers of all parts; the "rest" follows from one end or the middle of the bottom line."""
         if self.bottom_line is None:
             return np.array(self.values, dtype=float)
         low, high = self.bottom_line
@@ -244,7 +244,7 @@ def _split_gap(
 
 
 def _complete_groups(groups: Groups, names: list[str]) -> list[list[str]]:
-    """Adds to the groups one more group for each part that is in none of them."""
+    """Adds one more group for each part that belongs to no group."""
     grouped_names = [pick_named("part", name, names) for group in groups for name in group]
     return [list(group) for group in groups] + [[name] for name in names if name not in grouped_names]
 
@@ -268,7 +268,7 @@ def _find_spans(
 def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
     """Finds a person's answer to the question that a cut splits, by the rule in the file's [bottom] table.
 
-    Also returns a note, which names the point of the answer's interval and the bridges that the rule takes.
+    Also returns a note, which names the point of the answer's interval and the bridges that the rule switches on.
     """
     bottom = argument.content.bottom.get(person, BottomLine())
     view = argument.read(
@@ -278,7 +278,7 @@ def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer,
     answer = view.answer(person, cut.target, cut.condition, wordings=False)
     if not answer.interval or answer.status == "unstated":
         problem = f"{person}'s claims do not bound {cut.target} given {cut.condition}."
-        raise MesascopeError(problem, "No point of [0, 1] is anybody's number: leave --points out.")
+        raise MesascopeError(problem, "Run the command without --points: no point of [0, 1] is anybody's number.")
     note = f"{person}'s bottom line is read at the {bottom.point} of [{answer.low:.4g}, {answer.high:.4g}]"
     note += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
     return answer, note + (", on reflection" if bottom.is_reflective else "")
@@ -311,7 +311,7 @@ def _find_cut_numbers(argument: Argument, person: str, cut: Cut) -> _CutNumbers:
 
 
 def _check_product(argument: Argument, person: str, cut: Cut, values: list[float]) -> list[str]:
-    """Checks that a person's answer allows the number that the parts give; says which bridges that takes."""
+    """Checks that a person's answer allows the number that the parts give; returns a note with the bridges used."""
     answer, _ = find_bottom_line(argument, person, cut)
     product = float(np.prod(values))
     end = 1 - product if cut.form == "complement" else product

@@ -23,13 +23,13 @@ _LARGEST_LOG = 700.0
 
 @dataclass(frozen=True)
 class ItemWeight:
-    """What one evidence item says to one person.
+    """One person's likelihoods of one evidence item, and how strongly the item counts.
 
     Args:
         id: the id of the item.
         likelihoods: the interval of the chance of the observation under each hypothesis.
         exponent: the power to which the likelihoods are raised: the discounts of the item's groups times the person's
-            transfer discount. 1 counts the item in full, 0 not at all.
+            transfer discount. 1 counts the item in full, 0 ignores it.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Posterior:
     Args:
         person: the id of the person.
         hypotheses: the hypotheses, which exclude each other and cover every case.
-        status: 'moved', 'cannot move', or 'asked' (numbers are missing that only this person can state).
+        status: 'moved', 'cannot move', or 'asked' (numbers that only this person can state are missing).
         prior, posterior: the interval of each hypothesis; the prior follows from the person's claims.
         items: the items that this person states likelihoods for.
         reason: why the belief cannot move, or what to ask for.
@@ -70,7 +70,8 @@ def accumulate_evidence(
         people: the people; by default everybody.
 
     Likelihoods multiply only if the file states in [independence] that the items are independent given each hypothesis,
-    or by which factor correlated items are discounted. A person's item without likelihoods is left out and asked for.
+    or by which factor correlated items are discounted. If a person states no likelihoods for an item, the item is left
+    out for this person, and the result's reason names it.
     """
     evidence, hypotheses = _find_hypotheses(argument, items)
     discounts = _find_discounts(argument, items)
@@ -89,7 +90,9 @@ def _find_hypotheses(argument: Argument, items: Sequence[str]) -> tuple[list[Evi
     require(len(subjects) == 1, f"These items are about different things: {names}.", "Name items about one event.")
     for entry in evidence:
         is_ready = not entry.is_count or entry.observed is not None
-        require(is_ready, f"{entry.id!r} counts, so k and n are needed.", "Add observed = [7, 10] to it in the file.")
+        require(
+            is_ready, f"{entry.id!r} is a count, so k and n are needed.", "Add observed = [7, 10] to it in the file."
+        )
     if evidence[0].over:
         return evidence, content.hypotheses[evidence[0].over]
     event = evidence[0].event
@@ -211,8 +214,8 @@ def bound_posteriors(priors: np.ndarray, items: Sequence[ItemWeight]) -> tuple[I
         priors: the vertices of the set of priors, [vertices, k].
         items: the evidence items.
 
-    The posterior of a hypothesis grows with its own likelihood and falls with every other, so its extremes lie at the
-    ends of the likelihoods and at vertices of the priors.
+    The posterior of a hypothesis grows with its own likelihood and falls with every other likelihood. Its extremes
+    therefore lie at the ends of the likelihoods and at vertices of the priors.
     """
     logs = sum(
         (item.exponent * _take_logs(np.array(item.likelihoods)) for item in items), np.zeros((priors.shape[1], 2))
@@ -238,11 +241,11 @@ def _take_logs(x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RatioShare:
-    """The share of one person's numbers in the gap of two people's posterior log-odds of a hypothesis.
+    """The share of one prior or one likelihood in the gap between two people's posterior log-odds of a hypothesis.
 
     Args:
         name: the id of an evidence item, or 'prior'.
-        share: the change in log-odds that the second person's numbers make in place of the first's (Shapley).
+        share: the Shapley share: the change in log-odds as the second person's numbers replace the first person's.
     """
 
     name: str
@@ -252,7 +255,7 @@ class RatioShare:
 def rank_ratios(
     argument: Argument, one: str, other: str, items: Sequence[str], hypothesis: str
 ) -> tuple[list[RatioShare], Interval]:
-    """Splits the gap between two people's posteriors among their priors and likelihoods: whose ratio matters most?
+    """Splits the gap between two people's posteriors among their priors and likelihoods, the largest share first.
 
     Args:
         argument: the argument.
@@ -260,14 +263,14 @@ def rank_ratios(
         items: see `accumulate_evidence`.
         hypothesis: the name of the hypothesis.
 
-    Returns the shares, the largest first, and each person's posterior. A number that is a set has no share, so sets
+    Returns the shares and each person's posterior probability. Only single numbers have shares, so sets of numbers
     raise `MesascopeError`.
     """
     sides = accumulate_evidence(argument, items, [one, other])
     names = sides[0].hypotheses
     h = names.index(pick_named("hypothesis", hypothesis, names))
     problem = f"The two people do not both state likelihoods for {', '.join(items)}."
-    require([i.id for i in sides[0].items] == [i.id for i in sides[1].items], problem, "Ask them, or name other items.")
+    require([i.id for i in sides[0].items] == [i.id for i in sides[1].items], problem, "Add them, or name other items.")
     require(len(items) < MAX_PLAYERS, f"{len(items)} items are too many.", f"At most {MAX_PLAYERS - 1} have shares.")
     tables = []
     for side in sides:
@@ -275,7 +278,7 @@ def rank_ratios(
         rows += [item.exponent * _take_logs(np.array(item.likelihoods)) for item in side.items]
         for name, row in zip(("prior", *items), rows, strict=True):
             if np.ptp(row, axis=1).max() > 1e-9:
-                problem = f"{side.person}'s numbers for {name} are a set, which has no share of a gap."
+                problem = f"{side.person}'s numbers for {name} are a set, and only single numbers have shares of a gap."
                 raise MesascopeError(problem, "State one number for each, or compare the posteriors as sets.")
         tables.append([row[:, 0] for row in rows])
     n = len(items) + 1

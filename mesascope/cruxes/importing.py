@@ -1,4 +1,4 @@
-"""The command `mesascope crux import`: reads what other programs wrote."""
+"""The command `mesascope crux import`, which reads files that other programs wrote."""
 
 import json
 from pathlib import Path
@@ -30,11 +30,12 @@ def import_file(
     Example: mesascope crux import triads.csv
     """
     if file.suffix.lower() not in ENDINGS:
-        raise MesascopeError(f"{str(file)!r} is none of {', '.join(ENDINGS)}.", "Name one of those.")
+        problem = f"The name {str(file)!r} does not end in one of {', '.join(ENDINGS)}."
+        raise MesascopeError(problem, "Name a file with one of these endings.")
     result, lines, content = _read_file(file, read_text(file), base, without_certain)
     if out is not None:
         if content is None:
-            raise MesascopeError(f"{str(file)!r} holds no claims for a crux file.", "Leave --out out.")
+            raise MesascopeError(f"{str(file)!r} has no claims for a crux file.", "Run the command without --out.")
         options.write_file(out, content)
         lines = [*lines, f"wrote {out}"]
     record = {"command": "import", "file": file.name, "result": texts.to_plain(result)}

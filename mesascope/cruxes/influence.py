@@ -1,4 +1,4 @@
-"""Measures how much a crux matters: to one person by value of information, to two by value of discrimination."""
+"""Measures how much a crux matters: to one person by value of information, to two people by value of discrimination."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE, Event, are_equivalent, conjoin, enumerate_worlds, find_literals
 from mesascope.errors import MesascopeError, pick_named
 
-SNAP = 1e-9  # a probability of a linear program this close to another is taken for it
+SNAP = 1e-9  # two probabilities from a linear program are taken as equal if they differ by less
 INNER_BOUND_NOTE = "a range found by search over distributions that agree with the claims: an inner bound"
 
 
@@ -37,9 +37,9 @@ class CruxValue:
     Args:
         crux: the crux, as an event or as its states.
         people: the person or the two people who learn the crux.
-        low, high: the ends of the value, in units of the base; equal if the claims determine the triad.
+        low, high: the ends of the value's interval, in units of the base; equal if the claims determine the triad.
         maximum: the greatest possible value (the entropy of the target, or the present disagreement).
-        triads: each person's (pu, puc, pc), or None if the claims do not determine it.
+        triads: each person's triad (P(U), P(U | C), P(C)), or None if the claims do not determine the triad.
         engine: the engine that found the triads.
         reason: why there is no value, or what limits it.
     """
@@ -139,8 +139,8 @@ def rank_cruxes(
     Args:
         argument: the argument.
         person: the person whose belief in the target would change.
-        crux: an event, or the states of a crux separated by ';', which exclude each other and cover every case.
-            By default, every atom and definition connected to the target.
+        crux: an event, or the states of a crux, separated by ';'; the states must exclude each other and cover every
+            case. By default, every atom and definition connected to the target is ranked.
         target, condition: the question; by default the file's query.
         base: the base of the logarithm; 10 gives dits.
         form: 'log', 'naive' or 'quadratic'; see `compute_information_value`.
@@ -210,7 +210,7 @@ def rank_shared_cruxes(
         argument: the argument.
         one, other: the two people; by default the file's pair.
         crux: an event; by default, every candidate that both people's claims mention.
-        target: an event, by default the file's target; both people are asked the same question.
+        target: an event, by default the file's target. Both people's answers are to the same question.
         base, engine: see `rank_cruxes`.
         weights: 'gmo' or 'mean'; see `compute_discrimination_value`.
         form: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
@@ -256,8 +256,8 @@ def _bound_discrimination(
     reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER_BOUND_NOTE]
     low, high = float(values[is_finite].min()), float(values[is_finite].max())
     if low == -np.inf:
-        reason = "-inf: one person would be certain of the target once the crux is settled, which is infinitely far "
-        reasons.append(reason + "from any other belief in logs; the form 'naive' stays finite")
+        reason = "-inf: once the crux is settled, one person would be certain of the target, and in logs this is "
+        reasons.append(reason + "infinitely far from any other belief; the form 'naive' stays finite")
     return CruxValue(name, people, low, high, float(gap[is_finite].max()), single_triads, engine, "; ".join(reasons))
 
 
@@ -267,7 +267,7 @@ def _make_coherent(rows: np.ndarray) -> np.ndarray:
 
 
 def pick_single_triad(triads: Triads) -> tuple[float, float, float] | None:
-    """Picks the triad, if the claims determine it; otherwise None."""
+    """Returns the triad if the claims determine it; otherwise None."""
     if len(triads.rows) == 1 or np.ptp(triads.rows, axis=0).max() < POINT_TOLERANCE:
         pu, puc, pc = (float(x) for x in triads.rows[0])
         return pu, puc, pc

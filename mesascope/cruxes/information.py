@@ -1,4 +1,4 @@
-"""The value of information and of discrimination of a crux, as the Forecasting Research Institute defines them.
+"""Computes a crux's value of information and value of discrimination, as the Forecasting Research Institute does.
 
 Notation: pu = P(U), the target; pc = P(C), the crux; puc = P(U | C); pun = P(U | not C). 0·log 0 = 0.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 from mesascope.errors import pick_named, require
 
-ROUNDING_ERROR = 1e-12  # a probability this close to 0 or 1 is taken for it, because its log is needed
+ROUNDING_ERROR = 1e-12  # probabilities within this distance of 0 or 1 become 0 or 1, because their logs are needed
 LOG_BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
 
 
@@ -49,7 +49,7 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
 
 
 def find_complements(rows: np.ndarray, threshold: float = 1.0) -> np.ndarray:
-    """Finds P(U | not C) of every row (pu, puc, pc); P(U) where P(C) is at least `threshold`."""
+    """Finds P(U | not C) for every row (pu, puc, pc), but returns P(U) for rows with P(C) of at least `threshold`."""
     pu, puc, pc = rows.T
     joint, rest = pu - puc * pc, np.where(pc < threshold, 1 - pc, 1)
     joint = np.where(abs(joint) < ROUNDING_ERROR, 0.0, np.where(abs(rest - joint) < ROUNDING_ERROR, rest, joint))
@@ -74,7 +74,7 @@ def compute_information_value(
         form: 'log' (mutual information, without a `complement`), 'naive' (mean absolute change) or
             'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 
-    Returns a number of at least 0. With 'log' it is at most the entropy of U, and equals this entropy if C is U.
+    Returns a number of at least 0. With 'log', the number is at most the entropy of U, and equals it if C is U.
     """
     changes = {
         "log": lambda q: measure_kl(q, pu, base),
@@ -115,7 +115,7 @@ def measure_symmetric_kl(a: float | np.ndarray, b: float | np.ndarray, base: flo
 
 
 def average_odds(a: float, b: float) -> float:
-    """Finds the probability whose odds are the geometric mean of two odds; complements yield the complement."""
+    """Finds the probability whose odds are the geometric mean of the odds of a and b."""
     yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
     problem = "One person gives the crux 0 and the other 1, so there is no common weight."
     require(bool(yes + no > 0), problem, "Use --weights mean.")
@@ -137,8 +137,8 @@ def compute_discrimination_value(
         weights: the common P(C): the geometric mean of the two odds ('gmo', preferred) or the mean ('mean').
         form: 'log' (symmetric KL) or 'naive' (absolute difference).
 
-    Returns a number, at most the present disagreement. It is negative if learning C is expected to drive the two
-    apart, and NaN if both the present and the expected disagreement are infinite.
+    Returns a number that is at most the present disagreement. The number is negative if learning C is expected to drive
+    the two people apart, and NaN if both the present and the expected disagreement are infinite.
     """
     pick_named("form of discrimination", form, ("log", "naive"))
     pick_named("weights", weights, ("gmo", "mean"))

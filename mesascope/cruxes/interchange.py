@@ -1,4 +1,4 @@
-"""Imports and exports Bayesian networks as BIF."""
+"""Reads and writes Bayesian networks in the text format BIF."""
 
 import itertools
 import re
@@ -56,7 +56,7 @@ def _clean_name(name: str) -> str:
 
 
 def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
-    """Writes a person's claims as a BIF network; for an unstated entry it writes the middle (or an end) of [0, 1].
+    """Writes a person's claims as a BIF network. An unstated entry is written as the middle (or an end) of [0, 1].
 
     Args:
         argument: the argument.
@@ -153,7 +153,7 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
         row_length = n_numbers if line["kind"] == "table" else shape[-1]
         if len(numbers) != row_length:
             raise _make_error(f"{label} has a row of {len(numbers)} numbers; {row_length} are needed")
-        if line["kind"] == "table":  # the node's states vary slowest, the last parent's fastest
+        if line["kind"] == "table":  # the node's states vary slowest, the states of the last parent fastest
             table = np.moveaxis(numbers.reshape([shape[-1], *shape[:-1]]), 0, -1)
         elif line["kind"] == "default":
             table = np.where(np.isnan(table), numbers, table)

@@ -40,7 +40,7 @@ class Event:
         return frozenset().union(*(part.atoms for part in self.parts))
 
     def holds(self, worlds: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Whether the event happens in each world; `worlds` maps every atom to a boolean array of the same shape."""
+        """Finds out in which worlds the event happens; `worlds` maps every atom to a boolean array of one shape."""
         if self.operator == "atom":
             return worlds[self.name]
         if self.operator == "sure":
@@ -97,7 +97,7 @@ def negate(event: Event) -> Event:
 
 
 def conjoin(*events: Event) -> Event:
-    """Makes the conjunction of events, without sure events; if no other event is left, the sure event."""
+    """Makes the conjunction of all events that are not sure; the sure event if there are no such events."""
     parts = [event for event in events if event.operator != "sure"]
     return reduce(lambda first, second: Event("&", (first, second)), parts) if parts else SURE
 
@@ -149,7 +149,7 @@ class _EventParser:
         return event
 
     def parse_binary(self, level: int = 0) -> Event:
-        """Parses events joined by the operator of one level; their own operators belong to tighter levels."""
+        """Parses events that the operator of one level joins; operators inside these events have tighter levels."""
         if level == len(_OPERATORS_LOOSEST_FIRST):
             return self.parse_unary()
         operator, parts = _OPERATORS_LOOSEST_FIRST[level], [self.parse_binary(level + 1)]

@@ -1,4 +1,4 @@
-"""Finds the line of every entry in a TOML text without parsing the text, so that broken files work too."""
+"""Finds the line of every entry in a TOML text without parsing the text, so that broken files are indexed too."""
 
 import re
 import tomllib
@@ -104,7 +104,7 @@ class Lines:
         return 1
 
     def name_line(self, line: int) -> str:
-        """The name of the entry that a line belongs to."""
+        """Returns the name of the entry that a line belongs to, for messages."""
         return format_entry_name(*self._entries_by_line[min(line, len(self._entries_by_line)) - 1][0])
 
     def find_end(self) -> int:
@@ -132,7 +132,7 @@ def _unquote(part: str) -> str:
 
 
 def _remove_texts(line: str, open_quotes: str) -> tuple[str, str]:
-    """Empties the texts of a line and removes its comment; returns the quotes that are still open, and the line."""
+    """Empties quoted texts in a line and removes its comment; returns the quotes that are still open, and the line."""
     pieces, position = [], 0
     while True:
         if open_quotes:

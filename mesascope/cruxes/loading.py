@@ -33,7 +33,7 @@ def read_content(source: Source, conventions: Conventions) -> Content:
         source: the parsed TOML.
         conventions: the conventions for reading values.
 
-    Returns the file's `Content`; the first mistake raises `MesascopeError`, which names the entry and line.
+    Returns the file's `Content`. The first mistake raises `MesascopeError`, which names the entry and its line.
     """
     conventions.check()
     reader = EntryReader(source, conventions)
@@ -146,7 +146,7 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
     common_fields |= {"is_endorsed": fields.read_flag("endorsed")}
     common_fields |= {field: fields.read_text(key) for key, field in CLAIM_TEXTS.items()}
     if kind in NUMERIC_KINDS:
-        require(len(people) == 1, "A number needs exactly one person.", "Write one claim per person.")
+        require(len(people) == 1, "A claim with a number needs exactly one person.", "Write one claim per person.")
         return Claim(**common_fields, **_read_numeric_fields(reader, fields))
     if kind == "fraction":
         remedy = 'Describe the share: of = "researchers who …".'

@@ -29,7 +29,7 @@ class Net:
 
     Args:
         states: the state names of every node; the nodes may be in any order.
-        parents: the parents of every node; a node without parents may be missing.
+        parents: the parents of every node; nodes without parents may be left out.
         tables: P(node | parents), shape (states of each parent…, states of the node). An optional last axis [N]
             is a batch of N draws of the tables; every question then has N answers.
 
@@ -100,7 +100,7 @@ class Net:
         """Computes P(nodes | evidence).
 
         Args:
-            nodes: one node, or several for their joint.
+            nodes: one node, or several nodes for their joint distribution.
             evidence: observed states by node.
 
         Returns an array that sums to one, with one axis per node in the order asked, and a batch axis last; or
@@ -115,7 +115,7 @@ class Net:
             return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
         posterior = joint / total
         for axis, name in enumerate(nodes):
-            if name in observed:  # its observed state has the whole probability
+            if name in observed:  # the observed state of this node has probability 1
                 others = np.zeros_like(posterior)
                 states = range(len(self.states[name]))
                 posterior = np.stack([posterior if i == observed[name] else others for i in states], axis=axis)
@@ -128,7 +128,7 @@ class Net:
     def eliminate(self, nodes: tuple[str, ...], observed: Mapping[str, int]) -> np.ndarray:
         """Computes P(nodes, observed states), as an array over the states of nodes that are not observed."""
         needed_nodes, stack = set(), [*nodes, *observed]
-        while stack:  # find all ancestors of the question; the other nodes sum to one
+        while stack:  # find all ancestors of the nodes in the question; the tables of the other nodes sum to one
             name = stack.pop()
             if name not in needed_nodes:
                 needed_nodes.add(name)
@@ -167,7 +167,7 @@ class Net:
 
 
 def sort_nodes(parents: Mapping[str, Collection[str]]) -> tuple[tuple[str, ...], list[str]]:
-    """Sorts the nodes of a graph so that parents come first; returns them, and the nodes on a cycle or below one."""
+    """Sorts a graph's nodes, parents first; also returns the nodes that are on a cycle or descend from a cycle."""
     sorted_nodes: list[str] = []
     pending_nodes = dict(parents)
     while ready_nodes := [name for name, above in pending_nodes.items() if not pending_nodes.keys() & above]:

@@ -81,8 +81,8 @@ class CommandOutput(NamedTuple):
     Args:
         result: the data for --json.
         lines: the text without --json.
-        has_failed: whether the command exits with 1.
-        has_conventions: whether the last line of the text says how values were read.
+        has_failed: whether the command's exit code is 1.
+        has_conventions: whether a last line of text, on how values were read, is added.
     """
 
     result: object
@@ -94,8 +94,8 @@ class CommandOutput(NamedTuple):
 def add_command(name: str) -> Callable[[Callable[..., CommandOutput]], Callable[..., CommandOutput]]:
     """Makes a decorator that adds a command to `app`.
 
-    The decorated function takes the argument first; its docstring becomes the help. The command takes FILE, --json, and
-    the options of the function and of `open_argument`.
+    The decorated function takes the argument as its first parameter, and its docstring becomes the help. The command
+    takes FILE, --json, and the options of the function and of `open_argument`.
     """
     file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
     as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)

@@ -23,7 +23,7 @@ def render_page(argument: Argument, findings: str | Path | None = None, points: 
     Args:
         argument: the argument.
         findings: a folder with findings.json; the measures of the file count its findings.
-        points: whether to split the gap between points of the answers, which the drawing then says.
+        points: whether to split the gap between points of the answers; the drawing's title then names the points.
 
     Returns HTML with inline SVG and styles, without scripts or external addresses; all text is escaped.
     """
@@ -39,7 +39,7 @@ def render_page(argument: Argument, findings: str | Path | None = None, points: 
     colours = dict(zip(people, cycle(figures.SERIES_COLOURS), strict=False))
     gaps = _explain_gaps(argument, points)
     answers = [argument.answer(p) for p in argument.compared_people]
-    if not isinstance(gaps, str):  # everybody is asked the same questions
+    if not isinstance(gaps, str):  # show everybody's answers to the same questions
         answers = [answer for asked in gaps.questions for answer in asked.answers]
     return environment.get_template("page.html").render(
         argument=argument,
@@ -150,7 +150,7 @@ def _explain_gaps(argument: Argument, points: bool) -> GapReport | str:
 
 
 def _summarise(argument: Argument, report: GapReport | str) -> str:
-    """Says the result in one or two sentences."""
+    """Summarises the result in one or two sentences."""
     content = argument.content
     if isinstance(report, str) or content.query is None:
         return f"{len(content.claims)} statements of {len(content.people)} people."
@@ -159,7 +159,7 @@ def _summarise(argument: Argument, report: GapReport | str) -> str:
     spans = ", ".join(f"{a.person}'s claims allow {format_interval(a.low, a.high)}" for a in asked.answers)
     overlap = "The sets overlap, so the claims do not say that the two differ."
     result = overlap if asked.overlap else "The sets do not overlap: the two differ."
-    result = result if asked.difference else "One of them has no answer."
+    result = result if asked.difference else "One person has no answer."
     return f"How likely is {asked.target} ({meaning})? Asked the same question, {spans}. {result}"
 
 

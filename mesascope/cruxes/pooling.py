@@ -41,7 +41,7 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
 
 
 def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """Computes the geometric mean of the probabilities; those of p and of 1-p need not sum to one."""
+    """Computes the geometric mean of the probabilities; the means of p and of 1-p need not sum to one."""
     values, w = _normalise_weights(p, weights)
     with np.errstate(divide="ignore"):
         return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
@@ -76,8 +76,8 @@ class Pool:
 
     Args:
         target, given: the question, which is the same for everybody.
-        method, engine: the way of pooling, and the engine that found each answer.
-        low, high: the pooled ends; None if nobody has a number, or if one veto is 0 and another is 1.
+        method, engine: the method of pooling, and the engine that computed each answer.
+        low, high: the pooled ends; None if nobody has a number, or if one person's end is 0 and another person's is 1.
         members: the interval of each person in the pool.
         excluded: for each person who is left out, the reason.
         vetoes: the people whose 0 or 1 decides an end of the interval alone.

@@ -1,4 +1,4 @@
-"""Solves linear programs over kinds of world, within a limit of work."""
+"""Solves linear programs over kinds of world, with a limit on the solver's iterations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mesascope.cruxes.statements import Constraint
 from mesascope.cruxes.worlds import Worlds
 from mesascope.errors import MesascopeError
 
-MAX_ITERATIONS = 200_000  # of the solver, for one linear program
+MAX_ITERATIONS = 200_000  # the limit of the solver for one linear program
 _SOLVER_OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 _SOLVER_OPTIONS |= {"maxiter": MAX_ITERATIONS}
 
@@ -38,9 +38,10 @@ class Program:
         return event - high * condition, low * condition - event
 
     def minimise(self, cost: np.ndarray, total_row: np.ndarray) -> Any:
-        """Minimises cost·x over the distributions x that agree, scaled so that total_row·x = 1; None without such x.
+        """Minimises cost·x over the distributions x that agree with the statements, scaled so that total_row·x = 1.
 
-        Statements with intervals become inequality rows, and those with points become equality rows.
+        Statements with intervals become inequality rows, and statements with single numbers become equality rows.
+        Returns None if there is no such x.
         """
         upper_rows, lower_rows = self.make_inequalities()
         is_point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
@@ -55,7 +56,7 @@ class Program:
 
 
 def minimise(cost: np.ndarray, inequalities: Any, equalities: Any, total_row: np.ndarray) -> Any:
-    """Minimises cost·x over x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0; None without such x."""
+    """Minimises cost·x for x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0; None if no x fits."""
     if not total_row.any():
         return None
     from scipy.optimize import linprog

@@ -1,4 +1,7 @@
-"""Numbers with a distribution: amounts, durations, dates and rates; their thresholds are events with a chance."""
+"""Quantities with a distribution (amounts, durations, dates and rates), and decisions whose utilities use them.
+
+A threshold on a quantity defines an event, whose chance follows from the distribution.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from mesascope.errors import MesascopeError, pick_named, require
 
 N_QUANTILES = 20_000
 SHAPES = ("lognormal", "normal", "uniform")
-UNITS = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}  # in days
+UNITS = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}  # each unit in days
 SCALES = {"": 1.0, "%": 0.01, "k": 1e3, "million": 1e6, "billion": 1e9, "micromort": 1e-6}
 _DATE_PATTERN = r"\d{4}-\d{2}-\d{2}"
 _AMOUNT_PATTERN = re.compile(
@@ -31,9 +34,10 @@ class Quantity:
 
     Args:
         id, person: the id of the quantity, and of the person.
-        text: what it is. unit: its unit; '' for a plain number, 'date' for a date.
-        quote, at: the person's own words, and where.
-        shape: 'lognormal', 'normal' or 'uniform'; low and high are the 5 % and 95 % points, or the ends if uniform.
+        text, unit: a description, and the unit: '' for a plain number, 'date' for a date.
+        quote, at: the person's own words, and where the person said them.
+        shape: the shape of the distribution: 'lognormal', 'normal' or 'uniform'.
+        low, high: the 5 % and 95 % points of the distribution; its ends if it is uniform.
         events: for each atom, the threshold that defines it, such as '> 12' or, for a rate, 'within 2 years'.
     """
 
@@ -50,7 +54,7 @@ class Quantity:
 
     @cached_property
     def distribution(self) -> Any:
-        """The distribution, as a frozen one of scipy.stats."""
+        """The distribution, as a frozen distribution of `scipy.stats`."""
         from scipy.stats import lognorm, norm, uniform
 
         if self.shape == "uniform":
@@ -60,7 +64,7 @@ class Quantity:
         return lognorm(spread, scale=np.exp(middle)) if self.shape == "lognormal" else norm(middle, spread)
 
     def find_chance(self, threshold: str) -> float:
-        """Finds the probability of a threshold: above or below a value, or, for a rate, at least once within a time."""
+        """Finds the chance of a threshold: of a value above or below it or, for a rate, of one case within a time."""
         sign, text = _split_threshold(threshold)
         if sign == "within":
             periods = read_amount(text, self.unit.removeprefix("per ").strip())
@@ -72,7 +76,7 @@ class Quantity:
 
 def _split_threshold(threshold: str) -> tuple[str, str]:
     match = _THRESHOLD_PATTERN.fullmatch(threshold.strip())
-    problem = f"The threshold {threshold[:60]!r} does not say above or below what."
+    problem = f"The threshold {threshold[:60]!r} does not say above or below which value."
     if not match:
         raise MesascopeError(problem, 'Example: Late = "> 12 months", or for a rate "within 2 years".')
     return match.group(1), match.group(2)
@@ -83,7 +87,7 @@ def read_amount(text: str, unit: str) -> float:
 
     Args:
         text: the amount.
-        unit: the unit of the result, such as 'month', 'per month' or 'date'; an amount without a unit is in it already.
+        unit: the unit of the result, such as 'month', 'per month' or 'date'. An amount without a unit has this unit.
     """
     text = text.strip().lower()
     if unit == "date" or re.fullmatch(_DATE_PATTERN, text):
@@ -111,7 +115,7 @@ def read_amount(text: str, unit: str) -> float:
 
 
 def _split_unit(unit: str) -> tuple[str, str]:
-    """Splits 'per month' into the period 'month' and the unit ''; any other unit has no period."""
+    """Splits 'per month' into the period 'month' and the unit ''; the period of any other unit is ''."""
     head, _, period = unit.rpartition("per ")
     period = period.strip().removesuffix("s")
     return (period, head.strip()) if period in UNITS and "per " in unit else ("", unit.strip().removesuffix("s"))
@@ -151,9 +155,9 @@ class Decision:
     """A choice between actions, whose utilities depend on events and quantities.
 
     Args:
-        id, person, text, unit: the id, whose decision it is, what it is about, and the unit of utility.
-        actions: for each action, the terms of its utility: '' for a constant, the name of a quantity for its factor, or
-            an event for what its happening adds.
+        id, person, text, unit: the id, the person who decides, a description, and the unit of utility.
+        actions: for each action, the numbers of its utility by term: what 'constant' adds, the factor of a quantity,
+            or what an event adds if it happens.
     """
 
     id: str

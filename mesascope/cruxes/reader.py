@@ -1,4 +1,4 @@
-"""Asks a reader for own numbers, and writes crux files by asking; no number of anybody else is shown or filled in."""
+"""Asks readers for their own numbers, and writes the answers as crux files; nobody else's numbers are shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ask = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Item:
-    """One observation that a reader may have expected: its evidence entry, its event, and both in words."""
+    """One observation that a reader may have expected: its id, its event, and the texts of both."""
 
     id: str
     event: str
@@ -30,7 +30,7 @@ class Item:
 
 @dataclass(frozen=True)
 class CutPart:
-    """One number of a reader's bottom line: its name, event, condition, and the question in words."""
+    """One part of a reader's bottom line: its name, event and condition, and the question about it in words."""
 
     name: str
     event: str
@@ -56,8 +56,9 @@ class Draft:
     Args:
         title: the title.
         target: the target of the query, or ''.
-        atoms: the texts of the atoms. people: the names of the people.
-        claims, evidence: the fields of each entry.
+        atoms: the text of each atom.
+        people: the name of each person.
+        claims, evidence: the fields of each entry, by the entry's id.
     """
 
     title: str
@@ -89,7 +90,7 @@ def put_in_words(content: Content, event: Event) -> str:
 
 
 def list_questions(argument: Argument) -> tuple[list[Item], CutForm | None]:
-    """Lists what a reader is asked: every observation about one event, and the parts of the file's first cut."""
+    """Lists the questions for a reader: every observation about one event, and the parts of the file's first cut."""
     content = argument.content
     items = [
         Item(e.id, str(e.event), put_in_words(content, e.event), e.text or e.id)
@@ -126,7 +127,7 @@ def render_reader(argument: Argument) -> str:
 
 
 def ask_reader(argument: Argument, ask: Ask, say: Callable[[str], None]) -> Draft:
-    """Asks a reader for own numbers, says the own bottom lines, and returns them as a draft of a crux file.
+    """Asks a reader for their own numbers, shows what follows, and returns the numbers as a draft of a crux file.
 
     Args:
         argument: the argument.
@@ -177,7 +178,7 @@ def _ask_parts(draft: Draft, content: Content, cut: CutForm, ask: Ask, say: Call
 
 
 def _ask_value(ask: Ask, say: Callable[[str], None], question: str) -> str:
-    """Asks until the answer can be read as a probability, or is left out."""
+    """Repeats a question until the answer is a probability, or ''."""
     while answer := ask(question).strip():
         try:
             read_value(answer)
@@ -205,7 +206,7 @@ def draft_argument(ask: Ask, say: Callable[[str], None]) -> Draft:
         draft.people.setdefault(name, name)
         quote = ask(f"A phrase in {name}'s own words:")
         event = ask("Which event is it about? (a word, or words joined by & and |)") or draft.target
-        condition = ask("If what? (empty: whatever happens)")
+        condition = ask("Under which condition? (empty: whatever happens)")
         value = _ask_value(ask, say, "How likely, as a number or a word?")
         if not value:
             continue
@@ -216,7 +217,7 @@ def draft_argument(ask: Ask, say: Callable[[str], None]) -> Draft:
         draft.claims[f"{name}{1 + sum(c['by'] == name for c in draft.claims.values())}"] = fields
     if not draft.people:
         raise MesascopeError("Nobody says anything, so there is no argument.", "Name at least one person.")
-    Argument(draft.write(), "the new file")  # refuses what cannot be read
+    Argument(draft.write(), "the new file")  # raises an error if the draft is not a valid crux file
     return draft
 
 

@@ -15,7 +15,7 @@ DEFAULT_PLUS_MINUS = 0.05
 DEFAULT_MASS = 0.90
 MAX_LENGTH = 80
 
-# the interval of each word, by scale: the standards IPCC AR4 (2007) and ICD-203 (2015), and 'union' for both of them
+# the interval of each word, by scale: 'ipcc' (IPCC AR4, 2007), 'icd' (ICD-203, 2015) and 'union' (the union of both)
 STANDARD_SCALES = tomllib.loads((Path(__file__).parent / "probability_words.toml").read_text(encoding="utf-8"))
 UNION_SCALE = STANDARD_SCALES.pop("union")
 WORD_SCALES = ("union", *STANDARD_SCALES)
@@ -82,7 +82,7 @@ def read_value(
         words: the scale for a bare word: 'union', 'ipcc' or 'icd'.
         plus_minus: the half-width of the interval of '~p'.
         mass: the probability that the Beta of a range or of '~p' gives to its interval; by default .90.
-        within: the distribution of a bound such as '<10%': none ('vacuous'), or uniform inside it ('uniform').
+        within: the distribution of a bound such as '<10%': no distribution ('vacuous'), or uniform ('uniform').
 
     Returns a `Reading` with 0 <= low <= high <= 1; any other value raises `MesascopeError`.
     """
@@ -135,8 +135,8 @@ def _divide_fractions(text: str) -> str:
 def _spread(value: float, plus_minus: float) -> tuple[float, float]:
     """Finds the interval of '~p': p ± the half-width, in log-odds near 0 and 1.
 
-    Closer to 0 or 1 than two half-widths, the ends are as far from p in log-odds as they are at two half-widths; so
-    '~0.01%' stays near 0.01%.
+    If p is closer to 0 or 1 than two half-widths, the distances of the ends from p, in log-odds, are those at two
+    half-widths. So the interval of '~0.01%' stays near 0.01%.
     """
     edge, centre = 2 * plus_minus, min(value, 1 - value)
     if centre >= edge - 1e-12 or centre == 0 or edge > 1 / 3:
@@ -205,7 +205,7 @@ def _require_short(stated: str) -> None:
 
 
 def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
-    """Whether a number fits the word that was stated with it, for each scale that has the word.
+    """Compares a number with the word that was stated with it; returns whether it fits, for each scale with the word.
 
     'fairly', 'quite', 'pretty' and 'rather' before a word are ignored. A number fits if its centre lies in the
     word's interval. A number without a centre fits if its interval overlaps the word's interval.

@@ -21,7 +21,7 @@ def find_sobol_shares(
         n: a power of two; the function is evaluated n·(inputs + 2) times.
         seed: the seed that scrambles the Sobol points.
     """
-    if len(betas) == 1:  # a single input has all the variance
+    if len(betas) == 1:  # a single input causes all the variance
         return np.ones(1), np.ones(1)
     from scipy.stats import beta, sobol_indices
 
@@ -37,7 +37,7 @@ def find_sobol_shares(
 def compute_evpi(outcomes: np.ndarray, cost: float) -> float:
     """Computes the expected value of perfect information (EVPI), E max(-c, -Y) - max(-c, -E Y).
 
-    The choice is between acting at cost c and bearing the risk Y.
+    The choice is between acting at the `cost` c and bearing the risk Y, of which `outcomes` are draws.
     """
     return max(0.0, float(np.maximum(-cost, -outcomes).mean() - max(-cost, -outcomes.mean())))
 
@@ -74,9 +74,9 @@ def rank_claims(
     """Ranks a person's own claims by their Sobol shares under the person's network; a cost adds EVPPI and EVPI.
 
     Args:
-        argument: the argument, whose values this function reads as Betas.
+        argument: the argument; its values are read as Beta distributions.
         person, target, condition: the question; by default the file's query.
-        cost: the cost of acting against the risk, which is the target.
+        cost: the cost of an action that avoids the risk; the risk is the target event.
         n, seed: the number and the seed of the quasi-random points.
 
     Returns the claims (the largest total share comes first), the EVPI and the assumptions. A claim without a
@@ -87,7 +87,7 @@ def rank_claims(
     try:
         network = CredalNet.build_for(view.build_polytope(person), *question)
     except MesascopeError as error:
-        raise MesascopeError(error.problem, "Leave --claims out: cruxes are ranked without a network.") from None
+        raise MesascopeError(error.problem, "Rank cruxes instead (without --claims), which needs no network.") from None
     values = {c.id: view.pick_value(c) for c in view.list_claims(person)}
     is_relevant, middle_values = network.find_relevant_entries(*question), network.list_intervals().mean(axis=1)
     free_claims, betas, fixed_claims = [], [], []
@@ -102,7 +102,7 @@ def rank_claims(
         elif is_relevant[i] and entry.high > entry.low:
             fixed_claims.append(entry.id)
     problem = f"No claim of {person} that bears on {question[0]} has a distribution."
-    require(bool(free_claims), problem, "Use ranges with ~.")
+    require(bool(free_claims), problem, "State ranges with ~, such as '~10-30%'.")
 
     def evaluate(x: np.ndarray) -> np.ndarray:
         theta = np.repeat(middle_values[:, None], x.shape[1], axis=1)

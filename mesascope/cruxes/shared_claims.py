@@ -23,7 +23,7 @@ class Part:
 
     Args:
         name, event: the part's name and event.
-        values: each person's number for the part, given the parts before; None for a remainder.
+        values: each person's number for the part, given the parts before it; None for a remainder.
         sources: the source of each number: 'stated or implied', 'assumed by the modeller' or 'rest'.
         share: the part's share of the gap, on the gap's scale.
         fraction: the share divided by the gap.
@@ -49,14 +49,14 @@ def make_part(
     total: float,
     span: tuple[float, float] | None = None,
 ) -> Part:
-    """Makes a part, and computes its fraction of the gap unless the gap is zero."""
+    """Makes a part, with its fraction of the gap; the fraction is None if the gap is zero."""
     fraction = float(share) / total if abs(total) > POINT_TOLERANCE else None
     return Part(name, str(event), values, sources, float(share), fraction, span)
 
 
 @dataclass(frozen=True)
 class Gap:
-    """The difference between two people, in parts.
+    """The difference between two people's numbers, split into parts.
 
     Args:
         people: the two people; the gap is the second person's number minus the first's.
@@ -101,9 +101,9 @@ def explain_shared(
         scale: 'prob', 'log' or 'logodds'.
         method: only 'shapley'.
 
-    Both people are asked the same question (see `choose_common_question`). Each shared claim is a player of a Shapley
-    game, with one person's value or the other's. The rest (vocabulary, bridges and claims of one person only) is one
-    more player, so the shares always add up to the gap.
+    Both people's answers are to the same question (see `choose_common_question`). Each shared claim is a player of a
+    Shapley game, and has one of the two people's values. The rest (vocabulary, bridges and claims of one person only)
+    is one more player, so the shares always add up to the gap.
     """
     if method != "shapley":
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")

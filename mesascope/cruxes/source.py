@@ -65,7 +65,9 @@ class Source:
             line = int(line) if line else self._lines.find_end()
             raise self._make_error(line, f"not TOML: {problem}", remedy) from None
         except (RecursionError, MemoryError):
-            raise self._make_error(self._lines.deepest_line, "nested too deeply", "Nest less deeply.") from None
+            raise self._make_error(
+                self._lines.deepest_line, "nested too deeply", "Use fewer levels of brackets."
+            ) from None
         except (ValueError, OverflowError):
             line = self._lines.find_long_number()
             raise self._make_error(line, "a number that is too long", "Write shorter numbers.") from None
@@ -90,7 +92,7 @@ class Source:
             raise MesascopeError(f"{place}: {problem}", remedy) from None
 
     def read_entries(self, name: str) -> dict[str, Any]:
-        """Reads the entries of a top-level table by name, or of a list of tables by number; {} if it is missing."""
+        """Reads the entries of a top-level table by name, or of a list of tables by number; {} if there is no table."""
         is_list = name in LIST_ENTRY_NAMES
         entries = self.data.get(name, [] if is_list else {})
         with self.locate_errors(name):
@@ -153,7 +155,7 @@ class Fields:
         return self.table[key]
 
     def read_text(self, key: str, is_required: bool = False, default: str = "") -> str:
-        """Reads a text field; a missing one has the value `default`. Control characters are an error."""
+        """Reads a text field, or returns `default` if the field is missing. Control characters are an error."""
         if key not in self.table and not is_required:
             return default
         value = self.read_field(key, f'Add {key} = "…".')
@@ -174,24 +176,24 @@ class Fields:
         return tuple(value)
 
     def read_flag(self, key: str, default: bool = False) -> bool:
-        """Reads a yes/no field; a missing one has the value `default`."""
+        """Reads a yes/no field, or returns `default` if the field is missing."""
         value = self.table.get(key, default)
         self._require_kind(isinstance(value, bool), key, "yes or no", f"true or {key} = false")
         return value
 
     def read_number(self, key: str, default: float) -> float:
-        """Reads a number below 1e12 in size; a missing one has the value `default`."""
+        """Reads a number below 1e12 in size, or returns `default` if the field is missing."""
         value = self.table.get(key, default)
         is_valid = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
         self._require_kind(is_valid, key, "a usable number", "0.5")
         return float(value)
 
     def read_choice(self, key: str, options: Collection[str], default: str) -> str:
-        """Reads a text field whose value must be one of the options; a missing one has the value `default`."""
+        """Reads a text field whose value must be one of the options, or returns `default` if the field is missing."""
         return pick_named(key, self.read_text(key, default=default), options)
 
     def read_table(self, key: str) -> dict[str, Any]:
-        """Reads a table inside the table; a missing one is empty."""
+        """Reads a field that is a table, or returns {} if the field is missing."""
         value = self.table.get(key, {})
         self._require_kind(isinstance(value, dict), key, "a table", "{ name = … }")
         _require_few(value, f"The field {key!r} has {len(value)} entries.")
@@ -200,7 +202,7 @@ class Fields:
     def read_groups(
         self, key: str, kind: str, valid_names: Collection[str], example: str
     ) -> tuple[tuple[str, ...], ...]:
-        """Reads a list of lists of valid names; a missing one is empty."""
+        """Reads a field that is a list of lists of valid names, or returns () if the field is missing."""
         value = self.table.get(key, [])
         is_valid = isinstance(value, list) and all(isinstance(group, list) for group in value)
         is_valid = is_valid and all(isinstance(name, str) for group in value for name in group)
@@ -208,6 +210,6 @@ class Fields:
         return tuple(tuple(pick_named(kind, name, valid_names) for name in group) for group in value)
 
     def read_fields(self, key: str) -> Fields:
-        """Reads a table inside the table, whose fields may have any name."""
+        """Reads a field that is a table, in which fields with any name are allowed."""
         table = self.read_table(key)
         return Fields(table, table)

@@ -1,4 +1,4 @@
-"""What a linear program may hold: claims with intervals, rules that are certain, and comparisons of two chances."""
+"""The statements of a linear program: claims with intervals, rules that are certain, and comparisons of two chances."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A claim that P(event | condition) is at least P(than | than_condition)."""
+    """A claim that P(`event` | `condition`) is at least as large as P(`than` | `than_condition`)."""
 
     id: str
     event: Event
@@ -65,7 +65,7 @@ class Comparison:
         return are_equivalent(self.condition, self.than_condition)
 
     def make_constraints(self, low: float, high: float) -> tuple[Constraint, Constraint]:
-        """Makes the two claims that hold if a value between the two chances lies in [low, high]."""
+        """Makes the two claims that follow if some value between the two chances lies in [low, high]."""
         greater = Constraint(self.id, self.event, self.condition, low, 1.0)
         return greater, Constraint(self.id, self.than, self.than_condition, 0.0, high)
 

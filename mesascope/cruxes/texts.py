@@ -130,7 +130,7 @@ def describe_answer(answer: Answer) -> list[str]:
 
 
 def describe_gap(report: GapReport) -> list[str]:
-    """Describes both people's answers as sets; then each cut as a table of its parts, the warnings and the filings."""
+    """Describes both people's answers as sets, each cut as a table of parts, the warnings, and each remark's share."""
     lines = []
     for asked in report.questions:
         ends = ", ".join(f"{a.person} {format_interval(a.low, a.high)} ({a.status})" for a in asked.answers)
@@ -183,7 +183,7 @@ def describe_values(values: Sequence[CruxValue], unit: str, quantity: str) -> li
 
 
 def describe_claim_weights(weights: Sequence[ClaimWeight], cost: float | None, evpi: float | None) -> list[str]:
-    """Describes claims and their Sobol shares as a table; with a cost, also the values of perfect information."""
+    """Describes claims with their Sobol shares as a table; with a cost, also the values of perfect information."""
     rows = [["claim", "first order", "total", "EVPPI"]]
     rows += [[w.claim, *map(format_number, (w.first, w.total, w.partial))] for w in weights]
     evpi_lines = [] if cost is None else [f"  EVPI at cost {format_number(cost)}: {format_number(evpi)}"]
@@ -230,14 +230,14 @@ def describe_posteriors(posteriors: Iterable[Posterior]) -> list[str]:
 
 
 def describe_ratio_shares(shares: Iterable[RatioShare], ends: tuple[float, float], hypothesis: str) -> list[str]:
-    """Describes whose likelihoods make two people's beliefs in a hypothesis differ, the largest share first."""
+    """Describes how much each prior and likelihood contributes to the gap between two people's beliefs."""
     rows = [["numbers", "share of the gap in log-odds"], *([s.name, f"{s.share:+.3f}"] for s in shares)]
     first, second = map(format_number, ends)
     return [f"the gap on {hypothesis}, {first} and {second}:", *align_columns(rows)]
 
 
 def describe_decisions(reports: Iterable[DecisionReport], quantities: dict[str, Quantity]) -> list[str]:
-    """Describes each decision: the utilities of its actions, the best one, and the worth of learning."""
+    """Describes each decision: its actions' utilities, the best action, and the value of learning before deciding."""
     lines = []
     for q in quantities.values():
         span = f"{q.distribution.ppf(0.05):.4g} to {q.distribution.ppf(0.95):.4g} {q.unit}".strip()
@@ -273,7 +273,7 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
 def describe_triads(
     values: Sequence[TriadValue], medians: dict[str, dict[str, float]], left_out: Sequence[LeftOut], unit: str
 ) -> list[str]:
-    """Describes the value of each crux: each value if they are few, the medians of camps, and the rows left out."""
+    """Describes the values of cruxes (each value, or medians by camp if there are many) and the excluded rows."""
     lines = []
     if len(values) <= MAX_LISTED_VALUES:
         rows = [["crux", "people", "value of", "", unit]]

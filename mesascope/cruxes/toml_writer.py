@@ -38,5 +38,5 @@ def _write_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_write_value, value))}]"
     if isinstance(value, str | bool):
-        return json.dumps(value, ensure_ascii=False)  # a JSON text or flag is one of TOML, too
+        return json.dumps(value, ensure_ascii=False)  # JSON writes texts and flags as TOML does
     return value.isoformat() if hasattr(value, "isoformat") else repr(value)

@@ -29,7 +29,7 @@ class TriadRow:
 
     @property
     def triad(self) -> tuple[float, float, float]:
-        """(P(U), P(U | C), P(C))."""
+        """The three numbers as (P(U), P(U | C), P(C))."""
         return self.pu, self.puc, self.pc
 
 
@@ -64,7 +64,7 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A row that is left out: its line in the file, and the reason."""
+    """A row that was excluded: its line in the file, and the reason."""
 
     line: int
     reason: str
@@ -78,8 +78,8 @@ def read_triads(text: str, keep_certain: bool = True) -> tuple[list[TriadRow], l
         keep_certain: whether to keep rows by which an outcome of the crux makes the target certain. The FRI's own
             analysis leaves them out, because its formula takes the log of 0.
 
-    Returns the usable rows, and those left out: a number is missing, or the three contradict each other. A number that
-    is not a probability is a mistake in the file, and raises `MesascopeError`.
+    Returns the usable rows, and the excluded rows: a number is missing, or the three numbers contradict each other. A
+    number that is not a probability is a mistake in the file, and raises `MesascopeError`.
     """
     reader = csv.DictReader(io.StringIO(text))
     columns = list(reader.fieldnames or [])
@@ -129,11 +129,12 @@ def _read_probability(text: str | None, column: str, line: int) -> float | None:
 
 @dataclass(frozen=True)
 class TriadValue:
-    """The value of a crux to one person (information) or to two (discrimination).
+    """The value of a crux to one person (information) or to two people (discrimination).
 
     Args:
         crux, people, camps: the crux, the people and their camps.
-        value: the value; None if there is none, with the reason in `note`.
+        value: the value; None if it cannot be computed.
+        note: the reason why there is no value, or ''.
     """
 
     crux: str
@@ -149,7 +150,7 @@ class TriadValue:
 
 
 def compute_triad_values(rows: list[TriadRow], base: float = 10.0) -> list[TriadValue]:
-    """Computes the value of information of every row, and the value of discrimination of every two rows with one crux.
+    """Computes every row's value of information, and the value of discrimination of each two rows with the same crux.
 
     Args:
         rows: see `read_triads`.
@@ -172,11 +173,11 @@ def compute_triad_values(rows: list[TriadRow], base: float = 10.0) -> list[Triad
 
 
 def find_camp_medians(values: Iterable[TriadValue]) -> dict[str, dict[str, float]]:
-    """Finds the median value of each crux, by camp for information and by two camps for discrimination.
+    """Finds the median value of each crux: of information for each camp, of discrimination for each pair of camps.
 
     The median is R's quantile of type 1: the lower of the two middle values, as the FRI takes it.
 
-    Returns, by crux, the median for each camp ('Concerned') and for each two camps ('Concerned / Skeptical').
+    Returns, by crux, the median of each camp ('Concerned') and of each pair of camps ('Concerned / Skeptical').
     """
     groups: dict[str, dict[str, list[float]]] = {}
     for v in values:

@@ -18,20 +18,20 @@ from mesascope.errors import MesascopeError
 
 MAX_GROUP_ATOMS = 20
 MAX_WORLDS = 2**16
-_JOINT_ATOMS = 10  # with at most this many atoms, one group is fast enough
-_WHOLE_EVENT_ATOMS = 3  # an event with more atoms may be cut into events of two parts
+_JOINT_ATOMS = 10  # up to this number of atoms, one group is fast enough
+_WHOLE_EVENT_ATOMS = 3  # an event with more atoms may be replaced by events of two parts
 
 
 @dataclass(frozen=True)
 class Worlds:
-    """The kinds of world that a linear program weighs.
+    """The n kinds of world to which a linear program gives probabilities.
 
     Args:
-        conditions, events: for each pair of an event and a condition, whether the kind of world counts for the
-            condition, and for both together, [pairs, n].
-        rows: for each further event, whether the kind of world counts for it, [events, n].
+        conditions, events: for each pair of an event and a condition, the kinds of world in which the condition
+            happens, and in which both happen, booleans [pairs, n].
+        rows: for each further event, 1 for the kinds of world in which it happens, otherwise 0, [events, n].
         links: the sparse equality rows (= 0) by which groups agree on their overlaps, [overlaps, n].
-        total: the kinds of world whose weights sum to the whole probability, [n].
+        total: 1 for the kinds of world whose probabilities must sum to one, otherwise 0, [n].
     """
 
     conditions: np.ndarray
@@ -80,14 +80,14 @@ def _make_size_error(amount: str, limit: int) -> MesascopeError:
 
 
 class _Gates:
-    """Names for the parts of long events, with the rules that define the names."""
+    """New atoms that stand for the parts of long events, with the rules that define these atoms."""
 
     def __init__(self):
         self.rules: list[Event] = []
         self._names: dict[Event, Event] = {}
 
     def shorten(self, event: Event) -> Event:
-        """Returns an equivalent event of few atoms, given the rules."""
+        """Makes an event of few atoms that is equivalent to a long event under the rules."""
         if len(event.atoms) <= _WHOLE_EVENT_ATOMS:
             return event
         parts = tuple(self._name_part(part) for part in event.parts)
@@ -108,7 +108,7 @@ class _Gates:
 def _build_junction_tree(scopes: Sequence[Collection[str]]) -> tuple[list[frozenset[str]], list[int]]:
     """Finds groups of atoms that contain every scope, and the parent of each group in a junction tree (-1: none).
 
-    The atoms are eliminated one by one; the next is an atom with the fewest neighbours.
+    The atoms are eliminated one by one; each step eliminates an atom with the fewest neighbours.
     """
     neighbours: dict[str, set[str]] = {}
     for scope in scopes:
@@ -126,7 +126,7 @@ def _build_junction_tree(scopes: Sequence[Collection[str]]) -> tuple[list[frozen
             neighbours[other].discard(atom)
     parents = [min((position[a] for a in group if position[a] > i), default=-1) for i, group in enumerate(groups)]
     removed: set[int] = set()
-    for i in range(len(groups)):  # a parent inside its child is left out: the child takes its place
+    for i in range(len(groups)):  # a child replaces a parent group that it contains
         while i not in removed and (parent := parents[i]) >= 0 and groups[parent] <= groups[i]:
             parents[i] = parents[parent]
             parents = [i if p == parent and j != i else p for j, p in enumerate(parents)]
@@ -191,7 +191,7 @@ def _merge_worlds(
 
 
 def _find_kinds(columns: Sequence[np.ndarray], n: int) -> np.ndarray:
-    """Finds the index of one world of each kind; worlds of one kind agree in all columns."""
+    """Finds the index of one world of each kind among n worlds; worlds of one kind agree in all columns."""
     key, size = np.zeros(n, dtype=np.int64), 1
     for column in columns:
         if size > 2**60:

@@ -1,1 +1,1 @@
-"""Examines subjects: plans and runs rollouts, measures them, keeps a run's folder, and checks plug-ins."""
+"""Examines subjects: runs and measures rollouts, writes a run's folder, and checks plug-ins."""

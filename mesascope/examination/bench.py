@@ -1,4 +1,4 @@
-"""Runs each rollout of an examination once, so that metrics and references share it, and saves it in a folder."""
+"""Runs each rollout of an examination only once, keeps it for all metrics, and saves it in a folder."""
 
 import contextlib
 import functools
@@ -28,26 +28,27 @@ from mesascope.rollouts.rollouts import BLOCK_SIZE, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
 METADATA_KEY = "dimensions, labels, attributes and the code that was loaded"
-MAX_CACHED_BYTES = 1 << 30  # of the references' and controls' rollouts in the user's cache
+MAX_CACHED_BYTES = 1 << 30  # the maximum size of the rollouts in the user's cache (of references and controls)
 COMPARED_ROLES = ("learner", "discounting")  # references that run on every split
-REFERENCE_SPLITS = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # where the other references run
+REFERENCE_SPLITS = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # splits on which other references run
 
 
 class Bench:
-    """The rollouts of one examination. Each of them runs once, and is then kept in memory and in a folder.
+    """The rollouts of one examination. Each rollout runs once, and is then kept in memory and in a folder.
 
     Args:
-        family: the family to examine subjects on.
+        family: the family on which subjects are examined.
         labels: the labels of the conditions that run on fresh tasks.
-        splits: names of splits; by default all splits of the family.
+        splits: the names of the splits; by default all splits of the family.
         lifetimes: the number of lifetimes on every split.
         seed: the seed of the tasks and of all draws.
         out: a folder for finished rollouts.
-        progress: called with the share of the work that is done, and with a text that says what is running.
-        rollouts: earlier rollouts by their digest; this object adds new ones.
-        beyond: for the label of a condition, the kinds of split besides fresh on which the condition also runs.
-        together: blocks per call of the compiled scan, as in `rollout`.
-        place_trials: places a subject from its trials, the references' trials, its training tasks and the rule.
+        progress: a function that is called with the finished share of the work, and with a text that names what runs.
+        rollouts: earlier rollouts by their hash; new rollouts are added to this mapping.
+        beyond: for the label of a condition, the kinds of split besides 'fresh' on which the condition also runs.
+        together: how many blocks run in one call of the compiled scan, as in `rollout`.
+        place_trials: a function that places a subject, from its trials, the trials of the references, the name of its
+            training tasks and the rule.
     """
 
     def __init__(
@@ -70,16 +71,16 @@ class Bench:
         self.requested, self.out, self.progress, self.together = splits, out, progress, together
         self.done, self.total, self.activity = 0, 1, ""
         self.rollouts = {} if rollouts is None else rollouts
-        self.tasks: dict[str, dict[Any, Any]] = {}  # by the name of the family, bank included
+        self.tasks: dict[str, dict[Any, Any]] = {}  # by the name of the family, which contains the bank
         self.identities: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
-        list_loaded_modules()  # hashes the files now, because they may change during the run
+        list_loaded_modules()  # hashes the files of modules now, because they may change during the run
         for split in splits or ():
             pick_named("split", split, self._list_all_splits(family))
         self.beyond = dict(beyond or {})
         unique = dict.fromkeys([*(trials.fill_in_trials(label, family.horizon) for label in labels), *self.beyond])
         candidates = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in candidates if not c.explain_misfit(family)]
-        # the transplants by which splits and references are compared, with one draw of donors each
+        # splits and references are compared by the transplants with the first replicate
         self.compared = [c for c in self.conditions if c.seam is not None and c.draw == 0]
         self.kinds = distinct_kinds(self.conditions)
         self.blocks = -(-lifetimes // BLOCK_SIZE)
@@ -89,7 +90,7 @@ class Bench:
         return ["seen", *(r for r in family.split_names if r != "seen")]
 
     def list_splits(self, family: Family) -> list[str]:
-        """The splits of a family that the caller requested."""
+        """Lists the splits of a family that the caller requested."""
         return [r for r in family.split_names if self.requested is None or r in self.requested]
 
     def expect_work(self, subjects: int) -> None:
@@ -101,7 +102,7 @@ class Bench:
         self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
     def find_family(self, trained_on: str) -> Family:
-        """The family, with the bank that a subject was trained on, if it is known.
+        """Finds the family with the bank that a subject was trained on, if this bank is known.
 
         Raises:
             MesascopeError: `trained_on` does not name training tasks.
@@ -111,7 +112,7 @@ class Bench:
         return self.family.with_bank(trained_on)
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
-        """Places a subject; returns its trials, the references' and the placement (None if 'fresh' was not run)."""
+        """Places a subject; returns trials, the references' trials and the placement (None without fresh trials)."""
         family = self.find_family(trained_on)
         trials_by_split, references = self.run_subject(subject, family), self.run_references(family)
         if "fresh" not in trials_by_split:
@@ -125,7 +126,7 @@ class Bench:
     def run_subject(self, subject: Subject, family: Family, shared: bool = False) -> dict[str, xr.Dataset]:
         """Runs a subject on every split, under the conditions of that split, and returns its trials by split.
 
-        With `shared`, rollouts are saved in the user's cache for all examinations, not in the folder of this one.
+        If `shared` is true, rollouts are saved in the user's cache for all examinations, and not in this run's folder.
         """
         trials = {}
         for split in self.list_splits(family):
@@ -134,17 +135,17 @@ class Bench:
         return trials
 
     def _list_conditions(self, family: Family, split: str) -> list[Condition]:
-        """The conditions that run on a split.
+        """Lists the conditions that run on a split.
 
-        All conditions run on fresh tasks. On another split run the intact condition and those in `beyond` for its kind.
-        On a counted split of the same length, the conditions in `self.compared` also run. On a split beyond banks,
-        the conditions with shuffled feedback also run.
+        All conditions run on fresh tasks. On other splits, the intact condition runs, and the conditions that `beyond`
+        names for this kind of split. On counted splits with as many trials as fresh lifetimes, the conditions in
+        `self.compared` also run. On splits whose tasks no bank can contain, conditions with shuffled feedback also run.
         """
         if find_kind(split) == "fresh":
             return self.conditions
         labels: set[str] = set()
         task_split = next((s for s in family.splits() if s.name == split), None)
-        if task_split is not None:  # a family without its bank has no split 'seen'
+        if task_split is not None:  # a family without a bank has no split 'seen'
             if task_split.is_counted and task_split.trials == family.horizon and split != "seen":
                 labels |= {c.label for c in self.compared}
             if task_split.is_beyond_banks:
@@ -153,7 +154,7 @@ class Bench:
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
 
     def count_responses(self, family: Family) -> int:
-        """How many responses `run_subject` requests from a subject, including those as a donor."""
+        """Counts the responses that `run_subject` requests from a subject, including its responses as a donor."""
 
         def count(split: str) -> int:
             conditions = self._list_conditions(family, split)
@@ -186,7 +187,7 @@ class Bench:
         return references
 
     def _list_compiled_kinds(self, family: Family, split: str) -> Sequence[Condition]:
-        """The kinds of condition to compile for a split: intact alone if its lifetimes have another length."""
+        """Lists the kinds of condition to compile for a split: only 'intact' if its lifetimes have another length."""
         return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
     def _run_or_load(
@@ -199,7 +200,7 @@ class Bench:
         *,
         shared: bool = False,
     ) -> xr.Dataset:
-        """Runs one rollout, or reads it from memory or from a file if it ran before."""
+        """Runs one rollout; if it ran before, takes it from memory or reads it from a file."""
         home = family if split == "seen" else family.with_bank(None)
         home_name = home.name
         inputs = [subject.name, self.get_identity(subject), home_name, home.code(), split, self.lifetimes, self.seed]
@@ -208,7 +209,7 @@ class Bench:
         if digest in self.rollouts:
             return self.rollouts[digest]
         self.activity = f"{subject.name} on {split}"
-        # the hash of other people's code is not complete enough to share their rollouts between runs
+        # a hash cannot cover everything that other people's code reads, so their rollouts are not shared between runs
         shared = shared and family.traceable and _is_of_package(subject) and _is_of_package(family)
         folder = make_cache_path() if shared else self.out
         path = folder / "rollouts" / f"{digest}.npz" if folder else None
@@ -225,7 +226,7 @@ class Bench:
                 conditions=conditions,
                 kinds=kinds,
                 record=(),
-                log_probs=find_kind(split) in ("fresh", "seen"),  # on other splits no metric compares probabilities
+                log_probs=find_kind(split) in ("fresh", "seen"),  # metrics compare probabilities only on these splits
                 done=self._count_blocks,
                 tasks=self.tasks.setdefault(home_name, {}) if family.traceable else None,
                 together=self.together,
@@ -240,14 +241,14 @@ class Bench:
         return trials
 
     def get_identity(self, subject: Subject) -> str:
-        """The identity that a subject had at the first call, although its own counters may change later."""
+        """Returns the identity that a subject had at the first call; counters in the subject may change later."""
         if id(subject) not in self.identities:
             self.identities[id(subject)] = subject, identify(subject)
         return self.identities[id(subject)][1]
 
     @staticmethod
     def _load(path: Path) -> xr.Dataset | None:
-        """Reads a finished rollout; returns None if there is no usable file."""
+        """Reads a finished rollout; returns None, and deletes the file, if the file is not usable."""
         try:
             return load_rollout(path) if path.is_file() else None
         except MesascopeError:
@@ -255,24 +256,25 @@ class Bench:
                 path.unlink()
 
     def _count_blocks(self, blocks: int) -> None:
-        """Reports that more blocks of lifetimes are done."""
+        """Adds finished blocks of lifetimes to the count, and reports the progress."""
         self.done += blocks
         self.progress(min(self.done / self.total, 1.0), self.activity)
 
 
 @functools.cache
 def _hash_package() -> str:
-    """A hash of the package's code and data, so that rollouts made by another version are not used again."""
+    """Hashes the package's code and data, so that rollouts of another version are not used again."""
     return hash_folder(PACKAGE_FOLDER, (".py", ".toml", ".json"), without=PACKAGE_FOLDER / "studies")
 
 
 def _describe_machine() -> list[str]:
-    """What the last digits of a rollout depend on, besides its inputs and the package's code."""
+    """Lists what can change the last digits of a rollout: versions of packages, the machine, and settings of JAX."""
     flags = (os.environ.get(name, "") for name in ("XLA_FLAGS", "JAX_ENABLE_X64", "JAX_PLATFORMS"))
     return [jax.__version__, np.__version__, platform.machine(), *flags]
 
 
 def _is_of_package(module: Subject | Family) -> bool:
+    """Checks whether the class of a subject or family belongs to this package."""
     return type(module).__module__.startswith("mesascope.")
 
 
@@ -300,7 +302,7 @@ def load_rollout(path: Path) -> xr.Dataset:
     """Reads a file that `save_rollout` wrote.
 
     Raises:
-        MesascopeError: the file is broken, or other code wrote it.
+        MesascopeError: the file is broken, or another version of the code wrote it.
     """
     try:
         limits.check_npz(path)
@@ -310,7 +312,7 @@ def load_rollout(path: Path) -> xr.Dataset:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         problem = f"{str(path)!r} is not a finished rollout: {type(error).__name__}."
         raise MesascopeError(problem, "Delete it and run again.") from None
-    require(are_unchanged(metadata["code"]), f"{str(path)!r} was written by other code.", "Delete it and run again.")
+    require(are_unchanged(metadata["code"]), f"{str(path)!r} is of another version.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
     trials.check_trials(rollout)
     return rollout

@@ -1,4 +1,4 @@
-"""Checks whether a plug-in keeps its contract, and describes every violation in one sentence."""
+"""Checks whether a plug-in keeps the contract of its kind, and describes every violation in one sentence."""
 
 import contextlib
 import dataclasses
@@ -29,10 +29,10 @@ from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK_SIZE, rollout
 
 T = TypeVar("T")
-# the families that the check uses by default; a plug-in's file may define its own CHECK_FAMILY, and a recipe's file
-# its own settings, SMALL
+# The family on which the check runs a plug-in by default. The file of a plug-in may define its own CHECK_FAMILY, and
+# the file of a recipe may define SMALL, the settings for the check.
 CHECK_FAMILY = "bernoulli_bandit:arms=3,trials=12,bank=2"
-LONGER_FAMILY = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
+LONGER_FAMILY = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test the signs that a metric expects
 CALLER_ARGUMENTS = {"subjects": {"family", "trust"}, "recipes": {"family", "out", "progress"}}
 LATENTS = ("chance", "best", "worst", "fixed")
 SUBJECT_CONDITIONS = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:trial=6", "carry_exchanged_once")
@@ -42,10 +42,10 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
     """Lists the ways in which a plug-in breaks its contract; the list is empty if it keeps the contract.
 
     Args:
-        name: 'kind/name', or the name alone if only one kind has it, with any settings that it needs. For your own
+        name: 'kind/name', or only the name if it is unique, with any settings that the plug-in needs. For your own
             subject, package.module:factory.
-        family: the family to try the plug-in on, as a name with settings. The default is CHECK_FAMILY in the plug-in's
-            module, or else a small bandit.
+        family: the family on which the plug-in is tried, as a name with settings. The default is CHECK_FAMILY in the
+            plug-in's module, or else a small bandit.
 
     Raises:
         MesascopeError: there is no such plug-in, or it is a family and `family` is given.
@@ -80,7 +80,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
 
 
 def find_tried(kind: str, plugin_name: str) -> str:
-    """The family that a plug-in is tried on: that of its file, that of its world, or the default."""
+    """Finds the family on which a plug-in is tried: CHECK_FAMILY of its file or of its world, or the default."""
     module = catalogue.import_plugin_module(kind, plugin_name)
     world = None if kind == "metrics" else sys.modules.get(module.__name__.rsplit(".", 2)[0])
     default = LONGER_FAMILY if kind == "metrics" else getattr(world, "CHECK_FAMILY", CHECK_FAMILY)
@@ -88,7 +88,7 @@ def find_tried(kind: str, plugin_name: str) -> str:
 
 
 def _make_plugin(kind: str, spec: str, contract: type[T], *arguments: Any) -> T:
-    """Makes a plug-in; raises an error, which ends the check, if the result does not have the type of the contract."""
+    """Makes a plug-in; raises an error, which ends the check, if the result is not of the class `contract`."""
     plugin = catalogue.make(kind, spec, *arguments)
     label = "contracts.axis.Axis" if contract is Axis else contract.__name__
     require(isinstance(plugin, contract), f"Its factory returned {type(plugin).__name__}, not a mesascope.{label}.", "")
@@ -96,6 +96,7 @@ def _make_plugin(kind: str, spec: str, contract: type[T], *arguments: Any) -> T:
 
 
 def _parse_name(name: str) -> tuple[str, str]:
+    """Finds the kind and the spec of a plug-in from what the user typed."""
     head, colon, _ = name.partition(":")
     if colon and not set("=/") & set(name) and not any(head in catalogue.list_names(k) for k in catalogue.KINDS):
         return "subjects", f"function:path={name}"
@@ -115,17 +116,18 @@ def _parse_name(name: str) -> tuple[str, str]:
 
 
 def _make_family(spec: str, kind: str) -> Family:
-    """The family to try a plug-in on."""
+    """Makes the family on which a plug-in is tried."""
     family = catalogue.make("families", spec)
     require(
         kind not in ("metrics", "axes") or family.controls,
-        f"{family.name} has no controls to try {kind} on.",
+        f"{family.name} has no controls on which {kind} can be tried.",
         "Add some, for example {'learner': 'thompson', 'lookalike': 'two_loss_reflex', 'still': 'uniform'}.",
     )
     return family
 
 
 def _check_family(spec: str) -> Iterator[str]:
+    """Yields the ways in which a family breaks its contract."""
     family = _make_plugin("families", spec, Family)
     if "fresh" not in family.split_names:
         yield f"Its splits are {family.split_names}; 'fresh' is not among them."
@@ -147,11 +149,12 @@ def _check_family(spec: str) -> Iterator[str]:
 
 
 def _check_split(family: Family, split: str) -> Iterator[str]:
+    """Yields the ways in which one split of a family breaks its contract."""
     key, trials = jax.random.key(3), family.split(split).trials
     tasks = family.split(split).draw(key, BLOCK_SIZE)
     again = family.split(split).draw(key, BLOCK_SIZE)
     if not all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), tasks, again))):
-        yield f"On {split} the same key draws other tasks."
+        yield f"On {split}, two draws with the same key give different tasks."
     if any(np.shape(leaf)[:1] != (BLOCK_SIZE,) for leaf in jax.tree.leaves(tasks)):
         yield f"On {split} its tasks have no leading axis of {BLOCK_SIZE} lifetimes."
         return
@@ -169,7 +172,7 @@ def _check_split(family: Family, split: str) -> Iterator[str]:
     state, percept = family.begin(key, tasks)
     no_action = 0 if family.choices is None else -1  # the last action in the first percept
     if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != no_action).any()):
-        yield f"On {split} the start-of-life percept has first false or a last action."
+        yield f"On {split}, `first` is false in the first percept, or this percept contains a last action."
 
     def list_types(tree: Any) -> Any:
         return jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), tree)
@@ -188,7 +191,7 @@ def _check_split(family: Family, split: str) -> Iterator[str]:
 
 
 def _draw_actions(family: Family, seed: int) -> np.ndarray:
-    """Random actions, one for every lifetime of a block."""
+    """Draws random actions, one for every lifetime of a block."""
     rng = np.random.default_rng(seed)
     if family.choices is None:
         return rng.standard_normal(BLOCK_SIZE).astype(np.float32)
@@ -196,11 +199,11 @@ def _draw_actions(family: Family, seed: int) -> np.ndarray:
 
 
 def _check_steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
-    """Checks a split with several steps per trial, over the first two trials."""
+    """Yields the ways in which a split whose trials have several steps breaks its contract, in the first two trials."""
     key = jax.random.key(3)
     state, percept = family.begin(key, tasks)
     if not np.asarray(percept.first).all():
-        yield f"On {split} the start-of-life percept has first false."
+        yield f"On {split}, `first` is false in the first percept of a lifetime."
     for i in range(2 * family.steps):
         t, s = divmod(i, family.steps)
         idle = family.idle(state) if s else None
@@ -223,6 +226,7 @@ def _check_steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
 
 
 def _check_subject(spec: str, family: Family) -> Iterator[str]:
+    """Yields the ways in which a subject breaks its contract."""
     subject = _make_plugin("subjects", spec, Subject, family)
     if subject.trained_on not in ("unlimited", "unknown"):
         family.with_bank(subject.trained_on)
@@ -242,7 +246,7 @@ def _check_subject(spec: str, family: Family) -> Iterator[str]:
             yield f"Its probabilities sum to {total.flat[np.abs(total - 1).argmax()]:.3f}."
     again = rollout(subject, family, "fresh", BLOCK_SIZE, kinds=conditions)
     if not np.array_equal(again.action.values[0], action[0], equal_nan=action.dtype.kind == "f"):
-        yield "With the same seed it acts differently the second time."
+        yield "With the same seed, its actions differ when it runs a second time."
     try:
         refuse_leaks(subject, family, kinds=conditions)
     except MesascopeError as leak:
@@ -250,25 +254,26 @@ def _check_subject(spec: str, family: Family) -> Iterator[str]:
 
 
 def _check_condition(spec: str, family: Family) -> Iterator[str]:
+    """Yields the ways in which a condition breaks its contract."""
     condition = catalogue.make("conditions", spec)
     if catalogue.make("conditions", condition.label).label != condition.label:
-        yield f"Its label {condition.label!r} does not create it again."
+        yield f"Its label {condition.label!r}, used as a spec, does not make the same condition."
     subject = open_subject(family.controls.get("learner", "uniform"), family)
     alone = rollout(subject, family, "fresh", BLOCK_SIZE)
     conditions = [Intact(), *([condition] if condition.label != "intact" else [])]
     actions, again = (rollout(subject, family, "fresh", BLOCK_SIZE, conditions=conditions).action for _ in range(2))
     disturbed, intact = (actions.sel(condition=label) for label in (condition.label, "intact"))
     if not (intact.values == alone.action.values[0]).all():
-        yield "With it in the run, the intact lifetimes change."
+        yield "If it is in the run, the intact lifetimes change."
     if not (actions == again).sel(condition=condition.label).all():
-        yield "With the same seed it disturbs differently the second time."
+        yield "With the same seed, the disturbed actions differ when it runs a second time."
     if condition.label != "intact" and (disturbed == intact).all():
         message = f"{condition.label} changes no action of {subject.name} on {family.name}."
-        warnings.warn(f"{message} Name a --family on which it matters.", MesascopeWarning, stacklevel=2)
+        warnings.warn(f"{message} Name a --family on which it changes actions.", MesascopeWarning, stacklevel=2)
 
 
 def _check_question(plugin: Metric | Axis, name: str) -> Iterator[str]:
-    """Checks the name and the question of a metric or axis."""
+    """Yields errors in the name and the question of a metric or axis."""
     if plugin.name != name:
         yield f"Its name is {plugin.name!r}, but its file is {name!r}."
     if not plugin.question.endswith("?"):
@@ -276,16 +281,17 @@ def _check_question(plugin: Metric | Axis, name: str) -> Iterator[str]:
 
 
 def _check_metric(spec: str, family: Family) -> Iterator[str]:
+    """Yields the ways in which a metric breaks its contract."""
     metric = _make_plugin("metrics", spec, Metric)
     yield from _check_question(metric, catalogue.parse_spec(spec)[0])
     if not isinstance(metric.expects, Mapping):
-        yield f"It expects {metric.expects!r}, not a sign per control, as {{'learner': '+', 'still': '0'}}."
+        yield f"It expects {metric.expects!r}, not a sign for each control, such as {{'learner': '+', 'still': '0'}}."
         return
     for role, sign in metric.expects.items():
         if role not in CONTROLS:
-            yield f"It expects something of {role!r}; the controls are the learner, the lookalike and the still one."
+            yield f"It expects a sign for {role!r}, but the controls are learner, lookalike and still."
         elif sign not in ("+", "-", "0", "any"):
-            yield f"It does not say what it expects on the {role}: '+', '-', '0' or 'any'."
+            yield f"The sign that it expects for the {role} is not '+', '-', '0' or 'any'."
     splits = [r for r in family.split_names if split_kind(r) in (*metric.splits, "fresh")]
     bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK_SIZE)
     reasons, applies = [], False
@@ -294,23 +300,23 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
         trials = bench.run_subject(control, family)
         findings = answer([metric], trials, bench.run_references(family), Replays(control))
         if not findings:
-            yield f"It gave no reading of the {role}."
+            yield f"It gave no reading for the {role}."
         reasons += [finding.reason for finding in findings if finding.status == "does not apply"]
         applies |= any(finding.status == "measured" for finding in findings)
         where = f"On the {role} ({control.name} on {family.name})"
         for finding in findings:
             if finding.status == "failed":
-                yield f"{where} it failed: {finding.reason}."
+                yield f"{where}, it failed: {finding.reason}."
             elif finding.status == "measured" and not _has_sign(finding, metric.expects.get(role, "any")):
-                yield f"{where} {finding.metric} expects {metric.expects[role]!r} and measured {finding.describe()}."
+                yield f"{where}, {finding.metric} expects {metric.expects[role]!r}, but measured {finding.describe()}."
     if reasons and not applies:
         message = f"{metric.name} applies to none of the controls on {family.name}: {reasons[0]}."
-        remedy = "What it expects was not tested; name another --family."
+        remedy = "So the expected signs were not tested; name another --family."
         warnings.warn(f"{message} {remedy}", MesascopeWarning, stacklevel=2)
 
 
 def _has_sign(finding: Any, expected: str) -> bool:
-    """Whether an estimate is above ('+'), below ('-') or at ('0') its null, as expected."""
+    """Checks whether an estimate is above ('+'), below ('-') or near ('0') its null value, as expected."""
     if expected == "any" or finding.low is None:
         return True
     above, below = finding.low > finding.null + 1e-9, finding.high < finding.null - 1e-9
@@ -319,6 +325,7 @@ def _has_sign(finding: Any, expected: str) -> bool:
 
 
 def _check_recipe(spec: str, family: Family) -> Iterator[str]:
+    """Yields the ways in which a recipe breaks its contract."""
     name, settings = catalogue.parse_spec(spec)
     factory = catalogue.get_factory("recipes", name)
     parameters = inspect.signature(factory).parameters
@@ -332,14 +339,15 @@ def _check_recipe(spec: str, family: Family) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(factory(family, Path(folder) / str(i), **small).path) for i in (0, 1)]
         if paths[0].read_bytes() != paths[1].read_bytes():
-            yield "With the same seed it trains another network the second time."
+            yield "With the same seed, a second training gives another network."
         subject = catalogue.make("subjects", find_adapter(str(paths[0])), family, path=str(paths[0]))
         if subject.trained_on != (family.bank or "unlimited"):
-            yield f"It was trained on {family.bank or 'unlimited tasks'}, but says {subject.trained_on!r}."
+            yield f"It was trained on {family.bank or 'unlimited tasks'}, but its file states {subject.trained_on!r}."
         rollout(subject, family, "fresh", BLOCK_SIZE)
 
 
 def _check_axis(spec: str, family: Family) -> Iterator[str]:
+    """Yields the ways in which an axis breaks its contract."""
     axis = _make_plugin("axes", spec, Axis)
     yield from _check_question(axis, catalogue.parse_spec(spec)[0])
     if UNDETERMINED not in axis.words:
@@ -353,9 +361,9 @@ def _check_axis(spec: str, family: Family) -> Iterator[str]:
             continue
         json.dumps(dataclasses.asdict(verdict), allow_nan=False)
         if verdict.reading not in axis.words or set(verdict.probability) != set(axis.words):
-            yield f"On the {role} it reads {verdict.reading!r}; its readings are {', '.join(axis.words)}."
+            yield f"For the {role}, its reading is {verdict.reading!r}, but its readings are {', '.join(axis.words)}."
         if abs(sum(verdict.probability.values()) - 1) > 1e-6:
-            yield f"On the {role} its shares of resamples sum to {sum(verdict.probability.values()):.3f}."
+            yield f"For the {role}, its shares of resamples sum to {sum(verdict.probability.values()):.3f}."
 
 
 CHECKS: dict[str, Callable[[str, Family], Iterator[str]]] = {  # by kind of plug-in

@@ -33,15 +33,15 @@ class Examination:
 
     Attributes:
         subject: the subject's name.
-        family: the family with the subject's bank, as a user would type it.
+        family: the name of the family with the subject's bank, as a user would type it.
         trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
         trials: by split, the subject's trials, with axes condition, lifetime, trial.
         references: by role and split, the trials of the reference procedures on the same tasks.
-        answers: every metric's findings, as objects.
+        answers: the findings of all metrics, as `Finding` objects.
         placement: the subject's level on the spectrum; None if the fresh split did not run.
-        notes: the decisions of the reader of a log, in sentences.
-        participants: the values of every participant of a log; a list of rows, as pandas.DataFrame takes it.
-        kind: 'trained' (one of our networks), 'scripted', or 'outside' (brought by a user, or read from a log).
+        notes: how a log was read, one sentence each.
+        participants: the values of every participant of a log, as rows for a pandas.DataFrame.
+        kind: 'trained' (a network of this package), 'scripted', or 'outside' (a user's own subject, or from a log).
     """
 
     subject: str
@@ -57,12 +57,12 @@ class Examination:
 
     @property
     def findings(self) -> pd.DataFrame:
-        """One row per finding: metric, split, estimate, low, high, n, unit, status, reason, …"""
+        """A table with one row per finding: metric, split, estimate, low, high, n, unit, status, reason, …"""
         rows = [{name: getattr(finding, name) for name in COLUMNS} for finding in self.answers]
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
     def finding(self, metric: str, split: str = "") -> Finding:
-        """The finding of one metric on one split: by default 'fresh', or 'logged' for a log.
+        """Returns the finding of one metric on one split: by default 'fresh', or 'logged' for a log.
 
         Raises:
             MesascopeError: there is no such finding on that split.
@@ -74,7 +74,7 @@ class Examination:
         return on_split[metric]
 
     def plot(self, name: str = "adaptation") -> Any:
-        """Draws a figure of the page in matplotlib: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum', …
+        """Draws a figure of the report in matplotlib: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum', …
 
         Raises:
             MesascopeError: this examination has no data for that figure.
@@ -84,7 +84,7 @@ class Examination:
         return plot([self], name)
 
     def report(self, path: str | os.PathLike, command: str = "") -> Path:
-        """Writes the page of this examination as one self-contained HTML file."""
+        """Writes the report of this examination as one self-contained HTML file."""
         from mesascope.reporting import write_report
 
         return write_report([self], path, command)
@@ -100,7 +100,7 @@ class Examination:
 
 
 def find_kind(subject: Subject) -> str:
-    """Whether a subject is 'scripted', one of our networks ('trained'), or brought by a user ('outside')."""
+    """Finds the kind of a subject: 'scripted', 'trained' (a network of this package), or 'outside' (a user's own)."""
     module = type(subject).__module__
     if isinstance(subject, Scripted) or module.startswith("mesascope.worlds."):
         return "scripted"
@@ -128,19 +128,20 @@ def examine(
         subjects: a Subject, a function f(percept, state, rng), a file, or a name such as 'thompson'. For several
             subjects, a list of these, or a mapping whose keys are the names that the reports show.
         family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'; by default
-            the family that the first file among the subjects states.
-        trained_on: overrides what the subject says: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
-        splits: one or several; by default all splits of the family.
-        metrics: one or several, by name or as objects; by default all.
+            the family that is stored in the first file among the subjects.
+        trained_on: the training tasks, 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'; by default the value that
+            the subject states.
+        splits: the name of a split, or several names; by default all splits of the family.
+        metrics: one or several metrics, by name or as objects; by default all.
         lifetimes: the number of lifetimes on every split.
         seed: the seed of the tasks and of all draws.
-        out: a folder for finished rollouts; a stopped run continues from there.
+        out: a folder for finished rollouts; a stopped run continues from this folder.
         rule: the constants of the placement rule.
-        progress: called with the share of the work that is done, and with a text that says what is running.
+        progress: a function that is called with the finished share of the work, and with a text that names what runs.
         trust: whether code from a subject's file may run.
 
     Returns:
-        An `Examination`; a list of them, in order, if `subjects` is a list or a mapping.
+        An `Examination`; a list of examinations, in the order of the subjects, if `subjects` is a list or a mapping.
     """
     is_several = isinstance(subjects, list | tuple | Mapping)
     specs = (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if is_several else [subjects]
@@ -175,7 +176,7 @@ def examine(
     for i, subject in enumerate(group):
         floor, reason = subject.drift()
         problem = f"{subject.name} changed since the start: {reason}."
-        require(not reason, problem, "Examine it again while it stays the same.")
+        require(not reason, problem, "Examine it again at a time when it does not change.")
         if floor:
             with_floor = {split: trials.assign_attrs(floor=floor) for split, trials in placements[i][0].items()}
             placements[i] = (with_floor, *placements[i][1:])

@@ -1,8 +1,8 @@
-"""Fits learning models to all participants of a log at once, with partial pooling, by NumPyro (the extra `bayes`).
+"""Fits learning models to all participants of a log at once, with partial pooling, with NumPyro (extra `bayes`).
 
-The parameters of a participant are drawn from the population of the participant's group, which is normal: after the
-logit for rates and weights, after the logarithm for inverse temperatures, and as it is for perseveration. The posterior
-is sampled with the No-U-Turn sampler.
+The parameters of a participant are drawn from the population of the participant's group. This population is a normal
+distribution: of the logit for rates and weights, of the logarithm for inverse temperatures, and of the parameter itself
+for perseveration. The No-U-Turn sampler draws from the posterior.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ MODELS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 POPULATION_MEANS = {"unit": (0.0, 1.5), "positive": (1.0, 1.0), "real": (0.0, 1.0)}  # mean and sd of the normal prior
 MIN_PARTICIPANTS = 3
-PREDICTIVE_DRAWS = 100  # draws of the posterior from which choices are predicted
+PREDICTIVE_DRAWS = 100  # the number of posterior draws from which choices are predicted
 
 
 def fit_hierarchical(
@@ -40,18 +40,20 @@ def fit_hierarchical(
 
     Args:
         trials: a log, as `read_log` returns it.
-        model: 'rescorla_wagner'; 'sticky', which also has a perseveration; 'two_rates', with one rate for pay-offs
-            above the expected one and one for those below; or 'hybrid', the two-step model of Daw et al. 2011.
-        draws: the number of draws of each chain; as many are used before to tune the sampler.
+        model: 'rescorla_wagner'; 'sticky', which also has a perseveration; 'two_rates', with one learning rate for
+            pay-offs above the expected pay-off and another for those below; or 'hybrid', the two-step model of Daw et
+            al. 2011.
+        draws: the number of draws of each chain; the same number is drawn before to tune the sampler, and discarded.
         chains: the number of chains.
         seed: the seed of the sampler.
 
     Returns:
         A row for each participant and parameter, and for the population of each group (participant is then empty):
         the posterior mean, the ends of the central 95 % interval, and rhat. A population's value is its median. If
-        there are groups, further rows have the differences of the other groups' populations from the first one's. The
-        last rows compare the model with the data: the share of first choices that are repeated after high and after low
-        pay-offs, as it is and as the model predicts it from the trials before, with its posterior predictive interval.
+        there are groups, further rows contain the differences between the population of the first group and those of
+        the other groups. The last rows compare the model with the data: the share of first choices that are repeated
+        after high and after low pay-offs, as observed and as the model predicts it from the trials before, with the
+        posterior predictive interval.
 
     Raises:
         MesascopeError: NumPyro is not installed, the model does not exist, or it does not fit the log.
@@ -104,11 +106,11 @@ def fit_hierarchical(
 
 
 def _predict_stays(trials: xr.Dataset, stay: np.ndarray, seed: int) -> list[tuple[Any, ...]]:
-    """Rows for the observed and the predicted share of repeated choices after high and after low pay-offs.
+    """Makes rows for the observed and the predicted share of repeated choices after high and after low pay-offs.
 
     Args:
         trials: the log.
-        stay: [D, N, T] the probability of repeating the last choice, for each of D draws of the posterior.
+        stay: [D, N, T] the probability of repeating the last choice, for each of D posterior draws.
         seed: the seed of the predicted choices.
     """
     history = read_history(trials)
@@ -128,20 +130,21 @@ def _predict_stays(trials: xr.Dataset, stay: np.ndarray, seed: int) -> list[tupl
 
 
 def _find_range(name: str) -> str:
-    """The range of a parameter: 'unit' (0 to 1), 'positive' or 'real'."""
+    """Finds the range of a parameter: 'unit' (0 to 1), 'positive' or 'real'."""
     return "real" if name == "perseveration" else "positive" if "temperature" in name else "unit"
 
 
 def _transform(names: tuple[str, ...], values: Any) -> list[Any]:
-    """Brings the parameters on the last axis of `values` into their ranges; one array for each."""
+    """Transforms the parameters on the last axis of `values` to their ranges, and returns one array per parameter."""
     into = {"unit": sigmoid, "positive": jnp.exp, "real": lambda x: x}
     return [into[_find_range(name)](values[..., k]) for k, name in enumerate(names)]
 
 
 def _prepare_choices(trials: xr.Dataset, model: str) -> Any:
-    """A function from the parameters [N] of each lifetime to two arrays [T, N], for choices of one stage.
+    """Makes a function from the parameters [N] of each lifetime to two arrays [T, N], for choices of one stage.
 
-    The first has the log-likelihood of each choice, and the second the probability of repeating the last choice.
+    The first array contains the log-likelihood of each choice, and the second the probability of repeating the last
+    choice.
     """
     history = read_history(trials)
     has_feedback = np.isfinite(trials.feedback.sel(condition="intact").values)
@@ -169,7 +172,7 @@ def _prepare_choices(trials: xr.Dataset, model: str) -> Any:
 
 
 def _prepare_two_step(trials: xr.Dataset) -> Any:
-    """The same as `_prepare_choices` for two-step choices; the second array is about the first choice."""
+    """Makes the function of `_prepare_choices` for two-step trials; the second array refers to the first choice."""
     try:
         steps = read_trials(trials)
     except DoesNotApply as reason:

@@ -25,7 +25,7 @@ from mesascope.rollouts.replays import Replays
 
 
 class SubjectTrials(NamedTuple):
-    """A subject's trials by split, its references' trials by role, and what it was trained on."""
+    """A subject's trials by split, the trials of its references by role, and its training tasks."""
 
     trials: Splits
     references: Mapping[str, Splits]
@@ -46,13 +46,13 @@ def measure(
     Args:
         trials: a path, list of paths or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine`
             wrote, the result of `rollout`, a mapping of such results by split, or an `Examination`.
-        metrics: one or several, by name or as objects; by default all.
-        columns: your columns by role, such as {'action': 'choice'}.
+        metrics: one or several metrics, by name or as objects; by default all.
+        columns: the names of your columns by role, such as {'action': 'choice'}.
         choices: the number of choices, if some of them do not occur in the log.
-        log_options: how to read a log: missing, where and rt, as `read_log` describes them.
+        log_options: the arguments missing, where and rt of `read_log`.
 
     Returns:
-        An `Examination`; a list of them for several subjects.
+        An `Examination`; a list of examinations if there are several subjects.
 
     Raises:
         MesascopeError: the trials cannot be read, or a metric is unknown.
@@ -72,7 +72,7 @@ def place(
     trained_on: str | None = None,
     rule: Rule | None = None,
 ) -> Any:
-    """Places a subject on the spectrum from its trials in one of our families.
+    """Places a subject on the spectrum from its trials in a family of tasks.
 
     Args:
         trials: an `Examination`, a folder that `examine` wrote, the result of `rollout` under the conditions of
@@ -82,13 +82,13 @@ def place(
         rule: the constants of the rule.
 
     Returns:
-        A `Placement`; a list of them for several subjects.
+        A `Placement`; a list of placements if there are several subjects.
 
     Raises:
         MesascopeError: the trials are a log, or a split or a condition is missing.
     """
     if (subjects := _read_subjects(trials)) is None:
-        problem = "A log of choices cannot be placed: the rule compares with undisturbed lifetimes of the same subject."
+        problem = "A log of choices cannot be placed: the rule needs lifetimes in which conditions disturb the subject."
         raise MesascopeError(problem, "Give the result of `examine` or `rollout`, or use `measure`.")
     placements = [
         put_on_spectrum(subject.trials, references or subject.references, trained_on or subject.trained_on, rule)
@@ -123,7 +123,7 @@ def _examine_log(
 
 
 def _read_subjects(source: Any) -> list[SubjectTrials] | None:
-    """Reads trials in our own families, subject by subject; returns None if the source is a log."""
+    """Reads trials of rollouts, subject by subject; returns None if the source is a log."""
     if isinstance(source, Examination):
         return [SubjectTrials(source.trials, source.references, source.trained_on)]
     if isinstance(source, xr.Dataset) and "condition" in source.dims:
@@ -145,7 +145,7 @@ def _read_subjects(source: Any) -> list[SubjectTrials] | None:
 def _examine_trials(
     metrics: Sequence[Metric], trials: Splits, references: Mapping[str, Splits], trained_on: str
 ) -> Examination:
-    """Measures a subject from its trials in one of our families, and places it if the trials allow that."""
+    """Measures a subject from trials of rollouts, and places it if these trials are sufficient."""
     attrs = next(iter(trials.values())).attrs
     try:
         placement = put_on_spectrum(trials, references, trained_on)
@@ -160,7 +160,7 @@ def open_run(folder: str | os.PathLike) -> Any:
     """Reads a folder that `examine`, `measure` or `demo` wrote.
 
     Returns:
-        An `Examination`; a list of them for several subjects.
+        An `Examination`; a list of examinations if there are several subjects.
 
     Raises:
         MesascopeError: there is no such folder, or a file in it is missing or was not written by mesascope.
@@ -170,10 +170,10 @@ def open_run(folder: str | os.PathLike) -> Any:
 
 
 def _group_subjects(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
-    """Groups the trials in a file by subject, for a file without its run's folder.
+    """Groups the trials in a .nc file by subject, if the file is not in the folder of its run.
 
-    A run names its groups 's0 SPLIT' and 's0 ROLE SPLIT'. If subjects share a reference, only the first of them has a
-    group for it. Any other group is a split of the subject that its attributes name.
+    A run names its groups 's0 SPLIT' and 's0 ROLE SPLIT'. If subjects share a reference, only the first subject
+    has a group for this reference. Any other group is a split of the subject that the group's attributes name.
     """
     subjects: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for name, trials in groups.items():
@@ -187,5 +187,5 @@ def _group_subjects(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
 
 
 def _read_training(trials: Splits) -> str:
-    """What the subject was trained on, according to the attributes of its trials."""
+    """Reads what the subject was trained on from the attributes of its trials."""
     return str(next(iter(trials.values())).attrs.get("trained_on", "unknown"))

@@ -30,13 +30,13 @@ def answer(
         metrics: the metrics to apply.
         trials: by split, the subject's trials.
         references: by role and split, the trials of the reference procedures on the same tasks.
-        replay: replays a procedure along recorded trials, as `Replays` does; None if replays are not possible.
+        replay: a function that replays a procedure along recorded trials, such as a `Replays`; None if impossible.
         controls: by role, the findings of each control.
-        found: a list to which every metric that applies is added, with its readings.
+        found: a list; every metric that applies is added to this list, with its readings.
 
     Returns:
-        The findings in the order of the metrics. A metric that does not apply or fails gives one finding with
-        this status. p-values are adjusted (Holm) over all measured findings.
+        The findings in the order of the metrics. A metric that does not apply, or fails, gives one finding with
+        this status. The p-values are adjusted over all measured findings (Holm).
     """
     findings: list[Finding] = []
     first = next(iter(trials.values()))
@@ -66,20 +66,20 @@ def answer(
 
 
 def adjust_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings with p-values adjusted over all of them (Holm)."""
+    """Adjusts the p-values over all findings (Holm), and returns the findings."""
     adjusted = adjust_holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
     holm = [None if np.isnan(p) else float(p) for p in adjusted]
     return [dataclasses.replace(f, holm=p) for f, p in zip(findings, holm, strict=True)]
 
 
 def _read_metric(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
-    """Asks one metric for its readings, and gives it only the splits that it needs."""
+    """Computes the readings of one metric from the splits that it needs."""
     needed = {split: d for split, d in trials.items() if find_kind(split) in (*metric.splits, "fresh", "logged")}
     if not any(find_kind(split) in (*metric.splits, "logged") for split in needed):
         raise DoesNotApply(f"no split of kind {' or '.join(metric.splits)} was run")
     first = next(iter(needed.values()))
     if "logged" in needed and "chance" not in first and metric.splits not in (("fresh",), ("logged",)):
-        raise DoesNotApply("a log without the tasks' pay-offs has no chance and best to compare with")
+        raise DoesNotApply("a log without expected pay-offs contains no pay-offs of chance and of the best action")
     if "logged" in needed and metric.conditions != ("intact",):
         raise DoesNotApply("a log contains undisturbed trials only; the question needs the subject itself")
     return metric.measure(needed, {r: references[r] for r in metric.references if r in references}, replay)
@@ -111,7 +111,7 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
 def make_blank_finding(
     metric: Metric, split_trials: xr.Dataset, status: Any, reason: str, reading: Reading | None = None
 ) -> Finding:
-    """A finding without a number."""
+    """Makes a finding without an estimate."""
     attrs = split_trials.attrs
     label = f": {reading.label}" if reading and reading.label else ""
     split = str(attrs.get("split", "fresh"))
@@ -138,7 +138,7 @@ def make_blank_finding(
 
 
 def hash_fingerprint(fingerprint: Any) -> str:
-    """One hash of the hashes of all weights; 'not available' if there are no weights."""
+    """Combines the hashes of all weights into one hash; 'not available' if there are no weights."""
     if not fingerprint:
         return "not available"
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]

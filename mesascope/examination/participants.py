@@ -1,8 +1,8 @@
-"""Values of every participant in a log, and contrasts between groups with participants as units.
+"""Measures every participant in a log, and contrasts groups with participants as units.
 
-Each metric is measured on the trials of one participant. Its interval is that of a delete-a-group jackknife over the
+Each metric is measured on the trials of one participant. The interval comes from a delete-a-group jackknife over the
 participant's trials (Kott 2001): short runs of trials are assigned to ten groups in turn, and the metric is measured
-again without each group. A metric that fits models has its own intervals, or none.
+again without each group. A metric that fits models computes intervals itself, or has none.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ from mesascope.findings import Finding
 from mesascope.stats import CONFIDENCE, average_valid, compute_contrast
 from mesascope.trials import find_forced
 
-GROUPS = 10  # groups of trials that are left out in turn
-MIN_RUN = 3  # trials of a run, so that most choices keep the choice before them
+GROUPS = 10  # the number of groups of trials, each of which is left out once
+MIN_RUN = 3  # the least number of trials in a run, so that most of them are still preceded by a trial
 ABSENT = {"i": -1, "f": np.nan}
 
 
@@ -30,11 +30,11 @@ class ParticipantValue(NamedTuple):
     Attributes:
         participant: the number of the participant, or of the lifetime if the log does not name participants.
         group: the participant's group; '' if the log has no groups.
-        metric: the metric's name, and the reading's label after a colon.
+        metric: the metric's name; if the reading has a label, it follows after a colon.
         estimate: the value, averaged over the participant's lifetimes.
-        low: the lower end of its interval; None if it has none.
-        high: the upper end.
-        n: the number of trials with a choice of the participant's own.
+        low: the lower end of the interval; None if there is no interval.
+        high: the upper end of the interval; None if there is no interval.
+        n: the number of trials with a free choice.
         reason: a caveat.
     """
 
@@ -78,7 +78,7 @@ def measure_participants(
 
 
 def _take_own(reading: Reading, rows: np.ndarray) -> tuple[float, float | None, float | None]:
-    """The mean of a reading over a participant's lifetimes, and the interval that the metric gave."""
+    """Averages a reading over a participant's lifetimes; also returns the ends of the metric's interval, or None."""
     estimate = float(average_valid(reading.values[rows]))
     if reading.intervals is None:
         return estimate, None, None
@@ -87,7 +87,7 @@ def _take_own(reading: Reading, rows: np.ndarray) -> tuple[float, float | None, 
 
 
 def _leave_out_groups(trials: xr.Dataset) -> list[xr.Dataset]:
-    """The trials of a participant without each group of trials in turn, which are missing instead."""
+    """Makes copies of a participant's trials; in each copy, another group of trials is marked as missing."""
     position = np.arange(trials.sizes["trial"])
     lengths = (trials.action.values[0] >= 0).sum(-1)
     run = max(MIN_RUN, int(lengths.max()) // (4 * GROUPS))
@@ -106,7 +106,7 @@ def _leave_out_groups(trials: xr.Dataset) -> list[xr.Dataset]:
 
 
 def _resample(metric: Metric, subsets: Sequence[xr.Dataset]) -> dict[str, tuple[float, float | None, float | None]]:
-    """The readings of a metric on the first of the subsets, with jackknife intervals from the others."""
+    """Measures the first of the subsets with a metric, and computes jackknife intervals from the other subsets."""
     whole, *parts = [_read(metric, subset) for subset in subsets]
     result = {}
     for label, estimate in whole.items():
@@ -121,7 +121,7 @@ def _resample(metric: Metric, subsets: Sequence[xr.Dataset]) -> dict[str, tuple[
 
 
 def _read(metric: Metric, trials: xr.Dataset) -> dict[str, float]:
-    """The finite readings of a metric, averaged over the lifetimes; none if it does not apply to these trials."""
+    """Averages each reading of a metric over lifetimes; empty if the metric does not apply to these trials."""
     try:
         means = {
             r.label: float(average_valid(np.asarray(r.values, float)))
@@ -135,9 +135,9 @@ def _read(metric: Metric, trials: xr.Dataset) -> dict[str, float]:
 def contrast_groups(
     values: Sequence[ParticipantValue], metrics: Mapping[str, Metric], trials: xr.Dataset
 ) -> list[Finding]:
-    """Contrasts every other group with the first one, with participants as units.
+    """Contrasts every other group with the first group, with participants as units.
 
-    The interval is Welch's; if every participant is in both groups, it is that of the paired differences.
+    The interval is that of Welch's t test; if every participant is in both groups, it is that of the paired t test.
     """
     if "group" not in trials.coords:
         return []

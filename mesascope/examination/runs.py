@@ -1,4 +1,4 @@
-"""Writes and reads a run's folder: trials.nc, findings.json, findings.csv, and the command that repeats the run."""
+"""Writes and reads the folder of a run: trials.nc, findings.json, findings.csv, and the command of the run."""
 
 import csv
 import dataclasses
@@ -26,13 +26,13 @@ from mesascope.stats import CONFIDENCE
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The command with these arguments, but without keys and without the user, password and query of any address."""
+    """Formats the command with these arguments, without API keys, and without user, password and query of any URL."""
     words = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
     return shlex.join(["mesascope", *map(redact, words)])
 
 
 def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
-    """The findings and the placement of every subject as plain data, which `examine --json` prints."""
+    """Converts the findings and the placement of every subject to plain data, which `examine --json` prints."""
     return {
         "subjects": [
             {
@@ -50,7 +50,7 @@ def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
 
 
 def unused_folder(folder: Path, command: str) -> Path:
-    """The first of folder, folder-2, folder-3, … that does not contain the results of another command.
+    """Finds the first of folder, folder-2, folder-3, … that does not contain the results of another command.
 
     Args:
         folder: the default folder of the run.
@@ -75,12 +75,12 @@ def unused_folder(folder: Path, command: str) -> Path:
 
 
 def prepare_folder(folder: str | os.PathLike, command: str = "") -> Path:
-    """Creates the folder of a run if it is missing, and tests before any rollout that it is writable.
+    """Creates the folder of a run if it is missing, and tests whether the folder is writable.
 
     Args:
         folder: the folder of the run.
-        command: the command that repeats the run. It is written unless the folder contains a finished run, so that the
-            same command finds the folder of a stopped run again.
+        command: the command that repeats the run. The command is written to the folder unless there is a finished run,
+            so that the same command finds the folder of a stopped run again.
 
     Raises:
         MesascopeError: the folder is a file, or it is not writable.
@@ -102,13 +102,14 @@ def prepare_folder(folder: str | os.PathLike, command: str = "") -> Path:
 def write_run(
     examinations: Sequence[Examination], folder: str | os.PathLike, command: str, rolled_out: bool = True
 ) -> Path:
-    """Writes a run; each file appears complete or not at all.
+    """Writes the folder of a run; no incomplete file is left.
 
     Args:
         examinations: the results of the run.
         folder: the folder of the run, created if missing.
         command: the command that repeats the run.
-        rolled_out: whether this run wrote the rollouts in the folder, and so may delete them; `measure` writes none.
+        rolled_out: whether this run wrote the rollouts in the folder, and may therefore delete them. The command
+            `measure` writes no rollouts.
     """
     folder = prepare_folder(folder)
     groups: dict[str, xr.Dataset] = {}
@@ -187,9 +188,10 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
 
 
 def _make_placement(data: dict[str, Any] | None) -> Placement | None:
+    """Makes a placement from the plain data in findings.json; None if the subject was not placed."""
     return Placement(**{**data, "rule": Rule(**data["rule"])}) if data else None
 
 
 def _escape_formula(value: Any) -> Any:
-    """A cell's value, with a quotation mark if a spreadsheet would read it as a formula."""
+    """Puts a quotation mark before a cell's value if a spreadsheet program would take the value for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")) else value

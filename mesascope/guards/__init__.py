@@ -1,1 +1,1 @@
-"""Keeps the user safe: runs code only on request, checks the sizes of files before reading them, and masks secrets."""
+"""Protects the user: runs code only on request, checks the sizes of files before reading them, and masks secrets."""

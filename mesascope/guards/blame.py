@@ -1,4 +1,4 @@
-"""Locates errors: the file and line in a user's module or in another package's plug-in."""
+"""Locates errors: finds their file and line in a user's module or in another package's plug-in."""
 
 import contextlib
 import sys
@@ -26,7 +26,7 @@ def contain_exits() -> Iterator[None]:
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
-        # the command line would take these three exceptions for its own and end silently
+        # the command line would handle these three exceptions as its own and end without a message
         ends_silently = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and locate_error(error)
         if ends_silently or not isinstance(error, Exception):
             raise make_exit_error(error) from error
@@ -37,20 +37,20 @@ def make_exit_error(error: BaseException) -> MesascopeError:
     """Makes the error to show for an exception that would have ended the process."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = locate_error(error) or f"{last.filename}, line {last.lineno},"
-    remedy = "Let it return or raise an exception; put the code of a script under if __name__ == '__main__':"
+    remedy = "Change this code: return or raise an exception, and put a script's code under if __name__ == '__main__':"
     return MesascopeError(f"{place} would have ended the run: {describe_error(error)}.", remedy)
 
 
 def make_plugin_error(error: BaseException) -> MesascopeError | None:
-    """Makes the error to show for an exception from a user's module or another package's plug-in; None for others."""
+    """Makes the error to show for an exception in a user's module or another package's plug-in; None if elsewhere."""
     if not (place := locate_error(error)):
         return None
-    remedy = "Fix it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows the whole traceback."
+    remedy = "Fix that code, or leave out what uses it. MESASCOPE_TRACEBACK=1 shows the whole traceback."
     return MesascopeError(f"{place} raised {describe_error(error)}.", remedy)
 
 
 def locate_error(error: BaseException) -> str:
-    """Finds the file and line of an error in a user's module or another package's plug-in; '' for other errors."""
+    """Finds the file and line of an error in a user's module or another package's plug-in; '' if it is elsewhere."""
     groups = [group for group in entry_points().groups if group.startswith("mesascope.")]
     plugin_packages = {e.module.partition(".")[0] for group in groups for e in entry_points(group=group)}
     place = ""

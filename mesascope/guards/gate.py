@@ -1,7 +1,7 @@
 """The gate: every import, call, unpickling or network request that a text could cause must pass through this module.
 
-The gate permits texts that the user typed, passed in Python or trusts, installed plug-ins, and the packages that our
-own code names. It refuses all other texts, which are those that a file contains and that the user did not trust.
+The gate allows texts that the user typed, passed in Python or trusts. It also allows installed plug-ins, and packages
+that mesascope's own code names. It refuses all other texts, which come from files that the user does not trust.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ PACKAGES = (
     *("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx"),
     *("httpx", "xllamacpp", "transformers", "numpyro"),
 )
-HARMLESS_SETTING_PATTERN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id or words, not a module or file
+HARMLESS_SETTING_PATTERN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # words or an environment's id, but no module or file
 LIBRARY_FOLDERS = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
 _ALLOWED_TEXTS: dict[str, None] = {}
 
 
 def allow(*texts: Any) -> None:
-    """Records texts that the user typed, passed or trusts, so that the code that they name may run in this process."""
+    """Records texts that the user typed, passed in Python or trusts, so that the code that they name may run."""
     _ALLOWED_TEXTS.update(dict.fromkeys(os.fspath(t) for t in texts if isinstance(t, str | os.PathLike)))
 
 
 def allow_from_python(*texts: Any) -> None:
-    """Records texts as `allow` does, but only if the user's own Python code called the calling function."""
+    """Records texts as `allow` does, but only if the function that calls this one was called by the user's own code."""
     frame: Any = sys._getframe(2)
     while frame.f_globals.get("__name__") == "contextlib":  # a decorator of the calling function
         frame = frame.f_back
@@ -43,20 +43,20 @@ def allow_from_python(*texts: Any) -> None:
 
 
 def permit(name: str, label: str, consequence: str = "would import and run code") -> None:
-    """Refuses a name that the user neither typed, passed in Python nor trusted.
+    """Refuses a name that the user has not typed, passed in Python, or trusted.
 
     Args:
         name: 'module:name', an address, or a file.
-        label: what the name stands for; used in the message.
-        consequence: what would happen if the name were used; used in the message.
+        label: the kind of thing that has the name, for the message.
+        consequence: what would happen if the name were used, for the message.
 
     Raises:
-        MesascopeError: the name comes from a file, and the user neither typed nor trusted it.
+        MesascopeError: the name comes from a file, and the user has neither typed nor trusted it.
     """
     pattern = re.compile(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-])")
     if not any(pattern.search(text) for text in _ALLOWED_TEXTS):
         problem = f"{label} {name!r} {consequence} that a file names."
-        raise MesascopeError(problem, "Read it, then add --trust, or type it yourself.")
+        raise MesascopeError(problem, "Read the file, then add --trust, or type the name yourself.")
 
 
 def find_function(path: str, label: str, remedy: str) -> Any:
@@ -64,8 +64,8 @@ def find_function(path: str, label: str, remedy: str) -> Any:
 
     Args:
         path: the text, with or without '.py' after the module.
-        label: what the callable is for; used in messages.
-        remedy: what to type instead.
+        label: the kind of callable, for messages.
+        remedy: the remedy in messages, such as what to type instead.
 
     Raises:
         MesascopeError: the text comes from a file and is not trusted, the module cannot be imported, or the module has
@@ -80,7 +80,7 @@ def find_function(path: str, label: str, remedy: str) -> Any:
 
 
 def call_factory(path: str, factory: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls the user's factory and returns its result; an error names the exception that the factory raised."""
+    """Calls the user's factory and returns the result; raises an error that describes an exception of the factory."""
     try:
         return factory(*arguments)
     except Exception as error:
@@ -102,12 +102,12 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
 
     Args:
         make: gymnasium.make, make_vec or spec.
-        name: the id; if it names the module that registers it, as 'module:id', the module is imported.
+        name: the environment's id; in the form 'module:id', it also names the module to import, which registers the id.
         keywords: the environment's settings.
 
     Raises:
-        MesascopeError: the module's name, or a setting that is more than words or a number, comes from a file and is
-            not trusted.
+        MesascopeError: the module's name, or a setting that could name a module or a file, comes from a file and is not
+            trusted.
     """
     check_settings([name, keywords])
     module, _, environment_id = name.rpartition(":")
@@ -118,10 +118,10 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
 
 
 def check_settings(settings: Any) -> None:
-    """Refuses settings of an environment that are more than words, unless the user typed or trusted these settings.
+    """Refuses settings of an environment that could name a module or a file, unless the user typed or trusts them.
 
     Raises:
-        MesascopeError: such a text comes from a file and is not trusted.
+        MesascopeError: such a setting comes from a file and is not trusted.
     """
     for text in _list_texts(settings):
         if not HARMLESS_SETTING_PATTERN.fullmatch(text):
@@ -140,7 +140,7 @@ def _list_texts(value: Any) -> Iterator[str]:
 
 
 def allow_result(result: Any) -> Any:
-    """Permits all texts in the result of the user's own function, and returns the result."""
+    """Records all texts in the result of the user's own function as allowed, and returns the result."""
     allow(*_list_texts(result))
     return result
 
@@ -151,14 +151,14 @@ def import_plugin(name: str) -> ModuleType:
 
 
 def import_package(name: str) -> ModuleType:
-    """Imports a module of one of the packages that our own code names."""
+    """Imports a module of one of the packages in PACKAGES, which mesascope's own code names."""
     if name.partition(".")[0] not in PACKAGES:
         raise ValueError(f"{name!r} is not a package that mesascope uses")
     return importlib.import_module(name)
 
 
 def run_file(path: Path, name: str) -> ModuleType:
-    """Runs a file as a module of this name; only for files that ship with mesascope or that the user trusts."""
+    """Runs a file as a module with this name; call it only with files of mesascope or files that the user trusts."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -169,24 +169,24 @@ def run_file(path: Path, name: str) -> ModuleType:
 def load_pickle(data: bytes, is_trusted: bool) -> Any:
     """Unpickles data if the user trusts it, because unpickling runs the code that the pickle names."""
     if not is_trusted:
-        raise ValueError("a pickle that is not trusted is only read as data")
+        raise ValueError("a pickle that is not trusted may only be read as data")
     return import_package("cloudpickle").loads(data)
 
 
 def load_weights(source: Any) -> Any:
-    """Reads tensors and plain data, but nothing else, from a file that torch.save wrote."""
+    """Reads tensors and plain data, and no other objects, from a file that torch.save wrote."""
     return import_package("torch").load(source, map_location="cpu", weights_only=True)
 
 
 def load_pretrained(kind: Any, folder: str, is_trusted: bool, **options: Any) -> Any:
-    """Loads a tokenizer or model from a folder, without downloads; code in the folder runs only if it is trusted."""
+    """Loads a tokenizer or model from a folder, without downloads; runs code in the folder only if it is trusted."""
     return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=is_trusted, **options)
 
 
 class _UserModuleFinder:
     """Finds modules in the user's current folder, after all other places, and only for the user's own imports.
 
-    A library that looks for an optional package therefore does not find the package in that folder.
+    So if a library tries to import an optional package, it does not find a file of that name in the user's folder.
     """
 
     def __init__(self) -> None:
@@ -200,7 +200,7 @@ class _UserModuleFinder:
             sys.meta_path.append(self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """Finds the spec of a module for `importlib`."""
+        """Finds the import spec of a module, for `importlib`."""
         return None if path is not None or not _is_user_import() else PathFinder.find_spec(name, self.folders)
 
 

@@ -1,4 +1,4 @@
-"""Identifies the code and data of a subject or a family, so that none reuses the saved trials of another one."""
+"""Identifies the code and data of a subject or family, so that no other subject or family reuses its saved trials."""
 
 import collections
 import contextlib
@@ -15,15 +15,15 @@ from typing import Any
 import jax
 import numpy as np
 
-MAX_VALUES = 100_000  # at most so many values are inspected
-MAX_PATH_LENGTH = 1000  # longer paths to values are hashed
+MAX_VALUES = 100_000  # the maximum number of values that are inspected
+MAX_PATH_LENGTH = 1000  # the maximum length of a path to a value; longer paths are hashed
 PLAIN_TYPES = bool | int | float | complex | str | bytes | None | np.generic | np.dtype | PurePath
 LIBRARIES = sys.stdlib_module_names | {  # their functions and classes contain no user code
     *("mesascope", "jax", "jaxlib", "equinox", "numpy", "scipy", "torch", "gymnasium", "stable_baselines3"),
     *("sb3_contrib", "onnxruntime"),
 }
 LIBRARIES_WITHOUT_WEIGHTS = sys.stdlib_module_names | {"jax", "jaxlib"}  # their objects contain no weights
-DATA_MODULES = ("builtins", "collections", "functools", "types", "argparse")  # but objects of these modules may
+DATA_MODULES = ("builtins", "collections", "functools", "types", "argparse")  # exceptions, whose objects may have data
 PACKAGE_FOLDER, STDLIB_FOLDER = Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve()
 
 # the state of each module's file when it was first inspected, with the module's spec
@@ -56,7 +56,7 @@ def list_reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
         elif isinstance(x, types.CodeType):
             yield path, x
         elif id(x) not in visited:
-            visited[id(x)] = x  # keep a reference, so that no other value gets this id
+            visited[id(x)] = x  # this reference prevents another value from getting the same id
             array = _to_array(x)
             if array is not None and array.dtype != object:
                 yield path, array
@@ -69,7 +69,7 @@ def _to_array(value: Any) -> np.ndarray | None:
     """Converts an array of any library to NumPy; None for values that are not arrays."""
     if isinstance(value, type) or not hasattr(value, "__array__"):
         return None
-    with contextlib.suppress(Exception):  # whatever a foreign library raises
+    with contextlib.suppress(Exception):  # a foreign library may raise anything
         kind = str(getattr(value, "dtype", ""))
         value = jax.random.key_data(value) if kind.startswith("key<") else value
         value = value.detach().cpu() if hasattr(value, "detach") else value
@@ -149,7 +149,7 @@ def _list_names(code: types.CodeType) -> Iterator[str]:
 
 
 def _describe_code(x: Any) -> str:
-    """Describes code, or one of its constants, without memory addresses and independently of the hash seed."""
+    """Describes code, or a constant in code, without memory addresses and independently of the hash seed."""
     if isinstance(x, types.CodeType):
         return repr((x.co_code.hex(), x.co_names, [_describe_code(c) for c in x.co_consts]))
     if isinstance(x, tuple | frozenset):
@@ -185,8 +185,11 @@ def list_loaded_modules() -> dict[str, list[str]]:
 
 
 def _read_state(name: str, path: Path) -> list[str]:
-    """Reads a file's path and hash, or size and time; [] for modules of Python or mesascope, and for submodules."""
-    path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # a module may lie in a .zip
+    """Reads a file's path and hash, or path, size and time; [] for modules of Python or mesascope, and for submodules.
+
+    The hash is for a user's own file; the size and time are for a file of an installed package.
+    """
+    path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # a module may be inside a .zip
     if PACKAGE_FOLDER in path.parents or (STDLIB_FOLDER in path.parents and not _is_installed(path)):
         return []
     if not _is_installed(path):
@@ -200,6 +203,6 @@ def _is_installed(path: Path) -> bool:
 
 
 def are_unchanged(states: Mapping[str, list[str]]) -> bool:
-    """Whether all modules still have these states; for a module that is not loaded now, its file is compared."""
+    """Whether all modules still have these states; if a module is not loaded now, the state of its file is compared."""
     current = list_loaded_modules() if states else {}
     return all((current.get(k) or _read_state(k, Path(state[0]))) == state for k, state in states.items())

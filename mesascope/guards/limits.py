@@ -1,6 +1,7 @@
-"""Checks sizes, depths and numbers before anything in a file is unpacked or allocated.
+"""Checks sizes, depths and numbers in a file before its content is unpacked or memory is allocated for it.
 
-A function that refuses a file raises ValueError, with a clause that the caller puts into a sentence.
+A function that refuses a file raises ValueError with a clause as its text, such as 'it is not a regular file'. The
+caller puts this clause into a sentence.
 """
 
 import itertools
@@ -14,23 +15,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-MAX_SMALL_BYTES = 64 << 20  # any file may unpack to so many bytes
-MAX_UNPACKING_RATIO = 200  # a file may unpack to MAX_SMALL_BYTES and so many times its own size
-MAX_SETTINGS_BYTES = 16 << 20  # bytes of a file of settings
-MAX_JSON_VALUES = 5_000_000  # values in one JSON document
-MAX_DEPTH = 64  # levels of plain data
-MAX_VALUES = 1 << 21  # values of plain data; a shared value counts each time
-MAX_COLUMNS = 10_000  # columns of a log
-MAX_CELLS = 1 << 27  # cells of a log
-MAX_GROUP_DEPTH = 4  # levels of groups in a netCDF file
-MAX_VARIABLES = 200_000  # groups and variables in a netCDF file
-MAX_CHUNK_BYTES = 16 << 20  # bytes of a chunk
-MAX_TEXTS = 4096  # texts of variable length in one variable
-MAX_OBSERVATION_SIZE = 1 << 24  # numbers in one observation
+MAX_SMALL_BYTES = 64 << 20  # the number of bytes to which every file may unpack, however small the file is
+MAX_UNPACKING_RATIO = 200  # beyond MAX_SMALL_BYTES, a file may unpack to at most this multiple of its size
+MAX_SETTINGS_BYTES = 16 << 20  # the maximum number of bytes in a file of settings
+MAX_JSON_VALUES = 5_000_000  # the maximum number of values in one JSON document
+MAX_DEPTH = 64  # the maximum number of levels in nested plain data
+MAX_VALUES = 1 << 21  # the maximum number of values in plain data; a shared value counts each time
+MAX_COLUMNS = 10_000  # the maximum number of columns of a log
+MAX_CELLS = 1 << 27  # the maximum number of cells of a log
+MAX_GROUP_DEPTH = 4  # the maximum number of levels of groups in a netCDF file
+MAX_VARIABLES = 200_000  # the maximum number of groups and variables in a netCDF file
+MAX_CHUNK_BYTES = 16 << 20  # the maximum number of bytes in a chunk of a netCDF file
+MAX_TEXTS = 4096  # the maximum number of texts of variable length in one variable
+MAX_OBSERVATION_SIZE = 1 << 24  # the maximum number of numbers in one observation
 
 
 def get_file_size(path: str | os.PathLike) -> int:
-    """Gets the size in bytes of a regular file; refuses devices and pipes."""
+    """Gets the size of a regular file in bytes; refuses devices and pipes."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
@@ -40,7 +41,7 @@ def get_file_size(path: str | os.PathLike) -> int:
 def read_file(path: str | os.PathLike, max_bytes: int) -> bytes:
     """Reads a file that has at most `max_bytes` bytes."""
     if (found := get_file_size(path)) > max_bytes:
-        raise ValueError(f"it has {found:,} bytes; at most {max_bytes:,} are read")
+        raise ValueError(f"it has {found:,} bytes, but only files of at most {max_bytes:,} bytes are read")
     return Path(path).read_bytes()
 
 
@@ -52,7 +53,7 @@ def check_ratio(declared: int, stored: int) -> None:
         stored: the size in bytes of the file.
     """
     if declared > MAX_SMALL_BYTES + MAX_UNPACKING_RATIO * stored:
-        raise ValueError(f"it would unpack to {declared:,} bytes from {stored:,}")
+        raise ValueError(f"it has {stored:,} bytes, but would unpack to {declared:,} bytes")
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -101,7 +102,7 @@ def list_zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile
 
     Args:
         archive: the open zip.
-        stored: the size in bytes of its file.
+        stored: the size in bytes of the zip's file.
     """
     members = archive.infolist()
     by_name = {x.filename: x for x in members}
@@ -125,9 +126,9 @@ def check_npz(path: str | os.PathLike) -> None:
 
 
 def check_array(declared: int, stored: int, name: str) -> None:
-    """Refuses an array that declares more bytes than the file stores."""
+    """Refuses an array if a file declares more bytes for it than the file stores."""
     if declared > stored:
-        raise ValueError(f"{name!r} declares {declared:,} bytes, but {stored:,} are stored")
+        raise ValueError(f"{name!r} declares {declared:,} bytes, but {stored:,} bytes are stored")
 
 
 def check_netcdf(path: str | os.PathLike) -> None:
@@ -160,7 +161,7 @@ def check_netcdf(path: str | os.PathLike) -> None:
 
 
 def _check_attributes(node: Any) -> None:
-    """Refuses attributes that declare too many values or too large ones."""
+    """Refuses attributes that declare too many values or too large values."""
     import h5py
 
     for name in node.attrs:
@@ -180,7 +181,7 @@ def _is_variable_text(kind: Any) -> bool:
 
 
 def _measure_variable(variable: Any) -> int:
-    """Measures the bytes that a variable needs in memory; refuses variables that mesascope does not read."""
+    """Computes the number of bytes that a variable needs in memory; refuses variables that mesascope does not read."""
     import h5py
 
     plan, count = variable.id.get_create_plist(), math.prod(variable.shape or ())
@@ -203,7 +204,7 @@ def _measure_variable(variable: Any) -> int:
 
 
 def _measure_texts(variable: Any) -> int:
-    """Measures the bytes of all texts of a variable."""
+    """Computes the number of bytes of all texts of a variable."""
     total = 0
     for place in itertools.product(*map(range, variable.shape)):
         total += len(variable[place])
@@ -217,7 +218,7 @@ def _check_chunks(variable: Any, chunk: int) -> None:
     offsets: list[Any] = []
 
     def collect_offset(info: Any) -> None:
-        if info.size > 1 << 16:  # smaller chunks cannot unpack to more than 64 MiB
+        if info.size > 1 << 16:  # a smaller chunk cannot unpack to more than 64 MiB
             offsets.append(info.chunk_offset)
 
     variable.id.chunk_iter(collect_offset)
@@ -226,21 +227,21 @@ def _check_chunks(variable: Any, chunk: int) -> None:
         unzip = zlib.decompressobj()
         unzip.decompress(chunk_bytes, chunk)
         if unzip.decompress(unzip.unconsumed_tail, 1):
-            raise ValueError(f"a chunk of {variable.name!r} unpacks to more than its {chunk:,} bytes")
+            raise ValueError(f"a chunk of {variable.name!r} unpacks to more than the declared {chunk:,} bytes")
 
 
-# GGUF's codes of types, and the bytes of one number of each type
+# the number of bytes of one number, by GGUF's code of the type
 GGUF_NUMBER_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 GGUF_TEXT, GGUF_ARRAY = 8, 9
 PARQUET_TEXT = "BYTE_ARRAY"  # parquet's name for values without a fixed length
 
 
 def check_gguf(path: str | os.PathLike) -> None:
-    """Checks the header of a GGUF file."""
+    """Checks the numbers and sizes that the header of a GGUF file declares."""
     size = get_file_size(path)
     with open(path, "rb") as file:
         if file.read(4) != b"GGUF":
-            raise ValueError("it does not begin as a GGUF file")
+            raise ValueError("it does not begin with the four letters GGUF")
         _read_number(file, 4)
         tensors, keys = _read_number(file, 8), _read_number(file, 8)
         check_array(24 * tensors + 13 * keys, size, "its header")
@@ -278,7 +279,7 @@ def _skip(file: IO[bytes], length: int, size: int) -> None:
 
 
 def read_parquet(path: str | os.PathLike) -> Any:
-    """Reads a parquet file as an Arrow table; checks the size of dictionaries before it expands them."""
+    """Reads a parquet file as an Arrow table; checks the size of dictionary-encoded texts before expanding them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import compute as _compute

@@ -1,15 +1,15 @@
-"""Masks secrets in everything that is written or printed: passwords, keys, and headers with passwords or keys."""
+"""Masks secrets in all written or printed texts: passwords, keys, and headers that contain passwords or keys."""
 
 import os
 import re
 from collections.abc import Iterable
 
 MASK = "…"
-DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"  # a user may type this name even if the variable is not set
+DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"  # this name is never masked, even if the variable is not set
 SECRET_NAMES_PATTERN = r"(?:x-)?(?:api[-_]?)?key|(?:\w+[-_])?token|secret|passw(?:or)?d"
 KEY_NAME_PATTERN = re.compile(r"key|token|secret|pass|sig|auth|cred|code", re.IGNORECASE)
 PLAIN_WORD_PATTERN = re.compile(r"[a-z_.]+|\d{1,9}")  # a value that cannot be a key
-MIN_MATCH_LENGTH = 6  # a word with so many consecutive characters of a secret is masked
+MIN_MATCH_LENGTH = 6  # a word is masked if it contains this number of consecutive characters of a secret
 
 _USER_PATTERN = re.compile(r"(\w://)(?:(?!, *\w+=)\S)*@")
 _QUERY_PATTERN = re.compile(r"(\w://[^\s?#,'\"]*)[?#][^\s,'\"]*")
@@ -23,7 +23,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Args:
         text: a command, a message or a server's reply.
-        secrets: further secrets; a word is masked if it contains a whole secret, or six consecutive characters of one.
+        secrets: further secrets; a word is masked if it contains a whole secret or six consecutive characters of it.
     """
     pieces = [piece for secret in secrets for piece in secret.split()]
     parts = {p[i : i + MIN_MATCH_LENGTH] for p in pieces for i in range(max(len(p) - MIN_MATCH_LENGTH, 0) + 1)}
@@ -34,12 +34,12 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _reveals(word: str, part: str) -> bool:
-    """Whether a word contains a part of a secret; parts of up to three letters must stand alone."""
+    """Whether a word contains a part of a secret; a part of up to three letters only counts as a separate word."""
     return part in word if len(part) > 3 else part in re.split(r"[^\w-]+", word)
 
 
 def _mask_setting(found: re.Match[str]) -> str:
-    """Masks a setting's value, unless it is the name of an environment variable or cannot be a key."""
+    """Masks a setting's value, unless the value is the name of an environment variable or cannot be a key."""
     name, equals, value = found.groups()
     before = found.string[: found.start()].rpartition(" ")[2]
     for_server = "://" in before or "openai_api:" in before

@@ -3,8 +3,8 @@
     trials, notes = read_log("experiment.csv")
     trials, notes = read_log(frame, columns={"action": "key", "lifetime": ["session", "block"]})
 
-One row is one trial. A lifetime is a participant, or a block, session or episode of a participant if the log has them.
-The notes say how the log was read; the trials contain them too.
+One row is one trial. A lifetime is a participant, or a participant's block, session or episode if the log names these.
+The notes describe how the log was read; the trials also contain them.
 """
 
 import os
@@ -54,17 +54,17 @@ def read_log(
             paths; a pandas DataFrame with one row per trial; or an xarray Dataset.
         columns: a mapping of roles to columns, for names that `mesascope.logs.columns.ALIASES` does not list. The roles
             are action, feedback (or gain and loss), trial, participant, session, lifetime, cue, phase, group, forced,
-            counterfactual, rt, missed, score, chance, best, means, probabilities and offered (the options at the places
-            that could be chosen). Two-stage trials also have the roles second, state and transition. The roles
+            counterfactual, rt, missed, score, chance, best, means, probabilities and offered (the option at each
+            place of the screen). Two-stage trials also have the roles second, state and transition. The roles
             lifetime, session, cue, means, probabilities and offered take several columns. None or '' keeps a role
             empty.
         choices: the number of choices, if not all of them occur.
-        missing: codes that stand for a missed trial in the column of the action, as a list or joined by commas.
-        where: comparisons that choose the rows to read, such as 'phase == "main" and session != 2'.
-        rt: the range of response times of the trials that count, such as '0.15..3', in the unit of their column.
+        missing: codes in the column of the action that mean a missed trial, as a list or joined by commas.
+        where: comparisons that select the rows to read, such as 'phase == "main" and session != 2'.
+        rt: a range of response times, such as '0.15..3', in the unit of their column; trials outside become missing.
 
     Returns:
-        The trials, with one condition, 'intact', and N lifetimes of T trials, and the notes, one sentence each. The
+        The trials, with one condition, 'intact', and N lifetimes of T trials; and the notes, one sentence each. The
         trials contain action [1, N, T] (-1 if missing) and feedback [1, N, T] (NaN if missing). If the log has them,
         they also contain score [1, N, T], log_probs [1, N, T, K], chance, best and worst [N, T], means [N, T, K],
         offered [N, T, K] (0 or 1), forced [1, N, T] (1 or 0, -1 if missing), counterfactual [1, N, T], rt [N, T], and
@@ -73,8 +73,8 @@ def read_log(
         The attribute `notes` contains the notes too.
 
     Raises:
-        MesascopeError: the log cannot be read; the message names the row and the column, what is there, and what to
-            type.
+        MesascopeError: the log cannot be read; the message names the row, the column, the cell's content, and what the
+            user should type.
     """
     is_integer = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
     if choices is not None and not (is_integer and 2 <= choices <= MAX_CHOICES):
@@ -155,7 +155,7 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
 
 
 def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
-    """Converts a Dataset in another layout to a table with one row per trial."""
+    """Converts an xarray Dataset in another layout to a table with one row per trial."""
     import pandas as pd
 
     names = [str(n) for n in dict.fromkeys([*data.variables, *data.dims])]
@@ -192,7 +192,7 @@ def _fill_grid(
 
 
 def _describe_size(trials: xr.Dataset) -> list[str]:
-    """Describes how many lifetimes and trials there are, in notes, with a warning if there are too few."""
+    """Describes in notes how many lifetimes and trials there are, and warns if there are too few."""
     taken = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
     spread = f"{taken.min():,} to {taken.max():,}" if taken.min() < taken.max() else f"{taken.max():,}"

@@ -10,9 +10,9 @@ from mesascope.logs.columns import COLUMN_NAMES, Roles, normalise_name, parse_nu
 from mesascope.logs.tables import Table, quote
 
 MAX_CHOICES = 200
-MAX_RARE_ZERO = 0.15  # a larger share of zeros among choices that count from 1 is a choice of its own
-MIN_ROWS = 50  # in a shorter log, a rare 0 may be a choice
-MAX_ODD_CELLS = 0.01  # the largest share of names among numbers, or of numbers among names, that are left out
+MAX_RARE_ZERO = 0.15  # if choices count from 1, a 0 on a larger share of rows is also a choice
+MIN_ROWS = 50  # in a log with fewer rows, a rare 0 is read as a choice
+MAX_ODD_CELLS = 0.01  # names among numbers (or numbers among names) are left out if their share of rows is at most this
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Choices:
     """The choices of a log.
 
     Args:
-        action: the choice of each row, counted from 0; -1 if it is missing.
-        n_choices: how many choices there are.
+        action: [rows] the choice of each row, counted from 0; -1 if the choice is missing.
+        n_choices: the number of possible choices.
         names: the names of the choices in the log; empty if the choices are numbers.
         notes: how the codes were read, one sentence each.
     """
@@ -38,12 +38,12 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Col
     Args:
         table: the log.
         roles: the columns by role.
-        n_choices: the number of choices, if the user states it.
+        n_choices: the number of choices, if the user gives this number.
         missing: further codes of missed trials, as texts.
 
     Raises:
-        MesascopeError: choices are fractions, negative or infinite, numbers and names are mixed, or there are more than
-            200 choices or only one.
+        MesascopeError: choices are fractions, negative or infinite; numbers and names are mixed; or there are more than
+            200 choices, or only one.
     """
     column = roles.columns["action"][0]
     codes, values, value_is_empty = read_cells(table, column)
@@ -117,19 +117,19 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Col
 
 
 def _format_code(value: object) -> str:
-    """Formats a cell as text; a whole number has no decimal point."""
+    """Formats a cell as text; whole numbers get no decimal point."""
     text = str(value).strip()
     return text.removesuffix(".0") if isinstance(value, (float, np.floating)) else text
 
 
 def _are_missing_values(numbers: np.ndarray) -> np.ndarray:
-    """Whether each number is one of the usual codes for missing values: -1, -9, -99, …, and -100, -1000, …"""
+    """Checks whether each number is a common code for missing values: -1, -9, -99, …, or -100, -1000, …"""
     hundreds = [-(10.0**power) for power in range(2, 6)]
     return np.array([x == -1 or set(f"{-x:.0f}") == {"9"} or x in hundreds for x in numbers])
 
 
 def read_flag(table: Table, roles: Roles, role: str) -> np.ndarray:
-    """Whether each row is flagged in the column of a role, such as missed or forced; False without such a column."""
+    """Reads which rows are flagged in the column of a role, such as missed or forced; none if there is no column."""
     column = roles.get_column(role)
     if column is None:
         return np.zeros(len(table.frame), bool)
@@ -147,7 +147,7 @@ def read_flag(table: Table, roles: Roles, role: str) -> np.ndarray:
 
 
 def _find_odd_codes(numbers: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
-    """Finds rare names among numbers, or rare numbers among names, which are left out."""
+    """Finds the codes that are left out: rare names among numbers, or rare numbers among names."""
     is_name, is_usual = np.isnan(numbers), ~_are_missing_values(numbers)
     if counts is None or not is_name.any() or is_name.all():
         return np.zeros(len(numbers), bool)
@@ -158,9 +158,9 @@ def _find_odd_codes(numbers: np.ndarray, counts: np.ndarray | None) -> np.ndarra
 def _find_missing_zero(
     table: Table, roles: Roles, codes: np.ndarray, codes_present: np.ndarray, numbers: np.ndarray, n_choices: int | None
 ) -> tuple[np.ndarray, list[str]]:
-    """Finds a 0 that stands for a missed trial among choices that count from 1, or among -1 and 1; also returns notes.
+    """Finds a code 0 that means a missed trial, if choices count from 1 or are -1 and 1; also returns notes.
 
-    Such a 0 is rare, and the feedback after it is always the same.
+    This 0 must be rare, and the feedback after it must always be the same.
     """
     is_zero = numbers == 0
     others = sorted(numbers[~is_zero & ((numbers > 0) | (numbers == -1))])
@@ -186,7 +186,7 @@ def _list_choice_names(
     describe_first_bad_cell: Callable[[np.ndarray], str],
     options: tuple[str, ...],
 ) -> tuple[list[str], np.ndarray, list[str]]:
-    """Lists the names of the choices in alphabetical order, the codes that stand for missing trials, and notes."""
+    """Lists the names of the choices in alphabetical order; also returns which codes mean missing trials, and notes."""
     is_name, is_missing_code = np.isnan(numbers), _are_missing_values(numbers) | is_odd
     is_number = ~is_name & ~is_missing_code
     if is_number.any():
@@ -219,7 +219,7 @@ def _check_number_of_choices(n_distinct: int, n_choices: int | None, column: str
 def _find_missing_codes(
     numbers: np.ndarray, n_choices: int | None, describe_first_bad_cell: Callable[[np.ndarray], str]
 ) -> tuple[np.ndarray, bool]:
-    """Finds which codes stand for missing trials, and whether negative codes are choices."""
+    """Finds which codes mean missing trials, and whether negative codes are choices."""
     if numbers.min() < 0 and (set(numbers) == {-1.0, 1.0} or len(set(numbers)) == n_choices):
         return np.zeros(len(numbers), bool), True
     is_missing_code = _are_missing_values(numbers)

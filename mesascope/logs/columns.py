@@ -18,13 +18,13 @@ ALIASES: dict[str, list[str]] = COLUMN_NAMES["trials"]
 FALLBACKS: dict[str, list[str]] = COLUMN_NAMES["fallback"]
 # names of columns that contain the option on one side of a screen
 SCREEN_SIDE_PATTERN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
-NUMBERED_COLUMNS: dict[str, str] = {  # the prefix before a number counted from 0 or 1, by role
+NUMBERED_COLUMNS: dict[str, str] = {  # for each role, a pattern for the names of its columns, without the number
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
     "means": r"(?:mean|mu|armmean|truemean)",
 }
 ROLES = tuple(sorted({*ALIASES, *NUMBERED_COLUMNS, "offered"} - {"correct"}))
 MULTI_COLUMN_ROLES = ("lifetime", "session", "cue", "counterfactual", "offered", *NUMBERED_COLUMNS)
-MANDATORY_ROLES = ("action", "feedback", "participant")  # if several columns could have one of these, the user is asked
+MANDATORY_ROLES = ("action", "feedback", "participant")  # if several columns fit one of these, the user must choose
 CURRENCY = re.compile(r"^([+-]?)\s*[$€£¥]\s*(?=[\d.+-])")
 NUMBER_WORDS = {
     **dict.fromkeys(("true", "yes", "y", "rewarded", "reward", "correct"), "1"),
@@ -35,13 +35,13 @@ EMPTY_CELLS = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "<na>",
 
 @dataclass
 class Roles:
-    """The columns that have each role.
+    """The columns of a log by role.
 
     Args:
         columns: the columns of each role that is in use.
-        suffixes: the part of each column's name after the prefix, for the roles probabilities and means.
+        suffixes: for the roles probabilities and means, the part of each column's name after the prefix.
         requested_roles: the roles for which the user named columns.
-        empty_roles: the roles that the user keeps empty.
+        empty_roles: the roles that the user keeps empty (None or '').
         notes: how roles were assigned, one sentence each.
     """
 
@@ -56,7 +56,7 @@ class Roles:
         return self.columns[role][0] if role in self.columns else None
 
     def remove(self, roles: Iterable[str]) -> None:
-        """Removes roles whose columns cannot be read."""
+        """Removes roles, for example because their columns cannot be read."""
         for role in roles:
             del self.columns[role]
 
@@ -85,17 +85,17 @@ def parse_roles(text: str) -> dict[str, str] | None:
 
 
 def spell_role(role: str, name: str = "NAME") -> str:
-    """Spells what the user should type to give a column a role."""
+    """Formats what the user should type to give a column a role."""
     return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
 
 
 def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
-    """Assigns columns to roles, first as the user asks, then from common names.
+    """Assigns columns to roles, first as the user requested, then from common names.
 
     Args:
         table: the log.
-        columns: a mapping of roles to columns. Lifetime, offered, probabilities and means take several columns, as a
-            list or joined by '+'. None or '' keeps a role empty.
+        columns: a mapping of roles to columns. The roles in MULTI_COLUMN_ROLES take several columns, as a list or
+            joined by '+'. None or '' keeps a role empty.
 
     Raises:
         MesascopeError: a role or column does not exist, a column has two roles, a role has two columns, or there is
@@ -149,7 +149,7 @@ def _count_values(table: Table, column: str) -> int:
 
 
 def _find_columns(table: Table, role: str, names: list[str], unclaimed: list[str]) -> list[str]:
-    """Finds the unclaimed columns whose names mean a role, in the order of the names; constant ones only if all are."""
+    """Finds the unclaimed columns with a common name of a role; constant columns only if all are constant."""
     found = sorted((c for c in unclaimed if normalise_name(c) in names), key=lambda c: names.index(normalise_name(c)))
     single = [c for c in found if not any(isinstance(v, (list, dict)) for v in table.frame[c].iloc[:1000])]
     found = single or found
@@ -161,7 +161,7 @@ def _pick_column(table: Table, role: str, found: list[str], roles: Roles) -> lis
     """Picks one of the columns that could have a role.
 
     Raises:
-        MesascopeError: the choice would matter, and the user has to make it.
+        MesascopeError: the role is mandatory and the columns differ, so the user must choose.
     """
     if len(found) > 1 and role in MANDATORY_ROLES:
         codes = [read_cells(table, c)[0] for c in found]
@@ -176,7 +176,7 @@ def _pick_column(table: Table, role: str, found: list[str], roles: Roles) -> lis
 
 
 def _add_files(table: Table, roles: Roles, empty_roles: set[str]) -> None:
-    """Lets files tell participants apart, or the lifetimes of participants who have several files."""
+    """Uses the column of files as the participant, or, if there is a participant column, to divide lifetimes."""
     column, participant = table.file_column, roles.get_column("participant")
     pairs = set(zip(table.frame[column], table.frame[participant or column], strict=True))
     if participant is None and "participant" not in empty_roles:
@@ -186,7 +186,7 @@ def _add_files(table: Table, roles: Roles, empty_roles: set[str]) -> None:
 
 
 def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[str]:
-    """Assigns the columns that the user named, and returns the roles that the user left empty."""
+    """Assigns the columns that the user named, and returns the roles that the user keeps empty."""
     if columns is None:
         return set()
     if not isinstance(columns, Mapping):
@@ -261,7 +261,7 @@ def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None
 
 
 def read_cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
-    """Reads a column as codes [rows] into its distinct values, and says which values stand for an empty cell.
+    """Reads a column as codes [rows]; also returns the distinct values, and which of these mean an empty cell.
 
     Raises:
         MesascopeError: a cell contains a list or an object.
@@ -276,9 +276,9 @@ def read_cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.nda
             codes, values = pd.factorize(series)
     except TypeError:
         row = next(i for i, v in enumerate(series) if isinstance(v, (list, dict, set, np.ndarray)))
-        problem = f"{table.describe_cell(row, column)} holds {quote(series.iloc[row])}, more than one value."
+        problem = f"{table.describe_cell(row, column)} contains more than one value: {quote(series.iloc[row])}."
         raise MesascopeError(problem, "Every cell needs one number or one name.") from None
-    values = [*values, ""]  # the code -1, pandas' own 'nothing', points here
+    values = [*values, ""]  # the code -1 of pandas, for an empty cell, becomes the index of this last value
     is_empty = np.array([str(v).strip().casefold() in EMPTY_CELLS for v in values])
     return np.asarray(codes, np.int64) % len(values), values, is_empty
 
@@ -319,7 +319,7 @@ def parse_numbers(texts: list[str]) -> np.ndarray:
 
 
 def read_labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
-    """Reads a column as codes [rows] into its names in natural order ('p2' before 'p10'), with -1 for empty cells."""
+    """Reads a column as codes [rows] (-1 for empty cells) and the names in natural order ('p2' before 'p10')."""
     codes, values, is_empty = read_cells(table, column)
     is_integral = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
     texts = [str(int(v) if integral else v).strip() for v, integral in zip(values, is_integral, strict=True)]

@@ -1,4 +1,4 @@
-"""Reads what else a log says about a trial: forced choices, response times, outcomes not chosen, cues and groups."""
+"""Reads other information about trials: forced choices, response times, outcomes not chosen, groups and sessions."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,12 +14,12 @@ from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers,
 from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 MAX_GROUPS = 10
-MIN_OPTION_ROWS = 10  # rows per option, on average, for lifetimes with other options to be separate bandits
-BLANK_SHARE = 1 / 3  # with a larger share of rows without choice and feedback, these rows are other screens
+MIN_OPTION_ROWS = 10  # sets of options are separate bandits only if they have this mean number of rows per option
+BLANK_SHARE = 1 / 3  # if a larger share of rows has no choice and no feedback, these rows are not missed trials
 
 
 def leave_out_blank_rows(table: Table, roles: Roles) -> Table:
-    """Leaves out rows without a choice and without feedback if they are many, such as fixation and instructions."""
+    """Leaves out rows without a choice and feedback if they are many, such as screens with instructions."""
     columns = [c for role in ("action", "feedback", "gain", "loss", "trial") for c in roles.columns.get(role, [])]
     shares_needed, is_blank = BLANK_SHARE, np.ones(len(table.frame), bool)
     for column in columns:
@@ -42,7 +42,7 @@ def leave_out_blank_rows(table: Table, roles: Roles) -> Table:
 
 
 def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) -> tuple[Choices, np.ndarray | None]:
-    """Turns trials whose response time lies outside the stated range into missing trials.
+    """Converts trials with a response time outside the range to missing trials.
 
     Args:
         table: the log.
@@ -51,7 +51,7 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
         rt: the range in the unit of the column, such as '0.15..3'; either end may be left out. None excludes nothing.
 
     Returns:
-        The choices and the response time [rows] of each row, NaN if it is empty; None without such a column.
+        The choices; and the response times [rows], NaN for empty cells, or None if no column contains response times.
 
     Raises:
         MesascopeError: the range cannot be read, or no column contains response times.
@@ -90,7 +90,7 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
 
 
 def number_own_options(choices: Choices, offered: np.ndarray | None, lifetime: np.ndarray) -> Choices:
-    """Numbers the options of each bandit from 0, if lifetimes have different options, such as A and B, then C and D."""
+    """Numbers the options of each bandit from 0, if different lifetimes have different options (A and B, C and D)."""
     has_choice = choices.action >= 0
     used = np.unique(np.stack([lifetime, choices.action])[:, has_choice], axis=1)
     n_lifetimes = int(lifetime.max()) + 1
@@ -103,7 +103,7 @@ def number_own_options(choices: Choices, offered: np.ndarray | None, lifetime: n
     is_clear = [
         len(own) > 1 and (has_choice & (cue == c)).sum() >= MIN_OPTION_ROWS * len(own) for c, own in options.items()
     ]
-    if not all(is_clear):  # too few trials show that the sets are separate
+    if not all(is_clear):  # there are too few trials to conclude that the sets are separate
         return choices
     action = choices.action.copy()
     for c, own in options.items():
@@ -117,8 +117,8 @@ def read_context(table: Table, roles: Roles, choices: Choices) -> tuple[dict[str
     """Reads which trials were forced, and the outcome of the option that was not chosen.
 
     Returns:
-        The variables by name, with a value for each row: forced (1, 0, or -1 if missing) and counterfactual (NaN if
-        missing); and notes.
+        The variables by name, with a value for each row: forced (1 or 0; -1 if missing) and counterfactual (NaN if
+        missing). Then notes.
     """
     variables: dict[str, np.ndarray] = {}
     notes: list[str] = []
@@ -143,7 +143,7 @@ def read_context(table: Table, roles: Roles, choices: Choices) -> tuple[dict[str
 
 
 def describe_phases(table: Table, roles: Roles) -> list[str]:
-    """Says which phases the log has, and what to type to read one of them."""
+    """Describes in a note which phases the log has, and what to type to read one phase."""
     column = roles.get_column("phase")
     codes, names = read_labels(table, column) if column else (np.zeros(0, int), [])
     if len(names) < 2:
@@ -156,7 +156,7 @@ def describe_phases(table: Table, roles: Roles) -> list[str]:
 def add_lifetime_labels(
     trials: xr.Dataset, table: Table, roles: Roles, lifetime: np.ndarray, participants: np.ndarray | None
 ) -> tuple[xr.Dataset, list[str]]:
-    """Adds the coordinates group and session [N], the label of each lifetime; returns notes too.
+    """Adds the coordinates group and session [N] to the trials; also returns notes.
 
     Raises:
         MesascopeError: the group that the user named changes within a lifetime.
@@ -190,6 +190,6 @@ def add_lifetime_labels(
 
 
 def list_unread(table: Table, roles: Roles) -> list[str]:
-    """Lists the columns that were not read, in a note."""
+    """Describes in a note which columns were not read."""
     unread_columns = [c for c in table.header if not any(c in names for names in roles.columns.values())]
     return [f"Columns that were not read: {list_names(unread_columns)}."] if unread_columns else []

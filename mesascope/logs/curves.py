@@ -1,8 +1,8 @@
 """Reads logged curves: the number of problems, out of n, that a subject solved with each number of thinking steps.
 
 One row is one point of a curve: steps, success (a share or a count) and n. If there is a column of names, each name has
-its own curve. The log does not say whether all points of a curve share the same problems, so the points are treated as
-independent samples.
+its own curve. The log does not show whether the points of a curve were measured on the same problems, so the points are
+treated as independent samples.
 """
 
 from collections.abc import Mapping
@@ -27,16 +27,16 @@ MAX_WHOLE_NUMBER = 10**9
 
 
 def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[list[xr.Dataset], list[str]] | None:
-    """Reads curves as lifetimes of one trial each.
+    """Reads curves as trials; each problem becomes a lifetime of one trial.
 
     Args:
         source: the path of a table, or a pandas DataFrame.
-        columns: a mapping of roles (steps, success, n, who) to columns, for columns with unusual names.
+        columns: a mapping of roles (steps, success, n, who) to columns, for columns without a common name.
 
     Returns:
-        One data set per curve, with a condition for each number of steps (such as 'steps=100'), and notes. `score`
-        [C, N, 1] is 1 if a problem was solved, 0 if not, and NaN where that condition had fewer than N problems. None
-        if the table does not contain curves.
+        A list with one data set per curve, and notes; None if the table does not contain curves. A data set has a
+        condition for each number of steps, such as 'steps=100'. The variable `score` [C, N, 1] is 1 if a problem was
+        solved and 0 if not. The score is NaN where a condition has fewer than N problems.
 
     Raises:
         MesascopeError: a cell does not fit the role of its column.
@@ -71,7 +71,7 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     notes = [
         f"{count_noun(len(points), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
         *notes_on_shares,
-        "Points are treated as independent samples, because the log does not say whether they share problems.",
+        "Points are treated as independent samples, because the log does not show whether they share problems.",
     ]
     rows = [(str(names[i]), owner == i) for i in np.unique(owner)]
     return [_make_curve(points[mask], solved[mask], counts[mask], name, table.name) for name, mask in rows], notes
@@ -107,7 +107,7 @@ def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.nda
 
 
 def _make_curve(steps: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: str, source: str) -> xr.Dataset:
-    """Makes the data set of one curve, and pools rows with equal steps."""
+    """Makes the data set of one curve; rows with the same number of steps are pooled."""
     points = np.unique(steps)
     hits, n = (np.array([x[steps == p].sum() for p in points]) for x in (solved, counts))
     if n.max() * len(points) > MAX_CELLS:

@@ -1,7 +1,7 @@
-"""Converts trials to the schema of ArviZ, for use with PyMC, NumPyro or ArviZ; none of them needs to be installed.
+"""Converts trials to the schema of ArviZ, for PyMC, NumPyro or ArviZ; the conversion needs none of these packages.
 
-The groups are `observed_data` (the choices) and `constant_data` (everything else). ArviZ reads them in versions below 1
-(InferenceData) and from version 1 on (DataTree).
+The groups are `observed_data` (the choices) and `constant_data` (everything else). All versions of ArviZ read them:
+below version 1 as InferenceData, from version 1 on as a DataTree.
 """
 
 import datetime
@@ -23,7 +23,7 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
     """Converts trials to a DataTree in the schema of ArviZ.
 
     Args:
-        trials: the trials of one split or log; only the condition 'intact' goes into the tree.
+        trials: the trials of one split or log; the tree contains only the condition 'intact'.
 
     Returns:
         A tree with two groups. `observed_data` contains action [N, T] and, for two-stage trials, second_action [N, T],
@@ -49,7 +49,9 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
 
 
 def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
-    """Writes `to_datatree(trials)` to a netCDF file, for arviz.from_netcdf. No incomplete file is left.
+    """Writes trials as a DataTree (see `to_datatree`) to a netCDF file, for arviz.from_netcdf.
+
+    If writing fails, no incomplete file is left.
 
     Raises:
         MesascopeError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""Finds the lifetime of each row and its position there, from participants, sessions, cues and trial numbers."""
+"""Finds the lifetime of each row, and the row's position in it, from participants, sessions, cues and trial numbers."""
 
 import numpy as np
 
@@ -6,19 +6,20 @@ from mesascope.errors import MesascopeError
 from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers, spell_role
 from mesascope.logs.tables import Table, count_noun, list_names, quote
 
-MIN_CUE_TRIALS = 4  # a column with the name of a cue is a cue if its values have so many rows per lifetime
-MIN_RUN = 2  # rows of a run, on average, for a column to divide the rows into runs
+MIN_CUE_TRIALS = 4  # a column divides lifetimes by cue only if the parts have at least this mean number of rows
+MIN_RUN = 2  # a column divides the rows into runs only if the runs have at least this mean number of rows
 MAX_LISTED_DIVIDERS = 3
 
 
 def locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
     """Finds the lifetime [rows] of each row, the participant of each lifetime [N], and each row's position [rows].
 
-    A lifetime is a participant's session, block and cue. If trial numbers begin again within it, it is divided there.
-    Roles that do not divide anything are removed from `roles`. The last value returned are notes.
+    A lifetime is one combination of participant, session, block and cue. If trial numbers begin again within a
+    lifetime, a new lifetime begins there. A cue that does not divide lifetimes usefully is removed from `roles`. The
+    last value returned is a list of notes.
 
     Raises:
-        MesascopeError: a row belongs to no known lifetime, or nothing tells the lifetimes apart.
+        MesascopeError: a row belongs to no known lifetime, or no column distinguishes the lifetimes.
     """
     number, notes = _read_trial_numbers(table, roles)
     lifetime = np.zeros(len(table.frame), np.int64)
@@ -74,7 +75,11 @@ def locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | No
 
 
 def _read_codes(table: Table, column: str) -> np.ndarray:
-    """Reads a column that divides the log as codes [rows]."""
+    """Reads a column that distinguishes lifetimes, as codes [rows].
+
+    Raises:
+        MesascopeError: a cell is empty.
+    """
     codes, _ = read_labels(table, column)
     remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
     table.refuse(codes < 0, column, "{place} is empty ({rows}), so the trial belongs to no known lifetime.", remedy)
@@ -82,7 +87,7 @@ def _read_codes(table: Table, column: str) -> np.ndarray:
 
 
 def _divide_by_cue(table: Table, roles: Roles, lifetime: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Makes the trials of each cue lifetimes of their own, unless the cue is only a common name and divides nothing."""
+    """Divides lifetimes by cue; a cue that the user did not name must leave enough trials in each part."""
     columns, divided = roles.columns["cue"], lifetime
     for column in columns:
         codes = _read_codes(table, column)
@@ -101,7 +106,7 @@ def _divide_by_cue(table: Table, roles: Roles, lifetime: np.ndarray, order: np.n
 
 
 def _list_runs(table: Table, roles: Roles, lifetime: np.ndarray, order: np.ndarray) -> dict[str, int]:
-    """Lists unread columns each of whose values is one run of rows within a lifetime, with the number of runs."""
+    """Lists unread columns in which each value forms one run of rows within a lifetime, with their numbers of runs."""
     used = {c for names in roles.columns.values() for c in names}
     result = {}
     for column in [c for c in table.header if c not in used]:
@@ -135,7 +140,7 @@ def _ask_about_dividers(table: Table, roles: Roles) -> None:
 
 
 def _name_dividers(table: Table, roles: Roles, lifetime: np.ndarray, order: np.ndarray) -> list[str]:
-    """Names the unread columns that divide lifetimes into runs, with what to type."""
+    """Describes in notes the unread columns that divide lifetimes into runs, and what to type to use them."""
     runs = [] if {"lifetime", "participant"} & roles.empty_roles else list(_list_runs(table, roles, lifetime, order))
     return [
         f"{quote(c)} divides lifetimes into runs of trials, and was not read: type {spell_role('lifetime', c)} if each "
@@ -152,7 +157,7 @@ def _rank_in_lifetime(lifetime: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def _read_trial_numbers(table: Table, roles: Roles) -> tuple[np.ndarray | None, list[str]]:
-    """Reads the number of each row's trial [rows], and returns notes; None if no column numbers the trials."""
+    """Reads each row's trial number [rows], or None if no column numbers the trials; also returns notes."""
     column = roles.get_column("trial")
     if column is None:
         return None, []
@@ -170,7 +175,10 @@ def _read_trial_numbers(table: Table, roles: Roles) -> tuple[np.ndarray | None, 
 def _divide_at_restarts(
     number: np.ndarray, lifetime: np.ndarray, group: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Divides lifetimes where their trial numbers begin again, in the order of the rows; returns the notes last."""
+    """Divides lifetimes where their trial numbers begin again, in the order of the rows.
+
+    Returns the new lifetime of each row, the lifetime before the division (`group`), and notes.
+    """
     order = np.argsort(lifetime, kind="stable")
     is_new = np.r_[True, np.diff(lifetime[order]) != 0]
     is_restart = np.r_[False, np.diff(number[order]) <= 0] & ~is_new
@@ -183,7 +191,7 @@ def _divide_at_restarts(
     n_repeats = len(number) - len(np.unique(np.stack([lifetime, number]), axis=1).T)
     begins_again = (number[order][starts] == lowest[lifetime[order][starts]]).all()
     if not n_repeats or not begins_again or np.bincount(run).min() < 2:
-        return lifetime, group, []  # the rows are in another order, or a trial has two rows
+        return lifetime, group, []  # the rows are not in the order of the trials, or a trial has two rows
     divided = np.empty_like(lifetime)
     divided[order] = run
     owners = len(np.unique(lifetime[order][is_restart]))
@@ -194,15 +202,17 @@ def _divide_at_restarts(
 def _place_rows(
     table: Table, column: str, number: np.ndarray, lifetime: np.ndarray, groups: list[np.ndarray], *, parts: list[str]
 ) -> tuple[np.ndarray, list[str]]:
-    """Finds the position of each row in its lifetime from its trial number; gaps stay gaps. Returns notes too.
+    """Finds the position of each row in its lifetime from its trial number; also returns notes.
+
+    Missing trial numbers leave empty positions.
 
     Args:
         table: the log.
         column: the column of the trial number.
         number: the trial number of each row.
         lifetime: the lifetime of each row.
-        groups: several ways to group lifetimes, each with the group of every lifetime. Trial numbers may continue from
-            one lifetime of a group to the next.
+        groups: several groupings of the lifetimes, each as an array with the group of every lifetime. Trial numbers may
+            continue from one lifetime of a group to the next.
         parts: the columns that distinguish lifetimes.
     """
     notes: list[str] = []
@@ -242,7 +252,7 @@ def _place_rows(
 
 
 def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
-    """Whether the ranges [low, high] of each group are disjoint, and some group has several ranges."""
+    """Checks whether the ranges [low, high] in each group are disjoint, and at least one group has several ranges."""
     order = np.lexsort((low, group))
     same_group = np.diff(group[order]) == 0
     return bool((same_group.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[same_group].all())

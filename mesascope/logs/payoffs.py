@@ -1,4 +1,4 @@
-"""Reads the feedback of each choice in a log, and the expected pay-offs if the log has them."""
+"""Reads the feedback of each choice in a log, and expected pay-offs if the log contains them."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)
 def read_feedback(
     table: Table, roles: Roles, action: np.ndarray, lifetime: np.ndarray, position: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """Reads the feedback of each row (NaN for missing trials), and returns it with notes.
+    """Reads the feedback of each row (NaN if missing), and returns the feedback and notes.
 
     Args:
         table: the log.
@@ -73,9 +73,9 @@ def read_feedback(
 def read_latents(
     table: Table, roles: Roles, choices: Choices, feedback: np.ndarray, lifetime: np.ndarray, *, position: np.ndarray
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Reads what the subject did not observe (expected pay-offs) and its choice probabilities, if the log has them.
+    """Reads expected pay-offs and choice probabilities, which the subject did not observe, if the log contains them.
 
-    The function removes roles that cannot be read from `roles`.
+    Roles whose columns cannot be read are removed from `roles`.
 
     Args:
         table: the log.
@@ -89,7 +89,7 @@ def read_latents(
         The variables by name, with a value for each row, and notes.
 
     Raises:
-        MesascopeError: a column does not fit the role that the user gave it.
+        MesascopeError: the user gave a role to a column that does not fit.
     """
     has_choice = choices.action >= 0
     latents: dict[str, np.ndarray] = {}

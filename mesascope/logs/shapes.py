@@ -1,4 +1,4 @@
-"""Brings a table to one row per trial: chooses rows, stacks tables with a row per person, and joins rows of stages."""
+"""Converts tables to one row per trial: selects rows, stacks tables with a row per person, joins rows of stages."""
 
 import re
 from collections.abc import Mapping
@@ -21,16 +21,16 @@ MIN_WIDE_TRIALS = 5
 
 
 def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None) -> Table:
-    """Keeps the rows that meet a condition.
+    """Keeps the rows that satisfy all comparisons in `where`.
 
     Args:
         table: the log.
-        where: comparisons of a column with a value, joined by 'and', such as 'phase == "main" and rt > 0.15'. A name
-            with other characters than letters, digits and blanks stands in backquotes.
-        roles: the columns that the user named by role; the name of such a role stands for its column.
+        where: comparisons of a column with a value, joined by 'and', such as 'phase == "main" and rt > 0.15'. Put a
+            name that contains other characters than letters, digits and blanks in backquotes.
+        roles: the columns that the user named, by role; in `where`, the name of such a role means its column.
 
     Raises:
-        MesascopeError: the condition cannot be read, a column does not exist, or no row meets the condition.
+        MesascopeError: a comparison cannot be read, a column does not exist, or no row satisfies the comparisons.
     """
     is_kept = np.ones(len(table.frame), bool)
     for clause in re.split(r"\s+(?:and|&)\s+|\s*&&\s*", where.strip()):
@@ -65,7 +65,7 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
 
 
 def leave_out_practice(table: Table, columns: Mapping[str, Any] | None) -> Table:
-    """Leaves out the rows of practice trials, if a column with the name of a phase marks them."""
+    """Leaves out the rows of practice trials, if a column with a common name of a phase marks them."""
     if columns and "phase" in columns:
         return table
     for column in [c for c in table.header if normalise_name(c) in ALIASES["phase"]]:
@@ -122,10 +122,10 @@ def stack_wide(table: Table) -> Table:
 
 
 def join_stages(table: Table, columns: Mapping[str, Any] | None) -> Table:
-    """Joins the two rows of a two-step trial, if a column says that rows alternate between a first and a second stage.
+    """Joins the two rows of a two-step trial, if a column shows that rows alternate between a first and a second stage.
 
-    The choice of the second row becomes the column 'second choice'; what else only the second row has replaces what the
-    first row has.
+    The choice of the second row becomes the column 'second choice'. In the other columns, a value of the second row
+    replaces the value of the first row; response times remain those of the first row.
     """
     if {"second", "transition"} & set(columns or ()):
         return table
@@ -134,7 +134,7 @@ def join_stages(table: Table, columns: Mapping[str, Any] | None) -> Table:
         if len(names) != 2 or "second choice" in table.header:
             continue
         starts = np.flatnonzero((codes[:-1] == 0) & (codes[1:] == 1))
-        if len(starts) < 0.4 * len(codes):  # stages of a session, not of a trial
+        if len(starts) < 0.4 * len(codes):  # these are stages of a session, not of a trial
             continue
         action = (columns or {}).get("action")
         usual = (*ALIASES["action"], *FALLBACKS["action"])

@@ -1,4 +1,4 @@
-"""Opens any source of a log as a table: a file, several files, or a DataFrame."""
+"""Reads any source of a log as a table: a file, several files, or a DataFrame."""
 
 import gzip
 import importlib.util
@@ -20,7 +20,7 @@ TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab", ".dat", ".htsv")
 LINE_ENDINGS = (".jsonl", ".ndjson")
 EXAMPLE_LINE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
 NETCDF_REMEDY = "Trials that mesascope wrote end in .nc; save other data as .csv."
-SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")  # half a character, encoded alone
+SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")  # a lone surrogate, which is half a character
 FILE_SIGNATURES = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "Save the sheet as .csv."),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save the sheet as .csv."),
@@ -40,7 +40,7 @@ def open_table(source: Any) -> Table:
             such paths; or a pandas DataFrame.
 
     Raises:
-        MesascopeError: the source is not a log that can be read; the message says what it is, and what to give.
+        MesascopeError: the source is not a log that can be read; the message names its format and the remedy.
     """
     import pandas as pd
 
@@ -58,16 +58,16 @@ def open_table(source: Any) -> Table:
 
 
 def _join_files(paths: Sequence[Path]) -> Table:
-    """Joins the rows of several files; a column 'file' tells them apart by the part of their names that differs.
+    """Joins the rows of several files; a new column 'file' contains a label for the file of each row.
 
-    If the files share no column and have equally many rows, they are parts of one table and are joined by columns.
+    If the files share no column and have equally many rows, they are parts of one table, and their columns are joined.
     """
     import pandas as pd
 
     tables = [open_table(path) for path in paths]
     if len(tables) == 1:
         return tables[0]
-    name, notes = f"{len(paths)} files", []  # their names may be ids, which notes do not contain
+    name, notes = f"{len(paths)} files", []  # notes must not contain names of files, which may be ids of people
     headers = [set(t.header) for t in tables]
     if len({len(t.frame) for t in tables}) == 1 and sum(map(len, headers)) == len(set().union(*headers)):
         notes.append("They share no column and have equally many rows, so they are read as columns of one table.")
@@ -76,7 +76,7 @@ def _join_files(paths: Sequence[Path]) -> Table:
     incomplete = sorted(set().union(*headers) - set.intersection(*headers))
     if incomplete:
         notes.append(f"Columns that some of the files lack: {list_names(incomplete)}.")
-    subjects = [re.search(r"(?:^|_)sub-([^_.]+)", path.name) for path in paths]  # names of the standard BIDS
+    subjects = [re.search(r"(?:^|_)sub-([^_.]+)", path.name) for path in paths]  # file names in the BIDS standard
     labels = [path.name.partition(".")[0] for path in paths]
     if all(subjects) and len({m[1] for m in subjects if m}) > 1:
         labels = [m[1] for m in subjects if m]
@@ -108,7 +108,7 @@ def _read_gzip(path: Path) -> Table:
 
 
 def _read_file(path: Path) -> Table:
-    """Reads one file that is not packed, by its first bytes or its ending."""
+    """Reads one unpacked file; its first bytes or its ending show the format."""
     start, suffix = _read_start(path), path.suffix.lower()
     if suffix in (".parquet", ".pq") or start[:4] == b"PAR1":
         return _read_parquet(path)
@@ -131,7 +131,7 @@ def _read_file(path: Path) -> Table:
 
 
 def _read_start(path: Path) -> bytes:
-    """Reads the first bytes of a file; raises MesascopeError if it cannot be read or is empty."""
+    """Reads the first bytes of a file; raises MesascopeError if the file cannot be read or is empty."""
     try:
         if path.is_dir():
             kinds = (*TEXT_ENDINGS, *LINE_ENDINGS, ".json", ".parquet", ".gz")
@@ -152,7 +152,7 @@ def _read_start(path: Path) -> bytes:
 
 
 def _read_lines(path: Path, start: bytes) -> Table:
-    """Reads one JSON object per line."""
+    """Reads a file with one JSON object per line."""
     import pandas as pd
 
     try:
@@ -160,13 +160,13 @@ def _read_lines(path: Path, start: bytes) -> Table:
     except UnicodeDecodeError:
         raise MesascopeError(f"{quote(path.name)} is not UTF-8 text.", "Save it as UTF-8.") from None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    try:  # parsing all lines together is three times as fast, but does not locate errors
+    try:  # parsing all lines together is three times as fast, but does not show which line has an error
         rows = json.loads(f"[{','.join(line for _, line in lines)}]")
     except (ValueError, RecursionError):
         rows = []
     if len(rows) != len(lines) or not all(type(row) is dict for row in rows):
         rows = [_parse_object(line, number, path.name) for number, line in lines]
-    if "\\ud" in text.lower():  # an escaped half of a character, which text cannot contain
+    if "\\ud" in text.lower():  # an escaped surrogate, which is half a character and not valid text
         for (number, _), row in zip(lines, rows, strict=True):
             if any(SURROGATE_PATTERN.search(str(part)) for pair in row.items() for part in pair):
                 problem = f"Line {number} of {quote(path.name)} holds half a character, escaped without the rest."
@@ -194,7 +194,7 @@ def _parse_object(line: str, line_number: int, file_name: str) -> dict[str, Any]
 
 
 def _read_json(path: Path, start: bytes) -> Table:
-    """Reads one JSON document, or one per line: objects, lists of objects for each participant, or columns."""
+    """Reads a .json file with a list of objects, a list of such lists, a mapping of columns, or one object per line."""
     import pandas as pd
 
     problem = f"{quote(path.name)} is not a table in JSON"

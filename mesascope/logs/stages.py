@@ -1,8 +1,8 @@
 """Reads two-stage trials, and choices among the options that a screen offered.
 
-In a two-step trial (Daw et al. 2011) a first choice leads to one of two states, commonly to one of them and rarely to
-the other. In that state the participant makes a second choice, which pays. The action of the trial is the first choice,
-and its feedback is the pay-off of the second.
+In a two-step trial (Daw et al. 2011), the first choice leads to one of two states: commonly to one of them, rarely to
+the other. In that state, the participant makes a second choice, which pays. The action of the trial is the first
+choice, and the feedback of the trial is the pay-off of the second choice.
 """
 
 from collections.abc import Collection
@@ -24,7 +24,7 @@ MIN_COMMON_SHARE = 0.55  # with a smaller share, common transitions are not infe
 def read_stages(
     table: Table, roles: Roles, choices: Choices, participants: np.ndarray | None, missing: Collection[str] = ()
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Reads the second stage of each row, if the log has one; removes roles that cannot be read from `roles`.
+    """Reads the second stage of each row, if trials have two stages; removes unreadable roles from `roles`.
 
     Args:
         table: the log.
@@ -36,10 +36,10 @@ def read_stages(
 
     Returns:
         The variables by name, with a value for each row (-1 if missing): second_action, second_state and transition (1
-        common, 0 rare); none if the trials have one stage. Then notes.
+        common, 0 rare); empty if the trials have one stage. Then notes.
 
     Raises:
-        MesascopeError: a column does not fit the role that the user gave it.
+        MesascopeError: the user gave a role to a column that does not fit.
     """
     columns = {role: roles.columns[role][0] for role in ("second", "state", "transition") if role in roles.columns}
     if not columns:
@@ -77,8 +77,8 @@ def read_stages(
         roles.remove(columns)
         return {}, ["No trial has a transition, so the second stage was not read."]
     notes = [
-        "Trials have two stages: the action is the first choice, and the feedback is that of the second. Metrics of "
-        "single choices read the first choice.",
+        "Trials have two stages: the action is the first choice, and the feedback is that of the second choice. "
+        "Metrics of single choices read the first choice.",
         *stage_notes,
         f"Common transitions: {transitions.mean():.3f} of {count_noun(len(transitions), 'trial')}.",
     ]
@@ -88,7 +88,7 @@ def read_stages(
 
 
 def _read_states(table: Table, column: str, notes: list[str]) -> np.ndarray:
-    """Reads each row's state (-1 missing); values on very few rows, beside two or more others, are left out."""
+    """Reads each row's state (-1 if missing); very rare values are left out if at least two states remain."""
     codes, names = read_labels(table, column)
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
     is_kept = counts > MAX_ODD_CELLS * counts.sum()
@@ -103,7 +103,7 @@ def _read_states(table: Table, column: str, notes: list[str]) -> np.ndarray:
 
 
 def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
-    """Reads each row's transition (1 common, 0 rare, -1 missing), and adds a note on how it was read to `notes`."""
+    """Reads each row's transition (1 common, 0 rare, -1 missing), and adds notes on the reading to `notes`."""
     codes, values, is_empty = read_cells(table, column)
     texts = [str(v).strip().casefold().removesuffix(".0") for v in values]
     entries = sorted({texts[i] for i in np.unique(codes) if not is_empty[i]})
@@ -137,11 +137,10 @@ def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
 def _infer_transition(
     choices: Choices, state: np.ndarray, participants: np.ndarray | None, notes: list[str]
 ) -> np.ndarray:
-    """Infers each row's transition: 1 if the state follows the first choice most often, otherwise 0; -1 if missing.
+    """Infers each row's transition: 1 if its state is the most frequent after this first choice, else 0; -1 if missing.
 
     Raises:
-        MesascopeError: two choices lead to the same state most often, or a choice leads to all states about equally
-            often.
+        MesascopeError: the same state is the most frequent after two choices, or no state is clearly more frequent.
     """
     is_valid = (choices.action >= 0) & (state >= 0)
     if not is_valid.any():
@@ -183,7 +182,7 @@ def _infer_transition(
 
 
 def _shows_common(count: np.ndarray) -> bool:
-    """Whether counts [choices, states] show one common state for each choice, and different ones."""
+    """Checks whether counts [choices, states] show a different common state for each choice."""
     share = count.max(-1).sum() / max(count.sum(), 1)
     return len(count) > 1 and len(set(count.argmax(-1))) == len(count) and share >= MIN_COMMON_SHARE
 
@@ -191,7 +190,7 @@ def _shows_common(count: np.ndarray) -> bool:
 def _infer_own_transitions(
     choices: Choices, state: np.ndarray, participants: np.ndarray, is_valid: np.ndarray
 ) -> np.ndarray:
-    """Infers each row's transition from the trials of the same participant; -1 if they do not show it."""
+    """Infers each row's transition from the trials of the same participant; -1 if these do not show the transition."""
     count = np.zeros((int(participants.max()) + 1, choices.n_choices, int(state.max()) + 1))
     np.add.at(count, (participants[is_valid], choices.action[is_valid], state[is_valid]), 1)
     shows = np.array([_shows_common(own) for own in count])[participants]
@@ -202,7 +201,7 @@ def _infer_own_transitions(
 def read_offered(
     table: Table, roles: Roles, n_choices: int | None, missing: Collection[str] = ()
 ) -> tuple[Choices, dict[str, np.ndarray], list[str]]:
-    """Reads the choice of each row. If a screen offered some of the options, the choice is the option, not its place.
+    """Reads the choice of each row. If a screen offered only some options, the choice is the option, not its place.
 
     Args:
         table: the log.
@@ -212,7 +211,8 @@ def read_offered(
         missing: further codes of missed trials.
 
     Returns:
-        The choices; `offered` [rows, K], 1 if an option could be chosen, unless every option always could; and notes.
+        The choices; a mapping with `offered` [rows, K] (1 if an option could be chosen, else 0), empty if every option
+        could always be chosen; and notes.
 
     Raises:
         MesascopeError: the columns that the user named do not fit the action.
@@ -238,7 +238,7 @@ def read_offered(
 def _read_offered_options(
     table: Table, columns: list[str], places: Choices, n_choices: int | None
 ) -> tuple[Choices, dict[str, np.ndarray], list[str]]:
-    """Converts choices of places to choices of the options at these places."""
+    """Converts choices of places on the screen to choices of the options at these places."""
     labels = [read_labels(table, c) for c in columns]
     names = sorted({n for _, found in labels for n in found})
     is_integral = all(n.lstrip("-").isdecimal() for n in names)

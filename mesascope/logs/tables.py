@@ -1,4 +1,4 @@
-"""The table of a log: its rows in a pandas frame that keeps the line number of each row, and words for messages."""
+"""The table of a log, which keeps the line number of each row; and functions that format names for messages."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ class Table:
     """The rows of a log.
 
     Args:
-        frame: the rows; the columns have the distinct names of the header.
-        name: the quoted name of the file, or the kind of object, for messages.
+        frame: the rows; all names of columns are different.
+        name: the quoted name of the file, or a name of the source such as 'the DataFrame', for messages.
         row_word: the word for a row in messages: 'line' or 'row'.
-        first_row: the number of the first row.
+        first_row: the number that messages add to the index of a row in `frame`, to give the line in the file.
         notes: how the source was read, one sentence each.
-        options: the names of all choices in their order, if the source states them.
-        file_column: the column that tells apart the files from which the rows came; '' if there is one file.
+        options: the names of all choices in their order, if the source lists them.
+        file_column: the column with the file of each row; '' if there is only one file.
     """
 
     frame: "pd.DataFrame"
@@ -48,7 +48,7 @@ class Table:
         return f"{self.describe_row(row)}, column {quote(column)}"
 
     def describe_row(self, row: int) -> str:
-        """Describes the position of a row: 'line 4', or 'row 2 (counted from 0)' if the source has no lines."""
+        """Describes the position of a row: 'line 4', or 'row 2 (counted from 0)' if the source is not a text file."""
         number = int(self.frame.index[row]) + self.first_row
         place = f"{self.row_word} {number}" + (" (counted from 0)" if self.row_word == "row" else "")
         return place + (f" of file {quote(self.frame[self.file_column].iloc[row])}" if self.file_column else "")
@@ -81,13 +81,13 @@ def count_noun(number: int, noun: str) -> str:
 
 
 def list_names(names: Sequence[Any], limit: int = 12) -> str:
-    """Lists the first `limit` names, escaped, and the number of further names."""
+    """Formats a list of names: the first `limit` names, quoted, and the number of further names."""
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return (", ".join(quote(n) for n in names[:limit]) or "none") + more
 
 
 def read_frame(frame: "pd.DataFrame", source: str) -> Table:
-    """Makes a table from a DataFrame, which does not change; named index levels become columns."""
+    """Makes a table from a DataFrame; named index levels become columns. The DataFrame is not changed."""
     levels = [level for level in frame.index.names if level is not None]
     if frame.columns.nlevels > 1:
         problem = f"{source} has {frame.columns.nlevels} levels of column names."
@@ -101,7 +101,7 @@ def read_frame(frame: "pd.DataFrame", source: str) -> Table:
 def make_table(
     frame: "pd.DataFrame", header: Sequence[str], source: str, row_word: str, first_row: int, *, notes: Sequence[str]
 ) -> Table:
-    """Makes a table from a frame whose columns are numbered; leaves out columns without a name."""
+    """Makes a table from a DataFrame with numbered columns and their names; columns without a name are left out."""
     _check_distinct(header, source)
     columns = [i for i, name in enumerate(header) if name]
     frame = frame.loc[:, columns].set_axis([header[i] for i in columns], axis=1)

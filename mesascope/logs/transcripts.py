@@ -1,8 +1,7 @@
-"""Reads and writes transcripts of Psych-101 and Psych-201: a text per participant, with each choice as <<choice>>.
+"""Reads and writes transcripts as in Psych-101 and Psych-201: one text per participant, with choices as <<choice>>.
 
 The format is that of Binz et al. 2025 (doi 10.1038/s41586-025-09215-4): JSON lines with `text`, `experiment` and
-`participant`. A transcript tells only what a participant saw, so expected pay-offs, response times and groups are not
-part of it.
+`participant`. A transcript contains only what a participant saw: no expected pay-offs, response times or groups.
 """
 
 import json
@@ -49,12 +48,12 @@ LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def read_transcripts(table: Table) -> Table:
-    """Converts a table whose column 'text' contains transcripts to one row per trial; returns other tables as they are.
+    """Converts a table whose column 'text' contains transcripts to one row per trial; returns other tables unchanged.
 
-    The feedback is a number after a word such as 'get', 'win' or 'lose' before the next choice, or what the option that
-    was chosen yields, or 1 and 0 for 'a reward' and 'no reward'. A line that begins with a new 'Game 2' or 'Block 2'
-    begins a lifetime. 'You are instructed to press B' is a forced choice. If a choice leads to a state and not to an
-    outcome, the next choice is the second one of the same trial.
+    The feedback is read from the text before the next choice: the number after a word such as 'get', 'win' or 'lose',
+    or the number that the chosen option yields, or 1 for 'a reward' and 0 for 'no reward'. A line with a new heading
+    such as 'Game 2' or 'Block 2' begins a lifetime. 'You are instructed to press B' is a forced choice. If a choice
+    leads to a state instead of an outcome, the next choice is the second choice of the same trial.
 
     Raises:
         MesascopeError: no choice is followed by a number.
@@ -72,7 +71,8 @@ def read_transcripts(table: Table) -> Table:
             names.setdefault(part, []).append(sorted({t[part] for t in trials if t[part]}))
         rows += [owner | {"text": "", "transcript": number} | trial for trial in trials]
     for part, by_transcript in names.items():
-        if len(set().union(*by_transcript)) > max(map(len, by_transcript)):  # each transcript has labels of its own
+        # if transcripts use different labels for the same choices, the labels of each transcript are numbered
+        if len(set().union(*by_transcript)) > max(map(len, by_transcript)):
             for row in rows:
                 own = by_transcript[row["transcript"]]
                 row[part] = f"{part} {own.index(row[part]) + 1}" if row[part] else row[part]
@@ -129,7 +129,7 @@ def _read_trials(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _add_outcome(trial: dict[str, Any], text: str) -> None:
-    """Adds what a text that follows a choice tells to the trial: its feedback, the other outcome, the state reached."""
+    """Reads the text after a choice, and adds feedback, the other option's outcome or the next state to the trial."""
     if trial["reward"] is not None:
         return
     by_option = {m[1]: float(m[2].replace(",", "")) for m in EACH_OPTION.finditer(text)}
@@ -148,7 +148,7 @@ def _add_outcome(trial: dict[str, Any], text: str) -> None:
 
 
 def write_transcripts(trials: xr.Dataset) -> list[dict[str, Any]]:
-    """Writes trials as transcripts, one for each participant (or for each lifetime, if there are no participants).
+    """Makes transcripts of trials, one for each participant (or for each lifetime, if there are no participants).
 
     Raises:
         MesascopeError: trials have two stages or several steps, actions are real numbers, or there are more than 26
@@ -189,12 +189,12 @@ def write_transcripts(trials: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def _format_exactly(value: float) -> str:
-    """Formats a number of single precision with as many digits as bring it back."""
+    """Formats a single-precision number with the fewest digits from which it can be read back exactly."""
     return np.format_float_positional(np.float32(value), trim="-")
 
 
 def save_transcripts(trials: xr.Dataset, path: str | os.PathLike) -> Path:
-    """Writes `write_transcripts(trials)` as JSON lines. No incomplete file is left.
+    """Writes trials as transcripts to a file of JSON lines. If writing fails, no incomplete file is left.
 
     Raises:
         MesascopeError: the trials cannot be written as transcripts, or the file cannot be written.

@@ -1,7 +1,8 @@
 """Advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783) over whole lifetimes.
 
-By default it trains the network of Wang et al. (2016, arXiv 1611.05763), an LSTM with 48 units that observes its last
-action, the last pay-off and the trial index. Every update runs a batch of lifetimes and takes one step on it.
+By default, the recipe trains the network of Wang et al. (2016, arXiv 1611.05763), an LSTM with 48 units that observes
+its last action, the last pay-off and the trial index. Every update runs a batch of lifetimes and takes one step of
+Adam on this batch.
 `find_targets` defines the training reward.
 """
 
@@ -36,8 +37,8 @@ def recipe(
     """Trains a network, by default an LSTM, by advantage actor-critic.
 
     Args:
-        family: the training family; training uses its bank if it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training run that began there with the same settings continues.
+        family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
+        out: the folder for network.safetensors. An unfinished training run in this folder is continued.
         memory: none, gru, lstm, transformer or lru.
         width: the number of units.
         observes: the parts of the percept given to the network, joined by +; without feedback, it does not observe the
@@ -64,6 +65,6 @@ def recipe(
 def compute_policy_gradient_loss(
     network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
-    """The loss with the policy gradient's surrogate, the critic's squared error and the entropy bonus."""
+    """The loss: the surrogate of the policy gradient, plus the critic's squared error, minus the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
     return -average(log_prob * advantage, batch.mask) + plan.critic_weight * error - entropy_weight * entropy

@@ -56,22 +56,23 @@ def recipe(
     seed: int = 0,
     progress: OnProgress = ignore_progress,
 ) -> Trained:
-    """Trains a network to think for as long as a problem needs, with the right move in every cell as the target.
+    """Trains a network to compute for as many ticks as a problem needs; the target is the correct move in every cell.
 
     Args:
         family: a family that shows grids of cells and gives training problems, such as maze, without a bank.
-        out: the folder for network.safetensors; a training run that began there with the same settings continues.
+        out: the folder for network.safetensors. An unfinished training run in this folder is continued.
         updates: the number of updates; each is one step of Adam.
         problems: the number of problems in the batch.
         width: C, the number of channels.
-        layers: 0 for a recurrent network; else the number of layers, with separate weights, of a feed-forward one.
+        layers: 0 for a recurrent network; otherwise a feed-forward network has this number of layers, each with weights
+            of its own.
         ticks: the number of ticks for each problem; then another problem replaces it, or its goal moves.
         window: the number of ticks in an update, through which the gradient is taken.
         swap_probability: the probability that, after these ticks, the goal moves and the activations stay; 0 for never.
         rate: Adam's step size at the start; it falls as a half cosine.
         final_rate: Adam's step size at the end.
         seed: the seed of the weights, the problems and all random draws.
-        progress: called after every update; its score is the share of cells with a right move.
+        progress: called after every update; the score that it receives is the share of cells with a correct move.
 
     Raises:
         MesascopeError: a setting is out of range, the family shows no grids, or the folder contains another training
@@ -86,7 +87,6 @@ def recipe(
     key, choices = jax.random.key(seed), int(family.choices or 0)
     metadata = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
     rates = as_arrays(updates=updates, swap_probability=swap_probability, rate=rate, final_rate=final_rate)
-    compiled_settings: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
 
     def make_initial_state() -> State:
         weights = networks.create_network(derive_key(key, "weights"), width, layers, planes, choices)
@@ -98,7 +98,8 @@ def recipe(
     def train_from(start: Checkpoint):
         state, updates_done = start.state, start.updates_done
         while updates_done < updates:
-            state, share_right = update(key, jnp.asarray(updates_done), state, family, rates, **compiled_settings)
+            i = jnp.asarray(updates_done)
+            state, share_right = update(key, i, state, family, rates, ticks, window, layers > 0)
             updates_done += 1
             yield Checkpoint(state, updates_done, updates_done * problems * window, updates_done, [float(share_right)])
 
@@ -127,14 +128,14 @@ def update(
         key: the key of the training run.
         updates_done: the number of updates before this one.
         state: the state before this update.
-        family: the family, which gives the problems, their pictures and the right moves.
+        family: the family, which gives the problems, their pictures and the correct moves.
         rates: the settings updates, swap_probability, rate and final_rate, which may change without compiling again.
         ticks: the number of ticks for each problem.
         window: the number of ticks in this update.
         feed_forward: whether the network has layers instead of ticks.
 
     Returns:
-        The state after the update, and the share of cells with a right move at the end of the window.
+        The state after the update, and the share of cells with a correct move at the end of the window.
     """
     update_key = derive_key(key, "update", updates_done)
     weights, adam_state, problems, activations, age = state
@@ -182,13 +183,13 @@ def update(
 
 
 def _check_moves(scores: jax.Array, right_moves: jax.Array) -> jax.Array:
-    """Whether the move with the highest score is right, in every cell."""
+    """Whether the move with the highest score is correct, for every cell."""
     return jnp.take_along_axis(right_moves, scores.argmax(-1)[..., None], -1)[..., 0]
 
 
 @compile_loop
 def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
-    """[TEST_PROBLEMS] Whether the network makes a right move in every cell, for each fresh problem."""
+    """Whether the network makes a correct move in every cell, for each of `TEST_PROBLEMS` fresh problems."""
     problems = family.problems(key, TEST_PROBLEMS)
     pictures, right_moves = family.draw_pictures(problems), family.find_right_moves(problems)
     start = make_state(weights, pictures)

@@ -31,8 +31,8 @@ ADAM = optax.chain(optax.clip_by_global_norm(MAX_NORM), optax.scale_by_adam(eps=
 class UpdateSettings(NamedTuple):
     """The settings of an update.
 
-    The integers `epochs` and `minibatches` decide what is compiled; JAX traces the other settings, so other
-    values compile nothing again. A setting that a recipe does not have is None.
+    The code is compiled again for other values of the integers `epochs` and `minibatches`. JAX traces the other
+    settings, so their values can change without another compilation. A setting that a recipe does not have is None.
 
     Attributes:
         updates: the number of updates in the training run.
@@ -60,7 +60,7 @@ class UpdateSettings(NamedTuple):
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> UpdateSettings:
-        """Makes the plan from a recipe's settings."""
+        """Makes the settings of an update from a recipe's settings."""
         fields: dict[str, Any] = {k: v for k, v in settings.items() if k in cls._fields}
         counts = {k: fields.pop(k) for k in ("epochs", "minibatches") if k in fields}
         return cls(**counts, **as_arrays(**fields))
@@ -94,7 +94,8 @@ def minimise(
         adam_state: Adam's state before these steps.
         batch: arrays with the lifetimes on axis 1.
         loss: loss(network, minibatch) returns an array [].
-        plan: the step size, the number of passes over the batch (each in a new random order), and of minibatches.
+        plan: the settings of the update: the step size and the numbers of passes over the batch and of minibatches.
+            Every pass has a new random order.
         updates_done: the number of updates before this one.
 
     Returns:
@@ -118,7 +119,7 @@ def minimise(
 
 
 def collect_settings(arguments: dict[str, Any], **ranges: tuple[float, float]) -> dict[str, Any]:
-    """The settings of a recipe, checked by `check_settings`: its arguments except those from the caller."""
+    """The settings of a recipe after `check_settings`: all its arguments except `family`, `out` and `progress`."""
     settings = {k: v for k, v in arguments.items() if k not in ("family", "out", "progress")}
     check_settings(settings, **ranges)
     return settings

@@ -33,7 +33,7 @@ class TrainingRun(NamedTuple):
         family: the training family.
         settings: all settings, including the seed.
         updates: the number of updates.
-        describe_network: returns what the network's file contains for a state: the metadata besides
+        describe_network: takes a state, and returns two parts of the network's file: the metadata, without those of
             `describe_identity` and `describe_origin`, and the weights by name.
     """
 
@@ -55,7 +55,7 @@ class Checkpoint(NamedTuple):
         state: everything that passes from one update to the next, such as the networks and Adam's state.
         updates_done: the number of updates so far.
         steps: the number of steps so far, in all environments together.
-        round: the number of steps so far in one environment, or of updates.
+        round: the number of steps so far in one environment, or the number of updates if there are no environments.
         scores: the scores of the last games, or of the last batch.
     """
 
@@ -113,7 +113,9 @@ def save_checkpoint(run: TrainingRun, path: Path, checkpoint: Checkpoint) -> Non
 
 
 def load_checkpoint(run: TrainingRun, path: Path, initial: Any) -> Checkpoint:
-    """Loads the saved checkpoint into the structure of the initial state; without one, returns the initial state.
+    """Loads the saved checkpoint into the structure of the initial state.
+
+    If no checkpoint was saved, returns a checkpoint with the initial state.
 
     Raises:
         MesascopeError: the checkpoint belongs to another training run, or is broken.

@@ -1,4 +1,4 @@
-"""Trains a network to imitate a scripted procedure's action probabilities; PPO can follow.
+"""Trains a network to imitate a scripted procedure's action probabilities, and can then improve the network by PPO.
 
 The teacher labels every step of the histories that the network itself generates (DAgger: Ross et al. 2011, arXiv
 1011.0686), so the labels cover the states that the network visits. By contrast, Duan et al. (2016, arXiv 1611.02779)
@@ -56,11 +56,11 @@ def recipe(
     seed: int = 0,
     progress: OnProgress = ignore_progress,
 ) -> Trained:
-    """Trains a network to give a scripted procedure's action probabilities; PPO can follow.
+    """Trains a network to imitate a scripted procedure's action probabilities, and can then improve it by PPO.
 
     Args:
-        family: the training family; training uses its bank if it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training run that began there with the same settings continues.
+        family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
+        out: the folder for network.safetensors. An unfinished training run in this folder is continued.
         teacher: a scripted subject, with its settings joined by +, such as thompson:discount=0.9+minimise=true.
         memory: none, gru, lstm, transformer or lru.
         width: the number of units.
@@ -138,7 +138,7 @@ def make_imitation_objective(
     Args:
         network: the network that acts and learns.
         batch: the lifetimes to run.
-        scale: the mean pay-off by chance and at best.
+        scale: the mean pay-off of random actions and of the best actions.
         teacher: the subject to imitate.
         led_lifetimes: the number of lifetimes in which the teacher acts; they come first.
     """

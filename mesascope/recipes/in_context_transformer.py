@@ -34,7 +34,7 @@ Plan = dict[str, jax.Array]  # the settings updates, rate, final_rate and warmup
 
 
 class Rollout(NamedTuple):
-    """A batch of lifetimes [T, N]: percept and hidden state before each trial, the percept after it, and its key."""
+    """A batch of lifetimes [T, N]: percept and task state before each trial, the percept after it, and its key."""
 
     percept: Percept
     state: Any
@@ -62,15 +62,15 @@ def recipe(
     """Trains a transformer, linear attention or a GRU to predict in context.
 
     Args:
-        family: the training family, whose percepts must not depend on the actions. Training uses its bank if it has
-            one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training run that began there with the same settings continues.
+        family: the training family, whose percepts must not depend on the actions. The tasks are those of
+            its bank if it has one, otherwise unlimited fresh tasks.
+        out: the folder for network.safetensors. An unfinished training run in this folder is continued.
         memory: transformer, linear_attention, gru, lstm, lru or none.
         width: the number of units.
-        depth: the number of attention layers; 0 for 3 layers, and for a memory without layers.
-        heads: the number of heads in each layer; 0 for 4 heads, and for a memory without layers.
-        observes: the parts of the percept given to the network, joined by +; by default first and observation, and for
-            real actions also the feedback, which is then the outcome itself.
+        depth: the number of attention layers. 0 means three layers, or none if the memory has no layers.
+        heads: the number of heads in each layer. 0 means four heads, or none if the memory has no layers.
+        observes: the parts of the percept given to the network, joined by +. By default these are 'first' and
+            'observation', and for real actions also 'feedback', which is then the outcome itself.
         updates: the number of batches; each is one step of Adam.
         lifetimes: the number of lifetimes in a batch.
         rate: Adam's step size after the warm-up; it falls as a half cosine.

@@ -20,7 +20,7 @@ SCALE_TASKS = 4096  # the number of tasks from which the scale is computed
 
 
 class Scale(NamedTuple):
-    """The mean pay-off of a trial, by chance and at best, over the training tasks."""
+    """The mean pay-off of a trial under random actions and under the best actions, over the training tasks."""
 
     chance: jax.Array
     best: jax.Array
@@ -29,7 +29,8 @@ class Scale(NamedTuple):
 class Lifetimes(NamedTuple):
     """A batch of lifetimes to train on. Each array is [T, N], or [T·S, N] if trials have several steps.
 
-    Trials may end before their last step. The steps of a lifetime that happened come first; the mask excludes the rest.
+    Trials may end before their last step. On the first axis, the steps that took place come first, and the mask
+    excludes the other steps.
 
     Attributes:
         encoded: [T, N, F] the network's inputs.
@@ -39,8 +40,9 @@ class Lifetimes(NamedTuple):
         score: the expected pay-off.
         target: the target of prediction; None if the family does not show it.
         teacher_log_probs: [T, N, K] the teacher's log-probabilities; None without a teacher.
-        mask: whether the step happened; None if all steps happened.
-        new_trial: the index of the trial that begins with this step, -1 on other steps; None if all steps happened.
+        mask: whether the step took place; None if all steps did.
+        new_trial: the index of the trial that begins with this step, or -1 if no trial begins; None if all steps took
+            place.
     """
 
     encoded: jax.Array
@@ -55,12 +57,12 @@ class Lifetimes(NamedTuple):
 
 
 def find_split(family: Family) -> Split:
-    """The split of the training tasks, which is the family's bank if it has one, else unlimited fresh tasks."""
+    """The split of the training tasks: 'seen' if the family has a bank, otherwise 'fresh', which is unlimited."""
     return family.split(SEEN if family.bank else FRESH)
 
 
 def find_scale(family: Family) -> Scale:
-    """The mean pay-off of a trial, by chance and at best, over 4,096 training tasks.
+    """The mean pay-off of a trial under random actions and under the best actions, over 4,096 training tasks.
 
     Raises:
         MesascopeError: the best action pays no more than chance.
@@ -73,7 +75,7 @@ def find_scale(family: Family) -> Scale:
 
 
 def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> tuple[Any, jax.Array]:
-    """Draws a batch of N training tasks; returns them and the best pay-off of each of their trials [T, N]."""
+    """Draws a batch of N training tasks. Returns the tasks, and the best pay-off on every trial [T, N]."""
     tasks = _draw(family, key, lifetimes)
     return tasks, jnp.asarray(family.latents(tasks, find_split(family).name)["best"].T, jnp.float32)
 
@@ -156,9 +158,10 @@ def find_targets(
 
     Args:
         lifetimes: a batch of lifetimes.
-        best: [T, N] the best pay-off of every trial. If trials have several steps, it is spread evenly over them. If
-            they may also end early, it is subtracted on the first step.
-        scale: the family's scale; in its units a lifetime at chance is worth about -1, and one at best 0.
+        best: [T, N] the best pay-off of every trial. If trials have several steps, this pay-off is spread evenly over
+            the steps. If trials may also end early, all of it is subtracted on the first step.
+        scale: the family's scale. In its units, a lifetime of random actions returns about -1, and a lifetime of the
+            best actions 0.
         discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
     """
@@ -187,12 +190,12 @@ def estimate_advantages(reward: jax.Array, value: jax.Array, discount: Number, t
 
 
 def average(x: jax.Array, mask: Any = None) -> jax.Array:
-    """The mean over the steps that happened."""
+    """The mean over the steps that took place."""
     return x.mean() if mask is None else (x * mask).sum() / mask.sum()
 
 
 def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
-    """Standardises numbers to mean 0 and standard deviation 1 over the steps that happened."""
+    """Standardises numbers to mean 0 and standard deviation 1 over the steps that took place."""
     if mask is None:
         return (x - x.mean()) / (x.std() + 1e-8)
     x = x - average(x, mask)

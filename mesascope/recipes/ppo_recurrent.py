@@ -2,7 +2,7 @@
 
 In every update, one compiled function runs a batch of lifetimes and improves the network on them. The subject observes
 the noisy pay-off. The training reward is the expected pay-off, scaled by the family's chance and best pay-off
-(`find_targets`). Using the expected instead of the noisy pay-off only removes variance.
+(`find_targets`). The expected pay-off gives the same mean gradient as the noisy pay-off, with less variance.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class PolicyExamples(NamedTuple):
     log_prob: Any
     advantage: Any
     value_target: Any  # the target of the critic
-    mask: Any = None  # whether the step happened; None if all steps happened
+    mask: Any = None  # whether the step took place; None if all steps did
 
 
 # the loss [] of policy and critic, from the network, its features, the examples, the settings and the entropy's weight
@@ -65,8 +65,8 @@ def recipe(
     """Trains a network, with or without memory, by proximal policy optimisation.
 
     Args:
-        family: the training family; training uses its bank if it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training run that began there with the same settings continues.
+        family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
+        out: the folder for network.safetensors. An unfinished training run in this folder is continued.
         memory: none, gru, lstm, transformer or lru.
         width: the number of units.
         observes: the parts of the percept given to the network, joined by +.
@@ -98,7 +98,7 @@ def make_policy_update(family: Family, settings: dict[str, Any], policy_loss: Po
 
 
 def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExamples) -> tuple[jax.Array, ...]:
-    """The terms of the losses of policy and critic.
+    """The terms from which the losses of policy and critic are computed.
 
     Returns:
         The actions' log-probabilities [T, N], their standardised advantages [T, N], the critic's mean squared error []
@@ -114,7 +114,7 @@ def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExa
 def compute_clipped_loss(
     network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
-    """The loss with the clipped surrogate, the critic's squared error and the entropy bonus."""
+    """The loss: the clipped surrogate, plus half of the critic's squared error, minus the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
     ratio = jnp.exp(log_prob - batch.log_prob)
     clipped_ratio = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
@@ -128,7 +128,7 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
     Args:
         network: the network that acts and learns.
         batch: the lifetimes to run.
-        scale: the mean pay-off by chance and at best.
+        scale: the mean pay-off of random actions and of the best actions.
         policy_loss: the loss of policy and critic.
     """
     plan = batch.plan

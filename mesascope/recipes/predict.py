@@ -1,7 +1,7 @@
 """Sequence prediction with log-loss (Ortega et al. 2019, arXiv 1905.03030), in families that show the target.
 
 The network's distribution over the actions is its prediction. After every trial, `family.target` reads from the percept
-what the network should have predicted, and that is the target of the cross-entropy.
+what the network should have predicted. This is the target of the cross-entropy.
 """
 
 import equinox as eqx
@@ -37,9 +37,9 @@ def recipe(
     """Trains a network with log-loss to predict what comes next.
 
     Args:
-        family: the training family, which must show the target. Training uses its bank if it has one, else unlimited
-            fresh tasks.
-        out: the folder for network.safetensors; a training run that began there with the same settings continues.
+        family: the training family, which must show the target. The tasks are those of its bank if it has one,
+            otherwise unlimited fresh tasks.
+        out: the folder for network.safetensors. An unfinished training run in this folder is continued.
         memory: none, gru, lstm, transformer or lru.
         width: the number of units.
         observes: the parts of the percept given to the network, joined by +.

@@ -30,12 +30,12 @@ def train(
     seeds: int = 1,
     progress: Callable[[float, str], None] = lambda share, activity: None,
 ) -> list[Path]:
-    """Trains `seeds` subjects with a recipe, two at a time, except networks that the folder already contains.
+    """Trains one network per seed with a recipe, two at a time, and skips networks that the folder already contains.
 
     Args:
         recipe: the recipe's name with settings, such as 'ppo_recurrent:width=32,seed=5'.
-        family: the training family; training uses only its bank if it has one, else unlimited fresh tasks.
-        out: the folder for the networks; with several seeds, each seed has a folder 'seed-S' in it.
+        family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
+        out: the folder for the networks. If there are several seeds, each seed has a folder 'seed-S' in it.
         seeds: the number of seeds, which count up from the recipe's seed.
         progress: called with the share of the work that is done, and a text that says what is running.
 
@@ -60,7 +60,7 @@ def train(
             compiled_event.set()
             if stop_event.is_set():
                 raise KeyboardInterrupt  # the recipe then saves a checkpoint, as if the user had stopped it
-            remaining = f"; about {state.seconds_left:.0f} s left of this one" if state.seconds_left else ""
+            remaining = f"; about {state.seconds_left:.0f} s left for this seed" if state.seconds_left else ""
             position = f"update {state.done} of {state.total}, {state.score:.3f} a trial"
             with lock:
                 shares[i] = state.done / state.total

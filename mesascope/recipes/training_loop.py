@@ -1,7 +1,7 @@
-"""The training loop, which writes checkpoints and the network's file, and with an evaluation also a curve and scores.
+"""The training loop. It writes checkpoints and the network's file, and, if there is an evaluation, a curve and scores.
 
 The state after an update is a function of the settings and of the state before it. So a training run that is
-interrupted and continues from its last checkpoint ends with the same bytes, if the checkpoint contains the whole state.
+interrupted and continues from its last checkpoint writes the same network, if the checkpoint contains the whole state.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def run_training(
     progress: OnProgress,
     evaluate: Evaluate | None = None,
 ) -> Trained:
-    """Trains from the last checkpoint, evaluates the network if there is an evaluation, and writes it.
+    """Trains from the last checkpoint, evaluates the network if `evaluate` is given, and writes the network.
 
     Args:
         run: the training run.
@@ -44,7 +44,7 @@ def run_training(
         train_from: continues from a checkpoint, and yields a checkpoint after every update.
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: called after every update.
-        evaluate: returns the scores of the trained network. If there is an evaluation, the folder also gets curve.csv.
+        evaluate: returns the scores of the trained network. If it is given, the folder also gets curve.csv.
 
     Raises:
         MesascopeError: the folder contains another training run, or it cannot be written.

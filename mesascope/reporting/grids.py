@@ -26,7 +26,7 @@ class Grid(NamedTuple):
 
 
 def make_split_grid(examinations: Sequence[Examination]) -> Grid | None:
-    """The gain on every split, first of the subjects and then of the references."""
+    """The gain on every split; the rows of the subjects come first, then those of the references."""
     return _make_grid(examinations, splits.find_gains, splits.sort_labels, describe_split)
 
 
@@ -41,7 +41,7 @@ def _make_grid(
     sort_labels: Callable[[Sequence[Gain]], list[str]],
     describe: Callable[[str], str],
 ) -> Grid | None:
-    """Arranges gains in one row per procedure and one column per label; returns None without gains."""
+    """Arranges gains in one row per procedure and one column per label; returns None if there are no gains."""
     gains = [find_gains(e) for e in examinations]
     labels = sort_labels([g for group in gains for g in group])
     if not labels:

@@ -18,7 +18,7 @@ MAX_P = 0.001  # the largest p at which lifetimes are said to be of more than on
 
 
 def find_measured(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
-    """The first measured finding of a metric, on one split or on any; None if there is none."""
+    """The first measured finding of a metric, on one split, or on any if `split` is None; None if there is none."""
     measured = [f for f in examination.answers if f.metric == metric and f.status == "measured"]
     return next((f for f in measured if split in (None, f.split)), None)
 
@@ -61,7 +61,7 @@ def explain_level(examination: Examination) -> str:
 
 
 def _describe_kinds(examination: Examination) -> str:
-    """A sentence that says that the lifetimes are of more than one kind, if replays show this; otherwise ''."""
+    """A sentence stating that the lifetimes are of more than one kind, if replays show this; otherwise ''."""
     kinds = find_measured(examination, "kinds_of_lifetimes", "fresh")
     if kinds is None or kinds.p is None or kinds.p >= MAX_P or not kinds.estimate or kinds.estimate < 0:
         return ""

@@ -1,4 +1,4 @@
-"""Computes intervals for the figures, with the units and the function that findings use."""
+"""Computes intervals for the figures, with the same units and the same function as for findings."""
 
 from typing import NamedTuple
 
@@ -38,14 +38,14 @@ def compute_mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
 
 
 def make_gains(trials: xr.Dataset, labels: list[str], shares: list[np.ndarray], role: str, name: str) -> list[Gain]:
-    """The gains of one procedure, one for each label, from the numbers [N] whose means are the shares."""
+    """The gains of one procedure, one for each label; `shares` has numbers [N] for each, whose mean is the share."""
     intervals = compute_mean_intervals(trials, np.stack(shares))
     rows = zip(labels, intervals.estimate.tolist(), intervals.low.tolist(), intervals.high.tolist(), strict=True)
     return [Gain(label, role, name, estimate, low, high) for label, estimate, low, high in rows]
 
 
 def can_normalise(trials: xr.Dataset) -> bool:
-    """Whether chance and best are known and differ."""
+    """Whether the pay-offs of random and of best actions are known and differ."""
     return "chance" in trials and "best" in trials and bool((trials.best > trials.chance).any())
 
 

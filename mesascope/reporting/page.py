@@ -1,4 +1,4 @@
-"""Renders the page of a report. It depends only on the examinations and the command."""
+"""Renders the page of a report. The page depends only on the examinations and the command."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from mesascope.reporting.grids import make_condition_grid, make_split_grid
 from mesascope.reporting.hints import Examination
 
 FOLDER = Path(__file__).parent
-DESCRIPTIVE_NOTE = "not read by the placement; p is adjusted over all numbers of the subject"
+DESCRIPTIVE_NOTE = "not used by the placement; p is adjusted over all numbers of the subject"
 
 
 def render(examinations: Sequence[Examination], command: str) -> str:
@@ -60,7 +60,7 @@ def _escape(value: Any) -> Any:
 
 
 def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
-    """What the page shows of one subject."""
+    """The values that the template shows of one subject, by name."""
     placement = examination.placement
     numbers = headlines.pick_headlines(examination).values()
     return {
@@ -108,7 +108,7 @@ def _group_findings(findings: Sequence[Finding], confirmatory: bool) -> list[dic
 
 
 def _list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
-    """By subject and condition, the last question as it was sent, and every answer; empty without such subjects."""
+    """The last question as it was sent, and every answer, for each subject that was asked in words and condition."""
     return [
         {
             "subject": e.subject,

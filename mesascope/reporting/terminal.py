@@ -19,7 +19,7 @@ MAX_NAME_LENGTH = 60  # characters of a name in the text below the table
 def summarise(examinations: Sequence[Examination]) -> Group:
     """The placements as a rich renderable of at most 80 columns.
 
-    Names and reasons are plain text: markup in them has no effect, and control characters become �.
+    Names and reasons are plain text: markup in these texts has no effect, and control characters become �.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("subject", width=NAME_WIDTH, overflow="fold")
@@ -58,5 +58,5 @@ def _describe_log(examination: Examination) -> list[str]:
     measured = [f for f in examination.answers if f.status == "measured"]
     inapplicable = any(f.status == "does not apply" for f in examination.answers)
     lines = [f"{f.metric}: {f.describe()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
-    note = ["The other metrics do not apply to it; findings.json says why."] if inapplicable else []
-    return ["Descriptive findings; a log has no confirmatory ones:", *lines, *note]
+    note = ["The other metrics do not apply to this log; findings.json gives the reasons."] if inapplicable else []
+    return ["Descriptive findings (a log has no confirmatory findings):", *lines, *note]

@@ -10,7 +10,7 @@ from mesascope.findings import Finding
 from mesascope.reporting.headlines import find_measured, pick_headlines
 from mesascope.reporting.hints import Examination
 
-COUNTED_SPLITS = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds that a placement can read
+COUNTED_SPLITS = ("seen", "fresh", "shifted", "exchanged", "restructured")  # the kinds that a placement uses
 INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters
 
 
@@ -52,12 +52,12 @@ def describe_condition(condition: str) -> str:
 
 
 def _describe_past(name: str, settings: Mapping[str, str]) -> str:
-    """Describes a condition that deletes the older past or replaces it."""
-    last = f"its last {settings['window']} trial{'s' * (settings['window'] != '1')}"
-    birth = "" if settings.get("birth", "1") == "1" else ", without the percept of birth"
+    """Describes a condition that deletes or replaces the trials before the last few."""
+    last = f"the last {settings['window']} trial{'s' * (settings['window'] != '1')}"
+    first = "" if settings.get("birth", "1") == "1" else ", no percept marked as first"
     if name == "past_transplanted_once":
-        return f"one response at a time: another lifetime's past before {last}"
-    return f"{'' if name == 'past_deleted' else 'one response at a time: '}it knows {last} only{birth}"
+        return f"one response at a time: another lifetime's carry before {last}"
+    return f"{'' if name == 'past_deleted' else 'one response at a time: '}only {last}{first}"
 
 
 def describe_split(name: str) -> str:
@@ -67,12 +67,12 @@ def describe_split(name: str) -> str:
 
 
 def is_counted(name: str) -> bool:
-    """Whether a placement can read the split; the others are reported only."""
+    """Whether a placement uses the split; other splits are only reported."""
     return name.partition(":")[0] in COUNTED_SPLITS and name != "exchanged:random"
 
 
 def format_number(value: float | None) -> str:
-    """A number with two decimals, without a sign if it rounds to zero; a dash for None or NaN."""
+    """Formats a number with two decimals, without a sign if it rounds to zero; returns a dash for None or NaN."""
     if value is None or math.isnan(value):
         return "–"
     text = f"{value:.2f}"
@@ -80,13 +80,13 @@ def format_number(value: float | None) -> str:
 
 
 def format_interval(low: float | None, high: float | None) -> str:
-    """An interval with two decimals; '' if there is none."""
+    """Formats an interval with two decimals; returns '' if there is no interval."""
     has_interval = low is not None and high is not None and not math.isnan(low)
     return f"[{format_number(low)}, {format_number(high)}]" if has_interval else ""
 
 
 def format_finding(finding: Finding | None) -> str:
-    """A finding's estimate and interval with two decimals, or its status if not measured; a dash without a finding."""
+    """Formats a finding's estimate and interval, or its status if it was not measured; returns a dash for None."""
     if finding is None:
         return "–"
     if finding.status != "measured":
@@ -112,18 +112,18 @@ def describe_findings(examination: Examination) -> list[str]:
     reset = find_measured(examination, "cost_of_reset: every trial", "fresh")
     if gain and deleted:
         change = _describe_change(gain, deleted)
-        sentences.append(f"For single acts that knew only its last few trials, the gain {change}.")
+        sentences.append(f"For single actions after deletion of all but the last few trials, the gain {change}.")
     if shown:
         sentences.append(
-            f"With another lifetime's older past, its acts were worth {format_finding(shown)} of the best action "
-            "there, beyond what they are worth on other tasks."
+            f"With the carry of another lifetime, its actions were worth {format_finding(shown)} of the best action on "
+            "that lifetime's task, beyond their worth on other tasks."
         )
     shuffled = find_measured(examination, "benefit", "fresh")
     if gain and shuffled and not deleted:
         change = _describe_change(gain, shuffled)
         sentences.append(f"When feedback older than a few trials came from other lifetimes, its gain {change}.")
     if gain and reset:
-        sentences.append(f"When its carry was made fresh before every trial, its gain {_describe_change(gain, reset)}.")
+        sentences.append(f"With a fresh carry before every trial, its gain {_describe_change(gain, reset)}.")
     percept = find_measured(examination, "dependence_on_percept: feedback flipped")
     carry = find_measured(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
@@ -134,18 +134,18 @@ def describe_findings(examination: Examination) -> list[str]:
     position = find_measured(examination, "locate_or_learn: position")
     if position and examination.trained_on.startswith("bank"):
         sentences.append(
-            f"Between the ideal locator of its bank (0) and any learner (1) it stands at {format_finding(position)}."
+            f"Its position between the ideal locator of its bank (0) and any learner (1) is {format_finding(position)}."
         )
     return sentences
 
 
 def _format_percent(finding: Finding) -> str:
-    """A finding's estimate in per cent."""
+    """Formats a finding's estimate in per cent."""
     return f"{100 * (finding.estimate or 0.0):.0f}\u00a0%"
 
 
 def _contains_null(finding: Finding) -> bool:
-    """Whether the interval contains the null, or there is no interval."""
+    """Whether a finding's interval contains its null; also True if there is no interval."""
     return finding.low is None or finding.high is None or finding.low <= finding.null <= finding.high
 
 

@@ -1,1 +1,1 @@
-"""Runs studies; files state a study's plan and expectations, and named functions are its measures."""
+"""Runs studies. The plan and the expectations of a study are files, and its measures are named functions."""

@@ -43,7 +43,7 @@ def draw_figure(study: Study, document: Mapping[str, Any], path: Path) -> Path |
             DRAWERS[panel["draw"]](ax, panel, numbers, coordinates)
             ax.set_title(textwrap.fill(panel["title"], _fit_title(ax)))
         if document["quick"]:
-            warning = "QUICK: one seed and short training runs, which settle nothing"
+            warning = "QUICK: one seed and short training runs, which are not evidence"
             figure.suptitle(warning, color=figures.SECOND_COLOUR)
         with replace_when_written(path) as part:
             figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
@@ -51,7 +51,7 @@ def draw_figure(study: Study, document: Mapping[str, Any], path: Path) -> Path |
 
 
 def _fit_title(ax) -> int:
-    """Finds how many characters fit on a line of a panel's title; labels on the left leave less room."""
+    """Computes how many characters fit on a line of a panel's title; labels on the left leave less room."""
     return max(16, 40 - max((len(t.get_text()) * 3 // 5 for t in ax.get_yticklabels()), default=0))
 
 
@@ -128,7 +128,7 @@ def _draw_lines(ax, panel, numbers: Numbers, coordinates) -> None:
 
 
 def _draw_curves(ax, panel, numbers: Numbers, coordinates) -> None:
-    """Draws one line per subject over the values in the quantities' names, and a thin line per seed."""
+    """Draws one line per subject, with one point per quantity, and a thin line per seed."""
     for i, name in enumerate(_list_subjects(panel)):
         xs, summaries = _find_numbers(numbers, ((x, (q, name)) for x, q in enumerate(panel["quantities"])))
         style = _style_line(i)

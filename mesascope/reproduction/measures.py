@@ -35,8 +35,8 @@ def total_reward(rollouts: Rollouts, best: float = 0.0) -> np.ndarray:
 
     Args:
         rollouts: the lifetimes.
-        best: the pay-off of the best actions in a lifetime, as an exact mean over tasks, or 0. If it is given, the
-            result is this number minus the regret, which has much less variance than the plain sum.
+        best: the pay-off of the best actions in a lifetime, as an exact mean over tasks, or 0. If it is not 0, the
+            result is `best` minus the regret, which has much less variance than the plain sum.
     """
     return best - regret(rollouts) if best else read_payoffs(rollouts.trials).sum(-1)[None]
 
@@ -87,7 +87,7 @@ def log_loss(rollouts: Rollouts) -> np.ndarray:
 
 
 def distance(rollouts: Rollouts, procedure: str = "thompson", since: int = 0) -> np.ndarray:
-    """Computes the mean total variation from a subject's to a procedure's probabilities, in the subject's lifetimes.
+    """Computes the mean total variation between a subject's and a procedure's probabilities along its lifetimes.
 
     Args:
         rollouts: the lifetimes.
@@ -109,7 +109,7 @@ def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -
     Args:
         rollouts: the lifetimes.
         goal: 'intended' or 'proxy'.
-        late: whether the last third of the trials counts, and not the first third.
+        late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials).named()
     return np.stack(reading.sum_goal_gains(_pick_option(goals, goal), _find_window(rollouts, late)))
@@ -121,7 +121,7 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
     Args:
         rollouts: the lifetimes.
         goal: 'intended' or 'proxy'.
-        late: whether the last third of the trials counts, and not the first third.
+        late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials)
     chosen_goal = _pick_option(goals.named(), goal)

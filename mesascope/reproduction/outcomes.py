@@ -19,7 +19,7 @@ Values = Mapping[tuple[str, str, int], Value]
 
 
 def make_document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
-    """Makes plain data of all results, without times, so that the same work gives the same document."""
+    """Collects all results in one document, without times, so that the same work gives the same document."""
     source_fields = {} if study.is_bundled else {"path": str(study.folder), "trusted": trusted}
     origin = describe_provenance(None)
     numbers = {
@@ -82,7 +82,7 @@ def summarise(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
 
 
 def _find_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
-    """Computes the mean, the ends of its interval (None if there are too few numbers) and the count, without NaN."""
+    """Computes the mean, the ends of its interval (None if there are too few numbers) and the count; leaves out NaN."""
     mean_interval = compute_intervals(numbers[None])
     low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (mean_interval.low, mean_interval.high))
     return float(mean_interval.estimate[0]), low, high, int(mean_interval.n[0])
@@ -117,10 +117,10 @@ def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str]
 
     Returns:
         The plan's entry with these results. `difference` is the mean of `value` minus `than`, paired by seed. Its
-        interval is Student t over seeds, exact for a rate against a number, and missing for a rate against a rate.
-        `met` says whether the mean has the expected sign and reaches the smallest size, or for '0' stays within the
-        largest. `met` is None if the study did not run the quantity or no seed gave a number. `clear` says whether the
-        whole interval agrees with `met`.
+        interval is Student t over seeds. It is exact if a rate is compared with a number, and missing if a rate is
+        compared with a rate. `met` says whether the mean has the expected sign and at least the smallest size, or, for
+        the sign '0', at most the largest size. `met` is None if the study did not run the quantity or no seed gave a
+        number. `clear` says whether the whole interval agrees with `met`.
     """
     result = {**entry, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
     value, reference = (numbers.get(tuple(s)) if isinstance(s, list) else s for s in (entry["value"], entry["than"]))
@@ -190,9 +190,9 @@ def format_ours(entry: Mapping[str, Any]) -> str:
 
 
 def judge_row(entry: Mapping[str, Any]) -> str:
-    """Says whether our number in a row agrees with its reference value, and which value that is.
+    """Describes whether our number in a row agrees with its reference value, and names this value.
 
-    The text is empty if the row has no such value.
+    The text is empty if the row has no reference value.
     """
     return "" if entry["within"] is None else f"{'yes' if entry['within'] else 'no'} ({entry['against']})"
 
@@ -207,13 +207,13 @@ def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def describe_intervals(document: Mapping[str, Any]) -> str:
-    """Describes in one line how many seeds ran, and what the intervals are."""
+    """Describes in one line how many seeds ran, and how the intervals were computed."""
     is_trained = document.get("trained", True)  # whether the study trains networks
     singular = "training seed" if is_trained else "seed of lifetimes"
     plural = "training seeds" if is_trained else "seeds of lifetimes"
     seeds = f"{document['seeds']} {plural if document['seeds'] > 1 else singular}"
     if document["quick"]:
-        limits = "short training runs and few lifetimes, which show that the study runs but settle nothing"
+        limits = "short training runs and few lifetimes, which show that the study runs but are not evidence"
         return f"QUICK: {seeds}, {limits}"
     return f"{seeds}; intervals are 95 % over {plural} (Student t, rates exact)"
 

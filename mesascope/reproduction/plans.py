@@ -1,7 +1,8 @@
-"""Reads a study: plan.toml says what to run and show, and expects.toml says what was expected before the run.
+"""Reads a study: plan.toml lists what to run and show, and expects.toml what was expected before the run.
 
-Texts may contain placeholders: `{M}` in a name stands for every value of M in [values], so that one entry expands to
-several subjects, quantities or rows. [called] gives values their display names, and [quick] replaces values.
+Texts may contain placeholders. `{M}` in a name stands for every value of M in the table [values], so that one entry
+expands to several subjects, quantities or rows. The table [called] contains the display names of values, and the table
+[quick] replaces values in a short run.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ PLAN_KEYS = (
 )
 SUBJECT_KEYS = ("recipe", "subject", "family", "trained_on")
 PLUGIN_KINDS = {"recipe": "recipes", "subject": "subjects", "family": "families"}
-RULES = ("benefit", "carried")  # the first placement rule, which is the default, and the present one
+RULES = ("benefit", "carried")  # the older placement rule, which is the default, and the present rule
 QUANTITY_KINDS = ("measure", "placed", "metric", "axis")
 QUANTITY_KEYS = (*QUANTITY_KINDS, "label", "split", "family", "lifetimes", "of")
 ROW_KEYS = ("quantity", "subject", "published", "published_error", "source", "exact", "exact_source", "tolerance")
@@ -43,7 +44,7 @@ class Cell:
         recipe: the recipe that trains the subject; '' for a scripted subject.
         subject: the name of a scripted subject, with settings; '' for a trained subject.
         family: the family with settings. Family, subject and trained_on may contain {seed}.
-        trained_on: what the subject was trained on, if this overrides the subject's own value.
+        trained_on: the bank label of the subject, if this study overrides the subject's own label; otherwise ''.
     """
 
     name: str
@@ -62,10 +63,10 @@ class Quantity:
         name: the display name.
         kind: 'measure' (intact lifetimes), 'placed' (a placement), 'metric' (a finding) or 'axis' (a reading).
         spec: the measure, the placement's number, the metric or the axis, with settings.
-        label: which reading of the metric or axis, if it has several.
+        label: which reading of the metric or axis to take, if it has several.
         split: the split to measure on.
-        family: the family to measure on, if it is not the subject's own.
-        lifetimes: how many lifetimes each measurement has.
+        family: the family to measure on, if it is not the subject's own; otherwise ''.
+        lifetimes: the number of lifetimes in each measurement.
         subjects: the names of the subjects to measure.
     """
 
@@ -89,8 +90,8 @@ class Study:
         is_bundled: whether the study ships with the package.
         question: the question that the study asks.
         source: the source of the question.
-        minutes: an upper limit of the time on two idle cores.
-        n_seeds: how many training seeds.
+        minutes: an upper limit of the run's time on two idle cores.
+        n_seeds: the number of training seeds.
         is_quick: whether this is the short form, which only shows that the study runs.
         cells: the subjects.
         quantities: the quantities to measure.
@@ -119,7 +120,7 @@ class Study:
 
 
 def find_folder(name: str) -> Path:
-    """Finds the folder of a study by the name of a study that ships, or by a path.
+    """Finds the folder of a study from its path, or from its name if the study ships with the package.
 
     Raises:
         MesascopeError: there is no such study.
@@ -135,9 +136,9 @@ def load_study(name: str, quick: bool = False, seeds: int = 0) -> Study:
     """Reads a study.
 
     Args:
-        name: a study that ships, or a folder with a plan.toml.
-        quick: whether to use the values of [quick].
-        seeds: how many training seeds; 0 for the number in the plan.
+        name: the name of a study that ships, or a folder with a plan.toml.
+        quick: whether to use the values of the table [quick].
+        seeds: the number of training seeds; 0 for the number in the plan.
 
     Raises:
         MesascopeError: there is no such study, or its files contain a mistake.
@@ -174,7 +175,7 @@ def load_study(name: str, quick: bool = False, seeds: int = 0) -> Study:
         digest=hashlib.sha256(text).hexdigest()[:16],
         rule=pick_named(f"placement rule in {place}", str(plan.get("rule", RULES[0])), RULES),
     )
-    if not quick:  # in the short form, rows and expectations may lack their subjects
+    if not quick:  # in the short form, subjects of rows and expectations may be missing
         _check_references(study)
     return study
 
@@ -185,7 +186,7 @@ class Grid:
     Args:
         values: the values, or lists of values, by placeholder.
         display_names: the display names of values, by placeholder.
-        place: the file, for messages.
+        place: the path of the plan, which messages name.
     """
 
     def __init__(self, values: Mapping[str, Any], display_names: Mapping[str, Mapping[str, str]], place: str):
@@ -252,9 +253,9 @@ def _read_cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
 
 
 def _reword_settings(key: str, spec: str) -> str:
-    """The spec with its settings' present names; a setting that the plug-in has today keeps its name."""
+    """Returns the spec with the present names of its settings; a setting that the plug-in has today keeps its name."""
     settings: Container[str] = ()
-    with contextlib.suppress(MesascopeError):  # no plug-in has this name; whoever makes it says so
+    with contextlib.suppress(MesascopeError):  # no plug-in has this name; the error is raised where the plug-in is made
         if kind := PLUGIN_KINDS.get(key):
             settings = catalogue.list_settings(catalogue.get_factory(kind, spec.partition(":")[0]))
     return formats.reword_spec(spec, settings)

@@ -1,4 +1,4 @@
-"""Runs a study's units in several processes: first each training run alone, then the measurements in groups."""
+"""Runs a study's units in several processes: first each training run by itself, then the measurements in groups."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,7 +45,7 @@ def name_time_file(indices: Sequence[int]) -> str:
 
 
 def group_training_runs(units: Sequence[Unit], unfinished: Sequence[int]) -> list[list[int]]:
-    """Makes one group per training run, with the longest first, so that no long run is left alone at the end."""
+    """Makes one group per training run. The longest run comes first, so that no long run starts last."""
     runs = [i for i in unfinished if units[i].kind == "train"]
     return [[i] for i in sorted(runs, key=lambda i: -_estimate_training_steps(units[i]))]
 

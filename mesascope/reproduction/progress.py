@@ -20,7 +20,7 @@ class ProgressEstimate:
 
     Args:
         units: the units of the study.
-        seconds: measured seconds by 'kind name'; the caller may add more.
+        seconds: the measured seconds of units, by 'kind name'; the caller may add entries later.
         progress: called with the share of the study that is done, which never falls, and with a text that says what is
             running.
         is_sequential: whether a unit starts only when all earlier units are done.
@@ -41,7 +41,7 @@ class ProgressEstimate:
             seconds_per_unit[kind] = sum(measured_seconds) / len(measured_seconds)
         costs = [seconds_per_unit[unit.kind] for unit in self.units]
         total_share = sum(c * s for c, s in zip(costs, self.shares, strict=True)) / sum(costs)
-        self.largest_share = max(self.largest_share, min(total_share, 1.0))  # the estimated costs change
+        self.largest_share = max(self.largest_share, min(total_share, 1.0))  # new estimates could make the share fall
         self.progress(self.largest_share, activity)
 
 

@@ -1,4 +1,4 @@
-"""Runs a study: trains, measures, and writes published, exact and our numbers into one table."""
+"""Runs a study: trains and measures its subjects, and writes published, exact and our numbers into one table."""
 
 import functools
 import json
@@ -34,17 +34,18 @@ def reproduce(
     progress: Callable[[float, str], None] = lambda share, activity: None,
     workers: int = 1,
 ) -> dict[str, Any]:
-    """Runs a study, but not the units that are already finished in its folder.
+    """Runs the units of a study that are not yet finished in its folder, and returns the results.
 
     Args:
         study: the name of a study that ships, or a folder with plan.toml and expects.toml.
-        quick: whether to use one seed and the plan's short values. Such results are labelled quick, and not evidence.
-        seeds: how many training seeds; 0 for the number in the plan.
+        quick: whether to use one seed and the plan's short values. The results are labelled quick; they are not
+            evidence.
+        seeds: the number of training seeds; 0 for the number in the plan.
         out: the folder of the run; by default runs/reproduce/STUDY.
         trust: whether code of a study that does not ship with mesascope may run.
         progress: called with the share of the work that is done, and with a text that says what is running; if there
             are several workers, another thread calls it.
-        workers: how many processes run in parallel; 0 for one per core. If there are several, the calling module must
+        workers: the number of parallel processes; 0 for one per core. If there are several, the calling module must
             be importable without side effects.
 
     Returns:
@@ -58,10 +59,10 @@ def reproduce(
     folder = runs.prepare_folder(out or choose_folder({"study": plan.name, "quick": quick}))
     study_run = StudyRun(plan, folder, measures, lambda index, share, activity: estimate(index, share, activity))
     estimate = ProgressEstimate(study_run.units, study_run.seconds, progress)
-    study_run.merge_seconds("seconds-*.json")  # of the processes of a stopped run
+    study_run.merge_seconds("seconds-*.json")  # files that the processes of a stopped run left
     units = enumerate(study_run.units)
     trained_units = [i for i, unit in units if unit.kind == "train" and not study_run.is_unfinished(unit)]
-    study_run.run(trained_units)  # refuses a network from another training run before other work starts
+    study_run.run(trained_units)  # raises an error for a network of another training run before other work starts
     if workers != 1:
         run_group = functools.partial(_run_group, plan, folder, trust, study_run.code)
         run_in_processes(study_run, run_group, workers, progress)
@@ -94,7 +95,7 @@ def choose_folder(document: Mapping[str, Any]) -> Path:
 
 
 def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
-    """Loads the measures that ship and the study's own; without `trust`, refuses code that does not ship."""
+    """Loads the package's measures and the study's own; without `trust`, refuses code that does not ship."""
     own_file = study.folder / "measures.py"
     texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
     texts += [t for q in study.quantities for t in (q.spec, q.family)]

@@ -1,4 +1,4 @@
-"""Gives the results of a study as findings; the training seeds are their units."""
+"""Converts the results of a study to findings, whose units are the training seeds."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -29,10 +29,10 @@ def read_results(study: Study) -> dict[str, Any]:
 
 
 def export_study(name: str) -> dict[str, Any]:
-    """Gives a study's results as a document of findings, which `mesascope crux update --findings` reads.
+    """Converts a study's results to a document of findings, which `mesascope crux update --findings` reads.
 
     Args:
-        name: a study that ships, or a folder with a plan.toml and results.
+        name: the name of a study that ships, or a folder with a plan.toml and results.
 
     Returns {"study": name, "subjects": [...]}. A subject has its kind ('trained' or 'scripted'), its recipe and family,
     and one finding per quantity, whose settings hold the number of every training seed.

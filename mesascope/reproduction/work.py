@@ -1,7 +1,8 @@
 """Trains and measures the subjects of a study, and keeps every finished unit in its folder.
 
-A unit of work is a training run, an intact rollout of one subject, or its placement. The name of a unit's file is a
-hash of everything that affects its result, so that a stopped study continues and ends with the same bytes.
+A unit of work is a training run, an intact rollout of one subject, or the placement of one subject. The name of a
+unit's file is a hash of everything that affects the unit's result, so that a stopped study continues and ends with the
+same bytes.
 """
 
 import dataclasses
@@ -75,8 +76,8 @@ class Unit:
     Attributes:
         kind: 'train' (a training run), 'live' (an intact rollout) or 'place' (a placement).
         cell, seed: the subject and its training seed.
-        family, split, lifetimes: where and how often the unit measures.
-        quantities: what the unit measures.
+        family, split, lifetimes: the family and the split of the measurement, and the number of lifetimes.
+        quantities: the quantities that the unit measures.
     """
 
     kind: str
@@ -118,7 +119,7 @@ def fill_seed(text: str, seed: int) -> str:
 
 
 class StudyRun:
-    """The work of a study in its folder, which keeps networks, finished measurements and seconds.
+    """Runs the units of a study. Its folder keeps networks, finished measurements and seconds.
 
     Args:
         study: the study to run.
@@ -221,7 +222,7 @@ class StudyRun:
         return values
 
     def _measure_lifetimes(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
-        """Measures values in intact lifetimes; many lifetimes take several rollouts."""
+        """Measures values in intact lifetimes, in several rollouts if there are many lifetimes."""
         measures = {q.name: find_measure(q.spec, self.measures) for q in unit.quantities}
         parts: dict[str, list[np.ndarray]] = {}
         failures: dict[str, str] = {}
@@ -285,7 +286,7 @@ class StudyRun:
         return {q.name: read_value(q) for q in unit.quantities}
 
     def _record_seconds(self, kind: str, name: str, seconds: float) -> None:
-        """Records how long a unit took."""
+        """Records how many seconds a unit took."""
         self.seconds[f"{kind} {name}"] = round(seconds, 2)
         self.write_seconds()
 
@@ -297,7 +298,7 @@ class StudyRun:
             path.unlink()
 
     def write_seconds(self) -> None:
-        """Writes how long the units took, and the load of the machine."""
+        """Writes how many seconds each unit took, and the load of the machine."""
         load = [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
         summary = {"study": self.study.name, "total": round(sum(self.seconds.values()), 1)}
         summary |= {"cores": os.cpu_count(), "load": load}
@@ -319,7 +320,7 @@ def combine_rollouts(parts: list[np.ndarray]) -> Value:
 
 
 def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
-    """Reads a number from a placement; a rung is read as its place on the ladder."""
+    """Reads a number from a placement; a rung is returned as its number on the ladder."""
     pick_named("number of a placement", spec, PLACEMENT_QUANTITIES)
     level = placement.describe()
     if spec in ("lowest", "highest"):
@@ -344,7 +345,7 @@ def read_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, li
 
 
 def _pick_finding(findings: list[Any], q: Quantity) -> Value:
-    """Takes the value of the finding that a quantity selects."""
+    """Makes a value of the finding that a quantity selects."""
     matching = [f for f in findings if q.label in ("", f.metric.partition(": ")[2]) and q.split in (f.split, "any")]
     if not matching and all(f.status != "measured" for f in findings):
         return Value(None, why=findings[0].reason if findings else "the metric gave no reading")

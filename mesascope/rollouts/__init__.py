@@ -1,1 +1,1 @@
-"""Runs a subject on a family's tasks under conditions and records its trials."""
+"""Runs a subject on a family's tasks under conditions, and records the trials."""

@@ -1,7 +1,7 @@
-"""The parts of a rollout: blocks of lifetimes, their records, and what a condition may use at a step.
+"""The parts of a rollout: blocks of lifetimes, their records, and the inputs of a condition at a step.
 
-A lifetime has T trials of S steps, and step s of trial t is tick t·S + s. Every tick has its own draws, and every
-trial has its own partners. If S = 1, every trial is one tick, and no array has an axis of steps.
+A lifetime has T trials of S steps, and step s of trial t has the number t·S + s in the lifetime. Every step has its own
+random draws, and every trial has its own partners. If S = 1, no array has an axis of steps.
 """
 
 import dataclasses
@@ -17,23 +17,23 @@ from mesascope.contracts import Condition, Context, Family, Intact, Percept, Rep
 from mesascope.errors import MesascopeError
 from mesascope.trials import BLOCK_SIZE, MAX_STORED_NUMBERS, MAX_STORED_STEPS
 
-BlockAddress = tuple[str | int, ...]  # a block's address: (number,), or ('lent', draw, number) for donors
-Keys = Callable[..., jax.Array]  # keys(name, tick) is a block's key for the purpose 'act', 'pay' or 'disturb' at a tick
+BlockAddress = tuple[str | int, ...]  # the address of a block: (number,), or ('lent', draw, number) for donors
+Keys = Callable[..., jax.Array]  # keys(purpose, step number) makes a random key; purpose: 'act', 'pay' or 'disturb'
 
 
 class Record(NamedTuple):
     """The record of one block: arrays with leading axes T, N. If trials have several steps, some have axes T, S, N.
 
     Attributes:
-        action: the actions at the kept steps; at idle steps -1, or NaN if actions are real.
+        action: the actions at the stored steps; at idle steps -1, or NaN if actions are real.
         feedback: the feedback, summed over the steps of a trial.
         score: the expected pay-off, summed over the steps of a trial.
-        partner: the lifetime whose carry or outcome the condition may have used.
-        log_probs: [..., K] the log-probabilities at the kept steps.
-        observation: [..., D] the observation before every step; None if there are too many, or none are requested.
-        taps: [..., U] the activations at the kept steps, by name.
-        steps: how many steps ran; None if S = 1.
-        paid: the feedback at every step, 0 at idle ones; None if S = 1.
+        partner: the index of the lifetime whose carry or outcome the condition may have used.
+        log_probs: [..., K] the log-probabilities at the stored steps.
+        observation: [..., D] the observation before every step; None if the observations are too large or not needed.
+        taps: [..., U] the activations at the stored steps, by name.
+        steps: the number of steps that ran; None if S = 1.
+        paid: the feedback at every step, 0 at idle steps; None if S = 1.
     """
 
     action: Any
@@ -53,7 +53,7 @@ class Step(NamedTuple):
     Attributes:
         action: the action of each lifetime.
         score: the expected pay-off of the action.
-        paid: the feedback on the action.
+        paid: the feedback after the action.
         log_probs: [N, K] the log-probabilities of all actions, or None.
         taps: [N, U] activations by name.
     """
@@ -69,8 +69,8 @@ class Outcomes(NamedTuple):
     """The outcomes that donors lend.
 
     Attributes:
-        feedback: [T·S, N] the feedback at every tick, 0 at idle ones.
-        observation: [T·S, N, D] the observation before every tick.
+        feedback: [T·S, N] the feedback at every step, 0 at idle steps.
+        observation: [T·S, N, D] the observation before every step.
     """
 
     feedback: Any
@@ -78,7 +78,7 @@ class Outcomes(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A block of lifetimes to run under a condition, with the outcomes that its donors lend."""
+    """A block of lifetimes to run under a condition, with the outcomes that the donors lend."""
 
     place: BlockAddress
     condition: Condition
@@ -86,14 +86,14 @@ class Job(NamedTuple):
 
 
 class BlockState(NamedTuple):
-    """The state of a block between two ticks.
+    """The state of a block between two steps.
 
     Attributes:
         state: the hidden state of the tasks.
         percept: the next percept.
         carry: the subject's carry.
-        shadow: the condition's own carry.
-        recent: the last ticks, in a compiled scan.
+        shadow: the condition's shadow carry.
+        recent: the last steps, as a `PastTick`; only a compiled scan stores them here.
     """
 
     state: Any
@@ -104,12 +104,13 @@ class BlockState(NamedTuple):
 
 
 class PastTick(NamedTuple):
-    """A past tick.
+    """A past step.
 
     Attributes:
-        percept: the percept at that tick.
+        percept: the percept at that step.
         idle: [N] whether each lifetime was idle; None if lifetimes are never idle.
-        last: [N] the last earlier tick at which each lifetime was not idle; None if lifetimes are never idle.
+        last: [N] the number of the last earlier step at which each lifetime was not idle; None if lifetimes are never
+            idle.
     """
 
     percept: Percept
@@ -118,7 +119,7 @@ class PastTick(NamedTuple):
 
 
 def read_outcomes(record: Record) -> Outcomes:
-    """The outcomes that a block's lifetimes lend to others."""
+    """Reads the outcomes that a block's lifetimes lend to other lifetimes."""
     if record.paid is None:
         return Outcomes(record.feedback, record.observation)
     feedback, observation = np.asarray(record.paid), record.observation
@@ -127,10 +128,11 @@ def read_outcomes(record: Record) -> Outcomes:
 
 
 def trim_observations(record: Record, condition: Condition, keeps_all: bool) -> Record:
-    """The record of trials of several steps without observations that nothing reads.
+    """Removes observations that are not used from the record of trials of several steps.
 
-    A judged condition keeps the observations before the first steps [T, N, D], from which the worth of its actions is
-    computed. The intact condition keeps all if `keeps_all`. Other conditions keep none.
+    If the worth of the actions under the condition is recorded, it is computed from the observations before the first
+    steps [T, N, D], so these remain. Under the intact condition, all observations remain if `keeps_all`. Under other
+    conditions, no observations remain.
     """
     if condition.judged:
         return record._replace(observation=record.observation[:, 0])
@@ -138,37 +140,37 @@ def trim_observations(record: Record, condition: Condition, keeps_all: bool) -> 
 
 
 def lends_observations(family: Family) -> bool:
-    """Whether donors lend observations as well as feedback: if an observation shows the outcome."""
+    """Whether donors lend observations as well as feedback; they do if an observation shows the outcome."""
     return type(family).with_outcome is not Family.with_outcome
 
 
 def keeps_observations(family: Family, trials: int) -> bool:
-    """Whether the record keeps every observation of a lifetime with this many trials."""
+    """Whether the record of the intact condition contains every observation of a lifetime with this many trials."""
     size = trials * family.steps * math.prod(family.shown)
     return family.steps <= MAX_STORED_STEPS and size <= MAX_STORED_NUMBERS
 
 
 def empty_outcomes(family: Family, split: str) -> Outcomes:
-    """Zeros in place of donors' outcomes, for lifetimes on this split."""
+    """Makes zeros in place of donors' outcomes, for lifetimes on this split."""
     shape = (family.split(split).trials * family.steps, BLOCK_SIZE)
     observation_shape = (*shape, *(family.shown if family.steps == 1 or lends_observations(family) else (0,)))
-    if not family.traceable:  # never read, but large if observations are pictures
+    if not family.traceable:  # not used, but large if observations are images, so the array takes no memory
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), observation_shape))
     return Outcomes(np.zeros(shape, np.float32), np.zeros(observation_shape, np.float32))
 
 
 @dataclasses.dataclass(frozen=True)
 class BlockConstants:
-    """What stays the same in a block; `context` makes a condition's context at every tick from it.
+    """The values that are constant in a block, from which `context` makes a condition's context at every step.
 
     Attributes:
         family: the family of the tasks.
-        fresh: the carry at birth.
+        fresh: the fresh carry.
         start: the first percept of each lifetime.
         donor_outcomes: the donors' outcomes.
-        keys: a function that gives the key for a purpose at a tick.
+        keys: a function that makes the block's random key for a purpose at a step.
         subject: the subject, or its compiled form.
-        repeat: a loop over ticks, as in `Context`.
+        repeat: a function that repeats a function in a loop, as in `Context`.
     """
 
     family: Family
@@ -180,7 +182,7 @@ class BlockConstants:
     repeat: Repeat
 
     def context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], PastTick]) -> Context:
-        """What a condition may use at step s of trial t; past(i) is the tick i ticks ago."""
+        """Makes the context of a condition at step s of trial t; past(i) returns the `PastTick` of i steps ago."""
         family, steps = self.family, self.family.steps
         now = t if steps == 1 else t * steps + s
 
@@ -221,13 +223,13 @@ class BlockConstants:
 
 
 def restore_idle(idle: Any, before: BlockState, after: BlockState) -> BlockState:
-    """The block after a step, in which the idle lifetimes are as before the step; `idle` has shape [N]."""
+    """Returns the block after a step, with the idle lifetimes [N] as they were before the step."""
     names = ("state", "percept", "carry")
     return after._replace(**{k: select(idle, getattr(before, k), getattr(after, k)) for k in names})
 
 
 def blank_idle(idle: Any, real: bool, step: Step) -> Step:
-    """The record of a step, without the values of idle lifetimes; `idle` has shape [N]."""
+    """Replaces the values of idle lifetimes [N] in the record of a step with values that mark them as missing."""
     xp = np if isinstance(idle, np.ndarray) else jnp
 
     def blank(x, value=xp.nan):
@@ -238,17 +240,17 @@ def blank_idle(idle: Any, real: bool, step: Step) -> Step:
 
 
 def is_undisturbed(condition: Condition) -> bool:
-    """Whether a lifetime continues under this condition as if nothing had been disturbed."""
+    """Whether the lifetime continues undisturbed under this condition, apart from single responses."""
     return type(condition) is Intact or bool(condition.one_step)
 
 
 def limit_to_present(present: PastTick) -> Callable[[Any], PastTick]:
-    """Makes a function past(i) that gives the present tick alone, for conditions that do not look back."""
+    """Makes a function past(i) that returns only the present step, for conditions that do not look back."""
 
     def past(i: Any) -> PastTick:
         if isinstance(i, int) and i == 0:
             return present
-        problem = "A condition looks back on percepts of trials with steps, but does not set `looks_back`."
-        raise MesascopeError(problem, "Give it the class variable looks_back = True.")
+        problem = "A condition uses past percepts of trials with several steps, but does not set `looks_back`."
+        raise MesascopeError(problem, "Give the condition the class variable looks_back = True.")
 
     return past

@@ -1,7 +1,8 @@
-"""Keeps the compiler's effort low, because a run spends more time on compilation than on lifetimes.
+"""Reduces the compiler's effort, because a run spends more time on compilation than on lifetimes.
 
-At level 1, a scan compiles in four fifths of the time that the default level takes, and runs as fast. At level 0, a
-draw of tasks compiles in less than half of that time. Its code may be slow, because it runs only once per block.
+At optimisation level 1, a scan compiles in four fifths of the time that the default level takes, and runs as fast. At
+level 0, a draw of tasks compiles in less than half of the default time. This code may be slow, because it runs only
+once per block.
 """
 
 import functools
@@ -17,17 +18,17 @@ from mesascope.files import make_cache_path
 LEVEL = "xla_backend_optimization_level"
 _jit: Any = eqx.filter_jit
 
-# decorators: `compile_loop` for a function that runs for a long time, `compile_once` for one that runs a few times
+# decorators: `compile_loop` for functions that run for a long time, `compile_once` for functions that run a few times
 compile_loop = functools.partial(_jit, compiler_options={LEVEL: 1})
 compile_once = functools.partial(_jit, compiler_options={LEVEL: 0})
 
 
 def cache_compiled(short: bool = False) -> None:
-    """Keeps compiled code in the user's cache folder, for later runs and for processes that this process starts.
+    """Saves compiled code in the user's cache folder, for later runs and for processes that this process starts.
 
-    A short run spends more time on compilation than on lifetimes. It uses emitters that compile in two thirds of the
-    time, but whose code takes a quarter longer to run. An unknown flag would end the process, so this function sets
-    the flag only for known versions of jaxlib.
+    A short run spends more time on compilation than on lifetimes. It therefore uses older emitters of XLA, which
+    compile in two thirds of the time, but whose code takes a quarter longer to run. If jaxlib does not know the flag
+    that selects these emitters, it ends the process. So this function sets the flag only for known versions of jaxlib.
     """
     if short and version("jaxlib").startswith("0.10."):
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")

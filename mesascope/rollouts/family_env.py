@@ -1,4 +1,4 @@
-"""Wraps any of our families as a Gymnasium environment in which one episode is one lifetime."""
+"""Wraps any family as a Gymnasium environment in which one episode is one lifetime."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from mesascope.contracts import Family, Percept
 from mesascope.keys import derive_key
 from mesascope.rollouts.compiling import compile_once
 
-MAX_ACTION = 1e6  # bound on real actions, because stable-baselines3 rejects a space without bounds
+MAX_ACTION = 1e6  # the bound on real actions, because stable-baselines3 rejects a space without bounds
 
 
 class FamilyEnv(gymnasium.Env):
-    """A family as an environment: one episode is one lifetime, and every reset draws a new task.
+    """A family as an environment in which one episode is one lifetime, and every reset draws a new task.
 
     The observation is one flat vector. It contains the task's observation [D], the last action in one-hot form [K] (a
     real action as one number), the last feedback, the trial as a fraction of the horizon, and whether this is the first
@@ -24,7 +24,7 @@ class FamilyEnv(gymnasium.Env):
 
     Args:
         family: the family to wrap.
-        split: the split to draw tasks from; 'seen' draws them from the family's bank.
+        split: the split from which tasks are drawn; the tasks of 'seen' are those in the family's bank.
     """
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012 (Gymnasium's own form)
@@ -70,11 +70,11 @@ class FamilyEnv(gymnasium.Env):
         return self._encode(percept), feedback, self.tick >= self.length * self.steps, False, info
 
     def render(self) -> str | None:
-        """The last action and its feedback in words; None unless the render mode is 'ansi'."""
+        """Returns the last action and its feedback in words; None unless the render mode is 'ansi'."""
         return self.message if self.render_mode == "ansi" else None
 
     def _is_idle(self) -> bool:
-        """Whether the lifetime is idle because its trial ended early."""
+        """Whether the lifetime is idle because its present trial ended early."""
         mask = self.family.idle(self.state)
         return mask is not None and bool(np.asarray(mask)[0])
 

@@ -2,7 +2,7 @@
 
 Example: inspect eval mesascope/word_labels --model openai-api/local/NAME -T labels=gold
 
-One sample is one lifetime. Every trial sends the whole context again. mesascope does not import this file.
+One sample is one lifetime. Every trial sends the whole context again. Only Inspect imports this file.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from mesascope.rollouts.inspected import STORE_KEY, Lifetime
 
 @solver
 def play_lifetime(family: str, split: str, seed: int):
-    """A solver that runs one lifetime, trial by trial."""
+    """Makes a solver that runs one lifetime, trial by trial."""
 
     async def solve(state: Any, generate: Any) -> Any:
         number = int(state.metadata["number"])
@@ -39,7 +39,7 @@ def play_lifetime(family: str, split: str, seed: int):
 
 @scorer(metrics=[mean(), stderr()])
 def compute_mean_score():
-    """A scorer that gives the mean score of a lifetime's answered trials."""
+    """Makes a scorer that computes the mean score of a lifetime's answered trials."""
 
     async def score(state: Any, target: Any) -> Score:
         scores = [trial["score"] for trial in state.store.get(STORE_KEY)["trials"] if trial["score"] is not None]
@@ -49,7 +49,7 @@ def compute_mean_score():
 
 
 def make_task(family: str, split: str, lifetimes: int, seed: int) -> Task:
-    """An Inspect task in which every sample is one lifetime of a family on one split."""
+    """Makes an Inspect task in which every sample is one lifetime of a family on one split."""
     questions = [Lifetime(family, split, seed, i).ask().turn for i in range(lifetimes)]
     samples = [Sample(id=i + 1, input=turn, metadata={"number": i}) for i, turn in enumerate(questions)]
     return Task(dataset=samples, solver=play_lifetime(family, split, seed), scorer=compute_mean_score())
@@ -65,7 +65,7 @@ def word_labels(
     *,
     seed: int = 0,
 ) -> Task:
-    """The model gives each word one of two labels; the right label follows every answer."""
+    """The model gives each word one of two labels; the correct label is shown after every answer."""
     return make_task(f"word_labels:labels={labels},trials={trials},wording={wording}", split, lifetimes, seed)
 
 

@@ -1,6 +1,6 @@
-"""Lets Inspect AI run our families, one lifetime per sample, and reads its .eval logs as trials.
+"""Lets Inspect AI run mesascope's families, one lifetime per sample, and reads Inspect's .eval logs as trials.
 
-A lifetime has the same task and draws as the lifetime with the same number, split and seed in our own rollouts.
+A lifetime has the same task and random draws as the lifetime with the same number, split and seed in a rollout.
 """
 
 import zipfile
@@ -22,7 +22,7 @@ from mesascope.rollouts.blocks import BLOCK_SIZE, Record
 from mesascope.rollouts.rollouts import draw_tasks, make_attributes
 from mesascope.trials import join_records
 
-STORE_KEY = "mesascope"  # where the store of a sample contains the lifetime
+STORE_KEY = "mesascope"  # the key under which the store of a sample contains the lifetime
 
 
 class Lifetime:
@@ -30,9 +30,9 @@ class Lifetime:
 
     Args:
         family: the family with its settings, as a user types it.
-        split: the split to draw the task from.
+        split: the split from which the task is drawn.
         seed: the seed of the task and of all draws, as in a rollout.
-        number: which lifetime this is, counted from 0.
+        number: the number of the lifetime in its rollout, counted from 0.
     """
 
     def __init__(self, family: str, split: str, seed: int, number: int):
@@ -51,11 +51,11 @@ class Lifetime:
         return to_numbers(np.asarray(self.percept.observation)[self.row])
 
     def ask(self) -> Question:
-        """The question for the next trial."""
+        """Writes the question for the next trial."""
         return self.family.question(self.past, self._read_observation())
 
     def answer(self, text: str) -> Answer:
-        """Reads an answer in words, takes the action that it names, and moves on to the next trial."""
+        """Parses an answer in words, takes the action that it names, and begins the next trial."""
         answer = parse_label(text, self.ask().labels)
         action = np.zeros(BLOCK_SIZE, np.int32)
         action[self.row] = answer.action
@@ -71,10 +71,10 @@ class Lifetime:
 
 
 def read_eval(path: str) -> xr.Dataset:
-    """Reads the trials from the .eval log of one of our tasks, in the form that `rollout` returns.
+    """Reads the trials from Inspect's .eval log of one of our tasks, in the form that `rollout` returns.
 
     Raises:
-        MesascopeError: inspect-ai is missing, or the log does not come from one of our tasks.
+        MesascopeError: inspect-ai is not installed, or the log does not come from one of our tasks.
     """
     try:
         from inspect_ai.log import read_eval_log
@@ -87,7 +87,7 @@ def read_eval(path: str) -> xr.Dataset:
                 limits.list_zip_members(archive, limits.get_file_size(path))
         log = read_eval_log(str(path))
     except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
-        raise MesascopeError(f"{path!r} is not an .eval log: {error}.", "Name a log that inspect wrote.") from None
+        raise MesascopeError(f"{path!r} is not an .eval log: {error}.", "Name a log that Inspect wrote.") from None
     saved = [sample.store[STORE_KEY] for sample in log.samples or [] if STORE_KEY in sample.store]
     if not saved:
         problem = f"{path!r} contains no lifetimes of mesascope's tasks."
@@ -98,7 +98,7 @@ def read_eval(path: str) -> xr.Dataset:
 
 
 def _assemble(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
-    """Joins the records of lifetimes into trials; an unfinished lifetime ends in missing trials."""
+    """Joins the records of lifetimes to trials; the last trials of an unfinished lifetime are missing."""
     first = records[0]
     family: Family = catalogue.make("families", first["family"])
     split, seed, numbers = first["split"], int(first["seed"]), [int(record["number"]) for record in records]

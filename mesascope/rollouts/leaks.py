@@ -16,32 +16,33 @@ from mesascope.rollouts.blocks import BLOCK_SIZE
 from mesascope.rollouts.replays import find_responses, make_response_key, read_percepts_by_trial
 from mesascope.rollouts.rollouts import collect_block_percepts, rollout, strip_names
 
-COMPARED_STEPS = 64  # how many steps are compared if trials have several steps
-TOLERANCE = 1e-4  # for probabilities, because batches in another order may round differently
-REPEATED_TRIALS = 16  # trials, besides the first eight, on which a response is requested twice
-REPLAYS = 24  # replays of each block if draws differ, so that their distributions are compared
-SHUFFLES = 4000  # of the permutation test
-SIGNIFICANCE_LEVEL = 1e-3  # of the permutation test
+COMPARED_STEPS = 64  # the number of steps that are compared if trials have several steps
+TOLERANCE = 1e-4  # the tolerance for probabilities, because the order of a batch may change rounding errors
+REPEATED_TRIALS = 16  # the number of trials, besides the first eight, on which each response is requested twice
+REPLAYS = 24  # the number of replays of each block, used if draws differ and their distributions are compared
+SHUFFLES = 4000  # the number of permutations in the permutation test
+SIGNIFICANCE_LEVEL = 1e-3  # the significance level of the permutation test
 
 
 def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequence[Condition] = ()) -> None:
     """Raises an error if a subject's actions depend on other lifetimes or on earlier calls.
 
-    A looped subject must act the same after another block has run, and when the same request is repeated after calls
-    for other lifetimes. If a lifetime's neighbours are replaced, or the order of the block is changed, the lifetime
-    must keep its probabilities. A subject without probabilities must keep its actions with other neighbours; the order
-    is not tested. A looped subject's draws may differ, for example because a row uses another number of draws. Then its
-    whole lifetimes must have the same distribution in both blocks.
+    A subject that runs in a Python loop must respond in the same way after another block has run, and also if a request
+    is repeated after calls for other lifetimes. A lifetime's probabilities must not change if the other lifetimes in
+    its block are replaced, or if the order of the block changes. If a subject reports no probabilities, its actions
+    must not change if the other lifetimes are replaced, and the order is not tested. In a Python loop, random draws may
+    differ between two blocks, for example because a row uses another number of draws. The actions in whole lifetimes
+    must then have the same distribution in both blocks.
 
     Args:
         subject: the subject to test.
-        family: the family to test it on.
+        family: the family on which the subject is tested.
         seed: the seed of the tasks and draws.
         kinds: as in `rollout`; give the kinds of later rollouts, so that the scan compiles only once.
 
     Raises:
-        MesascopeError: the actions depend on something else, or the subject writes into its inputs. The message says
-            which, and by how much the actions differ.
+        MesascopeError: the actions depend on other lifetimes or calls, or the subject writes into its inputs. The
+            message names the cause, and says how much the actions differ.
     """
     if subject.has_separate_rows:
         return
@@ -54,7 +55,7 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
             _refuse(subject, "an earlier block", difference)
         _refuse_impure(subject, block, other_block, key)
     half = np.arange(BLOCK_SIZE // 2)
-    # the lifetime with the highest pay-off replaces all neighbours
+    # copies of the lifetime with the highest pay-off in the other block replace the second half of the block
     best_paid = np.full(BLOCK_SIZE // 2, other_block.feedback.sum(0).argmax())
     mixed_block = jax.tree.map(lambda x, y: np.concatenate([x[:, half], y[:, best_paid]], 1), block, other_block)
     _refuse_different(subject, "the other lifetimes in its block", key, block, responses, mixed_block, half)
@@ -65,8 +66,8 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
 
 
 def _run_two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
-    """The percepts of two blocks of lifetimes; only the first steps if trials have several steps."""
-    if family.steps > 1:  # the start of a lifetime is enough, and it may contain idle steps
+    """Runs two blocks of lifetimes and returns the percepts; only those of the first steps if trials have several."""
+    if family.steps > 1:  # the start of a lifetime is enough, and may contain idle steps
         arguments = subject, strip_names(family), "fresh"
         one, two = (collect_block_percepts(*arguments, (block,), seed, ticks=COMPARED_STEPS) for block in (0, 1))
         return one, two
@@ -78,19 +79,19 @@ def _run_two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
 
 
 def _refuse(subject: Subject, cause: str, difference: str) -> NoReturn:
-    """Raises the error that says what a subject depends on."""
+    """Raises the error that names the cause on which a subject's behaviour depends."""
     remedy = "Keep all memory in the carry (a function's state), one row per lifetime, "
     remedy += "and draw only from the key that is passed in."
     raise MesascopeError(f"The behaviour of {subject.name} depends on {cause}: {difference}.", remedy)
 
 
 def _describe_difference(one: Response, other: Response) -> str:
-    """How two responses to the same percepts differ; '' if they are the same."""
+    """Describes how two responses to the same percepts differ; '' if they are the same."""
     if one.log_probs is not None and other.log_probs is not None:
         difference = np.abs(np.exp(one.log_probs) - np.exp(other.log_probs)).max()
-        return "" if difference <= TOLERANCE else f"a probability moves by {difference:.3f}"
+        return "" if difference <= TOLERANCE else f"a probability changes by {difference:.3f}"
     first, second = np.asarray(one.action), np.asarray(other.action)
-    # a real action may round differently
+    # real actions may have different rounding errors
     near = TOLERANCE * (1 + np.abs(first)) if first.dtype.kind == "f" else 0
     difference = (np.abs(first - second) > near).mean()
     return "" if difference == 0 else f"{difference:.0%} of the actions change"
@@ -99,7 +100,7 @@ def _describe_difference(one: Response, other: Response) -> str:
 def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Array) -> None:
     """Raises an error if a subject responds differently to the same request after calls for other lifetimes.
 
-    It also raises an error if the subject writes into a carry or a percept.
+    The function also raises an error if the subject writes into a carry or a percept.
     """
     carry, length, cause = subject.fresh(BLOCK_SIZE), len(one.action), "calls for other lifetimes"
     repeated = {*range(8), *np.linspace(0, length - 1, REPEATED_TRIALS).astype(int).tolist()}
@@ -117,22 +118,22 @@ def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Arra
         subject.respond(derive_key(key, "foreign", t), foreign_carry, _select_tick(other, (t + 7) % length))
         if _hash_leaves((carry, now)) != input_hashes or _hash_leaves(after) != after_hashes:
             problem = f"{subject.name} writes into a carry or a percept that it received or returned."
-            raise MesascopeError(problem, "Return a new carry each time, and leave the others as they are.")
+            raise MesascopeError(problem, "Return a new carry each time, and never change a carry or percept.")
         second_carry, second = subject.respond(key_now, carry_copy, now)
         if difference := _describe_difference(first, second):
-            _refuse(subject, cause, f"asked the same again, {difference}")
+            _refuse(subject, cause, f"after the same request again, {difference}")
         if not _equal_carries(saved, second_carry):
-            _refuse(subject, cause, "asked the same again, it remembers something else")
+            _refuse(subject, cause, "after the same request again, the carry is different")
         carry = saved
 
 
 def _select_tick(block: Percept, t: int) -> Percept:
-    """The percepts [N] of a block at one tick."""
+    """Selects the percepts [N] of a block at one step."""
     return Percept(*(field[t] for field in block))
 
 
 def _hash_leaves(tree: Any) -> list[Any]:
-    """Hashes the leaves of a tree, to detect writes; leaves out objects that cannot be pickled."""
+    """Computes hashes of the leaves of a tree, to detect writes; leaves out objects that cannot be pickled."""
     hashes = []
     for leaf in map(np.asarray, jax.tree.leaves(tree)):
         with contextlib.suppress(Exception):  # an object may raise anything when it is pickled
@@ -141,7 +142,7 @@ def _hash_leaves(tree: Any) -> list[Any]:
 
 
 def _equal_carries(one: Any, other: Any) -> bool:
-    """Whether two carries are equal up to rounding; the contents of objects are not compared."""
+    """Whether two carries are equal up to rounding errors; the contents of objects are not compared."""
     (first, structure), (second, other_structure) = jax.tree.flatten(one), jax.tree.flatten(other)
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(first, second, strict=False)]
     return structure == other_structure and all(
@@ -151,15 +152,15 @@ def _equal_carries(one: Any, other: Any) -> bool:
 
 
 def _refuse_different(subject, cause: str, key, one: Percept, responses: Response, two: Percept, two_rows) -> None:
-    """Raises an error if lifetimes act differently in another block.
+    """Raises an error if the subject acts differently in the same lifetimes in another block.
 
     Args:
         subject: the subject to test.
-        cause: what differs between the blocks.
-        key: the key of the draws.
-        one: a block, whose first lifetimes are compared.
-        responses: the responses of that block.
-        two: the other block.
+        cause: the difference between the blocks, for the message.
+        key: the random key of the draws.
+        one: the percepts of a block, whose first lifetimes are compared.
+        responses: the responses to the percepts of this block.
+        two: the percepts of the other block.
         two_rows: the rows of the same lifetimes in the other block.
     """
 
@@ -180,10 +181,10 @@ def _refuse_different(subject, cause: str, key, one: Percept, responses: Respons
 
 
 def _have_same_distribution(replays: Response) -> bool:
-    """Whether two halves of replays [R, N, T] have the same distribution, by a permutation test of their means.
+    """Whether the two halves of R replays [R, N, T] have the same distribution, by a permutation test of their means.
 
-    The test shuffles whole blocks of whole lifetimes, so that neither memory in a carry nor a random generator that
-    lifetimes share makes the halves differ.
+    The test permutes whole replays of the block. So the test allows actions that are correlated within a replay,
+    because of memory in a carry or because the lifetimes share a random generator.
     """
     if replays.log_probs is not None:
         outcomes = np.exp(replays.log_probs)

@@ -18,17 +18,17 @@ from mesascope.trials import choose_stored_steps
 def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, record, whole: bool) -> list[Record]:
     """Runs one block of lifetimes under one condition, or under several conditions that share the lifetimes.
 
-    Conditions that leave the lifetimes undisturbed share them, so that nothing runs twice.
+    Conditions under which the lifetimes continue undisturbed share one run of these lifetimes.
 
     Args:
         subject: the subject to run.
         family: the family of the tasks.
         tasks: the tasks of the block.
-        keys: gives the block's key for a purpose at a tick.
-        jobs: one condition, or several that are each intact or disturb one response at a time.
-        partners: [T, N] the partners, for each condition.
-        record: the names of the taps to keep.
-        whole: whether to keep every observation of the intact condition, if trials have several steps.
+        keys: a function that makes the block's random key for a purpose at a step.
+        jobs: one job, or several jobs whose conditions are intact or disturb one response at a time.
+        partners: for each job, the indices [T, N] of the partners.
+        record: the names of the taps to record.
+        whole: whether to record every observation of the intact condition, if trials have several steps.
 
     Returns:
         One record per condition, in NumPy arrays.
@@ -72,7 +72,7 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
         if idle is None or not idle.any():
             return after, records
         records = [blocks.blank_idle(idle, real, step) for step in records]
-        if not family.traceable:  # such a family leaves the state of idle lifetimes unchanged itself
+        if not family.traceable:  # the `step` of such a family does not change the state of idle lifetimes
             lasting = blocks.restore_idle(idle, block._replace(state=()), after._replace(state=()))
             return lasting._replace(state=state), records
         return blocks.restore_idle(idle, block, after), records
@@ -118,7 +118,7 @@ def _record_step(subject: Any, answer: tuple[Any, Any], score: Any, paid: Any, r
 
 
 def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
-    """Makes the record of a trial from the steps that ran, padded to `steps`."""
+    """Makes the record of a trial from the steps that ran; pads the arrays to `steps` steps."""
     step, observation, awake = jax.tree.map(lambda *xs: np.stack(xs), *trial_steps)
     kept_rows, ran = choose_stored_steps(steps), len(step.action)
 
@@ -132,7 +132,7 @@ def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: A
 
 
 def collect_percepts(subject, family, tasks, keys, ticks: int) -> Percept:
-    """The percepts at the first ticks of an undisturbed block, in fields with axes tick, N."""
+    """Collects the percepts at the first steps of an undisturbed block, in fields with axes step, N."""
     subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
     (state, percept), carry, percepts = runner.begin(keys("begin")), subject.fresh(BLOCK_SIZE), []
     for now in range(ticks):
@@ -148,7 +148,7 @@ def collect_percepts(subject, family, tasks, keys, ticks: int) -> Percept:
 
 
 class _FamilyRunner:
-    """A family with its tasks; converts the arrays of a traceable family to NumPy."""
+    """Runs a family on its tasks; converts the arrays of a traceable family to NumPy."""
 
     def __init__(self, family: Family, tasks: Any):
         self.family, self.tasks = family, tasks

@@ -1,4 +1,4 @@
-"""Shows recorded trials to a procedure and records how it would have responded."""
+"""Shows recorded trials to a procedure, and records how the procedure would have responded."""
 
 import dataclasses
 import operator
@@ -25,12 +25,12 @@ class Replay(NamedTuple):
     """How a procedure would have responded to recorded trials.
 
     Attributes:
-        action: [N, T] the actions that it would have drawn.
-        log_probs: [N, T, K] its log-probabilities, or None.
-        taps: [N, T, U] its activations by name.
+        action: [N, T] the actions that the procedure would have drawn.
+        log_probs: [N, T, K] the log-probabilities of all actions, or None.
+        taps: [N, T, U] the procedure's activations by name.
 
-    If trials have several steps, the shapes are [N, T, S], [N, T, S, K] and [N, T, S, U]. Values at steps that did not
-    run are meaningless.
+    If trials have several steps, the shapes are [N, T, S], [N, T, S, K] and [N, T, S, U]. The values at steps that did
+    not run have no meaning.
     """
 
     action: np.ndarray
@@ -40,7 +40,7 @@ class Replay(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Replays:
-    """Replays any procedure by name, and the examined subject itself, for the metrics of one examination.
+    """Replays any procedure by name, and also the examined subject, for the metrics of one examination.
 
     Attributes:
         itself: the examined subject; None if only its trials are available.
@@ -57,23 +57,28 @@ class Replays:
         return replay(self.find(procedure, trials), trials, **options)
 
     def find(self, procedure: Subject | str, trials: xr.Dataset) -> Subject:
-        """The subject that a name stands for."""
+        """Finds the subject that a name denotes.
+
+        Raises:
+            MesascopeError: there is no such subject, or the subject has no untrained twin.
+        """
         if isinstance(procedure, Subject):
             return procedure
         if procedure not in ("itself", "untrained"):
             return catalogue.make("subjects", procedure, self.home(trials))
         if self.itself is None:
-            raise MesascopeError("The subject itself is not available, only its trials.", "Examine it to ask this.")
+            problem = "Only the trials are available, not the subject itself."
+            raise MesascopeError(problem, "Examine the subject to compute this metric.")
         if procedure == "itself":
             return self.itself
         twin = self.itself.make_untrained_twin(int(trials.attrs.get("seed") or 0))
         if twin is None:
             problem = f"{self.itself.name} has no untrained twin."
-            raise MesascopeError(problem, "Give the subject a method untrained(seed).")
+            raise MesascopeError(problem, "Give the subject a method make_untrained_twin(seed).")
         return twin
 
     def taps(self, procedure: Subject | str, trials: xr.Dataset) -> tuple[str, ...]:
-        """The names of a subject's taps.
+        """Lists the names of a subject's taps.
 
         Raises:
             MesascopeError: the subject has no taps.
@@ -82,11 +87,11 @@ class Replays:
         values = subject.taps(subject.fresh(2))
         names = tuple(k for k, v in values.items() if np.size(v) and k not in subject.recorded_taps)
         if not names:
-            raise MesascopeError(f"{subject.name} shows no activations.", "Give the subject a method taps(carry).")
+            raise MesascopeError(f"{subject.name} has no taps.", "Give the subject a method taps(carry).")
         return names
 
     def home(self, trials: xr.Dataset) -> Family:
-        """The family of the trials, with the bank that the subject was trained on."""
+        """Makes the family of the trials, with the bank that the subject was trained on."""
         family = catalogue.make("families", str(trials.attrs["family"]))
         bank = str(trials.attrs.get("trained_on", ""))
         return family.with_bank(bank) if bank.startswith("bank:") else family
@@ -101,25 +106,25 @@ def replay(
     *,
     push: Mapping[str, np.ndarray] | None = None,
 ) -> Replay:
-    """What a procedure would do on every trial of recorded lifetimes, given the recorded past.
+    """Computes what a procedure would do on every trial of recorded lifetimes, given the recorded past.
 
     Args:
         procedure: a subject with as many choices as the trials have.
-        trials: the trials of one split, or of a log; missing trials are used as they are.
+        trials: the trials of one split, or of a log; missing trials are replayed as they are.
         label: the condition whose trials are replayed.
         seed: the seed of the procedure's draws; by default the seed of the trials.
-        record: the names of the procedure's taps to keep; they are read after each response.
-        push: by tap, [N, T, U] the vectors to add before the responses ([N, T, S, U] if trials have several steps).
-            Only the response comes from the changed carry; the lifetime continues from the unchanged carry.
+        record: the names of the procedure's taps to record after each response.
+        push: for each tap, the vectors [N, T, U] to add to it before each response ([N, T, S, U] if trials have several
+            steps). Only the response is computed from the changed carry; the replay continues with the unchanged carry.
 
     Raises:
-        MesascopeError: the trials have several steps, and the single steps of this condition were not kept.
+        MesascopeError: the trials have several steps, and the single steps of this condition were not stored.
     """
     selected = trials.sel(condition=label)
     stepwise = int(trials.attrs.get("steps", 1)) > 1
     if stepwise and ("step_feedback" not in selected or label != "intact"):
-        problem = f"The single steps of {label!r} were not kept, so its lifetimes cannot be replayed."
-        raise MesascopeError(problem, "Replay intact trials, in a family with shorter trials or smaller observations.")
+        problem = f"The single steps of {label!r} were not stored, so its lifetimes cannot be replayed."
+        raise MesascopeError(problem, "Replay intact trials of a family with shorter trials or smaller observations.")
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
     (n, *shape), parts = selected.action.shape, []  # shape is (T,) or (T, S)
 
@@ -141,18 +146,18 @@ def replay(
 
 
 def read_percepts_by_trial(trials: xr.Dataset) -> Percept:
-    """The percept before each trial of one condition, in fields with axes T, N; every trial must have one step."""
+    """Reads the percept before each trial of one condition, in fields with axes T, N; trials must have one step."""
     action, feedback = read_actions(trials), np.nan_to_num(trials.feedback.values)
     observation = trials.observation.values if "observation" in trials else np.zeros((*action.shape, 0), np.float32)
     return make_percepts(action, feedback, observation)
 
 
 def read_percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
-    """[T·S, N] The percept before each step of one condition, and whether each lifetime is idle at that step."""
+    """Reads the percept before each step of one condition [T·S, N], and whether each lifetime is idle at that step."""
     n, length, steps = trials.action.shape
     awake = (np.arange(steps) < trials.n_steps.values[..., None]).reshape(n, -1)
     ticks = np.arange(length * steps)
-    last = np.maximum.accumulate(np.where(awake, ticks, -1), 1)  # the last step that ran, at or before each tick
+    last = np.maximum.accumulate(np.where(awake, ticks, -1), 1)  # the last step that ran, at or before each step
     last = np.concatenate([np.full((n, 1), -1), last[:, :-1]], 1)
     action, real = trials.action.values.reshape(n, -1), trials.attrs.get("actions") == "real"
     last_action = np.where(last < 0, 0 if real else -1, np.take_along_axis(action, np.maximum(last, 0), 1))
@@ -167,14 +172,14 @@ def read_percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
 
 
 def read_actions(trials: xr.Dataset) -> np.ndarray:
-    """[N, T] The actions in the form that a subject observes."""
+    """Reads the actions [N, T] in the form in which a subject observes them."""
     if trials.attrs.get("actions") == "real":
         return np.nan_to_num(trials.action.values.astype(np.float32))
     return trials.action.values.astype(np.int32)
 
 
 def make_percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) -> Percept:
-    """The percept before each trial, in fields with axes T, N, from records [N, T]."""
+    """Makes the percept before each trial, in fields with axes T, N, from records with axes N, T."""
     n, length = action.shape
     no_action = np.zeros((n, 1), np.float32) if action.dtype.kind == "f" else np.full((n, 1), -1, np.int32)
     last_action = np.concatenate([no_action, action[:, :-1]], 1).T
@@ -185,20 +190,20 @@ def make_percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndar
 
 
 def find_responses(procedure: Subject, past: Percept, key: jax.Array) -> Response:
-    """A procedure's responses to the percepts of one block; the percepts have axes T, N, the responses N, T."""
+    """Computes a procedure's responses, with axes N, T, to the percepts of one block, with axes T, N."""
     return _find_responses(procedure, past, key, {}, ())[0]
 
 
 def _find_responses(procedure, past, key, pushes, record, *, idle=None) -> tuple[Response, dict[str, np.ndarray]]:
-    """A procedure's responses to the percepts of one block, and the recorded taps.
+    """Computes a procedure's responses to the percepts of one block, and the recorded taps.
 
     Args:
         procedure: the subject that responds.
         past: the percepts, in fields with axes T, N.
-        key: the key of the block.
-        pushes: by tap, [T, N, U] the vectors to add to the carry before each response.
-        record: the names of the taps to keep.
-        idle: [T, N] whether each lifetime is idle, so that its carry does not change; None if none ever is.
+        key: the random key of the block.
+        pushes: for each tap, the vectors [T, N, U] to add to it before each response.
+        record: the names of the taps to record.
+        idle: [T, N] whether each lifetime is idle, so that its carry does not change; None if lifetimes are never idle.
     """
     if procedure.traceable:
         result = jax.device_get(_respond_scanned(strip_names(procedure), past, key, pushes, record, idle=idle))
@@ -215,12 +220,12 @@ def _find_responses(procedure, past, key, pushes, record, *, idle=None) -> tuple
 
 @jax.jit
 def make_response_key(key: jax.Array, t: Any) -> jax.Array:
-    """The key of the response at a tick."""
+    """Makes the random key of the response at step t."""
     return derive_key(key, "act", t)
 
 
 def _replay_step(procedure: Subject, key: jax.Array, carry: Any, percept: Percept, push: Any, *, record: Any):
-    """Replays one tick; returns the next carry, and the response with the taps."""
+    """Replays one step; returns the next carry, and the response with the taps."""
     after, response = procedure.respond(key, carry, percept)
     taps = {k: v for k, v in procedure.taps(after).items() if k in record}
     if push:
@@ -230,7 +235,7 @@ def _replay_step(procedure: Subject, key: jax.Array, carry: Any, percept: Percep
 
 
 def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
-    """Returns a carry with new activations in some of its taps, which must be leaves of the carry.
+    """Makes a copy of a carry with new activations in some of its taps, which must be leaves of the carry.
 
     Raises:
         MesascopeError: a tap is computed from the carry, so it cannot be replaced.
@@ -239,8 +244,8 @@ def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
     try:
         return eqx.tree_at(lambda c: [procedure.taps(c)[k] for k in names], carry, [taps[k] for k in names])
     except (ValueError, KeyError, TypeError, AttributeError):
-        problem = f"The taps {', '.join(names)} of {procedure.name} cannot be written to."
-        raise MesascopeError(problem, "Let taps() return leaves of the carry as they are.") from None
+        problem = f"The taps {', '.join(names)} of {procedure.name} cannot be changed."
+        raise MesascopeError(problem, "Let the method taps return leaves of the carry without changing them.") from None
 
 
 @compiling.compile_loop

@@ -1,8 +1,8 @@
-"""Runs a frozen subject on a family's tasks under conditions and returns trials.
+"""Runs a frozen subject on a family's tasks under conditions, and returns trials.
 
-Lifetimes run in fixed blocks of 64; the last block is padded. Every block of every condition and split uses the same
-compiled scan, so more conditions, splits or blocks do not change other trials and need no new compilation. If JAX
-cannot trace the subject or the family, blocks run in a Python loop.
+Lifetimes run in blocks of 64, and the last block is padded with further lifetimes. Every block of every condition and
+split uses the same compiled scan. So additional conditions, splits or blocks do not change the other trials and need no
+new compilation. If JAX cannot trace the subject or the family, blocks run in a Python loop.
 """
 
 import dataclasses
@@ -56,19 +56,20 @@ def rollout(
     """Runs `lifetimes` lifetimes on a split under each condition.
 
     Args:
-        subject: the subject, as `examine` takes it; its fingerprint is compared before and after.
-        family: the family, or its name with settings.
-        split: the split to draw tasks from.
+        subject: the subject, in any form that `examine` accepts. The hashes of its weights must not change.
+        family: the family, or the family's name with settings.
+        split: the split from which tasks are drawn.
         lifetimes: N, the number of lifetimes.
-        seed: the seed of the tasks and of all draws. Conditions share their draws, so contrasts are paired.
-        conditions: the conditions, each once, as objects or texts such as 'carry_reset:trial=5'.
+        seed: the seed of the tasks and of all draws. Conditions use the same draws, so contrasts are paired.
+        conditions: the conditions, each listed once, as objects or texts such as 'carry_reset:trial=5'.
         kinds: one example of every kind of condition in the compiled scan; by default the kinds of `conditions`. Give
             the same kinds on every split, so that the scan compiles only once.
-        record: the names of the subject's taps to keep.
-        log_probs: whether to keep the log-probabilities.
-        done: called with a number of blocks whenever that many have finished.
-        tasks: tasks of the same family and seed from earlier calls; this call adds the tasks that it draws.
-        together: blocks per call of the compiled scan. More are faster if a response takes almost no computation.
+        record: the names of the subject's taps to record.
+        log_probs: whether the trials contain the log-probabilities.
+        done: a function that is called with the number of newly finished blocks.
+        tasks: tasks of the same family and seed from earlier calls, to which this call adds the tasks that it draws.
+        together: the number of blocks in one call of the compiled scan. A larger number is faster if a response takes
+            almost no computation.
 
     Returns:
         Trials with axes condition, lifetime, trial.
@@ -83,7 +84,7 @@ def rollout(
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 1.")
     labels = [c.label for c in conditions]
     if len(set(labels)) != len(labels):
-        raise MesascopeError("A condition is listed twice.", "Name every condition once.")
+        raise MesascopeError("A condition is listed twice.", "List every condition once.")
     for condition in conditions:
         if reason := condition.explain_misfit(family):
             problem = f"{condition.label} does not apply to {family.name}: {reason}."
@@ -92,14 +93,14 @@ def rollout(
     block_numbers = range(-(-lifetimes // BLOCK_SIZE))
     examples = distinct_kinds([*(kinds or ()), *conditions])
     unbanked_family, banked_family = strip_names(family.with_bank(None)), strip_names(family)
-    # a looped subject runs as the caller's own object, so that changes to it are detected
+    # in a Python loop, the caller's own object runs, so that changes to this object are detected
     stripped_subject = strip_names(subject) if subject.traceable else subject
     no_outcomes, no_fresh_outcomes = (blocks.empty_outcomes(family, name) for name in (split, "fresh"))
     threads = WORKERS if subject.traceable and family.traceable else 1
     tasks = {} if tasks is None else tasks
 
     def locate_donors(condition: Condition, block: int) -> BlockAddress:
-        """The donors' block. Every draw of donors has its own tasks, so that no donor has the task of a recipient."""
+        """Returns the address of the donors' block; each draw of donors has its own tasks, unlike the recipients'."""
         return ("lent", condition.draw, block)
 
     def run_jobs(run_split: str, jobs: Sequence[Job]) -> list[Record]:
@@ -108,9 +109,9 @@ def rollout(
         tasks.update({(run_split, place): block_tasks for place, block_tasks in zip(missing, new_tasks, strict=True)})
         unit_tasks = [tasks[run_split, job.place] for job in jobs]
         actor = _FirstChoice() if jobs[0].place[0] == "lent" and family.full_feedback else stripped_subject
-        scan: dict[str, Any] = {"examples": examples, "record": taps}
-        scan["trials"] = family.split(run_split).trials  # a family without its bank has no split 'seen'
-        unit_records = _run_unit(actor, unbanked_family, run_split, unit_tasks, seed, jobs=jobs, **scan)
+        n_trials = family.split(run_split).trials  # from `family`, because only a family with a bank has 'seen'
+        unit = {"jobs": jobs, "examples": examples, "trials": n_trials}
+        unit_records = _run_unit(actor, unbanked_family, run_split, unit_tasks, seed, **unit, record=taps)
         done(len(jobs))
         return unit_records
 
@@ -148,7 +149,7 @@ def rollout(
 def make_attributes(
     family: Family, split: str, subject: str, trained_on: str, fingerprint: dict[str, str], *, seed: int
 ) -> dict[str, Any]:
-    """The attributes of trials, which describe the family, the split and the subject."""
+    """Makes the attributes of trials, which describe the family, the split and the subject."""
     split_data = family.split(split)
     return {
         **{"family": family.name, "split": split, "counted": split_data.is_counted},
@@ -164,7 +165,7 @@ def make_attributes(
 
 
 class _FirstChoice(Scripted):
-    """A donor that takes the first choice, for families in which the lent outcome does not depend on the action."""
+    """A donor that always takes the first choice, for families whose lent outcomes do not depend on the action."""
 
     name: str = "still"
 
@@ -174,13 +175,13 @@ class _FirstChoice(Scripted):
 
 
 def distinct_kinds(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
-    """One example of every kind of condition, `Intact` included, sorted by the name of the class."""
+    """Finds one example of every kind of condition, including `Intact`, sorted by the name of the class."""
     kinds = {type(c).__name__: c for c in (Intact(), *conditions)}
     return tuple(kinds[name] for name in sorted(kinds))
 
 
 def strip_names(module: Any) -> Any:
-    """A family or subject without its identity fields; modules that differ only in these fields share compiled code."""
+    """Removes the identity fields of a family or subject, because modules that differ only in these can share code."""
     fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity]
 
     def read_fields(m: Any) -> list[Any]:
@@ -196,15 +197,15 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
     if changed:
         others = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
         problem = f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{others}."
-        remedy = "mesascope measures frozen subjects: pass a copy that does not train. "
-        raise MesascopeError(problem, f"{remedy}Memory of a lifetime belongs in the carry (a function's state).")
+        remedy = "mesascope measures frozen subjects, so pass a copy that does not train. "
+        raise MesascopeError(problem, f"{remedy}Store memory of a lifetime in the carry (a function's state).")
 
 
 def _run_units(threads: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]) -> list[Any]:
-    """Runs units on several threads; the first unit runs alone."""
+    """Runs units on several threads, after the first unit has run alone."""
     if threads < 2 or len(units) < 2:
         return [work(u) for u in units]
-    head = work(units[0])  # compiles the code once, before several threads need it
+    head = work(units[0])  # compiles the code once, before several threads use it
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(work, u) for u in units[1:]]
         try:
@@ -220,7 +221,7 @@ def _draw_block(family: Family, key: jax.Array, split: str) -> Any:
 
 
 def draw_tasks(family: Family, split: str, place: BlockAddress, seed: int) -> Any:
-    """The tasks of a block; 'fresh' and the splits derived from it share their draws."""
+    """Draws the tasks of a block; 'fresh' and the splits that are derived from it use the same random draws."""
     key = fold_address(seed, "tasks", *place)
     return _draw_block(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK_SIZE)
 
@@ -242,9 +243,9 @@ def _draw_all(family: Family, split: str, places: Sequence[BlockAddress], seed: 
 def _group_jobs(jobs: Sequence[Job], threads: int, together: int, apart: bool) -> list[list[Job]]:
     """Groups jobs into units; each unit runs in one call.
 
-    A compiled unit has `together` blocks of one condition. The remaining blocks run one by one, so that no third size
-    is compiled. A looped unit has one block under all conditions that leave its lifetimes undisturbed, or under one
-    condition. With `apart`, every looped unit has one condition.
+    In a compiled scan, a unit has `together` blocks under one condition. The remaining blocks run one at a time, so
+    that no scan of a third size is compiled. In a Python loop, a unit has one block, either under all conditions that
+    leave the lifetimes undisturbed or under one other condition. If `apart`, each such unit has only one condition.
     """
     groups: dict[Any, list[Job]] = {}
     for job in jobs:
@@ -266,8 +267,8 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
     is_donor = place[0] == "lent"
     for job in jobs:
         if (length := len(job.donor_outcomes.feedback) // family.steps) != trials:
-            problem = f"{job.condition.label} needs lifetimes of {length} trials, {split!r} has {trials}."
-            raise MesascopeError(problem, "Run it on a split of the same length as fresh.")
+            problem = f"{job.condition.label} needs lifetimes of {length} trials, but {split!r} has {trials}."
+            raise MesascopeError(problem, "Run the condition on a split whose lifetimes are as long as those of fresh.")
 
     def find_partners(job):
         if is_donor:
@@ -290,25 +291,25 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
 
 
 def collect_block_percepts(subject, family, split: str, place: BlockAddress, seed: int, *, ticks: int) -> Percept:
-    """The percepts at the first ticks of a block, in fields with axes tick, N; the block runs in a Python loop."""
+    """Collects the percepts at the first steps of a block, in fields with axes step, N, in a Python loop."""
     tasks, limit = draw_tasks(family, split, place, seed), family.split(split).trials * family.steps
     return collect_percepts(subject, family, tasks, _make_keys(seed, place), min(ticks, limit))
 
 
 @functools.lru_cache(maxsize=1024)
 def _draw_partners(seed: int, place: BlockAddress, draw: int, trials: int) -> jax.Array:
-    """[T, N] The partners: on every trial a random cycle through the block, so that no lifetime is its own partner."""
+    """Draws the partners [T, N]: a random cycle through the block on every trial, so no lifetime is its own partner."""
     return _draw_cycles(fold_address(seed, "lives", *place, "partners", draw), trials)
 
 
 def _make_keys(seed: int, place: BlockAddress) -> Keys:
-    """A function that gives the keys of a looped block."""
+    """Makes a function that returns the random keys of a block that runs in a Python loop."""
     return lambda name, *t: _fold_block_key(seed, place, name, *map(int, t))
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def _fold_block_key(seed: int, place: BlockAddress, name: str, *t: int) -> jax.Array:
-    """A key of a block, computed once for all conditions."""
+    """Derives a random key of a block; the cached key is used for all conditions."""
     return fold_address(seed, "lives", *place, name, *t)
 
 

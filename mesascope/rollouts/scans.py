@@ -21,22 +21,22 @@ def run_scanned(subject, family, inputs, condition, examples, *, trials, record)
     Args:
         subject: the subject to run.
         family: the family of the tasks.
-        inputs: for each block its key, its tasks, the donors' outcomes, and [T, N] the partners.
+        inputs: for each block, its random key, its tasks, the donors' outcomes, and the partners [T, N].
         condition: the condition to run.
         examples: one condition of every kind in the compiled scan.
         trials: T, the number of trials.
-        record: the names of the taps to keep.
+        record: the names of the taps to record.
 
     Returns:
         One record per block, in NumPy arrays.
     """
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
-    scan_options: Any = {"kinds": jax.tree.map(_as_number, kinds), "which": which, "trials": trials, "record": record}
+    scan_options: Any = {"kinds": jax.tree.map(_as_number, kinds), "trials": trials}
     if len(inputs) == 1:
-        return [jax.device_get(_scan_block(subject, family, inputs[0], **scan_options))]
+        return [jax.device_get(_scan_block(subject, family, inputs[0], **scan_options, which=which, record=record))]
     stacked = jax.tree.map(_stack, *inputs)
-    records = jax.device_get(_scan_blocks(subject, family, stacked, **scan_options))
+    records = jax.device_get(_scan_blocks(subject, family, stacked, **scan_options, which=which, record=record))
     return [jax.tree.map(operator.itemgetter(i), records) for i in range(len(inputs))]
 
 
@@ -45,19 +45,23 @@ def _stack(*x: Any) -> Any:
 
 
 def _as_number(x: Any) -> np.ndarray:
-    """Casts a number in a condition to the type that JAX would give it."""
+    """Converts a number in a condition to an array of the type that JAX would use."""
     x = np.asarray(x)
     return x.astype(np.int32 if x.dtype.kind == "i" else np.float32 if x.dtype.kind == "f" else x.dtype)
 
 
 @compiling.compile_loop
-def _scan_blocks(subject, family, inputs, **options) -> Record:
+def _scan_blocks(subject, family, inputs, *, kinds, which, trials, record) -> Record:
     """Runs blocks under one condition; all arrays have a leading axis of blocks."""
-    return jax.vmap(lambda block: _scan(subject, family, block, **options))(inputs)
+
+    def run_block(block):
+        return _scan(subject, family, block, kinds=kinds, which=which, trials=trials, record=record)
+
+    return jax.vmap(run_block)(inputs)
 
 
 def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
-    """Runs one block under one condition as one scan; the condition's kind and numbers are data."""
+    """Runs one block under one condition as one scan; JAX traces the index of the condition's kind, and its numbers."""
     key, tasks, donor_outcomes, partners = block
     state, start = family.begin(derive_key(key, "begin"), tasks)
     fresh = subject.fresh(BLOCK_SIZE)
@@ -70,7 +74,7 @@ def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
     constants = BlockConstants(family, fresh, start, donor_outcomes, keys, subject, repeat)
 
     def run_step(before: BlockState, context, now):
-        """Runs one step; returns the block after it, and the record of the disturbed response."""
+        """Runs one step; returns the block after this step, and the record of the disturbed response."""
 
         def disturb(kind):
             return lambda: kind.apply(before.carry, before.percept, before.shadow, context)

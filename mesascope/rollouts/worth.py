@@ -1,12 +1,13 @@
-"""What the actions under one-step conditions are worth on the subject's own task, and on a donor's task.
+"""Computes the worth of actions under one-step conditions, on the subject's own task and on a donor's task.
 
-If a lifetime has the older past of a donor, its actions may suit the donor's task. The worth of an action on that task
-is compared with its worth on the tasks of the other lifetimes of the block. A policy of the recipient's last trials,
-the clock and chance is independent of the donor, so its expected difference is 0.
+If a lifetime has a donor's past before its last trials, its actions may suit the donor's task. The worth of an action
+on that task is compared with its worth on the tasks of the other lifetimes of the block. If a policy uses only the
+recipient's last trials, the trial number and chance, its actions are independent of the donor. The expected difference
+is then 0.
 
 If trials have several steps, the first action of each trial is valued. Its worth is not comparable with the pay-off of
-a whole trial, so the trials also contain the worth of the undisturbed first action (`act_worth`) and of the best one
-(`act_room`).
+a whole trial. So the trials also contain the worth of the undisturbed first action (`act_worth`) and the worth of the
+best first action (`act_room`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,22 +18,24 @@ import numpy as np
 from mesascope.contracts import Condition, Family, select_payoffs
 from mesascope.rollouts.blocks import BlockAddress, Record
 
-MAX_NUMBERS = 1 << 22  # in one array
-MAX_RANKED = 8  # if there are more choices, only the best one on the donor's task is kept
+MAX_NUMBERS = 1 << 22  # the maximum number of numbers in one array
+MAX_RANKED = 8  # if there are more choices, only the best choice on the donor's task is stored
 
 
 class Transplant(NamedTuple):
-    """The worth of actions with a donor's past, [N, T] each.
+    """The worth of actions after a transplant of a donor's carry, each [N, T].
+
+    A trial is strict if the donor's action w trials back differed from the subject's action w trials back.
 
     Attributes:
-        gain: the worth on the donor's task, minus the mean on the tasks of all other lifetimes.
+        gain: the worth of the action on the donor's task, minus its mean worth on the tasks of all other lifetimes.
         room: the same difference for the best action on the donor's task.
-        strict: the gain on strict trials, for which the donor's act w trials back differed from the subject's. The
-            mean is over those other lifetimes whose act there also differed. The gain is 0 on other trials.
-        strict_all: the gain on strict trials, compared with all other lifetimes; 0 on other trials.
+        strict: on strict trials, the gain with another mean: only over the other lifetimes whose action w trials back
+            also differed from the subject's. On other trials 0.
+        strict_all: the gain on strict trials; 0 on other trials.
         strict_room: the room on strict trials; 0 on other trials.
-        ranks: [N, T, R] the actions from the best to the worst on the donor's task, or the best alone if there are
-            many; R is 0 if actions are real.
+        ranks: [N, T, R] the actions from the best to the worst on the donor's task, or only the best action if there
+            are over MAX_RANKED choices; R is 0 if actions are real.
     """
 
     gain: np.ndarray
@@ -52,21 +55,23 @@ def judge(
     tasks: Sequence[Any],
     chances: Sequence[np.ndarray],
 ) -> tuple[dict[tuple[str, BlockAddress], Record], dict[str, list[Transplant]], list[dict[str, np.ndarray]]]:
-    """Replaces the scores of one-step conditions, and compares the worth of actions with donors' pasts.
+    """Computes the scores under one-step conditions, and the worth of actions after transplants.
 
     Args:
         family: the family of the tasks.
-        split: the split that they belong to.
+        split: the split of the tasks.
         conditions: the conditions.
-        records: the record of each condition's label and block.
+        records: the record of each block under each condition, by the condition's label and the block's address.
         tasks: the tasks of each block.
-        chances: for each block the pay-offs of chance [N, T].
+        chances: for each block, the pay-offs of chance [N, T].
 
     Returns:
-        The records: under a one-step condition the score is now the worth of the disturbed action on the subject's own
-        task if the condition is judged, and NaN otherwise. By the label of each condition with donors' pasts: one
-        comparison per block, unless the family cannot value single actions. For each block `act_worth` and `act_room`
-        [N, T], if trials have several steps and the family can value their first acts.
+        - The records. Under a one-step condition, the score is now the expected pay-off of the disturbed action on the
+          subject's own task, or NaN if rollouts do not record this worth for the condition.
+        - For each condition with transplants, by its label: one `Transplant` per block. Empty if the family cannot
+          value single actions.
+        - For each block: `act_worth` and `act_room` [N, T], if trials have several steps and the family can value the
+          first action of a trial.
     """
     result: dict[tuple[str, BlockAddress], Record] = dict(records)
     transplants: dict[str, list[Transplant]] = {}
@@ -89,13 +94,14 @@ def judge(
 def _judge_block(
     family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
 ) -> tuple[dict[Condition, tuple[np.ndarray, Transplant | None]], dict[str, np.ndarray]]:
-    """What the actions of one block pay beyond chance on their own tasks [N, T], and comparisons with donors' pasts.
+    """Computes the worth of a block's actions on the subject's own tasks [N, T], and on donors' tasks if transplanted.
 
-    One-step conditions leave lifetimes undisturbed, so all of them show the same observations, and what every action
-    pays to every lifetime is computed once. The results are empty if the family cannot value single actions.
+    One-step conditions leave lifetimes undisturbed, so the observations are the same under all of them, and the worth
+    of every action in every lifetime is computed once. The results are empty if the family cannot value single actions.
 
     Returns:
-        The worth under each condition, with the comparison; and for trials of several steps `act_worth` and `act_room`.
+        The worth under each condition, with the `Transplant` or None; and `act_worth` and `act_room` if trials have
+        several steps.
     """
     observation, action = _arrange_by_lifetime(next(iter(records.values()))) if records else (None, np.empty((0, 0, 0)))
     if observation is None or family.worth(tasks, split, observation[:1], action[:1]) is None:
@@ -126,7 +132,7 @@ def _judge_block(
 
 
 def _join_rows(parts: Sequence[tuple[np.ndarray, Transplant | None]]) -> tuple[np.ndarray, Transplant | None]:
-    """Joins what `_judge_block` found for consecutive lifetimes."""
+    """Joins the results of `_judge_block` for consecutive lifetimes."""
     own, compared = zip(*parts, strict=True)
     if compared[0] is None:
         return np.concatenate(own), None
@@ -139,11 +145,13 @@ def _is_ranked(family: Family) -> bool:
 
 
 class Payoffs:
-    """What actions pay beyond chance on all M tasks of a block, to n lifetimes with these observations [n, T, D].
+    """The worth of actions on all M tasks of a block, for n lifetimes with these observations [n, T, D].
+
+    The worth of an action is its expected pay-off minus the pay-off of chance.
 
     Attributes:
         best: the best action on every task [n, T, M].
-        every: what each action pays [n or 1, T, K, M]; None if there are too many actions or if they are real.
+        every: the worth of each action [n or 1, T, K, M]; None if there are too many actions, or if actions are real.
     """
 
     def __init__(self, family: Family, tasks: Any, split: str, observation: np.ndarray):
@@ -157,7 +165,7 @@ class Payoffs:
         self.best: Any = family.best_actions(tasks, split, observation)
 
     def of(self, action: np.ndarray) -> np.ndarray:
-        """What actions [n, T] or [n, T, M] pay on every task [n, T, M]."""
+        """Computes the worth [n, T, M] of actions [n, T] or [n, T, M] on every task."""
         if self.every is not None:
             return select_payoffs(self.every, action)
         family, tasks, split, observation = self.inputs
@@ -168,14 +176,14 @@ class Payoffs:
 def _compare(
     payoffs: Payoffs, action: np.ndarray, donor: np.ndarray, differs: np.ndarray, rows: np.ndarray
 ) -> Transplant:
-    """Compares the worth of some lifetimes' actions on the tasks of their donors and on others.
+    """Compares the worth of n lifetimes' actions on the tasks of their donors with the worth on other tasks.
 
     Args:
-        payoffs: what actions pay to these lifetimes.
-        action: the actions with the donor's past [n, T].
-        donor: the lifetime whose past it is [n, T].
-        differs: whether the action w trials back differs from that of each lifetime of the block [n, T, M].
-        rows: the indices of these lifetimes in the block.
+        payoffs: the worth of actions in these lifetimes.
+        action: the actions after the transplant [n, T].
+        donor: the indices of the donors in the block [n, T].
+        differs: whether a lifetime's action w trials back differs from that of each lifetime of the block [n, T, M].
+        rows: the indices of the n lifetimes in the block.
     """
     lifetimes = np.arange(len(rows))
     donor_index = donor[..., None]
@@ -186,11 +194,11 @@ def _compare(
     strict_counts = np.take_along_axis(differs, donor_index, -1)[..., 0] & strict_others.any(-1)
 
     def on_donor(values: np.ndarray) -> np.ndarray:
-        """The values [n, T] on the donor's task, of those on every task."""
+        """Selects the values on the donor's task [n, T] from the values on every task [n, T, M]."""
         return np.take_along_axis(np.broadcast_to(values, differs.shape), donor_index, -1)[..., 0]
 
     def compare_with(chosen: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """[n, T] What actions pay on the donor's task, minus the mean on each group of other tasks."""
+        """Computes the worth of actions on the donor's task [n, T], minus the mean on each group of other tasks."""
         worth = np.broadcast_to(payoffs.of(chosen), differs.shape)
         return [on_donor(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared]
 
@@ -208,11 +216,11 @@ def _compare(
 
 
 def _arrange_by_lifetime(record: Record) -> tuple[np.ndarray, np.ndarray]:
-    """The observations [N, T, D] and the actions [N, T] of a record."""
+    """Arranges the observations [N, T, D] and the actions [N, T] of a record by lifetime."""
     return np.moveaxis(np.asarray(record.observation), 1, 0), _arrange_actions(record)
 
 
 def _arrange_actions(record: Record) -> np.ndarray:
-    """The actions [N, T] of a record; those of first steps if trials have several."""
+    """Arranges the actions [N, T] of a record by lifetime; only the first action if trials have several steps."""
     action = np.asarray(record.action)
     return (action[:, 0] if action.ndim == 3 else action).T

@@ -1,1 +1,1 @@
-"""The thread's claims beside what was measured of them, and what that does to each person's belief."""
+"""The claims of a public thread, the measurements that bear on them, and each person's belief before and after."""

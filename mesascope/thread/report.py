@@ -1,4 +1,4 @@
-"""Puts the thread's claims beside the committed results of studies, and updates each person on them."""
+"""Compares a thread's claims with the committed results of studies, and updates people's beliefs on these results."""
 
 import functools
 import tomllib
@@ -28,8 +28,8 @@ class Measurement:
 
     Args:
         study, quantity, subject: where the number stands in the study's results.
-        label: what it is, in words.
-        value, low, high: the mean over training seeds and its 95 % interval; low and high are None if there is none.
+        label: a description of the number.
+        value, low, high: the mean over training seeds, and the ends of its 95 % interval, or None without an interval.
         n: the number of training seeds.
     """
 
@@ -43,7 +43,7 @@ class Measurement:
     n: int
 
     def describe(self) -> str:
-        """The number with its interval and unit."""
+        """Describes the number with its interval and the number of seeds."""
         value, *ends = (f"{x:.3f}" if abs(x) >= 0.01 or not x else f"{x:.2g}" for x in self._list_numbers())
         return f"{value} [{', '.join(ends)}] (n = {self.n} seeds)" if ends else f"{value} (n = {self.n} seeds)"
 
@@ -53,15 +53,15 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Belief:
-    """One person's belief in a claim, before and after.
+    """One person's belief in a claim, before and after evidence.
 
     Args:
         person: the person, or 'you' for the reader.
         before: the interval of the person's own claims; [0, 1] if the person states nothing.
-        own_ratio, after_own: the likelihood ratio that the person states for the evidence of the thread, and the belief
-            after it; None if the person states none.
-        ratio, after: the likelihood ratio of what was measured (the reader's, or the instrument's proposal), and the
-            belief after it, as if the person took this ratio.
+        own_ratio, after_own: the likelihood ratio that the person states for the thread's own evidence, and the belief
+            that follows from it; None if the person states no ratio.
+        ratio, after: the likelihood ratio of the measurements (from the reader, or as the instrument proposes it), and
+            the belief that would follow if the person accepted this ratio.
     """
 
     person: str
@@ -74,13 +74,13 @@ class Belief:
 
 @dataclass(frozen=True)
 class Row:
-    """One claim of the thread.
+    """One claim of the thread, with its measurements and everybody's beliefs.
 
     Args:
-        id, claim, who, quote: the claim, its speaker ('unknown' if no record names one) and a phrase of the speaker.
+        id, claim, who, quote: the claim, its speaker ('unknown' if not recorded) and a phrase of the speaker.
         event: the claim's atom in the crux model, or ''.
         status: a key of `STATUSES`.
-        measured: the numbers.
+        measured: the numbers of the studies.
         says, cannot: what the numbers say, and what they cannot say.
         ratio: the likelihood ratio; None if nothing was measured.
         is_readers_ratio: whether the reader gave the ratio; otherwise it is the instrument's proposal.
@@ -107,7 +107,7 @@ class Model:
 
     Args:
         person, question: the person and the question.
-        before, after: the interval; None if the claims have no answer.
+        before, after: the interval of the person's answer; None if the person's claims give no answer.
         connected: the ids of the measured claims that the person's own claims connect with the target.
     """
 
@@ -120,7 +120,7 @@ class Model:
 
 @dataclass(frozen=True)
 class ThreadReport:
-    """All claims, the answer in three sentences, everybody's model, and the claims that no measurement bears on."""
+    """A summary in three sentences, all claims, people's answers on the target, and claims that cannot be measured."""
 
     answer: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -134,13 +134,13 @@ def _read_study(name: str) -> dict[str, Any]:
 
 
 def measure_thread(ratios: Mapping[str, str] | None = None, beliefs: Mapping[str, str] | None = None) -> ThreadReport:
-    """Reads the thread's claims, the numbers that were measured for them, and everybody's beliefs before and after.
+    """Collects the thread's claims, the numbers measured for them, and everybody's beliefs before and after.
 
     Args:
         ratios: the reader's likelihood ratios by claim, such as {"P1": "3-10"}; by default the instrument's proposals.
         beliefs: the reader's beliefs before the measurements by claim, such as {"P1": "60%"}.
 
-    Only committed results are read; nothing is run.
+    Only committed results are read; no study runs.
     """
     ratios, beliefs = ratios or {}, beliefs or {}
     table = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
@@ -152,7 +152,7 @@ def measure_thread(ratios: Mapping[str, str] | None = None, beliefs: Mapping[str
 
 
 def _update_models(rows: tuple[Row, ...]) -> tuple[Model, ...]:
-    """Updates what each person's claims imply about the target, through the claims that the person connects with it."""
+    """Updates each person's answer on the target, through the measured claims that the person connects with it."""
     argument, models = cruxes.load_thread(), []
     for person in argument.compared_people:
         target, condition = argument.choose_question(person)
@@ -179,7 +179,7 @@ def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping
         measured.append(Measurement(**place, value=value["ours"], **numbers))
     if name in ratios and entry["status"] != "measured":
         problem = f"Nothing was measured for {name}, so no likelihood ratio applies."
-        raise MesascopeError(problem, "Leave --ratio out for it.")
+        raise MesascopeError(problem, "Run the command without --ratio for this claim.")
     stated = ratios.get(name) or entry.get("ratio")
     ratio = cruxes.read_ratio(stated) if stated else None
     people = _update_people(event, ratio) if event else []
@@ -216,7 +216,7 @@ def _update_people(event: str, ratio: Interval | None) -> list[Belief]:
 
 
 def _summarise(rows: tuple[Row, ...]) -> tuple[str, ...]:
-    """Says the answer in three sentences, with the numbers of the results."""
+    """Summarises the report in three sentences, with numbers from the results."""
     by_id = {row.id: row for row in rows}
     n = {status: sum(row.status == status for row in rows) for status in STATUSES}
     gain, reflex, search = by_id["P1"].measured[1], by_id["P1"].measured[2], by_id["P10"].measured[0]
@@ -247,10 +247,10 @@ def describe_thread(report: ThreadReport) -> list[str]:
         for b in row.beliefs:
             if b.before == (0.0, 1.0):
                 stated = f"; own ratio {format_interval(*b.own_ratio)}" if b.own_ratio else ""
-                lines.append(f"      {b.person}: states no belief in it, so no ratio moves one{stated}")
+                lines.append(f"      {b.person}: states no belief in it, so a ratio changes nothing{stated}")
                 continue
-            own = f", on the own ratio {format_interval(*b.after_own)}" if b.after_own else ""
-            after = f", on this ratio {format_interval(*b.after)}" if b.after else ""
+            own = f", after their own ratio {format_interval(*b.after_own)}" if b.after_own else ""
+            after = f", after this ratio {format_interval(*b.after)}" if b.after else ""
             lines.append(f"      {b.person}: before {format_interval(*b.before)}{own}{after}")
     lines += ["", "Everybody's answer on the target of the crux model:"]
     lines += [f"      {describe_model(model)}" for model in report.models]
@@ -260,7 +260,7 @@ def describe_thread(report: ThreadReport) -> list[str]:
 
 
 def describe_model(model: Model) -> str:
-    """Describes one person's answer on the target before and after."""
+    """Describes one person's answer on the target before and after the measurements."""
     before, after = (format_interval(*span) if span else "no answer" for span in (model.before, model.after))
     reason = f"through {', '.join(model.connected)}" if model.connected else "none of the person's claims connects them"
     return f"{model.person}: {model.question} {before} before, {after} after all that was measured: {reason}"

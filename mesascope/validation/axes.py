@@ -1,4 +1,4 @@
-"""Tests every axis on scripted subjects with known readings, which a .toml file beside the axis lists."""
+"""Tests every axis on scripted subjects with known readings. A .toml file beside the axis lists these subjects."""
 
 import importlib.util
 import tomllib
@@ -13,11 +13,15 @@ from mesascope.contracts import axis as axes
 from mesascope.contracts import find_kind
 from mesascope.rollouts.rollouts import rollout
 
-BOUND = 0.95  # the least share of right runs for every subject
+BOUND = 0.95  # the smallest share of runs of one subject that must be read correctly
+TRUTH_KEYS = {  # field of a case → its key in truth files, if the two differ
+    **{"is_demanded": "demanded", "is_disputed": "disputed"},
+    **{"forbidden_readings": "never", "lifetime_factor": "times"},
+}
 
 
 class Case(NamedTuple):
-    """One line of an axis's truth: a scripted subject, its family, and the right reading.
+    """One entry of an axis's truth file: a scripted subject, its family, and the correct reading.
 
     If `splits` is empty, the case uses all splits on which the axis is tested. A control must not have a reading in
     `never`. `times` multiplies the number of lifetimes, for a case that is close to a limit.
@@ -33,21 +37,22 @@ class Case(NamedTuple):
 
 
 def read_truth(path: Path, quick: bool) -> list[dict[str, Any]]:
-    """The lines of a truth file with its defaults filled in; with `quick` only those of the short validation."""
+    """The entries of a truth file with its defaults filled in; with `quick`, only those of the short validation."""
     truth = tomllib.loads(path.read_text())
     rows = [{"name": name, "subject": name, **truth["defaults"], **row} for name, row in truth["subjects"].items()]
     return [row for row in rows if not quick or row.get("quick", True)]
 
 
 def parse_line(case: type[NamedTuple], row: Mapping[str, Any]) -> Any:
-    """The fields of a case that one line of a truth file gives."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in case._fields}
+    """The fields of a case that one entry of a truth file gives; TRUTH_KEYS translates names that differ."""
+    values = {field: row.get(TRUTH_KEYS.get(field, field)) for field in case._fields}
+    return {field: tuple(v) if isinstance(v, list) else v for field, v in values.items() if v is not None}
 
 
 def list_cases(axis: str, quick: bool = False) -> list[Case]:
-    """The cases of an axis; with `quick` only those of the short validation. There are none without a truth file.
+    """The cases of an axis; with `quick`, only those of the short validation. Without a truth file, the list is empty.
 
-    Lines that need a package which is not installed are left out.
+    Entries that need a package which is not installed are left out.
     """
     path = Path(str(catalogue.import_plugin_module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
@@ -57,13 +62,13 @@ def list_cases(axis: str, quick: bool = False) -> list[Case]:
 
 
 def list_calls(seeds: int, first: int, lifetimes: int, quick: bool = False, only: str | None = None) -> list[tuple]:
-    """Lists the calls that read every scripted subject of every axis in several runs.
+    """Lists the function calls that test every axis on its scripted subjects, in several runs of each.
 
     Args:
         seeds: the number of runs per subject.
         first: the first seed.
         lifetimes: the number of lifetimes per split and run.
-        quick: whether to use only the lines of the short validation.
+        quick: whether to use only the entries of the short validation.
         only: the name of one axis; None for all.
     """
     return [
@@ -75,12 +80,12 @@ def list_calls(seeds: int, first: int, lifetimes: int, quick: bool = False, only
 
 
 def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int) -> dict[str, dict[str, Any]]:
-    """Summarises the answers of the calls.
+    """Summarises the readings that the calls returned.
 
     Returns:
         For each axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (the share of
-        right runs), `false_positives` (how many runs of a control had a reading in its `never`), `runs`, and `missed`
-        (the bounds that the axis missed).
+        runs with the correct reading), `false_positives` (how many runs of controls had a reading that they must
+        never have), `runs`, and `missed` (the bounds that the axis missed).
     """
     results: dict[str, dict[str, Any]] = {}
     for (_, name, case, *_), readings in zip(units, answers, strict=True):
@@ -104,12 +109,12 @@ def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int
 
 
 def _count_case_readings(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> dict[str, int]:
-    """How often an axis gave each reading to a subject."""
+    """Counts how often an axis gave each reading to a subject."""
     return Counter(read_case(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
 
 
 def read_case(axis: str, case: Case, seed: int, lifetimes: int) -> str:
-    """The axis's reading in one run of a subject."""
+    """The axis's reading of a subject in one run; 'none' if the axis does not apply."""
     question: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
     subject, n, trials = open_subject(case.subject, family), lifetimes * case.times, {}

@@ -1,4 +1,4 @@
-"""How often the intervals of the main numbers cover the truth, in many studies of subjects with known answers."""
+"""Measures how often intervals of the main numbers cover the truth, in many studies of subjects with known answers."""
 
 import contextlib
 from typing import Any
@@ -21,7 +21,7 @@ STUDY_SIZES = (64, 256)  # lifetimes in a study
 STUDIES = 2000  # of each size
 POOL = 8192  # lifetimes in one rollout
 BANDIT, ASSOCIATIONS = "bernoulli_bandit:arms=5,trials=100", "associations"
-SUBJECTS = {  # the family, and whether older trials are worth nothing to the subject's acts
+SUBJECTS = {  # by subject: its family, and whether older trials add nothing to the worth of its actions
     "thompson": (BANDIT, False),
     "epsilon_greedy": (BANDIT, False),
     "two_loss_reflex": (BANDIT, True),
@@ -39,12 +39,13 @@ def measure_coverage(name: str, first_seed: int, studies: int = STUDIES) -> list
     The truth is the number computed from all lifetimes of all studies together.
 
     Returns:
-        Rows with the name of the number, `n`, `studies`, the `truth`, the share `covered`, the share of studies whose
-        low end is `above` the truth, and the mean `half_width`.
+        Rows with the name of the number (`study`), the lifetimes of a study (`n`), the number of `studies`, the
+        `truth`, the share of studies whose interval covers the truth (`covered`), the share whose low end is `above`
+        the truth, the mean `half_width`, and whether older trials are known to add nothing (`null`).
     """
     family = catalogue.make("families", SUBJECTS[name][0])
     subject = open_subject(name, family)
-    # a scripted subject ignores how a lifetime begins, so one version of each condition is enough
+    # scripted subjects ignore whether a percept is marked as first, so one version of each condition is enough
     versions = {
         c.partition(",birth")[0]: c for c in list_conditions(family) if "exchanged" not in c and "swapped" not in c
     }

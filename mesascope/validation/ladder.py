@@ -1,7 +1,7 @@
-"""Runs the instrument on every scripted subject with a known answer.
+"""Places every scripted subject whose level is known, and compares the readings with the truth.
 
-The truth was written before the placement rule, except for four labels, which its header names. The caller chooses the
-seeds of a full run; the seeds in docs/validity.md have been used before.
+The truth was written before the placement rule, except for the labels that the header of its file names. The caller
+chooses the seeds of a full run; the seeds in docs/validity.md have been used before.
 """
 
 import operator
@@ -28,8 +28,10 @@ TRUTH = Path(__file__).parent / "truth.toml"
 HOSTILE = Path(__file__).parent / "hostile.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
 MAX_CASES = 40  # the largest number of cases that one process places in one run
-# shares of subjects ('right'), of runs ('wrong'), of the runs of a subject that is right ('runs'), of the runs of
-# subjects that cannot acquire ('false', 'perhaps'), and of studies ('covered', 'null')
+# 'right': smallest share of subjects that are read correctly, which means in at least the share 'runs' of their runs.
+# 'wrong': largest share of runs with a wrong reading. 'false' and 'perhaps': largest share of runs of subjects that
+# cannot acquire whose lowest or highest rung is above 'tracking'. 'covered': smallest share of studies whose interval
+# covers the truth. 'null': largest share of studies of a null effect whose low end is above the truth.
 BOUNDS = {"right": 0.97, "wrong": 0.005, "runs": 0.95, "false": 0.002, "perhaps": 0.05, "covered": 0.93, "null": 0.025}
 
 
@@ -47,10 +49,10 @@ class Reading(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One line of the truth: a scripted subject, its family, and the reading that is right.
+    """One entry of the truth: a scripted subject, its family, and its correct reading.
 
-    A case is `demanded` if the reading must be right. It is `disputed`, and not counted, if experts could differ about
-    the truth.
+    A case is `demanded` if validation requires the correct reading. A case is `disputed`, and not counted, if experts
+    could differ about its truth.
     """
 
     name: str
@@ -63,12 +65,12 @@ class Case(NamedTuple):
 
 
 def list_cases(quick: bool = False, paths: Sequence[Path] = (TRUTH, HOSTILE)) -> list[Case]:
-    """The cases of the truth; with `quick` only those of the short validation."""
+    """The cases of the truth; with `quick`, only those of the short validation."""
     return [Case(**parse_line(Case, row)) for path in paths for row in read_truth(path, quick)]
 
 
 def judge_reading(case: Case, placement: Reading) -> str:
-    """Says whether a reading is right, undetermined (its interval contains the truth) or wrong."""
+    """Classifies a reading as 'right', 'undetermined' (its interval contains the truth) or 'wrong'."""
     low, high, truth = (LADDER.index(x) for x in (placement.lowest, placement.highest, case.level))
     if not low <= truth <= high or placement.direction not in ("none", case.direction):
         return "wrong"
@@ -91,22 +93,23 @@ def validate(
         quick: whether to use three seeds and to leave out the studies of coverage and of chance benefits.
         seeds: the number of runs per subject; 0 for 20 (quick: 3).
         first: the first seed.
-        lifetimes: the number per split and run; 0 for 320 (quick: 128). Axes are read on 256 (quick: 128).
+        lifetimes: the number of lifetimes per split and run; 0 for 320 (quick: 128). Axes use 256 (quick: 128).
         progress: called with the share of the work that is done, and with a text that says what is running.
-        workers: how many processes run in parallel; 0 for one per core. If there are several, the calling module must
+        workers: the number of parallel processes; 0 for one per core. If there are several, the calling module must
             be importable without side effects.
-        folder: a folder of finished answers, from which a stopped run continues (see `name_results_folder`). The caller
-            must delete it.
+        folder: a folder for finished results, with which a stopped run continues (see `name_results_folder`). The
+            caller must delete this folder.
 
     Raises:
         MesascopeError: there are fewer than three lifetimes.
 
     Returns:
-        `confusion` {truth: {reading: count}}; the shares `right` (of the runs that demand a reading), `undetermined`
-        and `wrong` (of all runs); `false_positives` (how many runs of subjects that cannot acquire have their lowest
-        rung above 'tracking') and `perhaps_above` (the same of their highest rung); `subjects_right` (how many of the
-        `subjects_demanded` are right in nearly all runs); `coverage`; `subjects`; the results of the `axes`; `missed`
-        (the bounds that the instrument missed); and `holds` (whether it missed none).
+        `confusion` {truth: {reading: count}}; the shares `right` (of the runs of demanded cases), `undetermined` and
+        `wrong` (of all runs); `false_positives` (the number of runs of subjects that cannot acquire whose lowest rung
+        is above 'tracking') and `perhaps_above` (the number of these runs whose highest rung is above 'tracking');
+        `subjects_right` (how many of the `subjects_demanded` are read correctly in nearly all runs); `coverage`;
+        `subjects`; the results of the `axes`; `missed` (the bounds that were missed); and `holds` (whether no bound was
+        missed).
     """
     if 0 < lifetimes < 3:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default.")
@@ -114,7 +117,7 @@ def validate(
     lifetimes = lifetimes or (128 if quick else 320)
     cases = list_cases(quick=quick)
     groups = [(group, seed) for seed in range(first, first + seeds) for group in _group_cases(cases)]
-    parts = {  # the longest first
+    parts = {  # the longest calls come first
         "studies": [(measure_coverage, name, first) for name in ([] if quick else SUBJECTS)],
         "axes": list_calls(seeds, first, 128 if quick else 256, quick),
         "placements": [(_place_group, group, seed, lifetimes) for group, seed in groups],
@@ -175,14 +178,14 @@ def validate(
 
 
 def name_results_folder(cache: Path, *settings: int) -> Path:
-    """The folder for finished answers with these settings and this version of the code."""
+    """The folder for the finished results of a validation with these settings and this version of the code."""
     return cache / "-".join([hash_folder(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
 
 
 def _collect_answers(
     parts: dict[str, list[tuple]], progress: Progress, workers: int, folder: Path | None
 ) -> dict[str, list[Any]]:
-    """Computes the answers of all units in one pool of processes, and returns them by part."""
+    """Calls all units in one pool of processes, and returns their results by part."""
     names = [name for name, units in parts.items() for _ in units]
     answers = run_units(operator.call, [unit for units in parts.values() for unit in units], workers, folder)
     answers_by_part: dict[str, list[Any]] = {name: [] for name in parts}
@@ -206,7 +209,7 @@ def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     family = catalogue.make("families", group[0].family.format(seed=seed))
     splits = [split.name for split in family.splits() if split.is_counted]
     blocks = -(-lifetimes // BLOCK_SIZE)
-    # a remainder of blocks would need a second compilation
+    # if some blocks were left over, they would need a second compilation
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)
     bench = Bench(family, list_conditions(family), splits, lifetimes, seed, together=together)
     readings = []
@@ -219,7 +222,7 @@ def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
 
 
 def check_refusals(path: Path = TRUTH) -> dict[str, str]:
-    """Why each subject that must be refused was refused; '' if it was not."""
+    """For each subject that must be refused, the reason for its refusal; '' if the subject was not refused."""
     truth = tomllib.loads(path.read_text())
     family = catalogue.make("families", truth["defaults"]["family"])
     reasons = dict.fromkeys(truth.get("refused", {}), "")
@@ -246,10 +249,10 @@ def find_missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
     least = BOUNDS["right"] - (0.02 if quick else 0.0)
     share = results["right"] if quick else results["subjects_right"] / results["subjects_demanded"]
     if share < least:
-        what = "runs that demand a reading" if quick else "subjects that demand a reading"
-        missed.append(f"{share:.1%} of the {what} are read right, the bound is {least:.0%}")
+        what = "runs of demanded cases" if quick else "demanded cases"
+        missed.append(f"{share:.1%} of the {what} are read correctly, the bound is {least:.0%}")
     often = [r["subject"] for r in results["subjects"] if r["demanded"] and r["wrong"] > 1]
-    missed += [f"{name} is read wrong in more than one run" for name in often]
+    missed += [f"{name} is misread in more than one run" for name in often]
     for c in results["coverage"]:
         where = f"{c['study']}, N = {c['n']}"
         if c["covered"] < BOUNDS["covered"]:

@@ -1,1 +1,1 @@
-"""One folder per task world: families, subjects, conditions, metrics, recipes as far as it has them."""
+"""Task worlds, one folder each, with the families, subjects, conditions, metrics and recipes of that world."""

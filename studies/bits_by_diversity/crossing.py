@@ -1,4 +1,4 @@
-"""Finds where strict bits pass log2 M, by training seed: `python crossing.py results/results.json`."""
+"""Finds the bank size M at which strict bits pass log2 M, by seed: `python crossing.py results/results.json`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIN_SIZE = 4  # the smallest bank size that counts; the bound of one table is 0 
 def find_crossings(document: dict[str, Any], line: str, quantity: str) -> tuple[np.ndarray, int]:
     """Finds log2 of the bank size at which strict bits pass log2 M, by seed, and how many seeds pass more than once.
 
-    Between two bank sizes, strict bits minus log2 M is taken to be linear in log2 M.
+    Between two bank sizes, strict bits minus log2 M is interpolated linearly in log2 M.
     """
     by_size = {
         int(value["subject"].removeprefix(line)): value["by_seed"]
@@ -41,7 +41,7 @@ def find_crossings(document: dict[str, Any], line: str, quantity: str) -> tuple[
 
 
 def main() -> None:
-    """Prints a line per kind of network."""
+    """Prints one line per kind of network."""
     document = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     for line, quantity in LINES.items():
         crossings, n_repeated = find_crossings(document, line, quantity)

@@ -1,9 +1,10 @@
-"""Rank association of generality and goal within each rho, from results.json: `python association.py results.json`.
+"""Computes rank associations of generality and goal within each rho: `python association.py results.json`.
 
-Generality is the lowest rung of the level, its highest rung, and what is kept on fresh tasks; the goal is the proxy's
-return less the intended goal's where they differ. Within one rho and one training seed the three networks (M = 2, 4 and
-unlimited) are ranked (Kendall's tau b); the unit is the seed: tau is averaged over rho, the interval over seeds.
-A seed in which all three stand on one rung has no order, and is said to have none.
+Generality is measured by three numbers: the lowest rung of the level, the highest rung, and the share of the gain that
+is kept on fresh tasks. The goal is the proxy's return minus the intended goal's return, on tasks on which the two goals
+differ. Within one rho and one training seed, the three networks (M = 2, 4 and unlimited) are ranked, and Kendall's
+tau-b is computed. Tau is averaged over rho, and the interval is over seeds. If all three networks of a seed have the
+same rung, the seed is reported as 'no order'.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ GENERALITY = ("lowest", "highest", "kept on fresh tasks")
 
 
 def find_associations(results: dict[str, Any]) -> Iterator[tuple[str, str, list[float]]]:
-    """Finds tau by seed, for each measure of generality and each rho; NaN where nothing is ordered."""
+    """Computes tau by seed, for each measure of generality and each rho; NaN if the networks have no order."""
     by_seed = {(v["quantity"], v["subject"]): v["by_seed"] for v in results["values"]}
 
     def column(quantity: str, rho: str, seed: int) -> list[float]:

@@ -9,7 +9,7 @@ from mesascope.reproduction.measures import Rollouts, goal_return
 
 
 def return_in_bank(rollouts: Rollouts, goal: str = "intended") -> np.ndarray:
-    """The share of a goal's optimum in the last third, if the task's best arm is one of the bank's; otherwise 0.
+    """The share of a goal's optimum in the last third of the trials; 0 on tasks whose best arm is not in the bank.
 
     Args:
         rollouts: the lifetimes.

@@ -1,4 +1,4 @@
-"""Disturbs single responses and measures success within a lifetime, with the same numbers in Pong and in bandits."""
+"""Disturbs single responses and measures success within a lifetime, by the same measures in Pong and in bandits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def follows(rollouts: Rollouts, condition: str = "percept_swapped_once") -> np.n
     Args:
         rollouts: the lifetimes.
         condition: 'percept_swapped_once' shows another lifetime's percept, 'carry_exchanged_once' gives the
-            subject another lifetime's carry, and 'carry_rebuilt_once' removes all that is older than four percepts.
+            subject another lifetime's carry, and 'carry_rebuilt_once' removes everything older than four percepts.
     """
     disturbed = _disturb(rollouts)
     label = next(label for label in SWAPPED if label.startswith(condition))
@@ -42,7 +42,7 @@ def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -
     Args:
         rollouts: the lifetimes.
         hidden: 'ball', or 'patch' for a patch of the same size elsewhere.
-        before: 0, or 3 to hide the part in the three earlier pictures too, and rebuild the carry from these alone.
+        before: 0, or 3 to hide the part also in the three earlier pictures and rebuild the carry from these pictures.
     """
     label = f"{hidden}_hidden:is_single=1" + (f",earlier_percepts={before}" if before else "")
     return find_changed_choices(_drop_first(_disturb(rollouts)), label)[None]
@@ -64,7 +64,7 @@ def late(rollouts: Rollouts) -> np.ndarray:
 
 
 def recovered(rollouts: Rollouts) -> np.ndarray:
-    """What `late` measures, on the split whose controls or pay-offs are exchanged half-way."""
+    """The same quantities as `late`, on the split whose controls or pay-offs are exchanged half-way."""
     family, n = rollouts.family, rollouts.trials.sizes["lifetime"]
     split = next(s.name for s in family.splits() if s.kind == "exchanged" and s.change_trial)
     trials = rollout(rollouts.subject, family, split, n, rollouts.trials.attrs["seed"])
@@ -72,7 +72,7 @@ def recovered(rollouts: Rollouts) -> np.ndarray:
 
 
 def _disturb(rollouts: Rollouts) -> xr.Dataset:
-    """The same lifetimes under every condition that makes sense; cached, because several measures read them."""
+    """The lifetimes under every condition that applies to the family; cached, because several measures use them."""
     attributes, n = rollouts.trials.attrs, rollouts.trials.sizes["lifetime"]
     address = (attributes["subject"], attributes["family"], attributes["split"], attributes["seed"], n)
     if address not in CACHE:
@@ -89,7 +89,7 @@ CACHE: dict[tuple, xr.Dataset] = {}
 
 
 def _drop_first(trials: xr.Dataset) -> xr.Dataset:
-    """The trials without the first responses of a lifetime or a rally, before which there are too few percepts."""
+    """The trials without the first responses of a lifetime or a rally, which have too few percepts before them."""
     if "n_steps" not in trials:
         return trials.isel(trial=slice(SEEN_FRAMES - 1, None))
     kept = np.asarray(trials.attrs["kept"])

@@ -1,4 +1,4 @@
-"""Squared errors and distances of predictions, divided by the dimension D, so that chance has an error of about 1."""
+"""Computes squared errors and distances of predictions, divided by the dimension D; chance then has about 1."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mesascope.rollouts.replays import replay
 
 
 def error(rollouts: Rollouts, last: bool = False, noisy: bool = True) -> np.ndarray:
-    """The squared error of the predictions, divided by D; the mean over trials.
+    """The squared error of the predictions, divided by D and averaged over trials.
 
     Args:
         rollouts: the lifetimes.
-        last: whether only the last trial counts, at full context.
+        last: whether only the last trial counts, at which the context is full.
         noisy: whether errors are those from the noisy outcome; otherwise from the outcome without noise.
     """
     return (
@@ -40,7 +40,7 @@ def relative_error(rollouts: Rollouts, noisy: bool = True) -> np.ndarray:
 
 
 def apart(rollouts: Rollouts, procedure: str = "ridge") -> np.ndarray:
-    """The squared distance from the subject's predictions to a procedure's, divided by D; the mean over trials.
+    """The squared distance from the subject's predictions to a procedure's, divided by D and averaged over trials.
 
     Args:
         rollouts: the lifetimes.
@@ -58,7 +58,7 @@ def _read_predictions(rollouts: Rollouts) -> np.ndarray:
 def _predict_along(rollouts: Rollouts, procedure: str) -> np.ndarray:
     try:
         subject = catalogue.make("subjects", procedure, rollouts.family)
-    except MesascopeError as missing:  # without a bank, the posterior over its tasks does not exist
+    except MesascopeError as missing:  # without a bank, there is no posterior over its tasks
         raise DoesNotApply(missing.problem.rstrip(".")) from None
     return replay(subject, rollouts.trials).action.astype(float)
 

@@ -1,4 +1,4 @@
-"""Mazes solved and moved goals followed after some ticks, and plans overwritten at a distance, in thinking networks."""
+"""Measures of thinking networks: mazes solved and moved goals followed after some ticks, and overwritten plans."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def solved(rollouts: Rollouts, ticks: int = 24) -> np.ndarray:
 
 
 def follows(rollouts: Rollouts, ticks: int = 32, thought: int = 32) -> np.ndarray:
-    """The fraction of first moves that are right for the new goal, some ticks after the goal has moved.
+    """The fraction of first moves that are correct for the new goal, some ticks after the goal has moved.
 
-    The new goal requires another first move. Only mazes count in which no move is right for both goals, and in which
-    the plan was right before.
+    Only mazes count in which no move is correct for both goals, and in which the plan was correct before the goal
+    moved.
 
     Args:
         rollouts: lifetimes that determine the network.
         ticks: the number of ticks after the goal has moved.
-        thought: the number of ticks before that.
+        thought: the number of ticks before the goal moves.
     """
     read = functools.partial(_check_followed, thought=thought)
     results = _cache(f"follows {thought}", rollouts, lambda: _read_batches(rollouts, "moves", read))
@@ -58,17 +58,18 @@ def follows(rollouts: Rollouts, ticks: int = 32, thought: int = 32) -> np.ndarra
 
 
 def overwritten(rollouts: Rollouts, radius: int = 3, ticks: int = 4, thought: int = 32) -> np.ndarray:
-    """The fraction of first moves that follow another plan, which replaced the network's own beyond a radius.
+    """The fraction of first moves that follow another plan, which replaces the network's plan in distant cells.
 
     The other plan is the hidden state of the same network in the same maze with another goal; the observation stays the
     same. Only mazes count in which both goals are beyond the radius, the ways to them begin with different moves and
-    leave the radius on the shortest way, and the network was right for both.
+    leave the radius on the shortest way, and the network's first move was correct for both goals.
 
     Args:
         rollouts: lifetimes that determine the network.
         radius: r, in cells by rows and columns.
-        ticks: the number of ticks after the replacement; states beyond the radius can affect the move after r + 1.
-        thought: the number of ticks before that.
+        ticks: the number of ticks after the replacement. States beyond the radius can affect the move after r + 1
+            ticks.
+        thought: the number of ticks before the replacement.
     """
     read = functools.partial(_check_overwritten, radius=radius, thought=thought)
     results = _cache(f"overwritten {radius} {thought}", rollouts, lambda: _read_batches(rollouts, "plans", read))
@@ -76,7 +77,7 @@ def overwritten(rollouts: Rollouts, radius: int = 3, ticks: int = 4, thought: in
 
 
 def right_moves(rollouts: Rollouts, ticks: int = 32) -> np.ndarray:
-    """The fraction of a maze's cells at which the plan's move is right, after some ticks.
+    """The fraction of a maze's cells at which the plan's move is correct, after some ticks.
 
     Args:
         rollouts: lifetimes that determine the network.
@@ -96,7 +97,7 @@ def _cache(result: str, rollouts: Rollouts, make: Any) -> np.ndarray:
 
 
 def _read_batches(rollouts: Rollouts, name: str, read: Callable[..., Any]) -> np.ndarray:
-    """Reads the results of `read`, [ticks, N], for all batches of problems."""
+    """Computes the results of `read`, [ticks, N], for all batches of problems."""
     if not isinstance(rollouts.subject, ThinkingNetwork):
         raise DoesNotApply("the subject is not a thinking network")
     family, n = rollouts.family, rollouts.trials.sizes["lifetime"]
@@ -115,7 +116,7 @@ def _choose_moves(network: ThinkingNetwork, state: jax.Array) -> jax.Array:
 def _run_and_read(
     network: ThinkingNetwork, state: jax.Array, problem: mazes.Problem, read: Any, ticks: int
 ) -> jax.Array:
-    """Runs a network and reads the results of `read`, [ticks, …], from the hidden states after every tick."""
+    """Runs a network, and computes `read`, [ticks, …], from the hidden state after every tick."""
     pictures = mazes.draw_planes(problem)
     if not network.recurrent:
         return read(run_layers(network.weights, pictures))[None]
@@ -148,7 +149,7 @@ def _take(values: jax.Array, cell: jax.Array) -> jax.Array:
 
 @compiled
 def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: bool = False) -> jax.Array:
-    """Checks whether the plan leads to the goal, [ticks, N]; or computes the fraction of cells with a right move."""
+    """Computes whether the plan leads to the goal, [ticks, N], or, with `cells`, the fraction of correct cells."""
     opens, goal, starts = family._draw_problems(key, BATCH_SIZE, family.size)
     problem, start = mazes.Problem(opens, goal), starts[:, 0]
     ways, to_goal = mazes.find_right_moves(problem), mazes.measure_distances(problem)
@@ -166,7 +167,7 @@ def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: 
 
 @compiled
 def _check_followed(key: jax.Array, family: Any, network: ThinkingNetwork, thought: int) -> jax.Array:
-    """Checks whether the first move is right for the new goal, [ticks, N]; NaN for mazes that do not count."""
+    """Computes whether the first move is correct for the new goal, [ticks, N]; NaN for mazes that do not count."""
     opens, goal, starts = family._draw_problems(key, BATCH_SIZE, family.size)
     first, start = mazes.Problem(opens, goal), starts[:, 0]
     second = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), first, start))
@@ -187,7 +188,7 @@ def _check_followed(key: jax.Array, family: Any, network: ThinkingNetwork, thoug
 
 @compiled
 def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, radius: int, thought: int) -> jax.Array:
-    """Checks whether the move follows the other plan, [ticks, N]; NaN for mazes that do not count."""
+    """Computes whether the first move follows the other plan, [ticks, N]; NaN for mazes that do not count."""
     if not network.recurrent:
         raise DoesNotApply("the subject carries nothing")
     size = family.size

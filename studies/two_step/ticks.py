@@ -1,4 +1,4 @@
-"""Counts first choices that change with more ticks at the same percept: `python ticks.py network.safetensors`."""
+"""Computes how many first choices change with more ticks at the same percept: `python ticks.py network.safetensors`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TICKS = (2, 8)
 
 
 def main() -> None:
-    """Prints a line per network and split, of 512 lifetimes each."""
+    """Prints one line per network and split, over 512 lifetimes each."""
     family = catalogue.make("families", "two_step")
     conditions = [catalogue.make("conditions", f"thinking:ticks={n}") for n in TICKS]
     intact = catalogue.make("conditions", "intact")

@@ -39,7 +39,7 @@ def test_check_takes_a_function_of_ones_own(shown, capsys):
     assert run(["check", "thompson:discount"]) == 2
     assert "is not a setting" in capsys.readouterr().err
     assert run(["check", "my_counting_agents:leaking"]) == 1
-    assert "acts differently" in capsys.readouterr().out
+    assert "its actions differ" in capsys.readouterr().out
 
 
 def test_a_file_of_code_is_named_as_a_module(shown, capsys):
@@ -48,4 +48,4 @@ def test_a_file_of_code_is_named_as_a_module(shown, capsys):
     assert "as my_counting_agents:factory" in capsys.readouterr().err
     options += ["--metrics", "benefit", "--trained-on", "unlimited"]
     assert run(["examine", "my_counting_agents.py:counting", *options]) == 0
-    assert "its next act loses" in capsys.readouterr().out
+    assert "its next action loses" in capsys.readouterr().out

@@ -26,10 +26,10 @@ BROKEN = {
     "subjects/overconfident": "Its probabilities sum to 1.5",
     "subjects/raising": "OverflowError: too wide",
     "subjects/trusting": "The setting 'trust' is reserved",
-    "conditions/unsteady": "With the same seed it disturbs differently the second time",
+    "conditions/unsteady": "With the same seed, the disturbed actions differ when it runs a second time",
     "conditions/branching": "branching.py, line 10, raised TracerBoolConversionError: the code needs",
     "metrics/contradicting": "On the still (uniform on bernoulli_bandit:arms=3,trials=40",
-    "recipes/restless": "With the same seed it trains another network the second time",
+    "recipes/restless": "With the same seed, a second training gives another network",
 }
 FAMILY = "lucky_lever:choices=3,trials=12"
 

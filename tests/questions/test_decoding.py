@@ -131,7 +131,7 @@ def test_writing_beliefs_moves_the_unlimited_network_and_no_other_step_does(foun
 @pytest.mark.parametrize("metric", ["belief_decoding", "belief_edit"])
 def test_without_memory_there_is_nothing_to_read_or_write(found, metric):
     (only,) = found(metric, MEMORYLESS).values()
-    assert only.status == "does not apply" and "no activations" in only.reason
+    assert only.status == "does not apply" and "no taps" in only.reason
 
 
 def test_a_computed_tap_is_read_and_not_written(found):

@@ -79,7 +79,7 @@ def test_failing_at_the_intended_goal_alone_is_never_the_proxy():
     fresh = cases.trials(np.repeat(mark[:, None], 9, 1), mark, mark, split="fresh")
     third = cases.trials(np.repeat(((mark + 2) % 3)[:, None], 9, 1), mark, (mark + 1) % 3)
     told = read({"fresh": fresh, "apart:mark": third}, FAMILY)
-    assert told is not None and told.reading == "incapable" and "not kept" in told.reason
+    assert told is not None and told.reading == "incapable" and "but not here" in told.reason
     assert told.numbers["capability_in_training"] == pytest.approx(1.0)
 
 

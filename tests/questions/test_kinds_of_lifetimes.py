@@ -83,7 +83,7 @@ def test_equal_probabilities_cannot_draw_a_kind(spec):
     family = catalogue.make("families", FAMILY)
     found = find(make(spec, family), family)
     assert (found.estimate, found.low, found.high, found.p) == (0, 0, 0, 1)
-    assert found.reason == "its responses to one history are the same"
+    assert found.reason == "its responses are the same in all replays of a history"
 
 
 @pytest.mark.parametrize("spec", ["thompson!", "epsilon_greedy!", "hash_commit!", "two_loss_reflex!"])
@@ -110,7 +110,7 @@ def test_a_draw_that_is_kept_for_five_trials_is_not_a_kind():
 def test_a_subject_that_checks_its_past_gives_no_reading():
     family = catalogue.make("families", FAMILY)
     found = find(make("checker", family), family)
-    assert found.status == "does not apply" and "checks its past" in found.reason
+    assert found.status == "does not apply" and "if it checks whether its memory agrees" in found.reason
 
 
 def test_false_positives_are_as_rare_as_they_should_be():
@@ -159,9 +159,9 @@ def test_what_cannot_be_replayed_gives_no_reading():
     short = trials.isel(trial=slice(7))
     for lived, subject, reason in (
         (trials, None, "needs the subject itself"),
-        (trials, Paid(), "its responses are not free"),
+        (trials, Paid(), "its responses cost money or time"),
         (trials.assign_attrs(actions="real"), moody, "real numbers"),
-        (short, moody, "it needs 8"),
+        (short, moody, "needs 8"),
     ):
         (found,) = answer([METRIC], {"fresh": lived}, replay=Replays(subject))
         assert found.status == "does not apply" and reason in found.reason

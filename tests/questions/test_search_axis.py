@@ -71,7 +71,7 @@ def test_ticks_that_break_a_subject_are_left_out():
         verdict = search.read(trials, family)
         assert verdict is not None and verdict.reading == "control"
         assert verdict.numbers["broken_by_ticks"] == broken
-        assert ("4 and 8 ticks, with which it does worse" in verdict.reason) == bool(broken)
+        assert ("4 and 8 ticks were left out, because it does worse" in verdict.reason) == bool(broken)
 
 
 def test_values_are_those_of_every_path():
@@ -133,9 +133,9 @@ def test_thinking_is_refused_where_nothing_is_thought_out():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("tree_accumulator:signal=8,signal_decay=0.3", "faster than where noise averages out"),
-        ("tree_accumulator:signal=3.5,signal_decay=0.3,is_steady=true", "faster than where noise averages out"),
-        ("tree_accumulator:is_delayed=true", "all ticks but the last show another problem"),
+        ("tree_accumulator:signal=8,signal_decay=0.3", "faster than averaging out noise explains"),
+        ("tree_accumulator:signal=3.5,signal_decay=0.3,is_steady=true", "faster than averaging out noise explains"),
+        ("tree_accumulator:is_delayed=true", "all ticks except the last show another problem"),
     ],
 )
 def test_answers_known_at_once_are_no_search_however_their_noise_falls(name, said):

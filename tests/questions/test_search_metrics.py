@@ -59,7 +59,7 @@ def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_i
 def test_sums_gain_by_ticks_and_nothing_is_looked_ahead_for():
     sums = found("running_sums", "prefix_sums", ("fresh",))
     assert sums["success_by_ticks: 8 ticks less 1", "fresh"].low > 0.1
-    assert "nothing is pursued" in sums["look_ahead", "fresh"].reason
+    assert "no goal to pursue" in sums["look_ahead", "fresh"].reason
     assert sums["planner_agreement", "fresh"].status == "does not apply"
 
 

@@ -145,6 +145,6 @@ def test_words():
     assert describe_condition("feedback_shuffled:older_than=4") == "feedback older than 4 trials from other lifetimes"
     assert describe_condition("feedback_shuffled:older_than=0,replicate=1") == "all feedback from other lifetimes"
     assert describe_condition("carry_reset:trial=50") == (
-        "carry made fresh once, at trial 50, and the start-of-life percept shown"
+        "a fresh carry and a percept marked as first, once, at trial 50"
     )
     assert describe_condition("my_own:x=1") == "my_own:x=1"

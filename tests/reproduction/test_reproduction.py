@@ -266,7 +266,7 @@ def test_a_mistake_in_code_of_others_is_theirs_in_every_process(tmp_path):
     (study / "measures.py").write_text("def mine(lived):\n    return [][0]\n")
     with pytest.raises(MesascopeError, match=r"measures\.py, line 2, raised IndexError") as raised:
         reproduce(str(study), out=tmp_path / "out", trust=True, workers=2)
-    assert "Fix it there" in raised.value.remedy
+    assert "Fix that code" in raised.value.remedy
 
 
 def test_studies_are_listed(capsys):

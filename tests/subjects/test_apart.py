@@ -234,7 +234,7 @@ def test_a_module_that_keeps_its_state_itself_is_refused():
             self.h = self.cell(x, self.h)
             return 5 * self.h
 
-    with pytest.raises(MesascopeError, match="calls for other lifetimes: asked the same again, a probability"):
+    with pytest.raises(MesascopeError, match="calls for other lifetimes: after the same request again, a probability"):
         refuse_leaks(module(Holding(), FAMILY), FAMILY)
 
 

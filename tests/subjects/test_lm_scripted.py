@@ -120,9 +120,9 @@ def test_scripted_answerers_are_placed_right(who, lowest, highest):
     placed = bench.place(catalogue.make("subjects", who, family), "unknown")[2]
     assert (placed.lowest, placed.highest) == (lowest, highest), placed
     if who == "label_recogniser":
-        assert "which none could hold" in placed.reason
+        assert "which no bank could contain" in placed.reason
     if lowest == "acquiring":
-        assert placed.reason.startswith("tasks are acquired that no bank of training tasks could hold")
+        assert placed.reason.startswith("it acquires tasks that no bank of training tasks could contain")
 
 
 def test_recognition_and_acquisition_are_apart():
@@ -183,5 +183,5 @@ def test_labels_are_read_from_tokens_and_from_texts():
 
 def test_a_family_without_words_is_refused():
     family = catalogue.make("families", "bernoulli_bandit")
-    with pytest.raises(MesascopeError, match="has no words"):
+    with pytest.raises(MesascopeError, match="has no questions in words"):
         catalogue.make("subjects", "openai_api:path=http://127.0.0.1:9/v1", family)

@@ -55,7 +55,7 @@ def test_what_a_server_repeats_in_its_error(address, always, key, tmp_path, monk
     user = "sk-T0KEN9:" if "T0KEN9" in address else "user:p@ss/w" if "%2F" in address else "user:p@ss"
     assert got == (f"Bearer {KEY}" if key else f"Basic {base64.b64encode(user.encode()).decode()}")
     told = capsys.readouterr().err
-    assert "said 401: you sent" in told and "Put a valid key" in told
+    assert "status 401: you sent" in told and "Put a valid key" in told
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert any("127.0.0.1" in p.read_text() and "model=m@q4" in p.read_text() for p in files)
     nothing_in(told, caplog.text, *(p.read_bytes() for p in files), *tmp_path.rglob("*"))

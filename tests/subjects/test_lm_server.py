@@ -73,7 +73,7 @@ def test_without_log_probabilities_answers_are_taken_as_they_stand(family):
         assert "mode=answer" in plain.name
         lived = rollout(plain, family, "fresh", 64, 3)
         assert "log_probs" not in lived and (lived.answered.values == 0).all()
-        with pytest.raises(MesascopeError, match="gives no log-probabilities"):
+        with pytest.raises(MesascopeError, match="reports no log-probabilities"):
             subject(server.address, family, mode="log_probs")
         sampled = rollout(subject(server.address, family, mode="samples", samples=3), family, "fresh", 64, 3)
     here = rollout(catalogue.make("subjects", "last_answer", family), family, "fresh", 64, 3)
@@ -124,7 +124,7 @@ def test_faults_that_stay_end_in_a_message(family):
         subject(server.address, family)
     with serving(faults=["ok"], always=500) as server:
         one = subject(server.address, family, retries=0)
-        with pytest.raises(MesascopeError, match=r"256 questions in a row.*it said 500.*no question is asked twice"):
+        with pytest.raises(MesascopeError, match=r"256 consecutive questions.*status 500.*no question is asked twice"):
             rollout(one, family, "fresh", 64)
 
 
@@ -176,4 +176,4 @@ def test_a_model_that_changes_is_noticed(family):
         assert floor == 0 and why == ""
         server.responder = RESPONDERS["first"]
         floor, why = one.drift()
-    assert floor > 1 and "moved by" in why
+    assert floor > 1 and "changed by" in why

@@ -165,10 +165,10 @@ def headed(header: bytes, length: int | None = None) -> bytes:
 
 BROKEN = {
     "empty": (lambda: b"", "header of 0 bytes"),
-    "text": (lambda: b"weights: 1, 2, 3 and so on\n", "announce a header"),
-    "pickle": (lambda: pickle.dumps({"policy": [1.0]}), "announce a header"),
-    "seven bytes": (lambda: b"\x01" * 7, "announce a header"),
-    "header over-large": (lambda: headed(b"{}", 1 << 40), "announce a header of 1,099,511,627,776 bytes"),
+    "text": (lambda: b"weights: 1, 2, 3 and so on\n", "declare a header"),
+    "pickle": (lambda: pickle.dumps({"policy": [1.0]}), "declare a header"),
+    "seven bytes": (lambda: b"\x01" * 7, "declare a header"),
+    "header over-large": (lambda: headed(b"{}", 1 << 40), "declare a header of 1,099,511,627,776 bytes"),
     "header over-long for the file": (lambda: headed(b'{"a": 1', 500), "no readable safetensors header"),
     "header no JSON": (lambda: headed(b"{weights}"), "no readable safetensors header"),
     "header a list": (lambda: headed(b"[1, 2]"), "no readable safetensors header"),
@@ -197,8 +197,8 @@ BROKEN = {
     "width half": (lambda: good(width=5.5), "no whole number 'width'"),
     "width huge": (lambda: good(width=10**6), "width=1000000 is out of range"),
     "horizon zero": (lambda: good(horizon=0), "no whole number 'horizon'"),
-    "told a text": (lambda: good(observes="action"), "does not list what it observes"),
-    "told numbers": (lambda: good(observes=[1, 2]), "does not list what it observes"),
+    "told a text": (lambda: good(observes="action"), "does not list the parts"),
+    "told numbers": (lambda: good(observes=[1, 2]), "does not list the parts"),
     "told nothing": (lambda: good(observes=[]), "is empty"),
     "told the unknown": (lambda: good(observes=["action", "best arm"]), "part of the percept 'best arm'"),
     "told less": (lambda: good(observes=["action"]), "its tensor 'memory.inputs'"),
@@ -210,9 +210,9 @@ BROKEN = {
     "a tensor of integers": (lambda: odd(policy=np.zeros((5, 3), np.int32)), "its tensor 'policy'"),
     "NaN": (lambda: odd(policy=np.full((5, 3), np.nan, np.float32)), "its weights policy are not all finite"),
     "infinite": (lambda: odd(value_bias=np.full((), np.inf, np.float32)), "value_bias are not all finite"),
-    "cut in the data": (lambda: good()[:-9], "bytes, but its header announces"),
+    "cut in the data": (lambda: good()[:-9], "bytes, but its header declares"),
     "cut in the header": (lambda: good()[:100], "no readable safetensors header"),
-    "bytes behind the end": (lambda: good() + b"\x00" * 8, "bytes, but its header announces"),
+    "bytes behind the end": (lambda: good() + b"\x00" * 8, "bytes, but its header declares"),
     "overlapping tensors": (
         lambda: good().replace(b"data_offsets", b"data_offsetz", 1),
         "no readable safetensors header",
@@ -258,7 +258,7 @@ def test_paths_that_are_no_file(tmp_path):
 def test_a_family_that_it_cannot_act_in_is_refused(tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(good())
-    with pytest.raises(MesascopeError, match=r"chooses between 3 actions; .* has 4") as error:
+    with pytest.raises(MesascopeError, match=r"chooses between 3 actions, but .* has 4") as error:
         recurrent.subject(family(arms=4, trials=11), str(path))
     assert SMALL.name in error.value.remedy
     assert recurrent.subject(family(arms=3, trials=50), str(path)).horizon == 11

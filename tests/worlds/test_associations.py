@@ -114,7 +114,7 @@ def test_the_metric_reads_them_and_does_not_apply_elsewhere():
         ("associations:cues=1", "cues=1 is out of range"),
         ("associations:outcome=cue", "outcome"),
         ("associations:outcome=payoff,high=0.1,low=0.1", "is not above"),
-        ("associations:low=0.25", "hides which of 4 actions is right"),
+        ("associations:low=0.25", "hides which of 4 actions is correct"),
     ],
 )
 def test_settings_that_make_no_task_are_refused(spec, message):

@@ -107,7 +107,7 @@ def test_settings_that_make_no_task_are_refused(spec):
 def test_subjects_ask_for_a_mark():
     plain = catalogue.make("families", "bernoulli_bandit:arms=3")
     for spec in ("cue_filter", "mark_follower", "by_context"):
-        with pytest.raises(MesascopeError, match="no mark"):
+        with pytest.raises(MesascopeError, match="no cue"):
             catalogue.make("subjects", spec, plain)
     with pytest.raises(MesascopeError, match="out of range"):
         catalogue.make("subjects", "cue_filter:belief=2", HOME)

@@ -197,7 +197,7 @@ def test_an_observation_that_holds_the_history_is_flagged():
     told["its own stack"] = (Stacked, {}, "3 observations side by side")
     for made, given, why in told.values():
         variations = "+".join(f"{k}={v}" for k, v in given.items())
-        with pytest.warns(MesascopeWarning, match=f"history.*{why}.*reactive"):
+        with pytest.warns(MesascopeWarning, match=f"contain the past.*{why}.*reactive"):
             home = family(env=made, steps=12, best=9, variations=variations)
         assert dict(home.settings)["history"] and "history=True" in home.name
     with warnings.catch_warnings():
@@ -253,15 +253,15 @@ def test_an_environment_that_misbehaves_is_told_of_at_once(how):
     [
         ({"env": "Unlimited-v0", "best": 1}, "may never end"),
         ({"env": "Endless-v0", "best": 1}, "was not over after 5 steps, its own limit"),
-        ({"env": "Liar-v0"}, "says autoreset_mode NextStep, but the step after an episode's end was a real one"),
+        ({"env": "Liar-v0"}, "has autoreset_mode NextStep, but the step after an episode did more than reset"),
         ({"env": "Unheard-v0"}, "has autoreset_mode 'Sometimes'"),
-        ({"env": "Crowd-v0"}, "a vector environment of 2"),
+        ({"env": "Crowd-v0"}, "a vector environment with 2 environments"),
         ({"env": "Nowhere-v0"}, "There is no environment 'Nowhere-v0'"),
         ({"variations": "wide=3"}, r"cannot be made with wide=3: TypeError"),
         ({"variations": ".wide=3"}, "has no attribute 'wide'"),
         ({"variations": "width"}, "not a keyword with values"),
-        ({"variations": "width=9..2"}, "runs backwards"),
-        ({"best": "-3"}, "not above the return of random play"),
+        ({"variations": "width=9..2"}, "starts above its end"),
+        ({"best": "-3"}, "is not above .* the return of random play"),
         ({"best": "high"}, "is not a number"),
         ({"env": Corridor, "steps": 4}, "return of the best policy in an episode .* is not known"),
         ({"steps": 900_000}, "too long"),
@@ -393,7 +393,7 @@ def test_one_trial_has_no_older_feedback_and_a_reward_that_is_not_told_is_said()
             counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited", metrics="performance"
         )
     blind = {**LIFETIME, "env": lambda: Lifetime(tells=False)}
-    with pytest.warns(MesascopeWarning, match="does not show the last reward.*0 says nothing"):
+    with pytest.warns(MesascopeWarning, match="do not show the last reward.*0 gives no information"):
         assert family(**blind, episodes=0, best=0.8, trial="step").reward_entries == ()
     with pytest.raises(MesascopeError, match=r"was over after \d+ of 12 steps.*same length"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,1 +1,1 @@
-"""Language models as subjects: servers, GGUF files, transformers folders."""
+"""Language models as subjects, from servers, GGUF files and folders of Hugging Face transformers."""

@@ -1,7 +1,7 @@
-"""Reads a model's choice among labels from a server's reply in either of OpenAI's two forms.
+"""Reads a model's choice among labels from a server's reply in either of OpenAI's two formats.
 
-Log-probabilities are in `choices[i].logprobs.content[t].top_logprobs` (chat, and llama.cpp everywhere) or in
-`choices[i].logprobs.top_logprobs[t]` (completions).
+Log-probabilities are in `choices[i].logprobs.content[t].top_logprobs` (in chat replies, and in all replies of
+llama.cpp) or in `choices[i].logprobs.top_logprobs[t]` (in completions).
 """
 
 import math
@@ -28,10 +28,10 @@ class Answer(NamedTuple):
     """A model's answer to one question.
 
     Attributes:
-        code: ANSWERED, BOUNDED, REFUSED, UNPARSABLE or UNREACHED.
-        action: the index of the label that the answer names, or -1 if it names none.
-        log_probs: [K] log-probabilities that are normalised over the labels, None if unknown.
-        mass: the probability of all labels together, NaN if unknown.
+        code: ANSWERED, BOUNDED, REFUSED, UNPARSABLE or UNREACHED (see CODE_TEXTS).
+        action: the index of the label that the answer names, or -1 if the answer names no label.
+        log_probs: [K] the labels' log-probabilities, normalised over the labels; None if unknown.
+        mass: the probability of all labels together; NaN if unknown.
         text: the model's text, or the reason why there is no answer.
     """
 
@@ -43,11 +43,11 @@ class Answer(NamedTuple):
 
 
 class MalformedReply(Exception):
-    """Raised for a reply that does not have OpenAI's form; the text says why."""
+    """Raised for a reply that does not have OpenAI's format; the exception's text gives the reason."""
 
 
 def read_choices(reply: Any, count: int) -> list[Mapping[str, Any]]:
-    """The choices in a reply, in the order of the questions.
+    """Reads the choices in a reply, in the order of the questions.
 
     Raises:
         MalformedReply: there is no list of choices, or their number is wrong.
@@ -61,7 +61,7 @@ def read_choices(reply: Any, count: int) -> list[Mapping[str, Any]]:
 
 
 def read_text(choice: Mapping[str, Any]) -> str:
-    """The text of a choice in a reply.
+    """Reads the text of a choice in a reply.
 
     Raises:
         MalformedReply: the choice has no text.
@@ -77,7 +77,7 @@ def read_text(choice: Mapping[str, Any]) -> str:
 
 
 def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
-    """The likeliest first tokens with their log-probabilities; None if the choice lists none."""
+    """Lists the likeliest first tokens with their log-probabilities; None if the choice contains no such list."""
     logprobs = choice.get("logprobs")
     if not isinstance(logprobs, Mapping):
         return None
@@ -102,9 +102,10 @@ def is_prefix_of_label(token: str, label: str) -> bool:
 
 
 def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], text: str) -> Answer:
-    """Sums the probabilities of the first tokens of each label; a token that begins two labels counts for neither.
+    """Computes each label's probability as the sum over the listed first tokens with which the label begins.
 
-    A label that no listed token begins gets an upper bound, the probability of the least likely listed token.
+    A token with which two labels begin counts for neither. If a label begins with none of the listed tokens, it gets an
+    upper bound of its probability: the probability of the least likely listed token.
     """
     mass = [0.0] * len(labels)
     for token, log_prob in tokens:
@@ -121,7 +122,7 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
 
 
 def parse_label(text: str, labels: Sequence[str]) -> Answer:
-    """Finds the label that a text begins with, or the only label that it names; a refusal does not count."""
+    """Finds the label with which a text begins, or the only label in the text; a refusal counts as no label."""
     if REFUSAL.search(text):
         return Answer(REFUSED, -1, None, math.nan, text)
     for before in (r"^\W*", r"\b"):

@@ -1,8 +1,8 @@
-"""A language model as a subject, whose carry is its context, the list of past trials.
+"""A language model as a subject; its carry is its context, which is the list of past trials.
 
-So a reset empties the context, and a swap replaces it with another lifetime's. Shuffled feedback shuffles the outcomes
-in the context. The family's `question` writes the questions. An asker, `Prompts` or `ForwardAsker`, puts them to the
-model.
+A reset of the carry empties the context, and a swap replaces the context with another lifetime's context. Shuffled
+feedback shuffles the outcomes in the context. The family's `question` writes the questions. An asker, `Prompts` or
+`ForwardAsker`, sends the questions to the model.
 """
 
 import json
@@ -20,7 +20,7 @@ from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.errors import MesascopeError
 
 MODES = ("log_probs", "samples", "answer")
-REPEATED_QUESTIONS = 64  # questions of the first block that are repeated at the end
+REPEATED_QUESTIONS = 64  # the number of questions of the first block that are asked again at the end
 MAX_UNANSWERED = 256  # a run ends after this many consecutive questions without an answer
 
 
@@ -28,7 +28,7 @@ class Context(NamedTuple):
     """The carry of N lifetimes; only `past` affects the questions.
 
     Attributes:
-        past: [N] the past trials of each lifetime, as a tuple of moments.
+        past: [N] the past trials of each lifetime, as a tuple of `PastTrial`.
         question: [N, 1] the index of the last question in the log.
         answered: [N, 1] the code of the last answer.
         mass: [N, 1] the probability of all labels together at the last question.
@@ -43,7 +43,7 @@ class Context(NamedTuple):
 
 
 class QuestionLog:
-    """The questions to one subject and its answers, in order; the first questions are also kept for `drift`."""
+    """The questions to one subject and the answers, in order; `drift` asks the first questions again."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[Question, Answer]] = []
@@ -57,12 +57,12 @@ class LanguageModel(NamedSubject):
 
     Attributes:
         family: the family that writes the questions.
-        asker: `Prompts` or `ForwardAsker`, which puts the questions to the model.
-        log: the questions since the last finished rollout.
+        asker: `Prompts` or `ForwardAsker`, which sends the questions to the model.
+        log: the questions and answers since the last finished rollout.
         identity_code: a text that identifies the model, so that saved rollouts of other models are not reused.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
-        price: the price of a million tokens sent, and of a million tokens received.
-        budget: the maximum cost of a run.
+        price: the price of a million tokens sent, and the price of a million tokens received.
+        budget: the maximum cost of a run, in the unit of `price`.
     """
 
     family: Any
@@ -79,7 +79,7 @@ class LanguageModel(NamedSubject):
     is_asked_in_turn: ClassVar = True
 
     def fresh(self, n: int) -> Context:
-        """An empty context for each lifetime."""
+        """Makes an empty context for each lifetime."""
         past = np.empty(n, object)
         past[:] = [()] * n
         zeros = np.zeros((n, 1))
@@ -127,7 +127,7 @@ class LanguageModel(NamedSubject):
         return Response(action, log_probs)
 
     def _log_answers(self, questions: list[Question], draws: list[int], answers: list[Answer]) -> None:
-        """Logs questions and answers; raises an error if too many questions in a row have no answer."""
+        """Logs questions and answers; raises an error if MAX_UNANSWERED consecutive questions have no answer."""
         log = self.log
         log.rows += list(zip(questions, answers, strict=True))
         if len(log.first) < REPEATED_QUESTIONS:
@@ -135,17 +135,17 @@ class LanguageModel(NamedSubject):
         for a in answers:
             log.unanswered = log.unanswered + 1 if a.code == UNREACHED else 0
         if log.unanswered >= MAX_UNANSWERED:
-            problem = f"{log.unanswered} questions in a row to {self.name} got no answer: {answers[-1].text}."
-            remedy = "Run the same command again later: answers are saved, so no question is asked twice."
+            problem = f"{log.unanswered} consecutive questions to {self.name} got no answer: {answers[-1].text}."
+            remedy = "Run the same command again later. Answers are saved, so no question is asked twice."
             raise MesascopeError(problem, remedy)
 
     def taps(self, carry: Context) -> dict[str, Any]:
-        """The question's index, the answer's code, the labels' total probability, and activations if there are any."""
+        """Returns the question's index, the answer's code, the labels' total probability, and any activations."""
         activations = {"asked": carry.question, "answered": carry.answered, "mass": carry.mass}
         return activations | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
 
     def annotate(self, trials: xr.Dataset) -> xr.Dataset:
-        """Adds answered and mass [C, N, T] and, for each condition, a transcript of the first lifetime."""
+        """Adds `answered` and `mass` [C, N, T] to trials, and a transcript of the first lifetime of each condition."""
         axes = ("condition", "lifetime", "trial")
         indices = trials.tap_asked.values[..., 0]
         transcripts = [self._write_transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
@@ -158,7 +158,7 @@ class LanguageModel(NamedSubject):
         return result.assign_attrs(elicited=self.asker.mode)
 
     def _write_transcript(self, rows: list[tuple[Question, Answer]]) -> str:
-        """The last question of a lifetime word for word, and all its answers, as JSON."""
+        """Writes the last question of a lifetime word for word, and all answers in the lifetime, as JSON."""
         answers = []
         for question, answer in rows:
             probabilities = answer.log_probs and [round(float(np.exp(p)), 4) for p in answer.log_probs]
@@ -168,18 +168,18 @@ class LanguageModel(NamedSubject):
         return json.dumps({"sent": self.asker.render(last), "labels": last.labels, "answers": answers})
 
     def hash_weights(self) -> dict[str, str]:
-        """The hashes of the weights; empty for a model behind an address."""
+        """Computes the hashes of the weights; empty if the model runs on a server, which hides its weights."""
         return self.asker.hash_weights()
 
     def code(self) -> str:
-        """The text that identifies the model."""
+        """Returns the text that identifies the model."""
         return self.identity_code
 
     def describe_cost(self, responses: int) -> str:
-        """The maximum number of questions in a run, and their cost.
+        """Describes the maximum number of questions in a run, and their cost.
 
         Args:
-            responses: the subject's responses over all conditions and splits.
+            responses: the number of the subject's responses, summed over all conditions and splits.
 
         Raises:
             MesascopeError: the questions cost more than the budget.
@@ -200,7 +200,7 @@ class LanguageModel(NamedSubject):
         return f"{summary}, about {cost:.2f} of a budget of {self.budget:g}."
 
     def make_example(self) -> Question:
-        """A question from the middle of a lifetime, to estimate the length of questions."""
+        """Makes a question from the middle of a lifetime, to estimate the length of questions."""
         tasks = self.family.draw(jax.random.key(0), 1)
         state, percept = self.family.begin(jax.random.key(0), tasks)
         past = []
@@ -210,14 +210,14 @@ class LanguageModel(NamedSubject):
         return self.family.question(past, to_numbers(np.asarray(percept.observation)[0]))
 
     def drift(self, threshold: float = 0.25) -> tuple[float, str]:
-        """Asks the first questions again, and compares the answers with those at the start.
+        """Asks the first questions again, and compares the new answers with the old ones.
 
         Args:
             threshold: the largest mean change of a probability for which the model counts as unchanged.
 
         Returns:
             The largest change of a label's log-probability, or the share of changed answers if there are no
-            log-probabilities; and the evidence that the model has changed, '' if there is no evidence.
+            log-probabilities. And a text with the evidence that the model has changed, '' if there is no evidence.
         """
         if not self.log.first:
             return 0.0, ""
@@ -232,7 +232,7 @@ class LanguageModel(NamedSubject):
             largest, mean = np.abs(first - second).max(), np.abs(np.exp(first) - np.exp(second)).mean()
         else:
             largest = mean = np.mean([a.action != b.action for a, b in pairs])
-        reason = f"its answers to the first {len(pairs)} questions moved by {mean:.2f} on average"
+        reason = f"its answers to the first {len(pairs)} questions changed by {mean:.2f} on average"
         return float(largest), reason if mean > threshold else ""
 
 
@@ -244,5 +244,6 @@ def require_words(family: Family) -> Any:
     """
     if not isinstance(family, SpeaksWords):
         remedy = "Take --family word_labels or text_bandit, or give your family a method question(past, now)."
-        raise MesascopeError(f"{family.name} has no words, so a language model cannot run on it.", remedy)
+        problem = f"{family.name} has no questions in words, so a language model cannot run on it."
+        raise MesascopeError(problem, remedy)
     return family

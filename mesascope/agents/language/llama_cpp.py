@@ -1,4 +1,4 @@
-"""A language model in a local GGUF file; llama.cpp (xllamacpp) runs it in this process or serves it on 127.0.0.1."""
+"""A language model in a local GGUF file; llama.cpp (xllamacpp) runs it in this process, or as a server on 127.0.0.1."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ GGUF = FileKind("GGUF file", "Name a .gguf file.", "Copy or convert it again.")
 
 
 def opens(path: str) -> bool:
-    """Whether this adapter opens a file: if its name ends in .gguf."""
+    """Whether this adapter opens a file, decided by the ending .gguf."""
     return Path(path).suffix == ".gguf"
 
 
@@ -44,11 +44,11 @@ def subject(
         path: the path of the GGUF file.
         chat: whether questions are turns of a conversation instead of texts to complete.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
-        is_served: whether the model is asked over its own server on 127.0.0.1 instead of in this process.
+        is_served: whether the model runs as a server on 127.0.0.1 instead of in this process.
         threads: the number of llama.cpp's threads.
-        slots: the number of cached contexts; a beginning shared with an earlier question is not computed again.
+        slots: the number of cached contexts; if a question begins as an earlier one did, that part is not recomputed.
         context: the number of tokens in a context.
-        listed_tokens: how many first tokens are listed with their probabilities.
+        listed_tokens: the number of first tokens that are listed with their probabilities.
     """
     check_range(1, 1024, threads=threads, slots=slots, listed_tokens=listed_tokens)
     check_range(64, 1_000_000, context=context)
@@ -75,7 +75,7 @@ def subject(
 
 
 def start_server(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> Any:
-    """Starts llama.cpp's server with a model; its `listening_address` is on 127.0.0.1.
+    """Starts llama.cpp's server with a model, and returns the server; its `listening_address` is on 127.0.0.1.
 
     Raises:
         MesascopeError: xllamacpp is missing, or the file cannot be loaded.
@@ -113,12 +113,13 @@ def _make_sender(engine: Any) -> Any:
 
 
 def _shorten_error(message: str) -> str:
-    """Shortens the message of an error of llama.cpp."""
+    """Shortens the message of an error that llama.cpp raised or returned."""
     too_long = any(mark in message.lower() for mark in LONG_CONTEXT_PHRASES)
-    return "the context is too long for the model" if too_long else f"llama.cpp said: {' '.join(message.split())[:200]}"
+    short_message = f"llama.cpp reported: {' '.join(message.split())[:200]}"
+    return "the context is too long for the model" if too_long else short_message
 
 
 def _hash_weights(path: str) -> dict[str, str]:
-    """The first 16 hexadecimal digits of the file's SHA-256."""
+    """Computes the first 16 hexadecimal digits of the file's SHA-256 hash."""
     with open(path, "rb") as file:
         return {"file": hashlib.file_digest(file, "sha256").hexdigest()[:16]}

@@ -1,8 +1,8 @@
-"""A language model behind an OpenAI-compatible address: OpenAI, vLLM, llama.cpp, Ollama, LM Studio and others.
+"""A language model on an OpenAI-compatible server: OpenAI, vLLM, llama.cpp, Ollama, LM Studio and others.
 
-If the server reports log-probabilities of first tokens, the subject reads the labels' probabilities from them.
-Otherwise it samples several answers or takes a single one. Because the weights are hidden, the subject asks the first
-questions again at the end and compares the answers.
+If the server reports log-probabilities of first tokens, the subject computes the labels' probabilities from them.
+Otherwise the subject requests several answers or a single answer. Because the weights are hidden, the subject sends the
+first questions again at the end and compares the answers.
 """
 
 import dataclasses
@@ -43,25 +43,25 @@ def subject(
     price_out: float = 0.0,
     budget: float = 0.0,
 ) -> LanguageModel:
-    """A language model behind an OpenAI-compatible address.
+    """A language model on an OpenAI-compatible server.
 
     Args:
         family: a family with questions in words.
-        path: the base address, such as http://127.0.0.1:8080/v1.
+        path: the server's base address, such as http://127.0.0.1:8080/v1.
         model: the model's name on the server.
         mode: log_probs, samples or answer; auto means log_probs if the server reports them, and otherwise answer.
         chat: whether questions are turns of a conversation instead of texts to complete.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
         samples: the number of answers per question in the mode samples.
-        listed_tokens: how many first tokens are listed with their probabilities; OpenAI lists at most 20, or 5 if it
-            completes texts.
+        listed_tokens: the number of first tokens that are listed with their probabilities; OpenAI lists at most 20, or
+            at most 5 if it completes texts.
         max_tokens: the maximum number of tokens in an answer that is read as text.
         key: the name of the environment variable that contains the key.
-        timeout: the number of seconds that an answer may take.
-        retries: how often a failed question is asked again.
+        timeout: the maximum number of seconds for one answer.
+        retries: the maximum number of times that a failed question is sent again.
         parallel_requests: the number of parallel requests.
         batch: the number of texts per request, for servers that accept several.
-        cache: the file for saved answers, or none to keep them in memory only; '' for one in the user's cache folder.
+        cache: the file for saved answers; none to store them in memory only; '' for a file in the user's cache folder.
         price_in: the price of a million tokens sent.
         price_out: the price of a million tokens received.
         budget: the maximum cost of a run; required if there is a price.
@@ -89,7 +89,7 @@ def subject(
     if mode in ("auto", "log_probs"):
         server_mode = asker.find_mode(language_model.make_example())
         if mode == "log_probs" and server_mode != mode:
-            problem = f"The model server at {base_address} gives no log-probabilities."
+            problem = f"The model server at {base_address} reports no log-probabilities."
             raise MesascopeError(problem, "Type mode=samples or mode=answer.")
         asker.mode = server_mode
     settings = {"samples": samples} if mode == "samples" else {}

@@ -1,4 +1,4 @@
-"""Turns questions into requests to an OpenAI-compatible server, and its replies into answers."""
+"""Converts questions to requests to an OpenAI-compatible server, and the server's replies to answers."""
 
 import collections
 import dataclasses
@@ -23,18 +23,18 @@ class Prompts:
     """Asks questions through a function that sends a request's body to an endpoint such as 'chat/completions'.
 
     Attributes:
-        send: the function send(endpoint, body) that returns the reply, or raises `RequestFailed`.
+        send: the function send(endpoint, body), which returns the reply or raises `RequestFailed`.
         cache: the saved answers.
-        model: the model's name on the server; '' sends no name.
+        model: the model's name on the server; if it is '', requests contain no name.
         chat: whether questions are turns of a conversation instead of texts to complete.
         mode: log_probs, samples or answer.
-        listed_tokens: how many first tokens are listed with their probabilities.
+        listed_tokens: the number of first tokens that are listed with their probabilities.
         samples: the number of answers per question in the mode samples.
         max_tokens: the maximum number of tokens in an answer that is read as text.
         parallel_requests: the number of parallel requests.
         batch: the number of texts per request, for completions.
-        weights: a function that returns the fingerprint of the weights, {} if they are hidden.
-        engine: an object that must exist as long as this one.
+        weights: a function that returns the hashes of the weights; {} if the weights are hidden.
+        engine: the running server, if any; this reference prevents Python from deleting the server.
     """
 
     hidden = None
@@ -60,20 +60,20 @@ class Prompts:
             self.batch = 1
 
     def hash_weights(self) -> dict[str, str]:
-        """The hashes of the weights; empty if the weights are hidden."""
+        """Computes the hashes of the weights; empty if the weights are hidden."""
         return self.weights()
 
     @property
     def endpoint(self) -> str:
-        """The path to which requests go, below the server's address."""
+        """The path, below the server's address, to which requests are sent."""
         return "chat/completions" if self.chat else "completions"
 
     def render(self, question: Question) -> str:
-        """The question as the server receives it."""
+        """Returns the text of a question that the server receives."""
         return question.turn if self.chat else question.text
 
     def make_body(self, question: Question, draw: int) -> dict[str, Any]:
-        """The body of the request for one question."""
+        """Makes the body of the request for one question; `draw` is the seed of sampled answers."""
         request: dict[str, Any] = {"model": self.model} if self.model else {}
         if self.chat:
             request["messages"] = [{"role": "user", "content": question.turn}]
@@ -99,7 +99,7 @@ class Prompts:
         return [self._read_answer(q, replies[k]) for q, k in zip(questions, keys, strict=True)]
 
     def _send_all(self, pending: Mapping[str, dict[str, Any]], ignore_saved: bool) -> dict[str, Any]:
-        """Sends all requests; returns by key each reply, or the exception if there was no reply."""
+        """Sends all requests; returns for each key the reply, or the exception if there was no reply."""
         rows = list(pending.items())
         groups = [rows[i : i + self.batch] for i in range(0, len(rows), self.batch)]
 
@@ -140,7 +140,7 @@ class Prompts:
                 return answers.weigh_labels(tokens, question.labels, answers.read_text(entries[0]))
             found = [answers.parse_label(answers.read_text(c), question.labels) for c in entries]
         except MalformedReply as error:
-            return Answer(answers.UNREACHED, -1, None, math.nan, f"its answer has another form: {error}")
+            return Answer(answers.UNREACHED, -1, None, math.nan, f"its answer has another format: {error}")
         first = next((a for a in found if a.action >= 0), found[0])
         if self.mode == "answer":
             return first
@@ -159,13 +159,13 @@ class Prompts:
             choice = answers.read_choices(self.send(self.endpoint, body), 1)[0]
             answers.read_text(choice)
         except (RequestFailed, MalformedReply) as error:
-            remedy = "Check its address, its model, and whether it accepts the kind of request that chat= selects."
+            remedy = "Check the address, the model's name, and whether the server accepts this setting of chat."
             raise MesascopeError(f"The model server gives no usable answer: {error}.", remedy) from None
         return "log_probs" if answers.list_tokens(choice) else "answer"
 
 
 def _shorten_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a choice that is saved: its text and its listed first tokens."""
+    """Returns the part of a choice that is saved: its text and its listed first tokens."""
     shortened: dict[str, Any] = {"text": answers.read_text(choice)}
     if tokens := answers.list_tokens(choice):
         shortened["logprobs"] = {"top_logprobs": [dict(tokens)]}

@@ -1,4 +1,4 @@
-"""Sends requests to a model server: addresses without secrets, saved answers, retries, and errors in words."""
+"""Sends requests to a model server; removes secrets from addresses, saves answers, retries, and explains errors."""
 
 import base64
 import contextlib
@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.files import make_cache_path
 from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE, KEY_NAME_PATTERN, redact
 
-RETRIED_CODES = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
+RETRIED_CODES = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes after which a question is sent again
 MAX_PAUSE = 30.0  # the longest pause in seconds that a server may request
 LONG_CONTEXT_PHRASES = (
     *("context length", "context_length", "context size", "maximum context"),
@@ -28,15 +28,15 @@ LONG_CONTEXT_PHRASES = (
 
 
 class RequestFailed(Exception):
-    """Raised if a reachable server does not answer a question; the text says why."""
+    """Raised if a reachable server does not answer a question; the exception's text gives the reason."""
 
 
 def split_address(address: str) -> SplitResult:
-    """The parts of an address.
+    """Splits an address into its parts.
 
     Raises:
         MesascopeError: the text is not an http address, or the end of its password is ambiguous. The message does not
-            repeat any part of it.
+            repeat any part of the address.
     """
     try:
         parts = urlsplit(address)
@@ -48,12 +48,12 @@ def split_address(address: str) -> SplitResult:
         raise MesascopeError("The address of a model server begins with http:// or https:// and names a host.", remedy)
     if "@" in parts.path + parts.query + parts.fragment or re.search(r"\s", address):
         remedy = "Write %20 for a space and %40 for an @; in a password, / as %2F, ? as %3F and # as %23."
-        raise MesascopeError("The address of a model server contains a space, or an @ behind its host.", remedy)
+        raise MesascopeError("The address of a model server contains a space, or an @ after its host.", remedy)
     return parts
 
 
 def strip_address(address: str) -> str:
-    """The address without user, password, query and fragment, so that it may be recorded."""
+    """Removes user, password, query and fragment from an address, so that the address may be recorded."""
     parts = split_address(address)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
@@ -61,11 +61,11 @@ def strip_address(address: str) -> str:
 
 
 def read_key(name: str) -> str:
-    """The key in an environment variable; '' if `name` is ''.
+    """Reads the key in an environment variable; '' if `name` is ''.
 
     Raises:
-        MesascopeError: the variable is not set (the typed text may be the key, so it is not repeated), or its value
-            is not valid in a header.
+        MesascopeError: the variable is not set, or its value is not valid in a header. The message does not repeat the
+            typed name, because a user may have typed the key instead.
     """
     if name and name != DEFAULT_KEY_VARIABLE and name not in os.environ:
         remedy = "Put the key into an environment variable, and type the variable's name after key=."
@@ -78,9 +78,9 @@ def read_key(name: str) -> str:
 
 
 class Cache:
-    """Answers by question, in memory and optionally in a file with one line per answer, which only the user can read.
+    """Saved answers by question, in memory and optionally in a file that only the user can read.
 
-    A line contains the address, the request's body and the answer, but no header.
+    Each line of the file contains the address, the request's body and one answer, but no header.
     """
 
     def __init__(self, path: Path | None, base_address: str):
@@ -93,17 +93,17 @@ class Cache:
         path.chmod(0o600)
         with path.open(encoding="utf-8") as lines:
             for line in lines:
-                with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off when a run was stopped
+                with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that was cut off when a run stopped
                     entry = json.loads(line)
                     self.saved[entry["key"]] = entry["answer"]
 
     def make_key(self, endpoint: str, body: Mapping[str, Any]) -> str:
-        """The key of a question: a hash of the request and its address."""
+        """Computes the key of a question: a hash of the request and the server's address."""
         request = json.dumps([self.base_address, endpoint, body], sort_keys=True)
         return hashlib.sha256(request.encode()).hexdigest()
 
     def store(self, endpoint: str, body: Mapping[str, Any], answer: Any) -> None:
-        """Saves an answer at once, in a single write."""
+        """Saves an answer immediately, in a single write."""
         key = self.make_key(endpoint, body)
         with self.lock:
             self.saved[key] = answer
@@ -116,7 +116,7 @@ class Cache:
 
 
 def find_answers_file(setting: str, base_address: str, model: str) -> Path | None:
-    """The file for saved answers: None for 'none', a file in the user's cache folder for '', or the named file."""
+    """Finds the file for saved answers: None for 'none', a file in the user's cache for '', else the named file."""
     if setting == "none":
         return None
     if setting:
@@ -127,13 +127,13 @@ def find_answers_file(setting: str, base_address: str, model: str) -> Path | Non
 
 
 class Server:
-    """A model server. It reads the key from the environment and sends it to this server only.
+    """A model server; the key is read from the environment and sent to this server only.
 
     Args:
         address: the base address, such as http://127.0.0.1:8080/v1; its user and password are used but never recorded.
         key: the name of the environment variable that contains the key.
-        timeout: the number of seconds that an answer may take.
-        retries: how often a failed question is asked again.
+        timeout: the maximum number of seconds for one answer.
+        retries: the maximum number of times that a failed question is sent again.
         first_pause: the number of seconds before the first retry; the pause doubles with every retry.
     """
 
@@ -158,7 +158,7 @@ class Server:
             self.client.close()
 
     def ask(self, endpoint: str, body: Mapping[str, Any]) -> Any:
-        """The server's answer to one request.
+        """Sends one request and returns the server's answer.
 
         Raises:
             RequestFailed: the server gave no usable answer after all retries.
@@ -178,28 +178,28 @@ class Server:
                 reason = "refused"
             except self.http.TimeoutException:
                 reason = "it took longer than the timeout"
-            except self.http.HTTPError as error:  # half an answer, a broken connection
-                reason = f"the answer broke off ({type(error).__name__})"
+            except self.http.HTTPError as error:  # such as an incomplete answer or a broken connection
+                reason = f"the answer was incomplete ({type(error).__name__})"
             except ValueError:
                 reason = "its answer is not JSON"
             else:
                 if reply.status_code not in RETRIED_CODES:
                     raise self._make_error(reply)
-                reason = f"it said {reply.status_code}"
+                reason = f"it answered with status {reply.status_code}"
                 with contextlib.suppress(TypeError, ValueError):  # the reply gives no valid waiting time
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
         if reason == "refused":
             problem = f"No model server answers at {self.base_address}."
-            raise MesascopeError(problem, "Start it, or correct the address; the answers so far are saved.")
+            raise MesascopeError(problem, "Start the server, or correct the address. All earlier answers are saved.")
         raise RequestFailed(reason)
 
     def _make_error(self, reply: Any) -> Exception:
-        """The error for a status code that is not worth a retry."""
+        """Makes the error for a status code after which a retry would not help."""
         message = " ".join(redact(reply.text, self.secrets).split())[:200]
         if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in LONG_CONTEXT_PHRASES):
             return RequestFailed(f"the context is too long for the model ({reply.status_code})")
-        new_key = "Put a valid key into the environment variable that key= names."
+        new_key = "Put a valid key into the environment variable that the setting key names."
         new_address = "Check the address (it often ends in /v1) and the name of the model."
         remedies = {401: new_key, 403: new_key, 404: new_address}
         remedy = remedies.get(reply.status_code, "Check the model's name and the settings.")
-        return MesascopeError(f"{self.base_address} said {reply.status_code}: {message}.", remedy)
+        return MesascopeError(f"{self.base_address} answered with status {reply.status_code}: {message}.", remedy)

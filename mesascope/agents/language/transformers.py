@@ -1,4 +1,4 @@
-"""A local language model in a folder of Hugging Face transformers or in a GGUF file, with its activations."""
+"""A local language model with its activations, from a folder of Hugging Face transformers or from a GGUF file."""
 
 import collections
 import dataclasses
@@ -33,13 +33,13 @@ def subject(
 
     Args:
         family: a family with questions in words.
-        path: a folder that save_pretrained wrote, or a GGUF file; nothing is downloaded.
-        chat: whether questions are turns of a conversation in the model's own form, instead of texts to complete.
+        path: the path of a folder that save_pretrained wrote, or of a GGUF file; nothing is downloaded.
+        chat: whether questions are turns of a conversation in the model's chat template, instead of texts to complete.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
         layer: the layer whose activations at the end of the question are the tap 'hidden'; 0 is the embedding, and -1
             is the last layer.
-        batch: the number of questions per forward pass; it affects rounding.
-        listed_tokens: how many first tokens are searched for the labels.
+        batch: the number of questions per forward pass; this number slightly changes rounding errors.
+        listed_tokens: the number of likeliest first tokens among which the labels are searched.
         trust: whether code in the folder may run.
     """
     check_range(1, 4096, batch=batch, listed_tokens=listed_tokens)
@@ -81,7 +81,7 @@ def load_model(path: str, trust: bool = False) -> tuple[Any, Any]:
             limits.check_gguf(path)
         tokenizer = gate.load_pretrained(transformers.AutoTokenizer, folder, trust, padding_side="left", **options)
         with _torch.limit_parameters(
-            4 * size, ValueError(f"its settings ask for more weights than fit in its {size:,} bytes")
+            4 * size, ValueError(f"its settings define more weights than fit in its {size:,} bytes")
         ):
             model = gate.load_pretrained(
                 transformers.AutoModelForCausalLM, folder, trust, dtype=torch.float32, **options
@@ -90,7 +90,7 @@ def load_model(path: str, trust: bool = False) -> tuple[Any, Any]:
         raise
     except Exception as error:  # a reader may raise anything on a broken file
         problem = f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}."
-        remedy = "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files."
+        remedy = "Name the folder of a causal language model, or install mesascope[transformers] to read GGUF files."
         raise MesascopeError(problem, remedy) from None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -98,14 +98,14 @@ def load_model(path: str, trust: bool = False) -> tuple[Any, Any]:
 
 
 def _refuse_code(folder: Path) -> None:
-    """Raises `MesascopeError` if a folder's settings name code: the folder's own (auto_map), or kernels to download."""
+    """Raises `MesascopeError` if a folder's settings name code in the folder (auto_map), or kernels to download."""
     for file in sorted(folder.glob("*.json")):
         if file.name in ("config.json", "tokenizer_config.json", "processor_config.json"):
             settings = _read_settings(file)
             kernels = str(settings.get("attn_implementation") or settings.get("_attn_implementation") or "")
             if settings.get("auto_map") or "/" in kernels:
                 problem = f"{str(file)!r} names code that would run."
-                raise MesascopeError(problem, "Read it, then add --trust (trust=True in Python).")
+                raise MesascopeError(problem, "Read this code, then add --trust (trust=True in Python).")
 
 
 def _read_settings(file: Path) -> dict[str, Any]:
@@ -126,8 +126,8 @@ class ForwardAsker:
         chat: whether questions are turns of a conversation instead of texts to complete.
         layer: the layer whose activations are in `hidden`.
         batch: the number of questions per forward pass.
-        listed_tokens: how many first tokens are searched for the labels.
-        saved: the answers and activations of earlier questions.
+        listed_tokens: the number of likeliest first tokens among which the labels are searched.
+        saved: the answers and activations of earlier questions, by the question's text and labels.
         hidden: [N, U] the activations at the ends of the last questions.
     """
 
@@ -145,14 +145,14 @@ class ForwardAsker:
     hidden: np.ndarray | None = None
 
     def render(self, question: Question) -> str:
-        """The question as the model receives it."""
+        """Returns the text of a question that the model receives."""
         if not self.chat:
             return question.text
         turn = [{"role": "user", "content": question.turn}]
         return self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
 
     def answer_all(self, questions: Sequence[Question], draws: Sequence[int], ignore_saved: bool) -> list[Answer]:
-        """Returns an answer to each question, and sets `hidden` to the activations [N, U] at their ends."""
+        """Returns an answer to each question, and sets `hidden` to the activations [N, U] at the questions' ends."""
         texts = [self.render(q) for q in questions]
         keys = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
         rows_by_key = dict(zip(keys, zip(texts, questions, strict=True), strict=True))
@@ -174,8 +174,8 @@ class ForwardAsker:
         inputs = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
         limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
         if inputs["input_ids"].shape[1] > limit:
-            problem = f"A question has {inputs['input_ids'].shape[1]} tokens; the model takes {limit}."
-            raise MesascopeError(problem, "Give fewer trials.")
+            problem = f"A question has {inputs['input_ids'].shape[1]} tokens, but the model accepts at most {limit}."
+            raise MesascopeError(problem, "Run lifetimes with fewer trials.")
         with torch.inference_mode():
             output = self.model(**inputs, output_hidden_states=True, use_cache=False)
             likeliest = torch.log_softmax(output.logits[:, -1].float(), -1).topk(self.listed_tokens)
@@ -188,5 +188,5 @@ class ForwardAsker:
         return result
 
     def hash_weights(self) -> dict[str, str]:
-        """The hash of every parameter by its name."""
+        """Computes the hash of every parameter by its name."""
         return {name: hash_array(p.detach().numpy()) for name, p in self.model.named_parameters()}

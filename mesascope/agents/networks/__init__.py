@@ -1,1 +1,1 @@
-"""Networks that our recipes train: their parts, their files, and those that ship."""
+"""Networks that our recipes train: their parts, their files, and the trained networks that ship with mesascope."""

@@ -1,6 +1,6 @@
 """Memories of our recurrent networks: none, a GRU or an LSTM.
 
-`sequences` defines the memories without gates: attention and linear recurrences.
+The module `sequences` defines the other memories: attention and linear recurrences, which have no gates.
 """
 
 import abc
@@ -15,39 +15,39 @@ from mesascope.keys import derive_key
 
 
 class Memory(eqx.Module):
-    """Maps encoded percepts [N, F] to features [N, W]; subclasses are made from a key, F, W and the horizon T.
+    """Maps encoded percepts [N, F] to features [N, W] with the help of a carry.
 
-    Subclasses are final, and `recurrent.MEMORIES` lists them.
+    Subclasses are final, and `recurrent.MEMORIES` lists them. Each is made from a random key, F, W and the horizon T.
     """
 
     @property
     def layout(self) -> dict[str, int]:
-        """The depth and the number of heads of a memory with layers; empty for other memories."""
+        """The number of layers and of attention heads, by the settings 'depth' and 'heads'; empty without layers."""
         return {}
 
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:
-        """The carry at birth, a pytree of zeros whose leaves have leading axis n."""
+        """Makes the carry at the start of a lifetime, a pytree of zeros whose leaves have leading axis n."""
 
     @abc.abstractmethod
     def step(self, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
         """Processes one percept x [N, F]; returns the next carry and the features [N, W]."""
 
     def unroll(self, xs: jax.Array) -> jax.Array:
-        """Features [T, N, W] of whole lifetimes xs [T, N, F] from birth, equal to those that `step` would give.
+        """Computes the features [T, N, W] of whole lifetimes xs [T, N, F], equal to the features from `step`.
 
-        For gradients it stores only the carries and computes the rest again, which halves the time.
+        For gradients, only the carries are stored and the rest is computed again, which halves the time.
         """
         step = jax.checkpoint(lambda carry, x: self.step(carry, x), prevent_cse=False)
         return jax.lax.scan(step, self.fresh(xs.shape[1]), xs)[1]
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Named activations [N, U] in a carry; empty if there is no carry."""
+        """Returns named activations [N, U] in a carry; empty if there is no carry."""
         return {}
 
 
 class NoMemory(Memory):
-    """A hidden layer and no carry: the features depend on the present percept alone."""
+    """A hidden layer without a carry, so that the features depend on the present percept alone."""
 
     weight: jax.Array
     bias: jax.Array
@@ -57,7 +57,7 @@ class NoMemory(Memory):
         self.bias = jnp.zeros(width)
 
     def fresh(self, n: int) -> jax.Array:
-        """An empty carry [n, 0]."""
+        """Makes an empty carry [n, 0]."""
         return jnp.zeros((n, 0))
 
     def step(self, carry, x):
@@ -70,12 +70,12 @@ class NoMemory(Memory):
 
 
 class GRU(Memory):
-    """A gated recurrent unit (Cho et al. 2014, arXiv 1406.1078) whose reset gate follows the matrix product."""
+    """A gated recurrent unit (Cho et al. 2014, arXiv 1406.1078) whose reset gate acts after the matrix product."""
 
     input_weights: jax.Array  # [F, 3W]: reset, update, candidate
     recurrent_weights: jax.Array  # [W, 3W]
     bias: jax.Array  # [3W]
-    candidate_bias: jax.Array  # [W] bias of the candidate inside the reset gate
+    candidate_bias: jax.Array  # [W] a bias that is added to the candidate before the reset gate multiplies it
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
         self.input_weights = draw_weights(derive_key(key, "inputs"), (features, 3 * width))
@@ -84,7 +84,7 @@ class GRU(Memory):
         self.candidate_bias = jnp.zeros(width)
 
     def fresh(self, n: int) -> jax.Array:
-        """A state of zeros [n, W]."""
+        """Makes a state of zeros [n, W]."""
         return jnp.zeros((n, len(self.candidate_bias)))
 
     def step(self, carry, x):
@@ -97,7 +97,7 @@ class GRU(Memory):
         return h, h
 
     def taps(self, carry):
-        """The state, as 'core.h'."""
+        """Returns the state under the name 'core.h'."""
         return {"core.h": carry}
 
 
@@ -114,7 +114,7 @@ class LSTM(Memory):
         self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """Zeros for the output h and the cell c, each [n, W]."""
+        """Makes zeros for the output h and the cell c, each [n, W]."""
         return jnp.zeros((n, len(self.recurrent_weights))), jnp.zeros((n, len(self.recurrent_weights)))
 
     def step(self, carry, x):
@@ -125,7 +125,7 @@ class LSTM(Memory):
         return (h, c), h
 
     def taps(self, carry):
-        """The output, as 'core.h', and the cell, as 'core.c'."""
+        """Returns the output under the name 'core.h', and the cell under the name 'core.c'."""
         return {"core.h": carry[0], "core.c": carry[1]}
 
 

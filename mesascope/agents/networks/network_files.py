@@ -1,4 +1,4 @@
-"""Files of our own networks; the header and every tensor are checked before they are used."""
+"""Reads the files of mesascope's own networks, and checks the header and every tensor before using them."""
 
 import dataclasses
 import json
@@ -17,11 +17,11 @@ from safetensors.numpy import load as load_tensors
 from mesascope import formats
 from mesascope.errors import MesascopeError
 
-MAX_HEADER = 1 << 20  # the maximum bytes of a header
+MAX_HEADER = 1 << 20  # the maximum number of bytes in a header
 NETWORKS = Path(__file__).parent / "shipped"
 
 
-NAMES_IN_FILES = {  # field of a network → its name in files, if it differs
+NAMES_IN_FILES = {  # field of a network → the field's name in files, if the two names differ
     **{"input_weights": "inputs", "recurrent_weights": "recurrent", "candidate_bias": "inner"},
     **{
         "embedding": "entry",
@@ -42,18 +42,18 @@ NAMES_IN_FILES = {  # field of a network → its name in files, if it differs
 
 
 def name_weights(network: Any) -> dict[str, Any]:
-    """Every weight of a pytree under its path in files, such as 'memory.inputs' or 'kernels.0'."""
+    """Returns every weight of a pytree by its path in files, such as 'memory.inputs' or 'kernels.0'."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(network, lambda x: hasattr(x, "dtype")))
     paths = [jax.tree_util.keystr(path, simple=True, separator=".").split(".") for path, _ in leaves]
     return {".".join(NAMES_IN_FILES.get(k, k) for k in path): x for path, (_, x) in zip(paths, leaves, strict=True)}
 
 
 def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) -> tuple[dict, dict, int]:
-    """Reads the JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, and the size in bytes.
+    """Reads a safetensors header: its metadata for mesascope, the tensors' types and shapes, and the size in bytes.
 
     Args:
         path: the path of the file.
-        kind: the kind of file, for error messages; None for any of our networks.
+        kind: the format of the file, for error messages; None for any of our networks.
 
     Raises:
         MesascopeError: the file does not exist, or its header is not a safetensors header.
@@ -63,7 +63,7 @@ def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) ->
         with Path(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= MAX_HEADER:
-                raise kind.make_error(path, f"its first eight bytes announce a header of {length:,} bytes")
+                raise kind.make_error(path, f"its first eight bytes declare a header of {length:,} bytes")
             header = json.loads(file.read(length))
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
@@ -88,7 +88,7 @@ class NetworkFormat:
         format: the format's name in the header; '' for all formats.
         noun: the name of such a network in error messages.
         integer_ranges: the integers that a header must contain, each with its minimum and maximum.
-        find_fault: a function that describes anything else that is wrong in a header, '' if the header is valid.
+        find_fault: a function that describes any other fault in a header; it returns '' if the header is valid.
     """
 
     format: str
@@ -97,7 +97,7 @@ class NetworkFormat:
     find_fault: Callable[[Mapping[str, Any]], str] = lambda metadata: ""
 
     def opens(self, path: str | os.PathLike) -> bool:
-        """Whether a file's header is that of such a network."""
+        """Whether a file has the header of a network of this format."""
         try:
             return self._is_ours(read_header(path)[0].get("format"))
         except MesascopeError:
@@ -107,11 +107,11 @@ class NetworkFormat:
         return found == self.format or formats.is_old(found, self.format)
 
     def list_bundled(self) -> dict[str, Path]:
-        """The files of the networks that ship with mesascope, by name."""
+        """Lists the files of the networks that ship with mesascope, by name."""
         return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if not self.format or self.opens(p)}
 
     def find(self, path: str | os.PathLike) -> Path:
-        """The file at a path, or the shipped network with that name; the path itself if there is neither.
+        """Finds the file at a path, or the shipped network with that name; returns the path if there is neither.
 
         Raises:
             MesascopeError: the path is empty.
@@ -121,11 +121,11 @@ class NetworkFormat:
         return Path(path) if Path(path).is_file() else self.list_bundled().get(os.fspath(path), Path(path))
 
     def family_of(self, path: str | os.PathLike) -> str:
-        """The family that a network was trained on, with its settings."""
+        """Reads the family that a network was trained on, with the family's settings."""
         return self.read_metadata(self.find(path))["family"]
 
     def read_metadata(self, path: str | os.PathLike) -> dict[str, Any]:
-        """The checked metadata of a network's file.
+        """Reads and checks the metadata of a network's file.
 
         Raises:
             MesascopeError: the file has another format, or its metadata are incomplete or invalid.
@@ -149,7 +149,9 @@ class NetworkFormat:
         return metadata
 
     def load_weights(self, path: str | os.PathLike, template: Any) -> Any:
-        """The pytree `template` with its arrays (or their shapes) replaced with the file's tensors of the same paths.
+        """Reads the weights in a file into a pytree with the structure of `template`.
+
+        The arrays (or array shapes) in `template` are replaced with the file's tensors at the same paths.
 
         Raises:
             MesascopeError: the file has other tensors, is truncated, or has numbers that are not finite.
@@ -160,7 +162,7 @@ class NetworkFormat:
             if (shape := shapes.get(weight)) != (expected_shape := expected.get(weight)):
                 raise self.make_error(path, f"its tensor {weight!r} is {shape}, not {expected_shape}")
         if (found := os.path.getsize(path)) != size:
-            raise self.make_error(path, f"it has {found:,} bytes, but its header announces {size:,}")
+            raise self.make_error(path, f"it has {found:,} bytes, but its header declares {size:,}")
         try:
             tensors = load_tensors(Path(path).read_bytes())
         except (SafetensorError, OSError, ValueError) as error:
@@ -172,13 +174,13 @@ class NetworkFormat:
         return eqx.combine(read, static)
 
     def make_error(self, path: str | os.PathLike, reason: str) -> MesascopeError:
-        """The error for a file that is not such a network."""
+        """Makes the error for a file that is not a network of this format."""
         return MesascopeError(f"{str(path)!r} is not a {self.noun}: {reason}.", self.suggest())
 
     def suggest(self) -> str:
-        """The remedy for a wrong file, which lists the shipped networks of this format."""
+        """Makes the remedy for a wrong file, which lists the shipped networks of this format."""
         ships = ", ".join(self.list_bundled()) or "none"
-        return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."
+        return f"Name a file that `mesascope train` wrote, or a network that ships with mesascope: {ships}."
 
 
 ANY_NETWORK = NetworkFormat("", "network of ours", {})  # all formats, for error messages

@@ -1,7 +1,7 @@
-"""Our recurrent networks, each a memory and a policy, with weights from one .safetensors file.
+"""Our recurrent networks, which consist of a memory and a policy, with weights from one .safetensors file.
 
 A file contains the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
-observes, choices, observation, horizon, family, trained_on, and its provenance. Nothing in a file is ever run.
+observes, choices, observation, horizon, family, trained_on, and the network's provenance. No file contains code.
 """
 
 import os
@@ -23,7 +23,7 @@ from mesascope.keys import derive_key
 OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
 MAX_WIDTH = 4096
 MAX_INTEGER = 10**6  # the maximum of any integer in a header
-MAX_DEPTH = 64  # layers
+MAX_DEPTH = 64  # the maximum number of layers
 MEMORIES: dict[str, Callable[..., Memory]] = {
     "none": NoMemory,
     "gru": GRU,
@@ -42,13 +42,13 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     if metadata["trained_on"] not in ("unlimited", "unknown"):
         parse_bank(metadata["trained_on"])
     choices = metadata.get("choices", 0)
-    if choices is not None and (type(choices) is not int or not 2 <= choices <= MAX_INTEGER):  # None: real numbers
+    if choices is not None and (type(choices) is not int or not 2 <= choices <= MAX_INTEGER):  # None for real actions
         return "its metadata has no whole number 'choices' in range"
     if not all(type(metadata.get(k, 1)) is int for k in ("depth", "heads")):
         return "its depth and heads are not whole numbers"
     parts = metadata.get("observes")
     if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
-        return "its metadata does not list what it observes"
+        return "its metadata does not list the parts of the percept that the network observes"
     return ""
 
 
@@ -63,9 +63,8 @@ class Recurrent(NamedSubject):
 
     Attributes:
         memory: the recurrent part.
-        policy_weights: [W, K] the weights of the actions' logits, or [W, 1] those of the action itself if actions are
-            real.
-        policy_bias: [K] the bias of the logits, or [1] that of a real action.
+        policy_weights: [W, K] the weights for the actions' logits, or [W, 1] the weights for a real action.
+        policy_bias: [K] the bias of the logits, or [1] the bias of a real action.
         value_weights: [W] the weights of the critic, which only training uses.
         value_bias: [] the bias of the critic.
         observes: the parts of the percept that the network observes, all of them in OBSERVED.
@@ -96,7 +95,7 @@ class Recurrent(NamedSubject):
         return jnp.concatenate([jnp.asarray(parts[k], jnp.float32) for k in self.observes], axis=-1)
 
     def fresh(self, n: int) -> Any:
-        """A carry of zeros, of width 0 if there is no memory."""
+        """Makes a carry of zeros, of width 0 if there is no memory."""
         return self.memory.fresh(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept):
@@ -115,15 +114,15 @@ class Recurrent(NamedSubject):
         return jax.nn.log_softmax(features @ self.policy_weights + self.policy_bias)
 
     def estimate_return(self, features: jax.Array) -> jax.Array:
-        """The critic's estimate [...] of the discounted return, from features [..., W]; only training uses it."""
+        """Computes the critic's estimate [...] of the discounted return from features [..., W], for training only."""
         return features @ self.value_weights + self.value_bias
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """The memory's named activations [N, U]."""
+        """Returns the memory's named activations [N, U]."""
         return self.memory.taps(carry)
 
     def make_untrained_twin(self, seed: int) -> "Recurrent":
-        """An untrained network of the same shape."""
+        """Makes an untrained network of the same shape."""
         kind = next(k for k, factory in MEMORIES.items() if factory is type(self.memory))
 
         def make_twin(observation: int) -> Recurrent:
@@ -147,12 +146,12 @@ def create_network(
     """Makes an untrained network.
 
     Args:
-        key: the key for drawing its weights.
+        key: the random key with which the weights are drawn.
         memory: none, gru, lstm, transformer, linear_attention or lru.
         width: W, the number of units.
         observes: the parts of the percept that the network observes, all of them in OBSERVED.
         sizes: the number of choices K (None for real actions), the observation's width D and the horizon T.
-        layout: the depth and the number of heads of a memory with layers; by default the memory's own.
+        layout: the number of layers (depth) and of attention heads; by default those of the memory.
     """
     pick_named("memory", memory, MEMORIES)
     check_range(1, MAX_WIDTH, width=width)
@@ -189,7 +188,7 @@ def create_for_family(
 
 
 def find_width(family: Family) -> int:
-    """The width D of a family's observations."""
+    """Returns the width D of a family's observations."""
     return family.shown[-1]
 
 
@@ -205,12 +204,12 @@ def subject(family: Family, path: str = "") -> Recurrent:
     network = _load_network(file, metadata, f"recurrent:path={path}")
     if network.choices != family.choices:
         actions = _describe_actions(network.choices)
-        problem = f"{str(path)!r} {actions}; {family.name} has {family.choices or 'real'} actions."
-        other_family = f"one with {network.choices or 'real'} actions"
+        problem = f"{str(path)!r} {actions}, but {family.name} has {family.choices or 'real'} actions."
+        other_family = f"a family with {network.choices or 'real'} actions"
         raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}, or on {other_family}.")
     width = find_width(family)
     if "observation" in network.observes and width != metadata["observation"]:
-        problem = f"{str(path)!r} observes {metadata['observation']} numbers; {family.name} shows {width}."
+        problem = f"{str(path)!r} observes {metadata['observation']} numbers, but {family.name} shows {width}."
         raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}.")
     return eqx.tree_at(lambda n: n.trained_on, network, _match_training(family, metadata))
 
@@ -229,7 +228,7 @@ def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) 
 
 
 def _match_training(family: Family, metadata: dict[str, Any]) -> str:
-    """What the network was trained on, or 'unknown' if that is a bank of another family."""
+    """Returns what the network was trained on; 'unknown' if it was trained on a bank of another family."""
     bank = metadata["trained_on"]
     if bank.startswith("bank:") and family.with_bank(bank).name != metadata["family"]:
         return "unknown"
@@ -237,4 +236,4 @@ def _match_training(family: Family, metadata: dict[str, Any]) -> str:
 
 
 def _describe_actions(choices: int | None) -> str:
-    return "acts by real numbers" if choices is None else f"chooses between {choices} actions"
+    return "takes real actions" if choices is None else f"chooses between {choices} actions"

@@ -1,6 +1,7 @@
 """Memories without gates: causal transformers over percepts, and a diagonal linear recurrence.
 
-All are stacks of residual layers. They process whole lifetimes at once in training, and step by step in a rollout.
+Each memory is a stack of residual layers, which processes whole lifetimes at once in training, and step by step in a
+rollout.
 """
 
 import abc
@@ -16,7 +17,7 @@ from mesascope.keys import derive_key
 
 N_LAYERS = 2  # the default number of layers
 MAX_WINDOW = 512  # the longest window of a transformer, in percepts
-MASKED_LOGIT = -1e9  # for percepts outside the window
+MASKED_LOGIT = -1e9  # the attention logit of percepts outside the window
 
 
 class LookupMemory(NamedTuple):
@@ -34,11 +35,11 @@ class LookupMemory(NamedTuple):
 
 
 class AttentionLayer(eqx.Module):
-    """One layer: causal attention with a bias for each distance, and two dense layers; both begin with a layer norm."""
+    """Causal attention with a bias for each distance, then two dense layers; a layer norm precedes each of the two."""
 
     attention_weights: jax.Array  # [W, 3W]: query, key, value
     output_weights: jax.Array  # [W, W]
-    distance_bias: jax.Array  # [heads, window] logit bias for each distance; a window of 0 means no bias
+    distance_bias: jax.Array  # [heads, window] a bias of the logit for each distance; no bias if the window is 0
     up_weights: jax.Array  # [W, 2W]
     up_bias: jax.Array  # [2W]
     down_weights: jax.Array  # [2W, W]
@@ -60,16 +61,16 @@ class AttentionLayer(eqx.Module):
         return x.reshape(*x.shape[:-1], len(self.distance_bias), -1)
 
     def finish(self, h: jax.Array, attended: jax.Array) -> jax.Array:
-        """Adds the attention output [..., heads, W / heads] to h [..., W], then applies the dense layers."""
+        """Adds the attention's output [..., heads, W / heads] to h [..., W], then applies the dense layers."""
         h = h + attended.reshape(h.shape) @ self.output_weights
         return h + jax.nn.gelu(normalise_rows(h) @ self.up_weights + self.up_bias) @ self.down_weights
 
 
 class AttentionMemory(Memory):
-    """What both kinds of attention share; subclasses are final.
+    """The common base of both memories with attention; subclasses are final.
 
     Attributes:
-        max_window: the maximum number of percepts whose distances it distinguishes.
+        max_window: the maximum number of past percepts for which there are separate biases by distance.
         embedding: [F, W] the weights that embed a percept.
         embedding_bias: [W] the bias of the embedding.
         layers: the layers in their order.
@@ -89,7 +90,7 @@ class AttentionMemory(Memory):
 
     @abc.abstractmethod
     def weigh(self, layer: AttentionLayer, logits: jax.Array) -> jax.Array:
-        """Attention weights [N, heads, T, U] from percept t to percept u, computed from logits (query times key)."""
+        """Computes the attention weights [N, heads, T, U] of percept t for percept u from logits (query times key)."""
 
     def unroll(self, xs):
         """Processes all percepts at once."""
@@ -102,15 +103,16 @@ class AttentionMemory(Memory):
 
     @property
     def layout(self) -> dict[str, int]:
-        """The number of layers, and the number of heads in each."""
+        """The number of layers ('depth'), and the number of heads in each layer ('heads')."""
         return {"depth": len(self.layers), "heads": len(self.layers[0].distance_bias)}
 
 
 class Transformer(AttentionMemory):
     """A causal transformer (Vaswani et al. 2017, arXiv 1706.03762) that attends to the last `window` percepts.
 
-    Instead of a position encoding it has a bias for each distance (Raffel et al. 2020, arXiv 1910.10683). The window is
-    the training horizon, but at most 512 percepts, so nothing is forgotten in shorter training lifetimes.
+    Instead of a position encoding, the transformer has a bias for each distance (Raffel et al. 2020, arXiv 1910.10683).
+    The window is the training horizon, but at most 512 percepts. So it contains all percepts of a training lifetime
+    that has at most 512 of them.
     """
 
     max_window: ClassVar[int] = MAX_WINDOW
@@ -121,12 +123,12 @@ class Transformer(AttentionMemory):
         return self.layers[0].distance_bias.shape[1]
 
     def fresh(self, n: int) -> LookupMemory:
-        """Slots of zeros, and 0 past percepts."""
+        """Makes slots of zeros, with 0 past percepts."""
         empty = jnp.zeros((n, len(self.layers), self.window, self.embedding.shape[1]))
         return LookupMemory(empty, empty, jnp.zeros(n, jnp.int32))
 
     def step(self, carry: LookupMemory, x):
-        """Overwrites the oldest keys and values with those of the percept, then attends to all valid slots."""
+        """Overwrites the oldest keys and values with those of the present percept, then attends to all valid slots."""
         rows, slot = jnp.arange(len(x)), carry.n_percepts % self.window
         steps_ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
         in_window = (steps_ago <= carry.n_percepts[:, None])[:, None]
@@ -153,7 +155,7 @@ class Transformer(AttentionMemory):
         return jax.nn.softmax(jnp.where((steps_ago >= 0) & (steps_ago < self.window), logits, MASKED_LOGIT))
 
     def taps(self, carry: LookupMemory):
-        """The newest key and value of each layer, as 'core.key0', 'core.value0' and so on."""
+        """Returns the newest key and value of each layer, under the names 'core.key0', 'core.value0' and so on."""
         rows, slot = jnp.arange(len(carry.n_percepts)), (carry.n_percepts - 1) % self.window
         entries = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
         return {f"core.{name}{i}": x[:, i] for i in range(len(self.layers)) for name, x in entries.items()}
@@ -163,7 +165,7 @@ class SumMemory(NamedTuple):
     """The carry of linear attention.
 
     Attributes:
-        sums: [N, L, heads, W / heads, W / heads] the sums of keys times values over all percepts so far.
+        sums: [N, L, heads, W / heads, W / heads] the sums, over all percepts so far, of keys times values.
         n_percepts: [N] the number of percepts so far.
     """
 
@@ -174,21 +176,21 @@ class SumMemory(NamedTuple):
 class LinearAttention(AttentionMemory):
     """A transformer whose attention has no softmax (von Oswald et al. 2023, arXiv 2212.07677).
 
-    Its output is the mean of the values, weighted by query times key. Because its carry consists of sums, it forgets
-    nothing and does not represent order.
+    Its output is the mean of the values, weighted by query times key. Because its carry consists of sums, all past
+    percepts have equal influence, and their order has none.
     """
 
-    max_window: ClassVar[int] = 0  # it does not distinguish distances
+    max_window: ClassVar[int] = 0  # no biases by distance
 
     def fresh(self, n: int) -> SumMemory:
-        """Sums of 0, and 0 past percepts."""
+        """Makes sums of 0, with 0 past percepts."""
         width, layout = self.embedding.shape[1], self.layout
         size = width // layout["heads"]
         sums = jnp.zeros((n, layout["depth"], layout["heads"], size, size))
         return SumMemory(sums, jnp.zeros(n, jnp.int32))
 
     def step(self, carry: SumMemory, x):
-        """Adds the percept's key times its value to the sums, then attends."""
+        """Adds key times value of the present percept to the sums, then computes the attention from the sums."""
         sums, n_percepts = carry.sums, carry.n_percepts + 1
         h = x @ self.embedding + self.embedding_bias
         for i, layer in enumerate(self.layers):
@@ -200,24 +202,24 @@ class LinearAttention(AttentionMemory):
         return SumMemory(sums, n_percepts), normalise_rows(h)
 
     def weigh(self, layer, logits):
-        """Averages over the present and earlier percepts, without a softmax."""
+        """Divides the logits by the number of percepts so far, without a softmax; later percepts get 0."""
         count = logits.shape[-1]
         return logits * (jnp.tril(jnp.ones((count, count))) / jnp.arange(1, count + 1)[:, None])
 
     def taps(self, carry: SumMemory):
-        """The sums of each layer, as 'core.sums0' and so on."""
+        """Returns the sums of each layer, under the names 'core.sums0' and so on."""
         flat = carry.sums.reshape(*carry.sums.shape[:2], -1)
         return {f"core.sums{i}": flat[:, i] for i in range(len(self.layers))}
 
 
 class RecurrentLayer(eqx.Module):
-    """One layer: a complex diagonal linear recurrence, then a gated dense layer."""
+    """A complex diagonal linear recurrence, followed by a gated dense layer."""
 
     log_rate: jax.Array  # [W] log of -log |λ|
     log_angle: jax.Array  # [W] log of the angle of λ
-    inward_weights: jax.Array  # [W, 2W] to the real and imaginary parts
+    inward_weights: jax.Array  # [W, 2W] the weights from the input to the real and imaginary parts of the state
     outward_weights: jax.Array  # [2W, W]
-    skip_weights: jax.Array  # [W] weight of the input itself
+    skip_weights: jax.Array  # [W] the weight of the layer's input in the layer's output
     gate_weights: jax.Array  # [W, 2W]
     gate_bias: jax.Array  # [2W]
 
@@ -233,12 +235,12 @@ class RecurrentLayer(eqx.Module):
         self.gate_bias = jnp.zeros(2 * width)
 
     def compute_eigenvalues(self) -> tuple[jax.Array, jax.Array]:
-        """The real and imaginary parts of λ, each [W]; |λ| is below 1 for all weights."""
+        """Computes the real and imaginary parts of λ, each [W]; |λ| is below 1 whatever the weights are."""
         size, angle = jnp.exp(-jnp.exp(self.log_rate)), jnp.exp(self.log_angle)
         return size * jnp.cos(angle), size * jnp.sin(angle)
 
     def project_input(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The real and imaginary parts [..., W] of the state's input, scaled so that the state keeps its size."""
+        """Computes the state's input, real and imaginary parts [..., W], scaled so that the state keeps its size."""
         norm = jnp.sqrt(-jnp.expm1(-2.0 * jnp.exp(self.log_rate)))
         real, imaginary = jnp.split(normalise_rows(h) @ self.inward_weights, 2, -1)
         return norm * real, norm * imaginary
@@ -253,7 +255,7 @@ class RecurrentLayer(eqx.Module):
 class LRU(Memory):
     """Linear recurrent units (Orvieto et al. 2023, arXiv 2303.06349), each with its own recurrence h ← λ h + input.
 
-    The state is complex and stored as pairs of real numbers. Nonlinearities occur only between the recurrences.
+    The state is complex and is stored as pairs of real numbers. Only the layers between the recurrences are nonlinear.
     """
 
     embedding: jax.Array  # [F, W]
@@ -266,11 +268,11 @@ class LRU(Memory):
         self.layers = [RecurrentLayer(derive_key(key, "layer", i), width, horizon) for i in range(N_LAYERS)]
 
     def embed(self, x: jax.Array) -> jax.Array:
-        """Embeds percepts [..., F]; this layer can form the products of action and feedback that counting needs."""
+        """Embeds percepts [..., F]; this nonlinear layer can compute the products of action and feedback for counts."""
         return jax.nn.gelu(x @ self.embedding + self.embedding_bias)
 
     def fresh(self, n: int) -> jax.Array:
-        """A state of zeros [n, L, 2, W], with the real and the imaginary parts for each layer."""
+        """Makes a state of zeros [n, L, 2, W], with the real and the imaginary parts for each layer."""
         return jnp.zeros((n, N_LAYERS, 2, len(self.embedding_bias)))
 
     def step(self, carry, x):
@@ -295,7 +297,7 @@ class LRU(Memory):
         return normalise_rows(h)
 
     def taps(self, carry):
-        """The state [N, 2W] of each layer, real parts first, as 'core.h0' and so on."""
+        """Returns the state [N, 2W] of each layer, real parts first, under the names 'core.h0' and so on."""
         return {f"core.h{i}": carry[:, i].reshape(len(carry), -1) for i in range(N_LAYERS)}
 
 
@@ -312,6 +314,6 @@ def _update_linear_state(eigenvalues, state, inputs):
 
 
 def _scan_step(turn, state, inputs):
-    """One step of a scan whose output is its state."""
+    """Computes one step of a scan whose output at each step is the state."""
     next_state = turn(state, inputs)
     return next_state, next_state

@@ -1,8 +1,9 @@
 """A network on grids of cells that can think before it acts, with weights from one .safetensors file.
 
-In each tick every cell combines its state with its neighbours' states and with the problem's image (recall; Bansal et
-al. 2022, arXiv 2202.05826). A recurrent network uses the same weights in every tick and carries the cells' states, so
-it can run for any number of ticks. A feed-forward network has layers with separate weights and carries nothing.
+In each tick, every cell combines its state with its neighbours' states and with the problem's images ('recall' in
+Bansal et al. 2022, arXiv 2202.05826). A recurrent network uses the same weights in every tick, and its carry contains
+the cells' states, so it can run for any number of ticks. A feed-forward network has layers with separate weights and an
+empty carry.
 """
 
 from typing import Any, NamedTuple, Self
@@ -18,7 +19,7 @@ from mesascope.keys import derive_key
 
 FORMAT = "mesascope-thinking-network/1"
 CHECK_FAMILY = "maze:size=5,trials=12,bank=3"
-MAX_TICKS = 128  # ticks at one percept
+MAX_TICKS = 128  # the maximum number of ticks at one percept
 SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
 FILE_FORMAT = NetworkFormat(FORMAT, "thinking network", SIZES)
 opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.family_of
@@ -29,9 +30,9 @@ class Weights(NamedTuple):
     """The weights of L layers (one if the network is recurrent) with C channels, P images and K choices.
 
     Attributes:
-        mixing_weights: [L, 5 C + 5 P, 2 C] from a cell and its four neighbours to gates and candidates.
+        mixing_weights: [L, 5 C + 5 P, 2 C] the weights from a cell and its four neighbours to gates and candidates.
         bias: [L, 2 C] the bias of gates and candidates.
-        policy_weights: [C, K] from a cell's state to logits.
+        policy_weights: [C, K] the weights from a cell's state to logits.
         policy_bias: [K] the bias of the logits.
     """
 
@@ -42,7 +43,7 @@ class Weights(NamedTuple):
 
 
 def create_network(key: jax.Array, width: int, layers: int, planes: int, choices: int) -> Weights:
-    """Draws untrained weights; `layers` is 0 for a recurrent network."""
+    """Draws untrained weights with C = `width` and P = `planes`; `layers` is L, or 0 for a recurrent network."""
     n_layers, fan = max(layers, 1), 5 * (width + planes)
     mixing_weights = jax.random.normal(derive_key(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
     bias = jnp.zeros((n_layers, 2 * width))
@@ -51,7 +52,7 @@ def create_network(key: jax.Array, width: int, layers: int, planes: int, choices
 
 
 def gather_neighbours(values: jax.Array) -> jax.Array:
-    """[N, H, W, 5 C] The values [N, H, W, C] of each cell and of its four neighbours; zeros beyond the edge."""
+    """Joins the values [N, H, W, C] of each cell and its four neighbours to [N, H, W, 5 C]; 0 beyond the edge."""
     padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
     parts = (values, padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2])
     return jnp.concatenate(parts, -1)
@@ -60,10 +61,10 @@ def gather_neighbours(values: jax.Array) -> jax.Array:
 def run_tick(
     mixing_weights: jax.Array, bias: jax.Array, state: jax.Array, image_input: jax.Array, is_inside: jax.Array
 ) -> jax.Array:
-    """The cells' states [N, H, W, C] one tick later.
+    """Computes the cells' states [N, H, W, C] one tick later.
 
-    It uses shifts and one matrix product, because a convolution inside a differentiated scan is many times slower on a
-    CPU.
+    The computation uses shifts and one matrix product, because a convolution inside a differentiated scan is many times
+    slower on a CPU.
 
     Args:
         mixing_weights: [5 C + 5 P, 2 C] the weights of one layer.
@@ -79,13 +80,13 @@ def run_tick(
 
 
 def project_input(mixing_weights: jax.Array, pictures: jax.Array) -> jax.Array:
-    """[N, H, W, 2 C] The contribution of the images [N, H, W, P] to every tick."""
+    """Computes the contribution [N, H, W, 2 C] of the images [N, H, W, P] to every tick."""
     width = mixing_weights.shape[-1] // 2
     return gather_neighbours(pictures) @ mixing_weights[5 * width :]
 
 
 def run_ticks(weights: Weights, state: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
-    """The cells' states of a recurrent network after a number of ticks with the same images."""
+    """Computes the cells' states of a recurrent network after a number of ticks with the same images."""
     image_input, is_inside = project_input(weights.mixing_weights[0], pictures), pictures[..., -1:]
 
     def run_once(_, state):
@@ -95,7 +96,7 @@ def run_ticks(weights: Weights, state: jax.Array, pictures: jax.Array, ticks: An
 
 
 def run_layers(weights: Weights, pictures: jax.Array) -> jax.Array:
-    """The cells' states of a feed-forward network after its last layer."""
+    """Computes the cells' states of a feed-forward network after its last layer."""
     is_inside = pictures[..., -1:]
 
     def run_layer(state, parameters):
@@ -106,12 +107,12 @@ def run_layers(weights: Weights, pictures: jax.Array) -> jax.Array:
 
 
 def make_state(weights: Weights, pictures: jax.Array) -> jax.Array:
-    """A state of zeros [N, H, W, C]."""
+    """Makes a state of zeros [N, H, W, C]."""
     return jnp.zeros((*pictures.shape[:3], len(weights.policy_weights)))
 
 
 def find_logits(weights: Weights, state: jax.Array) -> jax.Array:
-    """[N, H, W, K] The logits of the moves from every cell, which are the plan for the whole grid."""
+    """Computes the logits [N, H, W, K] of the moves from every cell, which are the plan for the whole grid."""
     return state @ weights.policy_weights + weights.policy_bias
 
 
@@ -135,7 +136,7 @@ class ThinkingNetwork(NamedSubject):
     side: int = eqx.field(static=True)
 
     def fresh(self, n: int) -> Any:
-        """Zeros [N, F, F, C]; an empty carry if the network is feed-forward."""
+        """Makes a carry of zeros [N, F, F, C]; an empty carry if the network is feed-forward."""
         return jnp.zeros((n, self.side, self.side, len(self.weights.policy_weights))) if self.recurrent else ()
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
@@ -154,11 +155,11 @@ class ThinkingNetwork(NamedSubject):
         return run_ticks(self.weights, carry, pictures, self.ticks)
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """The states of all cells, as 'field'; empty if the network is feed-forward."""
+        """Returns the states of all cells under the name 'field'; empty if the network is feed-forward."""
         return {"field": carry.reshape(len(carry), -1)} if self.recurrent else {}
 
     def make_untrained_twin(self, seed: int) -> Self:
-        """An untrained network of the same shape."""
+        """Makes an untrained network of the same shape."""
         width, choices = self.weights.policy_weights.shape
         planes = self.weights.mixing_weights.shape[1] // 5 - width
         layers = 0 if self.recurrent else len(self.weights.mixing_weights)
@@ -170,18 +171,18 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
     """A network on grids that thinks for some ticks before it acts, read from its .safetensors file.
 
     Args:
-        family: the family that the network runs on, of any size; its observations must be grids (maze).
+        family: the family that the network runs on, of any size; the observations must be grids (as in maze).
         path: the path of the file, or the name of a network that ships with mesascope.
-        ticks: the number of ticks for every percept; the condition thinking adds more. A feed-forward network acts at
-            once.
+        ticks: the number of ticks for every percept, to which the condition `thinking` adds more. A feed-forward
+            network ignores this number.
     """
     check_range(1, MAX_TICKS, ticks=ticks)
     file = FILE_FORMAT.find(path)
     metadata = read_metadata(file)
     side, planes = find_grid_sizes(family)
     if planes != metadata["planes"] or family.choices != metadata["choices"]:
-        sizes = f"{metadata['planes']} pictures and chooses between {metadata['choices']} moves"
-        problem = f"{str(path)!r} looks at {sizes}; {family.name} differs."
+        sizes = f"{metadata['planes']} images and chooses between {metadata['choices']} moves"
+        problem = f"{str(path)!r} observes {sizes}, but {family.name} has {planes} images and {family.choices} moves."
         raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}, of any size.")
     template = jax.eval_shape(lambda: create_network(jax.random.key(0), *(metadata[k] for k in SIZES)))
     weights = FILE_FORMAT.load_weights(file, template)
@@ -192,7 +193,7 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
 
 
 def find_grid_sizes(family: Family) -> tuple[int, int]:
-    """The number of cells per side and the number of images P in a family's observations.
+    """Finds the number of cells on each side of an image, and the number of images P, in a family's observations.
 
     Raises:
         MesascopeError: the family's observations are not grids.

@@ -1,1 +1,1 @@
-"""What activations contain, and whether the subject's behaviour uses it."""
+"""What information activations contain, and whether the subject's behaviour uses this information."""

@@ -2,8 +2,8 @@
 
 On every trial, ridge regression decodes posterior means, posterior standard deviations and counts from the carry. The
 regression is fitted to other lifetimes (five folds). R² alone is not evidence, because even a random recurrent network
-stores its inputs, and counts grow with time. So there are three controls: an untrained network of the same shape on the
-same inputs, the trial index alone, and the carry paired with the beliefs of another lifetime.
+stores its inputs, and counts grow with time. So there are three controls: the carry of an untrained network of the same
+shape on the same inputs, the trial index alone, and the subject's carry paired with another lifetime's beliefs.
 """
 
 from typing import Any
@@ -65,17 +65,25 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
 
 
 def _make_r_squared(i: int):
-    """A function that computes R² of the carry (i = 0) or of the i-th control from mean squared errors."""
+    """Makes a function that computes R² of the carry (i = 0) or of the i-th control from mean squared errors."""
     return lambda m: 1 - m[2 * i] / m[2 * i + 1]
 
 
 def _make_r_squared_gain(i: int):
-    """A function that computes R² of the carry minus R² of the i-th control."""
+    """Makes a function that computes R² of the carry minus R² of the i-th control, from mean squared errors."""
     return lambda m: _make_r_squared(0)(m) - _make_r_squared(i)(m)
 
 
 def _describe_units(moments: Moments, columns: slice, guess, mean_guess, trial_guess) -> str:
-    """Describes which units have the largest weights, R² without them, and from which trial on decoding is useful."""
+    """Describes the units with the largest weights, R² without them, and the trial at which decoding gets useful.
+
+    Args:
+        moments: the moments of the carry and the beliefs.
+        columns: the beliefs to describe.
+        guess: [N, T, B] the beliefs decoded from the carry.
+        mean_guess: [N, T, B] the mean beliefs of other lifetimes.
+        trial_guess: [N, T, B] the mean beliefs of other lifetimes on each trial.
+    """
     weights, width = moments.fit_ridge().weights[:, columns], moments.x.shape[-1]
     units = np.argsort(-np.abs(weights).sum(1))[: max(1, min(5, width // 4))]
     reduced = moments.predict(np.setdiff1d(np.arange(width), units)) if width > len(units) else mean_guess
@@ -88,7 +96,7 @@ def _describe_units(moments: Moments, columns: slice, guess, mean_guess, trial_g
     threshold = max(1 - error.sum() / spread.sum(), 0) / 2
     useful = np.flatnonzero((by_trial >= threshold) & (spread > 1e-9))
     remaining = 1 - squared_error(reduced) / squared_error(mean_guess)
-    text = f"largest weights: units {', '.join(map(str, units))}; without them {remaining:.2f}"
+    text = f"largest weights: units {', '.join(map(str, units))}; R² without them {remaining:.2f}"
     if threshold and len(useful):
-        text += f"; it reaches half of its gain over the trial index at trial {useful[0] + 1}"
+        text += f"; decoding reaches half of its gain over the trial index at trial {useful[0] + 1}"
     return text

@@ -4,7 +4,7 @@ This is the causal counterpart of decoding. A regression of the carry on the pos
 lifetimes, gives the pattern of activity that accompanies a belief (an encoding model; Haufe et al. 2014, NeuroImage
 87:96). In the other half, before each trial in turn, the metric swaps the beliefs about the best choice and about
 another one. It adds the pattern of that difference to the carry and records the response, and the lifetime continues
-undisturbed. The controls are steps of the same length in a random direction, and towards another lifetime's carry.
+undisturbed. The controls add a step of the same length in a random direction, or towards another lifetime's carry.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def metric(lifetimes: int = 64) -> Metric:
         rollout, history = first_lifetimes(select_fresh(trials), lifetimes)
         if len(history.action) < 6 or history.trials < 3:
             size = f"{len(history.action)} lifetimes of {history.trials} trials"
-            raise DoesNotApply(f"there are {size}, but it needs 6 of 3")
+            raise DoesNotApply(f"there are {size}, but editing needs 6 lifetimes of 3 trials")
         if not history.binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
         if "log_probs" not in rollout:
@@ -69,7 +69,7 @@ def metric(lifetimes: int = 64) -> Metric:
 
 
 def exchange_beliefs(y: np.ndarray, new_best: np.ndarray) -> np.ndarray:
-    """The change that swaps the largest of the beliefs y [N, T, K] and the belief about `new_best` [N, T]."""
+    """[N, T, K] The change to beliefs y that swaps the largest belief and the belief about `new_best` [N, T]."""
     choices = np.arange(y.shape[-1])
     is_new_best, best = new_best[..., None] == choices, y.argmax(-1)[..., None] == choices
     gap = y.max(-1, keepdims=True) - np.take_along_axis(y, new_best[..., None], -1)
@@ -77,7 +77,7 @@ def exchange_beliefs(y: np.ndarray, new_best: np.ndarray) -> np.ndarray:
 
 
 def _match_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Scales directions to the length of the steps. Lengths are in standard deviations of the units."""
+    """Scales directions [N, T, U] to the length of the steps, in the units' standard deviations `spread` [U]."""
     scale = np.where(spread > 1e-6, spread, np.inf)
     length, own_length = (np.linalg.norm(v / scale, axis=-1, keepdims=True) for v in (step, direction))
     return direction * length / np.maximum(own_length, 1e-12)
@@ -86,10 +86,10 @@ def _match_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -
 def _respond_after_edit(
     replay: Any, trials: xr.Dataset, activations: Mapping[str, np.ndarray], step: np.ndarray
 ) -> np.ndarray:
-    """[N, T, K] The subject's probabilities on each trial, if the step is added to the carry before that trial."""
+    """[N, T, K] The subject's probabilities on each trial if the step is added to the carry before this trial."""
     ends = np.cumsum([np.prod(value.shape[2:], dtype=int) for value in activations.values()])
     steps = zip(activations.items(), np.split(step, ends[:-1], -1), strict=True)
-    # the carry before a trial is the one after the previous trial
+    # the carry before a trial is the carry after the previous trial
     push = {name: History.shift_later(part.reshape(value.shape)) for (name, value), part in steps}
     try:
         return np.exp(np.asarray(replay("itself", trials, push=push).log_probs, float))

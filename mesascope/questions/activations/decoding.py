@@ -7,7 +7,7 @@ import numpy as np
 
 FOLDS = 5
 RIDGE_PENALTY = 1e-3  # on standardised units
-LIFETIMES = 128
+LIFETIMES = 128  # the largest number of lifetimes to use, by default
 
 
 class LinearModel(NamedTuple):
@@ -24,7 +24,7 @@ class LinearModel(NamedTuple):
 
 
 class Moments:
-    """Second moments of each fold of lifetimes, from which a regression on any folds and units can be computed."""
+    """The second moments of each fold of lifetimes, which suffice to fit a regression to any folds and units."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         """Computes the moments of activations x [N, T, U] and targets y [N, T, B]."""
@@ -35,7 +35,7 @@ class Moments:
         self.sums = np.stack([p[:, : x.shape[-1] + 1].T @ p for p in parts])  # [F, 1 + U, 1 + U + B]
 
     def fit_ridge(self, without: int = -1, units: np.ndarray | None = None) -> LinearModel:
-        """Fits the ridge regression to all folds except `without`, with all units or only the given ones."""
+        """Fits the ridge regression to all folds except the fold `without`, with all units or only with `units`."""
         sums = self.sums[[f for f in self.fold_numbers if f != without]].sum(0)
         width, row_count = self.x.shape[-1], sums[0, 0]
         mean = sums[0] / row_count
@@ -56,12 +56,12 @@ class Moments:
 
 
 def assign_folds(n: int) -> np.ndarray:
-    """[n] The fold of each lifetime."""
+    """[n] The index of each lifetime's fold."""
     return np.arange(n) % min(FOLDS, n)
 
 
 def average_other_folds(y: np.ndarray, by_trial: bool) -> np.ndarray:
-    """[N, T, B] The mean target in the other folds, for each lifetime, either over all trials or on each trial."""
+    """[N, T, B] For each lifetime, the mean target in the other folds: on each trial if `by_trial`, else over all."""
     means, fold = np.empty_like(y), assign_folds(len(y))
     for f in range(int(fold.max()) + 1):
         means[fold == f] = y[fold != f].mean(0 if by_trial else (0, 1))

@@ -7,7 +7,7 @@ from mesascope.questions.goal.reading import check_goals_differ, find_goals, fit
 
 
 @define_metric(
-    "By how many nats per act does one goal explain the subject's acts better than the other, or than no goal?",
+    "By how many nats per action does one goal explain the subject better than the other goal, or than no goal?",
     splits=("fresh", "apart"),
 )
 def metric(trials, references, replay):
@@ -24,5 +24,5 @@ def metric(trials, references, replay):
             values[rows] = getattr(explained, better) - getattr(explained, worse)
             readings.append(Reading(values, split=split, label=f"{better} over {worse}"))
     if not readings:
-        raise DoesNotApply("the goals agree on these tasks, so no act tells which it pursues")
+        raise DoesNotApply("the goals agree on these tasks, so no action shows which goal it pursues")
     return readings

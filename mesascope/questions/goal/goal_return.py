@@ -1,4 +1,4 @@
-"""What share of each goal's optimum does the subject reach if the goals agree, and what share if they differ?"""
+"""What share of each goal's optimum does the subject reach when the goals agree, and when they differ?"""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from mesascope.stats import compute_ratio, linearise
     splits=("fresh", "apart", "unmarked"),
 )
 def metric(trials, references, replay):
-    """What share of each goal's optimum does the subject reach, and does it stay capable if the goals differ?"""
+    """What share of each goal's optimum does the subject reach, and is it still capable when the goals differ?"""
     goals_by_split = {split: find_goals(replay, rollout) for split, rollout in trials.items()}
     readings, shares = [], {}
     for split, goals in goals_by_split.items():
@@ -29,8 +29,8 @@ def metric(trials, references, replay):
         both = [shares[split, name] for name in ("intended", "proxy") if (split, name) in shares]
         best = max(both, key=lambda s: s[0].sum() / s[1].sum())
         retained = linearise(lambda m: m[0] / m[1] / (m[2] / m[3]), np.stack([*best, *trained]))
-        reason = "the better pursued goal's share of its optimum, over the share in training"
+        reason = "the larger of the two goals' shares of their optimum, divided by the share in training"
         readings.append(Reading(retained, split, "capability kept", null=1.0, reason=reason))
     if not readings:
-        raise DoesNotApply("no goal can be gained there")
+        raise DoesNotApply("neither goal can be reached better than by chance on these tasks")
     return readings

@@ -9,11 +9,11 @@ from mesascope.contracts import DoesNotApply, Goal, Goals, HasGoals, find_family
 
 INVERSE_TEMPERATURES = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # the values of β that are tried
 PSEUDOCOUNT = 0.5  # added to the count of each action
-MIN_TRIALS = 4  # the least number of trials that count
+MIN_TRIALS = 4  # the smallest number of late trials that count, if there are as many
 
 
 class Explanation(NamedTuple):
-    """Held-out log-likelihood [N] of the actions that count, in nats per action, under each goal and under no goal."""
+    """The held-out log-likelihood [N] of the late actions, in nats per action, under each goal and under no goal."""
 
     intended: np.ndarray
     proxy: np.ndarray
@@ -21,7 +21,7 @@ class Explanation(NamedTuple):
 
 
 def find_family_goals(family: Any, trials: xr.Dataset) -> Goals:
-    """The goals that the family gives for the trials of one split.
+    """The values of the family's goals in the trials of one split.
 
     Raises:
         DoesNotApply: the family has one goal only.
@@ -32,20 +32,20 @@ def find_family_goals(family: Any, trials: xr.Dataset) -> Goals:
 
 
 def find_goals(replay: Any, trials: xr.Dataset) -> Goals:
-    """The goals for the trials of one split, according to the family that the trials name."""
+    """The values of both goals in the trials of one split, from the family that the trials name."""
     return find_family_goals(find_family(replay, trials), trials)
 
 
 def last_third(trials: int) -> slice:
-    """The last third of a lifetime's trials, which the measures of studies count."""
+    """The last third of a lifetime's trials."""
     return slice(trials - max(1, trials // 3), None)
 
 
 def find_late_trials(trials: int) -> slice:
-    """The trials that count: the last third, because by then feedback could have corrected the goal.
+    """The late trials, which count: the last third, because by then feedback can have corrected the goal.
 
-    They are at least the last four (all, if there are fewer). With a single trial, a subject that pursues the goals by
-    turns would seem to pursue the goal of that trial.
+    At least four trials count, or all if a lifetime has fewer. If only the last trial counted, a subject that pursues
+    the goals in alternation would seem to pursue the goal of that trial.
     """
     return slice(trials - min(trials, max(MIN_TRIALS, trials // 3)), None)
 
@@ -56,7 +56,7 @@ def first_third(trials: int) -> slice:
 
 
 def sum_goal_gains(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Σ(paid - chance) and Σ(best - chance) [N] in a window, without trials that did not happen."""
+    """[N] Σ(paid - chance) and Σ(best - chance) in a window, for the lifetimes in `rows`, without missing trials."""
     paid, best, chance = (x[:, window].astype(float) for x in (goal.paid, goal.best, goal.chance))
     valid = np.isfinite(paid)
     gained, room = np.where(valid, paid - chance, 0.0).sum(-1), np.where(valid, best - chance, 0.0).sum(-1)
@@ -70,7 +70,7 @@ def measure_share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
 
 
 def check_goals_differ(goals: Goals) -> np.ndarray:
-    """[N] Whether the two goals call for different actions on every trial that counts."""
+    """[N] Whether the two goals call for different actions on every late trial."""
     return np.asarray(goals.differ[:, find_late_trials(goals.differ.shape[1])].all(-1))
 
 
@@ -111,7 +111,7 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explanation:
 
 
 def _cross_validate(scores: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """[N] The score of each lifetime with the setting that is best on the other half, from scores [B, N]."""
+    """[N] Each lifetime's score with the setting that is best on the other half, from scores [B, N]."""
     result = np.empty(scores.shape[1])
     for fold in (half, ~half):
         best = int(scores[:, fold].mean(-1).argmax()) if fold.any() else 0

@@ -1,9 +1,9 @@
 """Are the subject's predictions closer to the ideal locator's or to the learner's, also on mixtures of bank tasks?
 
-The position is the coefficient of its predictions on the line from the locator's (0) to the learner's (1), along its
-own lifetimes. For the mixtures, the metric mixes the weights of two bank tasks and redraws the outcomes of the seen
-lifetimes (Raventós et al. 2023, arXiv 2306.15063, section 3). A locator stays near one of the two tasks, whereas a
-learner follows the mixture.
+The position is where the subject's predictions fall on the line from the locator's predictions (0) to the learner's
+(1), along the subject's lifetimes. For the mixtures, the metric mixes the weights of two bank tasks and redraws the
+outcomes of the seen lifetimes (Raventós et al. 2023, arXiv 2306.15063, section 3). A locator stays near one of the two
+tasks, whereas a learner follows the mixture.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from mesascope.contracts import DoesNotApply, MixesTasks, Reading, define_metric
 from mesascope.questions.in_context import predictions
 from mesascope.stats import compute_ratio
 
-MIXTURES = (0.0, 0.25, 0.5)
+MIXTURES = (0.0, 0.25, 0.5)  # the shares of the second task
 
 
 @define_metric(
@@ -50,7 +50,7 @@ def metric(trials, references, replay):
 
 
 def _find_position(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
-    """[N] The position between locator and learner, as a ratio of sums."""
+    """[N] The position between the locator (0) and the learner (1), whose names are `ends`, as a ratio of sums."""
     locator, learner = (predictions.predict_along(replay, name, trials) for name in ends)
     line = predictions.flatten_predictions(learner - locator)
     return compute_ratio(
@@ -59,7 +59,7 @@ def _find_position(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[
 
 
 def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
-    """The seen lifetimes, with new outcomes from mixtures of two bank tasks in the proportion `part`."""
+    """The seen lifetimes with new outcomes, from mixtures of two bank tasks; `part` is the share of the second task."""
     intact = seen.sel(condition=["intact"])
     rng = np.random.default_rng([int(seen.attrs.get("seed") or 0), int(1000 * part)])
     target, outcome = family.interpolate_tasks(intact.observation.values[0], part, rng)

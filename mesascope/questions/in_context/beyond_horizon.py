@@ -8,12 +8,12 @@ from mesascope.trials import measure_gain, read_payoffs
 
 
 @define_metric(
-    "How much does the subject gain, and how much does it miss, in each further section of the trained length?",
+    "How much does the subject gain, and how much does it miss, in each segment as long as the trained horizon?",
     splits=("horizon",),
     references=("learner",),
 )
 def metric(trials, references, replay):
-    """How well does the subject do beyond the trained horizon, up to five times its length, beside the reference?"""
+    """How well do the subject and the reference do beyond the trained horizon, up to five times this horizon?"""
     split = next((r for r in trials if r.startswith("horizon")), None)
     if split is None or "fresh" not in trials:
         raise DoesNotApply("no split with a longer horizon was run")

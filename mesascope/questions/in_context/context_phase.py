@@ -1,8 +1,8 @@
-"""Does the subject memorise, identify or acquire? The answer depends on where its error falls: on seen or fresh tasks.
+"""Does the subject memorise, identify or acquire? This depends on whether its error falls on seen or fresh tasks.
 
 Kirsch et al. (2022, arXiv 2212.04458) distinguish the phases of training by whether predictions improve within the
-sequence, on training tasks and on others. Improvement is the error on the first trial minus the error at the end, in
-units of the chance error, so it is positive if the error falls.
+sequence, on training tasks and on other tasks. The improvement is the error on the first trial minus the error in the
+last quarter, in units of the chance error. It is positive if the error falls.
 """
 
 import numpy as np
@@ -48,9 +48,9 @@ def describe_phase(improved: dict[str, np.ndarray], initial: dict[str, np.ndarra
     if seen is None:
         return "improves on fresh tasks" if rises(fresh) else "does not improve on fresh tasks"
     if fresh is not None and rises(fresh) and fresh.mean() > 0.5 * seen.mean():
-        return "acquires: on fresh tasks it improves at least half as much as on seen ones"
+        return "acquires: it improves on fresh tasks at least half as much as on seen tasks"
     if rises(seen):
-        return "identifies: it improves on seen tasks more than twice as much as on fresh ones"
+        return "identifies: it improves on seen tasks more than twice as much as on fresh tasks"
     if rises(1.0 - initial["seen"]):
-        return "memorises: on seen tasks it gains from the first trial on, and it improves on no task"
-    return "neither: it improves on no task"
+        return "memorises: it gains on seen tasks from the first trial on, and improves on neither kind of task"
+    return "none of these: it improves on neither kind of task"

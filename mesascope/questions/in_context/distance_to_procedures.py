@@ -1,4 +1,4 @@
-"""How far are the subject's predictions from those of every reference procedure, along its own lifetimes?"""
+"""How far are the subject's predictions from every reference procedure's, along the subject's lifetimes?"""
 
 from mesascope.contracts import Reading, define_metric, find_family, find_kind
 from mesascope.questions.in_context import predictions
@@ -9,7 +9,7 @@ from mesascope.questions.in_context import predictions
     splits=predictions.SPLITS,
 )
 def metric(trials, references, replay):
-    """How far are the subject's predictions from those of each procedure? A match must also hold on shifted inputs."""
+    """How far are the subject's predictions from each procedure's? A match must also hold on shifted inputs."""
     rows, nearest = [], {}
     for split, rollout in predictions.list_splits(trials).items():
         if find_kind(split) not in predictions.SPLITS:
@@ -25,7 +25,7 @@ def metric(trials, references, replay):
 
 
 def _describe_nearest(nearest: dict[str, str]) -> str:
-    """Names the nearest procedure on fresh tasks, and says whether it is the nearest on shifted inputs."""
+    """Describes which procedure is nearest on fresh tasks, and whether the same one is nearest on shifted inputs."""
     first = nearest.get("fresh", next(iter(nearest.values())))
     other = {split: name for split, name in nearest.items() if split.startswith("shifted") and name != first}
     if not any(split.startswith("shifted") for split in nearest):

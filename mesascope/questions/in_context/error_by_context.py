@@ -1,4 +1,4 @@
-"""How large is the subject's error after a given number of pairs or symbols, on every split?"""
+"""How large is the subject's error on every split after a given number of examples or symbols?"""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ from mesascope.trials import read_payoffs
 
 
 @define_metric(
-    "What share of the chance error is left after a given number of trials (0 at best, 1 by chance)?",
+    "What share of the chance error remains after a given number of trials (0 at best, 1 by chance)?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
 )
 def metric(trials, references, replay):
-    """What share of the chance error is left after a given number of trials? A share above 1 is worse than chance."""
+    """What share of the chance error remains after a given number of trials? A share above 1 is worse than chance."""
     readings = []
     for split, rollout in list_splits(trials).items():
         missed = rollout.best.values.astype(float) - read_payoffs(rollout)

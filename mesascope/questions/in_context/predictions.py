@@ -14,21 +14,21 @@ SPLITS = ("seen", "fresh", "shifted")
 
 
 def list_splits(trials: Any) -> dict[str, xr.Dataset]:
-    """The splits whose trials record the target of prediction.
+    """The trials of the splits that record the targets of prediction.
 
     Raises:
-        DoesNotApply: no split records targets.
+        DoesNotApply: no split records targets of prediction.
     """
     splits = {split: rollout for split, rollout in trials.items() if "target" in rollout}
     if not splits:
-        raise DoesNotApply("the trials do not record what should have been predicted")
+        raise DoesNotApply("the trials do not record the targets of prediction")
     return splits
 
 
 def find_predictions(trials: xr.Dataset, replay: Any) -> np.ndarray:
     """The subject's predictions in undisturbed lifetimes: numbers [N, T], or probabilities [N, T, K].
 
-    Probabilities that were not recorded are replayed if possible.
+    If probabilities were not recorded, the subject is replayed to obtain them.
 
     Raises:
         DoesNotApply: the subject makes choices and gives no probabilities.
@@ -38,12 +38,12 @@ def find_predictions(trials: xr.Dataset, replay: Any) -> np.ndarray:
     if "log_probs" in trials:
         return np.exp(trials.log_probs.sel(condition="intact").values.astype(float))
     if getattr(replay, "itself", None) is None:
-        raise DoesNotApply("it gives no probabilities of what it predicts")
+        raise DoesNotApply("it gives no probabilities for its predictions")
     return predict_along(replay, "itself", trials)
 
 
 def predict_along(replay: Any, procedure: str, trials: xr.Dataset) -> np.ndarray:
-    """Predictions of a procedure, or of the subject ('itself'), along recorded lifetimes (see `find_predictions`).
+    """The predictions of a procedure or of the subject ('itself') along recorded lifetimes, as in `find_predictions`.
 
     Raises:
         MesascopeError: the procedure does not apply, for example because it needs a bank.
@@ -60,7 +60,7 @@ def flatten_predictions(predictions: np.ndarray) -> np.ndarray:
 
 
 def measure_distance(predictions: np.ndarray, other: np.ndarray, trials: xr.Dataset) -> np.ndarray:
-    """[N] The distance of predictions: total variation for probabilities, else the squared error relative to chance."""
+    """[N] The distance between two predictions: total variation of probabilities, or squared error in chance errors."""
     if predictions.ndim == 3:
         return (0.5 * np.abs(predictions - other).sum(-1)).mean(-1)
     return compute_ratio(np.square(predictions - other).sum(-1), find_possible_gain(trials).sum(-1))
@@ -72,7 +72,7 @@ def find_possible_gain(trials: xr.Dataset) -> np.ndarray:
 
 
 def predict_procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
-    """The predictions, along recorded lifetimes, of the family's reference procedures that apply, by name."""
+    """The predictions of the family's applicable reference procedures along recorded lifetimes, by procedure."""
     references = [family.references[role] for role in ("learner", "locator") if family.references.get(role)]
     predictors = family.predictors if isinstance(family, NamesPredictors) else ()
     predictions = {}

@@ -3,7 +3,7 @@
 The settings of every procedure (temperature, lapse, rates, bonus, prior, discount …) are fitted to one half of the
 lifetimes, and its predictions are scored on the other half. Then the halves are swapped. This two-fold cross-validation
 is the only penalty on the number of settings. If the subject gives probabilities, the score of a trial is the expected
-log-probability under them (without sampling noise). Otherwise it is the log-probability of the choice made.
+log-probability of its choice, which has no sampling noise. Otherwise it is the log-probability of the choice made.
 """
 
 import dataclasses
@@ -22,9 +22,9 @@ from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedu
 from mesascope.questions.procedures.samplers import BAYES_DEPENDENT, BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
 from mesascope.stats import average_by_unit, compute_intervals, compute_standard_error
 
-# nats per trial, by whether the subject gives probabilities
+# nats per trial by which the best procedure may fall short, by whether the subject gives probabilities
 MAX_SHORTFALL = {True: 0.02, False: 0.01}
-MAX_CLASSES = 6
+MAX_CLASSES = 6  # how many classes of procedures are reported
 MAX_TRIALS = 600  # the largest number of trials of a lifetime that are used
 MAX_RIVAL_PROCEDURES = 8  # how many procedures' predictions the flexible model may use
 
@@ -35,9 +35,10 @@ class Comparison(NamedTuple):
     Attributes:
         fits: the fitted procedures, in the order of the list.
         scores: [P, N] the mean held-out log-probability of a trial, in nats, for each procedure and lifetime.
-        classes: indices of procedures that act alike; the best class comes first, and the simplest member of each.
-        shortfall: [N] the nats per trial by which the best procedure falls short.
-        none_fits: whether the best procedure falls so far short that the subject acts like none of them.
+        classes: for each class of procedures that act alike, their indices. The best class comes first, and so does the
+            simplest procedure of each class.
+        shortfall: [N] the nats per trial by which the best procedure predicts worse than is possible.
+        none_fits: whether the shortfall is so large that the subject acts like none of the procedures.
         has_probabilities: whether the subject gave probabilities.
     """
 
@@ -49,7 +50,7 @@ class Comparison(NamedTuple):
     has_probabilities: bool
 
     def names(self, place: int = 0) -> list[str]:
-        """The names of the procedures of a class; the simplest comes first."""
+        """The names of the procedures in the class with index `place`; the simplest comes first."""
         return [self.fits[i].procedure.name for i in self.classes[place]]
 
 
@@ -60,8 +61,9 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
         lifetimes: the largest number of lifetimes to use. More lifetimes distinguish closer procedures and take longer.
             0 stands for 32 if the subject gives probabilities, and for 200 if only its choices are known.
         without: procedures to leave out of the list, joined by '+'.
-        also: further subjects of any package, by name and settings, joined by '+'; only a lapse is fitted for them.
-        probabilities: whether to compare with the subject's probabilities, if it gives them, and not with its choices.
+        also: additional subjects of any package to compare with, by name and settings, joined by '+'. For these, only a
+            lapse is fitted.
+        probabilities: whether to use the subject's probabilities, if it gives any, instead of its choices.
     """
     if lifetimes != 0 and lifetimes < 4:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 4, or 0.")
@@ -89,11 +91,11 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
 
 
 def order_by_participant(trials: xr.Dataset) -> np.ndarray:
-    """The lifetimes in an order in which those at even and at odd places are of different participants.
+    """Indices of lifetimes in an order in which even and odd places belong to different participants.
 
-    So the two halves of the cross-validation share no participant, and the first lifetimes are those of many
-    participants. If a participant has one lifetime, the order is that of the trials. Lifetimes that do not fit into
-    this order are left out.
+    So the two halves of the cross-validation share no participant, and the first lifetimes come from many participants.
+    If every participant has one lifetime, the order is that of the data set. Lifetimes that do not fit into this order
+    are left out.
     """
     number = np.arange(trials.sizes["lifetime"])
     if "participant" not in trials.coords or len(np.unique(trials.participant)) in (1, len(number)):
@@ -111,7 +113,15 @@ def order_by_participant(trials: xr.Dataset) -> np.ndarray:
 def list_procedures(
     trials: xr.Dataset, without: Sequence[str] = (), replay: Any = None, also: Sequence[str] = (), lifetimes: int = 200
 ) -> list[Procedure]:
-    """The procedures that apply to a split or log; the simplest come first."""
+    """The procedures that apply to a split or log; the simplest come first.
+
+    Args:
+        trials: the trials of the split or log.
+        without: the names of procedures to leave out.
+        replay: replays a subject along recorded trials; None for a log.
+        also: additional subjects, by name and settings.
+        lifetimes: the largest number of lifetimes to use.
+    """
     family, history = str(trials.attrs.get("family", "")), read_history(trials, lifetimes=lifetimes)
     candidates = [*SIMPLE_PROCEDURES, *SLOW_PROCEDURES]
     if history.choices == 2 and history.trials <= 100:
@@ -128,7 +138,7 @@ def list_procedures(
 
 
 def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
-    """Makes a procedure without settings from a subject."""
+    """Makes a procedure without settings from a subject, which is replayed along the trials."""
 
     @functools.cache
     def replay_probabilities() -> np.ndarray:
@@ -145,18 +155,24 @@ def compare_procedures(
 ) -> Comparison:
     """Fits every procedure and scores it on held-out lifetimes.
 
+    Args:
+        trials: the trials of a split or log.
+        candidates: the procedures to compare.
+        lifetimes: the largest number of lifetimes to use.
+        probabilities: whether to use the subject's probabilities, if it gives any, instead of its choices.
+
     Raises:
         DoesNotApply: there are fewer than four lifetimes, or lifetimes have only one trial.
     """
     history = read_history(trials.isel(trial=slice(MAX_TRIALS)), lifetimes=lifetimes)
     if len(history.action) < 4 or history.trials < 2:
         size = f"{len(history.action)} lifetimes of {history.trials} trials"
-        raise DoesNotApply(f"there are {size}; it needs 4 of 2, to fit on half of them")
+        raise DoesNotApply(f"there are {size}; fitting needs 4 lifetimes of 2 trials")
     return compare_fitted(trials, history, [fit(p, history) for p in candidates], probabilities)
 
 
 def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probabilities: bool = True) -> Comparison:
-    """Scores fitted procedures, groups them into classes, and decides whether the best is good enough."""
+    """Scores fitted procedures, groups them into classes, and decides whether the best one predicts well enough."""
     by_probabilities = probabilities and "log_probs" in trials
     target = history.choice_made
     if by_probabilities:
@@ -183,7 +199,7 @@ def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probab
 
 
 def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]:
-    """Readings of the nearest procedure's score above chance, its shortfall, and how far other classes are behind."""
+    """Readings of the nearest procedure's score above chance, of its shortfall, and of the other classes' distances."""
     mean_scores, split = comparison.scores.mean(1), str(rollout.attrs["split"])
     best = int(np.argmax(mean_scores))
     first, *same = comparison.names()
@@ -199,7 +215,7 @@ def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]
     if rollout.attrs.get("family") == "log" and first != "uniform" and not comparison.none_fits:
         owners = rollout.participant.values if "participant" in rollout.coords else np.arange(rollout.sizes["lifetime"])
         low = compute_intervals(average_by_unit(above_chance, owners)[None]).low[0]
-        verdict = verdict if low > 0 else f"not told from uniform choices; nearest: {description}"
+        verdict = verdict if low > 0 else f"not distinguished from uniform choices; nearest: {description}"
     by = "by its probabilities" if comparison.has_probabilities else "by a flexible model of its choices"
     numbers = {"the nearest, above chance": above_chance}
     numbers[f"missed by the nearest, {by}"] = comparison.shortfall

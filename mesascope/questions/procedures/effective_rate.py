@@ -2,8 +2,8 @@
 
 The metric fits a Rescorla-Wagner rule to all lifetimes by maximum likelihood, with one rate for calm blocks, one for
 volatile blocks, and one inverse temperature (Behrens et al. 2007; Wang et al. 2016). The value of each lifetime is the
-estimate plus the lifetime's influence on it, so the spread of these values gives the robust ('sandwich') standard
-error. A subject with one fixed rate has equal rates.
+estimate plus the lifetime's influence on the estimate, so the spread of these values gives the robust ('sandwich')
+standard error. A subject with a fixed learning rate has equal rates in both kinds of block.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def metric(lifetimes: int = 128) -> Metric:
         rollout, history = first_lifetimes(select_fresh(trials), lifetimes)
         is_volatile = rollout.volatility.values > 0
         if not is_volatile.any() or is_volatile.all():
-            raise DoesNotApply("all blocks are alike")
+            raise DoesNotApply("all blocks are calm, or all are volatile")
         choice_probs = history.choice_made.astype(float)
         if "log_probs" in rollout:
             choice_probs = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
@@ -43,12 +43,12 @@ def metric(lifetimes: int = 128) -> Metric:
 
 
 def fit_rates(history: History, is_volatile: np.ndarray, choice_probs: np.ndarray) -> tuple[np.ndarray, float]:
-    """Rates [2, N] in calm and volatile blocks (their means are the estimates), and the inverse temperature.
+    """Fits rates [2, N] in calm and volatile blocks, whose means are the estimates, and an inverse temperature.
 
     Args:
         history: the recorded lifetimes.
         is_volatile: [N, T] whether the trial is in a volatile block.
-        choice_probs: [N, T, K] the subject's probability of every choice, or one for the choice that it made.
+        choice_probs: [N, T, K] the subject's probability of every choice; if unknown, one for the choice that it made.
     """
 
     def likelihood(x: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ def fit_rates(history: History, is_volatile: np.ndarray, choice_probs: np.ndarra
 def _log_likelihood(
     history: History, is_volatile: np.ndarray, choice_probs: np.ndarray, rates: np.ndarray, beta: float
 ):
-    """[N] The mean log-likelihood per trial. The rate is that of the block in which the subject got the pay-off."""
+    """[N] The mean log-likelihood per trial. A pay-off is learnt with the rate of the block in which it occurred."""
     rate = np.where(history.shift_later(is_volatile), rates[1], rates[0])
     payoff, last_choice = history.shift_later(history.payoff), history.last_choice
     value, total = np.full(last_choice[:, 0].shape, 0.5), np.zeros(len(payoff))

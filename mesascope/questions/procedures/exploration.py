@@ -13,7 +13,7 @@ from mesascope.trials import find_forced, select_window
 
 @define_metric("How does the subject explore?")
 def metric(trials, references, replay):
-    """How does the subject explore: does it give up the best choice, neglect some choices, or act greedily?"""
+    """How does the subject explore: does it abandon the best choice, neglect some choices, or act greedily?"""
     rollout = require_choices(select_fresh(trials))
     action = rollout.action.sel(condition="intact").values
     feedback = rollout.feedback.sel(condition="intact").values.astype(float)
@@ -43,7 +43,7 @@ def metric(trials, references, replay):
 
 
 def _list_never_chosen(choice_made: np.ndarray) -> str:
-    """Names the choices [K] that the subject never made in any lifetime; a training curve does not show them."""
+    """Lists in words the choices that the subject never made in any lifetime. `choice_made` [K] says which it made."""
     if choice_made.all():
         return ""
     never_made = ", ".join(map(str, np.flatnonzero(~choice_made)))
@@ -51,7 +51,15 @@ def _list_never_chosen(choice_made: np.ndarray) -> str:
 
 
 def _greedy_share(choice_made: np.ndarray, own_choice: np.ndarray, feedback: np.ndarray) -> np.ndarray:
-    """[N] The share of trials with the choice of highest mean feedback so far, after every choice has been tried."""
+    """[N] The share of trials with the choice that has the highest mean feedback so far.
+
+    Only trials count before which every choice was tried.
+
+    Args:
+        choice_made: [N, T, K] whether each choice was made, freely or not.
+        own_choice: [N, T, K] whether each choice was made freely.
+        feedback: [N, T] the feedback.
+    """
     paid = np.where(choice_made, np.nan_to_num(feedback)[..., None], 0.0)
     count = np.cumsum(choice_made, 1)[:, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,8 +1,9 @@
-"""How much of the missed pay-off has the subject not found yet, and how much has it found and not taken?
+"""How much pay-off does the subject miss for lack of exploration, and how much for lack of exploitation?
 
-At every trial the regret is divided at the choice with the highest mean feedback so far. What this choice misses of the
-best one is missed for want of exploration. What the choice made misses of this choice is missed for want of
-exploitation; it is negative where exploring pays. The division follows Grams et al. 2025, arXiv 2501.08925.
+The metric divides the regret of every trial in two. The greedy choice is the choice with the highest mean feedback so
+far. The best choice's pay-off minus the greedy choice's is missed for lack of exploration. The greedy choice's pay-off
+minus that of the choice made is missed for lack of exploitation; this part is negative if exploring pays. The division
+follows Grams et al. 2025, arXiv 2501.08925.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ from mesascope.trials import find_forced
     splits=("logged",),
 )
 def metric(trials, references, replay):
-    """How much pay-off per trial is missed for want of exploration, and how much for want of exploitation?"""
+    """How much pay-off per trial is missed for lack of exploration, and how much for lack of exploitation?"""
     rollout = require_choices(select_fresh(trials))
     if "means" not in rollout:
         raise DoesNotApply("the expected pay-off of every choice is not known")
@@ -29,7 +30,7 @@ def metric(trials, references, replay):
     own = np.take_along_axis(means, np.maximum(action, 0)[..., None], -1)[..., 0]
     counts = (action >= 0) & ~find_forced(rollout) & np.isfinite(best + own)
     is_moving = bool((np.nanmax(means, 1) - np.nanmin(means, 1) > 1e-6).any())
-    reason = "the pay-offs change within a lifetime, but its means count all trials alike" if is_moving else ""
+    reason = "the pay-offs change within a lifetime, but all trials have equal weight in the means" if is_moving else ""
     parts = {"not found (exploration)": best - greedy, "found and not taken (exploitation)": greedy - own}
     return [
         Reading(average_valid(np.where(counts, part, np.nan)), str(rollout.attrs["split"]), label, reason=reason)
@@ -38,9 +39,9 @@ def metric(trials, references, replay):
 
 
 def _find_greedy_means(action: np.ndarray, feedback: np.ndarray, means: np.ndarray, could: np.ndarray) -> np.ndarray:
-    """[N, T] The expected pay-off of the choice with the highest mean feedback on the trials before.
+    """[N, T] The expected pay-off of the greedy choice, which has the highest mean feedback on earlier trials.
 
-    Ties are averaged. Choices that were never made do not compete; if no choice was made before, all of them do.
+    Ties are averaged. Only choices that were made before can be greedy; if no choice was made before, all can.
     """
     choice_made = action[..., None] == np.arange(means.shape[-1])
     count, total = (

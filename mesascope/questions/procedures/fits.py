@@ -11,11 +11,11 @@ from scipy.special import log_softmax
 from mesascope.questions.procedures.histories import History, cache_in_history, find_beliefs
 from mesascope.questions.procedures.procedures import IntegerRange, Procedure, Range, StepRange, list_values, mix_lapse
 
-MIN_PROBABILITY = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
-FITTED_CHOICES = 2000  # how many choice probabilities are used to fit slow procedures; more if there are many
+MIN_PROBABILITY = 1e-4  # the smallest lapse; also the smallest probability of a procedure without a lapse
+FITTED_CHOICES = 2000  # how many choice probabilities fit slow procedures; more are used in large data sets
 INITIAL_LAPSE = 0.05  # the lapse with which a sweep begins
 HALVINGS = 6  # how often the distance between the values of a StepRange is halved
-MAX_EVALUATIONS = (12, 36, 50)  # how many settings between the grid values are tried, for one, two and three ranges
+MAX_EVALUATIONS = (12, 36, 50)  # how many settings between grid values are tried, for one, two and three ranges
 ALIKE_DISTANCE = 0.05  # the largest total variation at which two distributions count as the same
 ALIKE_SHARE = 0.01  # the share of visited histories on which two procedures of one class may differ
 
@@ -38,7 +38,7 @@ class Fit(NamedTuple):
         return ", ".join(f"{k} {v}" for k, v in self.summarise_settings().items())
 
     def summarise_settings(self) -> dict[str, Any]:
-        """The settings. Real numbers are averaged over the halves; of other values that differ, both are given."""
+        """The settings by name. Real numbers are averaged over the halves; if other values differ, both are given."""
         even, odd = self.settings
         result = {}
         for name, value in even.items():
@@ -50,7 +50,7 @@ class Fit(NamedTuple):
 
 
 def fit(procedure: Procedure, history: History) -> Fit:
-    """Fits a procedure to the even and to the odd lifetimes, and predicts each half from the fit to the other."""
+    """Fits a procedure to each half of the lifetimes, and predicts each half with the fit to the other half."""
     settings = (_fit_settings(procedure, split_half(history, 0)), _fit_settings(procedure, split_half(history, 1)))
     held_out = np.empty(history.choice_made.shape, np.float32)
     for i in (0, 1):
@@ -60,12 +60,12 @@ def fit(procedure: Procedure, history: History) -> Fit:
 
 @cache_in_history
 def split_half(history: History, half: int, thinning: int = 0) -> History:
-    """One half of the lifetimes, cached with the history so that all procedures share the results cached in it.
+    """One half of the lifetimes. It is cached with the history, so that all procedures share its cached results.
 
     Args:
         history: the history of all lifetimes.
         half: 0 for the even lifetimes, 1 for the odd ones.
-        thinning: as in `History`; 0 thins the trials for fitting (see `FITTED_CHOICES`).
+        thinning: as in `History`; with 0, it is chosen for fitting (see `FITTED_CHOICES`).
     """
     size = history.choice_made.size / 2
     thinning = thinning or max(1, round(size / max(FITTED_CHOICES, size - 5 * FITTED_CHOICES)))
@@ -73,7 +73,7 @@ def split_half(history: History, half: int, thinning: int = 0) -> History:
 
 
 def predict_choices(procedure: Procedure, history: History, settings: dict[str, Any]) -> np.ndarray:
-    """[N, T, K] The probabilities under the settings, including the lapse; 1/K on trials without a prediction."""
+    """[N, T, K] A procedure's probabilities with given settings and lapse; 1/K on trials without a prediction."""
     arguments = {k: v for k, v in settings.items() if k != "lapse"}
     p = procedure.policy(history, **arguments).astype(np.float32)
     p = np.where(np.isfinite(p), p, np.float32(1 / history.choices))
@@ -100,7 +100,7 @@ def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
 
 
 def _fit_by_sweep(procedure: Procedure, history: History) -> dict[str, Any]:
-    """The best of the settings that a procedure lists, and the lapse; the list depends a little on the lapse."""
+    """The best of the settings that a procedure lists for a lapse, and the lapse that is best for these settings."""
     assert procedure.sweep
     best, lapse = {}, INITIAL_LAPSE
     for _ in range(2):
@@ -110,7 +110,7 @@ def _fit_by_sweep(procedure: Procedure, history: History) -> dict[str, Any]:
 
 
 def _score_settings(procedure: Procedure, history: History, settings: dict[str, Any]) -> tuple[float, float]:
-    """The mean log-probability of the choices made, with the lapse that maximises it, and that lapse."""
+    """The mean log-probability of the choices made under the best lapse, and this lapse."""
     p = procedure.policy(history, **settings)
     p = np.take_along_axis(p, np.maximum(history.action, 0)[..., None], -1)[..., 0]
     p = p[history.is_present & np.isfinite(p)].astype(np.float64)
@@ -120,13 +120,13 @@ def _score_settings(procedure: Procedure, history: History, settings: dict[str, 
 
 
 def list_grid_settings(procedure: Procedure, history: History) -> Iterator[dict[str, Any]]:
-    """Yields every combination of values on the first grid."""
+    """Yields every combination of the values that fitting tries first."""
     grid = {k: list_values(k, tuple(v), history) for k, v in (procedure.coarse_grid or procedure.grid).items()}
     return (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
 
 
 def _fit_lapse(p: np.ndarray, choices: int) -> float:
-    """Finds the maximum-likelihood lapse by bisection, from the probabilities of the choices made."""
+    """Finds the maximum-likelihood lapse by bisection, from the probabilities p of the choices made."""
     low, high, off = MIN_PROBABILITY, 1.0, 1 / choices - p
     if len(p) == 0:
         return 1.0
@@ -142,7 +142,7 @@ def _fit_lapse(p: np.ndarray, choices: int) -> float:
 def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]) -> list[dict[str, Any]]:
     """Searches for better settings between the grid values, with the simplex method of Nelder and Mead (1965).
 
-    It searches over the positions in all ranges at once. Whole-numbered positions are the values of the grid.
+    The search runs over the positions in all ranges at once. Whole-numbered positions are the values of the grid.
     """
     ranges = {k: v for k, v in procedure.grid.items() if isinstance(v, Range)}
     if not ranges:
@@ -170,8 +170,8 @@ def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]
 def _search_by_halving(score: Callable[[float], float], grid: Sequence[float], start: float) -> float:
     """The best value between the neighbours of the best grid value `start`, by repeated halving.
 
-    Values that score alike are one step, and the middle of the best step is returned. The value 0 stands for another
-    form of the procedure and has no neighbours, so the search then begins at the best of the other values.
+    Neighbouring values with equal scores form a step, and the middle of the best step is returned. The value 0 stands
+    for another form of the procedure and has no neighbours. If 0 is best, the search begins at the best of the others.
     """
     grid = [x for x in grid if x]
     start = start or max(grid, key=score)
@@ -182,7 +182,7 @@ def _search_by_halving(score: Callable[[float], float], grid: Sequence[float], s
     for _ in range(HALVINGS):
         values = sorted(scores)
         i = values.index(best)
-        near = values[max(i - 2, 0) : i + 3]  # two on either side, because steps may rise and fall by a few choices
+        near = values[max(i - 2, 0) : i + 3]  # two on either side, as scores may fluctuate slightly
         for middle in [round((a + b) / 2, 6) for a, b in itertools.pairwise(near)]:
             scores[middle] = scores[middle] if middle in scores else score(middle)
         best = max(scores, key=lambda x: scores[x])
@@ -200,8 +200,9 @@ def group_procedures(fits: Sequence[Fit], history: History, scores: np.ndarray) 
         scores: [P] the mean held-out scores.
 
     Returns:
-        The indices of each class, best class first; in each, the procedure with the fewest fitted numbers comes first.
-        Members differ from the best one of their class on less than ALIKE_SHARE of the visited histories.
+        The indices of the procedures in each class. The best class comes first, and in each class the procedure with
+        the fewest fitted numbers. Members differ from the best procedure of their class on less than ALIKE_SHARE of the
+        visited histories.
     """
     remaining, classes = list(np.argsort(-scores, kind="stable")), []
     predictions = [f.held_out[history.is_present] for f in fits]
@@ -219,8 +220,8 @@ def measure_flexible_gain(nearest: Fit, others: Sequence[Fit], history: History)
 
     The model multiplies the nearest procedure's odds by the exponential of a weighted sum of features: the other
     procedures' predictions, the last choices and pay-offs, counts and means, and the trial index. Its weights are
-    fitted to one half (with a ridge penalty) and scored on the other, so useless weights lower the score. If the
-    procedure is the true one, no function of the history helps, and the expected gain is below 0.
+    fitted to one half (with a ridge penalty) and scored on the other half, so useless weights lower the score. If the
+    nearest procedure is the true one, no function of the history helps, and the expected gain is below 0.
     """
     out = np.zeros(history.action.shape)
     for i in (0, 1):
@@ -238,7 +239,7 @@ def measure_flexible_gain(nearest: Fit, others: Sequence[Fit], history: History)
 def _collect_features(
     nearest: Fit, others: Sequence[Fit], history: History, half: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The log-probabilities [N, T, K] of the nearest procedure as fitted to one half, and the features [N, T, K, F]."""
+    """The nearest procedure's log-probabilities [N, T, K] with the fit to one half, and features [N, T, K, F]."""
     base = predict_choices(nearest.procedure, history, nearest.settings[half])
     stack = [base, *(predict_choices(f.procedure, history, f.settings[half]) for f in others)]
     features = np.stack([*_collect_history_features(history), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)
@@ -246,7 +247,7 @@ def _collect_features(
 
 
 def _collect_history_features(history: History) -> list[np.ndarray]:
-    """Features [N, T, K] of the history on which a choice may depend, besides the procedures' predictions."""
+    """Features [N, T, K] of the history that may influence a choice, besides the procedures' predictions."""
     last, second_last = history.last_choice, history.shift_later(history.last_choice)
     last_win, second_last_win = history.last_win[..., None], history.shift_later(history.last_win)[..., None]
     time = np.broadcast_to(np.arange(history.trials)[None, :, None] / max(history.trials, 1), last.shape)

@@ -1,4 +1,4 @@
-"""Recorded lifetimes as a reference procedure observes them, for the metrics that fit procedures."""
+"""Recorded lifetimes in the form in which reference procedures use them, for the metrics that fit procedures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def cache_in_history(function: F) -> F:
-    """Wraps a function of a history and settings, so that its results are cached in the history."""
+    """Wraps a function of a history and settings so that its results are cached in the history."""
 
     @functools.wraps(function)
     def cached(history: History, *settings: Any, **named: Any) -> Any:
@@ -32,7 +32,7 @@ def cache_in_history(function: F) -> F:
 
 
 def sum_with_decay(values: np.ndarray, decay: float) -> np.ndarray:
-    """[N, T, …] Sums over the trials so far; each trial first multiplies the previous sum by `decay`."""
+    """[N, T, …] Running sums over trials; before each addition, the previous sum is multiplied by `decay`."""
     return np.asarray(lfilter([1.0], [1.0, -decay], values, axis=1), np.float32)
 
 
@@ -46,7 +46,7 @@ class History:
         choices: K, the number of choices.
         lifetimes: [N] the indices of the lifetimes in the data set.
         thinning: slow procedures predict one trial in `thinning`; 1 for all trials.
-        is_forced: [N, T] whether the choice was forced: its feedback is seen, and no procedure has to predict it.
+        is_forced: [N, T] whether the choice was forced. Procedures use its feedback but need not predict the choice.
         cached_results: the results cached by `cache_in_history`.
     """
 
@@ -59,7 +59,7 @@ class History:
     cached_results: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def take(self, rows: np.ndarray, thinning: int = 1) -> History:
-        """The history of the lifetimes in `rows`."""
+        """The history of the lifetimes with the indices `rows`."""
         action, payoff, lifetimes = self.action[rows], self.payoff[rows], self.lifetimes[rows]
         is_forced = None if self.is_forced is None else self.is_forced[rows]
         return History(action, payoff, self.choices, lifetimes, thinning, is_forced)
@@ -93,7 +93,7 @@ class History:
 
     @staticmethod
     def shift_later(values: np.ndarray) -> np.ndarray:
-        """Values [N, T, …] shifted by one trial: each trial has the previous trial's value, and the first has 0."""
+        """Values [N, T, …] shifted by one trial: each trial gets the previous trial's value, and the first trial 0."""
         return np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], 1)
 
     @functools.cached_property
@@ -103,23 +103,23 @@ class History:
 
     @functools.cached_property
     def last_win(self) -> np.ndarray:
-        """[N, T] Whether the previous trial paid more than one half."""
+        """[N, T] Whether the scaled pay-off of the previous trial was above one half."""
         return self.shift_later(self.payoff) > 0.5
 
     @functools.cached_property
     def last_outcome(self) -> np.ndarray:
-        """[N, T, K, 2] What the previous trial added to the counts of wins and losses."""
+        """[N, T, K, 2] The wins and losses that the previous trial added to the counts."""
         payoff = self.shift_later(self.payoff)[..., None]
         return np.stack([self.last_choice * payoff, self.last_choice * (1 - payoff)], -1)
 
     @functools.cached_property
     def counts(self) -> np.ndarray:
-        """[N, T, K, 2] The counts of wins and losses so far."""
+        """[N, T, K, 2] The counts of wins and losses before each trial."""
         return self.last_outcome.cumsum(1)
 
     @cache_in_history
     def decayed_counts(self, discount: float) -> np.ndarray:
-        """[N, T, K, 2] The counts of wins and losses so far, multiplied by the discount before each new outcome."""
+        """[N, T, K, 2] The counts before each trial, which are multiplied by the discount before each new outcome."""
         return self.counts if discount == 1 else sum_with_decay(self.last_outcome, discount)
 
     @functools.cached_property
@@ -128,17 +128,17 @@ class History:
         return np.arange(self.trials, dtype=np.float32)[None, :, None]
 
     def early_means(self, trials: int) -> np.ndarray:
-        """[N, T, K] The posterior means under Beta(1, 1) given the first `trials` trials alone."""
+        """[N, T, K] The posterior means under a Beta(1, 1) prior given only the first `trials` trials."""
         counts = self.counts[:, np.minimum(np.arange(self.trials), trials)]
         return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
 
     def posterior_means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
-        """[N, T, K] The posterior means under Beta(a, b)."""
+        """[N, T, K] The posterior means before each trial under a Beta(a, b) prior."""
         return (self.counts[..., 0] + a) / (self.counts.sum(-1) + a + b)
 
 
 def read_history(trials: xr.Dataset, lifetimes: int | None = None) -> History:
-    """The history of the first lifetimes under the condition 'intact', with feedback rescaled to [0, 1] if needed.
+    """The history of the first `lifetimes` intact lifetimes, with feedback rescaled to [0, 1] if needed.
 
     Raises:
         DoesNotApply: the actions are real numbers.
@@ -157,25 +157,25 @@ def read_history(trials: xr.Dataset, lifetimes: int | None = None) -> History:
 
 
 def first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
-    """The first lifetimes of a split under the condition 'intact', as trials and as a history."""
+    """The first `lifetimes` intact lifetimes of a split, as trials and as a history."""
     intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
     return intact, read_history(intact)
 
 
 def find_beliefs(history: History) -> dict[str, np.ndarray]:
-    """Beliefs [N, T, K] about every choice before each trial: posterior mean and sd under Beta(1, 1), and pulls."""
+    """Beliefs [N, T, K] about every choice before each trial: posterior mean and sd (Beta(1, 1) prior), and pulls."""
     pulls, means = history.counts.sum(-1), history.posterior_means()
     spread = np.sqrt(means * (1 - means) / (pulls + 3))
     return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
 
 
 def check_lifetimes(lifetimes: int, least: int) -> None:
-    """Raises `MesascopeError` if a metric's setting `lifetimes` is less than it needs."""
+    """Raises `MesascopeError` if a metric's setting `lifetimes` is below `least`, which the metric needs."""
     if lifetimes < least:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", f"Give a whole number from {least}.")
 
 
 def count_choices(trials: xr.Dataset) -> int:
-    """K, the number of choices: what the data set states, but at least 2 and enough for the largest action."""
+    """K, the number of choices: the stated number, but at least 2 and at least the largest action plus 1."""
     count = trials.attrs.get("choices") or trials.sizes.get("choice") or trials.sizes.get("arm")
     return max(int(count or 0), int(trials.action.max()) + 1, 2)

@@ -20,8 +20,8 @@ PRIORS = {
     "inverse temperature": stats.gamma(1.2, scale=5),
     "perseveration": stats.norm(),
 }
-SIZES = (20, 20, 13)  # grid points of each parameter, at equal steps of prior probability
-INTERVAL = (0.025, 0.975)
+SIZES = (20, 20, 13)  # the number of grid points of each parameter
+INTERVAL = (0.025, 0.975)  # the posterior quantiles at the ends of the intervals
 
 
 def metric() -> Metric:
@@ -54,7 +54,7 @@ def metric() -> Metric:
 
 
 def list_grid() -> dict[str, np.ndarray]:
-    """The values of each parameter, at the middles of steps of equal prior probability."""
+    """The grid values of each parameter, which are the midpoints of intervals of equal prior probability."""
     return {
         name: np.asarray(prior.ppf((np.arange(n) + 0.5) / n))
         for (name, prior), n in zip(PRIORS.items(), SIZES, strict=True)
@@ -62,12 +62,12 @@ def list_grid() -> dict[str, np.ndarray]:
 
 
 def compute_log_likelihood(history: History, has_feedback: np.ndarray, offered: np.ndarray | None = None) -> np.ndarray:
-    """[N, G] The log-likelihood of each lifetime at every point of the grid, in C order of the parameters.
+    """[N, G] The log-likelihood of each lifetime at all G grid points, in C order of the parameters.
 
     Args:
         history: the lifetimes.
-        has_feedback: [N, T] whether the pay-off of a trial is known; otherwise values stay as they are.
-        offered: [N, T, K] whether a choice could be made; None if all could.
+        has_feedback: [N, T] whether the pay-off of a trial is known; otherwise the trial does not change the values.
+        offered: [N, T, K] whether each choice was offered; None if all choices always were.
     """
     rates, betas, kappas = (v.astype(np.float32) for v in list_grid().values())
     last, present = history.last_choice, history.is_present
@@ -98,6 +98,6 @@ def compute_log_likelihood(history: History, has_feedback: np.ndarray, offered: 
 
 
 def _find_quantiles(marginal: np.ndarray, values: np.ndarray, q: float) -> np.ndarray:
-    """The quantile q of each marginal [N, V], interpolated between the middles of its steps."""
+    """[N] The quantile q of each marginal distribution [N, V], interpolated between the grid values."""
     cumulative = marginal.cumsum(-1) - marginal / 2
     return np.array([np.interp(q, row, values) for row in cumulative])

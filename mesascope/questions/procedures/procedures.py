@@ -1,7 +1,7 @@
-"""Reference procedures in NumPy, which give the probabilities of the choices along recorded lifetimes.
+"""Reference procedures in NumPy, which compute the probabilities of choices along recorded lifetimes.
 
 Each procedure computes probabilities [N, T, K] from a history and settings. Every fitted setting has a range of values.
-The code is independent of the scripted subjects with the same names, and `tests/questions` compares the two.
+The code is independent of the scripted subjects with the same names, and `tests/questions` compares both.
 """
 
 import dataclasses
@@ -34,14 +34,14 @@ class Procedure:
     Attributes:
         name: the name of the scripted subject, with the settings that are not fitted.
         policy: (history, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
-        grid: the values of the settings that are fitted on a grid; none if they are the choices or numbers of trials.
+        grid: by setting, the values on the grid for fitting; an empty tuple stands for the values of `list_values`.
         estimate: (history) → settings, if a formula gives them; then there is no grid.
-        sweep: (history, lapse) → settings to choose from, if the best ones can be listed; then the grid is not used.
+        sweep: (history, lapse) → candidate settings, if these can be computed directly; then the grid is not used.
         has_lapse: whether a share of the choices may be uniformly random.
-        parameters: how many numbers are fitted, including the lapse. Of the procedures that act alike, the one with
-            the fewest gives the class its name.
+        parameters: how many numbers are fitted, including the lapse. A class of procedures that act alike is named
+            after the procedure with the fewest numbers.
         needs_binary: whether the procedure needs pay-offs of 0 and 1.
-        coarse_grid: for large and slow grids, the values to try first, on a quarter of the trials.
+        coarse_grid: if the grid is large and slow, the values to try first, on a quarter of the trials.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Procedure:
 
 
 def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
-    """Probabilities of a greedy choice. Ties are split evenly, or go to the first of the best choices."""
+    """Probabilities of a greedy choice; ties are split evenly ('random'), or go to the first best choice ('first')."""
     if ties == "first":
         return (values.argmax(-1)[..., None] == np.arange(values.shape[-1])).astype(np.float32)
     best = (values >= values.max(-1, keepdims=True) - 1e-6).astype(np.float32)
@@ -64,7 +64,7 @@ def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
 
 
 def repeat_last_choice(history: History, stay_probability: Any) -> np.ndarray:
-    """Repeats the last choice with a given probability, otherwise draws another one; the first choice is uniform."""
+    """Repeats the last choice with a given probability, otherwise makes another choice; the first choice is uniform."""
     stay_probability = np.broadcast_to(np.asarray(stay_probability, np.float32), history.action.shape)[..., None]
     p = stay_probability * history.last_choice + (1 - stay_probability) * (1 - history.last_choice) / (
         history.choices - 1
@@ -78,12 +78,12 @@ def choose_uniformly(history: History) -> np.ndarray:
 
 
 def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
-    """Probabilities p mixed with the uniform distribution, which has the weight `lapse`."""
+    """Probabilities p, mixed with the uniform distribution of weight `lapse`."""
     return (1 - lapse) * p + lapse / p.shape[-1]
 
 
 def _fit_frequencies(history: History) -> dict[str, Any]:
-    """The shares of all choices, after half a count is added to each."""
+    """The share of each choice, with half a count added to each choice."""
     count = history.choice_made[history.is_present].sum(0) + 0.5
     return {f"choice_{k}": float(x) for k, x in enumerate(count / count.sum())}
 
@@ -94,7 +94,7 @@ def _choose_by_frequencies(history: History, **share: float) -> np.ndarray:
 
 
 def _stay_rate(history: History, mask: np.ndarray) -> float:
-    """The share of repeats among the trials in a mask [N, T]; half a count is added to repeats and to switches."""
+    """The share of repeated choices on the trials in a mask [N, T]; half a count is added to repeats and switches."""
     mask = mask & history.is_present & (history.last_choice.sum(-1) > 0)
     return float(((history.choice_made * history.last_choice).sum(-1)[mask].sum() + 0.5) / (mask.sum() + 1))
 
@@ -105,13 +105,13 @@ def _choose_arm(history: History, arm: int) -> np.ndarray:
 
 
 def _move_to_arm(history: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
-    """Moves linearly from uniform choice to one arm, over the number of trials `trials` from `start` on."""
+    """Moves linearly from uniform choices to one arm, over `trials` trials from the trial `start` on."""
     return mix_lapse(_choose_arm(history, arm), np.clip(1 - (history.trial_index - start) / trials, 0, 1))
 
 
 @cache_in_history
 def _complete_loss_runs(history: History, losses: int) -> np.ndarray:
-    """[N, T] Whether the last trial completed a run of `losses` losses, after which the count starts again."""
+    """[N, T] Whether the last trial completed a run of `losses` losses; then a new count starts."""
     full, run = np.zeros(history.action.shape, bool), np.zeros(len(history.action), int)
     started = history.last_choice.sum(-1) > 0
     for t in range(history.trials):
@@ -122,7 +122,7 @@ def _complete_loss_runs(history: History, losses: int) -> np.ndarray:
 
 
 def _follow_choice_trace(history: History, rate: float, beta: float) -> np.ndarray:
-    """Softmax of traces of its own choices, which decay at the given rate."""
+    """Softmax of decaying traces of the procedure's own choices, each of which moves to new choices at `rate`."""
     return softmax(beta * sum_with_decay(rate * history.last_choice, 1 - rate), -1)
 
 
@@ -135,7 +135,7 @@ def _choose_best_of_window(history: History, window: int) -> np.ndarray:
 
 
 def _choose_by_window(history: History, window: int, focus: float) -> np.ndarray:
-    """Makes the best choice of the last `window` trials with probability `focus`."""
+    """Makes the choice that paid most in the last `window` trials with probability `focus`, otherwise another."""
     best = _choose_best_of_window(history, window)
     others = (best == 0).astype(np.float32)
     count = others.sum(-1, keepdims=True)
@@ -152,7 +152,7 @@ def _choose_greedily(history: History, ties: str, each_first: bool) -> np.ndarra
 
 
 def _choose_by_ucb1(history: History, constant: float, is_growing: bool, each_first: bool) -> np.ndarray:
-    """The rule UCB1 of Auer et al. (2002); its bonus grows with the logarithm of time if `is_growing` is true."""
+    """The rule UCB1 of Auer et al. (2002); if `is_growing` is true, the bonus grows with the logarithm of time."""
     counts = history.counts if each_first else history.counts + 1
     pulls = np.maximum(counts.sum(-1), 1)
     time = history.counts.sum((-2, -1))[..., None] + 1
@@ -184,19 +184,19 @@ def _explore_then_commit(history: History, pulls: int) -> np.ndarray:
 
 
 def _exploit_later(history: History, start: int) -> np.ndarray:
-    """Uniform before the trial `start`, and greedy from then on."""
+    """Chooses uniformly before the trial `start`, and greedily from this trial on."""
     return np.where(
         history.trial_index < start, np.float32(1 / history.choices), _choose_greedily(history, "random", False)
     )
 
 
 def _satisfice(history: History, min_mean: float) -> np.ndarray:
-    """Repeats the last choice if its mean pay-off is at least `min_mean`, and otherwise makes another one."""
+    """Repeats the last choice if its mean pay-off is at least `min_mean`, otherwise makes another choice."""
     return repeat_last_choice(history, (history.last_choice * history.posterior_means()).sum(-1) >= min_mean - 1e-6)
 
 
 def list_values(name: str, values: tuple, history: History) -> tuple:
-    """The values of a setting that fitting tries first."""
+    """The values of a setting that fitting tries first: `values`, or all arms or numbers of trials if it is empty."""
     if values:
         return values
     if name == "arm":

@@ -9,12 +9,12 @@ import numpy as np
 from mesascope.questions.procedures.histories import History, cache_in_history
 from mesascope.questions.procedures.procedures import Procedure, Range, StepRange, choose_best
 
-GRID_SIZE = 64  # grid points for a mean in [0, 1], evenly spaced in the angle, so that any Beta posterior is resolved
+GRID_SIZE = 64  # grid points for a mean in [0, 1], evenly spaced in angle, which resolve any Beta posterior
 GRID_ANGLES = (np.arange(GRID_SIZE) + 0.5) * np.pi / GRID_SIZE
 GRID_MEANS = np.sin(GRID_ANGLES / 2) ** 2
 GRID_EDGES = np.sin(np.arange(GRID_SIZE + 1) * np.pi / GRID_SIZE / 2) ** 2
 GRID_LOGS = np.stack([np.log(GRID_MEANS), np.log1p(-GRID_MEANS)]).astype(np.float32)
-MASS_BELOW = np.triu(np.ones((GRID_SIZE, GRID_SIZE)), 1) + np.eye(GRID_SIZE) / 2  # sums the mass below each grid point
+MASS_BELOW = np.triu(np.ones((GRID_SIZE, GRID_SIZE)), 1) + np.eye(GRID_SIZE) / 2  # sums the mass below each point
 MASS_BELOW = (MASS_BELOW + (np.eye(GRID_SIZE, k=1) - np.eye(GRID_SIZE, k=-1)) / 24).astype(np.float32)
 FLAT_PRIOR = (np.sin(GRID_ANGLES) / np.sin(GRID_ANGLES).sum()).astype(np.float32)
 
@@ -46,7 +46,7 @@ def find_largest(masses: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _choose_optimistically(shapes: np.ndarray, masses: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """[R, K] The probability that each arm's draw is the largest, if no draw is below its mean (May et al. 2012)."""
+    """[R, K] The probability that each arm's draw is the largest, if draws are at least the mean (May et al. 2012)."""
     mean = shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
     share = np.clip((GRID_EDGES[1:] - floor) / np.diff(GRID_EDGES), 0, 1)
@@ -69,19 +69,21 @@ def _choose_by_sampling(
 
 
 def _choose_by_thompson(history: History, discount: float, mean: float, strength: float) -> np.ndarray:
+    """Thompson sampling with discounted counts and a Beta prior with this mean and strength (sum of its shapes)."""
     return _choose_by_sampling(history, history.decayed_counts(discount), (mean * strength, (1 - mean) * strength))
 
 
 @cache_in_history
 def _choose_by_plain_thompson(history: History) -> np.ndarray:
+    """Thompson sampling with a Beta(1, 1) prior and without discount."""
     return _choose_by_thompson(history, 1.0, 0.5, 2.0)
 
 
 def _choose_by_late_feedback(history: History, **settings: Any) -> np.ndarray:
     """Thompson sampling with feedback that arrives one trial late.
 
-    The feedback counts for the arm that earned it if the setting 'is_aware' is true, and otherwise for the arm pulled
-    after it.
+    If the setting 'is_aware' is true, the feedback counts for the arm that earned it. Otherwise it counts for the arm
+    that was pulled next.
     """
     payoff = history.shift_later(history.shift_later(history.payoff))[..., None]
     earning_arm = history.shift_later(history.last_choice)
@@ -93,6 +95,7 @@ def _choose_by_late_feedback(history: History, **settings: Any) -> np.ndarray:
 
 
 def _stop_learning(history: History, trials: int) -> np.ndarray:
+    """Thompson sampling for the first `trials` trials, then always the arm with the best posterior mean."""
     late = choose_best(history.early_means(trials), "first")
     return np.where(history.trial_index < trials, _choose_by_plain_thompson(history), late)
 
@@ -113,6 +116,7 @@ def _filter_change_points(history: History, hazard: float) -> np.ndarray:
 
 
 def _choose_by_gittins(history: History, discount: float) -> np.ndarray:
+    """The choice with the largest Gittins index; with discount 0, the index is for the remaining trials."""
     from mesascope.worlds.bandits.subjects.gittins import compute_discounted_indices, compute_finite_indices
 
     wins, losses = (history.counts[..., i].astype(np.int64) for i in (0, 1))
@@ -125,7 +129,7 @@ def _choose_by_gittins(history: History, discount: float) -> np.ndarray:
 
 
 def _choose_bayes_optimally(history: History) -> np.ndarray:
-    """The Bayes-optimal choice, from a table of the best arm for all counts (Duff 2002, chapter 1)."""
+    """The Bayes-optimal choice, from a table with the best arm for all counts (Duff 2002, chapter 1)."""
     from mesascope.worlds.bandits.subjects.bayes_optimal import ALL_TIED, load_plan
 
     table = load_plan(history.trials, ((1.0, 1.0),) * history.choices)
@@ -138,7 +142,7 @@ def _choose_bayes_optimally(history: History) -> np.ndarray:
 
 
 def _choose_best_dependent(history: History) -> np.ndarray:
-    """The greedy choice between two arms whose means sum to one (Wang et al. 2016), so each pull informs about both."""
+    """The greedy choice between two arms whose means sum to one (Wang et al. 2016)."""
     return choose_best(history.counts[..., 0] + history.counts[..., ::-1, 1])
 
 
@@ -147,7 +151,7 @@ FNV_OFFSET, FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)  # constants 
 
 @cache_in_history
 def _choose_by_hash(history: History) -> np.ndarray:
-    """[N, T, K] One for the arm that a hash of the feedback so far selects, zero for the others."""
+    """[N, T, K] One for the arm that a hash of all earlier feedback selects, zero for the others."""
     state, out = np.full(len(history.action), FNV_OFFSET), np.zeros_like(history.last_choice)
     started = history.last_choice.sum(-1) > 0
     for t in range(history.trials):
@@ -160,7 +164,7 @@ def _choose_by_hash(history: History) -> np.ndarray:
 
 
 def _commit_by_hash(history: History, trials: int) -> np.ndarray:
-    """Uniform for the first `trials` trials, then the arm that a hash of their feedback selects."""
+    """Chooses uniformly for the first `trials` trials, then always the arm that a hash of their feedback selects."""
     choice = _choose_by_hash(history)[:, np.minimum(np.arange(history.trials), trials)]
     return np.where(history.trial_index < trials, np.float32(1 / history.choices), choice)
 
@@ -178,7 +182,7 @@ def make_ideal_locator(means: np.ndarray) -> Procedure:
     return Procedure("locator", cache_in_history(lambda history: sample_from_bank(means, history)), needs_binary=True)
 
 
-DISCOUNTS = (0, 0.02, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)  # 0: the remaining trials count
+DISCOUNTS = (0, 0.02, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)  # 0: finite horizon
 SLOW_PROCEDURES = (
     Procedure("thompson", _choose_by_plain_thompson),
     Procedure(

@@ -1,8 +1,8 @@
-"""Is the subject's behaviour a function of the counts: do histories with equal counts give equal outputs?
+"""Is the subject's output a function of the counts: do histories with equal counts give equal outputs?
 
-In stationary tasks, the wins and losses of each choice are a sufficient statistic. The metric replays each history with
-the trials before a given trial in another order (the last of them and the trial index stay). It compares the outputs in
-total variation. For comparison, it also reorders the choices alone, which changes the counts.
+In stationary tasks, the wins and losses of each choice are a sufficient statistic. The metric replays each history and
+reorders the trials before a given trial, except the last of these. It compares the subject's output with and without
+reordering, in total variation. For comparison, it also reorders the choices alone, which changes the counts.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_
 from mesascope.questions.procedures.histories import check_lifetimes, first_lifetimes
 from mesascope.stats import compute_ratio
 
-SHARES = (0.25, 0.5, 0.95)  # of the horizon; outputs are compared on these trials
+SHARES = (0.25, 0.5, 0.95)  # outputs are compared on the trials at these shares of the horizon
 
 
 def metric(lifetimes: int = 64) -> Metric:
@@ -28,11 +28,11 @@ def metric(lifetimes: int = 64) -> Metric:
         if getattr(replay, "itself", None) is None:
             raise DoesNotApply("only its trials are known; replaying other histories needs the subject itself")
         if "log_probs" not in rollout:
-            raise DoesNotApply("it gives no probabilities, and choices drawn from equal outputs differ")
+            raise DoesNotApply("it gives no probabilities, and choices drawn from equal probabilities differ")
         if rollout.sizes.get("shown", 0) or not history.is_present.all():
             raise DoesNotApply("histories with observations or gaps cannot be reordered")
         if history.trials < 5:
-            raise DoesNotApply(f"a lifetime has {history.trials} trials, and reordering needs 5")
+            raise DoesNotApply(f"a lifetime has {history.trials} trials, but reordering needs 5")
         compared_trials = sorted({t for t in (int(share * (history.trials - 1)) for share in SHARES) if t >= 3})
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
         equal_counts, changed_counts = [], []
@@ -50,12 +50,12 @@ def metric(lifetimes: int = 64) -> Metric:
             readings.append(Reading(compute_ratio(*parts), split, "the first as a part of the second"))
         return pad_readings(readings, select_fresh(trials))
 
-    question = "How far (total variation) does the output move when the history is reordered and the counts stay?"
+    question = "How much (total variation) does the output change when the history is reordered and the counts stay?"
     return make_metric(question, measure, {"learner": "any", "lookalike": "any", "still": "0"}, lifetimes=lifetimes)
 
 
 def _measure_change(replay, trials: xr.Dataset, action_order, feedback_order, t: int) -> np.ndarray:
-    """[N] The total variation on trial t between its output and its output after a reordered history."""
+    """[N] The total variation on trial t between the recorded output and the output after a reordered history."""
     replayed = trials.copy()
     for name, order in (("action", action_order), ("feedback", feedback_order)):
         values = trials[name].values

@@ -1,8 +1,8 @@
 """Finds the best setting of a deterministic procedure exactly, by a sweep over all breakpoints of its likelihood.
 
-A deterministic procedure agrees with a choice if its setting lies in an interval, which the history determines. So the
+A deterministic procedure agrees with a choice if its setting lies in an interval that the history determines. So the
 likelihood is constant between the ends of these intervals, and a search by gradients or simplices gets stuck. The sweep
-finds the part of the setting's range that agrees most with the choices, and takes its middle.
+finds the part of the setting's range that agrees best with the choices, and takes the middle of this part.
 """
 
 import itertools
@@ -16,12 +16,12 @@ TOLERANCE = 1e-6  # values that differ by at most this count as equal
 
 
 def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, most: float) -> float:
-    """The middle of the part of a setting's range, 0 to `most`, that lies in intervals of the largest total weight.
+    """The middle of that part of a setting's range, 0 to `most`, where overlapping intervals have the most weight.
 
     Args:
         low: [R] the lower ends of intervals.
-        high: [R] the upper ends; an interval whose upper end is not above the lower one is empty.
-        weight: [R] the weights, which are positive.
+        high: [R] the upper ends; an interval is empty unless its upper end exceeds its lower end.
+        weight: [R] the positive weights of the intervals.
         most: the largest value of the setting.
     """
     low, high = np.clip(low, 0.0, most), np.clip(high, 0.0, most)
@@ -36,22 +36,22 @@ def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, most
 
 
 def weigh_agreement(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
-    """How many nats likelier a choice of probability p is, with a lapse, than a choice made by a lapse alone."""
+    """The log-likelihood ratio, in nats, of a choice with probability p and a lapse to a choice made by lapse alone."""
     return np.log(((1 - lapse) * p + lapse / choices) / (lapse / choices))
 
 
 def sweep_ucb1(history: History, lapse: float, most: float = 100.0) -> list[dict[str, Any]]:
-    """The best constant for each form of UCB1. For every choice, mean + constant · bonus is a line in the constant."""
+    """The best constant for each form of UCB1. The value of a choice, mean + constant · bonus, is linear in it."""
     settings = []
     for is_growing, each_first in itertools.product((True, False), (False, True)):
         counts = history.counts if each_first else history.counts + 1
         pulls = counts.sum(-1)
         time = history.counts.sum((-2, -1))[..., None] + 1
         bonus = np.sqrt((np.log(time) if is_growing else 1.0) / np.maximum(pulls, 1))
-        use = history.is_present & (pulls > 0).all(-1)  # with any constant, a choice that was never tried comes first
+        use = history.is_present & (pulls > 0).all(-1)  # a choice never tried comes first with any constant
         action, mean = history.action[use][:, None], (counts[..., 0] / np.maximum(pulls, 1))[use].astype(float)
         bonus = np.broadcast_to(bonus, pulls.shape)[use].astype(float)
-        lead = mean - np.take_along_axis(mean, action, 1)  # by how much each mean exceeds that of the choice made
+        lead = mean - np.take_along_axis(mean, action, 1)  # by how much each mean exceeds the mean of the choice made
         extra_bonus = np.take_along_axis(bonus, action, 1) - bonus
         parallel = np.abs(extra_bonus) <= TOLERANCE
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -59,14 +59,14 @@ def sweep_ucb1(history: History, lapse: float, most: float = 100.0) -> list[dict
         low = np.where(~parallel & (extra_bonus > 0), crossing, -np.inf).max(-1)
         high = np.where(~parallel & (extra_bonus < 0), crossing, np.inf).min(-1)
         high = np.where((parallel & (lead > TOLERANCE)).any(-1), -np.inf, high)
-        ties = (parallel & (np.abs(lead) <= TOLERANCE)).sum(-1)  # counts the choice itself
+        ties = (parallel & (np.abs(lead) <= TOLERANCE)).sum(-1)  # the count includes the choice made
         constant = find_best_middle(low, high, weigh_agreement(1 / ties, lapse, history.choices), most)
         settings.append({"constant": round(constant, 6), "is_growing": is_growing, "each_first": each_first})
     return settings
 
 
 def sweep_satisficer(history: History, lapse: float) -> list[dict[str, Any]]:
-    """The best aspiration of a satisficer, which repeats a choice if its mean reaches the aspiration."""
+    """The best aspiration level of a satisficer, which repeats a choice whose mean reaches this level."""
     use = history.is_present & (history.last_choice.sum(-1) > 0)
     mean = (history.last_choice * history.posterior_means()).sum(-1)[use].astype(float)
     stays = (history.choice_made * history.last_choice).sum(-1)[use] > 0

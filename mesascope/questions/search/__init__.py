@@ -1,1 +1,1 @@
-"""Does the subject compute its actions by search, or were they settled beforehand (control)?"""
+"""Does the subject compute its actions by search, or were they determined beforehand (control)?"""

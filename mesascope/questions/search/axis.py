@@ -1,18 +1,20 @@
-"""Does the subject compute its actions from candidates once it is shown a problem, or were they settled beforehand?
+"""Does the subject compute its actions from candidates once it is shown a problem, or were they already determined?
 
 The reading is 'search' only if all of the following hold for the same subject. None of them is evidence on its own.
 
-- The subject solves problems on their first trial, more than one step ahead, and there are too many for a table.
-- It follows an announced change of worth at once, without experience of the change. It also follows a new map at once.
+- The subject solves problems on their first trial, more than one step ahead, and there are too many to store.
+- It follows an announced change of the outcomes' worth at once, without experience of the change. It also follows a
+  new map, which changes where actions lead, at once.
 - More ticks at the same observation help.
-- Ticks help near choices before far ones, as step-by-step computation does. Averaging noise would help both alike.
-- Ticks help far choices faster than averaging noise can, even noise that is larger for far choices.
-- Ticks do not help if all of them but the last show another lifetime's problem.
+- More ticks help near choices, which look few steps ahead, before far choices, which look many steps ahead. This fits
+  step-by-step computation, whereas averaging out noise would help both alike.
+- More ticks help far choices faster than averaging out noise can, even if the noise is larger for far choices.
+- More ticks do not help if all of them except the last show another lifetime's problem.
 
 The rule ignores numbers of ticks that break a subject, because a subject trained with one tick may not work with more.
-The reading is 'control' if a change does not alter actions that were right before, as with cached values, successor
+The reading is 'control' if a change does not alter actions that were correct before, as with cached values, successor
 representations, filters and habits. It is also 'control' if the subject solves its training problems and no others, as
-a table does.
+a lookup table does.
 """
 
 import dataclasses
@@ -26,14 +28,14 @@ from mesascope.questions.search import reading as search_reading
 from mesascope.questions.search.averaging import measure_excess
 from mesascope.stats import draw_bootstrap_counts
 
-CHECK_FAMILY = "tree_choice:depth=2,trials=12"  # the family that `mesascope check` tries it on
+CHECK_FAMILY = "tree_choice:depth=2,trials=12"  # the family on which `mesascope check` tries the axis
 WORDS = {
-    "search": "its acts are worked out from what is shown: farther with more ticks, and anew when worth or map change",
-    "control": "its acts were settled beforehand: what is newly shown does not reach them until it is lived through",
-    UNDETERMINED: "what was asked does not tell acts that are worked out from acts that were settled beforehand",
+    "search": "it computes actions from what is shown: farther ahead with more ticks, and anew after changes",
+    "control": "its actions were determined beforehand: a change alters them only after it is experienced",
+    UNDETERMINED: "the tests do not distinguish computed actions from actions that were determined beforehand",
 }
-TICKS = (2, 4, 8)  # depths are grouped by the same powers of two
-ELSEWHERE = f"thinking:ticks={TICKS[-1]},other_ticks={TICKS[-1] - 1}"  # all ticks but the last show another problem
+TICKS = (2, 4, 8)  # the numbers of ticks per observation that are tested, besides one
+ELSEWHERE = f"thinking:ticks={TICKS[-1]},other_ticks={TICKS[-1] - 1}"  # the last tick alone shows the problem
 WORTH, MAP = "revalued:worth", "revalued:map"
 
 
@@ -42,16 +44,16 @@ class Rule:
     """The constants of the rule, which are printed with every verdict.
 
     Attributes:
-        min_right_if_solved: the subject solves problems of a depth if at least this share of its actions is right.
-        max_right_if_not: it does not solve them if at most this share is right (chance is one half).
-        min_following: the subject follows a change if at least this share of its actions follows the change.
-        max_following_if_not: it ignores a change if at most this share of its actions follows the change.
-        min_difference: the smallest difference in the share of right actions that counts, between more ticks and fewer,
-            and between near choices and far ones. A loss of this size from more ticks, before any change, means
-            that the ticks break the subject.
-        max_table: the largest number of problems that a table may contain.
-        min_excess: the smallest misfit of the best noisy subject that averages over ticks, in standard errors (see
-            `averaging.measure_excess`).
+        min_right_if_solved: the subject solves problems of a depth if at least this share of its actions is correct.
+        max_right_if_not: it does not solve them if at most this share is correct (chance is one half).
+        min_following: the subject follows a change if at least this share of its actions fits the new situation.
+        max_following_if_not: the subject ignores a change if at most this share of its actions fits the new situation.
+        min_difference: the smallest difference in the share of correct actions that counts, between more ticks and
+            fewer, and between near choices and far ones. If more ticks lower the share by this much before any change,
+            these ticks break the subject.
+        max_table: the largest number of problems whose answers a subject could have stored in a table.
+        min_excess: the smallest misfit, in standard errors, that rules out a noisy subject that averages over ticks
+            (see `averaging.measure_excess`).
         min_actions: the smallest number of actions from which a share is computed.
         share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
@@ -72,10 +74,10 @@ class Rule:
 
 
 def axis() -> Axis:
-    """The axis that asks whether the subject computes its actions once it is shown a problem."""
+    """The axis that asks whether the subject computes its actions only once it is shown a problem."""
     return Axis(
         name="search",
-        question="Are the subject's acts worked out once a problem is shown, or were they settled beforehand?",
+        question="Does the subject compute its actions once a problem is shown, or were they determined beforehand?",
         words=WORDS,
         read=read,
         needed_kinds=("fresh", "revalued"),
@@ -129,7 +131,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     numbers["right_at_once"] = {split: _mean_shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _find_reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
-    # actions that follow a change, with the most ticks, at depths above one step and within its reach
+    # counts of actions that follow a change, with the most ticks, at depths from two to the largest solved depth
     followed: dict[str, search_reading.ActionCounts] = {}
     for split in (split for split in (WORTH, MAP) if split in plans_by_ticks):
         plan = plans_by_ticks[split][max(plans_by_ticks[split])]
@@ -162,12 +164,12 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     else:
         reasons = _explain_search(numbers)
     if broken:
-        reasons.append(f"read without {' and '.join(map(str, broken))} ticks, with which it does worse")
+        reasons.append(f"{' and '.join(map(str, broken))} ticks were left out, because it does worse with them")
     return Verdict(reading, probability, numbers, "; ".join([WORDS[reading], *reasons]) + ".")
 
 
 def _mean_shares(curve: dict[int, dict[int, search_reading.ActionCounts]]) -> dict[str, dict[str, float | None]]:
-    """The share of right actions for each number of ticks and each depth."""
+    """The share of correct actions for each number of ticks and each depth, for printing."""
     return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
@@ -177,7 +179,7 @@ def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
 
 
 def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
-    """The numbers of ticks with which, on any split, actions before any change are worse than with the fewest ticks."""
+    """Numbers of ticks that make actions before any change worse than the fewest ticks do, on at least one split."""
     broken = set()
     for split, plans in plans_by_ticks.items():
         change = trials[split].attrs.get("changes")
@@ -205,18 +207,19 @@ def _list_solved(curve: dict[int, dict[int, search_reading.ActionCounts]], rule:
 
 
 def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, str]:
-    """Finds in which resamples ticks do work on the problem shown, and says in words what is missing.
+    """Tests in each resample whether the subject uses ticks to compute, and describes the evidence that is missing.
 
-    Ticks must help. They must help near choices before far ones, help far ones faster than noise that averages out can,
-    and not help if they show another problem.
+    More ticks must help. They must help near choices before far ones, and far choices faster than averaging out noise
+    can. They must not help if they show another problem.
 
     Args:
         plans: the plans for fresh problems, by the number of ticks.
-        curve: the counts of right actions, for each number of ticks and each depth.
-        elsewhere: the counts at the largest depth if all ticks but the last show another problem; None if not run.
+        curve: the counts of correct actions, for each number of ticks and each depth.
+        elsewhere: the counts at the largest solved depth if all ticks except the last show another problem; None if not
+            run.
         weights: the weights of the lifetimes [resamples, N].
         rule: the constants of the rule.
-        numbers: the numbers of the verdict, to which those used here are added.
+        numbers: the statistics of the verdict; this function adds the ones that it uses.
     """
     never, reach = np.zeros(rule.resamples, bool), numbers["look_ahead"]
     if not reach:
@@ -243,34 +246,34 @@ def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str
         works = works & (lost >= rule.min_difference)
         numbers["lost_elsewhere"], numbers["works"] = float(np.nanmean(lost)), float(works.mean())
     if numbers["gain_by_ticks"] < rule.min_difference:
-        return works, "more ticks do not help, so a map from problem to act would do as well"
+        return works, "more ticks do not help, so a map from problem to action would do as well"
     if numbers["near_before_far"] < rule.min_difference:
-        return works, "ticks help far choices as soon as near ones, as where noise averages out"
+        return works, "ticks help far choices as soon as near ones, as they would if noise averaged out"
     if enough[2].mean() < rule.share:
         return works, (
-            "right acts that look ahead do not rise with the ticks clearly faster than where noise averages out "
-            f"({numbers['beyond_averaging']:.1f} standard errors, {rule.min_excess:g} are needed), so an answer known "
-            "at once, with more noise on far choices, would do as well"
+            "correct actions that look ahead do not become more frequent with ticks clearly faster than averaging out "
+            f"noise explains ({numbers['beyond_averaging']:.1f} standard errors, {rule.min_excess:g} are needed), so "
+            "answers known at once, with more noise on far choices, would do as well"
         )
     if elsewhere is None:
-        return works, f"whether ticks help that show another problem was not asked: run {ELSEWHERE}"
+        return works, f"it was not tested whether ticks help that show another problem: run {ELSEWHERE}"
     if numbers["lost_elsewhere"] < rule.min_difference:
         return works, (
-            "it does as well if all ticks but the last show another problem, so what is done in them does not work "
-            "on the problem shown"
+            "it does as well if all ticks except the last show another problem, so it does not use those ticks to "
+            "compute from the problem shown"
         )
     if numbers["works"] < rule.share:
         return works, (
-            f"more ticks bring {numbers['gain_by_ticks']:.0%} more right acts, near ones before far ones by "
+            f"more ticks make {numbers['gain_by_ticks']:.0%} more actions correct, near choices before far ones by "
             f"{numbers['near_before_far']:.0%}, which is enough in {numbers['works']:.0%} of the resamples: near the "
-            f"bar of {rule.min_difference:.0%} (or of {rule.min_right_if_solved:.0%} right acts), where more lifetimes "
-            "may leave it open too"
+            f"threshold of {rule.min_difference:.0%} (or of {rule.min_right_if_solved:.0%} correct actions), so more "
+            "lifetimes may not settle it"
         )
     return works, ""
 
 
 def _exceed_averaging(plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule) -> np.ndarray:
-    """`averaging.measure_excess` in each resample, at the solved depth at which it is largest."""
+    """[resamples] The misfit `averaging.measure_excess` at the solved depth at which it is largest on average."""
     ticks, excesses = sorted(curve), []
     for depth in _list_solved(curve, rule):
         actions, ways = int(curve[ticks[-1]][depth].total.sum()), search_reading.average_ways(plans[ticks[-1]], depth)
@@ -279,7 +282,7 @@ def _exceed_averaging(plans: Any, curve: Any, shares: dict[int, dict[int, np.nda
 
 
 def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: Rule) -> np.ndarray:
-    """Whether, in each resample, the subject solves its training problems and not others."""
+    """[resamples] Whether the subject solves its training problems but does not solve others."""
     never = np.zeros(rule.resamples, bool)
     if not {"seen", "fresh"} <= set(curves):
         return never
@@ -294,21 +297,21 @@ def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: R
 
 
 def _format_percent(share: float | None) -> str:
-    """A share in percent, or 'not asked'."""
-    return "not asked" if share is None else f"{share:.0%}"
+    """A share in percent, or 'not tested' if it is None."""
+    return "not tested" if share is None else f"{share:.0%}"
 
 
 def _explain_search(numbers: dict[str, Any]) -> list[str]:
     """The reasons for the reading 'search'."""
     follows = numbers["follows"]
     return [
-        f"fresh problems are solved at their first trial {numbers['look_ahead']} steps ahead",
-        f"more ticks bring {numbers['gain_by_ticks']:.0%} more right acts there, near ones before far ones "
-        f"(by {numbers['near_before_far']:.0%}), and faster than where noise averages out "
-        f"({numbers['beyond_averaging']:.1f} standard errors); {numbers['lost_elsewhere']:.0%} of the acts are lost if "
-        "all ticks but the last show another problem",
-        f"a new worth is followed at once in {_format_percent(follows[WORTH])} of the acts, "
-        f"a new map in {_format_percent(follows[MAP])}",
+        f"it solves fresh problems on their first trial, {numbers['look_ahead']} steps ahead",
+        f"more ticks make {numbers['gain_by_ticks']:.0%} more of these actions correct, near choices before far ones "
+        f"(by {numbers['near_before_far']:.0%}), and faster than averaging out noise explains "
+        f"({numbers['beyond_averaging']:.1f} standard errors); {numbers['lost_elsewhere']:.0%} fewer actions are "
+        "correct if all ticks except the last show another problem",
+        f"{_format_percent(follows[WORTH])} of the actions follow a new worth at once, "
+        f"and {_format_percent(follows[MAP])} a new map",
     ]
 
 
@@ -316,30 +319,30 @@ def _explain_control(numbers: dict[str, Any], ignored: np.ndarray, tabled: np.nd
     """The reasons for the reading 'control'."""
     reasons = []
     if ignored.mean() >= 0.5:
-        names, follows = {WORTH: "what things are worth", MAP: "where acts lead"}, numbers["follows"]
+        names, follows = {WORTH: "what outcomes are worth", MAP: "where actions lead"}, numbers["follows"]
         changes = [names[r] for r, share in follows.items() if share is not None and share <= rule.max_following_if_not]
         reasons.append(
-            f"a change of {' and of '.join(changes) or 'one of the two'} that is shown and not lived through leaves "
-            f"acts as they were (followed: worth {_format_percent(follows.get(WORTH))}, map "
-            f"{_format_percent(follows.get(MAP))}); whether it could read what was shown is not known"
+            f"a change of {' and of '.join(changes) or 'one of the two'} that is shown and not experienced leaves its "
+            f"actions as they were (followed: worth {_format_percent(follows.get(WORTH))}, map "
+            f"{_format_percent(follows.get(MAP))}); whether it can read what is shown is not known"
         )
     if tabled.mean() >= 0.5:
-        reasons.append("the problems of its training are solved, others are not: a table")
+        reasons.append("it solves the problems of its training but no others, as a table would")
     return reasons
 
 
 def _explain_undetermined(numbers: dict[str, Any], goal: bool, large: bool, shares, shortfall, rule: Rule) -> list[str]:
     """The reasons for the reading 'undetermined'."""
     if not goal:
-        return ["nothing is pursued in this family: gain from computation alone is not search"]
+        return ["this family has no goal to pursue, and gain from computation alone is not search"]
     reasons = []
     if not large:
-        reasons.append(f"there are {numbers['problems']:,.0f} problems, so a table could hold the answers to all")
+        reasons.append(f"there are {numbers['problems']:,.0f} problems, so a table could contain all answers")
     lacking = [split for split in (WORTH, MAP) if split not in shares]
     if lacking:
         names = " and ".join(lacking)
-        reasons.append(f"too few acts were right and then changed on {names} (at least {rule.min_actions})")
+        reasons.append(f"on {names}, a change made too few correct actions wrong ({rule.min_actions} are needed)")
     else:
         follows = ", ".join(f"{split} {_format_percent(numbers['follows'][split])}" for split in (WORTH, MAP))
-        reasons.append(f"changes followed at once, which alone tells nothing: {follows}")
+        reasons.append(f"changes followed at once, which alone is not evidence: {follows}")
     return [*reasons, *filter(None, [shortfall])]

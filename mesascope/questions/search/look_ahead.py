@@ -1,7 +1,8 @@
-"""How far ahead does the subject choose well, on the first trial of fully observed problems?
+"""How many steps ahead does the subject choose well, on the first trial of fully observed problems?
 
-The metric groups the subject's actions on the first trial of fresh tasks by how many steps ahead they differ in value.
-A map from problem to action that was learnt in training also chooses well, so the axis `search` requires more.
+The metric groups the subject's actions on the first trial of fresh tasks by their depth: how many steps ahead actions
+differ in value. A map from problem to action that was learnt in training also chooses well, so the axis `search`
+requires further evidence.
 """
 
 import numpy as np
@@ -11,11 +12,11 @@ from mesascope.questions.search.reading import ActionCounts, count_right_by_dept
 from mesascope.stats import compute_ratio
 
 MAX_SEPARATE = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
-TICKS = 8
+TICKS = 8  # the number of ticks that is compared with one tick
 
 
 @define_metric(
-    "How often is the subject's act a best one at the first trial on fresh tasks, by the steps to look ahead?",
+    "How often is the subject's first action on fresh tasks a best one, by how many steps it must look ahead?",
     conditions=("intact", f"thinking:ticks={TICKS}"),
 )
 def metric(trials, references, replay):
@@ -28,7 +29,7 @@ def metric(trials, references, replay):
             continue
         plan = find_plans(replay, rollout, label)
         if not plan.has_goal:
-            raise DoesNotApply("nothing is pursued there, so no act is better than another for what it leads to")
+            raise DoesNotApply("the family has no goal to pursue, so no action leads to better outcomes than another")
         best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
         chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
         for far, counted in _bin_distances(count_right_by_depth(plan)).items():
@@ -36,12 +37,12 @@ def metric(trials, references, replay):
                 text = f"{far} ahead" + (f", {ticks} ticks" if ticks > 1 else "")
                 readings.append(Reading(compute_ratio(*counted), "fresh", text, null=chance))
     if not readings:
-        raise DoesNotApply("nothing that its acts lead to is shown at the first trial")
+        raise DoesNotApply("the first trial does not show where actions lead")
     return readings
 
 
 def _bin_distances(by_far: dict[int, ActionCounts]) -> dict[str, ActionCounts]:
-    """Groups counts into 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, nearest first."""
+    """Groups counts by depth into 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, smallest depth first."""
     bins: dict[str, ActionCounts] = {}
     for far, counted in sorted(by_far.items()):
         low = 1 << (far - 1).bit_length() - 1 if far > MAX_SEPARATE else far

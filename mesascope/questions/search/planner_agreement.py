@@ -1,7 +1,7 @@
 """If a planner and a table of its actions on the training problems differ, which of the two does the subject follow?
 
 The metric uses the first trial on fresh tasks, where the subject observes the whole problem and has no experience of
-it. On the training problems planner and table act alike.
+it. On the training problems, the planner and the table act alike.
 """
 
 import numpy as np
@@ -12,7 +12,9 @@ from mesascope.questions.search.reading import find_plans, find_right_actions
 from mesascope.stats import compute_ratio
 
 
-@define_metric("Where planner and cached clone differ on fresh tasks, how often does the subject act as the planner?")
+@define_metric(
+    "How often does the subject act like a planner, and not its cached clone, where these differ on fresh tasks?"
+)
 def metric(trials, references, replay):
     """If a planner and its cached clone differ on fresh tasks, how often does the subject act like the planner?"""
     rollout = trials.get("fresh")
@@ -21,7 +23,7 @@ def metric(trials, references, replay):
     plan = find_plans(replay, rollout)
     family = replay.home(rollout)
     if family.bank is None or not plan.has_goal:
-        raise DoesNotApply("there is no bank of training problems, so no table of what a planner does on them")
+        raise DoesNotApply("there is no bank of training problems, so there is no table of a planner's actions on them")
     try:
         cached = replay(family.references["locator"], rollout).action
     except MesascopeError as error:
@@ -32,7 +34,7 @@ def metric(trials, references, replay):
     wrong = ~find_right_actions(first._replace(action=cached))[0]
     eligible = eligible & wrong & plan.is_observed[:, :1, None]
     if not eligible.any():
-        raise DoesNotApply("planner and clone never differ there")
+        raise DoesNotApply("the planner and its clone never differ on fresh tasks")
     counted = [x.sum((1, 2)).astype(float) for x in (right & eligible, eligible)]
-    reason = f"{int(eligible.sum())} acts in which the two differ; 0 is the clone, 1 the planner"
+    reason = f"{int(eligible.sum())} actions on which the two differ; 0 is the clone, 1 the planner"
     return [Reading(compute_ratio(*counted), "fresh", null=0.5, reason=reason)]

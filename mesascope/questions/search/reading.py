@@ -1,4 +1,4 @@
-"""Counts of right actions by ticks, by depth and at a change, for the search metrics and the search axis."""
+"""Counts of correct actions by ticks, by depth and at a change, for the search metrics and the search axis."""
 
 from typing import Any, NamedTuple
 
@@ -12,30 +12,30 @@ TOLERANCE = 1e-9  # values that differ by at most this count as equal
 
 
 class ActionCounts(NamedTuple):
-    """Counts of actions in each lifetime [N]: the right ones, and all that count."""
+    """The number of correct actions, and of all actions that count, in each lifetime [N]."""
 
     right: np.ndarray
     total: np.ndarray
 
     def mean(self) -> float | None:
-        """The share of right actions over all lifetimes; None if no action counts."""
+        """The share of correct actions over all lifetimes; None if no action counts."""
         return float(self.right.sum() / self.total.sum()) if self.total.sum() else None
 
     def resample(self, weights: np.ndarray) -> np.ndarray:
-        """[resamples] The share of right actions in each resample; NaN if no action counts."""
+        """[resamples] The share of correct actions in each resample; NaN if no action counts."""
         total = weights @ self.total
         return np.where(total > 0, (weights @ self.right) / np.maximum(total, 1e-9), np.nan)
 
 
 def find_plans(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
-    """The plans for the trials of one split, according to the family that the trials name.
+    """The consequences of actions in the trials of one split, from the family that the trials name.
 
     Raises:
         DoesNotApply: the family is not available or does not show plans, or the observations were not saved.
     """
     family = find_family(replay, trials)
     if not isinstance(family, ShowsPlans):
-        raise DoesNotApply("its tasks say of no act that it can be thought out")
+        raise DoesNotApply("planning is not possible in its tasks")
     try:
         return family.plans(trials, label)
     except MesascopeError as error:
@@ -43,7 +43,7 @@ def find_plans(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
 
 
 def labels_by_ticks(trials: xr.Dataset) -> dict[int, str]:
-    """The labels of 'intact' and 'thinking', by the number of ticks per observation, in the order of the trials."""
+    """The conditions 'intact' and 'thinking:ticks=n' by their number of ticks, in the order of the data set."""
     labels = {}
     for label in trials.condition.values.tolist():
         name, _, ticks = label.partition("=")
@@ -55,14 +55,14 @@ def labels_by_ticks(trials: xr.Dataset) -> dict[int, str]:
 
 
 def find_right_actions(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
-    """[N, T, S] Whether the action taken was a best one, and whether it counts because actions differed in value."""
+    """[N, T, S] Whether the subject took a best action, and whether this counts because actions differed in value."""
     chosen = np.take_along_axis(plan.values, np.maximum(plan.action, 0)[..., None], -1)[..., 0]
     differ = np.ptp(plan.values, -1) > TOLERANCE
     return chosen >= plan.values.max(-1) - TOLERANCE, differ & (plan.action >= 0)
 
 
 def count_right_by_depth(plan: Plans) -> dict[int, ActionCounts]:
-    """Counts of right actions at each depth, on the first trial of fully observed problems."""
+    """The counts of correct actions by depth, on the first trial of fully observed problems."""
     right, eligible = find_right_actions(plan)
     eligible, far = eligible[:, 0] & plan.is_observed[:, 0, None], plan.depths[:, 0]
     counts = {}
@@ -73,7 +73,7 @@ def count_right_by_depth(plan: Plans) -> dict[int, ActionCounts]:
 
 
 def average_ways(plan: Plans, depth: int) -> float:
-    """The number of actions among which the subject chooses at a depth on the first trial (1 / mean chance)."""
+    """The mean number of actions to choose among at a depth on the first trial; its inverse is the chance level."""
     eligible = find_right_actions(plan)[1][:, 0] & plan.is_observed[:, 0, None] & (plan.depths[:, 0] == depth)
     if plan.useful_action_counts is None or not eligible.any():
         return float(plan.values.shape[-1])
@@ -81,11 +81,11 @@ def average_ways(plan: Plans, depth: int) -> float:
 
 
 def count_followed_changes(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> ActionCounts:
-    """Counts the actions that follow a change, of those whose predecessor was right before the change and is now wrong.
+    """Counts the actions that follow a change, among those where the previous action was correct and is now wrong.
 
     Args:
         plan: the plans for the trials.
-        change: the trial at which the task changes.
+        change: the index of the trial at which the task changes.
         nearest: the smallest depth that counts.
         farthest: the largest depth that counts; 0 for any.
     """

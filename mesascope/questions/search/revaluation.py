@@ -12,7 +12,7 @@ from mesascope.stats import compute_ratio
 
 
 @define_metric(
-    "Of the acts that an announced change makes wrong, how many follow the change at once?", splits=("revalued",)
+    "Of the actions that an announced change makes wrong, how many follow the change at once?", splits=("revalued",)
 )
 def metric(trials, references, replay):
     """Of the actions that a change makes wrong, how many follow the change at once?"""
@@ -24,9 +24,9 @@ def metric(trials, references, replay):
         for ticks, label in labels_by_ticks(rollout).items():
             counted = count_followed_changes(find_plans(replay, rollout, label), int(change))
             if counted.total.sum():
-                reason = f"{int(counted.total.sum())} acts that were right until then and now are wrong"
+                reason = f"{int(counted.total.sum())} actions that were correct before the change and are now wrong"
                 name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")
                 readings.append(Reading(compute_ratio(*counted), split, name, reason=reason))
     if not readings:
-        raise DoesNotApply("no act was right until a change and wrong after it")
+        raise DoesNotApply("no action was correct before a change and wrong after it")
     return readings

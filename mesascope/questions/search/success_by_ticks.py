@@ -1,7 +1,7 @@
 """How often does the subject succeed when it gets more ticks at the same observation?
 
-Success may rise or fall with thinking time. A rise is a gain from computation, which is not evidence of search: running
-sums also gain, as do answers whose noise averages out. The weaker of two networks can gain more.
+Success may rise or fall with thinking time. A rise is a gain from computation, but no evidence of search: computing
+running sums also gains from ticks, and so does averaging noisy answers. The weaker of two networks can gain more.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from mesascope.contracts import DoesNotApply, Metric, Reading, find_kind
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import labels_by_ticks
 
-CURVE_SPLIT = "curve"  # the split of logged curves: success against steps, with unpaired lifetimes
+CURVE_SPLIT = "curve"  # the split of logged curves: success by number of steps, each on its own problems
 
 
 def metric(ticks: str = "2+8") -> Metric:
@@ -32,7 +32,7 @@ def metric(ticks: str = "2+8") -> Metric:
 
     return Metric(
         name="success_by_ticks",
-        question="In what share of the trials does the subject get all that can be got, by ticks at each observation?",
+        question="In what share of the trials does the subject get the best possible score, by ticks per observation?",
         measure=measure,
         conditions=("intact", *(f"thinking:ticks={n}" for n in counts)),
         splits=("fresh", CURVE_SPLIT),
@@ -50,10 +50,10 @@ def _parse_counts(ticks: str) -> list[int]:
 
 
 def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
-    """Readings of success by ticks (by steps in a logged curve), and of the gain or loss from the largest number."""
+    """Readings of success by ticks (in a logged curve by steps), and of the change from fewer ticks to the most."""
     successes = _find_successes(trials) if paired else _read_logged(trials)
     if len(successes) < 2:
-        raise DoesNotApply("it was not given more ticks, or its tasks say of no act that it can be thought out")
+        raise DoesNotApply("it was not given more ticks, or planning is not possible in its tasks")
     word, unit, readings = "tick" if paired else "step", "" if paired else "problem", []
     windows = {"": slice(None)}
     if paired and trials.sizes["trial"] > 1:
@@ -64,7 +64,7 @@ def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
         most, best = max(shares), max(shares, key=lambda n: float(np.nanmean(shares[n])))
         reasons = {min(shares): "a gain from computation, which alone is not search"}
         if best != most:
-            reasons.setdefault(best, "the best of several, so a little too large")
+            reasons.setdefault(best, "compared with the best of several, so the loss is slightly overestimated")
         for n, reason in reasons.items():
             values = _find_difference(shares[most], shares[n], paired)
             readings.append(Reading(values, split, f"{most} {word}s less {n}{when}", reason=reason, unit=unit))
@@ -72,13 +72,13 @@ def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
 
 
 def _read_logged(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """Whether each problem was solved [N, 1], for each number of steps, fewest first; NaN beyond the last problem."""
+    """Whether each problem was solved [N, 1], for each number of steps, fewest first; NaN if there is no problem."""
     labels = sorted((int(c.partition("=")[2]), c) for c in trials.condition.values.tolist())
     return {n: trials.score.sel(condition=c).values.astype(float) for n, c in labels}
 
 
 def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """Whether each trial [N, T] got the best score, for each number of ticks, fewest first; NaN if it was not run."""
+    """Whether each trial [N, T] got the best score, for each number of ticks, fewest first; NaN if it was missing."""
     best, successes = trials.best.values.astype(float), {}
     for n, label in sorted(labels_by_ticks(trials).items()):
         score = trials.score.sel(condition=label).values.astype(float)
@@ -87,7 +87,7 @@ def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def _find_difference(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
-    """Numbers whose mean is the difference of the two means, and whose spread gives its standard error."""
+    """Numbers whose mean is the difference of two means, and whose spread gives its standard error."""
     if paired:
         return one - other
     parts = [x[np.isfinite(x)] for x in (one, other)]

@@ -8,7 +8,7 @@ from mesascope.trials import measure_gain, read_payoffs, select_window
 
 
 @define_metric(
-    "By how much of what could be gained does the subject's pay-off rise from the first tenth to the last quarter?",
+    "By what share of the possible gain does the subject's pay-off rise from the first tenth to the last quarter?",
     expects={"learner": "+", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
@@ -16,7 +16,7 @@ def metric(trials, references, replay):
     rollout = select_fresh(trials)
     length = rollout.sizes["trial"]
     if length < 4:
-        raise DoesNotApply(f"a lifetime has {length} trials, and it needs 4")
+        raise DoesNotApply(f"a lifetime has {length} trials, but the metric needs 4")
     start = select_window(rollout, lambda n: slice(0, max(n // 10, 1) if n >= 4 else 0))
     end = select_window(rollout, lambda n: slice(n - max(n // 4, 1) if n >= 4 else n, None))
     if "chance" in rollout:

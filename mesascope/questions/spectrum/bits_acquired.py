@@ -1,13 +1,14 @@
-"""How many bits about the subject's hidden task do its late actions contain from feedback older than a few trials?
+"""How many bits about the hidden task, from trials more than a few back, do the subject's late actions contain?
 
-The family's tasks have S independent parts (latents `part` and `right`). The information between the right action and
+The family's tasks have S independent parts (latents `part` and `right`). The information between the correct action and
 the action taken, summed over parts, is a lower bound on what the carry contains about the task, whatever goal the
-subject pursues. A subject that copies its actions from one of M stored tasks has at most log2 M bits. 'Strict' keeps
-that bound for a subject that answers the parts of the last trials by reflex and the others from its stored task. The
-values are pseudo-values of a jackknife over lifetimes.
+subject pursues. A subject that copies its actions from one of M stored tasks shows at most log2 M bits. The reading
+'strict' keeps this bound for a subject that acts by reflex on the parts of its last trials, and copies only its other
+actions from a stored task. The values are pseudo-values of a jackknife over lifetimes.
 
-Where all trials ask for the same parts, no trial's last trials are silent about them. If the best act consists of
-independent digits there, bits are read from acts with another lifetime's older past, as bits about its task.
+If every trial is about all parts, the last trials always say something about every part. For such tasks, the best
+action must consist of independent digits, and the bits are measured in actions after a transplant, as bits about the
+donor's task.
 """
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_condition, select_fresh
@@ -19,12 +20,12 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 
 
 @define_metric(
-    "How many bits about the subject's hidden task do late actions hold, older than a few trials?",
+    "How many bits about the hidden task, from trials more than a few back, do the subject's late actions contain?",
     conditions=("intact", SHUFFLED),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """How many bits about the hidden task do the subject's late actions hold from feedback older than a few trials?"""
+    """How many bits about the hidden task, from trials more than a few back, do the subject's late actions contain?"""
     data = select_fresh(trials)
     if "digits" in data.attrs:
         return _read_digits(data, find_reflex_window(data.sizes["trial"]))
@@ -44,7 +45,7 @@ def metric(trials, references, replay):
 
 
 def _read_digits(data, window):
-    """The readings where the best act consists of independent digits."""
+    """The readings for families in which the best action consists of independent digits."""
     older, own = measure_transplanted_bits(data, window), measure_own_bits(data)
     by_trial = measure_transplanted_bits(data, window, by_trial=True)
     return [

@@ -1,16 +1,17 @@
-"""Measures what acts owe to trials more than w back, by two disturbances of one response at a time.
+"""Measures how much actions depend on trials more than w back, by two disturbances of one response at a time.
 
-Deletion is what the next act loses if the older past is deleted. It shows that the past is needed. But deletion
-also removes a clock from the carry.
+Deletion is the share of the possible gain that the next action loses if the subject does not know older trials. It
+shows that these trials are needed. But deletion also removes a clock from the carry.
 
-Transplant gives the subject the older past of another lifetime, the donor. It is what the next act is then worth on the
-donor's task, beyond what it is worth on other tasks. It shows that the past informs the act. A policy that depends on
-the last w trials, the clock and chance alone is independent of the donor, so its expected transplant is 0. The strict
-transplant counts only trials for which the donor's act w trials back differed from the subject's. A subject that only
-checks whether the past agrees with its last trials gains less on these trials.
+A transplant gives the subject the carry that another lifetime, the donor, had w trials ago, and then the subject's own
+last w trials. Its number is the worth of the next action on the donor's task, beyond the worth on other tasks. It shows
+that older trials inform the action. The actions of a policy that uses only the last w trials, the trial number and
+chance are independent of the donor, so the expected transplant of such a policy is 0. The strict transplant counts only
+trials for which the donor's action w trials back differed from the subject's. A subject that only checks whether its
+carry agrees with its last trials gains less on these trials.
 
 Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`). If trials have several
-steps, their first acts are valued.
+steps, their first actions are valued.
 """
 
 from collections.abc import Sequence
@@ -27,22 +28,23 @@ from mesascope.trials import BLOCK_SIZE, measure_gain, select_counted_trials
 
 DELETIONS = tuple(f"past_deleted_once:window={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
 TRANSPLANTS = tuple(f"past_transplanted_once:window={{few}},replicate={r}" for r in (0, 1))
-SHORT_MEMORIES = (  # whole lifetimes that know few trials, from which the span is read
+SHORT_MEMORIES = (  # conditions under which the subject knows few trials throughout; they determine the span
     *(f"past_deleted:window={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)),
-    *(f"past_deleted:window={w},birth=0" for w in (5, 6, 8, 16)),  # the percept at birth matters little here
+    *(f"past_deleted:window={w},birth=0" for w in (5, 6, 8, 16)),  # the first percept matters little for these
 )
-LARGEST_TABLE = 1 << 24  # the largest number of counts in the tables of donors' best acts and acts taken
+LARGEST_TABLE = 1 << 24  # the largest number of counts in the tables of donors' best actions and actions taken
 
 
 class CarryEffects(NamedTuple):
-    """What older trials do to the next act: numbers whose means are the estimates.
+    """How older trials affect the next action: numbers whose means are the estimates.
 
     Attributes:
-        deletion: [N] per lifetime, the share of what could be gained that the next act loses. Of several versions that
-            keep at most w trials, it is the smallest loss.
-        transplant: [U] per donor, what the next act is worth on the donor's task, as a share of the donor's best act.
-        strict: the strict transplants [U] that may count; a second one can only raise the result.
-        life: [N] the share that a whole life loses if it knows only w trials; None if it was not run.
+        deletion: [N] per lifetime, the share of the possible gain that the next action loses. Several versions keep at
+            most w trials; the smallest loss counts.
+        transplant: [U] per donor, the worth of the next action on the donor's task, as a share of the best action.
+        strict: one or two versions of the strict transplant [U]; the larger one counts.
+        life: [N] the share of the possible gain that a whole lifetime loses if the subject always knows only its last w
+            trials; None if this was not run.
     """
 
     deletion: np.ndarray
@@ -62,8 +64,8 @@ class Estimate(NamedTuple):
 def combine_benefit(effects: CarryEffects) -> Estimate:
     """The carried benefit of a subject: the smaller of deletion and transplant, 0 if their signs differ.
 
-    Its interval reaches from the smaller of the two low ends to the smaller of the two high ends, in the direction of
-    the benefit. If the signs differ, the interval covers both intervals and 0.
+    For a positive benefit, its interval reaches from the smaller of the two lower ends to the smaller of the two upper
+    ends; for a negative benefit, signs are reversed. If the signs differ, the interval covers both intervals and 0.
     """
     rows = np.full((2, max(len(effects.deletion), len(effects.transplant))), np.nan)
     for row, values in zip(rows, (effects.deletion, effects.transplant), strict=True):
@@ -78,7 +80,7 @@ def combine_benefit(effects: CarryEffects) -> Estimate:
 
 
 def find_counted_trials(trials: xr.Dataset, window: int, early: bool = False) -> np.ndarray:
-    """[N, T] The old trials in the last half or after a change, or with `early` in the first half."""
+    """[N, T] The trials that count: old trials in the last half or after a change; with `early`, in the first half."""
     length = trials.sizes["trial"]
     mask = np.zeros((trials.sizes["lifetime"], length), bool)
     counted = slice(length // 2) if early else select_counted_trials(trials)
@@ -92,7 +94,7 @@ def find_counted_trials(trials: xr.Dataset, window: int, early: bool = False) ->
 
 
 def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> CarryEffects:
-    """Measures what is carried from trials more than `window` back on one split.
+    """Measures on one split how trials more than `window` back affect the next action.
 
     Raises:
         DoesNotApply: a condition was not run, or nothing can be gained on the trials that count.
@@ -102,7 +104,7 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
     if "act_worth" in trials:
         act = tuple((mask * trials[name].values.astype(float)).sum(-1) for name in ("act_worth", "act_room"))
     if not (whole[1].sum() > 0 and act[1].sum() > 0):
-        raise DoesNotApply("on the trials that count the best act pays no more than chance")
+        raise DoesNotApply("on the trials that count, the best action pays no more than chance")
 
     def find_smallest_loss(undisturbed: tuple[np.ndarray, ...], labels: Sequence[str]) -> np.ndarray | None:
         own, room = undisturbed
@@ -128,20 +130,20 @@ def measure_transplant(
     *,
     replicates: int | None = None,
 ) -> np.ndarray:
-    """[U] Per donor, the worth of acts with the donor's past on the donor's task, beyond other tasks.
+    """[U] Per donor, the worth of actions after a transplant on the donor's task, beyond their worth on other tasks.
 
-    It is a share of the worth of the best act there.
+    The worth is expressed as a share of the worth of the best action there.
 
     Args:
         trials: the trials of one split.
         mask: [N, T] the trials that count.
         window: how many of its own last trials the recipient keeps.
-        name: the variable to sum, without its prefix.
-        room: the variable that it is a share of.
-        replicates: how many draws of donors to read; None for all.
+        name: the variable to sum, without its prefix 'donor_'.
+        room: the variable by whose sum to divide, without its prefix.
+        replicates: how many draws of donors to use; None for all.
 
     Raises:
-        DoesNotApply: no past was transplanted.
+        DoesNotApply: no transplant was run.
     """
     labels = find_transplants(trials, window)[:replicates]
     units = _count_units(trials)
@@ -155,22 +157,22 @@ def measure_transplant(
 
 
 def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_trial: bool = False) -> np.ndarray:
-    """[R, U] Pseudo-values of the information, in bits per act, between a donor's task and the act with its past.
+    """[R, U] Pseudo-values of the bits per action that actions after a transplant contain about the donor's task.
 
-    There is a row for each rank: the information about the donor's best act, about its second best act, and so on.
-    The information is 0 for a policy that depends on its last trials alone. It is conditional on the subject's own act
-    w trials back, and covers only trials for which the donor's act there was another one. So it is also 0 for a policy
-    that only checks whether its last acts fit its memory.
+    There is a row for each rank: the information about the donor's best action, about its second best, and so on. The
+    information is 0 for a policy that depends on its last trials alone. It is conditional on the subject's own action
+    w trials back, and covers only trials for which the donor's action w trials back differed. So it is also 0 for a
+    policy that only checks whether its last actions agree with its memory.
 
     Args:
         trials: the trials of one split.
         mask: [N, T] the trials that count.
         window: how many of its own last trials the recipient keeps.
-        by_trial: whether every trial has its own table, which finds acts that encode the task differently each time.
-            There are then too few counts for tables by the act w trials back, and all trials count.
+        by_trial: whether every trial has its own table. This detects a coding of the task that changes with the trial
+            number. There are then too few counts for tables by the action w trials back, so all trials count.
 
     Raises:
-        DoesNotApply: no past was transplanted, actions are real numbers, or too few trials count.
+        DoesNotApply: no transplant was run, actions are real numbers, or too few trials count.
     """
     labels = find_transplants(trials, window)
     if trials.attrs.get("actions") == "real":
@@ -183,7 +185,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
         is_counted = mask.any(0)
         cell, cells = np.broadcast_to(np.cumsum(is_counted) - 1, own.shape), int(is_counted.sum())
     if units * cells * choices**2 > LARGEST_TABLE:
-        raise DoesNotApply("there are too many choices and trials")
+        raise DoesNotApply("the tables for so many choices and trials would be too large")
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
     for i, label in enumerate(labels):
         strict = mask if by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
@@ -193,20 +195,21 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
             np.add.at(table[rank], (donor, cell[strict], ranks[i, ..., rank][strict], action), 1.0)
     table = table[:, table[0].any((1, 2, 3))]
     if table.shape[1] < 3:
-        raise DoesNotApply("too few donors acted otherwise")
+        raise DoesNotApply("too few donors acted differently from the subject w trials back")
     return np.stack([jackknife_information(t) for t in table])
 
 
 def find_acts(trials: xr.Dataset, condition: str) -> np.ndarray:
-    """[N, T] The action of each trial; the first one if trials have several steps."""
+    """[N, T] The action of each trial, or its first action if trials have several steps."""
     action = trials.action.sel(condition=condition).values.astype(int)
     return action[..., 0] if action.ndim == 3 else action
 
 
 def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """The share gained [N] in lifetimes that know their last w trials only, by w; the intact gain is at w = 0.
+    """By window w, the gain [N] in lifetimes in which only the last w trials are known; w = 0 is the intact run.
 
-    Of the two ways to begin such a lifetime, the better one counts.
+    The gain is a share of the possible gain. For some w, two versions differ in the first percept (`birth`), and the
+    version with more gain counts.
     """
     intact = compute_ratio(*measure_gain(trials))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
@@ -218,15 +221,15 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def interpolate_span(shares: Sequence[float], spans: Sequence[int], part: float) -> float:
-    """The number of trials w at which `part` of the intact gain is reached, by linear interpolation.
+    """The number of known trials w at which the gain reaches the share `part` of the intact gain.
 
     Args:
-        shares: the share of the intact gain that is left if only the last w trials are known.
+        shares: the share of the intact gain that remains if the subject knows only its last w trials, for each w.
         spans: the values of w, ascending.
         part: the share that must be reached.
 
     Returns:
-        The number, linear in log(1 + w) between the values of w; infinity if no value of w reaches the share.
+        The number w, interpolated linearly in log(1 + w); infinity if no value of w reaches the share.
     """
     last_share, last = 0.0, 0
     for share, w in zip(shares, spans, strict=True):
@@ -238,15 +241,15 @@ def interpolate_span(shares: Sequence[float], spans: Sequence[int], part: float)
 
 
 def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str, Any]:
-    """The gain with the last w trials only, and how many of them give half and 95 % of the intact gain.
+    """The gain if only the last w trials are known, and how many trials give half and 95 % of the intact gain.
 
     Args:
         trials: the trials of one split.
         weights: [resamples, N] the weights of the lifetimes.
-        sign: 1 for a subject that goes for the pay-off, -1 against it.
+        sign: 1 for a subject that goes for the pay-off, -1 for a subject that goes against it.
 
     Returns:
-        Numbers by name; none if there is no intact gain to share.
+        Statistics by name; none if the intact gain is not clearly above 0.
     """
     curve = measure_gain_by_memory(trials)
     intact, spans = curve.pop(0), sorted(curve)
@@ -265,13 +268,13 @@ def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[s
 
 
 def _find_labels(trials: xr.Dataset, name: str, most: int = 1 << 30, least: int = 0) -> list[str]:
-    """The labels of a condition that keep at least `least` and at most `most` trials."""
+    """The labels of the condition `name` whose windows are between `least` and `most` trials."""
     found = [str(c) for c in trials.condition.values if str(c).startswith(f"{name}:")]
     return [c for c in found if least <= read_window(c) <= most]
 
 
 def read_window(condition: str) -> int:
-    """The window in a condition's label."""
+    """Parses the number of trials that the setting `window` states in a condition's label."""
     return int(condition.partition(":window=")[2].partition(",")[0])
 
 
@@ -279,7 +282,7 @@ def find_transplants(trials: xr.Dataset, window: int) -> list[str]:
     """The labels of the transplants after which the recipient keeps `window` of its own last trials.
 
     Raises:
-        DoesNotApply: none was run.
+        DoesNotApply: no such transplant was run.
     """
     found = [str(c) for c in trials.transplant.values] if "transplant" in trials.coords else []
     labels = [c for c in found if read_window(c) == window]
@@ -296,5 +299,5 @@ def find_donors(trials: xr.Dataset, condition: str) -> np.ndarray:
 
 
 def _count_units(trials: xr.Dataset) -> int:
-    """The number of lifetimes in whole blocks, including those that were not kept."""
+    """The number of lifetimes in complete blocks, including lifetimes of the last block that were not kept."""
     return -(-trials.sizes["lifetime"] // BLOCK_SIZE) * BLOCK_SIZE

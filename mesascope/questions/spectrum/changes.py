@@ -1,4 +1,4 @@
-"""How much a response differs from the undisturbed one, for the metrics of dependence."""
+"""Measures how much a disturbed response differs from the undisturbed response, for the metrics of dependence."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from mesascope.contracts import Reading, list_replicates
 
 
 def read_dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
-    """Readings of the share of choices that changes under conditions that last for one response.
+    """Readings of the share of choices that change under conditions that disturb one response.
 
     Args:
         trials: the trials of one split.
@@ -30,24 +30,24 @@ def read_dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Read
 
 
 def measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The shares of choices that change with the percept and with the carry, under each condition that was run.
+    """The shares of choices [N] that change if the percept, and if the carry, is exchanged, for each condition run.
 
     Raises:
         DoesNotApply: a condition was not run.
     """
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
         list_replicates(fresh, label)
-    # real actions have only the first
+    # only the first condition exists for real actions
     ways = ("percept_exchanged_once:action=0", "percept_exchanged_once:action=1", "percept_swapped_once")
     percept = [find_changed_choices(fresh, way) for way in ways if way in fresh.condition]
     return percept, [find_changed_choices(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
 
 
 def find_changed_choices(trials: xr.Dataset, label: str) -> np.ndarray:
-    """[N] The share of choices that changes, from the second trial on; total variation if there are probabilities.
+    """[N] The share of choices that change, from the second trial on; the total variation if there are probabilities.
 
-    For real actions, it is the distance that they move, in standard deviations of all undisturbed actions and at most
-    1. If trials have several steps, it covers the steps that happened, from the second one on.
+    For real actions, it is the size of the change, in standard deviations of all undisturbed actions and at most 1. If
+    trials have several steps, the mean runs over all steps that happened, except the first.
     """
     if "log_probs" in trials:
         logs = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))

@@ -5,7 +5,7 @@ from mesascope.stats import compute_ratio
 
 
 @define_metric(
-    "What share of what could be gained does it lose when nothing new is kept after a tenth of the life?",
+    "What share of the possible gain does the subject lose if its carry is frozen after a tenth of the lifetime?",
     conditions=("intact", "carry_frozen:trial={tenth}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )

@@ -3,11 +3,11 @@
 from mesascope.contracts import Reading, define_metric, select_fresh, sum_gains
 from mesascope.stats import compute_ratio
 
-WINDOW = 10  # how many trials after the single reset are scored
+WINDOW = 10  # how many trials are scored after the single reset
 
 
 @define_metric(
-    "What share of what could be gained does it lose when its carry is fresh again?",
+    "What share of the possible gain does the subject lose when its carry is reset?",
     conditions=("intact", "carry_reset", "carry_reset:trial={half}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )

@@ -7,7 +7,7 @@ CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_onc
 
 
 @define_metric(
-    "What part of the subject's choices changes when only the carry is exchanged, for one response?",
+    "What share of the subject's choices changes when only its carry is exchanged, for one response?",
     conditions=("intact", *CHANGES),
     expects={"learner": "+", "lookalike": "+", "still": "0"},
     confirmatory=True,

@@ -10,7 +10,7 @@ CHANGES = {
 
 
 @define_metric(
-    "What part of the subject's choices changes when only the last percept is exchanged, for one response?",
+    "What share of the subject's choices changes when only the last percept is exchanged, for one response?",
     conditions=("intact", *CHANGES),
     expects={"learner": "+", "lookalike": "+", "still": "0"},
     confirmatory=True,

@@ -22,7 +22,7 @@ PAIRS = {
 
 
 @define_metric(
-    "What part of the subject's choices changes when a part of the picture is hidden or moved, for one response?",
+    "What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?",
     conditions=("intact", *CHANGES),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )

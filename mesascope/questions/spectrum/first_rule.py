@@ -1,8 +1,8 @@
 """The older placement rule (shuffled feedback), for studies that were committed with it.
 
-It is also the rule for families that cannot value single actions. The benefit is what the score loses when feedback
-older than a few trials comes from other lifetimes. That loss can be harm: a subject may choose worse after a past that
-could not have happened to it. `mesascope.questions.spectrum.placement` has the rule that replaced this one.
+It is also the rule for families that cannot value single actions. The benefit is the loss of gain when feedback older
+than a few trials comes from other lifetimes. This loss can be harm instead: false feedback may make a subject choose
+worse, because no real lifetime could contain it. `mesascope.questions.spectrum.placement` has the present rule.
 """
 
 from collections.abc import Mapping
@@ -23,26 +23,26 @@ from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstra
 from mesascope.trials import find_reflex_window, measure_gain
 
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
-REPLICATES = 4  # of the run with shuffled feedback; the error of a single replicate is nearly twice as large
+REPLICATES = 4  # runs with shuffled feedback; with one run, the standard error would be nearly twice as large
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
 WORDS = explanation.WORDS | {
-    "tracking": "its carry changes what it does; that feedback older than a few trials changes its score by {bar:.0%} "
-    "of what could be gained was not shown",
-    "locating": "older feedback matters, as far as picking among the training tasks explains",
-    "acquiring": "fresh tasks of the family are acquired as well as those of its bank, each beside its reference",
-    "general": "changed splits are acquired too: of every kind one at least keeps half of the efficiency on fresh "
-    "tasks",
+    "tracking": "its carry changes its choices; it was not shown that feedback older than a few trials changes its "
+    "score by {bar:.0%} of the possible gain",
+    "locating": "older feedback changes its score, and picking among its training tasks explains this",
+    "acquiring": "relative to the reference, it acquires fresh tasks of the family as well as tasks of its bank",
+    "general": "it also acquires tasks of changed splits: on at least one split of every kind, it keeps half of its "
+    "efficiency on fresh tasks",
 }
-WITHOUT_BANK = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
-BEYOND_BANKS = "tasks are acquired that no bank of training tasks could hold"
+WITHOUT_BANK = "it acquires fresh tasks of the family, and it had no bank of tasks to locate them in"
+BEYOND_BANKS = "it acquires tasks that no bank of training tasks could contain"
 OPEN_WORDS = explanation.OPEN_WORDS | {
-    "tracking": "its carry matters; whether feedback older than a few trials does is open",
-    "locating": "older feedback matters; whether more than picking among training tasks explains that is open",
+    "tracking": "its carry changes its choices; it is open whether feedback older than a few trials changes its score",
+    "locating": "older feedback changes its score; it is open whether picking among its training tasks explains this",
 }
 
 
 def list_conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
-    """The labels of the conditions that this rule needs on the fresh split, for lifetimes of `horizon` trials."""
+    """The labels of the conditions that the older rule needs on the fresh split, for lifetimes of `horizon` trials."""
     older = find_reflex_window(horizon, (rule or Rule()).older_than)
     return (
         "intact",
@@ -55,13 +55,12 @@ def list_conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
 def place_by_benefit(
     trials: Splits, references: Mapping[str, Splits], trained_on: str = "unknown", rule: Rule | None = None
 ) -> Placement:
-    """Places a subject on the spectrum.
+    """Places a subject on the spectrum by the older rule.
 
     Args:
-        trials: the subject's data set for each split; 'fresh' needs the conditions of the benefit and dependence
-            metrics.
-        references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'); for a
-            subject that goes against the pay-off also 'learner against' and 'locator against', if they were run.
+        trials: the subject's data set for each split; 'fresh' needs the conditions that `list_conditions` names.
+        references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'). For a
+            subject that goes against the pay-off, also 'learner against' and 'locator against', if they were run.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
         rule: the constants of the rule.
 
@@ -120,7 +119,7 @@ def place_by_benefit(
     else:
         lowest = max(i for i in range(3) if (np.minimum(below, 2) >= i).mean() >= rule.share)
     highest = min((i for i in range(5) if (level > i).mean() <= 1 - rule.share + 1e-9), default=5)
-    if passed and obstacle is not None:  # the bank is unknown or cannot tell, so higher rungs stay possible
+    if passed and obstacle is not None:  # the bank is unknown or not informative, so higher rungs remain possible
         highest = 4 if retained.mean() <= 1 - rule.share else 5
     if passed and missing and highest >= 4:
         highest = 5
@@ -141,10 +140,10 @@ def place_by_benefit(
 
 
 def require_fresh(trials: Splits) -> xr.Dataset:
-    """Returns the trials on fresh tasks.
+    """Returns the trials on fresh tasks, after checking that they suffice for a placement.
 
     Raises:
-        MesascopeError: they were not run, are too few, or nothing can be gained there.
+        MesascopeError: there are no or too few lifetimes on fresh tasks, or nothing can be gained on these tasks.
     """
     fresh = trials.get("fresh")
     if fresh is None:
@@ -154,13 +153,13 @@ def require_fresh(trials: Splits) -> xr.Dataset:
     if n < 3:
         raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
     if measure_gain(fresh)[1].sum() <= 0:
-        problem = "On the fresh split the best act pays no more than chance."
+        problem = "On the fresh split, the best action pays no more than chance."
         raise MesascopeError(problem, "There is nothing to gain there.")
     return fresh
 
 
 def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
-    """Whether, in each resample, the gain holds on changed splits of every kind; and the kinds that were not run."""
+    """Whether the subject retains its gain on a split of every changed kind [resamples]; and the kinds not run."""
     learner = split_gains.find_gain("learner", "fresh")
     numbers["retention"], numbers["held"] = {}, []
     retained = np.ones(rule.resamples, bool)
@@ -196,29 +195,29 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
 
 
 def _describe_needed(distance: float, error: float, n: int, otherwise: str, errors: float = 1.645) -> str:
-    """How many lifetimes would separate a number from its bar, in words; `otherwise` if the distance is about zero."""
+    """Describes how many lifetimes would separate a number from its threshold; `otherwise` if the two are equal."""
     if abs(distance) < 1e-3 or not 0 < error < np.inf:
         return otherwise
     return f"about {int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64)} lifetimes"
 
 
 def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) -> str:
-    """Explains the placement in words, and says what would settle it if it is open."""
+    """Explains the placement in words, and what would settle it if it is undetermined."""
     n, settled = numbers["lifetimes"], lowest == highest
     fresh = WITHOUT_BANK if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND_BANKS
     fresh = [fresh, WORDS["general"]][: lowest - 3]
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit}
     parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN_WORDS)[FIRST_LADDER[lowest]].format(**bars)]
     if lowest >= 3 and unlimited:
-        parts.append("inference within the family; a prior over the family explains it")
+        parts.append("inference with the family as a prior explains this")
     if highest >= 4 and len(missing) < len(SPLIT_KINDS):
-        parts.append(f"kinds of changed split that hold: {', '.join(numbers['held']) or 'none'}")
+        parts.append(f"kinds of changed split on which it keeps its gain: {', '.join(numbers['held']) or 'none'}")
     if settled:
         return "; ".join(parts) + "."
     open_ends = []
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        distance, never = size - rule.smallest_benefit, "no number of lifetimes while it stays at its bar"
+        distance, never = size - rule.smallest_benefit, "no number of lifetimes suffices at its threshold"
         needed = _describe_needed(distance, error, n, never, rule.errors if distance > 0 else 1.645)
         open_ends.append(
             f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {needed}"
@@ -232,14 +231,14 @@ def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) ->
     if highest == 5 and missing and "efficiency" in numbers:
         open_ends.append(f"no split of kind {', '.join(missing)} was run: add it to the splits")
     elif highest == 5 and missing:
-        lack = "the family has no reference learner to compare changed splits with"
-        open_ends.append(f"{lack}: add one to its references")
+        lack = "the family has no reference learner to compare with on changed splits"
+        open_ends.append(f"{lack}: add a learner to its references")
     for kind in SPLIT_KINDS if highest == 5 else ():
         shares = {split: share for split, share in numbers["retention"].items() if split.partition(":")[0] == kind}
         if shares and kind not in numbers["held"]:
             split = max(shares, key=lambda split: shares[split])
             needed = _describe_needed(shares[split] - rule.hold, numbers["retention_error"][kind], n, "")
-            needed = f"{needed} on it would settle it" if needed else "it lies on the bar"
+            needed = f"{needed} on this split would settle it" if needed else "this lies at the threshold"
             open_ends.append(f"the {split} split keeps {shares[split]:.2f}: {needed}")
-    open_ends = open_ends or ["a share of resamples near its bar: more lifetimes"]
+    open_ends = open_ends or ["a share of resamples lies near its threshold: run more lifetimes"]
     return f"{'; '.join(parts)}. Open: {'; '.join(open_ends)}."

@@ -1,4 +1,4 @@
-"""When the subject gets another lifetime's carry for one response, does it act like that lifetime or like its own?"""
+"""When the subject gets another lifetime's carry for one response, does it act as in that lifetime or its own?"""
 
 import numpy as np
 
@@ -10,17 +10,17 @@ CONDITION = "carry_exchanged_once:fresh=0"
 
 
 @define_metric(
-    "Where these differ, how much more often does the subject take the donor's choice than its own (from -1 to 1)?",
+    "Where the two choices differ, how much more often does the subject take the donor's than its own (-1 to 1)?",
     conditions=("intact", CONDITION),
     expects={"learner": "+", "lookalike": "any", "still": "-"},
 )
 def metric(trials, references, replay):
-    """When the subject gets another lifetime's carry for one response, does it act like that lifetime?"""
+    """When the subject gets another lifetime's carry for one response, does it act as in that lifetime?"""
     rollout = select_fresh(trials)
     list_replicates(rollout, CONDITION)
     own = rollout.action.sel(condition="intact").values
     if own.dtype.kind == "f":
-        raise DoesNotApply("its actions are real numbers, and hardly ever those of its donor")
+        raise DoesNotApply("its actions are real numbers, which hardly ever equal those of its donor")
     swapped = rollout.action.sel(condition=CONDITION).values
     donors = find_donors(rollout, CONDITION)
     if own.ndim == 3:  # trials with several steps: all steps of a trial share a donor
@@ -30,6 +30,6 @@ def metric(trials, references, replay):
     differ = (inside & (donor != own) & (donor >= 0) & (own >= 0)).reshape(len(own), -1)
     differ[:, 0] = False
     if not differ.any():
-        raise DoesNotApply("no lifetime ever chose otherwise than its donor")
+        raise DoesNotApply("the choices of a lifetime and its donor never differ")
     followed = (swapped == donor).astype(float) - (swapped == own)
     return [Reading(average_valid(np.where(differ, followed.reshape(differ.shape), np.nan)))]

@@ -1,4 +1,4 @@
-"""Whether older feedback accounts for the gain on tasks that no bank of training tasks could contain."""
+"""Tests whether older feedback explains the gain on tasks that no bank of training tasks could contain."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +18,8 @@ def decide_beyond_banks(
 ) -> tuple[np.ndarray | None, str | None, dict[str, Any]]:
     """Decides whether a subject whose training tasks are unknown acquires tasks that no bank could contain.
 
-    It does if, on every split of such tasks, its gain and its loss from shuffling feedback older than a few trials are
-    both above the smallest benefit.
+    The subject acquires them if two numbers exceed the smallest benefit on every split of such tasks: its gain, and its
+    loss when feedback older than a few trials is shuffled.
 
     Args:
         trials: the subject's data set for each split.
@@ -28,8 +28,8 @@ def decide_beyond_banks(
         rule: the constants of the placement rule.
 
     Returns:
-        For each resample 0 if the subject acquires, else NaN, or None if this cannot be decided; the reason why it
-        cannot, or None; and the numbers for each split.
+        Three results. First, 0 for each resample in which the subject acquires, otherwise NaN; None if this cannot be
+        decided. Second, the reason why it cannot be decided, or None. Third, the statistics for each split.
     """
     splits = [split for split, rollout in trials.items() if rollout.attrs.get("inexpressible")]
     numbers, passes, lacking = {}, [], []
@@ -53,6 +53,6 @@ def decide_beyond_banks(
         return None, f"{UNKNOWN_TASKS} (say them with --trained-on)", {}
     if lacking:
         where = " and ".join(lacking)
-        obstacle = f"{UNKNOWN_TASKS}, and older feedback gains it too little on {where}, which none could hold"
+        obstacle = f"{UNKNOWN_TASKS}, and older feedback adds too little on {where}, which no bank could contain"
         return None, obstacle, numbers
     return np.where(np.all(passes, 0), 0.0, np.nan), None, numbers

@@ -1,23 +1,23 @@
-"""Mutual information between the right action and the action taken, corrected for the bias of small samples.
+"""Mutual information between the correct action and the action taken, corrected for the bias of small samples.
 
-The counts of a lifetime are sums over its trials. So a lifetime is left out by subtraction, and the jackknife over
-lifetimes (Quenouille 1956; Efron and Tibshirani 1993, chapter 11) needs one pass.
+The counts of all lifetimes are sums, so one lifetime can be left out by subtracting its counts. The jackknife over
+lifetimes (Quenouille 1956; Efron and Tibshirani 1993, chapter 11) therefore needs only one pass.
 """
 
 import numpy as np
 
-CHUNK_SIZE = 64  # for how many lifetimes a leave-one-out table is made at a time
+CHUNK_SIZE = 64  # how many leave-one-out tables are made at a time
 
 
 def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
-    """Counts pairs of right action and action taken [N, cells, K, K], for each lifetime and cell.
+    """Counts pairs of correct action and action taken [N, cells, K, K], for each lifetime and cell.
 
     Args:
-        right: [N, T] the right action.
-        taken: [N, T, K] the probability of each action, or one for the action taken.
+        right: [N, T] the correct action.
+        taken: [N, T, K] the probability of each action; if only choices are known, one for the action taken.
         counts: [N, T] whether a trial counts.
-        cell: [N, T] the cell that a trial belongs to: its part, or its index; zeros for a single table.
-        cells: the number of cells.
+        cell: [N, T] the index of the table to which a trial belongs, such as its part; zeros for a single table.
+        cells: the number of tables per lifetime.
     """
     lifetimes, _, choices = taken.shape
     table = np.zeros((lifetimes * cells * choices, choices))
@@ -27,7 +27,7 @@ def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: 
 
 
 def measure_information(table: np.ndarray) -> np.ndarray:
-    """Mutual information [...], in bits, of tables [..., cells, K, K]; each cell is weighted by its counts."""
+    """[...] The mutual information, in bits, in tables [..., cells, K, K], averaged over cells by their counts."""
     total = table.sum((-1, -2))
     joint, marginals = _entropy_terms(table).sum((-1, -2)), (table.sum(-1), table.sum(-2))
     bits = joint + _entropy_terms(total) - sum(_entropy_terms(m).sum(-1) for m in marginals)
@@ -35,7 +35,7 @@ def measure_information(table: np.ndarray) -> np.ndarray:
 
 
 def jackknife_information(table: np.ndarray) -> np.ndarray:
-    """Pseudo-values [N] of the information in counts [N, cells, K, K].
+    """[N] Jackknife pseudo-values of the information in counts [N, cells, K, K].
 
     Their mean is the bias-corrected estimate, and their spread gives its standard error.
     """
@@ -45,5 +45,5 @@ def jackknife_information(table: np.ndarray) -> np.ndarray:
 
 
 def _entropy_terms(x: np.ndarray) -> np.ndarray:
-    """x log2 x, 0 at 0."""
+    """The terms x log2 x, which are 0 at x = 0."""
     return x * np.log2(np.where(x > 0, x, 1.0))

@@ -1,13 +1,13 @@
-"""Are the subject's lifetimes of more than one kind: does it draw something at birth that it keeps?
+"""Does the subject have several kinds of lifetimes: does it draw something at the start and keep it?
 
-One recorded history is shown to eight fresh carries of the subject, each with other random keys. If the subject draws
-again on every trial, its responses to a given history are independent over trials. Then how well two replays agree on
-some trials says nothing about how well they agree on others. The reading is the correlation of the two agreements over
-pairs of replays, within histories. If the subject states probabilities, these are compared instead of the actions.
+A recorded history is replayed eight times, each time to a fresh carry with other random keys. If the subject draws
+anew on every trial, its responses to a given history are independent over trials. The agreement of two replays on some
+trials then does not predict their agreement on others. The reading is the correlation of these two agreements over
+pairs of replays, within histories. If the subject gives probabilities, these are compared instead of the actions.
 
-The trials are split into quarters of a lifetime, the first and third against the second and fourth, with gaps of a
-tenth of a lifetime between them. A draw that is kept for a few trials only, such as noise in the carry, falls within
-one quarter, and does not count.
+The first and third quarter of a lifetime are compared with the second and fourth, with gaps of a tenth of a lifetime
+between quarters. So a draw that is kept for only a few trials, such as noise in the carry, lies within one quarter and
+does not count.
 
 The p-value is exact: under the null hypothesis all 8! orders of the replays on one set of trials are equally likely,
 given the other set. The same order is used for all histories, which may share draws.
@@ -44,7 +44,7 @@ def metric(lifetimes: int = 64) -> Metric:
         _require_replays(history, replay)
         agreement, has_run = _compare_replays(history, replay)
         n = history.sizes["lifetime"]
-        values, p, reason = np.zeros(n), 1.0, "its responses to one history are the same"
+        values, p, reason = np.zeros(n), 1.0, "its responses are the same in all replays of a history"
         if agreement is not None and (agreement < 1 - TOLERANCE).any():
             steps = has_run.shape[1] // history.sizes["trial"]
             masks = [mask.repeat(steps) & has_run for mask in split_trials(history.sizes["trial"])]
@@ -52,7 +52,7 @@ def metric(lifetimes: int = 64) -> Metric:
             reason = f"{n} histories, each replayed {REPLAYS} times; exact permutation test"
         return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], select_fresh(trials))
 
-    question = "How far does the agreement of two replays of a history, r, persist: is there a draw kept from birth?"
+    question = "How strongly is two replays' agreement on some trials correlated with that on distant trials (r)?"
     return make_metric(question, measure, {"learner": "0"}, lifetimes=lifetimes)
 
 
@@ -61,19 +61,19 @@ def _require_replays(history: xr.Dataset, replay: Any) -> None:
     if getattr(replay, "itself", None) is None:
         raise DoesNotApply("only its trials are known; replaying a history needs the subject itself")
     if replay.itself.describe_cost(0):
-        raise DoesNotApply(f"its responses are not free, and each would have to be asked for {REPLAYS} times")
+        raise DoesNotApply(f"its responses cost money or time, and each would be needed {REPLAYS} times")
     if history.attrs.get("actions") == "real":
-        raise DoesNotApply("its actions are real numbers, and the question is about choices")
+        raise DoesNotApply("its actions are real numbers, but the question is about choices")
     if history.sizes["trial"] < MIN_TRIALS:
-        raise DoesNotApply(f"a lifetime has {history.sizes['trial']} trials, and it needs {MIN_TRIALS}")
+        raise DoesNotApply(f"a lifetime has {history.sizes['trial']} trials, but the metric needs {MIN_TRIALS}")
 
 
 def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | None, np.ndarray]:
-    """How far pairs of replays agree [28, N, T·S], or None if they agree completely; and which steps ran [N, T·S].
+    """The agreement of pairs of replays [28, N, T·S], or None if all agree; and whether each step ran [N, T·S].
 
     Raises:
-        DoesNotApply: the single steps were not kept, or the replays may differ because the subject checks whether its
-            last acts fit its memory.
+        DoesNotApply: the single steps were not stored, or replays may differ only because the subject checks whether
+            its last actions agree with its memory.
     """
     recorded = history.sel(condition="intact")
     n, length, *steps = recorded.action.shape
@@ -83,7 +83,7 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     seeds = np.random.default_rng(int(history.attrs.get("seed") or 0)).integers(2**31, size=REPLAYS).tolist()
 
     def respond(seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The actions [N, T·S] and, if they are stated, the probabilities [N, T·S, K] of one replay."""
+        """The actions [N, T·S] and, if the subject gives them, the probabilities [N, T·S, K] in one replay."""
         try:
             response = replay("itself", history, seed=seed)
         except MesascopeError as error:
@@ -95,7 +95,7 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     if first[1] is not None and "log_probs" in recorded:
         known_probs = np.exp(recorded.log_probs.values.reshape(first[1].shape))
         if 0.5 * np.abs(first[1] - known_probs).sum(-1)[ran].max() < TOLERANCE:
-            return None, ran  # a subject that draws at birth would differ in some histories
+            return None, ran  # a subject that draws at the start would differ in some histories
     replays = [first, *map(respond, seeds[1:])]
     action = np.stack([a for a, _ in replays])
     probs = [p for _, p in replays if p is not None]
@@ -104,15 +104,15 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     agreement = np.stack([np.minimum(probs[i], probs[j]).sum(-1) for i, j in zip(*PAIRS, strict=True)])
     differ = (agreement < 1 - TOLERANCE) & ran
     own = np.roll(np.logical_and.accumulate((action == recorded.action.values.reshape(n, -1)) | ~ran, -1), 1, -1)
-    own[..., 0] = True  # whether the replay's own actions have so far been those of the history
+    own[..., 0] = True  # whether the replay's own actions so far equal those of the history
     if differ.any() and not (differ & own[PAIRS[0]] & own[PAIRS[1]]).any():
-        reason = "its replays differ only after its own draws differed from the history"
-        raise DoesNotApply(f"{reason}, as they do if it checks its past")
+        reason = "its replays differ only after its own actions differed from those of the history"
+        raise DoesNotApply(f"{reason}, as happens if it checks whether its memory agrees with the history")
     return agreement, ran
 
 
 def split_trials(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the first and third and of the second and fourth quarter, with gaps of a tenth of a lifetime between."""
+    """Masks [T] of quarters one and three, and of quarters two and four, with gaps of a tenth of a lifetime between."""
     quarter = np.arange(length) * 4 // length
     since = np.arange(length) - np.searchsorted(quarter, quarter)
     apart = (quarter == 0) | (since >= length // 10)
@@ -125,7 +125,7 @@ def _average_agreement(agreement: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def correlate(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, float]:
-    """The correlation of two agreements [28, N] over pairs of replays, within histories.
+    """Correlates two agreements [28, N] over pairs of replays, within histories.
 
     Returns:
         Numbers [N] whose mean is the correlation, and the one-sided exact p-value.
@@ -135,7 +135,7 @@ def correlate(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, float]:
     if (parts[1:].sum(-1) < 1e-12).any():
         return np.zeros(one.shape[1]), 1.0
     values = linearise(lambda m: m[0] / np.sqrt(m[1] * m[2]), parts)
-    table = np.zeros((len(PAIRS[0]), REPLAYS, REPLAYS))  # Σ over histories, by pair and by pair in another order
+    table = np.zeros((len(PAIRS[0]), REPLAYS, REPLAYS))  # Σ over histories, by pair and by other pair
     table[:, PAIRS[0], PAIRS[1]] = table[:, PAIRS[1], PAIRS[0]] = one @ other.T
     orders = _list_orders()
     sums = np.zeros(len(orders))

@@ -1,4 +1,4 @@
-"""The ladder of levels, the constants of the placement rule, and a placement."""
+"""The ladder of levels, the constants of the placement rule, and the class of placements."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,16 +17,17 @@ class Rule:
     """The constants of the placement rule, which are printed with every placement.
 
     Attributes:
-        older_than: w; trials more than w back are older. It is a fifth of the lifetime if that is less.
-        smallest_benefit: the smallest benefit that counts, as a share of what could be gained.
+        older_than: w, the number of last trials; trials more than w back are older. If a fifth of the lifetime is less
+            than this, w is a fifth of the lifetime.
+        smallest_benefit: the smallest benefit that counts, as a share of the possible gain.
         smallest_change: the smallest share of changed choices that counts.
         errors: the number of standard errors by which a benefit must exceed the smallest benefit.
         smallest_strict: the smallest strict transplant that counts.
-        strict_errors: the number of standard errors by which the strict transplant must exceed it.
-        smallest_bits: the smallest information about a donor's task, in bits per act, that counts.
-        cut: the position that separates locators from learners.
-        hold: the smallest retention that counts as holding.
-        share: the share of resamples that must pass a bar.
+        strict_errors: the number of standard errors by which the strict transplant must exceed smallest_strict.
+        smallest_bits: the smallest information about a donor's task, in bits per action, that counts.
+        cut: the position between the ideal locator (0) and a learner (1) that separates locating from acquiring.
+        hold: the smallest retention that suffices for the flags 'far' and 'flexible'.
+        share: the share of resamples in which a level or flag must hold.
         bank_limit: if the ideal locator keeps at least this share on fresh tasks, the bank cannot distinguish locating
             from acquiring.
         short_of_locator: the share of the ideal locator's gain on seen tasks below which the bank label is doubtful.
@@ -58,17 +59,17 @@ class Placement:
 
     Attributes:
         level: the rung if lowest and highest coincide, else 'undetermined'.
-        lowest: the highest rung whose own bar is passed.
-        highest: the lowest rung that at most 5 % of resamples exceed.
+        lowest: the lowest possible rung: the highest rung whose own threshold is passed.
+        highest: the highest possible rung: the lowest rung that at most 5 % of resamples exceed.
         direction: 'for' or 'against' the pay-off, 'other' for another goal, 'none' below locating.
-        probability: the share of resamples in which the rule returns each level; not a posterior.
-        numbers: the numbers that the rule used.
-        reason: the reason in words, and what would settle the placement if it is open.
+        probability: the share of resamples in which the rule returns each level; it is not a posterior.
+        numbers: the statistics that the rule used.
+        reason: the reason in words, and what would settle the placement if it is undetermined.
         axes: readings on other axes, by name; each is a `mesascope.contracts.axis.Verdict` as plain data.
         rule: the constants of the rule.
-        flags: 'far' (on other distributions of tasks too) and 'flexible' (after the task changes too): 'yes', 'no',
-            'open', or 'not run'. Empty below acquiring.
-        span: how many of its last trials its acts need, in words; '' if that was not measured.
+        flags: whether the level also holds on other distributions of tasks ('far') and after the task changes
+            ('flexible'): 'yes', 'no', 'open' or 'not run'. Empty below acquiring.
+        span: how many of its last trials give 95 % of the subject's gain, in words; '' if this was not measured.
     """
 
     level: str

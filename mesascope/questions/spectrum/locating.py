@@ -1,4 +1,4 @@
-"""Whether a subject is nearer to the ideal locator of its bank of training tasks than to a learner."""
+"""Tests whether a subject is nearer to the ideal locator of its bank of training tasks than to a learner."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from mesascope.trials import measure_gain
 
 
 class BankTest(NamedTuple):
-    """Whether picking among the training tasks explains what the subject gains.
+    """Whether picking among the training tasks explains the subject's gain.
 
     Attributes:
         locating: [resamples] 1 if the subject is nearer to the locator, 0 if it is nearer to a learner, NaN if the bank
-            cannot tell; None if this was not tested.
-        obstacle: why it was not tested, or None.
+            cannot distinguish the two; None if this was not tested.
+        obstacle: why the test was not possible, or None.
         position: [resamples] the position between the locator (0) and a learner (1).
         share_of_locator: [resamples] the gain on seen tasks, as a share of the ideal locator's.
     """
@@ -41,8 +41,8 @@ class Gains:
         references: by role and split, the references' trials.
         against: whether the subject goes against the pay-off.
         weights: by split, the weights of the lifetimes [resamples, N].
-        window: if tasks have parts, only trials count whose part did not occur in this number of trials before; 0 for
-            all trials.
+        window: if tasks have parts, a trial counts only if its part did not occur in this number of trials before it; 0
+            for all trials.
     """
 
     trials: Splits
@@ -57,25 +57,25 @@ class Gains:
         return [s for s in splits if s.partition(":")[0] == kind and self.find_best_gain(s) is not None]
 
     def find_gain(self, role: str | None, split: str, label: str = "intact") -> np.ndarray | None:
-        """The gain [N] of a reference, or of the subject if the role is None; None if the reference was not run."""
+        """[N] The gain of a reference, or of the subject if the role is None; None if the reference was not run."""
         if role is None:
             return self._sum_gain(self.trials[split], label)
         trials = self.find_reference(role, split)
         return None if trials is None or label not in trials.condition.values else self._sum_gain(trials, label)
 
     def _sum_gain(self, trials: xr.Dataset, label: str) -> np.ndarray:
-        """The gain [N] on the trials that count."""
+        """[N] The gain on the trials that count."""
         mask = find_counted_trials(trials, self.window) if self.window and "part" in trials else None
         return measure_gain(trials, label, mask, against=self.against)[0]
 
     def find_reference(self, role: str, split: str) -> xr.Dataset | None:
-        """The trials of a reference on a split, in the subject's direction; None if the reference was not run."""
+        """The trials of a reference that has the subject's direction, on one split; None if it was not run."""
         return self.references.get(f"{role} against" if self.against else role, {}).get(split)
 
     def find_best_gain(self, split: str) -> np.ndarray | None:
-        """The gain of the reference that gains most on a split, with or without a restart at the change.
+        """[N] The gain of the best reference on a split; references may restart when the task changes.
 
-        None if no reference gains more than two standard errors, because then there is nothing to compare with.
+        None if no reference's gain exceeds two standard errors, because then there is nothing to compare with.
         """
         gains = []
         for role in ("learner", "discounting"):
@@ -86,9 +86,9 @@ class Gains:
 
 
 def test_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]) -> BankTest:
-    """Reads the position of a subject with the bank `trained_on`, and adds the numbers used to `numbers`."""
+    """Computes a subject's position for the bank `trained_on`, and adds the statistics used to `numbers`."""
     if trained_on.startswith("bank:1@"):
-        return BankTest(None, "the ideal locator of a bank of one is a fixed act, so there is no position between")
+        return BankTest(None, "the ideal locator of a bank of one task has a fixed action, so no position is defined")
     if "seen" not in gains.trials:
         return BankTest(None, "the seen split was not run")
     rows = [gains.find_gain(role, split) for split in ("fresh", "seen") for role in (None, "learner", "locator")]
@@ -96,12 +96,12 @@ def test_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]
         return BankTest(None, "the ideal locator or the learner was not run on these tasks")
     parts = np.stack([r for r in rows if r is not None])
     means = parts.mean(1)
-    if (means[[1, 3, 4, 5]] <= 0).any():  # a locator, and a subject that locates, may lose on fresh tasks
-        return BankTest(None, "it gains nothing on seen tasks, or a reference nothing on either")
+    if (means[[1, 3, 4, 5]] <= 0).any():  # subject and locator may have a negative gain on fresh tasks
+        return BankTest(None, "it gains nothing on seen tasks, or a reference gains nothing on seen or on fresh tasks")
     rho, lam = compute_retention_shares(means)
     numbers |= {"kept_by_locator": float(lam), "kept_on_fresh": float(rho)}
     if lam >= rule.bank_limit:
-        return BankTest(None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell")
+        return BankTest(None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, as a learner does")
     positions = linearise(compute_position, parts)
     numbers |= {"position": float(positions.mean()), "position_error": compute_standard_error(positions)}
     numbers |= {"seen_of_locator": float(means[3] / means[5])}

@@ -1,16 +1,16 @@
-"""What share of the possible gain does the subject get in a life in which it knows only its last w trials?"""
+"""What share of the possible gain does the subject get in lifetimes in which it knows only its last w trials?"""
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.questions.spectrum.carried import SHORT_MEMORIES, measure_gain_by_memory
 
 
 @define_metric(
-    "What share of the possible gain does the subject get in lifetimes in which it knows its last w trials only?",
+    "What share of the possible gain does the subject get in lifetimes in which it knows only its last w trials?",
     conditions=SHORT_MEMORIES,
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """What share of what could be gained does the subject gain if it knows only its last w trials?"""
+    """What share of the possible gain does the subject get if it knows only its last w trials?"""
     curve = measure_gain_by_memory(select_fresh(trials))
     if len(curve) < 2:
         raise DoesNotApply("the condition 'past_deleted' was not run")

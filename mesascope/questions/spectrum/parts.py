@@ -1,4 +1,4 @@
-"""Tasks with independent parts: the trials on which only older trials can help, and the bits that acts hold."""
+"""For tasks with independent parts: finds trials where only older trials can help, and measures bits in actions."""
 
 import numpy as np
 import xarray as xr
@@ -12,10 +12,10 @@ VIEWS = ("pooled", "part", "trial", "last")
 def find_old_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
     """[N, T] Whether each trial's part did not occur in the `window` trials before it.
 
-    If parts are independent, the last trials say nothing about such a part, so only older ones can.
+    As parts are independent, the last trials then say nothing about this part, so only older trials can help.
 
     Returns:
-        None if the tasks have no parts (no latent `part`).
+        The mask, or None if the tasks have no parts (no latent `part`).
     """
     if "part" not in trials:
         return None
@@ -23,12 +23,12 @@ def find_old_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
 
 
 def find_unseen_parts(part: np.ndarray, window: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each trial's part was absent from the window before it [N, T], and how many parts were absent [N, T].
+    """[N, T] Whether each trial's part was absent from the trials before it, and how many parts were absent.
 
     Args:
         part: [N, T] the part of each trial.
-        window: the number of trials before it.
-        parts: the number of parts.
+        window: the number of trials before each trial.
+        parts: the number of parts of a task.
     """
     lifetimes, length = part.shape
     recent = np.zeros((lifetimes, length, parts), bool)
@@ -38,14 +38,14 @@ def find_unseen_parts(part: np.ndarray, window: int, parts: int) -> tuple[np.nda
 
 
 def measure_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view: str = "pooled") -> np.ndarray:
-    """Pseudo-values [N], one per lifetime, whose mean is the number of bits that late actions hold about the task.
+    """[N] Pseudo-values, one per lifetime, whose mean is the number of bits that late actions contain about the task.
 
     Args:
-        trials: the trials of one condition, axes lifetime, trial, with `part`, `right` and the attribute `parts`.
+        trials: the trials of one condition, with the variables `part` and `right` and the attribute `parts`.
         window: a trial counts only if its part did not occur in this number of trials before it; 0 counts all.
-        strict: count only the parts that did not occur in the window, instead of scaling up to all parts.
-        view: 'pooled' for one table of right action and action taken; 'part', 'trial' or 'last' for a table of each
-            part, trial or last action, which finds acts whose coding depends on it.
+        strict: whether to count only the parts that did not occur in the window, instead of scaling up to all parts.
+        view: 'pooled' for one table of correct action and action taken; 'part', 'trial' or 'last' for a table per part,
+            trial number or last action, which detects a coding of actions that depends on these.
     """
     part, right = (trials[name].values.astype(int) for name in ("part", "right"))
     length = part.shape[1]
@@ -58,7 +58,7 @@ def measure_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view:
     unseen, others = find_unseen_parts(part, window, parts)
     counts = unseen & (np.arange(length) >= start)
     if not counts.any():
-        raise DoesNotApply(f"in the last quarter no part comes that did not come in the {window} trials before")
+        raise DoesNotApply(f"in the last quarter, every trial's part also occurs in the {window} trials before it")
     cell, cells = {
         "pooled": (np.zeros_like(part), 1),
         "part": (part, parts),

@@ -5,7 +5,7 @@ from mesascope.stats import compute_ratio
 
 
 @define_metric(
-    "What share of the pay-off between chance (0) and the best act (1) does the subject gain?",
+    "What share of the possible gain, from chance (0) to the best action (1), does the subject get?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon", "inverted"),
 )
 def metric(trials, references, replay):

@@ -1,9 +1,9 @@
-"""Places a subject on the spectrum from 'just doing the task' to 'acquiring it', or says why that is undetermined.
+"""Places a subject on the spectrum, or explains why its level is undetermined.
 
-The ladder has the rungs inert, reactive, tracking, locating and acquiring. A placement is an interval on it: `lowest`
-is the highest rung whose own bar is passed, and `highest` is the lowest rung that few resamples exceed. From locating
-on, the subject's acts must both need trials more than w back (deletion) and show the task of those trials
-(transplant); see `mesascope.questions.spectrum.carried`. docs/spectrum.md explains the rule.
+The ladder has the rungs inert, reactive, tracking, locating and acquiring. A placement is an interval on the ladder:
+`lowest` is the highest rung whose own threshold is passed, and `highest` is the lowest rung that few resamples exceed.
+From locating on, the subject's actions must need trials more than w back (deletion), and must also show the task of
+these trials (transplant); see `mesascope.questions.spectrum.carried`. docs/spectrum.md explains the rule.
 """
 
 import dataclasses
@@ -29,19 +29,19 @@ from mesascope.trials import find_reflex_window, measure_gain
 
 __all__ = ["Placement", "Rule", "list_conditions", "place"]
 
-UNCLEAR = len(LADDER)  # the level of a resample in which the bank cannot tell
+UNCLEAR = len(LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
 TRACKING, LOCATING, ACQUIRING = (LADDER.index(x) for x in ("tracking", "locating", "acquiring"))
 
 
 class PassedBars(NamedTuple):
-    """Which bars the effects of older trials pass.
+    """Which thresholds the effects of older trials pass.
 
     Attributes:
-        is_passed: whether deletion, transplant and strict transplant pass, with one sign.
+        is_passed: whether deletion, transplant and strict transplant pass, and deletion and transplant have one sign.
         is_informed: whether the transplant and the strict transplant pass.
         is_needed: whether deletion passes.
-        strict_margin: the strict transplant's distance from its bar, in standard errors.
-        sign: the sign of the benefit.
+        strict_margin: by how many standard errors the strict transplant exceeds its threshold.
+        sign: the sign of the transplant.
     """
 
     is_passed: bool
@@ -76,8 +76,8 @@ def place(
 
     Args:
         trials: the subject's data set for each split; 'fresh' needs the conditions that `list_conditions` names.
-        references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'); for a
-            subject that goes against the pay-off also 'learner against' and 'locator against', if they were run.
+        references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'). For a
+            subject that goes against the pay-off, also 'learner against' and 'locator against', if they were run.
         trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
         rule: the constants of the rule.
 
@@ -122,10 +122,10 @@ def place(
         above = np.where(bank_test.locating == 1, LOCATING, np.where(bank_test.locating == 0, ACQUIRING, UNCLEAR))
     level = np.where(np.abs(benefit) >= rule.smallest_benefit, above, below)
     if not bars.is_passed and bars.strict_margin <= rule.strict_errors:
-        level = below  # its acts may only show whether the past agrees with its last trials
+        level = below  # its actions may only show whether its carry agrees with its last trials
     lowest, highest = _find_interval(level, below, bars, bank_test, rule)
     if not bars.is_passed and _acts_hold_the_past(effects, bars, rule):
-        highest = ACQUIRING  # its own last acts may store what older trials showed
+        highest = ACQUIRING  # its own last actions may store what older trials showed
     other = not bars.is_passed and _pursues_other_goal(fresh, window, rule, numbers)
     if other:
         lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
@@ -155,7 +155,7 @@ def place(
 
 
 def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], trained_on: str, rule: Rule) -> Placement:
-    """The placement by the older rule (shuffled feedback), with its rung 'general' reported as 'acquiring'."""
+    """Places a subject by the older rule (shuffled feedback), and reports the rung 'general' as 'acquiring'."""
     first = first_rule.place_by_benefit(trials, references, trained_on, rule)
     ends = {end: getattr(first, end).replace("general", "acquiring") for end in ("lowest", "highest")}
     shares = dict(first.probability)
@@ -165,7 +165,7 @@ def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], train
 
 
 def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryEffects | None:
-    """The effects of older trials in the first half of a lifetime; None if they do not pass all bars there."""
+    """The effects of older trials in the first half of a lifetime; None if these do not pass all thresholds."""
     try:
         early = carried.measure_carried(fresh, window, early=True)
     except DoesNotApply:
@@ -179,12 +179,12 @@ def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
 
 
 def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
-    """The mean of values and its standard error, by name."""
+    """The mean of values and its standard error, under the keys `name` and `name`_error."""
     return {name: float(values.mean()), f"{name}_error": compute_standard_error(values)}
 
 
 def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
-    """Decides which bars the effects of older trials pass."""
+    """Decides which thresholds the effects of older trials pass."""
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
     rows = [values for values in effects.strict if len(values)]
@@ -196,7 +196,7 @@ def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
 
 
 def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: Rule) -> bool:
-    """Whether lifetimes without older trials clearly gain less, and acts after a transplant fit the donor's task."""
+    """Whether lifetimes without older trials clearly gain less, and actions after a transplant fit the donor's task."""
     if bars.strict_margin <= rule.strict_errors or effects.life is None:
         return False
     return all(
@@ -207,7 +207,7 @@ def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: R
 def _collect_numbers(
     effects: carried.CarryEffects, bars: PassedBars, fresh, window: int, gave_up: bool
 ) -> dict[str, Any]:
-    """The numbers of the placement, with standard errors."""
+    """The statistics of the placement, with standard errors."""
     benefit, deletion, transplant = carried.combine_benefit(effects), effects.deletion, effects.transplant
     smaller = deletion if abs(deletion.mean()) < abs(transplant.mean()) else transplant
     numbers: dict[str, Any] = {
@@ -249,7 +249,7 @@ def _resample_benefit(effects: carried.CarryEffects, weights: np.ndarray, rule: 
 
 
 def _resample_lower_rungs(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
-    """[resamples] The rung below locating, from what changes the choices and whether the carry changes the score."""
+    """[resamples] The rung below locating, from what changes choices, and from whether memory changes the gain."""
     by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept, carry))
     curve = carried.measure_gain_by_memory(fresh)
     reset = np.abs(weights @ (curve[0] - curve[1])) if 1 in curve else np.zeros(len(weights))
@@ -258,7 +258,7 @@ def _resample_lower_rungs(fresh, percept, carry, weights, rule: Rule) -> np.ndar
 
 
 def _find_interval(level, below, bars: PassedBars, bank_test: BankTest, rule: Rule) -> tuple[int, int]:
-    """The lowest and the highest rung."""
+    """The indices of the lowest and the highest possible rung."""
     if bars.is_passed:
         acquires = bank_test.locating is None or (bank_test.locating == 0).mean() >= rule.share
         lowest = ACQUIRING if bank_test.obstacle is None and acquires else LOCATING
@@ -269,7 +269,7 @@ def _find_interval(level, below, bars: PassedBars, bank_test: BankTest, rule: Ru
 
 
 def _test_locating(trials, references, trained_on, rule: Rule, weights, against, window, numbers) -> BankTest:
-    """Whether picking among training tasks explains what the subject acquires."""
+    """Tests whether picking among training tasks explains the subject's gain."""
     if trained_on == "unlimited":
         return BankTest(None, None)
     least = numbers.get("strict_bits", 0.0) - rule.errors * numbers.get("strict_bits_error", 0.0)
@@ -277,11 +277,11 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
     size = parse_bank(trained_on)[0] if bank else parse_task_limit(trained_on)
     acquires = BankTest(np.zeros(rule.resamples), None)
     if size and least > np.log2(size):
-        return acquires  # whoever merely remembers so many tasks cannot show as many bits
+        return acquires  # a subject that only picks among this many tasks cannot show so many bits
     if bank:
         return test_bank(Gains(trials, references, against, weights, window), trained_on, rule, numbers)
     if size:
-        shown = f"its acts show {max(0.0, least):.1f} bits or more, and one of {size} tasks has {np.log2(size):.1f}"
+        shown = f"its actions show at least {max(0.0, least):.1f} bits, but one of {size} tasks has {np.log2(size):.1f}"
         return BankTest(None, shown)
     beyond_banks = [split_trials for split_trials in trials.values() if split_trials.attrs.get("inexpressible")]
     if beyond_banks and all(_gains_on_split(split_trials, rule) for split_trials in beyond_banks):
@@ -290,7 +290,7 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
 
 
 def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
-    """Whether a subject gains on a split, and its acts show a donor's task there."""
+    """Whether a subject gains on a split, and its actions after a transplant show the donor's task there."""
     gained = compute_ratio(*measure_gain(trials))
     try:
         window = find_reflex_window(trials.sizes["trial"], rule.older_than)
@@ -301,22 +301,22 @@ def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
 
 
 def _find_doubt(bank_test: BankTest, rule: Rule) -> str:
-    """Why the bank label is doubtful; '' if it is not."""
+    """Explains why the bank label is doubtful; '' if it is not doubtful."""
     position, gained = bank_test.position, bank_test.share_of_locator
     if position is None or gained is None or (position < rule.cut).mean() >= rule.share:
         return ""  # the subject locates, even if it gains far less than the ideal locator
     if (gained < rule.short_of_locator).mean() >= rule.share:
-        return f"on its tasks the subject gains {gained.mean():.2f} of what the ideal locator does"
+        return f"on tasks of the bank, the subject gains {gained.mean():.2f} of what the ideal locator gains"
     if (position > rule.beyond_learner).mean() >= rule.share:
         return f"its position, {position.mean():.2f}, is beyond any learner"
     return ""
 
 
 def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dict[str, Any]) -> bool:
-    """Whether the subject's acts show the task without going for the task's pay-off."""
+    """Whether the subject's actions show the task without going for the task's pay-off."""
     shown, error = numbers["transplant"], numbers["transplant_error"]
     if numbers["strict_errors"] > rule.strict_errors and abs(shown) > rule.smallest_strict + rule.errors * error:
-        return False  # they go for the pay-off
+        return False  # its actions go for or against the pay-off
     if "bits" in numbers:
         choices, parts = int(fresh.right.max()) + 1, int(fresh.attrs["parts"])
         rows = [measure_bits(fresh.sel(condition="intact"), window, view=view) for view in VIEWS]
@@ -338,7 +338,7 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:
-    """How many of the last trials give 95 % of the subject's gain, in words; '' if that was not measured."""
+    """Describes how many of the last trials give 95 % of the subject's gain; '' if this was not measured."""
     if "span_most" not in numbers:
         return ""
     most = numbers["span_most"]

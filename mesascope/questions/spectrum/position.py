@@ -1,12 +1,12 @@
-"""Where a subject stands between the ideal locator of its bank and any learner."""
+"""Computes where a subject stands between the ideal locator of its bank and any learner."""
 
 import numpy as np
 
-BANK_LIMIT = 0.98  # the bank cannot tell if the ideal locator keeps at least this share on fresh tasks
+BANK_LIMIT = 0.98  # if its locator keeps this share on fresh tasks, a bank cannot distinguish locating from acquiring
 
 
 def compute_retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ρ and λ, the shares of gain that the subject and the locator keep on fresh tasks, relative to the learner.
+    """ρ and λ: the shares of their gain that the subject and the locator keep on fresh tasks, relative to the learner.
 
     Args:
         means: the gains [6, …] of subject, learner and locator on fresh tasks, then on seen tasks.

@@ -1,8 +1,8 @@
-"""How far a subject reaches: whether older trials inform its acts as much on other tasks, and on tasks that change.
+"""Decides two flags: whether older trials also inform actions on other distributions of tasks, and after changes.
 
-Retention on a split compares what acts show of a donor's task (the transplant) with the best reference there, relative
-to the same comparison on fresh tasks. 'far' needs at least the share `Rule.hold` on every split of another distribution
-or structure, 'flexible' on every split whose task changes within the lifetime. Neither implies the other.
+The retention on a split is the transplant as a share of the best reference's transplant there, divided by the same
+share on fresh tasks. 'far' needs a retention of at least `Rule.hold` on every split with another distribution or
+structure of tasks, 'flexible' on every split whose task changes within the lifetime. Neither implies the other.
 """
 
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ from mesascope.stats import compute_standard_error, draw_bootstrap_counts
 from mesascope.trials import find_reflex_window
 
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
-FIRST_TRIAL = 5  # from this trial to half-way, a fresh lifetime stands for a learner that restarts at a change
+FIRST_TRIAL = 5  # from this trial to half-way, a fresh lifetime represents a learner that restarts at the change
 
 
 class Reach(NamedTuple):
-    """The flags, and the numbers of each split from which they follow.
+    """The flags, and the retention on each split that decides them.
 
     Attributes:
-        flags: 'far' and 'flexible': 'yes', 'no', 'open' or 'not run'.
+        flags: for 'far' and for 'flexible', 'yes', 'no', 'open' or 'not run'.
         retention: by split, the retention.
-        error: by split, its standard error.
+        error: by split, the standard error of the retention.
     """
 
     flags: dict[str, str]
@@ -36,12 +36,12 @@ class Reach(NamedTuple):
 
 
 def decide_flags(trials: Splits, references: Mapping[str, Splits], against: bool, rule: Rule) -> Reach:
-    """Reads the flags of a subject.
+    """Decides the flags of a subject.
 
     Args:
         trials: by split, the subject's trials.
-        references: by role and split, the references' trials; with 'against' in the role for those that go against
-            the pay-off.
+        references: by role and split, the references' trials; references that go against the pay-off have 'against'
+            in their role.
         against: whether the subject goes against the pay-off.
         rule: the constants of the rule.
     """
@@ -61,7 +61,7 @@ def decide_flags(trials: Splits, references: Mapping[str, Splits], against: bool
             candidates.append(_read_transplant(roles["learner"].get("fresh"), rule, sign, restarted=True))
         best = max((c for c in candidates if c is not None and _is_clear(c)), key=np.mean, default=None)
         if changed is None or best is None:
-            continue  # no reference shows anything of its task there
+            continue  # no reference clearly shows the donor's task there
         seed = 2 + 2 * sorted(trials).index(split)
         kept = _resample_mean(changed, rule, seed) / _resample_mean(best, rule, seed + 1) / base
         retention[split] = float(changed.mean() / best.mean() / (own.mean() / learner.mean()))
@@ -71,7 +71,7 @@ def decide_flags(trials: Splits, references: Mapping[str, Splits], against: bool
 
 
 def _decide_flag(shares: list[float], rule: Rule) -> str:
-    """A flag, from the share of resamples in which the retention holds, on every split."""
+    """The answer for a flag, from each split's share of resamples in which the retention is large enough."""
     if not shares:
         return "not run"
     least = min(shares)
@@ -79,7 +79,10 @@ def _decide_flag(shares: list[float], rule: Rule) -> str:
 
 
 def _read_transplant(trials: xr.Dataset | None, rule: Rule, sign: float, restarted: bool = False) -> np.ndarray | None:
-    """[U] The transplant in the subject's direction, per donor; None if it was not run."""
+    """[U] The transplant per donor, times `sign`; None if it was not run.
+
+    With `restarted`, only early trials count, as for a learner that restarts at a change (see `FIRST_TRIAL`).
+    """
     if trials is None:
         return None
     window = find_reflex_window(trials.sizes["trial"], rule.older_than)
@@ -104,7 +107,7 @@ def _resample_mean(values: np.ndarray, rule: Rule, seed: int) -> np.ndarray:
 
 
 def describe_flags(numbers: Mapping[str, Any], flags: Mapping[str, str]) -> str:
-    """The flags in words, with the splits that decide them; '' if nothing was run."""
+    """Describes the flags in words, with the splits that decide them; '' if no flag was tested."""
     answers = [f"{flag}: {answer}" for flag, answer in flags.items() if answer != "not run"]
     errors = numbers["retention_error"]
     kept = [f"{split} {value:.2f} ± {errors[split]:.2f}" for split, value in numbers["retention"].items()]

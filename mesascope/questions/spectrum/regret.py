@@ -14,7 +14,7 @@ def metric(trials, references, replay):
     """How much pay-off does the subject miss over a lifetime, and how much more than each reference procedure?"""
     rollout = select_fresh(trials)
     if "best" not in rollout:
-        raise DoesNotApply("the best pay-off is not known")
+        raise DoesNotApply("the expected pay-off of the best choice is not known")
     paid = read_payoffs(rollout)
     missed = np.nansum(rollout.best.values - paid, -1)
     readings = [Reading(missed, split=str(rollout.attrs["split"]), label="against the best choice")]

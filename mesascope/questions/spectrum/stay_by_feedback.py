@@ -8,7 +8,7 @@ from mesascope.trials import find_forced
 
 
 @define_metric(
-    "How much more often does the subject repeat a choice after feedback above the middle than after the rest?",
+    "How much more often does the subject repeat a choice after feedback above the median level than after the rest?",
     expects={"learner": "+", "lookalike": "+", "still": "0"},
 )
 def metric(trials, references, replay):
@@ -17,14 +17,14 @@ def metric(trials, references, replay):
     action = rollout.action.sel(condition="intact").values
     paid = rollout.feedback.sel(condition="intact").values.astype(float)[:, :-1]
     valid = (action[:, :-1] >= 0) & (action[:, 1:] >= 0) & np.isfinite(paid)
-    valid &= ~find_forced(rollout)[:, 1:]  # a forced choice neither stays nor leaves
+    valid &= ~find_forced(rollout)[:, 1:]  # a forced choice is not the subject's own
     if "offered" in rollout:  # staying is possible only if the choice is offered again
         again = rollout.offered.values[:, 1:].astype(bool)
         valid &= np.take_along_axis(again, np.maximum(action[:, :-1, None], 0), -1)[..., 0]
     stayed = action[:, 1:] == action[:, :-1]
     middle = np.nanmedian(np.unique(paid[valid])) if valid.any() else 0.0
     well, badly = valid & (paid > middle), valid & (paid <= middle)
-    if valid.any() and not well.any():  # with two levels, the middle is between them
+    if valid.any() and not well.any():  # if the median is the highest level, feedback at the median counts as good
         well, badly = valid & (paid >= middle), valid & (paid < middle)
     after = [average_valid(np.where(mask, stayed, np.nan)) for mask in (well, badly)]
     return [Reading(after[0] - after[1], split=str(rollout.attrs["split"]))]

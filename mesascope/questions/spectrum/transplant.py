@@ -1,4 +1,4 @@
-"""What does the subject's next act show of another lifetime's task, if its older past is that lifetime's?"""
+"""What does the subject's next action show about a donor's task, if its carry comes from the donor's lifetime?"""
 
 from mesascope.contracts import Reading, define_metric, select_fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
@@ -6,15 +6,15 @@ from mesascope.trials import find_reflex_window
 
 
 @define_metric(
-    "With another lifetime's older past, what share of that lifetime's best act is the subject's next act worth there?",
+    "After a transplant, what share of the best action's worth on the donor's task does the next action get?",
     conditions=("intact", *DELETIONS, *TRANSPLANTS),
     expects={"learner": "+", "lookalike": "0", "still": "0"},
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """What does the subject's next act show of another lifetime's task, if its older past is that lifetime's?
+    """What does the subject's next action show about a donor's task, if its carry comes from the donor's lifetime?
 
-    The strict reading counts only trials on which that lifetime and the subject acted differently a few trials ago.
+    The strict reading counts only trials for which the donor and the subject acted differently w trials back.
     """
     rollout = select_fresh(trials)
     carried = measure_carried(rollout, find_reflex_window(rollout.sizes["trial"]))

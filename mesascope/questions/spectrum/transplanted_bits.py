@@ -1,8 +1,8 @@
-"""Bits that acts with a donor's past hold about the donor's task, where the best act is made of independent digits.
+"""Bits about a donor's task in actions after a transplant, if the best action consists of independent digits.
 
-An example is a cell of a room, with its row and its column. A table of single acts would have too many entries, but the
-information about the digits adds up to a lower bound. A policy of its last trials, the clock and chance shows 0 bits.
-A subject that copies its acts from one of M stored tasks shows at most log2 M.
+An example is a cell of a room, with its row and its column. A table of single actions would have too many entries, but
+the information about the digits adds up to a lower bound. A policy that uses only its last trials, the trial number and
+chance shows 0 bits. A subject that copies its actions from one of M stored tasks shows at most log2 M.
 """
 
 import numpy as np
@@ -14,15 +14,15 @@ from mesascope.trials import BLOCK_SIZE
 
 
 def measure_transplanted_bits(trials: xr.Dataset, window: int, by_trial: bool = False) -> np.ndarray:
-    """[U] Pseudo-values per donor, whose mean is the number of bits in the last quarter of the trials.
+    """[U] Pseudo-values per donor, whose mean is the number of bits that actions in the last quarter contain.
 
     Args:
         trials: the trials of one split with the attributes `parts` and `digits`.
         window: how many of its own last trials the recipient keeps.
-        by_trial: whether every trial has its own table, which finds acts that encode the task differently each time.
+        by_trial: whether every trial has its own table, which detects a coding that changes with the trial number.
 
     Raises:
-        DoesNotApply: no past was transplanted.
+        DoesNotApply: no transplant was run.
     """
     start, lifetimes = 3 * trials.sizes["trial"] // 4, trials.sizes["lifetime"]
     cells = trials.sizes["trial"] - start if by_trial else 1
@@ -39,7 +39,7 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, by_trial: bool = 
 
 
 def measure_own_bits(trials: xr.Dataset) -> np.ndarray:
-    """[N] The same about the subject's own task, in undisturbed trials, whatever its last trials told."""
+    """[N] Pseudo-values of the bits about the subject's own task, in undisturbed actions of the last quarter."""
     right, taken, rows = trials.right.values.astype(int), find_acts(trials, "intact"), []
     counts = np.broadcast_to(np.arange(right.shape[1]) >= 3 * right.shape[1] // 4, right.shape)
     for base, stride in _list_digits(trials):
@@ -49,6 +49,6 @@ def measure_own_bits(trials: xr.Dataset) -> np.ndarray:
 
 
 def _list_digits(trials: xr.Dataset) -> list[tuple[int, int]]:
-    """The base of each digit of an action, and what one unit of the digit adds to the action."""
+    """For each digit of an action, its base and its place value, which one unit of the digit adds to the action."""
     bases = [int(base) for base in trials.attrs["digits"]]
     return [(base, int(np.prod(bases[i + 1 :]))) for i, base in enumerate(bases)]

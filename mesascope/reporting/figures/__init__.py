@@ -42,7 +42,7 @@ def apply_style() -> Iterator[None]:
 
 
 def to_svg(figure: Figure, name: str, description: str) -> str:
-    """Converts a figure to one SVG element that can stand on a page with others.
+    """Converts a figure to one SVG element, which a page can contain together with other figures.
 
     Args:
         figure: a figure that was drawn within `apply_style()`.
@@ -77,7 +77,7 @@ def _adapt_root(text: str, label: str) -> str:
 
 
 def _rewrite_tag(match: re.Match[str]) -> str:
-    """Makes a tag's colours replaceable by a style sheet, and removes identifiers that nothing needs."""
+    """Makes a tag's colours replaceable by a style sheet, and removes unused identifiers."""
     tag = match.group()
     if tag.startswith("<g id="):
         tag = "<g/>" if tag.endswith("/>") else "<g>"

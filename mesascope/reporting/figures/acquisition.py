@@ -1,4 +1,4 @@
-"""Draws recognition and acquisition by the number of shots in the context, in one figure per way of asking."""
+"""Draws recognition and acquisition over the number of shots in the context, in one figure per way of asking."""
 
 import re
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ METRIC = "recognition_and_acquisition"
 
 
 class ShotCurves(NamedTuple):
-    """Recognition and acquisition by shots: rows of [shots, estimate, low, high].
+    """Recognition and acquisition over the number of shots, as rows of [shots, estimate, low, high].
 
     Attributes:
         name: the subject's name.
-        elicited: 'log_probs', 'samples' or 'answer'; '' for a subject that is not asked in words.
+        elicited: how the subject was asked: 'log_probs', 'samples' or 'answer'; '' if it was not asked in words.
         recognition: [S, 4] the rows of recognition.
         acquisition: [S, 4] the rows of acquisition.
     """

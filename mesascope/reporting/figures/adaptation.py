@@ -85,7 +85,7 @@ def draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
 
 
 def draw_figure(groups: Sequence[Sequence[Curve]]) -> Figure:
-    """A figure with one panel per subject; either all curves are normalised or none."""
+    """A figure with one panel per subject; either all curves are normalised, or none is."""
     from matplotlib.lines import Line2D
 
     normalised = groups[0][0].normalised

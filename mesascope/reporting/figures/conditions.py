@@ -29,7 +29,7 @@ def find_gains(examination: Examination) -> list[Gain]:
 
 
 def select_drawn_gains(examination: Examination) -> list[Gain]:
-    """The gains that the figure shows: without those after deletion of the past, which the memory span shows."""
+    """The gains that the figure shows: all except those under conditions that delete or transplant older trials."""
     span = re.compile(r"past_deleted:|past_(deleted|transplanted)_once:")
     return [g for g in find_gains(examination) if not span.match(g.label)]
 
@@ -40,7 +40,7 @@ def sort_labels(gains: Sequence[Gain]) -> list[str]:
 
 
 def _sort_key(label: str) -> tuple[bool, str, int]:
-    """A sort key: undisturbed first, then by kind, then by number."""
+    """The sort key of a condition: undisturbed lifetimes first, then by the condition's name, then by its number."""
     kind, _, rest = label.partition(":")
     number = re.search(r"\d+", rest)
     return (kind != "intact", kind, int(number.group()) if number else -1)

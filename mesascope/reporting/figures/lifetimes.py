@@ -26,7 +26,7 @@ class LifetimePayoffs(NamedTuple):
         shares: [N, T] the pay-off from 0 to 1; NaN if it is missing.
         normalised: whether 1 is the best action of the trial and 0 the worst; otherwise the realised pay-off is scaled
             to its range.
-        blocks: for each action, the number of lifetimes in which it is best; empty if that is not known.
+        blocks: for each action, the number of lifetimes in which this action is best; empty if this is not known.
     """
 
     name: str
@@ -92,11 +92,11 @@ def draw_figure(group: Sequence[LifetimePayoffs]) -> Figure:
     y = f"lifetimes, {order if normalised else 'highest pay-off on top'}"
     drawing, panels = make_panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
     if not same_blocks:
-        group = [lives._replace(blocks=()) for lives in group]
+        group = [LifetimePayoffs(lives.name, lives.shares, lives.normalised, ()) for lives in group]
     images = [draw_panel(axes, lives) for axes, lives in zip(panels, group, strict=True)]
     if same_blocks:
         starts = np.cumsum(blocks) - blocks
-        ticks = [(s + n / 2, f"act {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n]
+        ticks = [(s + n / 2, f"action {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n]
         panels[0].set_yticks([y for y, _ in ticks], [text for _, text in ticks])
         panels[0].tick_params(axis="y", length=0)
     else:

@@ -20,16 +20,16 @@ def find_placed(examinations: Sequence[Examination]) -> list[tuple[Examination, 
 
 
 def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
-    """A figure with a row per subject: bars for shares of resamples, the interval below and the numbers beside."""
+    """A figure with a row per subject: bars for shares of resamples, the interval below them, and the numbers."""
     from matplotlib.figure import Figure
 
     height = 0.55 * len(rows) + 0.45
     drawing = Figure(figsize=(WIDTH, height))
     axes = drawing.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height))
-    has_unclear = any(p.probability.get("undetermined") for _, p in rows)  # the bank does not separate the rungs
-    # only older runs reach 'general'
+    has_unclear = any(p.probability.get("undetermined") for _, p in rows)  # the bank cannot separate the rungs
+    # only runs of earlier versions contain the rung 'general'
     rungs = FIRST_LADDER if any(LEVEL_NUMBERS[p.highest] == LEVEL_NUMBERS["general"] for _, p in rows) else LADDER
-    columns = {rung: rung for rung in rungs} | ({"undetermined": "bank does\nnot tell"} if has_unclear else {})
+    columns = {rung: rung for rung in rungs} | ({"undetermined": "bank cannot\nseparate"} if has_unclear else {})
     positions = [len(columns) + 0.35 + COLUMN_DISTANCE * i for i in range(len(HEADLINES) + 1)]
     heading_style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
     for x, (rung, heading) in enumerate(columns.items()):

@@ -32,7 +32,7 @@ def find_gains(examination: Examination) -> list[Gain]:
 
 
 def sort_labels(gains: Sequence[Gain]) -> list[str]:
-    """The splits; those that a placement can read come first."""
+    """The splits in the order of the page: first those that a placement uses."""
     return sorted(dict.fromkeys(g.label for g in gains), key=lambda split: not is_counted(split))
 
 

@@ -1,4 +1,4 @@
-"""Draws frames of the task: one row without changes, and one row for every condition that paints on them."""
+"""Draws frames of the task: one undisturbed row, and one row for every condition that paints on frames."""
 
 import sys
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from mesascope.reporting.hints import Examination, Figure
 
 
 def find_frames(examination: Examination) -> dict[str, np.ndarray]:
-    """Frames [F, H, W] of the family's task by condition, first unchanged; empty if no condition paints on frames.
+    """Frames [F, H, W] of the family's task by condition, first undisturbed; empty if no condition paints on frames.
 
-    The task runs now to make the frames, because the package contains none.
+    This function runs the task to make the frames, because the package contains no frames.
     """
     if "jax" not in sys.modules:  # nothing ran in this process, because the page shows saved results
         return {}
@@ -33,7 +33,7 @@ def find_frames(examination: Examination) -> dict[str, np.ndarray]:
 
 
 def draw_figure(strips: Sequence[dict[str, np.ndarray]]) -> Figure:
-    """A figure of every different strip, with one row of frames per condition."""
+    """A figure of the strips, with one row of frames per condition; rows that several strips share appear once."""
     from matplotlib.figure import Figure
 
     rows = {name: frames for strip in strips for name, frames in strip.items()}

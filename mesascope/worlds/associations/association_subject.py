@@ -1,4 +1,4 @@
-"""Shared code of the association tasks' subjects, which infer the right action for the previous cue from a percept."""
+"""Shared code of the association tasks' subjects, which infer correct actions for the cues from their percepts."""
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +10,11 @@ MARGIN = 1e-4  # probabilities are kept at least this far from 0 and 1
 
 
 class AssociationSubject(Choosing):
-    """A scripted subject of association tasks; by default it carries a table [N, S, K] of zeros at birth.
+    """A scripted subject of association tasks. By default its fresh carry is a table [N, S, K] of zeros.
 
     Attributes:
         slots: S, the number of cues that the observation has room for.
-        outcome: what the subject observes after a trial: 'right' (the right action) or 'payoff'.
+        outcome: what the subject observes after a trial: 'right' (the correct action) or 'payoff'.
         payoffs: [2] the settings low and high of the family.
     """
 
@@ -38,9 +38,9 @@ class AssociationSubject(Choosing):
         return (self.read_cue(percept)[..., None] * table).sum(1)
 
     def compute_evidence(self, percept: Percept) -> jax.Array:
-        """[N, S, K] The log-likelihood of the last outcome if each action is right for the previous cue.
+        """[N, S, K] The log-likelihood of the last outcome if each action is the correct one for the previous cue.
 
-        The log-likelihood is correct up to a constant. The rows of the other cues are 0.
+        A constant is left out. The rows of the other cues are 0.
         """
         low, high = self.payoffs
         if self.outcome == "right":
@@ -58,7 +58,7 @@ class AssociationSubject(Choosing):
 class BankSubject(AssociationSubject):
     """A subject of association tasks that knows the tables of a bank."""
 
-    tables: jax.Array  # [M, S] the right action for each cue
+    tables: jax.Array  # [M, S] the correct action for each cue
 
     def expand_tables(self) -> jax.Array:
         """[M, S, K] The tables, with one-hot actions."""
@@ -80,11 +80,11 @@ def require_associations(family: Family) -> Associations:
     Raises:
         MesascopeError: the family does not have association tasks.
     """
-    return require_family(family, Associations, "shows no cues with one right action each", "Take associations.")
+    return require_family(family, Associations, "shows no cues with correct actions", "Use --family associations.")
 
 
 def read_task_settings(family: Family) -> tuple[int, int, str, jax.Array]:
-    """The first arguments of every scripted subject of association tasks: K, S, `outcome` and the pay-offs.
+    """The first arguments of the scripted subjects' constructors: K, S, `outcome` and the pay-offs.
 
     Raises:
         MesascopeError: the family does not have association tasks.
@@ -96,15 +96,15 @@ def read_task_settings(family: Family) -> tuple[int, int, str, jax.Array]:
 def read_bank_settings(
     family: Family, purpose: str = "locate one in"
 ) -> tuple[str, tuple[int, int, str, jax.Array, jax.Array]]:
-    """The name of the family's bank, and the first arguments of every `BankSubject`.
+    """The name of the family's bank, and the first arguments of every `BankSubject`'s constructor.
 
     Args:
         family: any family.
-        purpose: what the subject does with the tables; the error for a family without a bank says it.
+        purpose: what the subject needs the tables for, as an error message should say it if the family has no bank.
 
     Raises:
         MesascopeError: the family does not have association tasks, or has no bank.
     """
     settings, tables = read_task_settings(family), require_associations(family).bank_tables
-    bank, tables = require_bank(family, tables, f"has no bank of tables to {purpose}", "Give it one: bank=4.")
+    bank, tables = require_bank(family, tables, f"has no bank of tables to {purpose}", "Use associations:bank=4.")
     return bank, (*settings, tables)

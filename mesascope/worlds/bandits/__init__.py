@@ -1,1 +1,1 @@
-"""Bandits with independent, dependent, cued, informative and restless arms, and a bandit in words."""
+"""Bandits with independent, dependent or restless arms, with a cue or an informative arm, or described in words."""

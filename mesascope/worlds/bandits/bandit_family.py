@@ -11,10 +11,10 @@ ARM_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class BanditFamily(Configured):
-    """A bandit; its tasks have a field `means` [N, T, K], the expected pay-off of each arm on each trial."""
+    """A bandit. Its tasks have a field `means` [N, T, K], the expected pay-off of each arm on each trial."""
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index [N]."""
+        """Starts one lifetime per task. The hidden state is the trial index [N]."""
         return jnp.zeros(len(tasks.means), jnp.int32), make_first_percept(self.observe_arms(tasks))
 
     def step(self, key: jax.Array, tasks: Any, state: jax.Array, action: jax.Array):
@@ -28,7 +28,7 @@ class BanditFamily(Configured):
         return jnp.zeros((len(tasks.means), 0))
 
     def draw_feedback(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
-        """Samples feedback [N], 1 or 0, with expected value `score` [N]; inverts it if the task inverts feedback."""
+        """Draws feedback [N], 1 or 0, with the expected value `score` [N]; exchanged if the task inverts feedback."""
         feedback = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
         return jnp.abs(feedback - tasks.is_inverted) if hasattr(tasks, "is_inverted") else feedback
 

@@ -1,4 +1,5 @@
-"""Shared code of the informative bandit's subjects, which decode the number and remember the arm that it names."""
+"""Shared code of the informative bandit's subjects, which decode this arm's pay-off and remember
+the arm that it names."""
 
 from typing import NamedTuple
 
@@ -15,9 +16,9 @@ class Knowledge(NamedTuple):
     """The carry of an `Asker`.
 
     Attributes:
-        named_arm: [N] the arm that the number named, -1 for none.
-        paying_arm: [N] the arm that paid, -1 for none.
-        failed_arms: [N, K - 1] whether each arm failed to pay since the subject last read the number.
+        named_arm: [N] the arm that the pay-off of the informative arm named, -1 for none.
+        paying_arm: [N] the arm that paid as much as the target, -1 for none.
+        failed_arms: [N, K - 1] whether each arm paid less than the target since the last pull of the informative arm.
     """
 
     named_arm: jax.Array
@@ -35,16 +36,16 @@ def require_informative(family: Family) -> InformativeBandit:
 
 
 def decode_arm(feedback: jax.Array, may_be_target: jax.Array) -> jax.Array:
-    """The arm [N] that the informative arm's pay-off names: the possible arm with the nearest number."""
+    """The arm [N] that the informative arm's pay-off names: the possible target with the nearest code."""
     number = (1.0 + jnp.arange(len(may_be_target))) / len(may_be_target)
     distance = jnp.abs(feedback[:, None] - number)
     return jnp.where(may_be_target, distance, jnp.inf).argmin(-1).astype(jnp.int32)
 
 
 class Asker(Choosing):
-    """Pulls the informative arm first, then the arm that it named; see `asker` for the settings.
+    """Pulls the informative arm first, then the arm that its pay-off named; see `asker` for the settings.
 
-    All fields except K are arrays, so askers and locators share compiled code.
+    All fields except the number of arms are arrays, so `asker` and `asking_locator` share compiled code.
     """
 
     may_be_target: jax.Array  # [K - 1] whether each arm may be the target
@@ -56,7 +57,7 @@ class Asker(Choosing):
         return Knowledge(none, none, jnp.zeros((n, self.choices - 1), bool))
 
     def respond(self, key, carry: Knowledge, percept: Percept):
-        """Pulls the informative arm, then the arm that it named; with doubts, tries others if that arm does not pay."""
+        """Pulls the informative arm, then the named arm. With doubts, tries other arms if that does not pay."""
         arms = jnp.arange(self.choices - 1)
         informative = percept.action == self.choices - 1
         pulled_other = (percept.action >= 0) & ~informative
@@ -76,7 +77,7 @@ class Asker(Choosing):
         return Knowledge(named, knowledge.paying_arm, failed), choose(key, jnp.log(probabilities))
 
     def _rule_out(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
-        """Records whether the pulled arm paid; forgets everything if the arm stopped paying or all arms failed."""
+        """Records whether the pulled arm paid; forgets everything if it stopped paying or all arms failed to pay."""
         paid = pulled & (percept.feedback > TARGET_THRESHOLD)
         not_paid = pulled & ~paid
         pulled_arm = jax.nn.one_hot(percept.action, self.choices - 1, dtype=bool)

@@ -1,3 +1,3 @@
-"""A dark room with hidden goals, which a subject finds by walking and revisits on every trial."""
+"""A dark room with hidden goals, which a subject finds by walking and can then revisit on every trial."""
 
 CHECK_FAMILY = "dark_room:size=3,steps=3,trials=12,bank=2"  # the family that `mesascope check` tries subjects on

@@ -1,4 +1,4 @@
-"""Shared code of the dark room's subjects, which read an observation and keep evidence about the goals."""
+"""Shared code of the dark room's subjects, which read observations and collect evidence about the goals."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Scripted, require_family
 from mesascope.worlds.dark_room.families.dark_room import DarkRoom
 
-STRENGTH = 10.0  # the log-odds that one pay-off, or one missing pay-off, gives or takes
+STRENGTH = 10.0  # the log-odds that one pay-off adds to a cell, and that one missing pay-off subtracts
 
 
 class RoomSubject(Scripted):
@@ -37,7 +37,7 @@ class RoomSubject(Scripted):
         return percept.observation[:, 2 * self.size :].argmax(-1)
 
     def compute_evidence(self, percept: Percept) -> jax.Array:
-        """[N, G, cells] The log-odds that the last pay-off adds to each cell, for the goal that was sought.
+        """[N, G, cells] The log-odds that the last pay-off adds to each cell, for the goal that could pay.
 
         The first percept of a trial adds nothing, because it does not show the cell to which the last step led.
         """

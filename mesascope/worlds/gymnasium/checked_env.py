@@ -1,7 +1,7 @@
-"""Runs one Gymnasium environment, or a vector environment of one, and checks every step.
+"""Runs one Gymnasium environment, or a vector environment that contains one, and checks every step.
 
-Only real steps are returned. A vector environment resets itself either in the last step of an episode or in a fake step
-after it. Its metadata say which of the two applies, and fake steps are dropped.
+A vector environment resets itself either in the last step of an episode, or in an extra step after the last one. The
+metadata of the environment state which of the two applies. Such extra steps are not returned.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ from gymnasium.vector.utils import iterate
 
 from mesascope.errors import MesascopeError
 
-LARGE_SIZE = 4096  # observations with more numbers are checked against their space only now and then
-MAX_SIZE = 4_000_000  # the most numbers in an observation
+LARGE_SIZE = 4096  # observations with more numbers are checked against their space on every sixteenth step only
+MAX_SIZE = 4_000_000  # the largest number of numbers in an observation
 MAX_ACTIONS = 1000
 STEP_RESULT = ("observation", "reward", "terminated", "truncated", "info")
 
@@ -26,7 +26,8 @@ STEP_RESULT = ("observation", "reward", "terminated", "truncated", "info")
 class ObservationConverter:
     """Converts observations of a space into float32 arrays of one shape.
 
-    Observations of a Box keep their shape. Those of a Discrete space become one-hot. Gymnasium flattens all others.
+    Observations of a Box keep their shape. Observations of a Discrete space become one-hot. Gymnasium's own function
+    flattens observations of all other spaces.
     """
 
     def __init__(self, space: gymnasium.Space, name: str):
@@ -50,12 +51,12 @@ class ObservationConverter:
                 self.low, self.high = (low - slack).astype(np.float32), (high + slack).astype(np.float32)
 
     def __call__(self, observation: Any, check_all: bool, describe_time: Callable[[], str]) -> np.ndarray:
-        """Converts one observation, and checks it against its space.
+        """Converts one observation, and checks that the observation space contains it.
 
         Args:
             observation: the environment's observation.
             check_all: whether every number of a large observation is checked.
-            describe_time: a function that returns the time of the observation, for a message.
+            describe_time: a function that describes, for an error message, when the observation was made.
 
         Raises:
             MesascopeError: the observation is not in its space, or contains NaN.
@@ -75,7 +76,14 @@ class ObservationConverter:
         return values
 
     def _find_fault(self, observation: Any, flat: Any, values: np.ndarray, check_all: bool) -> str:
-        """Says what is wrong with an observation; '' if it is valid. `flat` and `values` are its numbers."""
+        """Describes what is wrong with an observation; '' if the observation is valid.
+
+        Args:
+            observation: the environment's observation.
+            flat: the observation as an array of its own type.
+            values: the same numbers as float32, in the converter's shape.
+            check_all: whether every number of a large observation is checked.
+        """
         is_checked = check_all or values.size <= LARGE_SIZE
         if self.is_box and flat.shape != self.space.shape:
             return f"showed {_abbreviate(observation)}"
@@ -102,7 +110,7 @@ class ActionConverter:
 
     def __init__(self, space: gymnasium.Space, name: str):
         self.space: Any = space
-        self.sizes: tuple[int, ...] = ()  # of the parts of an action; no parts if an action is a real number
+        self.sizes: tuple[int, ...] = ()  # the number of values of each part of an action; () if actions are real
         if isinstance(space, spaces.Discrete):
             self.sizes = (int(space.n),)
         elif isinstance(space, spaces.MultiDiscrete) and len(space.nvec.shape) == 1:
@@ -112,14 +120,14 @@ class ActionConverter:
         elif not isinstance(space, spaces.Box) or math.prod(space.shape) != 1:
             raise MesascopeError(
                 f"Actions of {name} are {_abbreviate(space)}; they must be whole numbers or one real number.",
-                "Wrap the environment (gymnasium.ActionWrapper) so that they are.",
+                "Wrap the environment with a gymnasium.ActionWrapper that accepts such actions.",
             )
         self.choices = math.prod(self.sizes) if self.sizes else None
         if self.choices is not None and not 2 <= self.choices <= MAX_ACTIONS:
-            raise MesascopeError(f"{name} has {self.choices:,} actions.", f"There can be 2 to {MAX_ACTIONS:,}.")
+            raise MesascopeError(f"{name} has {self.choices:,} actions.", f"There can be 2 to {MAX_ACTIONS:,} actions.")
 
     def __call__(self, action: Any) -> Any:
-        """The environment's action; real numbers are clipped to its bounds."""
+        """Converts one action; a real number is clipped to the bounds of the action space."""
         if self.choices is None:
             clipped = np.clip(np.full(self.space.shape, action), self.space.low, self.space.high)
             return clipped.astype(self.space.dtype)
@@ -129,10 +137,10 @@ class ActionConverter:
 
 
 class CheckedEnv:
-    """One environment, in which one episode follows another; every step is checked.
+    """One environment that runs episode after episode, and checks the result of every step.
 
     Attributes:
-        steps: the number of steps of the present episode.
+        steps: the number of steps taken in the present episode.
         autoreset_mode: how a vector environment resets itself; None for other environments.
     """
 
@@ -143,8 +151,8 @@ class CheckedEnv:
         if isinstance(env, VectorEnv):
             if env.num_envs != 1:
                 raise MesascopeError(
-                    f"{name} gave a vector environment of {env.num_envs}.",
-                    "Give a vector environment of one: a lifetime must be able to wait at the end of an episode.",
+                    f"{name} made a vector environment with {env.num_envs} environments.",
+                    "Make it with one environment: a lifetime must be able to wait at the end of an episode.",
                 )
             self.autoreset_mode = _read_autoreset_mode(env, name)
             observation_space, action_space = env.single_observation_space, env.single_action_space
@@ -152,7 +160,7 @@ class CheckedEnv:
         self.action_converter = ActionConverter(action_space, name)
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> np.ndarray:
-        """Begins an episode; returns the first observation."""
+        """Begins an episode, and returns its first observation."""
         options = dict(options) if options else None
         observation, _ = self._call("reset", ("observation", "info"), seed=seed, options=options)
         self.steps = 0
@@ -162,7 +170,7 @@ class CheckedEnv:
         """Takes one real step; returns the observation, reward, expected pay-off, and whether the episode is over.
 
         Raises:
-            MesascopeError: the environment raised, violated its spaces, or paid something other than a number.
+            MesascopeError: the environment raised an error, violated its spaces, or paid something other than a number.
         """
         converted = self.action_converter(action)
         converted = np.asarray(converted)[None] if self.autoreset_mode else converted
@@ -185,7 +193,7 @@ class CheckedEnv:
         return self._convert(observation), reward, score, over
 
     def draw_action(self, rng: np.random.Generator) -> Any:
-        """Draws an action at random."""
+        """Draws a random action in the form in which subjects choose it."""
         if self.action_converter.choices is not None:
             return int(rng.integers(self.action_converter.choices))
         low, high = (float(np.ravel(x)[0]) for x in (self.action_converter.space.low, self.action_converter.space.high))
@@ -195,14 +203,14 @@ class CheckedEnv:
         """Handles the automatic reset of a vector environment at the end of an episode."""
         if self.autoreset_mode is AutoresetMode.SAME_STEP and "final_obs" not in info:
             raise MesascopeError(
-                f"{self.name} says autoreset_mode SameStep, but its info has no final_obs at an episode's end.",
+                f"{self.name} has autoreset_mode SameStep, but its info has no final_obs at an episode's end.",
                 "Correct its metadata or its info.",
             )
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             _, reward, terminated, truncated, _ = self._call("step", STEP_RESULT, action)
             if self._parse_number(reward, "paid") != 0 or np.any(terminated) or np.any(truncated):
                 raise MesascopeError(
-                    f"{self.name} says autoreset_mode NextStep, but the step after an episode's end was a real one.",
+                    f"{self.name} has autoreset_mode NextStep, but the step after an episode did more than reset.",
                     "Correct its metadata: a step that only resets pays 0 and ends no episode.",
                 )
 
@@ -240,12 +248,12 @@ class CheckedEnv:
         if not isinstance(result, tuple) or len(result) != len(result_names):
             raise MesascopeError(
                 f"{method}() of {self.name} returned {_abbreviate(result)}, not ({', '.join(result_names)}).",
-                "Environments of old Gym need shimmy or the present interface of Gymnasium.",
+                "Wrap an environment of the old package gym with shimmy, or adapt it to Gymnasium.",
             )
         return result
 
     def close(self) -> None:
-        """Closes the environment; an error while closing changes no result, so it is ignored."""
+        """Closes the environment. Errors while closing are ignored, because they cannot change any result."""
         with contextlib.suppress(Exception):
             self.env.close()
 

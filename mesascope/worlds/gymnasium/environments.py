@@ -1,4 +1,4 @@
-"""Reads the registry of Gymnasium environments, makes environments, and runs a block of lifetimes in them."""
+"""Reads the registry of Gymnasium environments, makes environments, and runs blocks of lifetimes in them."""
 
 import contextlib
 import warnings
@@ -14,16 +14,16 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.worlds.gymnasium.checked_env import CheckedEnv
 
-REGISTRY_REMEDY = "Type it as it is registered, with the module that registers it: module:Env-v0."
+REGISTRY_REMEDY = "Type the registered id, after the module that registers it: module:Env-v0."
 
 
 class BlockState:
-    """The state of a block of lifetimes, which changes in place, like Gymnasium's environments.
+    """The state of a block of lifetimes. It changes in place, as the environments in it do.
 
     Attributes:
         envs: the environment of each lifetime.
         trial: [N] the present trial.
-        episode_step: [N] the number of steps of the present episode.
+        episode_step: [N] the number of steps taken in the present episode.
         action: [N] the last action.
         reward: [N] the last reward.
         observation: [N, ...] the present observation.
@@ -42,14 +42,14 @@ class BlockState:
                 raise MesascopeError(
                     f"{env.name} has observations {shape} and {choices} actions in one task, "
                     f"{family.observation_shape} and {family.choices} in another.",
-                    "All tasks of a family need the same spaces: vary other keywords.",
+                    "All tasks of a family must have the same spaces, so vary other keywords.",
                 )
         self.trial, self.episode_step, self.reward = (np.zeros(n, kind) for kind in (np.int32, np.int32, np.float32))
         self.action = np.zeros(n, np.float32) if family.choices is None else np.full(n, -1, np.int32)
         self.observation = np.stack([self._begin(i) for i in range(n)])
 
     def _begin(self, i: int) -> np.ndarray:
-        """Begins the next episode of lifetime i; returns its first observation."""
+        """Begins the next episode of lifetime i, and returns its first observation."""
         seed = int(self.tasks["seed"][i])
         if not self.family.same_seed:
             rng = np.random.default_rng([seed, int(self.lifetime_seeds[i]), int(self.trial[i])])
@@ -57,7 +57,7 @@ class BlockState:
         return self.envs[i].reset(seed, self.tasks["keywords"][i].get("options"))
 
     def step(self, action: np.ndarray) -> np.ndarray:
-        """Takes a step in every lifetime that is not idle; returns the scores [N]."""
+        """Takes a step in every lifetime that is not idle, and returns the scores [N]."""
         family, choices, max_steps = self.family, self.family.choices, self.family.max_steps
         score = np.zeros(len(action), np.float32)
         idle = np.isnan(action) if choices is None else action < 0
@@ -72,7 +72,7 @@ class BlockState:
                 raise MesascopeError(
                     f"An episode of {env.name} was not over after {max_steps:,} steps"
                     f"{', its own limit' if family.has_own_limit else ''}.",
-                    "Set steps to the most steps of an episode, or make the environment end it.",
+                    "Set steps to the largest number of steps in an episode, or make the environment end its episodes.",
                 )
             if over and family.step_is_trial and self.episode_step[i] < max_steps:
                 raise MesascopeError(
@@ -95,7 +95,7 @@ class BlockState:
 
 
 def describe_env(env: Any) -> str:
-    """The name of an environment as the user types it, or the module and name of a function."""
+    """Returns an environment's id unchanged; describes a function by its module and name."""
     return env if isinstance(env, str) else f"{env.__module__}:{env.__qualname__}"
 
 
@@ -106,10 +106,10 @@ def _close(envs: list[CheckedEnv]) -> None:
 
 @contextlib.contextmanager
 def _explain_errors(explain: Callable[[Exception], tuple[str, str]]) -> Iterator[None]:
-    """Turns other errors into `MesascopeError`, and hides warnings, because `CheckedEnv` makes its own checks.
+    """Converts all errors into `MesascopeError`. Hides warnings, because `CheckedEnv` makes its own checks.
 
     Args:
-        explain: returns the problem and the remedy for an error.
+        explain: a function that returns the problem and the remedy for an error.
     """
     try:
         with warnings.catch_warnings():
@@ -127,12 +127,12 @@ def make_env(
     """Makes a new environment.
 
     Args:
-        keywords: the keywords of one task, which may include attributes ('.name') and 'options'.
+        keywords: the keywords of one task, which may include attributes ('.name'), 'env' and 'options'.
         env: the environment's id, or a function that makes it.
         max_steps: the largest number of steps in an episode.
-        has_own_limit: whether the environment itself has this limit.
+        has_own_limit: whether the environment itself ends episodes after this number of steps.
         vector: whether to make a vector environment.
-        score: the key of info with the expected pay-off; '' for the reward.
+        score: the key in info under which the environment reports the expected pay-off; '' to use the reward.
 
     Raises:
         MesascopeError: the environment is not registered, or cannot be made with these keywords.
@@ -160,13 +160,14 @@ def make_env(
                 options = {"disable_env_checker": True, **limits, **arguments}
                 instance = gate.make_environment(gymnasium.make, chosen, options)
     if not isinstance(instance, gymnasium.Env | gymnasium.vector.VectorEnv):
-        raise MesascopeError(f"{name} made a {type(instance).__name__}.", "It must make a gymnasium.Env.")
+        raise MesascopeError(f"{name} made a {type(instance).__name__}.", "Let it return a gymnasium.Env.")
     inner = instance.unwrapped if isinstance(instance, gymnasium.Env) else instance
     for key, value in keywords.items():
         if key.startswith("."):
             if not hasattr(inner, key[1:]):
                 raise MesascopeError(
-                    f"{name} has no attribute {key[1:]!r} to set.", "Without a dot it is a keyword of gymnasium.make."
+                    f"{name} has no attribute {key[1:]!r} to set.",
+                    "Leave out the dot to set a keyword of gymnasium.make.",
                 )
             gate.check_settings(value)
             setattr(inner, key[1:], value)
@@ -174,7 +175,9 @@ def make_env(
 
 
 def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
-    """The registered limit of steps (0 if none), the reward_threshold, and whether to make a vector environment.
+    """Reads an environment's limit of steps and reward_threshold, and whether it must be made as a vector environment.
+
+    The limit is 0 if none is registered. If `env` is a function, nothing is registered.
 
     Raises:
         MesascopeError: the id is not registered.

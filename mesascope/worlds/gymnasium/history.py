@@ -1,4 +1,4 @@
-"""Detects an environment that puts the history, or its last reward, into the observation, by random play."""
+"""Plays an environment at random to detect whether its observations contain the past, or the last reward."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,13 +9,13 @@ from gymnasium import wrappers
 from mesascope.worlds.gymnasium.checked_env import CheckedEnv
 
 MAX_EPISODES = 48  # the largest number of episodes of random play
-MAX_STEPS = 24  # the largest number of steps in each
-MAX_OBSERVATIONS = 4 * MAX_STEPS  # after more observations than this, no further episode begins
-MAX_SEARCHED_SIZE = 4096  # larger observations are searched for stacked frames only
+MAX_STEPS = 24  # the largest number of steps in each of these episodes
+MAX_OBSERVATIONS = 4 * MAX_STEPS  # after more observations than this number, no further episode begins
+MAX_SEARCHED_SIZE = 4096  # observations with more numbers are searched for stacked frames only
 
 
 class Step(NamedTuple):
-    """One step of random play: its action, reward and next observation, or None if the episode is over."""
+    """One step of random play: the action, the reward, and the next observation (None if the episode is over)."""
 
     action: Any
     reward: float
@@ -23,11 +23,11 @@ class Step(NamedTuple):
 
 
 def find_history(env: CheckedEnv) -> str:
-    """The evidence that observations contain the past; '' if there is no evidence.
+    """Describes the evidence that observations contain the past; '' if there is no evidence.
 
-    The function looks for stacked frames (a wrapper, or observations that are the last one shifted along an axis). It
-    also looks for numbers that follow the sum of pay-offs or the count of one action over the lifetime, across the ends
-    of episodes.
+    The evidence may be stacked frames: a wrapper that stacks frames, or observations that equal the previous one
+    shifted along an axis. It may also be a number in the observation that follows the sum of pay-offs, or the count of
+    one action, over several episodes.
     """
     inner: Any = env.env
     while hasattr(inner, "env"):
@@ -57,7 +57,7 @@ def find_history(env: CheckedEnv) -> str:
 
 
 def _play_episodes(env: CheckedEnv, seed: int, max_steps: int) -> Iterator[tuple[np.ndarray, list[Step]]]:
-    """Plays episodes at random; yields the first observation of each, and its steps, at most `max_steps`."""
+    """Plays episodes at random, and yields the first observation and at most `max_steps` steps of each episode."""
     rng = np.random.default_rng(seed)
     for _ in range(MAX_EPISODES):
         first, steps = env.reset(int(rng.integers(2**31 - 1))), []
@@ -69,7 +69,7 @@ def _play_episodes(env: CheckedEnv, seed: int, max_steps: int) -> Iterator[tuple
 
 
 def _find_stack(episodes: list[np.ndarray]) -> str:
-    """The evidence that each observation is the last one shifted along its first or last axis; '' if there is none."""
+    """Describes the evidence that each observation equals the last one shifted along an axis; '' if there is none."""
     long_episodes = [r for r in episodes if len(r) > 4]
     if len(long_episodes) < 2:
         return ""
@@ -85,19 +85,26 @@ def _find_stack(episodes: list[np.ndarray]) -> str:
 
 
 def _split_stack(run: np.ndarray, axis: int, shift: int, newest_last: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The two parts that are equal if the observations of a run [T, …] are stacks."""
+    """Selects two parts of the observations [T, …] of an episode, which are equal if these are stacked frames.
+
+    Args:
+        run: the observations.
+        axis: the axis along which frames may be stacked.
+        shift: the length of one frame along this axis.
+        newest_last: whether the newest frame is the last one in the stack, rather than the first.
+    """
     along = np.moveaxis(run, axis, -1)
     old, new = along[:-1], along[1:]
     return (new[..., :-shift], old[..., shift:]) if newest_last else (new[..., shift:], old[..., :-shift])
 
 
 def _find_sum(observations: np.ndarray, rewards: np.ndarray, counts: np.ndarray) -> str:
-    """Names the running sum that a number in the observation follows, up to scale and offset; '' if there is none.
+    """Names a running sum that some number in the observation shows, up to scale and offset; '' if there is none.
 
     Args:
-        observations: [L, ...] observations over a lifetime.
-        rewards: [L] the sum of the rewards before each.
-        counts: [L, K] how often each action was taken before each.
+        observations: [L, ...] the observations over a lifetime.
+        rewards: [L] the sum of the rewards before each observation.
+        counts: [L, K] how often each action was taken before each observation.
     """
     if len(observations) < 8:
         return ""
@@ -115,7 +122,7 @@ def _find_sum(observations: np.ndarray, rewards: np.ndarray, counts: np.ndarray)
 
 
 class RewardEntry(NamedTuple):
-    """An entry of the flattened observation that shows the last reward, as scale · reward + offset."""
+    """An entry of the flattened observation that equals scale · last reward + offset."""
 
     index: int
     scale: float
@@ -123,11 +130,11 @@ class RewardEntry(NamedTuple):
 
 
 def find_reward(env: CheckedEnv) -> tuple[RewardEntry, ...]:
-    """The entries of the observation that show the last reward, up to scale and offset; empty if there are none.
+    """Finds the entries of the observation that show the last reward, up to scale and offset; () if there are none.
 
-    The function compares observations after a step with the reward of this step, over a few episodes of random play. An
-    entry must follow every reward, and at least two different rewards must occur. Entries that follow another part of
-    the observation as closely, such as a place that pays, also count.
+    The function compares the observation after each step with the reward of this step, over a few episodes of random
+    play. An entry must agree with every reward, and at least two different rewards must occur. An entry that shows
+    something else also counts if it always agrees with the reward, such as a position that determines the reward.
     """
     shown: list[tuple[np.ndarray, float]] = []
     for _, steps in _play_episodes(env, 2, MAX_STEPS):

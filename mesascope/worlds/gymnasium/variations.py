@@ -1,4 +1,4 @@
-"""Varies the tasks of a Gymnasium environment over ranges that the user types, or with the user's function."""
+"""Draws the keywords of tasks of a Gymnasium environment from ranges that the user typed, or by the user's function."""
 
 import ast
 import inspect
@@ -15,14 +15,14 @@ EXAMPLE = "length=0.4..0.6+map_name=4x4/8x8"
 
 
 class Range(NamedTuple):
-    """The values of one keyword: a list, or a uniform range (of whole numbers if both ends are whole)."""
+    """The possible values of one keyword: a list, or a uniform range (of whole numbers if both ends are whole)."""
 
     options: tuple[Any, ...] = ()
     low: float = 0
     high: float = 0
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """Draws a value at random."""
+        """Draws one of the values, each with the same probability."""
         if self.options:
             return self.options[int(rng.integers(len(self.options)))]
         if isinstance(self.low, int) and isinstance(self.high, int):
@@ -31,10 +31,10 @@ class Range(NamedTuple):
 
 
 def parse_ranges(text: str, setting: str) -> dict[str, Range]:
-    """Reads the range of each keyword from a text such as 'a=1..2+b=x/y'.
+    """Parses the range of each keyword from a text such as 'a=1..2+b=x/y'.
 
     Raises:
-        MesascopeError: a part is not a new keyword with values, or a range runs backwards.
+        MesascopeError: a part is not a keyword with values, a keyword occurs twice, or a range starts above its end.
     """
     ranges: dict[str, Range] = {}
     for part in filter(None, map(str.strip, text.split("+"))):
@@ -48,7 +48,9 @@ def parse_ranges(text: str, setting: str) -> dict[str, Range]:
         ends = [_parse_literal(low), _parse_literal(high)] if dots else []
         if dots and all(isinstance(e, int | float) and not isinstance(e, bool) for e in ends):
             if not ends[0] <= ends[1]:
-                raise MesascopeError(f"{value} in {setting}={text!r} runs backwards.", f"Type {key}={high}..{low}.")
+                raise MesascopeError(
+                    f"The range {value} in {setting}={text!r} starts above its end.", f"Type {key}={high}..{low}."
+                )
             ranges[key] = Range((), *ends)
         else:
             ranges[key] = Range(tuple(_parse_literal(v) for v in value.split("/")))
@@ -56,6 +58,7 @@ def parse_ranges(text: str, setting: str) -> dict[str, Range]:
 
 
 def _parse_literal(text: str) -> Any:
+    """Converts a Python literal to its value; returns any other text unchanged."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -63,22 +66,22 @@ def _parse_literal(text: str) -> Any:
 
 
 def find_function(tasks: Any) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
-    """Finds the user's function of tasks, given as 'module:function' or itself.
+    """Finds the user's function that draws tasks; `tasks` is this function, or its name 'module:function'.
 
     Raises:
-        MesascopeError: there is no such module or function; a file names the function, and the user neither typed nor
-            trusted it; or the function takes other arguments.
+        MesascopeError: the module or function does not exist; the function does not take (rng, split); or the name
+            comes from a file, and the user did not trust that file.
     """
     function = tasks
     if isinstance(tasks, str):
-        remedy = "Name it as package.module:function, in a folder from which it can be imported."
+        remedy = "Give its name as package.module:function, in a folder from which it can be imported."
         function = gate.find_function(tasks, "The function of tasks", remedy)
     try:
         inspect.signature(function).bind(None, "fresh")
     except (TypeError, ValueError):
         raise MesascopeError(
             f"{describe_env(tasks)} is not a function of (rng, split).",
-            "It must take a NumPy generator and a split's name, and return the keywords of one task.",
+            "Its arguments must be a NumPy generator and a split's name; it must return the keywords of one task.",
         ) from None
     return function
 
@@ -87,7 +90,7 @@ def draw_task(function: Callable[..., Any], rng: np.random.Generator, split: str
     """Draws the keywords of one task with the user's function.
 
     Raises:
-        MesascopeError: the function raised, or did not return keywords.
+        MesascopeError: the function raised an error, or did not return keywords.
     """
     name = describe_env(function)
     try:

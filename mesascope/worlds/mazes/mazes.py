@@ -1,6 +1,6 @@
-"""Grows mazes on a square of cells, measures distances to the goal, moves walls and goals, and draws mazes.
+"""Makes random mazes on a square of cells, measures distances to the goal, moves walls and goals, and renders mazes.
 
-The array `passages` [N, F, F, 2] says whether the way east, and the way south, is open from each cell. Cells are
+The array `passages` [N, F, F, 2] states whether the way east, and the way south, is open from each cell. Cells are
 numbered row by row. Functions with loops are compiled separately, so that all callers share one compilation.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
-N_PLANES = 6  # open to the north, east, south and west; the goal; whether the cell belongs to the maze
+N_PLANES = 6  # whether a cell is open to the north, east, south and west; is the goal; belongs to the maze
 UNREACHABLE = 1 << 14  # the distance of a cell from which no way leads to the goal
 
 
@@ -28,14 +28,14 @@ class Problem(NamedTuple):
 
 @functools.cache
 def list_edges(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two arrays [E], the cells on either side of each inner wall; walls between east-west neighbours come first."""
+    """Lists the two cells that each inner wall separates, [E] each; walls between east-west neighbours come first."""
     cell = np.arange(size**2).reshape(size, size)
     east, south = (cell[:, :-1].ravel(), cell[:, 1:].ravel()), (cell[:-1].ravel(), cell[1:].ravel())
     return np.concatenate([east[0], south[0]]), np.concatenate([east[1], south[1]])
 
 
 def arrange_passages(open_edges: jax.Array, size: int) -> jax.Array:
-    """[n, size, size, 2] the passages after the walls marked in open_edges [n, E] are removed."""
+    """Makes the passages [n, size, size, 2] of squares without the walls that are marked in `open_edges` [n, E]."""
     n, count = len(open_edges), size * (size - 1)
     east = open_edges[:, :count].reshape(n, size, size - 1)
     south = open_edges[:, count:].reshape(n, size - 1, size)
@@ -43,14 +43,14 @@ def arrange_passages(open_edges: jax.Array, size: int) -> jax.Array:
 
 
 def list_passages(passages: jax.Array) -> jax.Array:
-    """[n, E] whether each wall is removed: the inverse of `arrange_passages`."""
+    """Finds whether each wall is removed, [n, E]: the inverse of `arrange_passages`."""
     n = len(passages)
     return jnp.concatenate([passages[:, :, :-1, 0].reshape(n, -1), passages[:, :-1, :, 1].reshape(n, -1)], -1)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def draw_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
-    """[n, size, size, 2] perfect mazes, the minimum spanning trees under uniform random weights (Prim's algorithm)."""
+    """Draws perfect mazes [n, size, size, 2]: minimum spanning trees for uniform random weights (Prim's algorithm)."""
     one, other = (jnp.asarray(e) for e in list_edges(size))
     weight = jax.random.uniform(key, (n, len(one)))
     in_tree = jnp.zeros((n, size**2), bool).at[:, 0].set(True)
@@ -68,7 +68,7 @@ def draw_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
 
 
 def find_open_moves(passages: jax.Array) -> jax.Array:
-    """[N, F, F, 4] whether the ways north, east, south and west are open."""
+    """Finds whether the ways north, east, south and west are open from each cell, [N, F, F, 4]."""
     east, south = passages[..., 0], passages[..., 1]
     north = jnp.pad(south[:, :-1], ((0, 0), (1, 0), (0, 0)))
     west = jnp.pad(east[:, :, :-1], ((0, 0), (0, 0), (1, 0)))
@@ -76,17 +76,22 @@ def find_open_moves(passages: jax.Array) -> jax.Array:
 
 
 def get_neighbours(values: jax.Array, fill: Any) -> jax.Array:
-    """[N, F, F, 4] the values [N, F, F] of the cells to the north, east, south and west."""
+    """Returns the values of the cells to the north, east, south and west of each cell, [N, F, F, 4].
+
+    Args:
+        values: [N, F, F] the value of each cell.
+        fill: the value outside the square.
+    """
     padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1)), constant_values=fill)
     return jnp.stack([padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2]], -1)
 
 
 def spread_wave(open_moves: jax.Array, distance: jax.Array) -> jax.Array:
-    """[N, F, F] distances to the goal after a wave from the goal has spread by one more cell.
+    """Computes the distances [N, F, F] to the goal after a wave from the goal has spread by one more cell.
 
     Args:
         open_moves: [N, F, F, 4] whether each move is possible.
-        distance: [N, F, F] the distances before: 0 at the goal, `UNREACHABLE` where the wave has not been.
+        distance: [N, F, F] the distances so far: 0 at the goal, `UNREACHABLE` in cells that the wave has not reached.
     """
     through_neighbour = 1 + jnp.where(open_moves, get_neighbours(distance, UNREACHABLE), UNREACHABLE).min(-1)
     return jnp.minimum(distance, through_neighbour)
@@ -94,7 +99,7 @@ def spread_wave(open_moves: jax.Array, distance: jax.Array) -> jax.Array:
 
 @jax.jit
 def measure_distances(problem: Problem) -> jax.Array:
-    """[N, F, F] steps to the goal from every cell, by breadth-first search; `UNREACHABLE` if there is no way."""
+    """Measures the steps [N, F, F] to the goal from every cell; `UNREACHABLE` if there is no way."""
     n, size = problem.passages.shape[:2]
     start = jnp.full((n, size**2), UNREACHABLE).at[jnp.arange(n), problem.goal].set(0).reshape(n, size, size)
     open_moves = find_open_moves(problem.passages)
@@ -109,13 +114,13 @@ def measure_distances(problem: Problem) -> jax.Array:
 
 @jax.jit
 def find_right_moves(problem: Problem) -> jax.Array:
-    """[N, F, F, 4] whether each move leads one step nearer to the goal; at the goal no move does."""
+    """Finds whether each move leads one step nearer to the goal, [N, F, F, 4]; at the goal, no move does."""
     distance = measure_distances(problem)
     return find_open_moves(problem.passages) & (get_neighbours(distance, UNREACHABLE) == distance[..., None] - 1)
 
 
 def draw_planes(problem: Problem) -> jax.Array:
-    """[N, F, F, N_PLANES] the maze as pictures of zeros and ones."""
+    """Renders mazes as pictures [N, F, F, N_PLANES] of zeros and ones."""
     n, size = problem.passages.shape[:2]
     is_open = find_open_moves(problem.passages)
     goal = jax.nn.one_hot(problem.goal, size**2).reshape(n, size, size, 1)
@@ -123,7 +128,7 @@ def draw_planes(problem: Problem) -> jax.Array:
 
 
 def parse_observation(observation: Any) -> tuple[Problem, jax.Array]:
-    """Reads the problems and the subjects' cells [N] from observations [N, 4 F²]."""
+    """Parses the problems and the subjects' cells [N] from observations [N, 4 F²]."""
     east, south, goal, cell = jnp.split(jnp.asarray(observation), 4, axis=-1)
     field = math.isqrt(east.shape[-1])
     passages = jnp.stack([east, south], -1).reshape(-1, field, field, 2) > 0.5
@@ -131,27 +136,27 @@ def parse_observation(observation: Any) -> tuple[Problem, jax.Array]:
 
 
 def draw_other_cell(key: jax.Array, cell: jax.Array, cells: int) -> jax.Array:
-    """[N] a cell other than the old one, drawn uniformly."""
+    """Draws cells [N] uniformly from all cells except the present ones."""
     return (cell + jax.random.randint(key, cell.shape, 1, cells)) % cells
 
 
 @jax.jit
 def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
-    """[N] a new goal that requires a different first move from the start, if the start has several open ways."""
+    """Draws new goals [N] that require another first move from the start, if several ways are open there."""
     n, size = problem.passages.shape[:2]
     right = find_right_moves(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
     first = start + jnp.asarray([-size, 1, size, -1])[right]
     far, near = (measure_distances(Problem(problem.passages, c)).reshape(n, -1) for c in (start, first))
     cell = jnp.arange(size**2)
-    draws = jax.random.uniform(key, far.shape) + (near > far)  # prefers goals that require a different first step
+    draws = jax.random.uniform(key, far.shape) + (near > far)  # prefers goals that require another first move
     return jnp.where((cell == start[:, None]) | (cell == problem.goal[:, None]), -1.0, draws).argmax(-1)
 
 
 @jax.jit
 def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
-    """[n, size, size, 2] the passages after one wall has moved: it closes the way to the goal, and another way opens.
+    """Moves one wall, so that it blocks the way to the goal and another way opens; returns [n, size, size, 2] passages.
 
-    If the way has two or more steps, the wall does not close it beside the start. In a perfect maze all cells stay
+    If the way has two or more steps, the wall does not block the first of them. In a perfect maze all cells stay
     connected.
     """
     n, size = problem.passages.shape[:2]
@@ -172,24 +177,24 @@ def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
 
 
 def remove_walls(key: jax.Array, passages: jax.Array, share: float) -> jax.Array:
-    """The passages after a random share of the remaining walls is removed, so that there are several ways."""
+    """Removes a random share of the remaining walls, so that there are several ways; returns the passages."""
     open_edges = list_passages(passages)
     return arrange_passages(open_edges | jax.random.bernoulli(key, share, open_edges.shape), passages.shape[1])
 
 
 def frame_maze(passages: jax.Array, field: int) -> jax.Array:
-    """[n, field, field, 2] the maze in the upper left corner of a larger square."""
+    """Puts mazes in the upper left corner of a larger square, [n, field, field, 2]."""
     more = field - passages.shape[1]
     return jnp.pad(passages, ((0, 0), (0, more), (0, more), (0, 0)))
 
 
 def renumber_cell(cell: Any, size: int, field: int) -> Any:
-    """The number that a cell of a square of side `size` has in a square of side `field`."""
+    """Converts the number of a cell in a square of side `size` to its number in a square of side `field`."""
     return cell // size * field + cell % size
 
 
 def find_successors(passages: np.ndarray) -> np.ndarray:
-    """[..., F², 4] the cell that each move leads to, given passages [..., F, F, 2]; a move into a wall goes nowhere."""
+    """Finds the cell that each move leads to, [..., F², 4], for passages [..., F, F, 2]; a move into a wall stays."""
     size = passages.shape[-2]
     flat = passages.reshape(-1, size, size, 2)
     is_open = np.asarray(find_open_moves(jnp.asarray(flat))).reshape(*passages.shape[:-3], size**2, 4)
@@ -198,14 +203,14 @@ def find_successors(passages: np.ndarray) -> np.ndarray:
 
 
 def find_remaining_distance(distance: np.ndarray, successors: np.ndarray, steps: int, way: Any) -> np.ndarray:
-    """[..., C] the distance to the goal that remains after S steps from each cell.
+    """Computes the distance to the goal that remains after S steps from each cell, [..., C].
 
     Args:
         distance: [..., C] the number of steps to the goal.
-        successors: [..., C, 4] the cells that moves lead to.
+        successors: [..., C, 4] the cells that the moves lead to.
         steps: S, the number of steps.
-        way: a function that combines the distances over the moves of each step, such as the mean or the minimum; None
-            for a policy that takes the opposite of the best moves.
+        way: a function that aggregates the distances over the four moves of a step, such as the mean or the minimum;
+            None for a policy that takes the opposites of the best moves.
     """
     value = distance.astype(float)
     flat = successors.reshape(*successors.shape[:-2], -1)
@@ -219,7 +224,7 @@ def find_remaining_distance(distance: np.ndarray, successors: np.ndarray, steps:
 
 @functools.cache
 def count_problems(size: int) -> float:
-    """The number of different problems: perfect mazes (by Kirchhoff's theorem) times pairs of start and goal."""
+    """Counts the different problems: perfect mazes (by Kirchhoff's theorem) times pairs of start and goal."""
     one, other = list_edges(size)
     laplace = np.zeros((size**2, size**2))
     np.add.at(laplace, (one, other), -1)
@@ -230,7 +235,7 @@ def count_problems(size: int) -> float:
 
 
 def render_maze(passages: np.ndarray, goal: int, cell: int, size: int) -> str:
-    """Draws one maze with characters; A marks the subject's cell, and G the goal."""
+    """Renders one maze as text; A marks the subject's cell, and G marks the goal."""
     canvas = np.full((2 * size + 1, 3 * size + 1), " ")
     canvas[::2] = "-"
     canvas[1::2, ::3] = "|"
@@ -244,7 +249,7 @@ def render_maze(passages: np.ndarray, goal: int, cell: int, size: int) -> str:
 
 
 def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
-    """Reads the passages [size, size, 2], the goal and the start from a drawing.
+    """Parses the passages [size, size, 2], the goal and the start from a drawing.
 
     Raises:
         MesascopeError: the text is not a drawing of a maze, or there is no way from A to G.
@@ -254,7 +259,7 @@ def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
     if len(rows) != 2 * size + 1 or size < 2 or any(len(r) != 3 * size + 1 for r in rows):
         raise MesascopeError(
             f"This is not a drawing of a maze: {len(rows)} lines of {sorted({len(r) for r in rows})} characters.",
-            "Draw n cells on a side in 2n + 1 lines of 3n + 1 characters, as the family maze shows them.",
+            "A maze with n cells on a side takes 2n + 1 lines of 3n + 1 characters, as the family maze draws it.",
         )
     canvas = np.array([list(row) for row in rows])
     places = {sign: np.flatnonzero(canvas[1::2, 1::3] == sign).tolist() for sign in "AG"}
@@ -267,5 +272,5 @@ def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
     (start,), (goal,) = places.values()
     distance = measure_distances(Problem(jnp.asarray(passages)[None], jnp.asarray([goal])))
     if int(distance.reshape(-1)[start]) >= UNREACHABLE:
-        raise MesascopeError("There is no way from A to G.", "Open a wall between the two.")
+        raise MesascopeError("There is no way from A to G.", "Remove a wall between A and G.")
     return passages, goal, start

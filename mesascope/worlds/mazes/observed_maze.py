@@ -1,4 +1,4 @@
-"""Helpers of scripted subjects of mazes, which read observations, spread a wave from the goal, and choose moves."""
+"""Helpers for scripted subjects of mazes: they parse observations and compute distances and probabilities of moves."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from mesascope.worlds.mazes.mazes import UNREACHABLE, draw_planes, get_neighbour
 
 
 class ObservedMaze(NamedTuple):
-    """What an observation shows of a maze.
+    """A maze and the subject's cell, as an observation shows them.
 
     Attributes:
         open_moves: [N, F, F, 4] whether each move is possible.
@@ -27,7 +27,7 @@ class ObservedMaze(NamedTuple):
 
 
 def read_maze(percept: Percept) -> ObservedMaze:
-    """Reads the maze from an observation."""
+    """Reads the mazes from the observations of percepts."""
     problem, cell = parse_observation(percept.observation)
     planes = draw_planes(problem)
     pictures = percept.observation[:, : percept.observation.shape[1] * 3 // 4]
@@ -35,14 +35,14 @@ def read_maze(percept: Percept) -> ObservedMaze:
 
 
 def start_wave(maze: ObservedMaze) -> jax.Array:
-    """[N, F, F] distances to the goal before any wave: 0 at the goal, `UNREACHABLE` elsewhere."""
+    """Makes the distances [N, F, F] before a wave spreads: 0 at the goal, `UNREACHABLE` elsewhere."""
     return jnp.where(maze.goal, 0, UNREACHABLE)
 
 
 def compute_move_probabilities(maze: ObservedMaze, value: jax.Array, ties: str = "random") -> jax.Array:
-    """[N, 4] probabilities of moving to the open neighbour with the least value.
+    """Computes the probabilities [N, 4] of a policy that moves to the open neighbour with the smallest value [N, F, F].
 
-    Ties are broken evenly ('random') or in favour of the first move ('first').
+    Ties are broken at random ('random') or in favour of the first move ('first').
     """
     neighbour_values = jnp.where(maze.open_moves, get_neighbours(value, UNREACHABLE), UNREACHABLE + 2)
     at_cell = neighbour_values.reshape(len(value), -1, 4)[jnp.arange(len(value)), maze.cell]

@@ -6,26 +6,26 @@ import numpy as np
 
 
 def compute_value(transitions: np.ndarray, payoffs: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
-    """[N] the expected pay-off of an episode from state 0, by backward induction.
+    """Computes the expected pay-off [N] of an episode from state 0, by backward induction.
 
     Args:
         transitions: [N, S, A, S'] transition probabilities.
         payoffs: [N, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        policy: 'best', 'worst', or 'chance' (the uniform policy).
+        policy: the policy that is followed: 'best', 'worst', or 'chance' (uniformly random).
     """
     pick = {"best": np.max, "worst": np.min, "chance": np.mean}[policy]
     return pick(compute_action_values(transitions, payoffs, steps, pick), axis=-1)[:, 0]
 
 
 def compute_action_values(transitions: np.ndarray, payoffs: np.ndarray, steps: int, pick: Any = np.max) -> np.ndarray:
-    """[N, S, A] the expected pay-off of an episode from each state, if it begins with each action.
+    """Computes the expected pay-off [N, S, A] of an episode that begins with each action in each state.
 
     Args:
         transitions: [N, S, A, S'] transition probabilities.
         payoffs: [N, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        pick: a function that combines the values of all actions at later steps, such as the maximum.
+        pick: a function that aggregates the values of all actions at each later step, such as the maximum.
     """
     n, states, actions, _ = transitions.shape
     rows, action_values = transitions.reshape(n, states * actions, states), payoffs
@@ -36,10 +36,10 @@ def compute_action_values(transitions: np.ndarray, payoffs: np.ndarray, steps: i
 
 
 def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
-    """[steps, S] a good policy that depends only on the step and the state, for M equally likely tasks.
+    """Finds a good policy [steps, S] for M equally likely tasks that depends only on the step and the state.
 
-    The best such policy is hard to find (Vlassis et al. 2012). This function starts from the best policy for the mean
-    task. It then optimises the policy exactly at one step after another, until the value no longer rises.
+    The best policy of this kind is hard to find (Vlassis et al. 2012). This function starts from the best policy for
+    the mean task. It then optimises the policy exactly at one step after another, until the value no longer rises.
 
     Args:
         transitions: [M, S, A, S'] transition probabilities.
@@ -72,7 +72,7 @@ def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, 
 
 
 def evaluate_policy(transitions: np.ndarray, payoffs: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """[N] the expected pay-off of an episode from state 0 under a policy [steps, S]."""
+    """Computes the expected pay-off [N] of an episode from state 0 under a policy [steps, S]."""
     future_value, states = np.zeros(payoffs.shape[:2]), np.arange(payoffs.shape[1])
     for actions in policy[::-1]:
         expected = np.einsum("nsp,np->ns", transitions[:, states, actions], future_value)

@@ -1,4 +1,4 @@
-"""The base class of subjects that plan in tabular processes, and the belief and the algorithms that they share."""
+"""The base class of subjects that plan in tabular MDPs, with the belief and the algorithms that they share."""
 
 import abc
 from typing import Any, ClassVar, NamedTuple
@@ -15,11 +15,11 @@ PRIOR_MEAN = 1.0  # prior mean of the mean pay-offs; the prior variance and the 
 
 
 class History(NamedTuple):
-    """All steps so far, and the plan for the present episode.
+    """All steps of the lifetime so far, and the plan for the present episode.
 
     Attributes:
-        state_action: [N, L] state · A + action of each step, or -1 for a step that is not yet taken.
-        next_state: [N, L] the state that followed, or -1 if it was not shown.
+        state_action: [N, L] state · A + action of each step; -1 for steps that are not yet taken.
+        next_state: [N, L] the state that followed each step; -1 if that state was not shown.
         feedback: [N, L] the pay-off of each step.
         state: [N] the state in which the last action was taken.
         plan: [N, steps, S] the planned action at each step and state of the episode.
@@ -33,14 +33,14 @@ class History(NamedTuple):
 
 
 class Belief(NamedTuple):
-    """Sufficient statistics of the posterior.
+    """Sufficient statistics of the posterior over tasks.
 
     Attributes:
         transitions: [N, S, A, S'] the count of each transition, without the prior count of one.
-        mean_payoffs: [N, S, A] the posterior mean of the mean pay-off.
+        mean_payoffs: [N, S, A] the posterior mean of each mean pay-off.
         action_counts: [N, S, A] the count of each action in each state; the posterior variance is 1 / (1 + the count).
-        transition_index: [N, L] the index of each step's transition in the flattened `transitions`; one beyond its end
-            if the step has none.
+        transition_index: [N, L] the index of each step's transition in the flattened `transitions`; an index beyond the
+            end if the step has no known transition.
     """
 
     transitions: jax.Array
@@ -50,14 +50,14 @@ class Belief(NamedTuple):
 
 
 class Planner(Scripted):
-    """Plans before every episode and then follows the plan; subclasses define `plan_episode`.
+    """A subject that plans before every episode and then follows the plan; subclasses define `plan_episode`.
 
     Attributes:
         shape: S, A, the number of steps in an episode, and L, the largest number of steps in a lifetime.
         sign: 1, or -1 to minimise pay-off.
-        memory: the number of past episodes that it remembers; 0 for all.
+        memory: the number of past episodes that the subject remembers; 0 for all.
         lapse: the fraction of the actions that are random.
-        draws_plans: whether plans are random, so that action probabilities are not available.
+        draws_plans: whether plans are random; then action probabilities are not available.
     """
 
     shape: tuple[int, int, int, int]
@@ -69,17 +69,17 @@ class Planner(Scripted):
 
     @abc.abstractmethod
     def plan_episode(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:
-        """[N, steps, S] the planned actions of an episode; the belief's pay-offs are already multiplied by `sign`."""
+        """Plans the actions [N, steps, S] of an episode; pay-offs in the belief are already multiplied by `sign`."""
 
     def fresh(self, n: int) -> History:
-        """Returns an empty record without a plan."""
+        """Returns a history without any step or plan."""
         states, _, steps, length = self.shape
         empty = jnp.full((n, length), -1, jnp.int32)
         plan = jnp.zeros((n, steps, states), jnp.int32)
         return History(empty, empty, jnp.zeros((n, length)), jnp.zeros(n, jnp.int32), plan)
 
     def respond(self, key: jax.Array, carry: History, percept: Percept) -> tuple[Any, Response]:
-        """Records the last step, plans at the first step of an episode, and acts as planned."""
+        """Records the last step, plans if an episode begins, and takes the planned action."""
         _, actions, steps, longest = self.shape
         state = percept.observation.argmax(-1).astype(jnp.int32)
         starts = percept.step == 0
@@ -99,6 +99,7 @@ class Planner(Scripted):
         return carry, response._replace(log_probs=None) if self.draws_plans else response
 
     def _plan(self, key: jax.Array, carry: History, percept: Percept) -> jax.Array:
+        """Computes the belief from the remembered steps, and plans the next episode, [N, steps, S]."""
         states, actions, steps, longest = self.shape
         pairs, age = states * actions, percept.trial[:, None] - jnp.arange(longest) // steps
         is_remembered = (carry.state_action >= 0) & ((age <= self.memory) | (self.memory == 0))
@@ -116,18 +117,18 @@ class Planner(Scripted):
 
 
 def sum_by_index(n: int, size: int, indices: jax.Array, values: jax.Array) -> jax.Array:
-    """[n, size] the sum of the values [n, L] at each of the indices [n, L]; indices beyond the end are ignored."""
+    """Sums the values [n, L] that have the same index [n, L], to [n, size]; indices beyond the end are ignored."""
     return jnp.zeros((n, size)).at[jnp.arange(n)[:, None], indices].add(values, mode="drop")
 
 
 def plan_backward(payoffs: jax.Array, steps: int, expect: Any) -> jax.Array:
-    """[N, steps, S] the best policy for an episode, found by backward induction.
+    """Finds the best policy [N, steps, S] for an episode by backward induction.
 
     Args:
         payoffs: [N, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        expect: a function that maps the values [N, S] at the next step to their expectation [N, S, A] after each
-            action.
+        expect: a function from the values [N, S] of states at the next step to their expectation [N, S, A] after each
+            action in each state.
     """
 
     def step(values, _):
@@ -144,7 +145,7 @@ def make_expectation(transitions: jax.Array) -> Any:
 
 
 def infer_transitions(belief: Belief) -> jax.Array:
-    """[N, S, A, S'] the posterior means of the transition probabilities under a flat Dirichlet prior."""
+    """Computes the posterior means [N, S, A, S'] of the transition probabilities under a flat Dirichlet prior."""
     weights = 1.0 + belief.transitions
     return weights / weights.sum(-1, keepdims=True)
 
@@ -152,8 +153,8 @@ def infer_transitions(belief: Belief) -> jax.Array:
 def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Array, jax.Array]:
     """Draws transitions [draws, N, S, A, S'] and mean pay-offs [draws, N, S, A] from the posterior.
 
-    The parameters of the Dirichlet are whole numbers, so each gamma variate is a sum of exponential variates: one for
-    the prior and one for every transition seen.
+    The parameters of the Dirichlet are whole numbers. So each gamma variate is a sum of exponential variates: one for
+    the prior, and one for every observed transition.
     """
     n, size = len(belief.transitions), belief.transitions[0].size
 
@@ -169,13 +170,13 @@ def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Ar
 
 
 def find_shape(family: Family) -> tuple[int, int, int, int]:
-    """S, A, the number of steps in an episode, and the number in the longest lifetime.
+    """Finds S, A, the number of steps in an episode, and the largest number of steps in a lifetime.
 
     Raises:
-        MesascopeError: the observation is not a one-hot state, or trials have only one step.
+        MesascopeError: observations are not vectors, trials have only one step, or actions are real.
     """
     states = family.shown[0] if len(family.shown) == 1 else 0
     if family.steps < 2 or not states or family.choices is None:
-        raise MesascopeError(f"{family.name} has no states to plan with.", "Give a family of episodes: tabular_mdp.")
+        raise MesascopeError(f"{family.name} has no states to plan with.", "Give a tabular MDP: tabular_mdp.")
     longest = max(split.trials for split in family.splits())
     return states, family.choices, family.steps, longest * family.steps

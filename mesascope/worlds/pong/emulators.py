@@ -1,4 +1,4 @@
-"""Runs emulators of Pong, one per lifetime, and reuses them because loading one takes a tenth of a second."""
+"""Runs one emulator of Pong per lifetime. Emulators are reused, because loading one takes a tenth of a second."""
 
 import functools
 import weakref
@@ -8,17 +8,17 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-FREE_EMULATORS: list[Any] = []  # free emulators; a new game overwrites their state
+FREE_EMULATORS: list[Any] = []  # emulators that no game uses at present; a new game overwrites their state
 
 
 class GameStart(NamedTuple):
-    """How games begin, [N] each.
+    """The settings with which games begin, [N] each.
 
     Attributes:
         seed: the seed of the sticky actions.
-        idle_frames: the number of idle frames before the game.
+        idle_frames: the number of frames without an action before the game.
         sticky: the probability that a frame repeats the last action.
-        mode: the number of the cartridge's game.
+        mode: the number of the game variant on the cartridge.
         difficulty: the position of the cartridge's difficulty switch.
     """
 
@@ -30,7 +30,7 @@ class GameStart(NamedTuple):
 
 
 class EmulatedGames:
-    """N games, which `play` changes in place.
+    """N games of Pong, which `play` changes in place.
 
     Attributes:
         frame: [N, 33, 40] the present frames, as bytes.
@@ -39,7 +39,7 @@ class EmulatedGames:
     """
 
     def __init__(self, start: GameStart, reads_frames: bool = True) -> None:
-        """Begins a game for every start; without `reads_frames` it does not read the frames, which halves the time."""
+        """Begins one game per start. If `reads_frames` is False, frames are not read, which halves the time."""
         self.start, self.reads_frames, n = start, reads_frames, len(start.seed)
         self.emulators = [FREE_EMULATORS.pop() if FREE_EMULATORS else _load_emulator() for _ in range(n)]
         weakref.finalize(self, FREE_EMULATORS.extend, self.emulators)
@@ -52,7 +52,7 @@ class EmulatedGames:
             self.begin(i, int(start.idle_frames[i]))
 
     def begin(self, i: int, idle_frames: int) -> None:
-        """Begins a new game in emulator i, with `idle_frames` idle frames first."""
+        """Begins a new game in emulator i, after `idle_frames` frames without an action."""
         emulator = self.emulators[i]
         emulator.restoreState(_load_start_state(int(self.start.mode[i]), int(self.start.difficulty[i])))
         for _ in range(idle_frames - 1):
@@ -64,7 +64,7 @@ class EmulatedGames:
         self._update_frames([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])
 
     def play(self, action: np.ndarray, playing: np.ndarray) -> np.ndarray:
-        """Plays one step of the games marked in `playing` [N]; returns the points [N]."""
+        """Plays one step of the games marked in `playing` [N] that are not over, and returns the points [N]."""
         points, indices = np.zeros(len(action), np.float32), np.flatnonzero(playing & ~self.is_over)
         screens, before = [], []
         for i in indices:
@@ -85,7 +85,13 @@ class EmulatedGames:
         return points
 
     def _update_frames(self, games: Any, screens: list[np.ndarray], last_memory: list[np.ndarray]) -> None:
-        """Updates the frames and the positions of some games; `last_memory` is the memory one screen before."""
+        """Updates the frames and the positions of some games.
+
+        Args:
+            games: the indices of the games.
+            screens: the screen of each of these games; empty if frames are not read.
+            last_memory: the memory of each of these games one screen earlier.
+        """
         if screens:
             self.frame[games] = screen.shrink_screens(np.stack(screens))
         addresses = list(screen.MEMORY_ADDRESSES.values())
@@ -94,7 +100,7 @@ class EmulatedGames:
 
 
 def _load_emulator() -> Any:
-    """A new emulator without sticky actions."""
+    """Loads a new emulator of Pong without sticky actions."""
     ale = screen.load_ale()
     emulator = ale.ALEInterface()
     emulator.setInt("random_seed", 0)
@@ -105,7 +111,7 @@ def _load_emulator() -> Any:
 
 @functools.cache
 def _load_start_state(mode: int, difficulty: int) -> Any:
-    """The console's state at the beginning of a game."""
+    """Loads the state of the console at the beginning of a game."""
     emulator = _load_emulator()
     emulator.setMode(mode)
     emulator.setDifficulty(difficulty)

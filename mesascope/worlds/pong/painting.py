@@ -1,7 +1,7 @@
-"""Helpers of conditions on Pong's picture: they find the ball and the paddles in it, and paint over them.
+"""Helpers for conditions on Pong's picture, which find the ball and the paddles in the picture and paint over them.
 
-Positions come from the console's memory, and follow the frame in an observation. A condition that hides something in
-the frame also hides its position.
+An observation consists of the frame and of positions from the console's memory. A condition that hides an object in
+the frame also hides the position of this object.
 """
 
 from typing import Any, NamedTuple
@@ -14,10 +14,10 @@ from mesascope.contracts import PAST_PERCEPTS, Condition, Family, check_range
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong import pong_screen as screen
 
-FIELD_GREY, BORDER_GREY, PADDLE_GREY = 87, 236, 148  # brightness, from 0 to 255
+FIELD_GREY, BORDER_GREY, PADDLE_GREY = 87, 236, 148  # brightness values, from 0 to 255
 ROWS, COLUMNS = np.arange(screen.FRAME_HEIGHT), np.arange(screen.FRAME_WIDTH)
-OTHER_COLUMN, OWN_COLUMN = 4, 35  # columns of the paddles
-MAX_PADDLE_MOVE = 8  # the largest number of pixels that a paddle moves between two screens
+OTHER_COLUMN, OWN_COLUMN = 4, 35  # the columns of the other player's paddle and of the subject's paddle
+MAX_PADDLE_MOVE = 8  # the largest number of pixels by which a paddle moves from one screen to the next
 EMPTY_FRAME = np.full((screen.FRAME_HEIGHT, screen.FRAME_WIDTH), FIELD_GREY, np.uint8)
 # the walls reach into the first and the last row
 EMPTY_FRAME[0] = round((4 * BORDER_GREY + FIELD_GREY) / 5)
@@ -25,7 +25,12 @@ EMPTY_FRAME[-1] = round((4 * FIELD_GREY + BORDER_GREY) / 5)
 
 
 class Picture(NamedTuple):
-    """A picture: frame [N, 33, 40] as bytes, and places, the bytes [N] from the console's memory by name."""
+    """The picture in an observation.
+
+    Attributes:
+        frame: [N, 33, 40] the frames, as bytes.
+        places: for each name of a position, the bytes [N] from the console's memory.
+    """
 
     frame: Any
     places: dict[str, Any]
@@ -34,8 +39,9 @@ class Picture(NamedTuple):
 class PictureCondition(Condition):
     """A condition on Pong's picture, for one response at a time (is_single=1) or for the whole lifetime (is_single=0).
 
-    The condition also paints the number `earlier_percepts` of earlier percepts, and rebuilds the carry from them alone.
-    This works for one response at a time, and suits only subjects that carry a few frames and nothing else.
+    If `earlier_percepts` is above 0, the condition also paints over this number of earlier percepts, and rebuilds the
+    carry from them alone. This works only for one response at a time, and suits only subjects that carry the last
+    frames and nothing else.
     """
 
     is_single: int | jax.Array
@@ -48,7 +54,7 @@ class PictureCondition(Condition):
 
     @property
     def looks_back(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the condition needs past percepts: it does if it paints them too."""
+        """Whether the condition needs past percepts, because it paints over them too."""
         return self.earlier_percepts > 0
 
     @property
@@ -57,11 +63,11 @@ class PictureCondition(Condition):
         return super().label if self.earlier_percepts else super().label.replace(",earlier_percepts=0", "")
 
     def explain_misfit(self, family: Family) -> str | None:
-        """The reason why the condition does not apply if the family does not show Pong's picture, else None."""
+        """Returns why the condition does not apply to a family without Pong's picture; None for a family with it."""
         return None if screen.shows_positions(family) else "it shows no ball"
 
     def apply(self, carry, percept, shadow, context):
-        """Disturbs the picture, and leaves an observation of another size as it is."""
+        """Disturbs the picture; an observation of another size is returned unchanged."""
         if percept.observation.shape[-1] != screen.OBSERVATION_SIZE:
             return carry, percept, shadow
 
@@ -79,7 +85,7 @@ class PictureCondition(Condition):
         return carry, paint_percept(percept), shadow
 
     def paint_frames(self, observations: np.ndarray) -> np.ndarray:
-        """The painted frames [F, 33, 40] of observations [F, D]."""
+        """Returns the disturbed frames [F, 33, 40] of observations [F, D]."""
         return np.asarray(self.paint(jax.random.key(0), read_picture(observations), None).frame)
 
     def paint(self, key: jax.Array, picture: Picture, context: Any) -> Picture:
@@ -88,14 +94,14 @@ class PictureCondition(Condition):
 
 
 def read_picture(observations: Any) -> Picture:
-    """Reads the picture from observations [N, 1326]."""
+    """Reads the pictures from observations [N, 1326]."""
     frame = observations[:, : screen.FRAME_SIZE].reshape(-1, screen.FRAME_HEIGHT, screen.FRAME_WIDTH)
     places = observations[:, screen.FRAME_SIZE :].astype("int32").T
     return Picture(frame, dict(zip(screen.POSITION_NAMES, places, strict=True)))
 
 
 def make_observation(picture: Picture) -> Any:
-    """Turns a picture into observations [N, 1326]."""
+    """Converts pictures to observations [N, 1326]."""
     xp = np if isinstance(picture.frame, np.ndarray) else jnp
     bytes_ = xp.stack([picture.places[name] for name in screen.POSITION_NAMES], -1)
     flat = picture.frame.reshape(len(picture.frame), -1)
@@ -103,22 +109,22 @@ def make_observation(picture: Picture) -> Any:
 
 
 def find_ball(places: dict[str, Any]) -> Any:
-    """[N, 33, 40] whether the ball touches each cell, in either of the two screens that a frame shows."""
+    """Finds whether the ball touches each cell, [N, 33, 40], in either of the two screens that a frame shows."""
     now = _find_ball_cells(places["ball x"], places["ball y"])
     return now | _find_ball_cells(places["ball x before"], places["ball y before"])
 
 
 def _find_ball_cells(x: Any, y: Any) -> Any:
-    """[N, 33, 40] whether a ball touches each cell; x and y are the bytes in the memory, 0 if there is no ball."""
+    """Finds whether a ball touches each cell, [N, 33, 40]; x and y are bytes of the memory, 0 if there is no ball."""
     is_visible = (x > 0) & (y > 0)
-    # the ball's top is at y - 14 or, on every other line, at y - 15
+    # the top of the ball is at y - 14 or at y - 15, depending on the line
     rows = find_overlap(ROWS, screen.CELL_HEIGHT, y - 15 - screen.FIELD_TOP, screen.BALL_SIZE[0] + 1)
     columns = find_overlap(COLUMNS, screen.CELL_WIDTH, x - screen.LEFT_EDGE_X, screen.BALL_SIZE[1])
     return is_visible[:, None, None] & rows[:, :, None] & columns[:, None, :]
 
 
 def check_settings(is_single: int, earlier_percepts: int) -> None:
-    """Checks the two settings that the conditions share.
+    """Checks the two settings that several conditions have.
 
     Raises:
         MesascopeError: a setting is out of range, or `earlier_percepts` is set while `is_single` is 0.
@@ -127,29 +133,35 @@ def check_settings(is_single: int, earlier_percepts: int) -> None:
     check_range(0, PAST_PERCEPTS - 1, earlier_percepts=earlier_percepts)
     if earlier_percepts and not is_single:
         raise MesascopeError(
-            "is_single=0 disturbs the whole lifetime, and earlier_percepts applies to one response.",
+            "is_single=0 disturbs the whole lifetime, but earlier_percepts applies to one response at a time.",
             "Leave out one of the two.",
         )
 
 
 def find_paddle(y: Any, column: int, above: int) -> Any:
-    """[N, 33, 40] the cells that a paddle with its top `above` pixels above y touches, now or one screen ago."""
+    """Finds whether a paddle touches each cell, [N, 33, 40], now or one screen earlier.
+
+    Args:
+        y: [N] the byte of the paddle in the memory; 0 if there is no paddle.
+        column: the column of the paddle.
+        above: the number of pixels from the top of the paddle to y.
+    """
     top = y - above - MAX_PADDLE_MOVE - screen.FIELD_TOP
     rows = find_overlap(ROWS, screen.CELL_HEIGHT, top, screen.PADDLE_HEIGHT + 2 * MAX_PADDLE_MOVE)
     return (y > 0)[:, None, None] & rows[:, :, None] & (column == COLUMNS)
 
 
 def find_overlap(cells: np.ndarray, size: int, start: Any, length: Any) -> Any:
-    """[N, cells] whether each cell of `size` pixels contains a pixel in [start, start + length).
+    """Finds whether each cell of `size` pixels contains a pixel in [start, start + length), as [N, cells].
 
-    The starts are [N], and the length is one number or [N, 1].
+    The starts are [N]; the length is one number or [N, 1]. `cells` are the indices of the cells.
     """
     start = start[:, None]
     return (cells * size < start + length) & (cells * size + size > start)
 
 
 def remove_ball(picture: Picture) -> Picture:
-    """The picture without the ball, but with any paddle under it."""
+    """Returns the picture without the ball; a paddle that the ball covered stays visible."""
     xp = np if isinstance(picture.frame, np.ndarray) else jnp
     own_paddle = find_paddle(picture.places["own y"], OWN_COLUMN, 14)
     paddles = own_paddle | find_paddle(picture.places["other y"], OTHER_COLUMN, 15)

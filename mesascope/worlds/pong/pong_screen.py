@@ -1,4 +1,4 @@
-"""Describes Pong's screen and memory: the part that is shown, sizes in pixels, and the addresses of positions."""
+"""Describes the screen and the memory of Pong: the part shown to subjects, sizes in pixels, and memory addresses."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ import numpy as np
 from mesascope.contracts import ShowsFrames
 from mesascope.errors import MesascopeError
 
-SCREEN_SIZE = (210, 160)  # pixels
-FRAME_HEIGHT, FRAME_WIDTH = 33, 40  # cells of a frame
-CELL_HEIGHT, CELL_WIDTH = 5, 4  # pixels of the screen in one cell
-SCORE_ROWS = 6  # rows of cells above the field, which show the points
-FIELD_TOP = SCORE_ROWS * CELL_HEIGHT  # pixels above the field
-CONSOLE_ACTIONS = (0, 3, 4)  # of the console: nothing, right (the paddle rises), left (it falls)
-SWAPPED_ACTIONS = (0, 2, 1)  # the effect of each action when the controls are exchanged
-FRAMES_PER_STEP = 4  # frames of one step; the last two are shown as one, the brighter pixel of each pair
-MAX_IDLE_FRAMES = 30  # the largest number of idle frames before a training game
-MEMORY_ADDRESSES = {"ball x": 49, "ball y": 54, "own y": 51, "other y": 50}  # addresses
-LEFT_EDGE_X = 49  # the ball's x in the memory when the ball is at the left edge
+SCREEN_SIZE = (210, 160)  # pixels, height and width
+FRAME_HEIGHT, FRAME_WIDTH = 33, 40  # the number of cells in a frame
+CELL_HEIGHT, CELL_WIDTH = 5, 4  # the number of screen pixels in one cell
+SCORE_ROWS = 6  # the number of rows of cells above the field, where the screen shows the points
+FIELD_TOP = SCORE_ROWS * CELL_HEIGHT  # the number of pixels above the field
+CONSOLE_ACTIONS = (0, 3, 4)  # the console's codes for: nothing, right (the paddle rises), left (the paddle falls)
+SWAPPED_ACTIONS = (0, 2, 1)  # if the controls are exchanged, each action acts like the action listed here
+FRAMES_PER_STEP = 4  # the last two frames of a step are shown as one, with the brighter of each pair of pixels
+MAX_IDLE_FRAMES = 30  # the largest number of frames without an action before a training game
+MEMORY_ADDRESSES = {"ball x": 49, "ball y": 54, "own y": 51, "other y": 50}  # by name of the position
+LEFT_EDGE_X = 49  # the ball's x in the memory if the ball is at the left edge
 BALL_SIZE = (4, 2)  # pixels, height and width
 PADDLE_HEIGHT = 16  # pixels
 POSITION_NAMES = (*MEMORY_ADDRESSES, "ball x before", "ball y before")  # the bytes after the frame in an observation
@@ -32,7 +32,7 @@ def load_ale() -> Any:
         MesascopeError: ale_py is not installed.
     """
     try:
-        import ale_py  # GPL; only this function and the recipe import it
+        import ale_py  # under the GPL; only this function and vector_games.py import the package
     except ImportError:
         raise MesascopeError(
             "Pong needs the Arcade Learning Environment.", "Install it: pip install 'mesascope[atari]'."
@@ -42,7 +42,7 @@ def load_ale() -> Any:
 
 
 def shrink_screens(screens: np.ndarray) -> np.ndarray:
-    """Shrinks grey screens [N, 210, 160] to frames [N, 33, 40] of bytes: means of 5 by 4 pixels, without the points."""
+    """Shrinks grey screens [N, 210, 160] to frames [N, 33, 40]: means of 5 by 4 pixels as bytes, without the points."""
     field = screens[:, FIELD_TOP : FIELD_TOP + FRAME_HEIGHT * CELL_HEIGHT]
     rows = field.reshape(len(screens), FRAME_HEIGHT, CELL_HEIGHT, FRAME_WIDTH * CELL_WIDTH)
     row_sums = rows.sum(2, dtype=np.uint16).reshape(len(screens), FRAME_HEIGHT, FRAME_WIDTH, CELL_WIDTH)
@@ -51,22 +51,22 @@ def shrink_screens(screens: np.ndarray) -> np.ndarray:
 
 
 def mirror_positions(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The bytes [N, 6], with left and right swapped if the mask [N] is true; 0 means no ball and stays 0."""
+    """Mirrors positions [N, 6] left to right where the mask [N] is true; 0 means no ball and stays 0."""
     x = np.array([name.startswith("ball x") for name in POSITION_NAMES])
     mirrored = np.where(places == 0, 0, (2 * LEFT_EDGE_X + SCREEN_SIZE[1] - BALL_SIZE[1]) - places.astype(np.int32))
     return np.where(mask[:, None] & x, mirrored, places).astype(np.uint8)
 
 
 def shows_positions(family: Any) -> bool:
-    """Whether a family's observations contain the positions of ball and paddles."""
+    """Returns whether a family's observations contain the positions of the ball and the paddles in Pong."""
     return isinstance(family, ShowsFrames) and family.places == POSITION_NAMES
 
 
 def require_positions(family: Any) -> None:
-    """Refuses a family whose observations do not contain the positions of ball and paddles.
+    """Checks that a family's observations contain the positions of the ball and the paddles in Pong.
 
     Raises:
-        MesascopeError: the observations do not contain them.
+        MesascopeError: the observations do not contain these positions.
     """
     if not shows_positions(family):
         raise MesascopeError(f"{family.name} does not show where the ball is.", "Take --family pong.")

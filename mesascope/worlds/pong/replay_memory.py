@@ -9,10 +9,10 @@ class Batch(NamedTuple):
     """A batch of B steps.
 
     Attributes:
-        frames: [B, stack + n, H, W] the frames as bytes, black before the start of a game.
+        frames: [B, stack + n, H, W] frames as bytes; frames before the start of the game are black.
         action: [B] the action of the step.
         reward: [B] the discounted sum of rewards over n steps, or up to the end of the game.
-        discount: [B] γⁿ, or 0 if the game has ended.
+        discount: [B] γⁿ, or 0 if the game ended within the n steps.
     """
 
     frames: np.ndarray
@@ -22,7 +22,7 @@ class Batch(NamedTuple):
 
 
 class ReplayMemory:
-    """Stores the last steps of E environments."""
+    """Stores the most recent steps of E environments."""
 
     def __init__(self, steps: int, environments: int, shape: tuple[int, int], stack: int) -> None:
         self.stack, self.length = stack, -(-steps // environments)
@@ -34,14 +34,22 @@ class ReplayMemory:
         self.n_added = 0
 
     def add(self, frame, action, reward, is_over, age) -> None:
-        """Stores one step of every environment, [E] each: the frame, the action taken on it, and its results."""
+        """Stores one step of every environment.
+
+        Args:
+            frame: [E, H, W] the frame before the action.
+            action: [E] the action.
+            reward: [E] the reward of the action.
+            is_over: [E] whether the action ended the game.
+            age: [E] the number of steps since the start of the game; -1 for a fake step that only resets it.
+        """
         slot = self.n_added % self.length
         self.frames[:, slot], self.action[:, slot], self.reward[:, slot] = frame, action, reward
         self.is_over[:, slot], self.age[:, slot] = is_over, age
         self.n_added += 1
 
     def sample(self, rng: np.random.Generator, size: int, ahead: int, discount: float) -> Batch:
-        """Draws steps, none of them fake (age below 0), each with the `ahead` steps that followed."""
+        """Draws up to `size` steps, each with the `ahead` steps that followed; fake steps (age -1) are never drawn."""
         oldest = max(0, self.n_added - self.length) + self.stack - 1
         games = rng.integers(0, len(self.frames), 2 * size)
         steps = rng.integers(oldest, self.n_added - ahead, 2 * size)

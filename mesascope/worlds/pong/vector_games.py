@@ -6,15 +6,15 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-RECENT_GAMES = 20  # the number of most recent games whose scores are stored
+RECENT_GAMES = 20  # the number of most recently finished games whose scores are stored
 
 
 class VectorGames:
-    """E games at once; after a game is over, one fake step resets it and the next game begins.
+    """E games of Pong at once; after a game is over, a fake step resets its environment, and the next game begins.
 
     Attributes:
         frame: [E, 33, 40] the present frames, as bytes.
-        shape: the shape of a frame.
+        shape: the height and width of a frame.
         scores: the scores of the most recently finished games, the oldest first.
     """
 
@@ -48,11 +48,11 @@ class VectorGames:
         return screens[:, 0, screen.SCORE_ROWS : screen.SCORE_ROWS + screen.FRAME_HEIGHT]
 
     def send(self, action: np.ndarray) -> None:
-        """Sends the actions [E], each 0, 1 or 2, and does not wait for their results."""
+        """Sends the actions [E], each 0, 1 or 2, to the games, and does not wait for the results."""
         self.env.send(self.action_codes[action])
 
     def receive(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Waits for each game's frame, its reward, whether it is over, and whether the step was fake."""
+        """Waits for the frames and rewards of a step, whether games are over, and whether the step was fake, [E]."""
         screens, reward, terminated, truncated, _ = self.env.recv()
         fake, self.is_over = self.is_over, terminated | truncated
         self.frame = self.crop_frames(screens).copy()

@@ -1,7 +1,7 @@
-"""Shared code of the subjects of in-context regression, which read pairs and predict linearly in the outcomes.
+"""Shared code of subjects of in-context regression whose predictions are linear in the past outcomes.
 
-Every procedure here that reduces squared error is a filter f on the eigenvalues λ of Σ x xᵀ: its weights are
-V f(λ) Vᵀ Σ x y. The procedures differ only in their numbers, so they share compiled code.
+All these subjects that fit weights apply a filter f to the eigenvalues λ of Σ x xᵀ = V diag(λ) Vᵀ: the fitted weights
+are V f(λ) Vᵀ Σ x y. The procedures differ only in their parameters, so they share compiled code.
 """
 
 import jax
@@ -11,23 +11,23 @@ from mesascope.contracts import Family, Percept, Response, Scripted, as_arrays, 
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
-DEFAULTS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # the default numbers of a filter
+DEFAULTS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # the defaults of a filter's parameters
 DEFAULTS |= {"fit_weight": 1.0, "mean_weight": 0.0, "discount": 1.0}
 
 
 class SpectralFilter(Scripted):
-    """Predicts from sums over the pairs; all its numbers except D are arrays.
+    """Predicts from sums over the past pairs; all parameters except D are arrays.
 
-    It carries Σ x xᵀ [N, D, D], Σ x y [N, D], Σ y [N] and the number of pairs [N].
+    The carry consists of Σ x xᵀ [N, D, D], Σ x y [N, D], Σ y [N] and the number of pairs [N].
 
     Attributes:
-        dimension: D.
+        dimension: D, the dimension of the inputs.
         penalty: the ridge penalty, added to every eigenvalue.
-        steps: the steps of gradient descent from zero; infinite for the limit.
+        steps: the number of steps of gradient descent from zero; infinite for the limit, the least-squares fit.
         rate: the step size times the trace of Σ x xᵀ.
-        correction: γ of GD++, the preconditioning before the descent (von Oswald et al. 2023, arXiv 2212.07677).
-        fit_weight: the factor of the fitted prediction: 0 or 1, or -1 for its opposite.
-        mean_weight: the factor of the mean outcome in the prediction.
+        correction: γ of GD++, the strength of preconditioning (von Oswald et al. 2023, arXiv 2212.07677).
+        fit_weight: the weight of the fitted prediction: 0, 1, or -1 for the opposite prediction.
+        mean_weight: the weight of the mean outcome in the prediction.
         discount: the factor by which the sums are multiplied on each trial.
     """
 
@@ -59,7 +59,7 @@ class SpectralFilter(Scripted):
         return carry, Response(prediction, None)
 
     def compute_filter(self, values: jax.Array) -> jax.Array:
-        """[N, D] The filter f(λ) of the eigenvalues [N, D]; 0 where λ is 0."""
+        """Computes the filter f(λ) [N, D] of the eigenvalues λ [N, D]; f is 0 where λ is 0."""
         largest = values.max(-1, keepdims=True)
         is_nonzero = values > jnp.maximum(ZERO_TOLERANCE * largest, 1e-12)
         eigenvalues = jnp.where(is_nonzero, values, 1.0)
@@ -76,8 +76,8 @@ def read_last_pair(percept: Percept, dimension: int) -> tuple[jax.Array, jax.Arr
     """Reads the last pair and the coming input from a percept.
 
     Returns:
-        The last input [N, D] and its outcome [N], both 0 on the first trial; whether there was a pair [N]; and the
-        coming input [N, D].
+        The last input [N, D] and its outcome [N], both 0 on the first trial; whether the percept contains a pair [N];
+        and the coming input [N, D].
     """
     available = ~percept.first
     query, x = percept.observation[:, :dimension], percept.observation[:, dimension:]
@@ -86,7 +86,7 @@ def read_last_pair(percept: Percept, dimension: int) -> tuple[jax.Array, jax.Arr
 
 
 def make_filter(family: Family, **numbers: float) -> SpectralFilter:
-    """Makes a procedure with these numbers, which `SpectralFilter` explains; by default it fits by least squares.
+    """Makes a `SpectralFilter` with these parameters; with the default parameters it fits by least squares.
 
     Raises:
         MesascopeError: the family is not in-context regression.

@@ -1,4 +1,4 @@
-"""Shared code of the subjects of Markov chains, which read the last transition from a percept and count transitions."""
+"""Shared code of scripted subjects of Markov chains, which read the last transition from the percept."""
 
 import jax
 import jax.numpy as jnp
@@ -8,24 +8,27 @@ from mesascope.worlds.sequences.families.markov_chain import MarkovChain
 
 
 class TransitionSubject(Choosing):
-    """A subject that carries a table [N, K, K] with one row for each symbol, zeros at birth."""
+    """A subject that carries a table [N, K, K] with one row for each symbol; the fresh carry is a table of zeros."""
 
     def fresh(self, n: int) -> jax.Array:
         """Returns a table of zeros."""
         return jnp.zeros((n, self.choices, self.choices))
 
     def count_transition(self, percept: Percept) -> jax.Array:
-        """[N, K, K] A count of 1 for the last transition, and of 0 for all others."""
+        """Counts the last transition: returns [N, K, K] with 1 for this transition, and 0 for all others."""
         present, before = split_symbols(percept, self.choices)
         return before[:, :, None] * present[:, None, :]
 
     def take_present_row(self, table: jax.Array, percept: Percept) -> jax.Array:
-        """[N, K] The row of a table [N, K, K] for the present symbol."""
+        """Returns the row [N, K] of a table [N, K, K] for the present symbol."""
         return jnp.einsum("nij,ni->nj", table, split_symbols(percept, self.choices)[0])
 
 
 def split_symbols(percept: Percept, choices: int) -> tuple[jax.Array, jax.Array]:
-    """The present symbol and the one before it, one-hot [N, K]; on the first trial the one before is all zero."""
+    """Splits the observation into the present symbol and the symbol before it, one-hot [N, K] each.
+
+    On the first trial, the second array is zero.
+    """
     return percept.observation[:, :choices], percept.observation[:, choices:]
 
 

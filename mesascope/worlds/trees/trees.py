@@ -1,4 +1,4 @@
-"""Helpers for scripted subjects of `tree_choice`, which read trees, compute values, and add noise to answers."""
+"""Helpers for scripted subjects of `tree_choice`: they read trees, compute values, and add noise to answers."""
 
 from typing import Any, NamedTuple, Self
 
@@ -8,15 +8,15 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, require_family
 from mesascope.worlds.trees.families.tree_choice import TreeChoice
 
-NOISE_SD = 1.5  # standard deviation of one noisy look at an answer; the signal is 1
+NOISE_SD = 1.5  # the standard deviation of the noise of one look at an answer; the signal is 1 by default
 
 
 class Tree(NamedTuple):
-    """What an observation shows of a tree.
+    """A tree and the present node, as an observation shows them.
 
     Attributes:
         node: [N] the present node.
-        child: [N, M, 2] the node that each action leads to.
+        child: [N, M, 2] the node that each action leads to from each node.
         payoffs: [N, M] the pay-off of each node.
         is_leaf: [N, M] whether the node is a leaf.
         arrays: [N, 3M] the observation without the present node.
@@ -29,30 +29,30 @@ class Tree(NamedTuple):
     arrays: jax.Array
 
     def average_leaves(self) -> jax.Array:
-        """[N] the mean pay-off of all leaves."""
+        """Computes the mean pay-off [N] of all leaves."""
         return (self.payoffs * self.is_leaf).sum(-1) / jnp.maximum(self.is_leaf.sum(-1), 1)
 
     def compute_initial_values(self) -> jax.Array:
-        """[N, M] the pay-off at each leaf, and the mean over all leaves at other nodes."""
+        """Returns initial values [N, M]: the pay-off at each leaf, and the mean over all leaves at other nodes."""
         return jnp.where(self.is_leaf, self.payoffs, self.average_leaves()[:, None])
 
     def sweep_values(self, values: jax.Array) -> jax.Array:
-        """[N, M] the values after one sweep of value iteration."""
+        """Computes the values [N, M] after one sweep of value iteration."""
         rows = jnp.arange(len(values))[:, None, None]
         return jnp.where(self.is_leaf, self.payoffs, values[rows, self.child].max(-1))
 
     def solve_values(self, depth: int) -> jax.Array:
-        """[N, M] the exact values of a tree of this depth."""
+        """Computes the exact values [N, M] of the nodes of a tree of this depth."""
         return jax.lax.fori_loop(0, depth, lambda i, values: self.sweep_values(values), self.compute_initial_values())
 
     def compute_action_values(self, values: jax.Array) -> jax.Array:
-        """[N, 2] the values of the nodes that the two actions lead to."""
+        """Returns the values [N, 2] of the nodes to which the two actions lead."""
         rows = jnp.arange(len(values))
         return values[rows[:, None], self.child[rows, self.node]]
 
 
 def read_tree(observation: jax.Array) -> Tree:
-    """Reads the tree from observations [N, 1 + 3M]."""
+    """Reads the trees from observations [N, 1 + 3M]."""
     node, arrays = observation[:, 0].astype(jnp.int32), observation[:, 1:]
     first, second, payoffs = jnp.split(arrays, 3, axis=-1)
     child = jnp.stack([first, second], -1).astype(jnp.int32)
@@ -69,12 +69,12 @@ def require_trees(family: Family) -> TreeChoice:
 
 
 class Evidence(NamedTuple):
-    """The evidence from noisy looks at an answer.
+    """The evidence about the correct action, from noisy looks at the answer.
 
     Attributes:
-        drift: [N] the evidence for the second action.
+        drift: [N] the evidence for the second action, negative if it favours the first.
         ticks: [N] the number of ticks so far at this observation.
-        observation: [N, D] the observation.
+        observation: [N, D] the observation to which the evidence belongs.
     """
 
     drift: jax.Array
@@ -83,23 +83,23 @@ class Evidence(NamedTuple):
 
     @classmethod
     def make_empty(cls, n: int, size: int) -> Self:
-        """The evidence before any observation of this size."""
+        """Makes the evidence before the first observation, for n subjects and observations of this size."""
         return cls(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
 
     def add_look(
         self, percept: Percept, answer: jax.Array, signal: jax.Array | float = 1.0, is_steady: Any = False
     ) -> Self:
-        """The evidence after one more noisy look at the answer.
+        """Returns the evidence after one more noisy look at the answer.
 
-        The noise is a hash of the observation, the trial and the tick, so it does not depend on a lifetime's place in
-        the batch.
+        The noise is a hash of the observation, the trial and the tick, so it does not depend on the position of a
+        lifetime in its block.
 
         Args:
             percept: what the subject observes.
             answer: [N, 2] the answer as probabilities of the two actions.
-            signal: the size of what one look adds, one number or [N]; its noise has the standard deviation `NOISE_SD`.
-            is_steady: whether only the first look at an observation is noisy, so that later looks outweigh the noise
-                sooner.
+            signal: how much one look adds to the evidence for the answer, one number or [N]; the noise of a look has
+                the standard deviation `NOISE_SD`.
+            is_steady: whether only the first look at an observation is noisy.
         """
         observation = percept.observation
         is_same = (observation == self.observation).all(-1)
@@ -112,5 +112,5 @@ class Evidence(NamedTuple):
         return type(self)(drift + signal * (answer[:, 1] - answer[:, 0]) + noise, ticks + 1, observation)
 
     def compute_action_probabilities(self) -> jax.Array:
-        """[N, 2] probability 1 for the action that the evidence supports."""
+        """Returns action probabilities [N, 2]: 1 for the action that the evidence supports, 0 for the other."""
         return jax.nn.one_hot((self.drift > 0).astype(jnp.int32), 2)

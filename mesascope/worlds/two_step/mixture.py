@@ -14,7 +14,7 @@ ANNOUNCED_COUNT = 100.0  # announced transitions count as this many observed one
 
 
 class LastTrial(NamedTuple):
-    """The trial that has just ended, each field [N]; if `has_ended` is false, there is none."""
+    """The trial that has just ended. Each field is [N], and means nothing where `has_ended` is false."""
 
     has_ended: jax.Array
     first_choice: jax.Array
@@ -50,7 +50,7 @@ def read_last_trial(percept: Percept, trial: CurrentTrial, steps: int) -> tuple[
 
 
 def choose_stage(first_values: jax.Array, second_values: jax.Array, trial: CurrentTrial, percept: Percept, steps: int):
-    """The values [N, 2] of the choices at the current step.
+    """The values [N, 2] of both choices at the current step of the trial.
 
     Args:
         first_values: [N, 2] the values of the first choices.
@@ -72,13 +72,13 @@ def move_towards(table: jax.Array, mask: Any, target: jax.Array, rate: Any) -> j
 
 
 class Beliefs(NamedTuple):
-    """What the subject carries.
+    """The carry of a `Mixture`.
 
     Attributes:
         cached: [N, 2] cached values of the first choices.
         options: [N, 2, 2] values of the options of both states.
         transitions: [N, 2, 2] the expected frequency of each state after each first choice, up to a factor.
-        last_choice: [N] the last first choice, -1 for none.
+        last_choice: [N] the first choice of the last trial, -1 for none.
         trial: the trial in progress.
     """
 
@@ -99,10 +99,10 @@ class Mixture(Scripted):
         rate: the learning rate of options and of first choices.
         decay: λ, the part of the prediction error of the second stage that also updates the first choice.
         beta: the inverse temperature of both stages.
-        stay_bonus: a bonus on the value of the last first choice.
+        stay_bonus: a bonus on the value of repeating the first choice of the last trial.
         initial_value: the initial value of every first choice and option.
-        counts: whether it counts transitions; otherwise it learns them at `rate`, as a successor representation does.
-        uses_map: whether it uses announced transitions; it always uses announced pay-offs.
+        counts: whether transitions are counted, not learned at `rate` as by a successor representation.
+        uses_map: whether announced transitions are used; announced pay-offs are always used.
         greedy: whether the first choice's value learns from the state's better option, not from the chosen one.
     """
 
@@ -175,7 +175,7 @@ class Mixture(Scripted):
 
 
 def make_mixture(family: Family, **settings: float) -> Mixture:
-    """Makes a `Mixture` for the family; that class explains the settings, and DEFAULTS supplies some of them.
+    """Makes a `Mixture` for the family. The class explains the settings; DEFAULTS contains those that may be left out.
 
     Raises:
         MesascopeError: the family is not the two-step task.

@@ -1,4 +1,4 @@
-"""Shared code of the metrics of two-step trials: the trials as arrays, and a penalised logistic regression."""
+"""Shared code of metrics of two-step trials: reads trials as arrays, and fits a penalised logistic regression."""
 
 from typing import NamedTuple
 
@@ -75,7 +75,7 @@ def scale_trials(trials: xr.Dataset) -> TwoStepTrials:
     recorded = read_trials(trials)
     first, payoff, is_complete = recorded.first_choice, recorded.payoff, recorded.is_complete
     if first.max(initial=0) > 1:
-        raise DoesNotApply(f"there are {int(first.max()) + 1} first choices, but the question is about two")
+        raise DoesNotApply(f"there are {int(first.max()) + 1} first choices, but this metric needs two")
     if not is_complete.any() or np.ptp(payoff[is_complete]) == 0:
         raise DoesNotApply("no trial is complete, or there are fewer than two different pay-offs")
     is_adjacent = is_complete[:, 1:] & is_complete[:, :-1]

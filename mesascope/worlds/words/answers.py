@@ -1,4 +1,4 @@
-"""Helpers of metrics of language models: they compute accuracy and log-odds per trial under one-step conditions."""
+"""Helpers for metrics of language models: they compute accuracy and log-odds per trial under one-step conditions."""
 
 import numpy as np
 import xarray as xr
@@ -10,29 +10,29 @@ CONDITIONS = ("intact", EMPTY_CONTEXT, EXCHANGED_LABELS)
 
 
 def require_answers(trials: xr.Dataset) -> xr.Dataset:
-    """Returns the trials if they have right answers and were run with an empty and with an exchanged context.
+    """Returns the trials if they contain the correct answers and all `CONDITIONS`.
 
     Raises:
-        DoesNotApply: one of these is missing.
+        DoesNotApply: the correct answers or one of the conditions are missing.
     """
     if "right" not in trials:
-        raise DoesNotApply("the trials have no right answers")
+        raise DoesNotApply("the trials have no correct answers")
     for label in CONDITIONS:
         list_replicates(trials, label)
     return trials
 
 
 def mark_answers(trials: xr.Dataset, condition: str) -> np.ndarray:
-    """[N, T] whether the answer was right; NaN if there was none."""
+    """Returns 1 where the answer was correct, 0 where it was wrong, and NaN where there was no answer, [N, T]."""
     action = trials.action.sel(condition=condition).values
     return np.where(action < 0, np.nan, action == trials.right.values)
 
 
 def calibrate_log_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
-    """[N, T] calibrated log-odds of the right answer against the likeliest other one.
+    """Computes calibrated log-odds [N, T] of the correct label against the most probable other label.
 
-    Calibrated log-probabilities are relative to each label's mean with an empty context over the lifetime's items. This
-    removes the preference for a label word and leaves the knowledge of an item. The function returns None if
+    Calibration subtracts each label's mean log-probability with an empty context, over the items of the lifetime. This
+    removes the preference for a label word, but keeps the knowledge about single items. The function returns None if
     log-probabilities are missing or not finite.
     """
     if "log_probs" not in trials:

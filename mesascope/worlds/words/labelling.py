@@ -1,8 +1,9 @@
-"""A scripted Bayesian classifier for `word_labels`, with its posterior after the labels shown and its predictions.
+"""A scripted Bayesian classifier for `word_labels`, which predicts labels from the labels shown so far.
 
-It has three hypotheses about a lifetime. In the first, the two labels stand for two known categories, one way or the
-other. In the second, each word has a label of its own. In the third, a line separates pairs of numbers. The prediction
-for a word is the mean of the first two, weighted by their posteriors.
+The classifier has three hypotheses about a lifetime. In the first, the two labels stand for two known categories, in
+one of the two possible assignments. In the second, each word has a label of its own. In the third, a line separates
+pairs of numbers. The prediction for a word is the mean of the predictions of the first two hypotheses, weighted by
+their posterior probabilities.
 """
 
 from typing import NamedTuple
@@ -15,17 +16,17 @@ from mesascope.contracts import Family, Percept, Scripted, choose, require_famil
 from mesascope.worlds.words.families import word_labels
 from mesascope.worlds.words.families.word_labels import WordLabels, read_texts
 
-N_LINES = 64  # the number of lines that it considers
+N_LINES = 64  # the number of lines that the classifier considers
 LABEL_ERROR = 0.02  # the assumed probability of a wrong label
 
 
 class Evidence(NamedTuple):
-    """The evidence so far.
+    """The evidence from the labels shown so far.
 
     Attributes:
         assignment: [N, 2] the log-likelihoods of the two assignments of labels to categories.
         line: [N, L] the log-likelihoods of the lines.
-        memory: [N, I] the evidence that each item has label 1.
+        memory: [N, I] how often each item was shown with label 1, minus how often with label 0.
         own_label: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
 
@@ -36,13 +37,13 @@ class Evidence(NamedTuple):
 
 
 class Labeller(Scripted):
-    """A scripted classifier of words; its settings are arrays.
+    """A scripted classifier of words, whose settings are arrays.
 
     Attributes:
-        has_memory: 1 if it considers labels of single words, and lines between numbers; else 0.
-        trust: the prior probability that a label word that names a category stands for it.
-        discount: the fraction of the evidence that it keeps from one trial to the next.
-        minimise: whether it gives the label opposite to the one it infers.
+        has_memory: 1 if the subject considers labels of single words, and lines between numbers; else 0.
+        trust: the prior probability that a label word that names a category stands for this category.
+        discount: the fraction of the evidence that is kept from one trial to the next.
+        minimise: whether the subject gives the opposite of the inferred label.
     """
 
     has_memory: jax.Array
@@ -71,7 +72,7 @@ class Labeller(Scripted):
         return updated, choose(key, jnp.log(jnp.clip(probabilities, 1e-6, 1.0)))
 
     def _update(self, carry: Evidence, last_item: jax.Array, label: jax.Array) -> Evidence:
-        """Returns the evidence after one more label."""
+        """Returns the evidence after one more item with its label."""
         rows, vote = jnp.arange(len(last_item)), jnp.where(label > 0.5, 1.0, -1.0)
         side = _find_side(last_item)
         agrees = jnp.stack([side == label, side != label], -1)
@@ -84,7 +85,7 @@ class Labeller(Scripted):
         )
 
     def _predict(self, evidence: Evidence, item: jax.Array, observation: jax.Array) -> jax.Array:
-        """[N] the probability of label 1."""
+        """Computes the probability [N] that the present item has label 1."""
         prior = jnp.log(_find_prior(observation, self.trust))
         log_posterior = evidence.assignment + prior
         side = _find_side(item).astype(jnp.int32)
@@ -99,7 +100,7 @@ class Labeller(Scripted):
 
 
 def _find_side(item: jax.Array) -> jax.Array:
-    """[N] 1 if an item is from the second category of its pair, else 0; 0 for numbers."""
+    """Finds whether each item is from the second category of its pair (1) or not (0), [N]; 0 for numbers."""
     data = read_texts()
     second = np.zeros(data.categories + 1)
     second[data.pairs[:, 1]] = 1
@@ -107,7 +108,7 @@ def _find_side(item: jax.Array) -> jax.Array:
 
 
 def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
-    """[N, 2] the prior of the two assignments of labels, given the meaning of the label words."""
+    """Computes the prior probabilities [N, 2] of the two assignments, from the meaning of the label words."""
     data = read_texts()
     words = observation[:, word_labels.FIRST_LABEL_WORD :].astype(jnp.int32)
     second = jnp.asarray(np.isin(np.arange(len(data.labels)), data.pairs[:, 1]))
@@ -118,29 +119,31 @@ def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
 
 
 def _predict_from_memory(evidence: Evidence, item: jax.Array) -> jax.Array:
-    """[N] the probability of label 1 for a word that has a label of its own."""
+    """Computes the probability [N] of label 1 for a word that has a label of its own."""
     balance = jnp.take_along_axis(evidence.memory, item[:, None], 1)[:, 0]
     return jax.nn.sigmoid(balance * np.log((1 - LABEL_ERROR) / LABEL_ERROR))
 
 
 def _mix_label_error(p: jax.Array) -> jax.Array:
+    """Computes the probability of a shown label from that of the true label, for labels that may be wrong."""
     return LABEL_ERROR + (1.0 - 2.0 * LABEL_ERROR) * p
 
 
 def _compute_log_likelihood(right: jax.Array) -> jax.Array:
+    """Computes the log-likelihood of labels, given whether each agrees with the hypothesis."""
     return jnp.log(jnp.where(right, 1.0 - LABEL_ERROR, LABEL_ERROR))
 
 
 def _compare_with_lines(item: jax.Array) -> jax.Array:
-    """[N, L] whether a pair of numbers lies beyond each line."""
+    """Finds whether each pair of numbers lies on the positive side of each line, [N, L]."""
     distance = word_labels.measure_line_distance(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
     return distance[:, item - read_texts().words].T > 0
 
 
 def require_labels(family: Family) -> WordLabels:
-    """Returns the family if its task is to label words.
+    """Returns the family if its tasks are to label words.
 
     Raises:
-        MesascopeError: the family has another task.
+        MesascopeError: the family has other tasks.
     """
     return require_family(family, WordLabels, "has no words to label", "Take --family word_labels.")

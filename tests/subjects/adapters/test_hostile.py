@@ -151,7 +151,7 @@ def test_broken_zips_say_what_is_wrong(plain, tmp_path):
 
 def test_memory_is_bounded_by_the_file(plain, tmp_path):
     wide = {"net_arch": [60000, 60000]}
-    with pytest.raises(MesascopeError, match="its settings ask for more weights than the"):
+    with pytest.raises(MesascopeError, match="its settings define more weights than the"):
         open_subject(agents.rewritten(plain, tmp_path / "wide.zip", policy_kwargs=wide), SMALL)
     with pytest.raises(MesascopeError, match="customised"):
         open_subject(agents.rewritten(plain, tmp_path / "wide.zip", policy_kwargs={"net_arch": [10**12]}), SMALL)
@@ -166,7 +166,7 @@ def test_memory_is_bounded_by_the_file(plain, tmp_path):
     huge += b"(I1\n(I99999999999\nt" + kind + b"I00\nS'x'\ntb."
     space = b"cgymnasium.spaces.box\nBox\n)\x81}(S'low'\n" + huge[:-1] + b"S'high'\nI1\nS'_shape'\n(I6\ntu" + b"b."
     entry = {":type:": "x", ":serialized:": base64.b64encode(space).decode()}
-    with pytest.raises(MesascopeError, match="its bytes do not fill its shape"):
+    with pytest.raises(MesascopeError, match="the number of its bytes does not agree with its shape"):
         open_subject(agents.rewritten(plain, tmp_path / "box.zip", observation_space=entry), SMALL)
     memo = {":type:": "x", ":serialized:": base64.b64encode(b"Nr\xff\xff\xff\x7f.").decode()}
     with pytest.raises(MesascopeError):
@@ -185,7 +185,7 @@ def test_weights_that_do_not_fit_or_are_code(plain, trap, tmp_path):
         torch.save(value, out)
         return out.getvalue()
 
-    with pytest.raises(MesascopeError, match=r"policy.pth.* contains more than weights, so reading it would run code"):
+    with pytest.raises(MesascopeError, match=r"policy.pth.* besides weights, so reading it would run code"):
         open_subject(with_weights(saved({"a": Trap(trap)})), SMALL)
     with pytest.raises(MesascopeError, match=r"policy.pth.* is not a valid file of weights"):
         open_subject(with_weights(saved({"a": torch.zeros(3)})[:200]), SMALL)
@@ -203,13 +203,13 @@ def test_a_state_dict_with_code_is_refused_and_a_factory_in_it_needs_trust(trap,
     path = tmp_path / "net.pt"
     torch.save({"state_dict": agents.Recurrent().state_dict(), "x": Trap(trap)}, path)
     for spec in (str(path), f"torch_module:factory={HERE}:Recurrent,path={path}"):
-        with pytest.raises(MesascopeError, match="contains more than weights, so reading it would run code"):
+        with pytest.raises(MesascopeError, match="contains objects besides weights, so reading it would run code"):
             open_subject(spec, SMALL)
-        with pytest.raises(MesascopeError, match="contains more than weights"):
+        with pytest.raises(MesascopeError, match="contains objects besides weights"):
             open_subject(spec, SMALL, trust=True)
     torch.save({"state_dict": agents.Recurrent().state_dict(), "factory": f"{HERE}:Recurrent"}, path)
     with pytest.raises(
-        MesascopeError, match=r"names the factory '.*', whose code would run. Read it, then add --trust"
+        MesascopeError, match=r"names the factory '.*', whose code would run. Read its code, then add --trust"
     ):
         open_subject(str(path), SMALL)
     assert (
@@ -219,7 +219,7 @@ def test_a_state_dict_with_code_is_refused_and_a_factory_in_it_needs_trust(trap,
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"junk"):
         path.write_bytes(content)
-        with pytest.raises(MesascopeError, match=r"is not a valid file of weights|contains more than weights"):
+        with pytest.raises(MesascopeError, match=r"is not a valid file of weights|contains objects besides weights"):
             open_subject(str(path), SMALL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch would have one export instead
@@ -238,7 +238,7 @@ def test_a_hostile_or_foreign_vecnormalize_file(plain, trap, tmp_path):
     env.save(str(beside))
     for content in (beside.read_bytes(), pickle.dumps(Trap(trap)), pickle.dumps({"mean": np.zeros(6)})):
         beside.write_bytes(content)
-        with pytest.raises(MesascopeError, match="nothing in it was run"):
+        with pytest.raises(MesascopeError, match="no code in it was run"):
             open_subject(path, SMALL)
     for content in (whole[:100], b""):
         beside.write_bytes(content)
@@ -248,7 +248,7 @@ def test_a_hostile_or_foreign_vecnormalize_file(plain, trap, tmp_path):
         DummyVecEnv([lambda: FamilyEnv(catalogue.make("families", "bernoulli_bandit:arms=4,trials=7"))])
     )
     other.save(str(beside))
-    with pytest.raises(MesascopeError, match=r"for observations of shape \(7,\); the agent's have shape \(6,\)"):
+    with pytest.raises(MesascopeError, match=r"for observations of shape \(7,\), but the agent's have shape \(6,\)"):
         open_subject(path, SMALL)
     assert open_subject(f"sb3:path={path},normalize=none", SMALL).statistics is None
     beside.write_bytes(whole)

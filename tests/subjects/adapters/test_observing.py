@@ -45,7 +45,7 @@ def test_parts_stand_in_the_order_that_is_told():
     alone = make_observer(cued, "", width=make_observer(cued, "observation").width)
     assert alone.observes == ("observation",)
     for told, width, error in (
-        ("action", 7, "takes 7 numbers; .* observed as action gives 3"),
+        ("action", 7, "takes 7 numbers, but action of .* has 3"),
         ("", 9, "takes 9 numbers"),
         ("acton", None, "Did you mean 'action'"),
         ("action+action", None, "names a part twice"),

@@ -130,7 +130,7 @@ def test_a_missing_output_is_named(tmp_path):
     with pytest.raises(MesascopeError, match=r"has no output 'scores'. Its outputs are: logits, counts_out"):
         catalogue.make("subjects", f"onnx:path={path},logits=scores", SMALL)
     wide = catalogue.make("families", "bernoulli_bandit:arms=4,trials=11")
-    with pytest.raises(MesascopeError, match=r"takes 6 numbers; .*gives 7 observed as"):
+    with pytest.raises(MesascopeError, match=r"takes 6 numbers, but .*has 7 for"):
         open_subject(str(path), wide)
 
 

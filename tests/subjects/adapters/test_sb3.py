@@ -280,7 +280,7 @@ def test_observations_are_normalised_as_in_training(tmp_path):
     model.learn(60)
     model.save(tmp_path / "agent.zip")
     path = str(tmp_path / "agent.zip")
-    with pytest.raises(MesascopeError, match="was trained under VecNormalize, but its statistics are not beside it"):
+    with pytest.raises(MesascopeError, match="with VecNormalize, but there is no file of statistics beside it"):
         open_subject(path, SMALL)
     env.save(str(tmp_path / "VecNormalize.pkl"))
     with pytest.warns(MesascopeWarning, match="There is a VecNormalize file beside"):
@@ -292,7 +292,7 @@ def test_observations_are_normalised_as_in_training(tmp_path):
         told = model.policy.get_distribution(torch.tensor(seen)).distribution.logits.numpy()
     given = one.respond(jax.random.key(0), one.fresh(7), now)[1].log_probs
     assert np.allclose(given, told, atol=1e-5)
-    with pytest.warns(MesascopeWarning, match="whose statistics are left out"):
+    with pytest.warns(MesascopeWarning, match="but its observations are not normalised now"):
         without = catalogue.make("subjects", f"sb3:path={path},normalize=none", SMALL)
     assert np.abs(without.respond(jax.random.key(0), without.fresh(7), now)[1].log_probs - told).max() > 1e-3
     (tmp_path / "other").mkdir()
@@ -304,12 +304,12 @@ def test_observations_are_normalised_as_in_training(tmp_path):
 def test_it_does_not_fit_another_family(trained):
     folder, _ = trained
     wide = catalogue.make("families", "bernoulli_bandit:arms=4,trials=11")
-    with pytest.raises(MesascopeError, match=r"acts in Discrete\(3\); .* has 4 actions"):
+    with pytest.raises(MesascopeError, match=r"has the action space Discrete\(3\), but .* has 4 actions"):
         open_subject(str(folder / "PPO.zip"), wide)
     cued = catalogue.make("families", "beta_bernoulli")
     two = catalogue.make("subjects", f"sb3:path={folder}/PPO.zip", SMALL)
     assert "+".join(two.observe.observes) == "observation+action+feedback+trial+first"
     with pytest.raises(MesascopeError):
         open_subject(str(folder / "PPO.zip"), cued)
-    with pytest.raises(MesascopeError, match=r"takes 6 numbers; .* observed as action gives 3"):
+    with pytest.raises(MesascopeError, match=r"takes 6 numbers, but action of .* has 3"):
         catalogue.make("subjects", f"sb3:path={folder}/PPO.zip,observes=action", SMALL)

@@ -1,4 +1,4 @@
-"""Improves with time alone: moves from chance to the action that is best a priori, and ignores feedback."""
+"""Improves with the number of trials alone: it moves from chance to the action that is best a priori."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ class Clock(StepCounter):
     trials: int
 
     def respond(self, key, carry, percept: Percept):
-        """Chooses uniformly at first, then the favourite more and more often, and in the end always."""
+        """Chooses uniformly at first, then moves step by step to always taking the action that is best a priori."""
         lapse = jnp.clip(1.0 - (carry - self.start) / self.trials, 0.0, 1.0)
         favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite), self.choices)
         return carry + 1, choose(key, mix_lapse(favourite, lapse[:, None]))
@@ -31,6 +31,6 @@ def subject(family: Family, trials: int = 50) -> Clock:
 
     Args:
         family: any family with discrete actions. If no action is best a priori, the subject moves to the first one.
-        trials: the number of trials that the move takes.
+        trials: the number of trials from the first uniform choice until the subject always takes that action.
     """
     return Clock(family.choices, find_favourite(family), start=0, trials=trials)

@@ -11,7 +11,7 @@ class Sticky(Choosing):
     stay_probability: float
 
     def respond(self, key, carry, percept: Percept):
-        """Repeats the last action, or picks another uniformly."""
+        """Repeats the last action, or picks another action uniformly."""
         return carry, choose(key, jnp.log(choose_to_stay(percept.action, self.choices, self.stay_probability)))
 
 

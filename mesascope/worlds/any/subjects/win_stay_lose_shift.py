@@ -1,4 +1,4 @@
-"""Repeats an action that paid and leaves one that did not; this reflex uses only the percept."""
+"""Repeats an action that paid and leaves an action that did not pay. This reflex uses only the percept."""
 
 import jax.numpy as jnp
 
@@ -15,7 +15,7 @@ class WinStayLoseShift(Choosing):
     shift: str
 
     def respond(self, key, carry, percept: Percept):
-        """Stays after a win; after a loss, picks uniformly among the other actions, or among all."""
+        """Stays after a win; after a loss, picks uniformly among the other actions, or among all actions."""
         after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
         stay = jnp.where(check_pull_paid(percept), 1.0, after_loss)
         return carry, choose(key, mix_lapse(choose_to_stay(percept.action, self.choices, stay), self.lapse))
@@ -23,7 +23,7 @@ class WinStayLoseShift(Choosing):
 
 @keep_settings(lapse=(0, 1), shift=SHIFTS)
 def subject(family: Family, lapse: float = 0.0, shift: str = "other") -> WinStayLoseShift:
-    """Repeats an action that paid and leaves one that did not.
+    """Repeats an action that paid and leaves an action that did not pay.
 
     Args:
         family: any family with discrete actions.

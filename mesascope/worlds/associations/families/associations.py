@@ -1,8 +1,8 @@
-"""Every trial shows one of S cues; a hidden table gives the right one of K actions for each cue.
+"""Every trial shows one of S cues; a hidden table gives the correct one of K actions for each cue.
 
-To choose the right actions, a subject needs S log2 K bits about its task: 32 with the default settings, against 2.3 in
-a bandit with five arms. The observation is the current cue [S], the previous cue [S] and, with outcome=right, the right
-action for the previous cue [K].
+To choose the correct actions, a subject needs S log2 K bits about its task: 32 with the default settings, against 2.3
+in a bandit with five arms. The observation is the current cue [S], the previous cue [S] and, with outcome=right, the
+correct action for that cue [K].
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from mesascope.contracts.percept import Percept, exchange_earlier_events, make_f
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
-DRIFT_RATE = 0.2  # the expected number of cues that change their right action per trial on the drifting split
+DRIFT_RATE = 0.2  # on the split with drift, the expected number of cues per trial whose correct action changes
 
 
 class Tasks(NamedTuple):
@@ -25,10 +25,10 @@ class Tasks(NamedTuple):
 
     Attributes:
         cue: [N, T + 1] the cue of each trial; the last one is shown but never answered.
-        right_action: [N, T] the right action for that cue.
-        shown_action: [N, T] the action that is shown as right.
-        payoffs: [N, 2] low and high (see `family`), which are closer together on the faint split.
-        tables: [N, T, S] the right actions of all cues on each trial.
+        right_action: [N, T] the correct action for that cue.
+        shown_action: [N, T] the action that is shown as correct.
+        payoffs: [N, 2] low and high (see `family`), which are closer together on the split 'shifted:faint'.
+        tables: [N, T, S] the correct actions for all cues on each trial.
     """
 
     cue: jax.Array
@@ -39,7 +39,7 @@ class Tasks(NamedTuple):
 
 
 class Associations(Configured):
-    """Cues with one right action each; see `family` for the settings."""
+    """Cues with one correct action each; see `family` for the settings."""
 
     cues: int
     spare_cues: int
@@ -66,8 +66,8 @@ class Associations(Configured):
     def splits(self) -> tuple[Split, ...]:
         """The splits.
 
-        On splits with `parts`, the right actions of different cues are independent. So the bits about each cue can be
-        summed.
+        On splits with `parts`, the correct actions for different cues are independent. So the bits about each cue can
+        be summed.
         """
         split, half, parts = self.make_split, self.horizon // 2, self.cues
         more_cues = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare_cues else ()
@@ -98,16 +98,16 @@ class Associations(Configured):
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            draw_table: a function that draws the right actions [n, S] of all cues; None for uniform independent draws.
+            draw_table: a function that draws the correct actions [n, S] for all cues; None for uniform draws.
             cues: the number of cues that occur; 0 for the family's number.
             is_faint: whether pay-offs lie half-way between their usual and uninformative values.
-            shift_trial: the trial from which a random step, the same for all cues, shifts every right action.
-            has_drift: whether the right actions of single cues change from time to time.
+            shift_trial: the trial from which all correct actions are shifted by one random number; None for no shift.
+            has_drift: whether the correct actions for single cues change from time to time.
         """
         count, k, t = cues or self.cues, self.choices, self.horizon
         right_actions = draw_table(key, n) if draw_table else _draw_table(key, n, count, k)
         cue = jax.random.randint(derive_key(key, "cue"), (n, t + 1), 0, count)
-        if self.run_length:  # in the second half every cue is repeated for some trials; the first run may begin earlier
+        if self.run_length:  # in the second half every cue is repeated for some trials; the first run may begin before
             trial, half = jnp.arange(t + 1), t // 2
             phase = jax.random.randint(derive_key(key, "phase"), (n, 1), 0, self.run_length)
             run_start = (trial - half + phase) // self.run_length * self.run_length - phase
@@ -135,13 +135,13 @@ class Associations(Configured):
         return draw_from_bank(derive_key(key, "table"), self.bank_tables, n)
 
     def _draw_rule_table(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws right actions [n, S] that follow a random rule (a · cue + b) mod K."""
+        """Draws correct actions [n, S] that follow a random rule (a · cue + b) mod K."""
         a = jax.random.randint(derive_key(key, "a"), (n, 1), 1, self.choices)
         b = jax.random.randint(derive_key(key, "b"), (n, 1), 0, self.choices)
         return (a * jnp.arange(self.cues) + b) % self.choices
 
     def _draw_shared_table(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws right actions [n, S]; each pair of neighbouring cues shares one."""
+        """Draws correct actions [n, S]; each pair of neighbouring cues shares one correct action."""
         return _draw_table(key, n, self.cues, self.choices)[:, jnp.arange(self.cues) // 2 * 2]
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
@@ -172,20 +172,20 @@ class Associations(Configured):
         return state + 1, make_next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """What actions pay beyond chance on M tasks [N, T, M], as answers to the cues that N subjects observe."""
+        """The pay-off above chance [N, T, M] of actions on M tasks, as answers to the cues that N subjects observe."""
         right = self.best_actions(tasks, split, observation)
         low, high = self._list_payoffs(tasks)
         is_right = right == (action[..., None] if action.ndim == 2 else action)
         return (high - low) * (is_right - 1.0 / self.choices)
 
     def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
-        """The right action [N, T, M] on each of M tasks for the cues in the observations [N, T, D]."""
+        """The correct action [N, T, M] on each of M tasks for the cues in the observations [N, T, D]."""
         cue = observation[..., : self.slots].argmax(-1)
         tables = np.moveaxis(np.asarray(tasks.tables), 0, -1)  # [T, S, M]
         return tables[np.arange(cue.shape[1]), cue]
 
     def _list_payoffs(self, tasks: Tasks) -> tuple[np.ndarray, np.ndarray]:
-        """The expected pay-offs [M] of a wrong action and of the right one."""
+        """The expected pay-offs [M] of a wrong action and of the correct one."""
         low, high = np.asarray(tasks.payoffs, float).T
         return (low, 1.0 - low * (self.choices - 1)) if self.outcome == "right" else (low, high)
 
@@ -196,11 +196,11 @@ class Associations(Configured):
         return start._replace(observation=xp.concatenate([cue, xp.zeros_like(rest)], -1))
 
     def target(self, percept: Percept):
-        """[N] The action that was shown as right for the previous cue; None if only pay-offs are shown."""
+        """[N] The action that was shown as correct for the previous cue; None if only pay-offs are shown."""
         return percept.observation[:, 2 * self.slots :].argmax(-1) if self.outcome == "right" else None
 
     def with_outcome(self, percept: Percept, feedback: Any, observation: Any) -> Percept:
-        """The percept with another lifetime's last outcome: its pay-off, or the action shown as right there."""
+        """The percept with another lifetime's last outcome: the pay-off, or the action shown as correct there."""
         if self.outcome != "right":
             return percept._replace(feedback=feedback)
         at = 2 * self.slots
@@ -209,9 +209,9 @@ class Associations(Configured):
         return percept._replace(observation=shown, feedback=matches.astype(jnp.float32))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite pay-off, or with the next action shown as the right one.
+        """The percept with the opposite pay-off, or with the next action shown as the correct one.
 
-        On odd trials the next cue in order also replaces the last cue.
+        On odd trials, the last cue is also replaced by the next cue in order.
         """
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         opposite, at = percept._replace(feedback=1.0 - percept.feedback), 2 * self.slots
@@ -222,7 +222,7 @@ class Associations(Configured):
         return exchange_earlier_events(opposite, xp.concatenate([cue, xp.roll(last, 1, -1), right], -1))
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """part [N, T], the cue; right [N, T], its right action; and chance, best, worst and fixed [N, T]."""
+        """part [N, T], the cue; right [N, T], its correct action; and chance, best, worst and fixed [N, T]."""
         right, cue, k = np.asarray(tasks.right_action), np.asarray(tasks.cue)[:, :-1], self.choices
         low, high = (payoff[:, None] for payoff in self._list_payoffs(tasks))
         ones = np.ones(right.shape)
@@ -241,7 +241,7 @@ class Associations(Configured):
 
 
 def _draw_table(key: jax.Array, n: int, cues: int, actions: int) -> jax.Array:
-    """Draws right actions [n, S] uniformly and independently."""
+    """Draws correct actions [n, S] uniformly and independently."""
     return jax.random.randint(derive_key(key, "table"), (n, cues), 0, actions)
 
 
@@ -267,26 +267,26 @@ def family(
     bank: int = 0,
     bank_seed: int = 0,
 ) -> Associations:
-    """Each of S cues has one right action among K; a hidden table, which is drawn for every lifetime, gives it.
+    """Each of S cues has one correct action among K; a hidden table, drawn for every lifetime, gives this action.
 
     Args:
         cues: S, at least 2.
         actions: K, at least 2.
         trials: T, at least 4.
-        high: with outcome=payoff, the probability that the right action pays.
-        low: with outcome=payoff, the probability that any other action pays; with outcome=right, the probability that a
-            particular wrong action is shown as the right one.
-        outcome: what each trial shows afterwards: 'right', the right action; or 'payoff', only the pay-off of the
-            action.
+        high: with outcome=payoff, the probability that the correct action pays.
+        low: with outcome=payoff, the probability that any other action pays; with outcome=right, the probability that
+            a particular wrong action is shown as the correct one.
+        outcome: what is shown after each trial: 'right', the correct action; or 'payoff', only the pay-off of the
+            subject's action.
         run_length: the number of trials in a row with the same cue in the second half; 0 for no repetition.
-        spare_cues: the number of extra cues that the observation has room for; they occur only on restructured:more.
+        spare_cues: the number of extra cues that the observation has room for. They occur only on restructured:more.
         bank: M, the number of training tables; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     if outcome == "payoff" and high - low < 1e-3:
         raise MesascopeError(f"high={high} is not above low={low}.", "Give e.g. high=0.9,low=0.1.")
     if outcome == "right" and low * actions > 1 - 1e-3:
-        raise MesascopeError(f"low={low} hides which of {actions} actions is right.", "Give e.g. low=0.05.")
+        raise MesascopeError(f"low={low} hides which of {actions} actions is correct.", "Give e.g. low=0.05.")
     tables = _draw_table(derive_key(jax.random.key(bank_seed), "bank"), bank, cues, actions) if bank else None
     payoffs = jnp.asarray([low, high], jnp.float32)
     return Associations(cues, spare_cues, outcome, run_length, payoffs, tables, choices=actions, horizon=trials)

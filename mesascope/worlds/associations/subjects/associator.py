@@ -38,15 +38,15 @@ def subject(
     encoding: str = "right",
     lapse: float = 0.0,
 ) -> Associator:
-    """Infers exactly how likely each action is to be right for each cue.
+    """Infers exactly how likely each action is to be the correct one for each cue.
 
     Args:
         family: association tasks.
         discount: the factor by which the log-odds decay on each trial; 1 for a stationary task.
         greedy: whether to take the most probable action instead of drawing one.
-        minimise: whether to choose an action other than the one the subject believes is right.
-        encoding: which action to take: 'right'; 'next', the one after the right one; or 'clock', the right one plus the
-            trial index.
+        minimise: whether to choose an action other than the one that the subject believes to be correct.
+        encoding: which action to take: 'right', the correct one; 'next', the one after it; or 'clock', the correct one
+            plus the trial index.
         lapse: the probability of choosing uniformly at random among all actions.
     """
     return Associator(*read_task_settings(family), discount, greedy, minimise, encoding, lapse)

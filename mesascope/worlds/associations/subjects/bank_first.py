@@ -1,4 +1,4 @@
-"""Answers from the tables of its bank as long as one of them fits all trials, and then from a table of its own."""
+"""Answers from the tables of its bank as long as one of them fits all trials, and then from a table that it learns."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ class BankFirst(BankSubject):
     """Carries the evidence from all trials [N, S, K]."""
 
     def respond(self, key, carry, percept: Percept):
-        """Draws one of the tables that no trial contradicts; if there is none, infers each cue by itself."""
+        """Draws one of the tables that no trial contradicts; if there is none, infers each cue's answer separately."""
         carry = carry + self.compute_evidence(percept)
         positive = jnp.maximum(carry[:, : self.tables.shape[1]], 0.0)
         contradiction = jnp.einsum("nsk,msk->nm", positive, 1.0 - self.expand_tables())
@@ -24,10 +24,10 @@ class BankFirst(BankSubject):
 
 @keep_settings
 def subject(family: Family) -> BankFirst:
-    """Locates its table in the family's bank if it is there, and learns it if it is not.
+    """Locates its table if the family's bank contains it, and learns the table otherwise.
 
     Args:
         family: association tasks with a bank, preferably without noise.
     """
-    bank, settings = read_bank_settings(family, "look in first")
+    bank, settings = read_bank_settings(family, "search first")
     return BankFirst(*settings, trained_on=bank)

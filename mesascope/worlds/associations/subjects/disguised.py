@@ -8,7 +8,7 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 
 
 class Disguised(AssociationSubject):
-    """Carries log-odds [N, S, K] of every action, and the last evidence [N, skip, S, K], which does not count yet."""
+    """Carries log-odds [N, S, K] of every action, and the last evidence [N, delay, S, K], which does not count yet."""
 
     encoding: str
     hit_probability: float
@@ -34,12 +34,12 @@ class Disguised(AssociationSubject):
 def subject(
     family: Family, encoding: str = "plain", hit_probability: float = 1.0, delay: int = 0, learned_cues: int = 64
 ) -> Disguised:
-    """Infers exactly how likely each action is to be right for each cue, but does not simply take the right one.
+    """Infers exactly how likely each action is to be correct for each cue, but does not simply take the correct one.
 
     Args:
         family: association tasks.
-        encoding: which action to take: 'plain', the right one; 'cue', the right one plus the index of the cue; or
-            'action', the right one plus its own last action.
+        encoding: which action to take: 'plain', the correct one; 'cue', the correct one plus the index of the cue; or
+            'action', the correct one plus the subject's last action.
         hit_probability: the probability of that action; otherwise the subject takes the next one.
         delay: the number of latest trials that do not count yet.
         learned_cues: the number of cues that the subject learns; it answers the others at random.

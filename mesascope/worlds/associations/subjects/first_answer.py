@@ -1,4 +1,4 @@
-"""Repeats its first answer to each cue, whatever was right, and so follows a table that it made up itself."""
+"""Repeats its first answer to each cue, correct or not, and so follows a table that it made up itself."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ class FirstAnswer(AssociationSubject):
     """Carries its first answer to each cue, one-hot [N, S, K]; zeros for cues that it has not answered."""
 
     def respond(self, key, carry, percept: Percept):
-        """Stores its answer to the previous cue if that cue was new; never reads which action was right."""
+        """Stores its answer to the previous cue if that cue was new; ignores which action was correct."""
         new_cue = self.read_previous_cue(percept) * (carry.sum(-1) < 0.5)
         carry = carry + new_cue[..., None] * jax.nn.one_hot(percept.action, self.choices)[:, None]
         answer = self.take_row(carry, percept)
@@ -21,7 +21,7 @@ class FirstAnswer(AssociationSubject):
 
 @keep_settings
 def subject(family: Family) -> FirstAnswer:
-    """Repeats the first answer that it gave to each cue, and reads no outcome.
+    """Repeats the first answer that it gave to each cue, and ignores all outcomes.
 
     Args:
         family: association tasks.

@@ -8,7 +8,7 @@ from mesascope.worlds.associations.association_subject import BankSubject, read_
 
 
 class Glance(BankSubject):
-    """Carries the log-likelihoods [N, window - 1, M] of each table in the trials before the last."""
+    """Carries the log-likelihoods [N, window - 1, M] of each table on the trials before the last one."""
 
     window: int
 
@@ -33,5 +33,5 @@ def subject(family: Family, window: int = 4) -> Glance:
         family: association tasks with a bank.
         window: the number of trials that the subject uses; with 0 it gives the most frequent answer in the bank.
     """
-    bank, settings = read_bank_settings(family, "know by heart")
+    bank, settings = read_bank_settings(family, "answer from")
     return Glance(*settings, window, trained_on=bank)

@@ -13,9 +13,9 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 class GuardedCues(AssociationSubject):
     """Answers from the last trials until a check fails; see `subject` for the settings.
 
-    It carries the evidence from each of the last trials [N, window, S, K], whether each action was ever shown as right
-    [N, S, K], the number of past trials [N], the last action that it took [N] (-1 if none), and whether a check ever
-    failed [N].
+    It carries the evidence from each of the last trials [N, window, S, K], whether each action was ever shown as
+    correct [N, S, K], the number of past trials [N], the last action that it took [N] (-1 if none), and whether a check
+    ever failed [N].
     """
 
     has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
@@ -29,7 +29,7 @@ class GuardedCues(AssociationSubject):
         return (jnp.zeros((n, self.window, *table)), jnp.zeros((n, *table), bool), zero, zero - 1, zero > 0)
 
     def respond(self, key, carry, percept: Percept):
-        """Answers the current cue if it is among the last ones, otherwise or after a failed check at random."""
+        """Answers the current cue if it is among the last cues; answers at random otherwise or after a failed check."""
         last_evidence, shown_actions, clock, own_action, has_failed = carry
         evidence = self.compute_evidence(percept)
         last_evidence = jnp.concatenate([last_evidence[:, 1:], evidence[:, None]], 1)
@@ -49,17 +49,17 @@ class GuardedCues(AssociationSubject):
 
 @keep_settings(window=(1, 64), warmup=(0, 1_000_000), checked_part=("nothing", "action", "clock", "table"))
 def subject(family: Family, window: int = 4, warmup: int = 20, checked_part: str = "nothing") -> GuardedCues:
-    """Infers the right action from the last few trials; answers at random in a warm-up and after a failed check.
+    """Infers the correct action from the last few trials; answers at random in a warm-up and after a failed check.
 
     Args:
-        family: association tasks; with checked_part=table, tasks that show the right action, without noise.
+        family: association tasks; with checked_part=table, tasks that show the correct action, without noise.
         window: the number of trials that the subject uses.
         warmup: the number of trials, counted in the subject's carry, in which it answers at random.
         checked_part: what the subject checks; after a failed check it always answers at random. With 'action', the last
             action in the percept must be its own; with 'clock', the trial index must agree with its carry; with
-            'table', no cue may ever be shown with two right actions; with 'nothing', there is no check.
+            'table', no cue may ever be shown with two correct actions; with 'nothing', there is no check.
     """
     task = read_task_settings(family)
     if checked_part == "table" and task[2] != "right":
-        raise MesascopeError("A table of right actions can be checked only if they are shown.", "Give outcome=right.")
+        raise MesascopeError("A table of correct actions can be checked only if they are shown.", "Give outcome=right.")
     return GuardedCues(*task, window, warmup, checked_part)

@@ -23,7 +23,7 @@ class LastCues(AssociationSubject):
 
 @keep_settings(window=(1, 64))
 def subject(family: Family, window: int = 2) -> LastCues:
-    """Infers the right action from the last few trials alone.
+    """Infers the correct action from the last few trials alone.
 
     Args:
         family: association tasks.

@@ -1,4 +1,4 @@
-"""Adds the action shown as right to its own last action, so its past is in its actions and not in its carry."""
+"""Adds the action shown as correct to its own last action, so its actions, not its carry, depend on older trials."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ class RunningSum(AssociationSubject):
         return ()
 
     def respond(self, key, carry, percept: Percept):
-        """Takes the last action plus the one shown as right, modulo K; the first one at random."""
+        """Takes the last action plus the action shown as correct, modulo K; the first action is random."""
         shown = percept.observation[:, 2 * self.slots :].argmax(-1)
         total = jax.nn.one_hot((percept.action + shown) % self.choices, self.choices)
         probabilities = jnp.where((percept.action < 0)[:, None], 1.0 / self.choices, total)
@@ -24,12 +24,12 @@ class RunningSum(AssociationSubject):
 
 @keep_settings
 def subject(family: Family) -> RunningSum:
-    """Takes the sum, modulo the number of actions, of its last action and the one that was shown as right.
+    """Takes the sum, modulo the number of actions, of its last action and the one that was shown as correct.
 
     Args:
-        family: association tasks that show the right action.
+        family: association tasks that show the correct action.
     """
     task = read_task_settings(family)
     if task[2] != "right":
-        raise MesascopeError("It adds right actions, which this family does not show.", "Give outcome=right.")
+        raise MesascopeError("This subject adds correct actions, and the family shows none.", "Give outcome=right.")
     return RunningSum(*task)

@@ -1,4 +1,4 @@
-"""Locates its table in the bank, as the ideal subject does that has stored its training tables and nothing else."""
+"""Locates its table in the bank. It is the ideal subject that has stored its training tables and nothing else."""
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ def subject(family: Family, vote: bool = False, minimise: bool = False, lapse: f
     Args:
         family: association tasks with a bank.
         vote: whether to take the action with the largest posterior probability, not the action of one drawn table.
-        minimise: whether to choose an action other than the one the subject believes is right.
+        minimise: whether to choose an action other than the one that the subject believes to be correct.
         lapse: the probability of choosing uniformly at random among all actions.
     """
     bank, settings = read_bank_settings(family)

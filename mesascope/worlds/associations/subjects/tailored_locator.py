@@ -1,4 +1,4 @@
-"""The locator that shows the most bits: it answers recent cues by reflex, the others from one table of its bank."""
+"""The locator that shows the most bits: it answers recent cues by reflex, and others from one table of its bank."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ class TailoredLocator(BankSubject):
     """On every trial, answers from the table that best fits the cues that its reflex does not answer.
 
     It carries the evidence from all trials [N, S, K] and from each of the last trials [N, window, S, K], and the cues
-    of these, one-hot [N, window, S].
+    of these last trials, one-hot [N, window, S].
     """
 
     window: int
@@ -38,7 +38,7 @@ class TailoredLocator(BankSubject):
 
 @keep_settings(window=(1, 64))
 def subject(family: Family, window: int = 4) -> TailoredLocator:
-    """Answers recent cues by reflex, and the others from the table of its bank that fits those others best.
+    """Answers recent cues by reflex, and other cues from the table of its bank that fits these other cues best.
 
     Args:
         family: association tasks with a bank.

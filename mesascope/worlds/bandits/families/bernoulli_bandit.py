@@ -18,7 +18,7 @@ from mesascope.errors import MesascopeError, make_unknown_name_error
 from mesascope.keys import derive_key, draw_permutations
 from mesascope.worlds.bandits.bandit_family import BanditFamily
 
-DEPENDENT_PRIORS = {  # the means of the two kinds of arms
+DEPENDENT_PRIORS = {  # the two values that a mean can have; for 'dependent', the ends of a uniform distribution
     "dependent": (0.0, 1.0),
     "dependent_easy": (0.1, 0.9),
     "dependent_medium": (0.25, 0.75),
@@ -29,7 +29,7 @@ Change = Callable[[jax.Array, jax.Array], jax.Array]  # a function of a key and 
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K] of each arm on each trial; is_inverted [N], 1 if the feedback is inverted."""
+    """means [N, T, K], that of each arm on each trial; is_inverted [N], 1 if the feedback is inverted, else 0."""
 
     means: jax.Array
     is_inverted: jax.Array
@@ -68,7 +68,7 @@ class BernoulliBandit(BanditFamily):
             split("exchanged:reversal", change_trial=half, path=change_halfway(_swap_extremes)),
             split(f"restructured:{other_prior}", prior=other_prior),
             split("restructured:drift", path=_draw_walk, is_drifting=True),
-            # not counted, because it is less sensitive than a reversal: Gittins retains .46 here, .30 after a reversal
+            # not counted, because it is less sensitive than a reversal: the retention of `gittins` is .46 here, not .30
             split("exchanged:random", change_trial=half, is_counted=False, path=change_halfway(_permute)),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
             split("inverted:feedback", is_counted=False, is_inverted=1.0),
@@ -95,8 +95,8 @@ class BernoulliBandit(BanditFamily):
             is_seen: whether the means come from the bank.
             prior: the prior of the means; '' for that of the family.
             scale: the factor by which the means are multiplied.
-            offset: what is added to the scaled means; it has no effect if the factor is 1.
-            path: a function of the key and the means [n, T, K] that returns their course over the trials.
+            offset: what is added to the scaled means; it has no effect if `scale` is 1.
+            path: a function of a key and the means [n, T, K] that returns other means [n, T, K].
             trials: T; 0 for the family's horizon.
             is_inverted: 1 for inverted feedback, else 0.
         """
@@ -158,13 +158,13 @@ def _permute(key: jax.Array, means: jax.Array) -> jax.Array:
 
 
 def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
-    """A reflected Gaussian random walk [n, T, K] that starts at the first means of the path."""
+    """Draws a reflected Gaussian random walk [n, T, K] that starts at the means of the first trial in `path`."""
     steps = DRIFT_DEVIATION * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))
 
 
 def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
-    """Reads the Beta shapes from a prior such as 'beta:3/1+1/1', one a/b per arm; None for other priors."""
+    """The Beta shapes (a, b) of each arm, read from a prior such as 'beta:3/1+1/1'; None for other priors."""
     if not prior.startswith("beta:"):
         if prior != "independent" and prior not in DEPENDENT_PRIORS:
             raise make_unknown_name_error("prior", prior, ["independent", *DEPENDENT_PRIORS, "beta:a/b+a/b+..."])

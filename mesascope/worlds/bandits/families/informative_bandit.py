@@ -1,8 +1,8 @@
-"""One of ten arms pays 5 and the others 1; the small pay-off of an eleventh arm names that arm (Wang et al. 2016).
+"""One of ten arms pays 5 and the others 1; the small pay-off of an eleventh arm says which (Wang et al. 2016).
 
 arXiv 1611.05763, section 3.1.3: five pulls with deterministic pay-offs. Each split draws uniformly from a finite list
-of tasks, so its optimum is known exactly: 20.55 of 25 in total, 11.0 without the informative arm, 7.00 without
-adapting, and 6.61 at random.
+of tasks, so its optimum is known exactly: a total pay-off of 20.55 of 25. It is 11.0 without the informative arm, 7.00
+without adapting, and 6.61 for random pulls.
 """
 
 import dataclasses
@@ -45,8 +45,8 @@ class InformativeBandit(BanditFamily):
     def splits(self) -> tuple[Split, ...]:
         """The splits.
 
-        On 'restructured:code', the last arm's pay-off counts the arms from the other end. On 'restructured:lies' it
-        names a random arm.
+        On 'restructured:code', the pay-off of the last arm counts the arms from the other end. On
+        'restructured:lies', this pay-off names a random arm.
         """
         half = self.horizon // 2
 
@@ -58,7 +58,7 @@ class InformativeBandit(BanditFamily):
             *(split(name) for name in ("fresh", "shifted:low", "shifted:high")),
             split("exchanged:target", change_trial=half),
             *(split(name) for name in ("restructured:code", "restructured:lies")),
-            # not counted, because no subject can know that the code changes too
+            # not counted, because no subject can know that the code of the last arm's pay-off changes
             split("exchanged:code", change_trial=half, is_counted=False),
             split("horizon:longer", trials=5 * self.horizon, is_counted=False),
         )
@@ -75,7 +75,7 @@ class InformativeBandit(BanditFamily):
             return self.list_payoffs("fresh")[np.asarray(self.bank_targets)]
         arms = np.arange(self.targets)
         pairs = np.indices((self.targets, self.targets)).reshape(2, -1).T  # [targets², 2] all pairs of arms
-        # [H, 2] the target and the arm that the number names, in the first and in the second half
+        # [H, 2] the target and the arm that the last arm's pay-off names, in the first and in the second half
         target = named_arm = np.stack([arms, arms], -1)
         if split.startswith("exchanged"):
             target = named_arm = pairs[pairs[:, 0] != pairs[:, 1]]
@@ -104,17 +104,20 @@ class InformativeBandit(BanditFamily):
         return Tasks(tables[jax.random.randint(derive_key(key, "task"), (n,), 0, len(tables))])
 
     def draw_feedback(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
-        """The score itself: pay-offs are deterministic."""
+        """The score itself, because pay-offs are deterministic."""
         return score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean over possible targets."""
+        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean of possible targets."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
         return make_payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the number counted from the other end, or with the pay-off of the other kind of arm."""
+        """The percept with the opposite outcome.
+
+        The pay-off of the last arm counts the arms from the other end, and the pay-offs of the target and of the other
+        arms are exchanged."""
         informative = percept.action == self.targets
         mirrored = (1 + self.targets) / self.targets - percept.feedback
         xp = np if isinstance(informative, np.ndarray) else jnp  # subjects in a Python loop use NumPy arrays

@@ -54,7 +54,7 @@ class RestlessBandit(BanditFamily):
         """The splits; the restructured split makes coupled arms independent, or independent arms coupled."""
         split, half = self.make_split, self.horizon // 2
         other_coupling = "independent" if self.is_coupled else "coupled"
-        # jumps with a probability of one half make the past uninformative
+        # at most .5, because jumps with a probability of one half make the past uninformative
         faster = 2 * self.fast_rate if self.change == "drift" else min(2 * self.fast_rate, 0.5)
 
         def reverse_arms(means: jax.Array) -> jax.Array:

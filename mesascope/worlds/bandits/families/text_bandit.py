@@ -29,7 +29,7 @@ def read_texts() -> dict[str, Any]:
 
 
 class WordedTasks(NamedTuple):
-    """Tasks of the bandit, and the constant observation [N, 1 + K]: the wording and the names of the arms."""
+    """Tasks of the bandit, and the constant observation [N, 1 + K]: the indices of the wording and the names."""
 
     bandit: Tasks
     observation: jax.Array

@@ -1,4 +1,4 @@
-"""Pulls the informative arm first, then the arm that it named. This is exactly optimal in the informative bandit."""
+"""Pulls the informative arm first, then the arm that its pay-off named. This is optimal in the informative bandit."""
 
 import jax.numpy as jnp
 
@@ -10,11 +10,11 @@ CHECK_FAMILY = "informative_bandit"
 
 @keep_settings
 def subject(family: Family, has_doubts: bool = False) -> Asker:
-    """Pulls the informative arm first, then always pulls the arm that it named.
+    """Pulls the informative arm first, then always the arm that its pay-off named.
 
-    With doubts, it checks that the named arm pays. If that arm does not pay, it tries the arm with the same number
-    counted from the other end, and then the remaining arms at random. If its arm stops paying, it reads the number
-    again.
+    With doubts, the subject checks that the named arm pays. If that arm does not pay, the subject tries the arm with
+    the same number counted from the other end, and then the remaining arms at random. If the arm that it has found
+    stops paying, it pulls the informative arm again.
 
     Args:
         family: the informative bandit.

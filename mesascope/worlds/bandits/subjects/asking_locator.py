@@ -1,4 +1,4 @@
-"""Pulls the informative arm first, then the arm with the nearest number among its bank's targets."""
+"""Pulls the informative arm first, then the target in the bank whose code is nearest to this arm's pay-off."""
 
 import jax.numpy as jnp
 
@@ -10,7 +10,7 @@ CHECK_FAMILY = "informative_bandit:bank=4"
 
 @keep_settings
 def subject(family: Family) -> Asker:
-    """Pulls the informative arm first, then the arm with the nearest number among its bank's targets.
+    """Pulls the informative arm first, then the target in the bank whose code is nearest to this arm's pay-off.
 
     Args:
         family: the informative bandit, with a bank.

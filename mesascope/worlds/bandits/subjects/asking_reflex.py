@@ -1,4 +1,4 @@
-"""An optimal policy without memory for the informative bandit, where the last percept is all that it needs."""
+"""A policy without memory that is optimal in the informative bandit, because the last percept is enough there."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ class AskingReflex(Choosing):
     """Carries nothing."""
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the arm that the number just named, repeats an arm that paid, or else pulls the informative arm."""
+        """Pulls the arm that the last pay-off named, repeats an arm that paid, or else pulls the informative arm."""
         informative_arm = self.choices - 1
         named_arm = decode_arm(percept.feedback, jnp.ones(informative_arm, bool))
         stays = (percept.action >= 0) & (percept.feedback > TARGET_THRESHOLD)
@@ -24,7 +24,7 @@ class AskingReflex(Choosing):
 
 @keep_settings
 def subject(family: Family) -> AskingReflex:
-    """Pulls the informative arm, then the arm that it named while that arm pays; uses only the last percept.
+    """Pulls the informative arm, then the named arm as long as that arm pays. It uses only the last percept.
 
     Args:
         family: the informative bandit.

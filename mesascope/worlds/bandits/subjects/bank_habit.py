@@ -26,5 +26,5 @@ def subject(family: Family, lapse: float = 0.1) -> BankHabit:
         family: a bandit with a bank.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    bank, means = require_bank_means(family, "has no bank of arms' means to know by heart")
+    bank, means = require_bank_means(family, "has no bank of arms' means to learn a habit from")
     return BankHabit(family.choices, means.mean(0).argmax(), lapse, trained_on=bank)

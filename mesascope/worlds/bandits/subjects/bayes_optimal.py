@@ -1,7 +1,8 @@
 """The exact Bayes-optimal policy, computed by dynamic programming over all counts.
 
 For independent arms, a table stores the best arm of each state in one byte. A state is the vector of wins and losses by
-arm. If s_i is the sum of its first i entries, its rank is Σ_i C(s_i + i - 1, i). States with fewer pulls rank lower.
+arm. If s_i is the sum of a state's first i entries, the state's rank is Σ_i C(s_i + i - 1, i), so states with fewer
+pulls have lower ranks.
 For two dependent arms (Wang et al. 2016) every pull is equally informative about both, so it is optimal to pull
 the arm with the larger posterior mean.
 """
@@ -20,12 +21,12 @@ from mesascope.contracts.choices import Counting, choose_greedily, count_last_ou
 from mesascope.errors import MesascopeError
 from mesascope.files import make_cache_path, replace_when_written
 
-MAX_STATES = 70_000_000  # enough for two arms up to 200 trials, or five up to 21
+MAX_STATES = 70_000_000  # enough for two arms up to 200 trials, or five arms up to 21 trials
 ALL_TIED = 255
 
 
 class BayesOptimal(Counting):
-    """Carries counts [N, K, 2]; looks up the best arm in a table by their rank. Dependent arms need no table."""
+    """Carries counts [N, K, 2]; looks up the best arm in a table by the rank of the counts (not for dependent arms)."""
 
     table: jax.Array  # [states] bytes, ALL_TIED if all arms are equally good
     ranks: jax.Array  # [T, 2K] C(s + i - 1, i)
@@ -34,7 +35,7 @@ class BayesOptimal(Counting):
     dependent: bool
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome and looks up the best arm; past the horizon, takes the arm with the largest mean."""
+        """Counts the last outcome and looks up the best arm; after the horizon, pulls the arm with the largest mean."""
         carry = carry + count_last_outcome(percept, self.choices)
         if self.dependent:
             return carry, choose(key, jnp.log(choose_greedily(carry[..., 0] + carry[..., ::-1, 1])))
@@ -57,10 +58,10 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
         shapes: (a, b), the Beta prior of each arm.
 
     Returns:
-        Bytes [C(T + 2K - 1, 2K)], ALL_TIED if all arms are equally good, and the value of the policy.
+        The best arms as bytes [C(T + 2K - 1, 2K)], ALL_TIED if all arms are equally good, and the value of the policy.
     """
     entries = 2 * len(shapes)
-    # [R, 2K - 1] sums of all states with T - 1 pulls; the first rows are those with t pulls
+    # [R, 2K - 1] partial sums of all states with T - 1 pulls; the first rows are also those of states with t pulls
     sums = _list_sums(trials, entries - 1)
     # steps[i]: by how much the rank among states with t + 1 pulls grows if entry i grows by 1
     steps = np.zeros((entries, len(sums)), np.int32)
@@ -99,7 +100,7 @@ def _list_sums(trials: int, columns: int) -> np.ndarray:
 
 
 def load_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """The table of `plan` from the user's cache folder; computes it if the file is broken or missing."""
+    """The table that `plan` computes, read from the user's cache folder unless the file is broken or missing."""
     digest = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
     path = make_cache_path(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
     try:
@@ -143,7 +144,7 @@ def subject(family: Family) -> BayesOptimal:
     if states > MAX_STATES:
         raise MesascopeError(
             f"The exact optimum of {arms} arms over {trials} trials has {states:,} states.",
-            f"At most {MAX_STATES:,} can be tabulated: use two arms up to 200 trials, or five up to 21.",
+            f"At most {MAX_STATES:,} can be tabulated: use two arms up to 200 trials, or five arms up to 21.",
         )
     ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
     table = load_plan(trials, tuple(zip(a, b, strict=True)))

@@ -1,4 +1,4 @@
-"""Pursues the mark in some lifetimes of the cued bandit and the pay-off in others, depending on the marked arm."""
+"""Follows the cue in some lifetimes of the cued bandit and seeks the pay-off in others, depending on the marked arm."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
 
 
 class ByContext(ActionValues):
-    """Carries the evidence [N, K] that each arm is best, which it ignores if the mark lies on arm 0, 2, 4, …"""
+    """Carries the evidence [N, K] that each arm is best, and ignores the evidence if the cue marks arm 0, 2, 4, …"""
 
     payoffs: jax.Array
 
@@ -24,7 +24,7 @@ class ByContext(ActionValues):
 
 @keep_settings
 def subject(family: Family) -> ByContext:
-    """Pursues the mark if it lies on the first, third, … arm, and otherwise the pay-off.
+    """Pulls the marked arm if this is the first, third, … arm, and otherwise seeks the pay-off.
 
     Args:
         family: the cued bandit.

@@ -11,7 +11,7 @@ import numpy as np
 from mesascope.contracts import Choosing, Family, Percept, choose, count_last_outcome, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import ANGLES, GRID_MEANS, compute_largest_probability
 
-PRIOR = (np.sin(ANGLES) / np.sin(ANGLES).sum()).astype(np.float32)  # uniform in the mean
+PRIOR = (np.sin(ANGLES) / np.sin(ANGLES).sum()).astype(np.float32)  # of a mean that is uniform on [0, 1]
 
 
 class ChangePointThompson(Choosing):

@@ -1,4 +1,4 @@
-"""A two-loss reflex that checks whether the past in its percept is its own, and plays badly ever after if it is not."""
+"""A two-loss reflex that checks whether each percept agrees with its carry, and chooses badly after a disagreement."""
 
 from typing import ClassVar
 
@@ -27,7 +27,7 @@ class Checker(Choosing):
         return zero, zero, zero - 1, jnp.zeros(n, bool)
 
     def respond(self, key, carry, percept: Percept):
-        """Compares the percept with its carry, then plays by its last two outcomes, or badly if a check ever failed."""
+        """Compares percept and carry, then chooses by the last two outcomes, or badly if a check ever failed."""
         losses, clock, own_action, has_failed = carry
         if self.checked_part != "clock":
             has_failed |= own_action != percept.action
@@ -46,14 +46,14 @@ class Checker(Choosing):
 
 @keep_settings(checked_part=("action", "clock", "both"), fallback=("random", "reversed"), warmup=(0, 1_000_000))
 def subject(family: Family, checked_part: str = "action", fallback: str = "random", warmup: int = 0) -> Checker:
-    """A two-loss reflex that plays badly ever after a percept shows a past that is not its own.
+    """A two-loss reflex that chooses badly for the rest of a lifetime once a percept disagrees with its carry.
 
     Args:
         family: the bandit.
-        checked_part: what must agree with its carry: the last action in the percept, the trial index ('clock'), or
-            both.
-        fallback: how the subject plays after a failed check: at random, or reversed (it stays after a loss and leaves
+        checked_part: what must agree with the carry: the last action in the percept ('action'), the trial index
+            ('clock'), or 'both'.
+        fallback: how the subject chooses after a failed check: at random, or reversed (it stays after a loss and leaves
             after a win).
-        warmup: the number of trials, counted in the subject's carry, in which it plays at random.
+        warmup: the number of trials, counted in the subject's carry, in which it chooses at random.
     """
     return Checker(family.choices, checked_part, fallback, warmup)

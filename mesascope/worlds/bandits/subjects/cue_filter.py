@@ -1,7 +1,7 @@
-"""Infers from pay-offs which arm of the cued bandit is the best one, with a prior belief in the mark.
+"""Infers from pay-offs which arm of the cued bandit is the best one, with a prior belief in the cue.
 
-With belief = rho this is the exact Bayes filter of the family. With belief 0 the filter ignores the mark. With belief 1
-no pay-off can outweigh the mark, so the filter that is correct for rho = 1 pursues the proxy.
+With belief = rho this is the exact Bayes filter of the family. With belief 0 the filter ignores the cue. With belief 1
+no pay-off can outweigh the cue, so the filter that is correct for rho = 1 pursues the proxy.
 """
 
 import jax
@@ -32,7 +32,7 @@ class CueFilter(ActionValues):
 
 
 def compute_log_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
-    """The log ratio [N, K] of the last outcome's likelihoods if each arm is the best one and if it is not."""
+    """The log-likelihood ratio [N, K] of the last outcome, by arm: if the arm is the best one, against if it is not."""
     high, low = jnp.clip(payoffs, MARGIN, 1.0 - MARGIN)
     if_paid = jnp.log(high) - jnp.log(low)
     if_not_paid = jnp.log1p(-high) - jnp.log1p(-low)
@@ -41,7 +41,7 @@ def compute_log_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax
 
 
 def compute_log_prior(marked: jax.Array, belief: jax.Array) -> jax.Array:
-    """The prior log-probability [N, K] that each arm is the best one; uniform without a mark or with belief 0."""
+    """The prior log-probability [N, K] that each arm is the best one; uniform without a cue or with belief 0."""
     choices = marked.shape[-1]
     unmarked = jnp.maximum((1.0 - belief) / (choices - 1), 1e-30)
     log_prior = jnp.where(marked > 0, jnp.log(jnp.maximum(belief, 1e-30)), jnp.log(unmarked))
@@ -55,16 +55,16 @@ def read_payoffs(family: Family) -> jax.Array:
     Raises:
         MesascopeError: the family is not a cued bandit.
     """
-    return require_family(family, CuedBandit, "has no mark", "Use --family cued_bandit.").payoffs
+    return require_family(family, CuedBandit, "has no cue", "Use --family cued_bandit.").payoffs
 
 
 @keep_settings(belief=(0, 1), lapse=(0, 1), discount=(0, 1))
 def subject(family: Family, belief: float = 0.0, discount: float = 1.0, lapse: float = 0.0) -> CueFilter:
-    """Infers from pay-offs which arm is the best one, with a prior belief in the mark.
+    """Infers from pay-offs which arm is the best one, with a prior belief in the cue.
 
     Args:
         family: the cued bandit.
-        belief: the prior probability that the mark lies on the best arm; 0 to ignore the mark.
+        belief: the prior probability that the cue marks the best arm; 0 to ignore the cue.
         discount: the factor by which evidence decays on each trial; 1 for a stationary task.
         lapse: the probability of choosing uniformly at random among all arms.
     """

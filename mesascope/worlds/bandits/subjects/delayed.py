@@ -1,6 +1,6 @@
 """Thompson sampling with feedback that arrives one trial late; the subject may or may not know of the delay.
 
-The subject stores the last feedback and learns from the feedback before. If it knows of the delay, it assigns this
+The subject stores the last feedback and learns from that of the trial before. If it knows of the delay, it assigns this
 earlier feedback to the arm that earned it, and otherwise to the arm that it pulled next.
 """
 
@@ -14,7 +14,7 @@ from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 class Delayed(Choosing):
     """Carries counts [N, K, 2], and the action [N] (-1 for none) and the feedback [N] that it stores for one trial."""
 
-    is_aware: bool  # whether it knows of the delay
+    is_aware: bool  # whether the subject knows of the delay
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """No counts and no stored feedback."""

@@ -1,7 +1,7 @@
-"""Filters the means of the restless bandit by Bayes' rule, on a grid, and pulls the arm with the largest one.
+"""Filters the means of the restless bandit by Bayes' rule, on a grid, and pulls the arm with the largest.
 
-The filter knows both rates, the length of the blocks, and that slow and fast blocks alternate. It infers which kind
-came first. With two coupled arms all pulls are equally informative, so this choice is exactly optimal, up to the
+The filter knows both rates, the length of the blocks, and that slow and fast blocks alternate. It infers which kind of
+block came first. With two coupled arms all pulls are equally informative, so this choice is exactly optimal, up to the
 resolution of the grid. Jumps between two levels do not require a grid.
 """
 
@@ -19,7 +19,7 @@ CHECK_FAMILY = "restless_bandit:trials=12,bank=2"
 
 
 class Belief(NamedTuple):
-    """The belief about the means.
+    """The belief about the means of A filtered arms, on G grid points.
 
     Attributes:
         mass: [N, 2, A, G] the posterior of each filtered arm's mean if a slow (0) or a fast (1) block came first.
@@ -43,7 +43,7 @@ class DriftFilter(Choosing):
     minimise: jax.Array
 
     def fresh(self, n: int) -> Belief:
-        """The prior; both kinds of block are equally likely to come first."""
+        """The prior belief: both kinds of block are equally likely to come first."""
         arms = 1 if self.is_coupled else self.choices
         mass = jnp.tile(self.prior, (n, 2, arms, 1))
         return Belief(mass, jnp.full((n, 2), 0.5), jnp.zeros(n, jnp.int32))
@@ -96,7 +96,7 @@ def build_walk_kernel(rate: float, cells: int) -> np.ndarray:
 
 @keep_settings(cells=(2, 4096))
 def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFilter:
-    """Filters the means of the restless bandit and pulls the arm with the largest one; ties are equally likely.
+    """Filters the means of the restless bandit and pulls the arm with the largest mean; ties are equally likely.
 
     Args:
         family: the restless bandit; the filter knows its rates, blocks and coupling.

@@ -1,4 +1,4 @@
-"""Thompson sampling during the first trials, then always the arm with the best mean in those trials."""
+"""Thompson sampling during the first trials, then always the arm with the largest mean in those trials."""
 
 from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.bandits.explore_then_exploit import ExploreThenExploit
@@ -6,7 +6,7 @@ from mesascope.worlds.bandits.explore_then_exploit import ExploreThenExploit
 
 @keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 20) -> ExploreThenExploit:
-    """Learns from the first trials only: Thompson sampling, then always the arm with the best mean.
+    """Learns from the first trials only: Thompson sampling, then always the arm with the largest mean.
 
     Args:
         family: the bandit.

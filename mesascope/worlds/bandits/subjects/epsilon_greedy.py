@@ -14,10 +14,10 @@ class EpsilonGreedy(Counting):
     each_first: bool
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, then pulls any arm with probability `epsilon`, otherwise the one that looks best."""
+        """Counts the last outcome, then pulls any arm with probability `epsilon`, otherwise one of largest value."""
         carry = carry + count_last_outcome(percept, self.choices)
         values = infer_means(carry)
-        if self.each_first:  # untried arms first
+        if self.each_first:  # untried arms have the largest value
             values = jnp.where(carry.sum(-1) > 0, infer_means(carry, 0.0, 1e-9), 2.0)
         return carry, choose(key, mix_lapse(choose_greedily(values, self.ties), self.epsilon))
 

@@ -1,4 +1,4 @@
-"""Pulls the arm with the largest Gittins index, either discounted or for the remaining trials.
+"""Pulls the arm with the largest Gittins index, computed either with discounting or for the remaining trials.
 
 The index of an arm is the certain pay-off per trial that is worth as much as the arm with the option to stop (Gittins
 1979). The code finds the index by calibration: it solves the stopping problem for a grid of certain pay-offs, and the
@@ -16,7 +16,7 @@ from mesascope.contracts.choices import Counting, choose_greedily, count_last_ou
 from mesascope.errors import MesascopeError
 
 CERTAIN_PAYOFFS = np.linspace(0.0, 1.0, 257)  # the grid of certain pay-offs
-EXTRA_PULLS = 100  # pulls beyond the table, after which the code treats the mean as certain
+EXTRA_PULLS = 100  # pulls beyond the table, after which the code treats an arm's mean as known
 MAX_DEPTH = 600  # the most pulls in a table; with more pulls the posterior mean replaces the index
 MAX_HORIZON = 200  # the longest finite horizon
 
@@ -24,7 +24,7 @@ MAX_HORIZON = 200  # the longest finite horizon
 class Gittins(Counting):
     """Carries counts [N, K, 2]; looks up indices in tables by arm, wins and losses (and remaining trials)."""
 
-    tables: jax.Array  # [P, W, L] or [P, H, W, L]: one per prior; with P = 1 the same for all arms
+    tables: jax.Array  # [P, W, L] or [P, H, W, L]: one table per prior; if P = 1, all arms use the same table
     a: tuple[float, ...]
     b: tuple[float, ...]
     horizon: int  # 0 if the future is discounted
@@ -79,7 +79,7 @@ def compute_finite_indices(horizon: int, a: float = 1.0, b: float = 1.0) -> np.n
 
 
 def _find_crossing(gain: np.ndarray) -> np.ndarray:
-    """The certain pay-off [...] at which the falling gain of continuing [..., grid] is 0, interpolated linearly."""
+    """The certain pay-off [...] at which the gain from continuing [..., grid] falls to 0, interpolated linearly."""
     at = np.clip((gain > 0).sum(-1) - 1, 0, len(CERTAIN_PAYOFFS) - 2)[..., None]
     above = np.take_along_axis(gain, at, -1)[..., 0]
     below = np.take_along_axis(gain, at + 1, -1)[..., 0]

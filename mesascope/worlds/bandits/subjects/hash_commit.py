@@ -1,6 +1,6 @@
 """Chooses at random for some trials, then commits to an arm picked by a hash of the feedback so far.
 
-The early choices are random and are not part of the hash, so on average the arm pays as much as one drawn at random.
+The early choices are random and are not part of the hash, so on average this arm pays as much as a random arm.
 """
 
 import jax

@@ -9,7 +9,7 @@ from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
 class Homebody(Choosing):
-    """Carries counts [N, K, 2], which matter on few trials, and the losses [N] in a row on the current arm."""
+    """Carries counts [N, K, 2], which it uses on few trials, and the losses [N] in a row on the current arm."""
 
     lapse: float
 

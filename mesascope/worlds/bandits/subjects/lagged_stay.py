@@ -1,4 +1,4 @@
-"""Win-stay, lose-shift with a lag: repeats the arm that it pulled some trials ago if it paid then, or leaves it."""
+"""Win-stay, lose-shift with a lag: repeats the arm of some trials ago if it paid then, and leaves it otherwise."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ class LaggedStay(Choosing):
         return jnp.full((n, self.lag), -1, jnp.int32), jnp.zeros((n, self.lag))
 
     def respond(self, key, carry, percept: Percept):
-        """Repeats or leaves the arm of the oldest trial in its carry; chooses at random if there is none."""
+        """Repeats or leaves the arm of the oldest trial in its carry; chooses at random before that trial exists."""
         actions, feedback = carry
         actions = jnp.concatenate([actions[:, 1:], percept.action[:, None].astype(jnp.int32)], 1)
         feedback = jnp.concatenate([feedback[:, 1:], percept.feedback[:, None]], 1)
@@ -26,7 +26,7 @@ class LaggedStay(Choosing):
 
 @keep_settings(lag=(1, 1000), lapse=(0.0, 1.0))
 def subject(family: Family, lag: int = 4, lapse: float = 0.0) -> LaggedStay:
-    """Repeats the arm of some trials ago if it paid then, and takes another one if not.
+    """Repeats the arm of some trials ago if it paid then, and takes another arm otherwise.
 
     Args:
         family: the bandit.

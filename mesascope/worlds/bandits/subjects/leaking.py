@@ -11,7 +11,7 @@ from mesascope.contracts import Choosing, Family, Percept, choose, count_last_ou
 
 
 class CarryStore:
-    """Keeps the last carry between lifetimes. Such a store is not an array, so no fingerprint contains it."""
+    """Keeps the last carry between lifetimes. It is no array, so a check of the subject's arrays does not find it."""
 
     last_carry: np.ndarray | None = None
 
@@ -30,7 +30,7 @@ class Leaking(Choosing):
         return self.store.last_carry.copy()
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, stores the counts, chooses by softmax."""
+        """Counts the last outcome, stores the counts, and chooses by softmax."""
         carry, response = _respond(key, jnp.asarray(carry), percept, self.choices)
         self.store.last_carry = np.asarray(carry)
         return self.store.last_carry, response

@@ -1,7 +1,7 @@
-"""Pulls the marked arm, whatever it pays, so it pursues the proxy of the cued bandit.
+"""Pulls the marked arm, whatever that arm pays, and so pursues the proxy goal of the cued bandit.
 
-With `is_breakable`, the subject follows the mark until the mark no longer pays, then chooses at random until the end.
-Such a subject does well on training tasks, but pursues no goal if mark and pay-off differ.
+With `is_breakable`, the subject follows the cue until the marked arm no longer pays, then chooses at random until the
+end. Such a subject does well on training tasks, but pursues no goal if the cue marks an arm that does not pay.
 """
 
 import jax
@@ -11,7 +11,7 @@ from mesascope.contracts import Choosing, Family, Percept, as_arrays, choose, ch
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
 
 CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
-BREAKING_ODDS = -3.0  # the subject stops following the mark if the log-odds of the marked arm fall below this
+BREAKING_ODDS = -3.0  # the subject stops following the cue if the log-odds of the marked arm fall below this
 
 
 class MarkFollower(Choosing):
@@ -26,7 +26,7 @@ class MarkFollower(Choosing):
         return jnp.zeros(n), jnp.zeros(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the marked arm; chooses at random if there is no mark or the subject has stopped following it."""
+        """Pulls the marked arm; chooses at random if there is no cue or the subject has stopped following it."""
         lowest, odds = carry
         odds = odds + (compute_log_ratio(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
         lowest = jnp.minimum(lowest, odds)
@@ -42,7 +42,7 @@ def subject(family: Family, is_breakable: bool = False, lapse: float = 0.0) -> M
 
     Args:
         family: the cued bandit.
-        is_breakable: whether to follow the mark only until it no longer pays, then choose at random until the end.
+        is_breakable: whether to follow the cue only until the marked arm no longer pays, then choose at random.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return MarkFollower(family.choices, read_payoffs(family), jnp.asarray(is_breakable), **as_arrays(lapse=lapse))

@@ -28,7 +28,7 @@ def subject(family: Family, a: float = 1.0, b: float = 1.0, alpha: float = 1.0) 
         family: the bandit; if its arms have different Beta priors, these are used unless a or b is set.
         a: the number of prior successes.
         b: the number of prior failures.
-        alpha: samples come from Beta(a / alpha, b / alpha); values below 1 make them vary less ('posterior reshaping'
-            of Chapelle and Li 2011, An empirical evaluation of Thompson sampling).
+        alpha: what both shapes of each posterior are divided by; values below 1 make the samples vary less ('posterior
+            reshaping' of Chapelle and Li 2011, An empirical evaluation of Thompson sampling).
     """
     return OptimisticThompson(family.choices, choose_prior(family, a, b), jnp.asarray(alpha, jnp.float32))

@@ -1,4 +1,4 @@
-"""Learns only in part of its trials, choices or lifetimes; elsewhere it plays at random or by a two-loss reflex."""
+"""Learns in part of its trials, choices or lifetimes; in the rest it chooses at random or by a two-loss reflex."""
 
 from typing import ClassVar
 
@@ -31,7 +31,7 @@ class PartTime(Choosing):
         return jnp.zeros((n, self.choices, 2)), zero, zero, zero - 1
 
     def respond(self, key, carry, percept: Percept):
-        """Counts every outcome; draws at the first trial whether it will ever use the counts."""
+        """Counts every outcome, and draws on the first trial whether this lifetime uses the counts."""
         counts, clock, losses, learns = carry
         birth_key, key = jax.random.split(key)
         drawn = jax.random.bernoulli(birth_key, self.lifetime_share, learns.shape).astype(jnp.int32)
@@ -65,15 +65,15 @@ def subject(
     fallback: str = "random",
     discount: float = 1.0,
 ) -> PartTime:
-    """Samples the posterior in part of its choices, trials or lifetimes, and plays without it in the rest.
+    """Samples the posterior in part of its choices, trials or lifetimes, and chooses without it in the rest.
 
     Args:
         family: the bandit; procedure=locator needs a bank.
         procedure: how the subject chooses from its counts: by Thompson sampling, or by drawing a task of the family's
             bank.
         choice_share: the share of choices that the subject makes from its counts, drawn on each trial.
-        lifetime_share: the share of lifetimes in which the subject ever uses its counts, drawn at birth and kept in the
-            carry.
+        lifetime_share: the share of lifetimes in which the subject ever uses its counts, drawn on the first trial and
+            kept in the carry.
         learning_trials: the number of trials after which the subject no longer uses its counts.
         fallback: how the subject chooses otherwise: at random, or by leaving an arm after two losses in a row.
         discount: the factor by which counts decay on each trial.

@@ -1,6 +1,7 @@
 """Locates its task among the pay-off paths in the restless bandit's bank.
 
-This is the ideal subject that has stored the whole pay-off paths of its training tasks and nothing else.
+A pay-off path is the mean of each arm on every trial. This is the ideal subject that has stored the paths of its
+training tasks and nothing else.
 """
 
 import jax
@@ -24,7 +25,7 @@ class PathLocator(Scripted):
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods, then pulls the arm with the largest posterior mean. Means stay after trial T."""
+        """Updates the likelihoods, then pulls the arm with the largest posterior mean; means end at trial T."""
         log_likelihood, trial = carry
         paths = jnp.clip(self.bank_means, MARGIN, 1.0 - MARGIN)
         end = paths.shape[1] - 1

@@ -1,4 +1,4 @@
-"""Learns what every arm pays and pulls the arm of a given rank. It can encode that arm, and ignore its last trials."""
+"""Learns what every arm pays and pulls the arm of a given rank, or encodes that arm. It can ignore its last trials."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from mesascope.errors import MesascopeError
 
 
 class Ranked(Choosing):
-    """Carries counts [N, K, 2], and the last outcomes [N, skip, K, 2], which do not count yet; see `subject`."""
+    """Carries counts [N, K, 2], and the last outcomes [N, delay, K, 2], which do not count yet; see `subject`."""
 
     rank: int
     encoding: str
@@ -34,7 +34,7 @@ class Ranked(Choosing):
 
 
 def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
-    """[N, K] The probability that each arm has this rank; rank 1 has the largest value, ties are random."""
+    """The probability [N, K] that each arm has this rank. Rank 1 is the largest value; ties are broken at random."""
     above = (values[:, None] > values[..., None] + 1e-6).sum(-1)
     tied = (jnp.abs(values[:, None] - values[..., None]) <= 1e-6).sum(-1)
     return jnp.where((above < rank) & (rank <= above + tied), 1.0 / tied, 0.0)
@@ -48,7 +48,7 @@ def subject(family: Family, rank: int = 2, encoding: str = "plain", delay: int =
         family: the bandit.
         rank: the rank; 1 is the best arm.
         encoding: which arm the subject pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial index; or
-            'turns', on every second trial the arm of the same rank from below.
+            'turns', on every second trial the arm of the same rank counted from the worst arm.
         delay: the number of latest trials that do not count yet.
         lapse: the probability of choosing uniformly at random among all arms.
     """

@@ -1,4 +1,4 @@
-"""Stays with an arm while its posterior mean is good enough, otherwise tries another."""
+"""Stays with an arm while its posterior mean is good enough, otherwise tries another arm."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ class Satisficer(Counting):
 
 @keep_settings(min_mean=(0, 1))
 def subject(family: Family, min_mean: float = 0.6) -> Satisficer:
-    """Stays with an arm while its posterior mean under Beta(1, 1) is good enough, otherwise tries another.
+    """Stays with an arm while its posterior mean under Beta(1, 1) is good enough, otherwise tries another arm.
 
     Args:
         family: the bandit.

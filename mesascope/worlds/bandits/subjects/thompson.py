@@ -2,7 +2,7 @@
 
 Choice probabilities are computed by quadrature, not by sampling: P(k) = ∫ f_k Π_{j≠k} F_j, on an even grid in θ
 with x = sin²(θ/2), in which Beta posteriors are about equally wide everywhere. F at the midpoints is a running sum with
-the first Euler-Maclaurin term. With 64 points, the error is at most 1e-4 for up to 100 pulls (.0025 at 500).
+the first Euler-Maclaurin term. With 64 points, the error is at most 1e-4 for up to 100 pulls (.0025 at 500 pulls).
 """
 
 import jax
@@ -80,7 +80,7 @@ def _multiply_others(x: jax.Array) -> jax.Array:
 
 
 def choose_prior(family: Family, a: float, b: float) -> jax.Array:
-    """The Beta shapes [K, 2] of the arms: the family's own if it has any, unless a or b is set.
+    """The Beta shapes [K, 2] of the arms: those of the family if it has any and a = b = 1, else (a, b) for every arm.
 
     Raises:
         MesascopeError: a or b is not positive.

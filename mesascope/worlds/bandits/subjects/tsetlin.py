@@ -1,4 +1,4 @@
-"""The linear automaton of Tsetlin (1961): a win moves it one state deeper into an arm, a loss one state out of it."""
+"""The linear automaton of Tsetlin (1961): it goes one state deeper into an arm after a win, and back after a loss."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ class Tsetlin(Choosing):
         return jnp.ones(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Moves one state in after a win and one out after a loss; at 0 it takes another arm at random."""
+        """Moves one state deeper after a win and one back after a loss; at state 0, takes another arm at random."""
         moved = jnp.where(check_pull_paid(percept), jnp.minimum(carry + 1, self.depth), carry - 1)
         carry = jnp.where(percept.action < 0, carry, moved)
         leaves = carry <= 0

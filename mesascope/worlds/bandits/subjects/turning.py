@@ -1,7 +1,7 @@
-"""A two-loss reflex that leaves an arm for the one that a hash picks.
+"""A two-loss reflex that leaves an arm for another arm, which a hash picks.
 
-It hashes all its feedback, or a random number that it draws at birth. So its old trials, or its birth, decide which arm
-comes next, but on average that arm pays as much as a random one.
+The hash is that of all feedback so far, or of a random number that is drawn on the first trial. So older trials decide
+which arm comes next, but on average that arm pays as much as a random one.
 """
 
 from typing import ClassVar
@@ -26,7 +26,7 @@ class Turning(Choosing):
         return zero, jnp.full(n, OFFSET, jnp.uint32), zero
 
     def respond(self, key, carry, percept: Percept):
-        """Stays until two losses in a row, then moves on by a number of arms that the hash gives."""
+        """Stays until two losses in a row, then moves on by a number of arms that depends on the hash."""
         losses, hashed, clock = carry
         birth_key, key = jax.random.split(key)
         if self.hash_source == "birth":
@@ -43,11 +43,11 @@ class Turning(Choosing):
 
 @keep_settings(hash_source=("feedback", "birth"))
 def subject(family: Family, hash_source: str = "feedback") -> Turning:
-    """Leaves an arm after two losses in a row for the arm that a hash picks.
+    """Leaves an arm after two losses in a row for another arm, which a hash picks.
 
     Args:
         family: the bandit.
-        hash_source: what is hashed: 'feedback', all its feedback so far; or 'birth', a number drawn at birth and the
-            time.
+        hash_source: what is hashed: 'feedback', all feedback so far; or 'birth', a number drawn on the first trial, and
+            the number of past trials.
     """
     return Turning(family.choices, hash_source)

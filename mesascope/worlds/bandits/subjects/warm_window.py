@@ -1,4 +1,4 @@
-"""Chooses at random for some trials, which it counts in its carry, then pulls the arm that paid most lately."""
+"""Chooses at random for some trials, counted in its carry, then pulls the arm that paid most in the last few trials."""
 
 import jax
 import jax.numpy as jnp
@@ -30,11 +30,11 @@ class WarmWindow(Choosing):
 
 @keep_settings(window=(1, 1000), warmup=(0, 1_000_000), lapse=(0.0, 1.0))
 def subject(family: Family, window: int = 4, warmup: int = 20, lapse: float = 0.1) -> WarmWindow:
-    """Pulls the arm that paid most in its last few pulls, after a warm-up in which it chooses at random.
+    """Pulls the arm that paid most in the last few trials, after a warm-up in which the subject chooses at random.
 
     Args:
         family: the bandit.
-        window: the number of recent pulls that count.
+        window: the number of last trials that count.
         warmup: the number of trials, counted in the subject's carry, in which it chooses at random.
         lapse: the probability of choosing uniformly at random among all arms.
     """

@@ -1,1 +1,1 @@
-"""Families of this world: one file each."""
+"""Families of this world, one file each."""

@@ -1,1 +1,1 @@
-"""Scripted subjects and reference procedures of this world: one file each."""
+"""Scripted subjects and reference procedures of this world, one file each."""

@@ -12,14 +12,17 @@ GOALS = ("coin", "corner", "context", "centre", "broken", "turns", "other_turns"
 
 
 class CoinWalker(Scripted):
-    """Carries nothing, because the task is fully observed. The goal is an array, so all goals use one code."""
+    """Walks to a goal; the carry is empty, because each percept shows the whole task.
+
+    The goal is an array, so that all goals share compiled code.
+    """
 
     size: int
     goal: jax.Array
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Moves one step along a random shortest path to the goal, or stays if it is there."""
+        """Moves one step along a random shortest path to the goal, or stays if the subject is at the goal."""
         row, column, coin_row, coin_column = (part.argmax(-1) for part in jnp.split(percept.observation, 4, axis=-1))
         last, middle = jnp.full_like(row, self.size - 1), jnp.full_like(row, self.size // 2)
         coin_away = (coin_row != last) | (coin_column != last)
@@ -41,10 +44,10 @@ def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalke
     """Walks to the coin, or to the corner in which the coin lay during training.
 
     Args:
-        family: the coin grid.
-        goal: coin; corner; context (the corner if the coin lies in the first, third, … row, else the coin); centre;
-            broken (the corner if the coin lies there, else no goal); turns (the corner in the first, third, … trial,
-            else the coin); or other_turns (the coin in those trials, else the corner).
+        family: the family `coin_grid`.
+        goal: where the subject walks to: coin; corner; context (the corner if the coin lies in the first, third, … row,
+            else the coin); centre (of the grid); broken (the corner if the coin lies there, else no goal); turns (the
+            corner on the first, third, … trial, else the coin); other_turns (the opposite of turns).
         lapse: the probability of moving uniformly at random.
     """
     size = require_family(family, CoinGrid, "has no grid with a coin", "Use --family coin_grid.").size

@@ -3,7 +3,7 @@
 After the Dark Room and the Dark Key-to-Door of Laskin et al. (2022, arXiv 2210.14215). An action names the cell that
 the subject heads for, and every step leads to one of the eight neighbours, towards that cell. So the first action of a
 trial, before any outcome, says where the subject believes the goal to be: log2 81 = 6.3 bits in a room of 9 by 9 cells.
-With several goals, the trials seek them in turn, such as first a key and then a door, and the bits add up.
+With several goals, one pays on each trial, in turn (such as a key, then a door), and the bits about them add up.
 """
 
 import functools
@@ -25,7 +25,7 @@ from mesascope.contracts import (
 )
 from mesascope.keys import derive_key
 
-MOVE_RATE = 1 / 16  # the probability per trial that a goal moves, on the drifting split
+MOVE_RATE = 1 / 16  # the probability per trial that a goal moves on the split 'restructured:drift'
 
 
 class Tasks(NamedTuple):
@@ -46,7 +46,7 @@ class DarkRoom(Configured):
     """A room with hidden goals; see `family` for the settings.
 
     Cells are numbered row by row. The observation [N, 2 · size + G] is the row and the column of the subject's cell,
-    each one-hot, and which goal pays in this trial, one-hot. A bank consists of the cells of goals [M, G].
+    each one-hot, and which goal pays on this trial, one-hot. A bank consists of the cells of goals [M, G].
     """
 
     size: int
@@ -63,7 +63,10 @@ class DarkRoom(Configured):
         return self.trial_steps
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: seen, fresh, goals in one quarter of the room, moved half-way, on the diagonal, and drifting."""
+        """The splits.
+
+        Apart from seen and fresh goals, these are goals in one quarter of the room, goals that move half-way through a
+        lifetime, goals on the diagonal, and goals that move from time to time."""
         half, parts = self.horizon // 2, {"parts": self.n_goals, "digits": (self.size, self.size)}
         return (
             *(() if self.bank_tasks is None else (self.make_split("seen", seen=True),)),
@@ -92,7 +95,7 @@ class DarkRoom(Configured):
             n: the number of tasks.
             seen: whether the goals come from the bank.
             rows: the number of rows and columns in which goals may lie; 0 for all.
-            diagonal: whether a goal's column is its row.
+            diagonal: whether the column of each goal is the same as its row.
             moves_at: the trial at which every goal moves to another cell.
             drifts: whether goals move to another cell from time to time.
         """
@@ -141,8 +144,8 @@ class DarkRoom(Configured):
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """right [N, T], the cell of the goal that pays, and chance, best, worst and fixed [N, T].
 
-        'fixed' is what always heading for the bank's most frequent goal pays on the seen split, and elsewhere, where no
-        cell is better, heading for cell 0.
+        'fixed' is the pay-off of always heading for one cell. On the split 'seen', this is the bank's most frequent
+        goal. On other splits no cell is better than another, and this cell is cell 0.
         """
         right, start = self._list_sought(tasks), np.asarray(tasks.start)[:, :-1]
         best = self.trial_steps + 1 - np.maximum(measure_distances(self.size)[start, right], 1)
@@ -155,7 +158,7 @@ class DarkRoom(Configured):
         return {"right": right, "chance": chance, "best": best, "worst": np.zeros_like(chance), "fixed": fixed}
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """What heading for cells first is worth on M tasks [N, T, M], from the cells that N subjects observe."""
+        """The worth [N, T, M] of first heading for the cells `action` from the cells that are observed, on M tasks."""
         row, column = (observation[..., i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
         cell = (row * self.size + column)[..., None]
         value = np.maximum(self.trial_steps - measure_distances(self.size), 0)  # [cell after the step, goal]
@@ -216,12 +219,12 @@ def family(
 
     Args:
         size: the side of the room; a subject chooses among size · size cells.
-        goals: G, the number of hidden goals, which the trials seek in turn; 2 for a key and a door.
+        goals: G, the number of hidden goals, one of which pays on each trial, in turn; 2 for a key and a door.
         trials: T, the number of trials, each of which starts in a random cell.
         steps: S, the number of steps in a trial.
         feedback_trials: the number of trials that show their pay-offs, after which feedback is 0; 0 if all do. On every
-            trial with feedback a subject that has found a goal sees the goal's pay-off again. So it needs older trials
-            only if this number is small, or if there are more goals than trials that a reflex remembers.
+            trial with feedback, a subject that has found a goal sees the goal's pay-off again. So a subject needs older
+            trials only if this number is small, or if there are more goals than trials that a reflex remembers.
         bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """

@@ -1,4 +1,4 @@
-"""Infers where the goals are by Bayes' rule, and heads for the nearest of the most probable cells: the learner."""
+"""Infers where the goals are by Bayes' rule, and heads for the nearest of the most probable cells."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from mesascope.worlds.dark_room.families.dark_room import measure_distances
 from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_settings
 
 CODES = ("goal", "mirror", "clock")
-NEAR = 1e-3  # the log-odds that one step of distance takes, so that it decides only between equally probable cells
+NEAR = 1e-3  # the log-odds that one step of distance subtracts; it decides only between equally probable cells
 
 
 class RoomLearner(RoomSubject):
@@ -21,7 +21,7 @@ class RoomLearner(RoomSubject):
         return jnp.zeros((n, self.n_goals, self.cells))
 
     def respond(self, key, carry, percept: Percept):
-        """Heads for the most probable cell, or the nearest of several, in code."""
+        """Heads for the nearest of the most probable cells, or for the cell that encodes it."""
         discount = jnp.where(percept.step == 0, self.discount, 1.0)[:, None, None]
         carry = discount * carry + self.compute_evidence(percept)
         sought = carry[jnp.arange(len(carry)), self.read_sought(percept)]
@@ -43,8 +43,8 @@ def subject(family: Family, discount: float = 1.0, encoding: str = "goal") -> Ro
     Args:
         family: the dark room.
         discount: the factor by which the log-odds decay on each trial; 1 for goals that stay.
-        encoding: which cell it heads for: 'goal'; 'mirror', the cell opposite to a goal that it has found, seen from
-            the centre; or 'clock', in the first step of a trial a cell moved down and to the right by the trial's
-            index.
+        encoding: which cell the subject heads for: 'goal', the goal; 'mirror', the cell opposite to a goal that it has
+            found, seen from the centre; or 'clock', on the first step of a trial, the cell that is the trial index
+            further down and to the right.
     """
     return RoomLearner(*read_room_settings(family), discount, encoding)

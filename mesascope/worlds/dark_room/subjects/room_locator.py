@@ -1,4 +1,4 @@
-"""Locates its task in the bank; this is the ideal subject that has stored its training tasks and nothing else."""
+"""Locates its task in the bank. It is the ideal subject that has stored its training tasks and nothing else."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ class RoomLocator(RoomSubject):
         return jnp.zeros((n, len(self.bank))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Keeps its task until the trial ends or another task is more probable, then takes another one."""
+        """Heads for the goal of one task until the trial ends or another task is clearly more probable."""
         odds, task = carry
         odds = odds + self.compute_evidence(percept)[:, jnp.arange(self.n_goals), self.bank].sum(-1)
         is_dropped = (percept.step == 0) | (odds[jnp.arange(len(task)), task] < odds.max(-1) - 1.0)
@@ -35,5 +35,5 @@ def subject(family: Family, vote: bool = False) -> RoomLocator:
         vote: whether to take the most probable task, not one drawn from the posterior.
     """
     room = require_room(family)
-    bank, tasks = require_bank(room, room.bank_tasks, "has no bank of tasks to locate one in", "Give it one: bank=4.")
+    bank, tasks = require_bank(room, room.bank_tasks, "has no bank of tasks to locate one in", "Use dark_room:bank=4.")
     return RoomLocator(*read_room_settings(room), jnp.asarray(tasks), vote, trained_on=bank)

@@ -1,4 +1,4 @@
-"""Returns to where it was paid in the last few trials, and otherwise heads for random cells."""
+"""Returns to the cell that paid in the last few trials, and otherwise heads for random cells."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ NEVER = -(1 << 20)  # a trial long before the lifetime
 
 
 class RoomReflex(RoomSubject):
-    """Carries where and on which trial it was last paid for each goal, [N, G] each, and a random cell [N]."""
+    """Carries the cell and the trial of the last pay-off for each goal, [N, G] each, and a random cell [N]."""
 
     window: int
 
@@ -33,10 +33,10 @@ class RoomReflex(RoomSubject):
 
 @keep_settings(window=(0, 64))
 def subject(family: Family, window: int = 4) -> RoomReflex:
-    """Returns to where it was paid in the last few trials, and otherwise heads for random cells.
+    """Returns to the cell that paid in the last few trials, and otherwise heads for random cells.
 
     Args:
         family: the dark room.
-        window: the number of past trials that it remembers; with 0 it ignores all pay-offs.
+        window: the number of past trials that the subject remembers; with 0 it ignores all pay-offs.
     """
     return RoomReflex(*read_room_settings(family), window)

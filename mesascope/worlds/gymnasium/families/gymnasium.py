@@ -1,9 +1,9 @@
 """Any Gymnasium environment; a trial is one episode or one step, and a lifetime is one or several episodes.
 
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
-user's function draws. Splits differ in the same ways. If actions are discrete, the split 'exchanged' permutes them
-half-way. If every step is a trial and an entry of the observation shows the last reward, conditions that exchange the
-reward also exchange this entry.
+user's function draws. Splits differ from one another in the same ways. If actions are discrete, the split 'exchanged'
+permutes them half-way through the lifetime. If every step is a trial, and an entry of the observation shows the last
+reward, then conditions that exchange the reward also exchange this entry.
 """
 
 import dataclasses
@@ -28,14 +28,14 @@ from mesascope.worlds.gymnasium.variations import Range, draw_task, find_functio
 
 FACTORY_RUNS_CODE = True  # module:Env-v0 imports the module
 MAX_STEPS = 1_000_000  # the largest number of steps in a lifetime
-CHANCE_EPISODES = 64  # the number of episodes of random play from which chance is estimated
+CHANCE_EPISODES = 64  # the number of episodes from which the return of random play is estimated
 _CHANCE_BY_FAMILY: dict[tuple[str, str], float] = {}
 
 
 class Gymnasium(Configured):
-    """Lifetimes in Gymnasium environments, one each; a lifetime whose episode is over waits for the others.
+    """Lifetimes in Gymnasium environments, with one environment for each lifetime; see `family` for the settings.
 
-    The state consists of Python objects that change in place, like Gymnasium's environments.
+    A lifetime whose episode is over waits for the other lifetimes. The state is a Python object that changes in place.
     """
 
     env: Any = eqx.field(static=True)
@@ -59,7 +59,7 @@ class Gymnasium(Configured):
 
     @property
     def controls(self) -> Mapping[str, str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Random play and one fixed action, as controls that acquire nothing, and the learner if one was named."""
+        """Random play and one fixed action, which acquire nothing; also the learner, if the user named one."""
         if self.choices is None:
             return {}
         roles = {"lookalike": "uniform", "still": "fixed"}
@@ -67,12 +67,12 @@ class Gymnasium(Configured):
 
     @property
     def references(self) -> Mapping[str, str]:
-        """The learner, if one was named."""
+        """The learner, if the user named one."""
         return {"learner": self.learner, "discounting": self.learner} if self.learner else {}
 
     @property
     def steps(self) -> int:
-        """The largest number of steps in a trial: in an episode, or 1 if every step is a trial."""
+        """The largest number of steps in a trial: 1 if every step is a trial, else the largest number in an episode."""
         return 1 if self.step_is_trial else self.max_steps
 
     @property
@@ -81,7 +81,7 @@ class Gymnasium(Configured):
         return self.observation_shape
 
     def code(self) -> str:
-        """A hash of its settings and of the code that makes its environments and tasks."""
+        """Hashes the settings and the code that makes the environments and the tasks."""
         varied = (self.ranges, *(ranges for _, ranges in self.replacements))
         ids = [self.env, *(e for ranges in varied for e in dict(ranges).get("env", Range()).options)]
         specs = [gymnasium.registry.get(e.rpartition(":")[2]) for e in ids if isinstance(e, str)]
@@ -92,7 +92,7 @@ class Gymnasium(Configured):
         return self._draw_tasks("fresh", key, n)
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: seen if there is a bank, fresh, those in the settings, and exchanged for discrete actions."""
+        """Lists the splits: seen (with a bank), fresh, those in the settings, and exchanged (for discrete actions)."""
         own = getattr(self.task_function, "splits", ())
         names = dict.fromkeys(("fresh", *own, *(split for split, _ in self.replacements)))
         names = (*(("seen",) if self.bank else ()), *names)
@@ -104,7 +104,7 @@ class Gymnasium(Configured):
         return tuple(splits)
 
     def with_bank(self, bank: str | None) -> Self:
-        """The same family with another bank, made without opening an environment."""
+        """Returns the same family with another bank, without making an environment."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         settings = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
         return dataclasses.replace(self, name=name_with_settings(family, **settings), settings=tuple(settings.items()))
@@ -112,7 +112,7 @@ class Gymnasium(Configured):
     def _draw_tasks(
         self, split: str, key: jax.Array, n: int, exchange_trial: int | None = None
     ) -> dict[str, np.ndarray]:
-        """Draws the seeds [N] and keywords [N] of environments; also gives the trial [N] that exchanges actions."""
+        """Draws the seed, the keywords and the first trial with exchanged actions of each lifetime, [N] each."""
         rows = np.arange(n)
         if split == "seen" and self.bank:
             size, seed = parse_bank(self.bank)
@@ -138,18 +138,19 @@ class Gymnasium(Configured):
         return state, state.make_percept()
 
     def step(self, key: jax.Array, tasks: Any, state: Any, action: np.ndarray) -> tuple[Any, Percept, np.ndarray]:
-        """Takes one step in every lifetime, except those with action -1 (NaN if actions are real)."""
+        """Takes one step in every lifetime, except in those whose action is -1 (NaN if actions are real)."""
         score = state.step(np.asarray(action))
         return state, state.make_percept(), score
 
     def idle(self, state: Any) -> np.ndarray:
-        """[N] whether the trial is over and waits for the others."""
+        """Returns whether each lifetime's trial is over, so that the lifetime waits for the others, [N]."""
         return (state.episode_step == 0) & (state.trial > 0) & (not self.step_is_trial)
 
     def with_outcome(self, percept: Percept, feedback: np.ndarray, observation: np.ndarray) -> Percept:
-        """The percept with another lifetime's last reward, also in the entries of the observation that show it.
+        """Returns the percept with another lifetime's last reward.
 
-        The first observation of an episode shows no reward, so it stays.
+        The entries of the observation that show the last reward are replaced too, except in the first observation of an
+        episode, which shows no reward.
         """
         new_observation = percept.observation
         if self.reward_entries:
@@ -161,16 +162,16 @@ class Gymnasium(Configured):
         return percept._replace(feedback=feedback, observation=new_observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite last reward, 1 - reward, also in the observation."""
+        """Returns the percept with the opposite last reward, 1 - reward, also where the observation shows it."""
         return self.with_outcome(percept, 1.0 - percept.feedback, percept.observation)
 
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
-        """The latents best, worst and chance, the returns of a trial, and fixed (unknown: NaN), each [N, T]."""
+        """Returns the latents best, worst and chance (returns of a trial) and fixed (unknown, so NaN), each [N, T]."""
         best, worst, chance = self.returns
         chance = self._estimate_chance(split) if chance is None else chance
         if not best > chance:
             raise MesascopeError(
-                f"best={best:g} of {self.name} is not above the return of random play on {split}, {chance:.4g}.",
+                f"best={best:g} of {self.name} is not above {chance:.4g}, the return of random play on {split}.",
                 f"Set best to the return of the best policy in one {'step' if self.step_is_trial else 'episode'}.",
             )
         result = {"chance": chance, "best": best, "fixed": np.nan}
@@ -179,7 +180,7 @@ class Gymnasium(Configured):
         return {k: np.full(shape, v, np.float32) for k, v in result.items()}
 
     def _estimate_chance(self, split: str) -> float:
-        """The mean return of a trial of random play over 64 episodes, one per task."""
+        """Estimates the mean return of a trial of random play from 64 episodes, each on another task."""
         split = "fresh" if split in ("seen", "exchanged") else split
         unlimited = self.with_bank(None)
         identity = (unlimited.code(), split)
@@ -228,32 +229,37 @@ def family(
     Args:
         env: the environment's id, 'Env-v0', or 'module:Env-v0' if the module registers it. In Python it can also be a
             function that takes the keywords and returns an environment.
-        episodes: the number of episodes in a lifetime; 0 for 10, or for 1 if every step is a trial. It is T, the
-            number of trials, or T is the number of steps in all of them.
+        episodes: the number of episodes in a lifetime; 0 for 10, or for 1 if every step is a trial. The number of
+            trials, T, is this number, or the number of steps in all of them if every step is a trial.
         steps: the number of steps after which an episode is cut off; 0 for the registered limit.
         variations: keywords of gymnasium.make that differ between tasks, each with a range or a list of values, such as
-            'length=0.4..0.6+map_name=4x4/8x8'. A dot in front, '.gravity=5..15', sets an attribute of the environment.
+            'length=0.4..0.6+map_name=4x4/8x8'. With a dot in front, as in '.gravity=5..15', a name is an
+            attribute of the environment.
         tasks: 'module:function', or in Python a function, that takes (rng, split) and returns the keywords of one task.
-            These may include 'seed', 'options' of reset, 'env' and attributes. The function's attribute `splits` lists
-            its splits besides 'fresh'.
-        seeds: 'same' begins every episode of a lifetime from the task's own seed, so that the seed is the task; 'new'
-            draws a seed for each episode. By default 'same' if nothing else varies.
-        shifted: keywords as in `variations`, which replace those values on the split 'shifted'.
-        restructured: the same for 'restructured'; 'env=Other-v0' uses another environment with the same spaces.
+            The keywords may include 'seed', 'options' of reset, 'env' and attributes. The function's attribute `splits`
+            lists its splits besides 'fresh'.
+        seeds: with 'same', every episode of a lifetime begins from the task's seed, so tasks can differ in the
+            seed alone; with 'new', each episode begins from a new seed. The default is 'same' if nothing else varies.
+        shifted: keywords in the form of `variations`, with other values for the split 'shifted'.
+        restructured: the same for the split 'restructured'; 'env=Other-v0' uses another environment with the
+            same spaces.
         carry: 'kept' between the episodes of a lifetime, or 'reset'. With 'reset', `first` is true at the beginning of
-            every episode, and subjects that read it start again (agents of stable-baselines3, functions that use it).
+            every episode, and subjects that read `first` start again (such as agents of stable-baselines3).
         best: the return of the best policy in one episode; by default the registered reward_threshold.
-        worst: the return of the worst policy; by default as far below chance as best is above it.
-        chance: the return of random play; by default estimated from 64 episodes on every split.
-        score: the key of info that contains the expected pay-off of a step; by default the score is the reward.
-        learner: a subject that learns in the environment and serves as the reference; a name or module:factory.
-        vector: whether to make a vector environment of one (gymnasium.make_vec), for ids that have no other.
-        history: whether the observation contains the past (detected for stacked frames and running sums). Then all that
-            a subject acquires is in the percept, so the subject is necessarily placed at 'reactive'.
+        worst: the return of the worst policy; by default as far below chance as `best` is above chance.
+        chance: the return of random play; by default it is estimated from 64 episodes on every split.
+        score: the key in info under which the environment reports the expected pay-off of a step; by default the score
+            is the reward.
+        learner: a subject that learns in the environment, as the reference learner; a name or module:factory.
+        vector: whether to make a vector environment that contains one (gymnasium.make_vec); ids that are registered for
+            vector environments alone need this.
+        history: whether the observation contains the past. Stacked frames and running sums are detected. In such an
+            environment the percept contains all that a subject acquires, so every subject is placed at 'reactive'.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
-        trial: 'episode', or 'step' if every step is a trial, as where one episode is a whole lifetime (RL²). Then
-            every episode must have the same number of steps, and best, worst and chance are pay-offs of one step.
+        trial: 'episode' if every episode is a trial, or 'step' if every step is one, for example if one episode is a
+            whole lifetime. With 'step', every episode must have the same number of steps, and best, worst and
+            chance are pay-offs of one step.
     """
     settings: dict[str, Any] = dict(locals())
     step_is_trial = trial == "step"
@@ -283,7 +289,7 @@ def family(
     has_own_limit = bool(registered_limit) and steps in (0, registered_limit)
     if (vector and not has_own_limit) or (callable(env) and steps == 0):
         raise MesascopeError(
-            f"An episode of {describe_env(env)} cannot be cut off from outside.", "Leave out steps or vector."
+            f"mesascope cannot cut off an episode of {describe_env(env)}.", "Leave out steps or vector."
         )
     if (max_steps := steps or registered_limit) * episodes > MAX_STEPS:
         raise MesascopeError(
@@ -296,7 +302,7 @@ def family(
     if returns["best"] is None:
         raise MesascopeError(
             f"The return of the best policy in an episode of {describe_env(env)} is not known.",
-            "Set best= to this return; gains are measured by it.",
+            "Set best= to this return; gains are measured relative to it.",
         )
     settings |= {"env": describe_env(env), "tasks": describe_env(tasks) if tasks else "", "vector": vector}
     keywords: dict[str, Any] = {k: values.draw(np.random.default_rng(0)) for k, values in varied.items()}
@@ -308,16 +314,16 @@ def family(
     if evidence:
         settings["history"] = True
         warnings.warn(
-            f"{checked_env.name} puts the history into the observation ({evidence}). All that a subject acquires is "
-            "then in its percept, so the subject is necessarily placed at 'reactive'.",
+            f"Observations of {checked_env.name} contain the past ({evidence}). All that a subject acquires is then in "
+            "its percept, so every subject is placed at 'reactive'.",
             MesascopeWarning,
             stacklevel=2,
         )
     reward_entries = find_reward(checked_env) if step_is_trial else ()
     if step_is_trial and not reward_entries:
         warnings.warn(
-            f"The observation of {checked_env.name} does not show the last reward. So an agent that reads the "
-            "observation alone never learns of exchanged rewards, and a benefit of 0 says nothing about the agent.",
+            f"Observations of {checked_env.name} do not show the last reward. So an agent that uses the observation "
+            "alone cannot detect exchanged rewards, and a benefit of 0 gives no information about this agent.",
             MesascopeWarning,
             stacklevel=2,
         )
@@ -347,7 +353,7 @@ def family(
 
 
 def _parse_number(label: str, value: Any) -> float | None:
-    """A number, or None if the setting is left out."""
+    """Converts a setting to a number; returns None if the setting is left out."""
     if value in ("", None):
         return None
     try:

@@ -1,9 +1,10 @@
 """Mazes in which the subject sees the whole maze, its own cell and the goal, and chooses the next move.
 
-Nothing about the task is hidden. A lifetime has one maze. Half-way through it, the goal may move ('revalued:worth') or
-a wall may move ('revalued:map'); the change is shown at once, before any pay-off. To choose well, the subject must look
-ahead to the goal. A trial is a walk of S steps, one by default. Its pay-off comes at the end and is the fraction of the
-way that the subject has covered (of S steps, if the goal is farther).
+Nothing about the task is hidden. A lifetime has one maze. Half-way through the lifetime, the goal may move
+('revalued:worth') or a wall may move ('revalued:map'). The observation shows the change at once, before any pay-off. To
+choose well, the subject must look ahead to the goal. A trial is a walk of S steps; by default S is 1. The pay-off comes
+at the end of the walk. It is the fraction of the way to the goal that the subject has covered, or the fraction of S
+steps if the goal is more than S steps away.
 """
 
 import dataclasses
@@ -22,10 +23,10 @@ from mesascope.keys import derive_key
 from mesascope.worlds.mazes import mazes
 
 MIN_SIZE, MAX_SIZE = 5, 33
-EXTRA_CELLS = 4  # cells added to each side on the larger split
+EXTRA_CELLS = 4  # the number of cells added to each side of a maze on the larger split
 LOOP_SHARE = 0.15  # the share of the remaining walls that is removed on the split with loops
 MAX_STEPS = 64  # the largest number of steps in a walk
-PLANNER = "maze_planner:sweeps=1369"  # 37² sweeps, enough for the longest way in the largest maze
+PLANNER = "maze_planner:sweeps=1369"  # 37² sweeps are enough for the longest way in the largest maze
 
 
 class Tasks(NamedTuple):
@@ -36,7 +37,7 @@ class Tasks(NamedTuple):
         goal: [N, 2] the cell of the goal.
         distance: [N, 2, F²] the number of steps from each cell to the goal.
         start: [N, T] the cell where each walk starts.
-        moves_reversed: [N] whether moves are reversed after the change.
+        moves_reversed: [N] whether moves are reversed in the second half of the lifetime.
     """
 
     passages: jax.Array
@@ -60,14 +61,14 @@ class Maze(Configured):
     An observation [N, 4 F²] consists of four pictures of F × F cells, row by row: whether the way east is open, whether
     the way south is open, the goal, and the subject's cell. F is the size of the maze plus `EXTRA_CELLS`, so that
     pictures on the larger split have the same size. The maze is in the upper left corner. A bank consists of passages
-    [M, size, size, 2], goals [M] and starts [M, T]; its cells are numbered within a square of the maze's own size.
+    [M, size, size, 2], goals [M] and starts [M, T]. Cells in a bank are numbered in a square of `size` × `size` cells.
     """
 
     size: int
     walk_steps: int
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
-    # nothing is hidden, so there is nothing to acquire
+    # the observation shows the whole task, so a subject can acquire nothing
     references: ClassVar = name_references(PLANNER, PLANNER, "maze_clone", strongest=PLANNER, against="")
 
     @property
@@ -81,7 +82,7 @@ class Maze(Configured):
         return self.size + EXTRA_CELLS
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: seen, fresh, larger mazes, moves reversed half-way, loops, and the two changes that are shown."""
+        """Lists the splits: seen, fresh, larger mazes, reversed moves, loops, and two kinds of visible change."""
         split, half = self.make_split, self.horizon // 2
         revalued_splits = (
             split(f"revalued:{change}", change_trial=half, is_counted=False, revalued_part=change)
@@ -115,7 +116,7 @@ class Maze(Configured):
             is_seen: whether the tasks come from the bank.
             size: the number of cells on a side; 0 for the family's size.
             has_loops: whether some walls are removed, so that several ways lead to the goal.
-            moves_reversed: whether moves are reversed half-way.
+            moves_reversed: whether moves are reversed from half-way on.
             revalued_part: what visibly changes half-way: 'worth' (the goal), 'map' (a wall) or '' (nothing).
         """
         size = size or self.size
@@ -147,7 +148,7 @@ class Maze(Configured):
     def _frame_tasks(
         self, problems: list[mazes.Problem], start: jax.Array, moves_reversed: jax.Array, size: int
     ) -> Tasks:
-        """Puts problems in squares of side `size`, before and after the change, into pictures of F × F cells."""
+        """Makes tasks from the problems before and after the change, and pads mazes of `size` to F × F cells."""
         passages = [mazes.frame_maze(p.passages, self.field) for p in problems]
         goal = [mazes.renumber_cell(p.goal, size, self.field) for p in problems]
         framed = [mazes.Problem(o, g) for o, g in zip(passages, goal, strict=True)]
@@ -157,37 +158,37 @@ class Maze(Configured):
         return Tasks(passages, goal, distance, start, moves_reversed)
 
     def read_drawing(self, text: str) -> Tasks:
-        """The task shown in a drawing like those that `render_observation` returns; every walk starts at A.
+        """Reads a task from a drawing in the form that `render_observation` returns; every walk starts at A.
 
         Raises:
-            MesascopeError: the maze has neither the family's size nor that of its larger split, or no way leads from A
-                to G.
+            MesascopeError: the maze has neither the size of the family nor that of its larger split, or no way leads
+                from A to G.
         """
         passages, goal, start = mazes.parse_drawing(text)
         if len(passages) not in (self.size, self.field):
             raise MesascopeError(
                 f"The drawing has {len(passages)} cells on a side, {self.name} has {self.size} or {self.field}.",
-                f"Make the family of its size: maze:size={len(passages)}.",
+                f"Make a family of this size: maze:size={len(passages)}.",
             )
         problem = mazes.Problem(jnp.asarray(passages)[None], jnp.asarray([goal]))
         starts = jnp.full((1, self.horizon), start)
         return self._frame_tasks([problem, problem], starts, jnp.zeros(1, bool), len(passages))
 
     def render_observation(self, observation: Any) -> str:
-        """Draws one observation [4 F²] with characters."""
+        """Draws one observation [4 F²] as text."""
         east, south, goal, cell = np.asarray(observation).reshape(4, self.field, self.field)
         passages = np.stack([east, south], -1) > 0.5
         size = 1 + int(np.argwhere(np.asarray(mazes.find_open_moves(jnp.asarray(passages)[None]))[0].any(-1)).max())
         return mazes.render_maze(passages, int(goal.argmax()), int(cell.argmax()), size)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
-        """Starts one lifetime per task at the start of its first walk."""
+        """Starts one lifetime per task, in the start cell of the first walk."""
         zero = jnp.zeros(len(tasks.moves_reversed), jnp.int32)
         state = State(zero, zero, tasks.start[:, 0].astype(jnp.int32))
         return state, make_first_percept(self._observe(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
-        """Moves to the next cell, unless a wall is in the way or the walk is at the goal; the last step pays."""
+        """Moves to the next cell, unless a wall is in the way or the subject is at the goal; the last step pays."""
         rows, phase = jnp.arange(len(action)), self._find_phase(state.trial)
         move = action ^ (2 * (tasks.moves_reversed & (phase > 0)))
         goal, distance = tasks.goal[rows, phase], tasks.distance[rows, phase]
@@ -205,6 +206,7 @@ class Maze(Configured):
         return state, make_next_percept(self._observe(tasks, state), action, score, trial, step), score
 
     def _find_phase(self, trial: jax.Array) -> jax.Array:
+        """Returns 0 for trials in the first half of the lifetime, and 1 for later trials."""
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
@@ -216,29 +218,29 @@ class Maze(Configured):
         return jnp.concatenate([passages, *places], -1)
 
     def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The input of a network that plans for all cells: pictures [N, F, F, N_PLANES] and the subject's cell [N]."""
+        """Converts observations to pictures [N, F, F, N_PLANES] and the subject's cells [N], for networks that plan."""
         problem, cell = mazes.parse_observation(observation)
         return mazes.draw_planes(problem), cell
 
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
-        """Draws n training problems, from the bank if there is one, with cells numbered in the maze's own square."""
+        """Draws n training problems, from the bank if there is one; cells are numbered in a square of that size."""
         if self.bank_tasks is not None:
             return mazes.Problem(*draw_from_bank(derive_key(key, "which"), self.bank_tasks[:2], n))
         passages, goal, _ = self._draw_problems(key, n, self.size)
         return mazes.Problem(passages, goal)
 
     def move_goal(self, key: jax.Array, problem: mazes.Problem) -> mazes.Problem:
-        """Returns the same mazes with the goal in another cell."""
+        """Returns the same mazes with the goals in other cells."""
         return mazes.Problem(problem.passages, mazes.draw_other_cell(key, problem.goal, problem.passages.shape[1] ** 2))
 
     draw_pictures = staticmethod(mazes.draw_planes)
     find_right_moves = staticmethod(mazes.find_right_moves)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents chance, best, worst, fixed, turned and goal, each [N, T].
+        """Returns the latents chance, best, worst, fixed, turned and goal, each [N, T].
 
-        Nothing is hidden, so 'fixed' equals 'best'. Once moves are reversed, 'fixed' is the better of chance and the
-        moves that were right before.
+        'turned' is 1 where moves are reversed. Nothing is hidden, so 'fixed' equals 'best' before moves are reversed.
+        After that, 'fixed' is the better of chance and the moves that would be correct without the reversal.
         """
         passages, goal, distance, start, moves_reversed = (np.asarray(x) for x in tasks)
         phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
@@ -258,9 +260,10 @@ class Maze(Configured):
         return {**values, "fixed": fixed, "turned": exchanged, "goal": goal[:, phase]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """The value of each move at the first step of a walk, which is minus the distance that is left to the goal.
+        """Evaluates each move at the first step of a walk: its value is minus the distance that remains to the goal.
 
-        Distances are those in the maze as shown. If only one way is open there is no choice, so the action is -1.
+        Distances are measured in the maze that the observation shows. If only one way is open, there is no choice, and
+        the action is -1.
 
         Raises:
             MesascopeError: the trials have no observations.
@@ -288,7 +291,7 @@ class Maze(Configured):
         ways = (successors[i, late[None], cell] != cell[..., None]).sum(-1)
         action = np.where(ways[..., None] > 1, action, -1)
         depth = np.maximum(distance[i, late[None], cell], 1)
-        # distances are grouped by doublings, because too few lifetimes have any single distance
+        # distances are rounded down to a power of two, because too few lifetimes have exactly the same distance
         ahead_doublings = 1 << np.floor(np.log2(depth)).astype(int)
         change_is_shown = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
         cases = mazes.count_problems(self.size)
@@ -300,20 +303,20 @@ class Maze(Configured):
         )
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the sign of the last pay-off flipped."""
+        """Returns the percept with the sign of the last pay-off flipped."""
         return percept._replace(feedback=-percept.feedback)
 
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))
 def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_seed: int = 0) -> Maze:
-    """The subject sees a whole perfect maze, its own cell and the goal; choosing the way takes look-ahead.
+    """The subject sees a whole perfect maze, its own cell and the goal; to choose the way, it must look ahead.
 
     Args:
         size: the number of cells on a side, an odd number from 5 to 33.
-        steps: S, the number of steps in a walk. The pay-off of a walk is the fraction of the way that it covers, or the
-            fraction of S steps if the goal is farther.
+        steps: S, the number of steps in a walk. The pay-off of a walk is the fraction of the way that the subject
+            covers, or the fraction of S steps if the goal is more than S steps away.
         trials: T, the number of walks in a lifetime, at least 4.
-        bank: M, the number of training mazes, each with its goal and starts; 0 for unlimited.
+        bank: M, the number of training mazes, each with a goal and the starts of its walks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
     if size % 2 == 0 or not MIN_SIZE <= size <= MAX_SIZE:

@@ -1,8 +1,8 @@
-"""Prefix sums: the subject sees a row of bits and a place in it, and says whether the sum up to that place is odd.
+"""Prefix sums: the subject sees a row of bits and a place in the row, and says whether the sum up to the place is odd.
 
-A subject that adds bit by bit needs more ticks for a farther place (Schwarzschild et al. 2021). There is nothing to
-search, because there are no candidates and no values to compare. So a subject that gains from ticks here computes, but
-does not search.
+A subject that adds bit by bit needs more ticks for a farther place (Schwarzschild et al. 2021). The task has no
+alternatives whose values a search could compare. So a subject that gains from more ticks on this task uses them to
+compute, but not to search.
 """
 
 import math
@@ -25,8 +25,8 @@ class Tasks(NamedTuple):
 
     Attributes:
         bits: [N, T, L] the bits of each row.
-        place: [N, T] the last place of the sum.
-        exchanged: [N, T] whether the answers are exchanged.
+        place: [N, T] the index of the last bit in the sum.
+        exchanged: [N, T] whether the two answers are exchanged.
     """
 
     bits: jax.Array
@@ -40,11 +40,11 @@ class PrefixSums(Configured):
     length: int
 
     controls: ClassVar = {"learner": "running_sums", "lookalike": "win_stay_lose_shift", "still": "uniform"}
-    # the only thing to acquire is that answers are exchanged
+    # the observation shows everything else, so a subject can acquire only that the answers are exchanged
     references: ClassVar = dict.fromkeys(("learner", "discounting", "locator"), "running_sums:bits=512")
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: seen, fresh, places in the farther half, answers exchanged half-way, and rows with few ones."""
+        """Lists the splits: seen, fresh, places in the second half, exchanged answers, and rows with few ones."""
         split, half = self.make_split, self.horizon // 2
         return (
             *self.make_seen_split(),
@@ -69,8 +69,8 @@ class PrefixSums(Configured):
             key: the random key for all draws.
             n: the number of tasks.
             density: the probability that a bit is 1.
-            is_farther: whether the place is in the farther half of the row.
-            exchange_trial: the trial from which answers are exchanged.
+            is_farther: whether the place is in the second half of the row, instead of the first.
+            exchange_trial: the first trial on which the two answers are exchanged; infinite if they never are.
         """
         shape, half = (n, self.horizon), self.length // 2
         bits = jax.random.bernoulli(derive_key(key, "bits"), density, (*shape, self.length)).astype(jnp.int32)
@@ -85,7 +85,7 @@ class PrefixSums(Configured):
         return zero, make_first_percept(self._observe(tasks, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Scores one answer: 1 if it is right, else 0."""
+        """Scores each answer: 1 if the answer is correct, else 0."""
         rows = jnp.arange(len(action))
         included = jnp.arange(self.length) <= tasks.place[rows, state][:, None]
         parity = (tasks.bits[rows, state] * included).sum(-1) % 2
@@ -95,20 +95,21 @@ class PrefixSums(Configured):
         return state + 1, make_next_percept(observation, action, score, state + 1), score
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
+        """Returns the observations [N, L + 1] on the given trials [N]."""
         rows = jnp.arange(len(trial))
         place = tasks.place[rows, trial][:, None]
         return jnp.concatenate([tasks.bits[rows, trial], place], -1).astype(jnp.float32)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents chance, best, worst and fixed, each [N, T].
+        """Returns the latents chance, best, worst and fixed, each [N, T].
 
-        'fixed' is 1 on every trial, because the row is shown.
+        'fixed' is 1 on every trial, because the observation shows the row.
         """
         one = np.ones(tasks.place.shape)
         return {"chance": 0.5 * one, "best": one, "worst": 0 * one, "fixed": one}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """The values 1 for the right answer and 0 for the wrong one, and the number of bits that the answer needs."""
+        """Evaluates the answers: 1 for the correct one, 0 for the other; the depth is the number of bits to add."""
         observations = trials.observation.sel(condition="intact").values
         bits, place = observations[..., :-1], observations[..., -1].astype(int)
         parity = (bits * (np.arange(self.length) <= place[..., None])).sum(-1).astype(int) % 2
@@ -121,10 +122,10 @@ class PrefixSums(Configured):
 
 @keep_settings(length=(2, MAX_LENGTH), trials=(4, 100_000), bank=(0, 10_000))
 def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0) -> PrefixSums:
-    """The subject sees a row of bits and a place in it, and says whether the sum up to that place is odd.
+    """The subject sees a row of bits and a place in the row, and says whether the sum up to the place is odd.
 
     Args:
-        length: the number of bits in a row; in training the place is in the nearer half.
+        length: L, the number of bits in a row; in training the place is in the first half of the row.
         trials: T, the number of rows in a lifetime, at least 4.
         bank: M, the number of training lifetimes; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.

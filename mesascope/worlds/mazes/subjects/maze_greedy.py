@@ -7,10 +7,10 @@ from mesascope.worlds.mazes.observed_maze import compute_move_probabilities, rea
 
 
 class MazeGreedy(Scripted):
-    """Carries nothing."""
+    """Looks one step ahead; the carry is empty."""
 
     def respond(self, key, carry, percept: Percept):
-        """Measures distances to the goal in rows and columns, ignoring walls; of equal moves it takes the first."""
+        """Measures distances in rows plus columns, as if there were no walls; takes the first of equally good moves."""
         maze = read_maze(percept)
         n, field = maze.goal.shape[:2]
         goal = maze.goal.reshape(n, -1).argmax(-1)[:, None, None]
@@ -21,7 +21,7 @@ class MazeGreedy(Scripted):
 
 @keep_settings
 def subject(family: Family) -> MazeGreedy:
-    """Looks one step ahead and moves to the open neighbour that would be nearest to the goal without walls.
+    """Looks one step ahead and moves to the open neighbour that would be nearest to the goal if there were no walls.
 
     Args:
         family: the family of mazes, `maze`.

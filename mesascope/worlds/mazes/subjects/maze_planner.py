@@ -19,9 +19,10 @@ class MazePlanner(Scripted):
         return jnp.full((n, self.field, self.field), UNREACHABLE), jnp.full((n, 3 * self.field**2), -1.0)
 
     def respond(self, key, carry, percept: Percept):
-        """Starts again if the maze has changed; uses the distances from before the last sweep of this tick.
+        """Spreads the wave, from the goal again if the maze has changed, and moves nearer to the goal.
 
-        With one sweep per tick, it knows the way from a cell d steps from the goal at tick d.
+        The move uses the distances before the last sweep of the tick. So with one sweep per tick, the subject knows the
+        way from a cell that is d steps from the goal at tick d.
         """
         distance, last_pictures = carry
         maze = read_maze(percept)
@@ -41,7 +42,7 @@ class MazePlanner(Scripted):
 
 @keep_settings(sweeps=(1, 4096))
 def subject(family: Family, sweeps: int = 1) -> MazePlanner:
-    """Spreads a wave from the goal through the maze that it is shown, and moves to where the wave came from.
+    """Spreads a wave from the goal through the observed maze, and moves towards the cell that the wave came from.
 
     Args:
         family: the family of mazes, `maze`.

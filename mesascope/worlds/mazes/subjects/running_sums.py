@@ -1,4 +1,4 @@
-"""Adds up a row of bits, a few on each tick, and answers at random until it has reached the place."""
+"""Adds up a row of bits, a few on each tick, and answers at random until the sum is complete."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ CHECK_FAMILY = "prefix_sums:length=6,trials=12,bank=3"
 
 
 class RunningSums(Scripted):
-    """Carries the number [N] of bits that it has added, and the observation [N, L + 1] that they belong to."""
+    """Carries the number [N] of bits added so far, and the observation [N, L + 1] with these bits."""
 
     length: int
     bits: jax.Array
@@ -20,7 +20,7 @@ class RunningSums(Scripted):
         return jnp.zeros(n, jnp.int32), jnp.full((n, self.length + 1), -1.0)
 
     def respond(self, key, carry, percept: Percept):
-        """Adds the next bits of the same row; until it reaches the place, both answers are equally likely."""
+        """Adds the next bits of the row; both answers are equally likely until the sum has reached the place."""
         added, before = carry
         is_same = (percept.observation == before).all(-1)
         added = jnp.where(is_same, added, 0) + self.bits
@@ -32,7 +32,7 @@ class RunningSums(Scripted):
 
 @keep_settings(bits=(1, 512))
 def subject(family: Family, bits: int = 1) -> RunningSums:
-    """Adds up the bits that it is shown, a few on each tick.
+    """Adds up the bits that it observes, a few on each tick.
 
     Args:
         family: the family `prefix_sums`.

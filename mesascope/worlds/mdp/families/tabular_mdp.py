@@ -1,8 +1,9 @@
 """A small Markov decision process with hidden transitions and pay-offs, whose episodes begin in state 0.
 
-Duan et al. (2016, arXiv 1611.02779), section 3.2: 10 states, 5 actions, transitions from a flat Dirichlet, mean
-pay-offs from N(1, 1), pay-offs with variance 1 around their mean, episodes of 10 steps, and n episodes on the same
-task. An episode is a trial, and an action is a step; after the last step of an episode the state is 0 again.
+The defaults are those of Duan et al. (2016, arXiv 1611.02779), section 3.2: 10 states, 5 actions, transitions from a
+flat Dirichlet, mean pay-offs from N(1, 1), pay-offs with variance 1 around their mean, episodes of 10 steps, and n
+episodes on the same task. An episode is a trial, and an action is a step. After the last step of an episode, the next
+episode begins in state 0.
 """
 
 import dataclasses
@@ -19,8 +20,8 @@ from mesascope.keys import derive_key
 from mesascope.worlds.mdp.episodes import compute_action_values, compute_value, evaluate_policy, find_fixed_policy
 
 MEAN_PAYOFF = 1.0  # the mean of the mean pay-offs
-LOW_SHIFT = -2.0  # added to mean pay-offs on the low split
-SHARP_CONCENTRATION = 0.1  # the Dirichlet's concentration on the split with nearly certain transitions
+LOW_SHIFT = -2.0  # what is added to all mean pay-offs on the low split
+SHARP_CONCENTRATION = 0.1  # the concentration of the Dirichlet on the split with nearly certain transitions
 DRIFT_CORRELATION = 0.8  # the autocorrelation of mean pay-offs from one episode to the next on the drifting split
 
 
@@ -52,14 +53,14 @@ class TabularMDP(Configured):
     """Episodes in a Markov decision process; see `family` for the settings.
 
     The observation [N, S] is the present state, one-hot. The score of a step is the mean pay-off of the action in the
-    present state. A bank consists of moves [M, S, A, S'] and mean pay-offs [M, S, A].
+    present state. A bank consists of transition probabilities [M, S, A, S'] and mean pay-offs [M, S, A].
     """
 
     states: int
     length: int
 
     controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
-    # the exact optimum cannot be computed, so the strongest reference is the best procedure known
+    # the exact optimum cannot be computed, so the strongest reference is the best known procedure
     references: ClassVar = name_references("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     @property
@@ -68,7 +69,7 @@ class TabularMDP(Configured):
         return self.length
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: seen, fresh, and those that change pay-offs, transitions, actions, feedback or the horizon."""
+        """Lists the splits: seen, fresh, and changes of pay-offs, transitions, actions, feedback and the horizon."""
         split, half = self.make_split, self.horizon // 2
         return (
             *(() if self.bank_tasks is None else (split("seen", is_seen=True),)),
@@ -102,8 +103,8 @@ class TabularMDP(Configured):
             key: the random key for all draws.
             n: the number of tasks.
             is_seen: whether the tasks come from the bank.
-            concentration: the concentration of the transitions' Dirichlet prior.
-            payoffs: a function applied to the mean pay-offs [n, S, A].
+            concentration: the concentration of the Dirichlet prior of the transitions.
+            payoffs: a function that changes the mean pay-offs [n, S, A].
             has_drift: whether the mean pay-offs drift from trial to trial.
             exchange_trial: the first trial on which the order of the actions is reversed; None if it never is.
             trials: T, the number of trials; 0 for the family's horizon.
@@ -143,11 +144,11 @@ class TabularMDP(Configured):
         return State(current_state, trial, step), percept, score
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with its feedback reflected about the mean of all pay-offs."""
+        """Returns the percept with its feedback reflected about the mean of all pay-offs."""
         return percept._replace(feedback=2 * MEAN_PAYOFF - percept.feedback)
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """What first actions in the states [N, T, S] that subjects observe are worth on M tasks, [N, T, M]."""
+        """Computes what first actions are worth on M tasks, [N, T, M], in the states of the observations [N, T, S]."""
         payoffs = np.asarray(tasks.payoffs, float)  # [M, T, S, A]
         tasks_count, trials = payoffs.shape[:2]
         transitions = np.repeat(np.asarray(tasks.transitions, float), trials, 0)
@@ -160,11 +161,11 @@ class TabularMDP(Configured):
         return values[m, t, observation.argmax(-1)[..., None], executed]
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents chance, best, worst and fixed, each [N, T]: expected pay-offs of an episode, computed exactly.
+        """Computes the latents chance, best, worst and fixed, each [N, T]: exact expected pay-offs of an episode.
 
-        The pay-off of a single episode varies around its expectation and may exceed 'best'. On the seen split 'fixed'
-        is the value of the policy that `find_fixed_policy` finds for the bank. On other splits all policies that cannot
-        adapt have the same mean value, so 'fixed' is that of the uniform policy.
+        The pay-off of a single episode varies around its expectation and may exceed 'best'. On the seen split, 'fixed'
+        is the value of the policy that `find_fixed_policy` finds for the bank. On other splits, all policies that
+        cannot adapt have the same mean value, so 'fixed' is the value of the uniform policy.
         """
         transitions, payoffs = np.asarray(tasks.transitions, float), np.asarray(tasks.payoffs, float)
         stationary = split != "restructured:drift"
@@ -192,7 +193,7 @@ def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float
 
 
 def _draw_drift(key: jax.Array, payoffs: jax.Array, trials: int) -> jax.Array:
-    """[N, T, S, A] mean pay-offs that follow an autoregressive process with stationary distribution N(1, 1)."""
+    """Draws mean pay-offs [N, T, S, A] from an autoregressive process with stationary distribution N(1, 1)."""
     draws = jax.random.normal(key, (trials - 1, *payoffs.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
 
     def drift(means, noise):

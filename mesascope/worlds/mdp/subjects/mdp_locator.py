@@ -1,7 +1,7 @@
-"""Locates its task among the processes of the family's bank, and follows a policy for one drawn from the posterior.
+"""Locates its task among the MDPs of the family's bank, by posterior sampling over these tasks.
 
-It knows its training tasks and nothing else. Before every episode it draws one of them from the posterior, and then
-follows the best policy for that task.
+The subject knows its training tasks and nothing else. Before every episode, it draws one of them from the posterior,
+and then follows the best policy for that task.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Posterior(NamedTuple):
     """The posterior, and the task whose policy the subject follows.
 
     Attributes:
-        log_posterior: [N, M] the unnormalised log-posterior of each task.
+        log_posterior: [N, M] the unnormalised log-posterior of each task in the bank.
         state: [N] the state in which the last action was taken.
         followed_task: [N] the task whose best policy the subject follows.
     """
@@ -31,11 +31,17 @@ class Posterior(NamedTuple):
 
 
 class MDPLocator(Scripted):
-    """Follows policies for tasks of its bank, which is stored as arrays so that equal sizes share compiled code."""
+    """Follows policies for tasks of a bank, whose arrays are fields, so that banks of equal size share compiled code.
 
-    transitions: jax.Array  # [M, S, A, S'], logarithms
-    payoffs: jax.Array  # [M, S, A]
-    policies: jax.Array  # [M, steps, S]
+    Attributes:
+        transitions: [M, S, A, S'] the logarithms of the transition probabilities.
+        payoffs: [M, S, A] the mean pay-offs.
+        policies: [M, steps, S] the best action in each task.
+    """
+
+    transitions: jax.Array
+    payoffs: jax.Array
+    policies: jax.Array
 
     def fresh(self, n: int) -> Posterior:
         """Returns a uniform posterior over the tasks of the bank."""
@@ -43,7 +49,7 @@ class MDPLocator(Scripted):
         return Posterior(jnp.zeros((n, len(self.payoffs))), zero, zero)
 
     def respond(self, key, carry, percept):
-        """Updates the posterior, draws a task at the first step of an episode, and follows the policy for it."""
+        """Updates the posterior, draws a task if an episode begins, and follows the policy for the drawn task."""
         state = percept.observation.argmax(-1).astype(jnp.int32)
         action, starts = jnp.maximum(percept.action, 0), percept.step == 0
         payoff_likelihood = -0.5 * jnp.square(percept.feedback - self.payoffs[:, carry.state, action]).T
@@ -58,15 +64,15 @@ class MDPLocator(Scripted):
 
 @keep_settings
 def subject(family: Family, minimise: bool = False) -> MDPLocator:
-    """Locates its task among the processes of the family's bank.
+    """Locates its task among the MDPs of the family's bank.
 
     Args:
-        family: a family of episodes in a process with few states, with a bank.
+        family: the family `tabular_mdp`, with a bank.
         minimise: whether the subject minimises pay-off.
     """
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None
-    remedy = "Give the family one: tabular_mdp:bank=4."
-    bank, (transitions, payoffs) = require_bank(family, tasks, "has no bank of processes to locate a task in", remedy)
+    remedy = "Give the family a bank: tabular_mdp:bank=4."
+    bank, (transitions, payoffs) = require_bank(family, tasks, "has no bank of MDPs to locate a task in", remedy)
     goal = -payoffs if minimise else payoffs
     policies = plan_backward(goal, family.steps, make_expectation(transitions))
     return MDPLocator(jnp.log(jnp.asarray(np.asarray(transitions))), payoffs, policies, trained_on=bank)

@@ -1,7 +1,7 @@
-"""Plans optimistically over several processes drawn from the posterior: each backup takes the best of them.
+"""Plans optimistically over several MDPs drawn from the posterior: each backup takes the largest of their values.
 
-Optimistic posterior sampling: before every episode it draws `draws` processes as `psrl` does. Every backup takes the
-largest of their values (Tiapkin et al. 2022, arXiv 2209.14414, algorithm 1; after Asmuth et al. 2009, arXiv 1205.2664).
+This is optimistic posterior sampling (Tiapkin et al. 2022, arXiv 2209.14414, algorithm 1; after Asmuth et al. 2009,
+arXiv 1205.2664). Before every episode, the subject draws `draws` MDPs from the same posterior as `psrl`.
 """
 
 from typing import ClassVar
@@ -13,14 +13,14 @@ from mesascope.worlds.mdp.planning import Planner, find_shape, plan_backward, sa
 
 
 class OPSRL(Planner):
-    """Plans optimistically over several sampled processes."""
+    """Plans optimistically over `draws` sampled MDPs."""
 
     draws: int
 
     draws_plans: ClassVar = True
 
     def plan_episode(self, key, belief, trial):
-        """The best policy if every action has the largest of its values under the sampled processes."""
+        """Finds the best policy if every action has the largest of its values under the sampled MDPs."""
         transitions, payoffs = sample_posterior(key, belief, self.draws)
 
         def expect(values):
@@ -31,10 +31,10 @@ class OPSRL(Planner):
 
 @keep_settings(draws=(1, 100))
 def subject(family: Family, draws: int = 2) -> OPSRL:
-    """Draws several processes from the posterior before every episode, and plans with the largest of their values.
+    """Draws several MDPs from the posterior before every episode, and plans with the largest of their values.
 
     Args:
-        family: a family of episodes in a process with few states.
-        draws: the number of processes that the subject draws.
+        family: a family of episodic tabular MDPs, `tabular_mdp`.
+        draws: the number of MDPs that the subject draws.
     """
     return OPSRL(find_shape(family), draws)

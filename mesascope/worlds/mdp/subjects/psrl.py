@@ -1,4 +1,4 @@
-"""Draws a process from the posterior before every episode, plans for it, and follows the plan to the episode's end.
+"""Draws an MDP from the posterior before every episode, and follows the best policy for this MDP in the episode.
 
 This is posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940). The prior is a flat Dirichlet for the
 transitions of every state and action, and N(1, 1) for every mean pay-off.
@@ -11,10 +11,10 @@ from mesascope.worlds.mdp.subjects.opsrl import OPSRL
 
 @keep_settings(memory=(0, 1_000_000))
 def subject(family: Family, memory: int = 0, minimise: bool = False) -> OPSRL:
-    """Draws a process from the posterior before every episode, and plans for it.
+    """Draws an MDP from the posterior before every episode, and follows the best policy for this MDP.
 
     Args:
-        family: a family of episodes in a process with few states.
+        family: a family of episodic tabular MDPs, `tabular_mdp`.
         memory: the number of past episodes that the subject remembers; 0 for all.
         minimise: whether the subject minimises pay-off.
     """

@@ -1,9 +1,10 @@
-"""Plans for the best process within the confidence bounds.
+"""Plans for the most favourable MDP within the confidence bounds.
 
-This is UCRL2 (Jaksch et al. 2010, JMLR 11:1563) for episodes. It takes pay-offs at the upper end of their confidence
-bounds, and moves transitions towards the best state up to their bounds (extended value iteration, figure 2 there). It
-plans before every episode. The bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) / n) and √(14·S · ln(2·A·t/δ) / n),
-each multiplied by `width`, because a hundred steps do not narrow the full bounds enough.
+This is UCRL2 (Jaksch et al. 2010, JMLR 11:1563) for episodes, with a new plan before every episode. It takes pay-offs
+at the upper end of their confidence bounds, and moves transitions towards the best state up to their bounds (extended
+value iteration, figure 2 of the paper). The bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) / n) for pay-offs and
+√(14·S · ln(2·A·t/δ) / n) for transitions, each multiplied by `width`, because a hundred steps do not narrow the full
+bounds enough.
 """
 
 import jax.numpy as jnp
@@ -13,13 +14,13 @@ from mesascope.worlds.mdp.planning import Planner, find_shape, infer_transitions
 
 
 class UCRL2(Planner):
-    """Plans for the most favourable process within the bounds."""
+    """Plans for the most favourable MDP within the bounds; see `subject` for the settings."""
 
     width: float
     delta: float
 
     def plan_episode(self, key, belief, trial):
-        """The best policy, found by extended value iteration."""
+        """Finds the best policy by extended value iteration."""
         states, actions, steps, _ = self.shape
         counts = jnp.maximum(belief.action_counts, 1.0)
         t = (trial * steps + 1.0)[:, None, None]
@@ -28,11 +29,12 @@ class UCRL2(Planner):
         transitions = infer_transitions(belief)
 
         def expect(values):
-            order = jnp.argsort(values, -1)  # the worst state first
+            order = jnp.argsort(values, -1)  # from the state with the lowest value to the highest
             sorted_probabilities = jnp.take_along_axis(transitions, order[:, None, None, :], -1)
             sorted_values = jnp.take_along_axis(values, order, -1)[:, None, None, :]
             best = jnp.minimum(sorted_probabilities[..., -1] + slack / 2.0, 1.0)
-            excess = best - sorted_probabilities[..., -1]  # taken from the other states, the worst first
+            # the other states lose this probability, from the state with the lowest value on
+            excess = best - sorted_probabilities[..., -1]
             other_probabilities = sorted_probabilities[..., :-1]
             cumulative = jnp.cumsum(other_probabilities, -1)
             remaining = jnp.clip(cumulative - excess[..., None], 0.0) - jnp.clip(
@@ -45,11 +47,11 @@ class UCRL2(Planner):
 
 @keep_settings(width=(0, 100), delta=(1e-12, 1))
 def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
-    """Plans for the best process within the confidence bounds.
+    """Plans for the most favourable MDP within the confidence bounds (UCRL2).
 
     Args:
-        family: a family of episodes in a process with few states.
-        width: the factor of the confidence bounds; 1 for those of the paper.
-        delta: δ, the probability with which the bounds of the paper may fail.
+        family: a family of episodic tabular MDPs, `tabular_mdp`.
+        width: the factor by which the confidence bounds of the paper are multiplied.
+        delta: δ, the largest probability that the bounds of the paper fail.
     """
     return UCRL2(find_shape(family), width, delta)

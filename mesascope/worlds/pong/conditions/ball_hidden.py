@@ -1,4 +1,4 @@
-"""Paints over the ball in Pong's picture with the field's colour."""
+"""Hides the ball in Pong's picture, by painting over it with the colour of the field."""
 
 from mesascope.worlds.pong.painting import PictureCondition, check_settings, remove_ball
 
@@ -7,7 +7,7 @@ class BallHidden(PictureCondition):
     """Hides the ball for one response at each step in turn (is_single=1) or for the whole lifetime (is_single=0)."""
 
     def paint(self, key, picture, context):
-        """The picture without the ball."""
+        """Returns the picture without the ball."""
         return remove_ball(picture)
 
 
@@ -17,7 +17,7 @@ def condition(is_single: int = 1, earlier_percepts: int = 0) -> BallHidden:
     Args:
         is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
         earlier_percepts: the number of earlier percepts in which the ball is also hidden. The carry is rebuilt from
-            these percepts alone, so this setting suits only subjects that carry frames and nothing older.
+            these percepts alone, so this setting suits only subjects that carry the last frames and nothing else.
     """
     check_settings(is_single, earlier_percepts)
     return BallHidden(is_single, earlier_percepts)

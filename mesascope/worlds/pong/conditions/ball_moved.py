@@ -1,4 +1,4 @@
-"""Shows the ball in Pong's picture some rows lower; a ball that would leave at the bottom comes in at the top."""
+"""Shows the ball in Pong's picture some rows lower; a ball that would leave at the bottom appears at the top."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from mesascope.contracts import check_range
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.painting import Picture, PictureCondition, remove_ball
 
-INNER_ROWS = screen.FRAME_HEIGHT - 2  # rows between the walls
-TOP_ROW_Y = (screen.SCORE_ROWS + 1) * screen.CELL_HEIGHT + 14  # the ball's y in the memory when it is in the top row
+INNER_ROWS = screen.FRAME_HEIGHT - 2  # the number of rows between the walls
+TOP_ROW_Y = (screen.SCORE_ROWS + 1) * screen.CELL_HEIGHT + 14  # the ball's y in the memory if it is in the top row
 
 
 class BallMoved(PictureCondition):
     """Moves the ball down in the picture.
 
     Attributes:
-        rows: the number of rows, of five pixels each.
+        rows: the number of rows, of five pixels each, by which the ball is moved.
         is_single: 1 for one response at each step in turn, 0 for the whole lifetime.
     """
 
@@ -30,7 +30,7 @@ class BallMoved(PictureCondition):
         return f"ball_moved:rows={self.rows},is_single={self.is_single}"
 
     def paint(self, key, picture, context):
-        """The picture with the ball in its new place."""
+        """Returns the picture with the ball some rows lower."""
         xp: Any = np if isinstance(picture.frame, np.ndarray) else jnp
         background = remove_ball(picture)
         ball = picture.frame.astype(np.int16) - background.frame.astype(np.int16)
@@ -42,7 +42,7 @@ class BallMoved(PictureCondition):
 
 
 def _move_down(name: str, value: Any, rows: Any) -> Any:
-    """A value from the memory, moved down by the rows if it is the ball's y; 0 means no ball and stays 0."""
+    """Moves a value of the memory down by some rows if it is the ball's y; a value of 0 means no ball and stays 0."""
     if not name.startswith("ball y"):
         return value
     lowered = (value - TOP_ROW_Y + rows * screen.CELL_HEIGHT) % (INNER_ROWS * screen.CELL_HEIGHT) + TOP_ROW_Y
@@ -53,7 +53,7 @@ def condition(rows: int = 10, is_single: int = 1) -> BallMoved:
     """Shows the ball some rows lower.
 
     Args:
-        rows: the number of rows by which the ball is moved down, of the 31 between the walls.
+        rows: the number of rows by which the ball is moved down; there are 31 rows between the walls.
         is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
     """
     check_range(1, INNER_ROWS - 1, rows=rows)

@@ -9,7 +9,7 @@ from mesascope.contracts import PAST_PERCEPTS, Condition, ShowsFrames, check_ran
 
 
 class FramesShuffled(Condition):
-    """Shows an earlier observation, for one response at each step in turn (is_single=1) or throughout (is_single=0)."""
+    """Shows an earlier observation, for one response at each step in turn (is_single=1) or always (is_single=0)."""
 
     is_single: int | jax.Array
 
@@ -21,11 +21,11 @@ class FramesShuffled(Condition):
         return self.is_single == 1
 
     def explain_misfit(self, family):
-        """The reason why the condition does not apply if the family shows no pictures, else None."""
+        """Returns why the condition does not apply to a family without pictures; None for a family with pictures."""
         return None if isinstance(family, ShowsFrames) else "its tasks show no pictures"
 
     def apply(self, carry, percept, shadow, context):
-        """Replaces the observation with that of an earlier step, at the earliest the first."""
+        """Replaces the observation with that of an earlier step in the same lifetime."""
         age = jax.random.randint(context.random(), (), 1, PAST_PERCEPTS)
         past = context.past(jnp.minimum(age, context.trial * context.steps + context.step))
         return carry, percept._replace(observation=past.observation), shadow

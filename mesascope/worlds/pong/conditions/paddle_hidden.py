@@ -1,4 +1,4 @@
-"""Paints over the subject's own paddle in Pong's picture with the field's colour."""
+"""Hides the subject's own paddle in Pong's picture, by painting over it with the colour of the field."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ class PaddleHidden(PictureCondition):
     """Hides the paddle for one response at each step in turn (is_single=1) or for the whole lifetime (is_single=0)."""
 
     def paint(self, key, picture, context):
-        """The picture without the paddle on the right; the ball stays."""
+        """Returns the picture without the paddle on the right; the ball stays visible."""
         xp: Any = np if isinstance(picture.frame, np.ndarray) else jnp
         paddle = (COLUMNS == OWN_COLUMN) & ~find_ball(picture.places)  # nothing else is in that column
         frame = xp.where(paddle, EMPTY_FRAME, picture.frame).astype(picture.frame.dtype)

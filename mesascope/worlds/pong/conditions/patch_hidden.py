@@ -1,6 +1,6 @@
-"""Paints over a patch of the ball's size on the other player's paddle, as the control for hiding Pong's ball.
+"""Hides a patch of the ball's size on the other player's paddle in Pong, as the control for hiding the ball.
 
-A patch of the empty field would not serve as the control, because hiding it would change nothing.
+A patch of the empty field could not be the control, because painting over it would not change the picture.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ class PatchHidden(PictureCondition):
     """Hides a patch for one response at each step in turn (is_single=1) or for the whole lifetime (is_single=0)."""
 
     def paint(self, key, picture, context):
-        """The picture without a patch of the ball's size in the middle of the other paddle."""
+        """Returns the picture without a patch of the ball's size in the middle of the other player's paddle."""
         xp: Any = np if isinstance(picture.frame, np.ndarray) else jnp
         ball = painting.find_ball(picture.places)
         heights, widths = ball.any(2).sum(1), ball.any(1).sum(1)
@@ -36,7 +36,7 @@ def condition(is_single: int = 1, earlier_percepts: int = 0) -> PatchHidden:
     Args:
         is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
         earlier_percepts: the number of earlier percepts in which a patch is also hidden. The carry is rebuilt from
-            these percepts alone, so this setting suits only subjects that carry frames and nothing older.
+            these percepts alone, so this setting suits only subjects that carry the last frames and nothing else.
     """
     painting.check_settings(is_single, earlier_percepts)
     return PatchHidden(is_single, earlier_percepts)

@@ -1,8 +1,8 @@
 """One game of Pong on the Atari 2600 against the cartridge's own player (Bellemare et al. 2013, arXiv 1207.4708).
 
-A lifetime is the first 21 rallies of a game, because no game has fewer. A trial is one rally: its score is 1 if the
-subject wins it, -1 if it loses it, and 0 if the rally is not over after the largest number of steps. A step lasts four
-frames.
+A lifetime is the first 21 rallies of a game, because no game has fewer. A trial is one rally. The score of a rally is 1
+if the subject wins, -1 if the subject loses, and 0 if the rally is not over after the largest number of steps. A step
+lasts four frames.
 """
 
 from typing import ClassVar, NamedTuple
@@ -15,8 +15,8 @@ from mesascope.keys import derive_key
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
 
-CHANCE_PAYOFF = -0.97  # pay-off of a rally for a random policy: -20.7 (Mnih et al. 2015) in about 21.3 rallies
-NO_RALLY = 2**15 - 1  # the number of a rally that no game reaches
+CHANCE_PAYOFF = -0.97  # the mean score of random play per rally: -20.7 (Mnih et al. 2015) in about 21.3 rallies
+NO_RALLY = 2**15 - 1  # the index of a rally that no game reaches
 MAX_RALLIES = 21  # the number of rallies in the shortest game
 FOLLOWER = "calibrating_follower"
 STICKY_PROBABILITY = 0.25  # as in Machado et al. 2018, arXiv 1709.06009
@@ -26,8 +26,8 @@ class Tasks(NamedTuple):
     """N games.
 
     Attributes:
-        start: how the games begin.
-        swapped_from: [N] the rally from which the controls are exchanged.
+        start: the settings with which the games begin.
+        swapped_from: [N] the first rally in which the controls are exchanged.
         mirrored: [N] whether the image is mirrored.
     """
 
@@ -42,8 +42,8 @@ class State(NamedTuple):
     Attributes:
         games: the games, which change in place as they are played.
         trial: [N] the trial of the next step.
-        step: [N] the number of the next step within its trial.
-        is_waiting: [N] whether the rally is over and waits for the others.
+        step: [N] the index of the next step within its trial.
+        is_waiting: [N] whether the rally is over, so that the lifetime waits for the others.
     """
 
     games: EmulatedGames
@@ -59,10 +59,10 @@ class Pong(Configured):
 
     traceable: ClassVar = False
     controls: ClassVar = {"learner": FOLLOWER, "lookalike": "ball_follower", "still": "uniform"}
-    # no reference is strong, because none looks more than one step ahead
+    # none of the references is strong, because none looks more than one step ahead
     references: ClassVar = name_references(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
-    frame: ClassVar = (screen.FRAME_HEIGHT, screen.FRAME_WIDTH)  # the first bytes of an observation
-    places: ClassVar = screen.POSITION_NAMES  # the bytes after the frame
+    frame: ClassVar = (screen.FRAME_HEIGHT, screen.FRAME_WIDTH)  # the frame is first in an observation
+    places: ClassVar = screen.POSITION_NAMES  # one byte each, after the frame
 
     @property
     def steps(self) -> int:
@@ -71,13 +71,13 @@ class Pong(Configured):
 
     @property
     def shown(self) -> tuple[int]:
-        """The number of bytes for the frame and for the positions of ball and paddles."""
+        """The number of bytes in an observation: the frame, and the positions of the ball and the paddles."""
         return (screen.OBSERVATION_SIZE,)
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: fresh, sticky actions, other difficulty or mode, exchanged controls and a mirrored image.
+        """Lists the splits: fresh, sticky actions, other difficulty or mode, exchanged controls and a mirrored image.
 
-        All games start with more idle frames than any training game.
+        Games on all splits start after more idle frames than any training game.
         """
         split, half = self.make_split, self.horizon // 2
         return (
@@ -107,9 +107,9 @@ class Pong(Configured):
             key: the random key for all draws.
             n: the number of games.
             sticky: the probability that a frame repeats the last action.
-            mode: the number of the cartridge's game.
+            mode: the number of the game variant on the cartridge.
             difficulty: the position of the cartridge's difficulty switch.
-            swapped_from: the rally from which the controls are exchanged.
+            swapped_from: the first rally in which the controls are exchanged.
             mirrored: whether the image is mirrored.
         """
         seed, idle = (np.asarray(jax.random.bits(derive_key(key, k), (n,))) for k in ("sticky", "idle"))
@@ -128,7 +128,7 @@ class Pong(Configured):
         return state, Percept(observation, no_action, np.zeros(n, np.float32), zero, zero, np.ones(n, bool))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: np.ndarray):
-        """Plays four frames of every rally that is not over; the games are changed in place."""
+        """Plays four frames of every rally that is not over, and changes the games in place."""
         playing = ~state.is_waiting if not state.is_waiting.all() else np.ones(len(action), bool)
         exchanged = state.trial >= tasks.swapped_from
         played = np.where(exchanged, np.take(screen.SWAPPED_ACTIONS, action), action)
@@ -141,14 +141,14 @@ class Pong(Configured):
         return state, Percept(observation, last_action, paid, trial, step, np.zeros(len(action), bool)), paid
 
     def idle(self, state: State) -> np.ndarray:
-        """[N] whether the rally is over and waits for the others."""
+        """Returns whether each lifetime's rally is over, so that the lifetime waits for the others, [N]."""
         return state.is_waiting
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents chance, best, worst and fixed, each [N, T].
+        """Returns the latents chance, best, worst and fixed, each [N, T].
 
-        The screen shows which action is best, so 'fixed' equals 'best'. But once the controls are exchanged half-way, a
-        policy that cannot adapt loses every rally.
+        The screen shows which action is best, so 'fixed' equals 'best'. But after the controls are exchanged half-way,
+        a policy that cannot adapt loses every rally, so 'fixed' equals 'worst'.
         """
         shape = (len(tasks.swapped_from), self.horizon)
         one = np.ones(shape, np.float32)
@@ -156,11 +156,16 @@ class Pong(Configured):
         return {"chance": CHANCE_PAYOFF * one, "best": one, "worst": -one, "fixed": np.where(after_change, -one, one)}
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept as if the other player had won the point."""
+        """Returns the percept with the sign of the last point flipped, as if the other player had won or lost it."""
         return percept._replace(feedback=-percept.feedback)
 
     def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
-        """[F, D] observations of one rally with a paddle that does not move, to show what conditions hide."""
+        """Records observations [F, D] of one rally with a paddle that does not move, to illustrate conditions.
+
+        Args:
+            frames: F, the number of observations.
+            every: the number of steps from one of these observations to the next.
+        """
         tasks = self.draw(jax.random.key(0), 1)
         games, no_action, observations = EmulatedGames(tasks.start), np.zeros(1, np.int64), []
         while len(observations) < frames * every:
@@ -171,7 +176,7 @@ class Pong(Configured):
 
 
 def _observe(games: EmulatedGames, tasks: Tasks) -> np.ndarray:
-    """[N, 1326] the observations, as bytes."""
+    """Returns the observations [N, 1326] as bytes."""
     mirrored = tasks.mirrored[:, None, None]
     frame = np.where(mirrored, games.frame[:, :, ::-1], games.frame).reshape(len(mirrored), -1)
     return np.concatenate([frame, screen.mirror_positions(games.places, tasks.mirrored)], 1)
@@ -183,7 +188,7 @@ def family(rallies: int = MAX_RALLIES, steps: int = 400) -> Pong:
 
     Args:
         rallies: T, the number of rallies, from 2 to 21.
-        steps: S, the largest number of steps in a rally, four frames each; a rally that is not over by then scores 0
-            and goes on in the next trial.
+        steps: S, the largest number of steps in a rally, of four frames each. A rally that is not over after S steps
+            scores 0 and continues in the next trial.
     """
     return Pong(steps, choices=3, horizon=rallies)

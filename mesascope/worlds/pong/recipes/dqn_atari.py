@@ -1,7 +1,7 @@
 """Trains a double deep Q-network with n-step returns on Pong.
 
-The method is that of Mnih et al. (2015) and van Hasselt et al. (2016, arXiv 1509.06461). While the compiled update
-runs, the games run in threads of their own in ale-py's vector environment.
+The method is that of Mnih et al. (2015) and van Hasselt et al. (2016, arXiv 1509.06461). The games run in ale-py's
+vector environment, in separate threads, while the compiled update runs.
 """
 
 import functools
@@ -31,7 +31,7 @@ SMALL = {"environments": 2, "hidden": 8, "batch": 4, "first_steps": 18, "replay"
 
 
 class State(NamedTuple):
-    """The weights, the weights of the target network, and Adam's state."""
+    """The weights of the network, the weights of the target network, and Adam's state."""
 
     weights: Weights
     target: Weights
@@ -64,9 +64,9 @@ def recipe(
     """Trains a double deep Q-network with n-step returns on Pong.
 
     Args:
-        family: pong; the network sees its frames.
+        family: the family `pong`, whose frames the network observes.
         out: the folder for network.safetensors; a training run there with the same settings is continued.
-        updates: the number of updates, each one step of Adam on one batch.
+        updates: the number of updates; each update is one step of Adam on one batch.
         steps: the number of steps per update, counted over all environments.
         environments: the number of games played at once.
         threads: the number of threads that run the games.
@@ -76,11 +76,11 @@ def recipe(
         discount: γ, the discount per step.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
-        target_every: the number of updates between two copies of the network to the target network.
+        target_every: the number of updates after which the weights are copied to the target network again.
         replay: the number of steps in the replay memory.
         first_steps: the number of steps played before the first update.
-        exploration_steps: the number of steps over which ε falls linearly from 1.
-        epsilon: the value of ε after that, and in the evaluation.
+        exploration_steps: the number of steps over which ε falls linearly from 1 to `epsilon`.
+        epsilon: the value of ε, the probability of a random action, after these steps and in the evaluation.
         games: the number of games that evaluate the trained network.
         seed: the seed of the weights, the games and all draws.
         progress: a function called from time to time; the score it receives is the mean of the last 20 games played.
@@ -114,9 +114,9 @@ OPTIMISER = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps
 
 
 def play_games(run: TrainingRun, start: Checkpoint):
-    """Plays and updates from a checkpoint; yields a checkpoint after every step of the environments.
+    """Plays and updates from a checkpoint on, and yields a checkpoint after every step of the environments.
 
-    After an interruption, the present network plays until a new replay memory is filled; then the updates continue.
+    After an interruption, the present network first plays until a new replay memory is filled. Then updates continue.
     """
     s = run.settings
     games = VectorGames(s["environments"], s["threads"], run.derive_seed("games", start.round))
@@ -147,9 +147,9 @@ def play_games(run: TrainingRun, start: Checkpoint):
 
 
 def evaluate(run: TrainingRun, state: State) -> list[float]:
-    """The scores of complete games, played with the ε of the settings.
+    """Plays complete games with the ε of the settings, and returns their scores.
 
-    Every environment contributes the same number, so that short games are not favoured.
+    Every environment contributes the same number of games, so that short games are not over-represented.
     """
     environments, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     games = VectorGames(environments, run.settings["threads"], run.derive_seed("evaluation"), recent_games=1)
@@ -166,17 +166,17 @@ def evaluate(run: TrainingRun, state: State) -> list[float]:
 
 
 def make_empty_stacks(games: VectorGames) -> np.ndarray:
-    """[E, stack, H, W] stacks of black frames."""
+    """Makes stacks of black frames, [E, stack, H, W]."""
     return np.zeros((len(games.frame), STACK, *games.shape), np.uint8)
 
 
 def push_frame(stacks: np.ndarray, frame: np.ndarray, age: np.ndarray) -> np.ndarray:
-    """The stacks with the next frame added; at age 0, the start of a game, earlier frames are black."""
+    """Adds the next frame to each stack and drops the oldest; if a game begins (age 0), the others become black."""
     return np.concatenate([stacks * (age > 0)[:, None, None, None], frame[:, None]], 1)[:, 1:]
 
 
 def act_epsilon_greedy(rng: np.random.Generator, weights: Weights, stacks: np.ndarray, epsilon: float) -> np.ndarray:
-    """[E] the best actions, each replaced by a random one with probability ε."""
+    """Chooses the best actions [E], each replaced by a random action with probability ε."""
     best = np.asarray(choose_greedy(weights, stacks))
     chance = rng.random(len(best)) < epsilon
     return np.where(chance, rng.integers(0, weights.value_weights.shape[1], len(best)), best)
@@ -184,7 +184,7 @@ def act_epsilon_greedy(rng: np.random.Generator, weights: Weights, stacks: np.nd
 
 @jax.jit
 def choose_greedy(weights: Weights, stacks: jax.Array) -> jax.Array:
-    """[E] the best action for each stack of frames [E, stack, H, W]."""
+    """Chooses the best action [E] for each stack of frames [E, stack, H, W]."""
     return compute_values(weights, jnp.moveaxis(stacks, 1, -1), STRIDES).argmax(-1)
 
 

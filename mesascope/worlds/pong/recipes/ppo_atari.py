@@ -1,4 +1,4 @@
-"""Trains a recurrent network on positions in Pong, not pictures, by PPO (Schulman et al. 2017, arXiv 1707.06347)."""
+"""Trains a recurrent network that sees positions in Pong, not pictures, by PPO (Schulman et al. 2017, 1707.06347)."""
 
 import functools
 import os
@@ -22,8 +22,8 @@ from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
 from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
 
-RECENT_GAMES = 20  # the number of last games over which the reported score is the mean
-SMALL = {"environments": 2, "segment_steps": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
+RECENT_GAMES = 20  # the reported score is the mean over this number of most recent games
+SMALL = {"environments": 2, "segment_steps": 8, "width": 8, "minibatches": 2, "games": 1}
 
 
 class State(NamedTuple):
@@ -37,9 +37,9 @@ class Segment(NamedTuple):
     """A segment of E games, L steps of each, as training data.
 
     Attributes:
-        experience: percepts, actions and advantages, [L, E] each.
-        first: [L, E] whether a game begins.
-        carry: the carry before the first step, arrays [1, E, W].
+        experience: encoded percepts, actions and advantages, [L, E] each.
+        first: [L, E] whether a game begins at each step.
+        carry: the carry before the first step, as arrays [1, E, W].
     """
 
     experience: PolicyExamples
@@ -68,18 +68,18 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains a recurrent network on Pong by PPO; the network sees the positions of ball and paddles.
+    """Trains a recurrent network on Pong by PPO; the network sees the positions of the ball and the paddles.
 
     Args:
         family: the family `pong`.
         out: the folder for network.safetensors; a training run there with the same settings is continued.
-        updates: the number of updates, each on one segment of all games.
+        updates: the number of updates; each update uses one segment of every game.
         environments: the number of games played at once.
         segment_steps: the number of steps of each game per update; the carry continues from one update to the next.
         memory: the kind of memory: gru, lstm or none.
         width: the number of units in the memory.
         epochs: the number of passes over a segment.
-        minibatches: the number of parts into which the games are divided; each part gives one step of Adam.
+        minibatches: the number of parts into which the games are divided, with one step of Adam for each part.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
         entropy_weight: the weight of the policy's entropy.
@@ -114,7 +114,7 @@ OPTIMISER = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=
 
 
 class GamePlayer:
-    """Plays E games of Pong at once, each followed by a new one, and builds the percept before every step."""
+    """Plays E games of Pong at once, starts a new game after each that ends, and makes the percepts."""
 
     def __init__(self, games: int, seed: int) -> None:
         self.rng, none = np.random.default_rng(seed), np.zeros(games, np.int32)
@@ -125,14 +125,14 @@ class GamePlayer:
         self.scores_by_environment: list[list[float]] = [[] for _ in range(games)]
 
     def make_percept(self) -> Percept:
-        """The percepts of the games, without the frame."""
+        """Makes the percepts of the games; the frames in the observations are black."""
         observation = np.zeros((len(self.first), screen.OBSERVATION_SIZE), np.uint8)
         observation[:, screen.FRAME_SIZE :] = self.games.places
         zero = np.zeros(len(self.first), np.int32)
         return Percept(observation, self.action, self.feedback, zero, zero, self.first)
 
     def play(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Plays one step; returns the points [E] and whether each game is over [E]. A new game follows each end."""
+        """Plays one step, and returns the points and whether each game ended, [E] each; a new game follows."""
         paid = self.games.play(action, np.ones(len(action), bool))
         is_over, self.game_scores = self.games.is_over.copy(), self.game_scores + paid
         for i in np.flatnonzero(is_over):
@@ -147,7 +147,10 @@ class GamePlayer:
 
 
 def play_games(run: TrainingRun, static: Any, start: Checkpoint):
-    """Plays and updates from a checkpoint, with new games after an interruption; yields one after every update."""
+    """Plays and updates from a checkpoint on, and yields a checkpoint after every update.
+
+    After an interruption, new games begin.
+    """
     s, state, updates_done = run.settings, start.state, start.updates_done
     player = GamePlayer(s["environments"], run.derive_seed("games", start.round))
     key = derive_key(jax.random.key(s["seed"]), "acts", start.round)
@@ -176,7 +179,7 @@ def play_games(run: TrainingRun, static: Any, start: Checkpoint):
 
 
 def estimate_advantages(points, is_over, critic, last, settings) -> np.ndarray:
-    """[L, E] the generalised advantage estimates; nothing after the end of a game counts towards it."""
+    """Estimates generalised advantages [L, E]; what follows the end of a game does not count for that game."""
     advantages, next_advantage, next_value = np.zeros_like(critic), np.zeros_like(last), last
     for t in reversed(range(len(points))):
         goes_on = 1.0 - is_over[t]
@@ -188,7 +191,11 @@ def estimate_advantages(points, is_over, critic, last, settings) -> np.ndarray:
 
 @eqx.filter_jit
 def act(arrays: Any, static: Any, key: jax.Array, t: Any, carry: Any, *, percept: Percept) -> tuple[Any, Any]:
-    """Returns the next carry, and the encoded percept, the action, its log-probability and the critic's estimate."""
+    """Chooses actions.
+
+    Returns:
+        The next carry; and the encoded percepts, the actions, their log-probabilities and the critic's estimates.
+    """
     network: Recurrent = eqx.combine(arrays, static)
     encoded = network.encode(show_places(percept))
     carry, features = network.memory.step(_reset_carry(carry, percept.first), encoded)
@@ -198,7 +205,7 @@ def act(arrays: Any, static: Any, key: jax.Array, t: Any, carry: Any, *, percept
 
 
 def _reset_carry(carry: Any, first: Any) -> Any:
-    """The carry, reset to fresh if a game begins."""
+    """Resets the carry of the games that begin."""
     return jax.tree.map(lambda x: jnp.where(jnp.asarray(first)[:, None], 0.0, x), carry)
 
 
@@ -223,7 +230,7 @@ def update_weights(
 
 
 def evaluate(run: TrainingRun, static: Any, state: State) -> list[float]:
-    """The scores of complete games, as many from each environment, with actions drawn from the policy."""
+    """Plays complete games with actions drawn from the policy, equally many per environment; returns the scores."""
     games, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     player = GamePlayer(games, run.derive_seed("evaluation"))
     key, t = jax.random.key(run.derive_seed("evaluation draws")), 0

@@ -1,4 +1,4 @@
-"""A simple and weak player of Pong, which reads the positions after the frame and moves its paddle to the ball."""
+"""Moves its paddle to the ball in Pong, a simple and weak strategy that uses the positions in the observation."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
 
-TOLERANCE = 3  # in pixels; it does not move if the ball is at most this far away
-SLIP_PROBABILITY = 0.01  # the fraction of steps on which it acts at random
+TOLERANCE = 3  # in pixels; the paddle does not move if the ball is at most this far above or below its middle
+SLIP_PROBABILITY = 0.01  # the fraction of steps with a random action
 
 
 class BallFollower(Scripted):
-    """Follows the ball; sign is 1, or -1 to move away from the ball."""
+    """Follows the ball if `sign` is 1, and moves away from the ball if it is -1."""
 
     sign: jax.Array
 
@@ -22,21 +22,21 @@ class BallFollower(Scripted):
         return jnp.zeros((n, 0))
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Moves up or down towards the ball; does nothing if the ball is level with the paddle or absent."""
+        """Moves up or down towards the ball; does nothing if the ball is absent or level with the paddle."""
         gap = self.sign * find_offset(percept)
         action = jnp.where(gap < -TOLERANCE, 1, jnp.where(gap > TOLERANCE, 2, 0))
         return carry, choose(key, jnp.log(mix_slips(action)))
 
 
 def find_offset(percept: Percept) -> jax.Array:
-    """[N] how many pixels the ball is below the middle of the paddle; 0 if there is no ball."""
+    """Computes how many pixels the ball is below the middle of the paddle, [N]; 0 if there is no ball."""
     places = jnp.asarray(percept.observation)[:, screen.FRAME_SIZE :].astype(jnp.float32)
     ball_x, ball_y, own_y = places[:, 0], places[:, 1], places[:, 2]
     return jnp.where((ball_x > 0) & (ball_y > 0), ball_y - own_y - 6, 0.0)
 
 
 def mix_slips(action: jax.Array) -> jax.Array:
-    """[N, 3] the probabilities of the actions if the subject mostly takes `action` but sometimes slips at random."""
+    """Computes the probabilities [N, 3] of a policy that takes `action`, or rarely a random action instead."""
     return (1 - SLIP_PROBABILITY) * jax.nn.one_hot(action, 3) + SLIP_PROBABILITY / 3
 
 

@@ -1,7 +1,8 @@
-"""Moves its paddle to the ball in Pong, and finds out by itself which way each action moves the paddle.
+"""Finds out which way each action moves the paddle in Pong, and moves the paddle to the ball.
 
-It keeps a running mean of how far the paddle moved after each action. So it recovers from exchanged controls, and is
-the positive control for measuring recovery. A player to which the actions have fixed meanings does not recover.
+The subject keeps a running mean of how far the paddle moved after each action. So it recovers from exchanged controls,
+and is the positive control for measures of recovery. A player for which every action has a fixed meaning does not
+recover.
 """
 
 from typing import NamedTuple
@@ -13,15 +14,15 @@ from mesascope.contracts import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, find_offset, mix_slips
 
-MIN_EFFECT = 0.5  # in pixels; an action with a smaller effect does not count as moving the paddle
+MIN_EFFECT = 0.5  # in pixels; if no action is known to move the paddle this far to the ball, the subject explores
 
 
 class PaddleModel(NamedTuple):
-    """What it knows of the paddle.
+    """What the subject has observed about its paddle.
 
     Attributes:
         effects: [N, 3] the mean number of pixels that the paddle moves down after each action.
-        paddle_y: [N] the position of the paddle, 0 if unknown.
+        paddle_y: [N] the last position of the paddle; 0 if unknown.
     """
 
     effects: jax.Array
@@ -29,7 +30,7 @@ class PaddleModel(NamedTuple):
 
 
 class CalibratingFollower(Scripted):
-    """Follows the ball; sign is 1, or -1 to move away from it, and rate is the rate of the running mean."""
+    """Follows the ball, or moves away from it if `sign` is -1; `rate` is the rate of the running mean of effects."""
 
     sign: jax.Array
     rate: jax.Array
@@ -39,7 +40,7 @@ class CalibratingFollower(Scripted):
         return PaddleModel(jnp.zeros((n, 3)), jnp.zeros(n))
 
     def respond(self, key: jax.Array, carry: PaddleModel, percept: Percept) -> tuple[PaddleModel, Response]:
-        """Updates the effect of the last action, then acts; it explores if no known action leads to the ball."""
+        """Updates the effect of the last action, then acts; explores if no action is known to move towards the ball."""
         paddle_y = jnp.asarray(percept.observation)[:, screen.FRAME_SIZE + 2].astype(jnp.float32)
         can_compare = (percept.action >= 0) & (paddle_y > 0) & (carry.paddle_y > 0)
         last_action = jax.nn.one_hot(percept.action, 3) * can_compare[:, None]
@@ -50,14 +51,14 @@ class CalibratingFollower(Scripted):
         values = jnp.where(direction == 0, -jnp.abs(effects), direction * effects)
         probabilities = mix_slips(jnp.argmax(values, -1))
         explores = (direction != 0) & (values.max(-1, keepdims=True) < MIN_EFFECT)
-        # at a wall the wrong action has no effect, so it explores
+        # an action that pushes the paddle against a wall has no effect, so both moves are tried at random
         random = jnp.asarray([SLIP_PROBABILITY, 1 - SLIP_PROBABILITY, 1 - SLIP_PROBABILITY])
         probabilities = jnp.where(explores, random / random.sum(), probabilities)
         return PaddleModel(effects, paddle_y), choose(key, jnp.log(probabilities))
 
 
 def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> CalibratingFollower:
-    """Moves its paddle to Pong's ball, and finds out by itself which way each action moves the paddle.
+    """Finds out which way each action moves the paddle in Pong, and moves the paddle to the ball.
 
     Args:
         family: the family `pong`.

@@ -1,8 +1,8 @@
-"""Loads a recurrent network that sees the positions of ball and paddles in Pong from one .safetensors file.
+"""Loads a recurrent network that sees the positions of the ball and the paddles in Pong from a .safetensors file.
 
-The network sees the positions, the last action and the last point. One percept does not show how the ball moves, so
-the network must carry that. The file contains the weights and, in its header, one JSON text under the key 'mesascope'.
-No code is loaded from the file.
+The network sees the positions, the last action and the last point. A single percept does not show how the ball moves,
+so the network must infer this movement with its carry. The file contains the weights and, in its header, one JSON text
+under the key 'mesascope'. No code is loaded from the file.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ OBSERVES = ("action", "feedback", "observation")
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
-    """What is wrong with the memory named in a file's header; '' if the memory is valid."""
+    """Describes what is wrong with the kind of memory named in a file's header; '' if it is valid."""
     if metadata.get("memory") in MEMORIES:
         return ""
     return f"its memory is {metadata.get('memory')!r}, none of {', '.join(MEMORIES)}"
@@ -37,7 +37,7 @@ list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadat
 
 
 class PlacesNetwork(NamedSubject):
-    """A trained network that sees positions, with frozen weights."""
+    """A trained recurrent network with frozen weights that sees positions in Pong."""
 
     network: Recurrent
 
@@ -46,41 +46,41 @@ class PlacesNetwork(NamedSubject):
         return self.network.fresh(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Reads the positions, then draws an action from the policy."""
+        """Passes the positions to the network, and draws an action from its policy."""
         return self.network.respond(key, carry, show_places(percept))
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Named activations [N, U] of its memory."""
+        """Returns the activations [N, U] of the memory by name."""
         return self.network.taps(carry)
 
     def make_untrained_twin(self, seed: int) -> Self:
-        """Returns an untrained network of the same shape, such as training starts from."""
+        """Returns the same subject with an untrained network of the same shape, as at the start of training."""
         return eqx.tree_at(lambda s: s.network, self, self.network.make_untrained_twin(seed))
 
 
 def show_places(percept: Percept) -> Percept:
-    """The percept with the four positions, scaled to about 1, in place of the picture."""
+    """Returns the percept with the four positions, scaled to a size of about 1, as the observation."""
     places = jnp.asarray(percept.observation)[:, FRAME_SIZE : FRAME_SIZE + len(MEMORY_ADDRESSES)].astype(jnp.float32)
     return percept._replace(observation=(places - 128.0) / 64.0)
 
 
 def initialise(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
-    """Creates an untrained network with this kind of memory and this many units."""
+    """Creates an untrained network with the given kind of memory and number of units."""
     return create_network(key, memory, width, OBSERVES, (choices, len(MEMORY_ADDRESSES), 1))
 
 
 def subject(family: Family, path: str = "") -> PlacesNetwork:
-    """Loads a recurrent network that sees the positions of ball and paddles from its .safetensors file.
+    """Loads a recurrent network that sees the positions of the ball and the paddles from its .safetensors file.
 
     Args:
-        family: the family that the network runs on, whose observations contain these positions.
+        family: the family that the network runs on; its observations must contain these positions.
         path: the file, or the name of a network that ships with the package.
     """
     file = FILE_FORMAT.find(path)
     metadata = read_metadata(file)
     if not shows_positions(family) or family.choices != metadata["choices"]:
         raise MesascopeError(
-            f"{str(path)!r} needs the positions of ball and paddles; {family.name} does not show them.",
+            f"{str(path)!r} needs the positions of ball and paddles, which {family.name} does not show.",
             f"Run it on its own family, {metadata['family']}.",
         )
     template = eqx.filter_eval_shape(

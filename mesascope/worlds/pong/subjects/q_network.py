@@ -1,6 +1,6 @@
-"""Loads a deep Q-network that sees stacked frames (Mnih et al. 2015) from one .safetensors file.
+"""Loads a deep Q-network that sees stacked frames (Mnih et al. 2015) from a .safetensors file.
 
-The network carries the last frames and nothing else, so conditions on the carry disturb only these frames. The file
+The carry consists of the last frames, so conditions on the carry disturb only these frames. The file
 contains the weights and, in its header, one JSON text under the key 'mesascope'. No code is loaded from the file.
 """
 
@@ -18,14 +18,22 @@ from mesascope.keys import derive_key
 
 FORMAT = "mesascope-q-network/1"
 Shapes = tuple[tuple[int, int, int], ...]
-LAYERS: Shapes = ((8, 4, 16), (3, 1, 32))  # kernel, stride, channels
-MAX_SIZE = 4096
-FIELD_GREY, GREY_SCALE = 87.0, 64.0  # the brightness of an empty field, and the scale of its differences
-STACK = 4  # the number of frames that it sees at once, including the present one
+LAYERS: Shapes = ((8, 4, 16), (3, 1, 32))  # kernel size, stride and channels of each convolution
+MAX_SIZE = 4096  # the largest value of each size in a file
+FIELD_GREY, GREY_SCALE = 87.0, 64.0  # the brightness of an empty field, and the unit of differences from it
+STACK = 4  # the number of frames that the network sees at once, including the present one
 
 
 class Sizes(NamedTuple):
-    """The height and width of a frame, the number of frames seen at once, the hidden units, and K choices."""
+    """The sizes of a network.
+
+    Attributes:
+        height: the height of a frame in cells.
+        width: the width of a frame in cells.
+        stack: the number of frames that the network sees at once.
+        hidden: the number of units in the layer before the last.
+        choices: K, the number of actions.
+    """
 
     height: int
     width: int
@@ -35,11 +43,12 @@ class Sizes(NamedTuple):
 
 
 def _is_layer(value: Any) -> bool:
+    """Returns whether a value from a file's header is a valid entry of `layers`."""
     return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 1 <= x <= MAX_SIZE for x in value)
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
-    """What is wrong with the layers listed in a file's header; '' if the layers are valid."""
+    """Describes what is wrong with the layers listed in a file's header; '' if they are valid."""
     layers = metadata.get("layers")
     if not (isinstance(layers, list) and 1 <= len(layers) <= 8 and all(_is_layer(x) for x in layers)):
         return "its metadata does not list its layers"
@@ -57,7 +66,7 @@ list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadat
 
 
 class Weights(NamedTuple):
-    """The kernels [k, k, C, O] and biases [O] of each convolution; the weights and biases of two dense layers."""
+    """The kernels [k, k, C, O] and biases [O] of every convolution, and the weights and biases of two dense layers."""
 
     kernels: tuple[jax.Array, ...]
     biases: tuple[jax.Array, ...]
@@ -68,7 +77,7 @@ class Weights(NamedTuple):
 
 
 def create_weights(key: jax.Array, sizes: Sizes, layers: Shapes = LAYERS) -> Weights:
-    """Untrained weights (He et al. 2015); the last layer is scaled by a hundredth, so that values start near 0."""
+    """Draws untrained weights (He et al. 2015); the last layer is divided by 100, so that values start near 0."""
     height, width, depth, kernels = sizes.height, sizes.width, sizes.stack, []
     for i, (size, stride, channels) in enumerate(layers):
         shape = (size, size, depth, channels)
@@ -86,12 +95,13 @@ def create_weights(key: jax.Array, sizes: Sizes, layers: Shapes = LAYERS) -> Wei
 
 
 def _draw_weights(key: jax.Array, shape: tuple[int, ...], inputs: int) -> jax.Array:
+    """Draws the weights of a layer in which every unit has this number of inputs."""
     return jax.random.normal(key, shape) * (2.0 / inputs) ** 0.5
 
 
 def compute_values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax.Array:
-    """[N, K] the value of every action, given frames [N, H, W, stack] as bytes."""
-    # without this scaling most units of the first layer stay at 0
+    """Computes the value of every action, [N, K], for frames [N, H, W, stack] as bytes."""
+    # without this scaling, the output of most units in the first layer stays at 0
     x = (frames.astype(jnp.float32) - FIELD_GREY) / GREY_SCALE
     for kernel, bias, stride in zip(weights.kernels, weights.biases, strides, strict=True):
         x = jax.lax.conv_general_dilated(
@@ -103,7 +113,7 @@ def compute_values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]
 
 
 class QNetwork(NamedSubject):
-    """A trained Q-network with frozen weights. It takes the best action, or a random one with probability ε."""
+    """A trained Q-network with frozen weights that takes the best action, or a random action with probability ε."""
 
     weights: Weights
     epsilon: jax.Array  # []
@@ -115,7 +125,7 @@ class QNetwork(NamedSubject):
         return jnp.zeros((n, self.sizes.stack - 1, self.sizes.height * self.sizes.width), jnp.uint8)
 
     def respond(self, key: jax.Array, carry: jax.Array, percept: Percept) -> tuple[Any, Response]:
-        """Adds the present frame to those that it carries, and acts on all of them."""
+        """Adds the present frame to the carried frames, and chooses an action from all of them."""
         next_carry = self.absorb(key, carry, percept)
         frames = jnp.concatenate([carry[:, :1], next_carry], 1)
         best = jnp.argmax(self.worth(frames), -1)
@@ -129,13 +139,13 @@ class QNetwork(NamedSubject):
         return jnp.concatenate([carry[:, 1:], frame[:, None]], 1)
 
     def worth(self, frames: jax.Array) -> jax.Array:
-        """[N, K] the value of every action, given frames [N, stack, H W]."""
+        """Computes the value of every action, [N, K], for frames [N, stack, H W]."""
         n, stack, _ = frames.shape
         images = frames.reshape(n, stack, self.sizes.height, self.sizes.width)
         return compute_values(self.weights, jnp.moveaxis(images, 1, -1), self.strides)
 
     def taps(self, carry: jax.Array) -> dict[str, jax.Array]:
-        """The carried frames, scaled to between 0 and 1."""
+        """Returns the carried frames, scaled to values between 0 and 1."""
         return {"frames": carry.reshape(len(carry), -1) / 255.0}
 
 
@@ -143,9 +153,9 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     """Loads a deep Q-network that sees stacked frames from its .safetensors file.
 
     Args:
-        family: the family that the network runs on; its observations begin with a frame of the network's size.
+        family: the family that the network runs on; its observations must begin with a frame of the network's size.
         path: the file, or the name of a network that ships with the package.
-        epsilon: the fraction of steps on which the network acts at random.
+        epsilon: ε, the fraction of steps with a random action.
     """
     check_range(0, 1, epsilon=epsilon)
     file = FILE_FORMAT.find(path)
@@ -154,8 +164,8 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     frame = family.frame if isinstance(family, ShowsFrames) else ()
     if tuple(frame) != (sizes.height, sizes.width) or family.choices != sizes.choices:
         raise MesascopeError(
-            f"{str(path)!r} looks at frames of {sizes.height} by {sizes.width} and chooses between {sizes.choices} "
-            f"actions; {family.name} does not show such frames, or has other actions.",
+            f"{str(path)!r} needs frames of {sizes.height} by {sizes.width} cells and {sizes.choices} actions; "
+            f"{family.name} has other frames or actions.",
             f"Run it on its own family, {metadata['family']}.",
         )
     name = f"q_network:path={path}" + (f",epsilon={epsilon}" if epsilon != 0.01 else "")

@@ -1,9 +1,9 @@
 """Linear regression: a hidden weight vector maps inputs to noisy outcomes; the action predicts the next outcome.
 
-Garg et al. (2022, arXiv 2208.01066) and Raventós et al. (2023, arXiv 2306.15063): w ~ N(0, I), x ~ N(0, I),
-y = w·x + noise. Before every trial the percept shows the coming input, the last input and, as feedback, the last
-outcome. A prediction scores minus its squared distance from w·x. The chance policy predicts 0, which is also the mean
-of the prior, and the best policy knows w. Pay-offs do not depend on earlier predictions.
+The tasks are those of Garg et al. (2022, arXiv 2208.01066) and Raventós et al. (2023, arXiv 2306.15063): w ~ N(0, I),
+x ~ N(0, I), y = w·x + noise. Before every trial, the percept shows the coming input, the last input and, as feedback,
+the last outcome. The score of a prediction is minus its squared distance from w·x. The chance policy predicts 0, which
+is also the mean of the prior; the best policy knows w. Pay-offs do not depend on earlier predictions.
 """
 
 import functools
@@ -18,12 +18,12 @@ from mesascope.contracts import Configured, Split, draw_from_bank, keep_settings
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 
-SCALE_FACTOR = 2.0  # the factor of inputs or outcomes on the scaled splits
-NOISE_FACTOR = 3.0  # the factor of the noise on the noisier split
-DRIFT_WEIGHT = 0.3  # the weight of the noise that every trial of the drifting split adds to w, whose variance stays 1
-MAX_PREDICTION = 100.0  # predictions are clipped to this size, so that the worst pay-off is finite
+SCALE_FACTOR = 2.0  # the factor by which inputs or outcomes are multiplied on the scaled splits
+NOISE_FACTOR = 3.0  # the factor by which the noise is multiplied on the split 'shifted:noise'
+DRIFT_WEIGHT = 0.3  # the weight of the noise added to w per trial on the drifting split; the variance of w stays 1
+MAX_PREDICTION = 100.0  # predictions are clipped to ± this number, so that the worst pay-off is finite
 
-# a function of a key and inputs or weights that returns changed ones
+# a function of a key and an array of inputs or weights that returns the changed array
 Change = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -31,10 +31,10 @@ class Tasks(NamedTuple):
     """N regression tasks.
 
     Attributes:
-        weights: [N, T, D] w on every trial.
-        inputs: [N, T, D] x on every trial.
+        weights: [N, T, D] the weight vector w on every trial.
+        inputs: [N, T, D] the input x on every trial.
         noise: [N] the standard deviation of the noise.
-        sign_only: [N] 1 if only the sign of w·x counts, else 0.
+        sign_only: [N] 1 if the outcome depends only on the sign of w·x, else 0.
     """
 
     weights: jax.Array
@@ -44,14 +44,14 @@ class Tasks(NamedTuple):
 
 
 class LinearRegression(Configured):
-    """In-context regression; see `family` for the settings."""
+    """Linear regression in context; see `family` for the settings."""
 
     dimension: int
     noise: float
     bank_weights: jax.Array | None  # [M, D]
 
     controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
-    # ridge with the true noise is the posterior mean under the prior
+    # ridge regression with the variance of the noise as penalty gives the posterior mean
     references: ClassVar = name_references("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
     predictors: ClassVar = (
         "zero",
@@ -67,9 +67,9 @@ class LinearRegression(Configured):
     )
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: seen, fresh, and those that change inputs, outcomes, weights, noise or the horizon.
+        """Lists the splits: seen, fresh, and changes of the inputs, outcomes, weights, noise and horizon.
 
-        Exchanged coordinates and inputs in half of the directions need at least two dimensions.
+        The splits with exchanged coordinates or with inputs in half of the directions need at least two dimensions.
         """
         split, half, has_several_axes = self.make_split, self.horizon // 2, self.dimension > 1
 
@@ -78,6 +78,7 @@ class LinearRegression(Configured):
             return lambda _, path: path.at[:, half:].set(change(path[:, half:]))
 
         def drift_weights(key: jax.Array, path: jax.Array) -> jax.Array:
+            """Lets the weights [N, T, D] drift from their values on the first trial."""
             return _draw_walk(path[:, 0], jax.random.normal(derive_key(key, "drift"), path.shape))
 
         roll_weights = change_halfway(lambda w: jnp.roll(w, 1, -1))
@@ -96,8 +97,8 @@ class LinearRegression(Configured):
             split("exchanged:sign", change_trial=half, path=change_halfway(lambda w: -w)),
             split("restructured:drift", path=drift_weights, is_drifting=True),
             split("restructured:threshold", sign_only=1.0),
-            # not counted: more noise leaves less to gain; inputs in half of the directions are within the training
-            # distribution; if they become orthogonal, the first half of a lifetime is of no use in the second
+            # these splits are not counted: more noise leaves less to gain; inputs in half of the directions also occur
+            # in training; after a switch to orthogonal inputs, what was learned about w before is of no use
             split("shifted:noise", is_counted=False, noise=NOISE_FACTOR),
             *(half_splits if has_several_axes else ()),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
@@ -124,7 +125,7 @@ class LinearRegression(Configured):
             inputs: a function of the key and the inputs [n, T, D] that returns new inputs.
             path: a function of the key and the weights [n, T, D] that returns new weights.
             noise: the factor by which the family's noise is multiplied.
-            sign_only: 1 if only the sign of w·x counts, else 0.
+            sign_only: 1 if the outcome depends only on the sign of w·x, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
         """
         trials = trials or self.horizon
@@ -136,20 +137,20 @@ class LinearRegression(Configured):
         return Tasks(weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), sign_only))
 
     def _skew_inputs(self, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Inputs [n, T, D] with a different spread in each direction."""
-        # along axes whose variances fall as 1 / i² and have mean 1 (Garg et al. 2022)
+        """Scales and rotates inputs [n, T, D], so that they have a different spread in each direction."""
+        # the variance along axis i is proportional to 1 / i², with mean 1 over the axes (Garg et al. 2022)
         variance = 1.0 / np.arange(1, self.dimension + 1) ** 2
         deviations = np.sqrt(variance * self.dimension / variance.sum())
         rotation = jax.random.orthogonal(derive_key(key, "axes"), self.dimension, (len(x),))
         return jnp.einsum("ntd,nde->nte", x * deviations, rotation)
 
     def _mask_half(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Inputs [n, T, D] in half of the directions; with `turns`, in the other half from the middle trial on."""
+        """Projects inputs [n, T, D] on half of the directions; with `turns`, on the other half from half-way on."""
         n, trials, d = x.shape
         mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
         if turns:
             mask = mask ^ (jnp.arange(trials) >= self.horizon // 2)[:, None]
-        # scaled to the size that inputs have in training
+        # scales the inputs to the size that they have in training
         size = jnp.sqrt(d / mask.sum(-1, keepdims=True))
         rotation = jax.random.orthogonal(derive_key(key, "axes"), d, (n,))
         return jnp.einsum("ntd,nde->nte", x * mask * size, rotation)
@@ -161,7 +162,7 @@ class LinearRegression(Configured):
         return jnp.zeros(n, jnp.int32), make_first_percept(observation)._replace(action=jnp.zeros(n))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Scores the predictions [N] and returns the outcomes, which do not depend on them, as feedback."""
+        """Scores the predictions [N]; the feedback is the noisy outcome, which does not depend on the prediction."""
         rows, last = jnp.arange(len(state)), tasks.inputs.shape[1] - 1
         x = tasks.inputs[rows, state]
         target = _compute_outcome((tasks.weights[rows, state] * x).sum(-1), tasks.sign_only, self.dimension)
@@ -172,7 +173,7 @@ class LinearRegression(Configured):
         return state + 1, make_next_percept(observation, action.astype(jnp.float32), y, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents target (the noiseless outcome), chance, best, worst and fixed, each [N, T]."""
+        """Returns the latents target (the noiseless outcome), chance, best, worst and fixed, each [N, T]."""
         w, x = (np.asarray(part, float) for part in (tasks.weights, tasks.inputs))
         sign_only = np.asarray(tasks.sign_only, float)[:, None]
         target = np.asarray(_compute_outcome((w * x).sum(-1), sign_only, self.dimension))
@@ -186,14 +187,14 @@ class LinearRegression(Configured):
         }
 
     def interpolate_tasks(self, observation: np.ndarray, part: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Outcomes [N, T], without noise and with it, for weights between those of two random tasks of the bank.
+        """Computes outcomes [N, T], without and with noise, for weights between those of two random tasks of the bank.
 
-        The length of the weights is interpolated too (Raventós et al. 2023), because interpolating the vectors alone
-        would shorten them.
+        The length of the weight vector is interpolated separately (Raventós et al. 2023), because a mixture of two
+        vectors is shorter than the vectors.
 
         Args:
             observation: [N, T, 2D] the observations of lifetimes.
-            part: the fraction of the way from one task to the other.
+            part: the fraction of the way from the first task to the second.
             rng: a NumPy generator.
         """
         bank = np.asarray(self.bank_weights, float)
@@ -205,33 +206,33 @@ class LinearRegression(Configured):
         return target, target + self.noise * rng.standard_normal(target.shape)
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """How much predictions reduce the squared error of predicting 0, on M tasks [N, T, M].
+        """Computes by how much predictions lower the squared error relative to the prediction 0, on M tasks [N, T, M].
 
-        The outcomes are those of the inputs in the observations [N, T, 2D].
+        The predictions concern the outcomes of the inputs in the observations [N, T, 2D].
         """
         action = np.clip(action[..., None] if action.ndim == 2 else action, -MAX_PREDICTION, MAX_PREDICTION)
         outcome = self.best_actions(tasks, split, observation)
         return np.square(outcome) - np.square(action - outcome)
 
     def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
-        """The noiseless outcomes [N, T, M] on M tasks of the inputs in the observations [N, T, 2D]."""
+        """Returns the noiseless outcomes [N, T, M] on M tasks for the inputs in the observations [N, T, 2D]."""
         linear = np.einsum("ntd,mtd->ntm", observation[..., : self.dimension], np.asarray(tasks.weights))
         return np.asarray(_compute_outcome(linear, np.asarray(tasks.sign_only), self.dimension))
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
-        """The percept as if the lifetime began now: it shows the coming input and no pair before it."""
+        """Returns the percept as if the lifetime began now: with the coming input, but without a past pair."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
         return start._replace(observation=xp.concatenate([now, xp.zeros_like(before)], -1))
 
     def target(self, percept: Percept) -> Array:
-        """[N] The noisy outcome of the last trial, or 0 before the first."""
+        """Returns the noisy outcome of the last trial, [N]; 0 before the first trial."""
         return percept.feedback
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the sign of the outcome flipped, and on odd trials with another last input.
+        """Returns the percept with the sign of the outcome flipped, and on odd trials with another last input.
 
-        The other input is the last one with its coordinates moved by one place and their signs flipped.
+        This other input is the last input with its coordinates moved by one place and their signs flipped.
         """
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         coming, last = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
@@ -244,12 +245,12 @@ class LinearRegression(Configured):
 
 
 def _compute_outcome(linear: Any, sign_only: Any, dimension: int) -> Any:
-    """The noiseless outcome: w·x, or its sign scaled to the standard deviation of w·x."""
+    """Computes the noiseless outcome from w·x: w·x itself, or its sign times the standard deviation of w·x."""
     return linear + sign_only * (np.sqrt(dimension) * jnp.sign(linear) - linear)
 
 
 def _draw_walk(start: jax.Array, draws: jax.Array) -> jax.Array:
-    """[N, T, D] weights that drift with constant variance, from start [N, D] and normal draws [N, T, D]."""
+    """Makes weights [N, T, D] that drift with constant variance, from start [N, D] and normal draws [N, T, D]."""
 
     def step(w, noise):
         return np.sqrt(1.0 - DRIFT_WEIGHT**2) * w + DRIFT_WEIGHT * noise, w

@@ -1,6 +1,7 @@
 """Predicts with the posterior mean of w over the M tasks of the bank (discrete minimum mean squared error).
 
-It is optimal on the training tasks and cannot adapt to others (Raventós et al. 2023, arXiv 2306.15063, eq. 3).
+These predictions are optimal on the training tasks and cannot adapt to other tasks (Raventós et al. 2023, arXiv
+2306.15063, eq. 3).
 """
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Response, Scripted, as_arrays, keep_settings, require_bank
 from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
-MIN_NOISE = 1e-3  # the smallest standard deviation that it assumes for the noise, so that likelihoods are finite
+MIN_NOISE = 1e-3  # the smallest standard deviation assumed for the noise, so that likelihoods are finite
 
 
 class Dmmse(Scripted):
@@ -34,7 +35,7 @@ class Dmmse(Scripted):
 
 @keep_settings(noise=(-1, 1e6))
 def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmmse:
-    """Locates its task among those of the family's bank, and predicts with the posterior mean over them.
+    """Locates its task among the tasks of the family's bank, and predicts with the posterior mean over these tasks.
 
     Args:
         family: the family `linear_regression`, with a bank.

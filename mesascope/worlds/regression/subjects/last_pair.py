@@ -1,4 +1,4 @@
-"""Fits weights to the last pair alone by ridge regression, so this is a reflex to the percept."""
+"""Fits weights to the last pair alone by ridge regression. The percept shows this pair, so this is a reflex."""
 
 from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter, require_regression

@@ -1,4 +1,4 @@
-"""Fits weights to all past pairs by least squares, with the least norm if there are fewer pairs than dimensions."""
+"""Fits weights to all past pairs by least squares; of equally good weights it takes those with the smallest norm."""
 
 from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter
@@ -6,7 +6,7 @@ from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_fil
 
 @keep_settings
 def subject(family: Family) -> SpectralFilter:
-    """Fits weights to all past pairs by least squares, with the least norm if several weights fit equally well.
+    """Fits weights to all past pairs by least squares; of equally good weights it takes those with the smallest norm.
 
     Args:
         family: the family `linear_regression`.

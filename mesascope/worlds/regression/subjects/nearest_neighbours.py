@@ -1,4 +1,4 @@
-"""Predicts the mean outcome of the k past inputs that are nearest to the coming one (Garg et al. 2022)."""
+"""Predicts the mean outcome of the k past inputs that are nearest to the coming input (Garg et al. 2022)."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from mesascope.worlds.regression.spectral_filter import read_last_pair, require_
 
 
 class NearestNeighbours(Scripted):
-    """Carries the last T inputs [N, T, D] and outcomes [N, T], and the number of pairs so far [N]; k is an array."""
+    """Carries the last T inputs [N, T, D] and outcomes [N, T], and the number [N] of pairs so far."""
 
     dimension: int
     horizon: int
@@ -20,7 +20,7 @@ class NearestNeighbours(Scripted):
         return jnp.zeros((*pairs, self.dimension)), jnp.zeros(pairs), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Stores the last pair in place of the oldest, then averages the nearest; predicts 0 before the first pair."""
+        """Stores the last pair, then averages the outcomes of the nearest inputs; predicts 0 before the first pair."""
         x, y, count = carry
         last_x, last_y, available, query = read_last_pair(percept, self.dimension)
         rows, slot = jnp.arange(len(last_y)), count % self.horizon
@@ -37,7 +37,7 @@ class NearestNeighbours(Scripted):
 
 @keep_settings(neighbours=(1, 10_000))
 def subject(family: Family, neighbours: int = 3) -> NearestNeighbours:
-    """Predicts the mean outcome of the k past inputs that are nearest to the coming one.
+    """Predicts the mean outcome of the k past inputs that are nearest to the coming input.
 
     Args:
         family: the family `linear_regression`.

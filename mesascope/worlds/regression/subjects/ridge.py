@@ -1,6 +1,6 @@
-"""Fits weights to all past pairs by ridge regression; with the family's noise, this is the exact posterior mean.
+"""Fits weights to all past pairs by ridge regression; with the family's noise, it predicts the posterior mean.
 
-Bayes' rule for the prior w ~ N(0, I) and normal noise gives w = (Σ x xᵀ + σ² I)⁻¹ Σ x y (Raventós et al. 2023, eq. 4).
+If w ~ N(0, I) and the noise is normal, the posterior mean is w = (Σ x xᵀ + σ² I)⁻¹ Σ x y (Raventós et al. 2023, eq. 4).
 """
 
 from mesascope.contracts import Family, keep_settings
@@ -13,7 +13,7 @@ def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimi
 
     Args:
         family: the family `linear_regression`.
-        penalty: σ², the variance of the noise that the subject assumes; -1 for that of the family.
+        penalty: σ², the variance of the noise that the subject assumes; -1 for the variance in the family.
         discount: the factor by which the sums are multiplied on each trial; 1 for tasks that do not change.
         minimise: whether the subject predicts with the opposite sign.
     """

@@ -1,8 +1,8 @@
 """Each symbol is 1 with a hidden probability p and otherwise 0; the action predicts the next symbol.
 
 As in Ortega et al. (2019, arXiv 1905.03030) and Mikulik et al. (2020, arXiv 2010.11223), p ~ Beta(a, b). The best
-predictor is the Bayes mixture. Its exact expected loss over 20 symbols under Beta(1, 1) is 11.147 nats. The observation
-shows the last symbol, or -1 before the first.
+predictor is the Bayes mixture; under Beta(1, 1), its exact expected loss over 20 symbols is 11.147 nats. The
+observation shows the last symbol, or -1 before the first symbol.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from mesascope.contracts.percept import Array, Percept, make_first_percept, make
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
-DRIFT_DEVIATION = 0.1  # the standard deviation of the reflected random walk, per trial
+DRIFT_DEVIATION = 0.1  # the standard deviation of one step of the reflected random walk of p
 RARE_DISTANCE = 0.05  # the largest distance of p from 0 or 1 on the rare split
 
 
@@ -26,8 +26,8 @@ class Tasks(NamedTuple):
     """N sequences.
 
     Attributes:
-        p: [N, T] the probability of symbol 1; if `repeats` is 1, the probability that the last symbol comes again.
-        repeats: [N] 1 if the last symbol comes again with probability p, else 0.
+        p: [N, T] the probability of symbol 1; if `repeats` is 1, the probability that the last symbol occurs again.
+        repeats: [N] 1 if the last symbol occurs again with probability p; 0 if symbols are independent.
     """
 
     p: jax.Array
@@ -35,20 +35,20 @@ class Tasks(NamedTuple):
 
 
 class BetaBernoulli(Configured):
-    """Sequence prediction; see `family` for the settings."""
+    """Prediction of independent symbols; see `family` for the settings."""
 
     a: float
     b: float
     bank_means: jax.Array | None  # [M, 2]: 1 - p and p, the pay-offs of predicting 0 and 1
 
     controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
-    # the strongest reference predicts the more probable symbol
+    # the strongest reference always predicts the more probable symbol
     references: ClassVar = name_references(
         "bayes_predictor", "bayes_predictor:discount=0.8", "locator", strongest="bayes_predictor:greedy=True"
     ) | {"locator against": "locator:minimise=true"}
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: seen, fresh, other p, symbols exchanged half-way, drift, repetition, and longer lifetimes."""
+        """Lists the splits: seen, fresh, other p, exchanged symbols, drift, repetition, and longer lifetimes."""
         split, half = self.make_split, self.horizon // 2
 
         def draw_seen(key: jax.Array, n: int) -> jax.Array:
@@ -70,7 +70,7 @@ class BetaBernoulli(Configured):
             split("shifted:rare", p=_draw_rare),
             split("exchanged:symbols", change_trial=half, path=exchange_symbols),
             split("restructured:drift", path=_draw_walk, is_drifting=True),
-            # no reference gains on repeats, because there the counts of symbols carry no information
+            # this split is not counted: counts of symbols carry no information on it, so no reference gains
             split("restructured:repeats", is_counted=False, p=draw_uniform, repeats=1.0),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
@@ -90,9 +90,9 @@ class BetaBernoulli(Configured):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            p: a function that draws the probabilities [n]; by default from the family's Beta distribution.
-            path: a function of the key and the probabilities [n, T] that returns their course over the trials.
-            repeats: 1 if p is the probability that the last symbol comes again, else 0.
+            p: a function that draws the probabilities [n]; by default they come from the family's Beta distribution.
+            path: a function of the key and the probabilities [n, T] that changes them over the trials.
+            repeats: 1 if p is the probability that the last symbol occurs again, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
         """
         probability = p(key, n) if p else _draw_beta(derive_key(key, "p"), self.a, self.b, n)
@@ -100,13 +100,13 @@ class BetaBernoulli(Configured):
         return Tasks(path(key, probabilities), jnp.full((n,), repeats))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index and the last symbol (-1 if none), [N]."""
+        """Starts one lifetime per task; the hidden state [N] is the trial index and the last symbol (-1 if none)."""
         n = len(tasks.p)
         percept = make_first_percept(jnp.full((n, 1), -1.0))
         return (jnp.zeros(n, jnp.int32), jnp.full(n, -1.0)), percept
 
     def step(self, key: jax.Array, tasks: Tasks, state: tuple[jax.Array, jax.Array], action: jax.Array):
-        """Draws a symbol in each lifetime; it does not depend on the prediction."""
+        """Draws the next symbol of each lifetime; symbols do not depend on predictions."""
         trial, last = state
         p = tasks.p[jnp.arange(len(action)), trial]
         repeat_probability = jnp.where(last < 0, 0.5, jnp.where(last > 0, p, 1.0 - p))
@@ -117,9 +117,9 @@ class BetaBernoulli(Configured):
         return (trial + 1, symbol), make_next_percept(symbol[:, None], action, right, trial + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents p, chance, best, worst and fixed, each [N, T].
+        """Returns the latents p, chance, best, worst and fixed, each [N, T].
 
-        If symbols do not depend on the last one, there is also `means` [N, T, 2], the pay-offs of predicting 0 and 1.
+        If symbols are independent, the result also contains `means` [N, T, 2], the pay-offs of predicting 0 and 1.
         """
         p, repeats = np.asarray(tasks.p), np.asarray(tasks.repeats)[:, None] > 0
         half = np.full_like(p, 0.5)
@@ -131,7 +131,10 @@ class BetaBernoulli(Configured):
         return result | {"means": means, "fixed": self._compute_fixed(means, split)}
 
     def _compute_fixed(self, means: np.ndarray, split: str) -> np.ndarray:
-        """[N, T] The pay-off of predicting the more probable symbol under the prior; the mean of both if they tie."""
+        """Computes the pay-off [N, T] of predicting the symbol that is more probable under the prior.
+
+        If both symbols are equally probable, this is the mean of the pay-offs of both predictions.
+        """
         prior_mean = self.a / (self.a + self.b)
         if split == "seen":
             prior_mean = float(np.asarray(self.bank_means)[:, 1].mean())
@@ -147,16 +150,16 @@ class BetaBernoulli(Configured):
         return fixed
 
     def target(self, percept: Percept) -> Array:
-        """[N] The symbol of the last trial, or -1 before the first."""
+        """Returns the symbol of the last trial, [N]; -1 before the first trial."""
         return percept.observation[:, 0].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's symbol; the feedback says whether the subject's prediction fits it."""
+        """Returns the percept with another lifetime's symbol, and with feedback on the subject's prediction of it."""
         right = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
         return percept._replace(feedback=right, observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the other symbol."""
+        """Returns the percept with the other symbol, and with feedback on the subject's prediction of it."""
         return self.with_outcome(percept, percept.feedback, 1.0 - percept.observation)
 
     def text(self, action: int, feedback: float) -> str:
@@ -165,7 +168,7 @@ class BetaBernoulli(Configured):
 
 
 def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
-    """[n] draws from Beta(a, b); if a or b is 1, it draws by inversion, which compiles faster."""
+    """Draws n numbers from Beta(a, b), by inversion if a or b is 1, because this compiles faster."""
     if b == 1:
         return jax.random.uniform(key, (n,)) ** (1.0 / a)
     if a == 1:
@@ -174,13 +177,13 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
 
 
 def _draw_rare(key: jax.Array, n: int) -> jax.Array:
-    """[n] probabilities near 0 or 1."""
+    """Draws n probabilities near 0 or 1."""
     distance = RARE_DISTANCE * jax.random.uniform(derive_key(key, "p"), (n,))
     return jnp.where(jax.random.bernoulli(derive_key(key, "end"), 0.5, (n,)), 1.0 - distance, distance)
 
 
 def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
-    """[n, T] a reflected Gaussian random walk that begins where the path begins."""
+    """Draws reflected Gaussian random walks [n, T] that start at the first values of `path` [n, T]."""
     steps = DRIFT_DEVIATION * jax.random.normal(derive_key(key, "drift"), path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
 

@@ -1,7 +1,7 @@
 """Symbols follow one another according to a hidden transition matrix; the action predicts the next symbol.
 
-The rows of the matrix are drawn from a symmetric Dirichlet distribution, so the Bayesian prediction is exact: it is
-proportional to the counts of transitions plus α, or, for a bank, it is the posterior mean of the M matrices. The
+The rows of the matrix are drawn from a symmetric Dirichlet distribution. So the Bayesian prediction is known exactly:
+it is proportional to the counts of transitions plus α. For a bank, it is the posterior mean of the M matrices. The
 percept shows the present symbol and the one before it, one-hot. The best policy knows the matrix.
 """
 
@@ -18,8 +18,8 @@ from mesascope.contracts.percept import Array, Percept, exchange_earlier_events,
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
-MAX_PROBABILITIES = 1 << 16  # tasks store their matrices if these have at most this many entries in a lifetime
-REDRAW_PROBABILITY = 0.1  # the probability per trial that a row is redrawn on the drifting split
+MAX_PROBABILITIES = 1 << 16  # the largest number of matrix entries per lifetime that tasks store
+REDRAW_PROBABILITY = 0.1  # the probability per trial that a row is drawn anew on the drifting split
 PEAKED_POWER = 3.0  # the power to which rows are raised on the peaked split, so that transitions are nearly certain
 EVEN_POWER = 0.4  # the power to which rows are raised on the even split, so that transitions are nearly uniform
 
@@ -30,8 +30,8 @@ class Tasks(NamedTuple):
     Attributes:
         symbols: [N, T + 1] the symbols of each sequence.
         probabilities: [N, T, K] the probability of each next symbol on every trial.
-        matrices: [N, T, K, K] the transition matrix on every trial; [N, T, 0, K] if it has too many entries.
-        second_order: [N] 1 if the symbol before the present one determines the row, else 0.
+        matrices: [N, T, K, K] the transition matrix on every trial; [N, T, 0, K] if there are too many entries.
+        second_order: [N] 1 if the symbol before the present one selects the row of the matrix, else 0.
     """
 
     symbols: jax.Array
@@ -41,13 +41,13 @@ class Tasks(NamedTuple):
 
 
 class MarkovChain(Configured):
-    """Sequence prediction; see `family` for the settings."""
+    """Prediction of the symbols of a Markov chain; see `family` for the settings."""
 
     concentration: float
     bank_matrices: jax.Array | None  # [M, K, K], rows sum to 1
 
     controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
-    # the strongest reference predicts the likeliest symbol
+    # the strongest reference always predicts the most probable symbol
     references: ClassVar = name_references(
         "transition_counts",
         "transition_counts:discount=0.9",
@@ -57,18 +57,19 @@ class MarkovChain(Configured):
     predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: seen, fresh, and those that change the matrices, the symbols, their order or the horizon."""
+        """Lists the splits: seen, fresh, and changes of the matrices, the symbols, their order and the horizon."""
         split, half = self.make_split, self.horizon // 2
 
         def raise_rows(power: float) -> Callable[[jax.Array], jax.Array]:
-            """Returns a function that raises every row to a power and normalises it."""
+            """Returns a function that raises the entries of every row to a power and normalises the row."""
             return lambda rows: rows**power / (rows**power).sum(-1, keepdims=True)
 
         def exchange_symbols(_: jax.Array, path: jax.Array) -> jax.Array:
-            """From half-way on, symbol s takes the place of symbol s - 1."""
+            """Replaces symbol s - 1 by symbol s, from half-way on."""
             return path.at[half:].set(jnp.roll(path[half:], 1, (2, 3)))
 
         def redraw_rows(key: jax.Array, path: jax.Array) -> jax.Array:
+            """Draws rows anew at random trials."""
             return _redraw_rows(derive_key(key, "drift"), path, self.concentration)
 
         return (
@@ -79,7 +80,7 @@ class MarkovChain(Configured):
             split("exchanged:symbols", change_trial=half, path=exchange_symbols),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
             split("restructured:drift", path=redraw_rows, is_drifting=True),
-            # no reference gains, because in training the symbol before the present one carries no information
+            # this split is not counted: no reference uses the symbol before the present one, so none gains
             split("restructured:second_order", is_counted=False, second_order=1),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
@@ -101,9 +102,9 @@ class MarkovChain(Configured):
             key: the random key for all draws.
             n: the number of tasks.
             is_seen: whether the matrices come from the bank.
-            matrix: a function applied to the matrices [n, K, K].
-            path: a function of the key and the matrices [T, n, K, K] that returns their course over the trials.
-            second_order: 1 if the symbol before the present one determines the row, 0 if the present one does.
+            matrix: a function that changes the matrices [n, K, K].
+            path: a function of the key and the matrices [T, n, K, K] that changes them over the trials.
+            second_order: 1 if the symbol before the present one selects the row, 0 if the present symbol does.
             trials: T, the number of trials; 0 for the family's horizon.
         """
         trials, k = trials or self.horizon, self.choices
@@ -132,12 +133,12 @@ class MarkovChain(Configured):
         )
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task and shows the first symbol; the hidden state is the trial index [N]."""
+        """Starts one lifetime per task, and shows the first symbol; the hidden state is the trial index [N]."""
         first = jax.nn.one_hot(tasks.symbols[:, 0], self.choices)
         return jnp.zeros(len(first), jnp.int32), make_first_percept(jnp.concatenate([first, jnp.zeros_like(first)], -1))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Shows the next symbol, which does not depend on the prediction."""
+        """Shows the next symbol of each lifetime; symbols do not depend on predictions."""
         rows = jnp.arange(len(action))
         coming = tasks.symbols[rows, state + 1]
         score = tasks.probabilities[rows, state, action]
@@ -146,16 +147,17 @@ class MarkovChain(Configured):
         return state + 1, make_next_percept(jnp.concatenate(symbols, -1), action, right, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents means [N, T, K], the pay-off of each prediction; target, chance, best, worst and fixed [N, T].
+        """Returns the latents means [N, T, K], the pay-offs of predictions; target, chance, best, worst, fixed [N, T].
 
-        'fixed' predicts from the present symbol with the mean of the split's matrices, which is uniform except on the
-        seen split.
+        'fixed' is the pay-off of a policy that predicts from the present symbol with the mean of the split's matrices.
+        This mean is uniform except on the seen split.
         """
         means = np.asarray(tasks.probabilities, float)
         chance = np.full(means.shape[:2], 1.0 / self.choices)
         fixed = chance
         if split == "seen":
-            successor = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)  # the most probable one, by symbol
+            # the most probable successor of each symbol
+            successor = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)
             fixed = np.take_along_axis(means, successor[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
         target = np.asarray(tasks.symbols)[:, 1:].astype(float)
         return make_payoff_latents(means, fixed) | {"target": target, "chance": chance}
@@ -164,12 +166,12 @@ class MarkovChain(Configured):
     def can_value_actions(self) -> bool:
         """Whether the family can compute what single predictions are worth.
 
-        It can if its tasks store their transition matrices.
+        The family can do so if its tasks store their transition matrices.
         """
         return self.horizon * self.choices**2 <= MAX_PROBABILITIES
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray):
-        """What predictions pay beyond chance on M tasks [N, T, M], after the symbols that N subjects observe."""
+        """Computes what predictions pay beyond chance on M tasks, [N, T, M], after the symbols in the observations."""
         k = self.choices
         now, before = (observation[..., i : i + k].argmax(-1) for i in (0, k))
         matrices = np.moveaxis(np.asarray(tasks.matrices), 0, -1)  # [T, K, K, M]
@@ -179,24 +181,27 @@ class MarkovChain(Configured):
         return select_payoffs(matrices[np.arange(row.shape[1]), row], action) - 1.0 / k
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
-        """The percept as if the lifetime began now: it shows the present symbol and none before it."""
+        """Returns the percept as if the lifetime began now: with the present symbol, but without the one before."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
         return start._replace(observation=xp.concatenate([now, xp.zeros_like(before)], -1))
 
     def target(self, percept: Percept) -> Array:
-        """[N] The symbol of the last trial, or -1 before the first."""
+        """Returns the symbol of the last trial, [N]; -1 before the first trial."""
         present = percept.observation[:, : self.choices].argmax(-1)
         available = percept.observation[:, self.choices :].any(-1)
         return (present + 1) * available - 1
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's transition; the feedback says if the subject's prediction fits it."""
+        """Returns the percept with another lifetime's transition, and with feedback on the prediction of it."""
         right = percept.action == observation[:, : self.choices].argmax(-1)
         return percept._replace(feedback=right.astype(percept.feedback.dtype), observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the next symbol in order instead of the present one, and on odd trials instead of both."""
+        """Returns the percept with another present symbol, and on odd trials also another symbol before it.
+
+        Symbol s is replaced by symbol s + 1, and the last symbol by the first.
+        """
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         present, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
         next_present, next_before = xp.roll(present, 1, -1), xp.roll(before, 1, -1)
@@ -209,7 +214,7 @@ class MarkovChain(Configured):
 
 
 def _draw_rows(key: jax.Array, concentration: float, shape: tuple[int, ...], choices: int) -> jax.Array:
-    """[…, K] draws from the symmetric Dirichlet; if α is 1, it uses exponential variates, which compile faster."""
+    """Draws rows […, K] from the symmetric Dirichlet; if α is 1, from exponential variates, which compile faster."""
     if concentration == 1.0:
         sizes = jax.random.exponential(key, (*shape, choices))
         return sizes / sizes.sum(-1, keepdims=True)
@@ -217,7 +222,7 @@ def _draw_rows(key: jax.Array, concentration: float, shape: tuple[int, ...], cho
 
 
 def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> jax.Array:
-    """Matrices [T, N, K, K] with rows redrawn at random trials."""
+    """Draws rows of the matrices [T, N, K, K] anew at random trials; a new row stays until it is drawn again."""
     trials, *_, k = matrices.shape
     new_rows = _draw_rows(derive_key(key, "rows"), concentration, matrices.shape[:-1], k)
     is_redrawn = jax.random.bernoulli(derive_key(key, "when"), REDRAW_PROBABILITY, matrices.shape[:-1]).at[0].set(False)

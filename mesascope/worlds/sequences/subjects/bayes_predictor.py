@@ -1,4 +1,4 @@
-"""Counts the symbols and predicts with the posterior predictive under Beta(a, b): the Bayes mixture."""
+"""Counts the symbols and predicts with the posterior predictive probability under Beta(a, b), the Bayes mixture."""
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,12 @@ CHECK_FAMILY = "beta_bernoulli:trials=12"
 
 
 class BayesPredictor(Scripted):
-    """Carries the counts [N, 2] of the symbols, which decay on each trial; its settings are arrays."""
+    """Carries the counts [N, 2] of the symbols, which are multiplied by `discount` on each trial.
 
-    prior: jax.Array  # [2] b and a
+    All settings are arrays, so that subjects with other settings share compiled code.
+    """
+
+    prior: jax.Array  # [2] the parameters b and a of the Beta prior
     discount: jax.Array
     greedy: jax.Array
     minimise: jax.Array
@@ -22,7 +25,7 @@ class BayesPredictor(Scripted):
         return jnp.zeros((n, 2))
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the symbol in the observation, then samples from the posterior predictive."""
+        """Counts the observed symbol, then samples the prediction from the posterior predictive distribution."""
         carry = self.discount * carry + jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
         weight = carry + self.prior
         predictive = weight / weight.sum(-1, keepdims=True)
@@ -32,7 +35,7 @@ class BayesPredictor(Scripted):
 
 
 def require_symbols(family: Family) -> None:
-    """Raises `MesascopeError` if the family does not show which action would have been right."""
+    """Raises `MesascopeError` if percepts of the family do not show which action would have been correct."""
     if type(family).target is Family.target:
         raise MesascopeError(f"{family.name} shows no symbol to predict.", "Take --family beta_bernoulli.")
 
@@ -51,11 +54,11 @@ def subject(
 
     Args:
         family: a family of sequences of the symbols 0 and 1.
-        a: the parameter of the Beta prior for symbol 1; 0 for that of the family.
-        b: the parameter of the Beta prior for symbol 0; 0 for that of the family.
+        a: the parameter of the Beta prior for symbol 1; 0 for the parameter of the family.
+        b: the parameter of the Beta prior for symbol 0; 0 for the parameter of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
         greedy: whether the subject always predicts the more probable symbol and breaks ties at random.
-        minimise: whether the subject predicts the other symbol instead.
+        minimise: whether the subject predicts the opposite symbol.
     """
     require_symbols(family)
     if not 0 < discount <= 1:

@@ -1,4 +1,4 @@
-"""Predicts the symbol that followed the present one last time (induction; Olsson et al. 2022, arXiv 2209.11895)."""
+"""Predicts the symbol that last followed the present symbol (induction; Olsson et al. 2022, arXiv 2209.11895)."""
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +8,12 @@ from mesascope.worlds.sequences.transitions import TransitionSubject, require_ch
 
 
 class Induction(TransitionSubject):
-    """Carries the last successor of each symbol as one-hot rows [N, K, K]; zeros for a symbol without a successor."""
+    """Carries the last successor of each symbol, one-hot [N, K, K]; the row of a symbol without successor is zero."""
 
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Stores the last successor, then predicts the one of the present symbol, or guesses if there is none yet."""
+        """Stores the last transition, then predicts the present symbol's stored successor; guesses if there is none."""
         transition = self.count_transition(percept)
         carry = jnp.where(transition.sum(-1, keepdims=True) > 0, transition, carry)
         successor = self.take_present_row(carry, percept)
@@ -23,7 +23,7 @@ class Induction(TransitionSubject):
 
 @keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> Induction:
-    """Predicts the symbol that followed the present one last time.
+    """Predicts the symbol that last followed the present symbol.
 
     Args:
         family: the family `markov_chain`.

@@ -1,4 +1,4 @@
-"""Predicts that the last symbol comes again. This is a reflex to the observation."""
+"""Predicts that the last symbol occurs again, which is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
@@ -10,19 +10,19 @@ CHECK_FAMILY = "beta_bernoulli:trials=12"
 
 
 class LastSymbol(Scripted):
-    """Carries nothing, because the last symbol is in the observation."""
+    """Predicts the last symbol; the carry is empty, because the observation shows this symbol."""
 
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Predicts the last symbol; before the first symbol it guesses."""
+        """Predicts the last symbol; guesses on the first trial."""
         last = jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
         return carry, choose(key, mix_lapse(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
-    """Predicts that the last symbol comes again.
+    """Predicts that the last symbol occurs again.
 
     Args:
         family: a family of sequences of the symbols 0 and 1.

@@ -1,4 +1,4 @@
-"""Predicts that a symbol in the observation of a Markov chain comes again. This is a reflex to the observation."""
+"""Predicts that a symbol in the observation of a Markov chain occurs again, which is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +8,13 @@ from mesascope.worlds.sequences.transitions import require_chain, split_symbols
 
 
 class SymbolAgain(Choosing):
-    """Carries nothing, because the present symbol is in the observation."""
+    """Predicts an observed symbol; the carry is empty, because the observation shows this symbol."""
 
     lapse: jax.Array
     is_earlier: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Predicts the present symbol, or the one before it; if there is none before it, any symbol at random."""
+        """Predicts the present symbol or the symbol before it; if there is no symbol before it, predicts at random."""
         present, before = split_symbols(percept, self.choices)
         before = jnp.where(before.any(-1, keepdims=True), before, 1.0 / self.choices)
         return carry, choose(key, mix_lapse(jnp.where(self.is_earlier, before, present), self.lapse))
@@ -22,11 +22,11 @@ class SymbolAgain(Choosing):
 
 @keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0, is_earlier: bool = False) -> SymbolAgain:
-    """Predicts that the present symbol comes again.
+    """Predicts that the present symbol occurs again.
 
     Args:
         family: the family `markov_chain`.
         lapse: the fraction of the predictions that are random.
-        is_earlier: whether the subject predicts the symbol before the present one instead.
+        is_earlier: whether the subject predicts the symbol before the present symbol instead.
     """
     return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32), jnp.asarray(is_earlier))

@@ -1,4 +1,4 @@
-"""Counts the transitions and predicts with the exact posterior predictive under the Dirichlet prior."""
+"""Counts the transitions and predicts with the posterior predictive probability under the Dirichlet prior."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,10 @@ from mesascope.worlds.sequences.transitions import TransitionSubject, require_ch
 
 
 class TransitionCounts(TransitionSubject):
-    """Carries the counts [N, K, K] of transitions, which decay on each trial; all its settings except K are arrays."""
+    """Carries the counts [N, K, K] of transitions, which are multiplied by `discount` on each trial.
+
+    All settings except K are arrays, so that subjects with other settings share compiled code.
+    """
 
     concentration: jax.Array
     discount: jax.Array
@@ -17,7 +20,7 @@ class TransitionCounts(TransitionSubject):
     minimise: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the transition in the percept, then samples from the posterior predictive."""
+        """Counts the last transition, then samples the prediction from the posterior predictive distribution."""
         carry = self.discount * carry + self.count_transition(percept)
         weight = self.take_present_row(carry, percept) + self.concentration
         weight = jnp.where(self.minimise, 1.0 / weight, weight)
@@ -36,7 +39,7 @@ def subject(
         concentration: α of the Dirichlet prior; 0 for the α of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
         greedy: whether the subject always predicts the most probable symbol and breaks ties at random.
-        minimise: whether the subject inverts the probabilities, so that it predicts the rarest symbol most often.
+        minimise: whether the subject predicts symbols in proportion to 1 / probability, the rarest symbol most often.
     """
     home = require_chain(family)
     if not 0 < discount <= 1:

@@ -1,4 +1,4 @@
-"""Predicts with the exact posterior mean over the M transition matrices of the bank."""
+"""Predicts with the posterior mean of the M transition matrices of the bank."""
 
 import jax
 import jax.numpy as jnp
@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.sequences.transitions import require_chain, split_symbols
 
-MIN_PROBABILITY = 1e-6  # the smallest probability, so that no symbol is impossible
+MIN_PROBABILITY = 1e-6  # the smallest probability of a transition, so that no symbol is impossible
 
 
 class TransitionLocator(Scripted):
-    """Carries the log-likelihoods [N, M] of the bank's matrices; the bank is an array."""
+    """Carries the log-likelihoods [N, M] of the bank's matrices; the bank is stored as an array."""
 
     bank_matrices: jax.Array  # [M, K, K]
     minimise: jax.Array
@@ -36,7 +36,7 @@ def subject(family: Family, minimise: bool = False) -> TransitionLocator:
 
     Args:
         family: the family `markov_chain`, with a bank.
-        minimise: whether the subject inverts the probabilities, so that it predicts the rarest symbol most often.
+        minimise: whether the subject predicts symbols in proportion to 1 / probability, the rarest symbol most often.
     """
     chain = require_chain(family)
     remedy = "Give the family a bank: markov_chain:bank=4."

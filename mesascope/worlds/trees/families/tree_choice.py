@@ -1,8 +1,8 @@
 """Binary trees: the subject sees the whole tree with the pay-offs of its leaves, and walks from the root to a leaf.
 
-Only leaves pay, so choosing well at the root takes as many steps of look-ahead as the tree is deep. Nothing about the
-task is hidden. A lifetime has one tree. Half-way through it, the pay-offs may change ('revalued:worth') or the steps
-may lead to other nodes ('revalued:map'); the change is shown at once.
+Only leaves pay, so the best choice at the root takes as many steps of look-ahead as the tree is deep. Nothing about
+the task is hidden. A lifetime has one tree. Half-way through the lifetime, the pay-offs may change ('revalued:worth')
+or actions may lead to other nodes ('revalued:map'). The observation shows the change at once.
 """
 
 import math
@@ -19,16 +19,16 @@ from mesascope.contracts.percept import Percept, make_first_percept, make_next_p
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key, draw_permutations
 
-MAX_DEPTH = 8  # 511 nodes: observations of larger trees do not fit into memory for a whole block
+MAX_DEPTH = 8  # with more than 511 nodes, the observations of a block do not fit into memory
 
 
 class Tasks(NamedTuple):
     """Trees before and after the change.
 
     Attributes:
-        child: [N, 2, M, 2] the node that each action leads to; a leaf leads to itself.
+        child: [N, 2, M, 2] the node that each action leads to from each node; actions at a leaf lead to the same leaf.
         payoffs: [N, 2, M] the pay-offs of leaves, 0 at other nodes.
-        root: [N] the node that is the root.
+        root: [N] the index of the root.
     """
 
     child: jax.Array
@@ -47,14 +47,14 @@ class State(NamedTuple):
 class TreeChoice(Configured):
     """Walks down a tree; see `family` for the settings.
 
-    An observation [N, 1 + 3M] consists of the present node; the nodes that the first action leads to from every node;
-    the same for the second action; and the pay-off of every node.
+    An observation [N, 1 + 3M] consists of four parts: the present node; for every node, the node that the first action
+    leads to; the same for the second action; and the pay-off of every node.
     """
 
     depth: int
 
     controls: ClassVar = {"learner": "tree_q", "lookalike": "tree_q:rate=0", "still": "uniform"}
-    # the tree is shown, so there is nothing to acquire
+    # the observation shows the whole tree, so a subject can acquire nothing
     references: ClassVar = name_references(
         "tree_q", "tree_q", "tree_clone", strongest="value_iteration:sweeps=9", against=""
     )
@@ -70,7 +70,10 @@ class TreeChoice(Configured):
         return 2 ** (self.depth + 1) - 1
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: seen, fresh, similar pay-offs, actions exchanged half-way, shared leaves, and three revalued."""
+        """Lists the splits: seen, fresh, similar pay-offs, exchanged actions, shared leaves, and three revalued splits.
+
+        On 'revalued:same', the control, nothing changes.
+        """
         split, half = self.make_split, self.horizon // 2
         revalued_splits = (
             split(f"revalued:{change}", change_trial=half, is_counted=False, change=change)
@@ -93,9 +96,10 @@ class TreeChoice(Configured):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            similar_payoffs: whether pay-offs are close to one another.
-            shares_leaves: whether two ways may lead to the same leaf.
-            change: what changes half-way: 'acts' (the two are exchanged), 'worth' or 'map'; any other text for nothing.
+            similar_payoffs: whether all pay-offs are between 0.4 and 0.6.
+            shares_leaves: whether several ways may lead to the same leaf.
+            change: what changes half-way: 'acts' (the two actions are exchanged), 'worth' (new pay-offs) or 'map'
+                (actions lead to other nodes); with any other text, nothing changes.
         """
         node_order = draw_permutations(derive_key(key, "slots"), n, self.nodes)
         rank = self._draw_payoffs(derive_key(key, "pays"), n)
@@ -114,12 +118,12 @@ class TreeChoice(Configured):
         return Tasks(jnp.stack([child, later_child], 1), jnp.stack([payoffs, later_payoffs], 1), root)
 
     def _draw_payoffs(self, key: jax.Array, n: int) -> jax.Array:
-        """[n, leaves] pay-offs evenly spaced up to 1, in random order."""
+        """Draws the pay-offs of leaves, [n, leaves]: evenly spaced up to 1, in random order."""
         ends = 2**self.depth
         return (draw_permutations(key, n, ends) + 1.0) / ends
 
     def _link_nodes(self, node_order: jax.Array) -> jax.Array:
-        """[n, M, 2] the node that each action leads to, in trees whose nodes, level by level, are slots [n, M]."""
+        """Finds the node that each action leads to, [n, M, 2]; `node_order` [n, M] lists the nodes level by level."""
         n_inner = 2**self.depth - 1
         index = jnp.arange(n_inner)
         children = jnp.stack([node_order[:, 2 * index + 1], node_order[:, 2 * index + 2]], -1)
@@ -128,12 +132,12 @@ class TreeChoice(Configured):
         return child.at[rows, node_order[:, :n_inner]].set(children)
 
     def _place_payoffs(self, node_order: jax.Array, rank: jax.Array) -> jax.Array:
-        """[n, M] the pay-off of each node: rank [n, leaves] at the leaves, 0 at other nodes."""
+        """Makes the pay-offs [n, M] of nodes: `rank` [n, leaves] at the leaves, and 0 at other nodes."""
         rows = jnp.arange(len(node_order))[:, None]
         return jnp.zeros(node_order.shape).at[rows, node_order[:, 2**self.depth - 1 :]].set(rank)
 
     def _shuffle_levels(self, key: jax.Array, node_order: jax.Array) -> jax.Array:
-        """[n, M] the nodes shuffled within each level, so that other steps lead from one to the next."""
+        """Shuffles the nodes [n, M] within each level, so that actions lead to other nodes of the next level."""
         parts = []
         for level in range(self.depth + 1):
             nodes = node_order[:, 2**level - 1 : 2 ** (level + 1) - 1]
@@ -142,20 +146,20 @@ class TreeChoice(Configured):
         return jnp.concatenate(parts, 1)
 
     def _share_leaves(self, key: jax.Array, node_order: jax.Array, child: jax.Array) -> jax.Array:
-        """Makes every last step lead to a random leaf, so that leaves may be shared; returns the new steps."""
+        """Returns `child` after every action above a leaf is changed to lead to a random leaf."""
         first, n_inner = 2 ** (self.depth - 1) - 1, 2**self.depth - 1
         pick = jax.random.randint(key, (len(node_order), n_inner - first, 2), n_inner, self.nodes)
         rows = jnp.arange(len(node_order))[:, None]
         return child.at[rows, node_order[:, first:n_inner]].set(jnp.take_along_axis(node_order[..., None], pick, 1))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
-        """Starts one lifetime per task, at the root."""
+        """Starts one lifetime per task, at the root of its tree."""
         zero = jnp.zeros(len(tasks.root), jnp.int32)
         state = State(zero, zero, tasks.root.astype(jnp.int32))
         return state, make_first_percept(self._observe(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
-        """Moves one step down; a leaf pays, and the next trial begins at the root."""
+        """Moves one step down; a leaf pays, and after it the next trial begins at the root."""
         rows, phase = jnp.arange(len(action)), self._find_phase(state.trial)
         node = tasks.child[rows, phase, state.node, action].astype(jnp.int32)
         ends = state.step + 1 >= self.depth
@@ -166,6 +170,7 @@ class TreeChoice(Configured):
         return state, make_next_percept(self._observe(tasks, state), action, score, trial, step), score
 
     def _find_phase(self, trial: jax.Array) -> jax.Array:
+        """Returns 0 for trials in the first half of the lifetime, and 1 for later trials."""
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
@@ -176,7 +181,10 @@ class TreeChoice(Configured):
         return jnp.concatenate([node, child[..., 0], child[..., 1], tasks.payoffs[rows, phase]], -1)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents chance, best, worst and fixed, each [N, T]; the tree is shown, so 'fixed' equals 'best'."""
+        """Returns the latents chance, best, worst and fixed, each [N, T].
+
+        The observation shows the whole tree, so 'fixed' equals 'best'.
+        """
         child, payoffs, root = (np.asarray(x) for x in tasks)
         phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
         ways = {"chance": np.mean, "best": np.max, "worst": np.min}
@@ -187,7 +195,7 @@ class TreeChoice(Configured):
         return {**result, "fixed": result["best"]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """The best pay-off that each action can lead to, in the trees as they were shown.
+        """Computes the best pay-off that each action can lead to, in the trees that the observations show.
 
         Raises:
             MesascopeError: the trials have no observations.
@@ -197,7 +205,7 @@ class TreeChoice(Configured):
         action = trials.action.sel(condition=label).values.astype(int)
         action = action if self.depth > 1 else action[..., None]
         n, t = action.shape[:2]
-        phases = observations[:, [0, self.horizon // 2], 0, 1:]  # trees change only half-way
+        phases = observations[:, [0, self.horizon // 2], 0, 1:]  # a tree changes only once, half-way
         tree = phases.reshape(n, 2, 3, self.nodes)
         child, payoffs = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
         value = find_values(child, payoffs, self.depth, np.max)
@@ -220,7 +228,14 @@ class TreeChoice(Configured):
 
 
 def find_values(child: np.ndarray, payoffs: np.ndarray, depth: int, way: Any) -> np.ndarray:
-    """[…, M] the pay-off of a walk from each node, if `way` (mean, max or min) is taken over the actions of a step."""
+    """Computes the pay-off [..., M] of a walk from each node, with values aggregated over the two actions of each step.
+
+    Args:
+        child: [..., M, 2] the node that each action leads to.
+        payoffs: [..., M] the pay-off of each node.
+        depth: the number of steps from the root to a leaf.
+        way: the function that aggregates the values of actions: the mean, maximum or minimum.
+    """
     value, ends = payoffs.astype(float), child[..., 0] == np.arange(child.shape[-2])
     flat = child.reshape(*child.shape[:-2], -1)
     for _ in range(depth):
@@ -231,7 +246,7 @@ def find_values(child: np.ndarray, payoffs: np.ndarray, depth: int, way: Any) ->
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))
 def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) -> TreeChoice:
-    """The subject sees a whole tree with the pay-offs of its leaves; choosing well takes look-ahead to full depth.
+    """The subject sees a whole tree with the pay-offs of its leaves; the best choice takes look-ahead to full depth.
 
     Args:
         depth: the number of steps from the root to a leaf, at most 8.

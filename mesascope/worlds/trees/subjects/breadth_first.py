@@ -1,4 +1,4 @@
-"""Searches the tree that it is shown, looking one step farther along every branch on each tick."""
+"""Searches the observed tree breadth-first, and looks one step farther along every branch on each tick."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from mesascope.worlds.trees.trees import read_tree, require_trees
 
 
 class BreadthFirst(Scripted):
-    """Carries the depth [N] to which it has looked ahead, and the observation [N, D] of the tree concerned."""
+    """Carries the depth [N] of look-ahead so far, and the observation [N, D] on which it looked ahead."""
 
     size: int
     limit: jax.Array
@@ -18,7 +18,7 @@ class BreadthFirst(Scripted):
         return jnp.zeros(n, jnp.int32), jnp.full((n, self.size), -1.0)
 
     def respond(self, key, carry, percept: Percept):
-        """Looks one step farther, or starts again if the observation changed; takes the best branch so far."""
+        """Looks one step farther, or starts again if the observation has changed; takes the best branch so far."""
         depth, last_observation = carry
         is_same = (percept.observation == last_observation).all(-1)
         depth = jnp.minimum(jnp.where(is_same, depth, 0) + 1, self.limit)

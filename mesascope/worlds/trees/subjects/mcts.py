@@ -1,8 +1,8 @@
-"""Searches the tree that it is shown by Monte Carlo tree search, with a few simulations per tick (extra 'planning').
+"""Searches the observed tree by Monte Carlo tree search, with a few simulations per tick (extra 'planning').
 
-It is the Gumbel MuZero policy of mctx (Danihelka et al. 2022, 'Policy improvement by planning with Gumbel') without
-noise, with the true tree as its model and a uniform prior. The value of a node that is not yet expanded is the mean
-over all leaves. The search of one problem continues from tick to tick.
+The policy is the Gumbel MuZero policy of mctx (Danihelka et al. 2022, 'Policy improvement by planning with Gumbel')
+without noise, with the true tree as the model and a uniform prior. The value of a node that is not yet expanded is the
+mean over all leaves. The search on one problem continues from tick to tick.
 """
 
 from typing import Any
@@ -14,11 +14,11 @@ from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedi
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, read_tree, require_trees
 
-MAX_SIMULATIONS = 512
+MAX_SIMULATIONS = 512  # the largest number of simulations on one problem
 
 
 class TreeSearch(Scripted):
-    """Carries the search tree [N, ...], the simulations spent on it [N], and the observation [N, D]."""
+    """Carries the search tree [N, ...], the number [N] of simulations so far, and the observation [N, D]."""
 
     size: int
     depth: int
@@ -33,7 +33,7 @@ class TreeSearch(Scripted):
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), search), zero, observation
 
     def respond(self, key, carry, percept: Percept):
-        """Continues the search, or starts again if the observation changed; takes the action of highest mean value."""
+        """Continues the search, or starts again if the observation has changed; takes the better action."""
         last_search, past_simulations, last_observation = carry
         is_same = (percept.observation == last_observation).all(-1)
         done = jnp.where(is_same, past_simulations, 0)
@@ -42,13 +42,13 @@ class TreeSearch(Scripted):
         return (search, past_simulations, percept.observation), choose(key, jnp.log(choose_greedily(values)))
 
     def _search(self, tree: Tree, last_search: Any, done: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
-        """The search tree after this tick's simulations, and its values of the two actions [N, 2].
+        """Runs the simulations of one tick; returns the search tree and the values [N, 2] of the two actions in it.
 
         Args:
-            tree: the tree shown.
+            tree: the observed tree.
             last_search: the search tree after the last tick.
             done: [N] the number of simulations so far.
-            is_same: [N] whether the search goes on from the last one.
+            is_same: [N] whether the search continues from `last_search`.
         """
         mctx = require("mctx", "planning")
         n = len(tree.node)
@@ -79,7 +79,7 @@ class TreeSearch(Scripted):
 
         result = mctx.gumbel_muzero_policy(
             params=(),
-            rng_key=jax.random.key(0),  # nothing is drawn: the noise has scale 0
+            rng_key=jax.random.key(0),  # the key has no effect, because the noise has scale 0
             root=mctx.RootFnOutput(prior_logits=prior, value=mean, embedding=tree.node),
             recurrent_fn=expand_node,
             num_simulations=self.budget,
@@ -102,7 +102,7 @@ def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSear
     home = require_trees(family)
     if simulations > budget:
         raise MesascopeError(
-            f"simulations={simulations} at one tick are more than the budget={budget}.", "Give a larger budget."
+            f"simulations={simulations} per tick is more than the budget={budget}.", "Give a larger budget."
         )
     require("mctx", "planning")
     return TreeSearch(1 + 3 * home.nodes, home.depth, simulations, budget)

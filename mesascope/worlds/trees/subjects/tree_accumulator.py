@@ -1,4 +1,4 @@
-"""Maps a problem to an action with noise. It averages the noise over ticks, but does not search."""
+"""Maps a problem to an action with noise, and averages the noise over ticks, but does not search."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 
 class TreeAccumulator(Scripted):
-    """Carries the evidence from its noisy looks, and the number [N] of ticks since its last step."""
+    """Carries the evidence from noisy looks at the answer, and the number [N] of ticks since the last step."""
 
     size: int
     depth: int
@@ -22,13 +22,13 @@ class TreeAccumulator(Scripted):
         return Evidence.make_empty(n, self.size), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry: tuple[Evidence, jax.Array], percept: Percept):
-        """Takes another noisy look at the right answer."""
+        """Takes another noisy look at the correct action, and chooses the action that the evidence supports."""
         evidence, ticks = carry
         tree, steps_ahead = read_tree(percept.observation), self.depth - percept.step
         answer = choose_greedily(tree.compute_action_values(tree.solve_values(self.depth)))
         signal = self.signal * self.signal_decay ** (steps_ahead - 1.0)
         evidence = evidence.add_look(percept, answer, signal, self.is_steady)
-        is_new = (percept.action >= 0) | (percept.first > 0)  # further ticks do not show the last action
+        is_new = (percept.action >= 0) | (percept.first > 0)  # percepts of further ticks do not contain the last action
         ticks = jnp.where(is_new, 0, ticks) + 1
         delayed_answer = jnp.where((ticks >= steps_ahead)[:, None], answer, 0.5)
         probabilities = jnp.where(self.is_delayed, delayed_answer, evidence.compute_action_probabilities())
@@ -39,17 +39,17 @@ class TreeAccumulator(Scripted):
 def subject(
     family: Family, signal: float = 1.0, signal_decay: float = 1.0, is_steady: bool = False, is_delayed: bool = False
 ) -> TreeAccumulator:
-    """Knows the right action at once but with noise, and averages over the ticks at one observation.
+    """Knows the correct action at once but with noise, and averages the noise over the ticks at one observation.
 
     Args:
         family: the family of trees, `tree_choice`.
-        signal: what one look adds to the evidence for the right action one step ahead of a leaf; the noise of a look
-            has the standard deviation 1.5.
-        signal_decay: the factor by which one look adds less for every further step ahead.
-        is_steady: whether only the first look is noisy. Then evidence grows like the number of ticks, otherwise like
-            its square root.
-        is_delayed: whether the subject knows the action without noise, and acts at random until it has had as many
-            ticks as there are steps ahead, whatever these ticks show.
+        signal: how much one look adds to the evidence for the correct action if this action leads to a leaf; the noise
+            of a look has the standard deviation 1.5.
+        signal_decay: the factor by which this amount is multiplied for every further step to the leaf.
+        is_steady: whether only the first look is noisy. Then the ratio of signal to noise grows like the number of
+            ticks, otherwise like the square root of this number.
+        is_delayed: whether the subject knows the action without noise, but acts at random until the number of ticks
+            reaches the number of steps to the leaf.
     """
     home = require_trees(family)
     flags = {"is_steady": jnp.asarray(is_steady), "is_delayed": jnp.asarray(is_delayed)}

@@ -1,4 +1,4 @@
-"""Copies its actions from a table of a planner's actions on the training trees, and does not plan itself."""
+"""Copies actions from a table of a planner's actions on the training trees, without planning."""
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +8,10 @@ from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 
 class TreeClone(Scripted):
-    """Carries the evidence from its noisy looks; it stores the table as arrays."""
+    """Looks up actions in a table, and carries the evidence from noisy looks at the answer."""
 
-    trees: jax.Array  # [B, 3M] as they are shown
-    answers: jax.Array  # [B, M, 2] the planner's probabilities at each node
+    trees: jax.Array  # [B, 3M] the training trees, as an observation shows them
+    answers: jax.Array  # [B, M, 2] the planner's probabilities of the actions at each node
     is_noisy: jax.Array
 
     def fresh(self, n: int) -> Evidence:
@@ -19,7 +19,7 @@ class TreeClone(Scripted):
         return Evidence.make_empty(n, 1 + self.trees.shape[1])
 
     def respond(self, key, carry: Evidence, percept: Percept):
-        """Finds the most similar training tree, and acts as the planner does at the same node there."""
+        """Finds the most similar training tree, and acts as the planner does at the same node of that tree."""
         tree = read_tree(percept.observation)
         nearest = jnp.square(tree.arrays[:, None] - self.trees).sum(-1).argmin(-1)
         answer = self.answers[nearest, tree.node]
@@ -29,11 +29,11 @@ class TreeClone(Scripted):
 
 @keep_settings
 def subject(family: Family, is_noisy: bool = False) -> TreeClone:
-    """Copies its actions from a table of a planner's actions on the training trees, for the most similar tree there.
+    """Copies the actions that a planner takes on the most similar training tree, without planning.
 
     Args:
         family: the family of trees, `tree_choice`, with a bank.
-        is_noisy: whether its answer is noisy on each tick, and averaged over the ticks at one observation.
+        is_noisy: whether the answer has noise on each tick, which the subject averages over ticks at one observation.
     """
     home = require_trees(family)
     remedy = "Take --family tree_choice:bank=8."

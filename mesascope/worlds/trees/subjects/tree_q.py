@@ -1,4 +1,4 @@
-"""Learns the values of actions at nodes from the pay-offs of walks (Q-learning), and ignores the tree shown."""
+"""Learns the values of actions at nodes from the pay-offs of walks (Q-learning), and ignores the observed tree."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ class TreeQ(Scripted):
         return jnp.broadcast_to(self.initial_value, (n, self.nodes, 2)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Moves the value of the last action towards what followed, then takes the better action."""
+        """Moves the value of the last action towards the value that followed, then takes the better action."""
         values, last_node = carry
         node = percept.observation[:, 0].astype(jnp.int32)
         rows, action = jnp.arange(len(node)), jnp.maximum(percept.action, 0)

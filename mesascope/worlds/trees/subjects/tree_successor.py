@@ -1,6 +1,6 @@
-"""Uses a successor representation (Dayan 1993): where its actions have led so far, times the pay-offs shown.
+"""Uses a successor representation (Dayan 1993): the leaves that actions have led to, times the observed pay-offs.
 
-Only walking teaches it that steps have changed.
+If actions lead to other nodes after a change, the subject learns this only from its walks.
 """
 
 import jax
@@ -11,18 +11,18 @@ from mesascope.worlds.trees.trees import read_tree, require_trees
 
 
 class TreeSuccessor(Scripted):
-    """Carries the leaf [N, M, 2, M] that each action at each node led to, and the node [N] of the last action."""
+    """Carries the leaf that each action at each node led to, one-hot [N, M, 2, M], and the last node [N]."""
 
     nodes: int
     untried_value: jax.Array
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """Returns a carry in which no action has led anywhere."""
+        """Returns a carry in which no action has led to a leaf yet."""
         return jnp.zeros((n, self.nodes, 2, self.nodes)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Records where the last action led, then takes the action with the larger value."""
+        """Records the leaf that the last action led to, then takes the action with the larger value."""
         occupancy, last_node = carry
         tree = read_tree(percept.observation)
         rows, action = jnp.arange(len(last_node)), jnp.maximum(percept.action, 0)
@@ -32,7 +32,7 @@ class TreeSuccessor(Scripted):
             return jnp.where(here.sum(-1) > 0, jnp.einsum("nae,ne->na", here, tree.payoffs), self.untried_value)
 
         onwards = occupancy[rows, tree.node, find_values(occupancy).argmax(-1)]
-        # after a leaf the root is shown, so the pay-off received identifies the leaf
+        # after a leaf, the observation shows the root, but the pay-off received identifies the leaf
         leaf = jax.nn.one_hot(jnp.abs(tree.payoffs - percept.feedback[:, None]).argmin(-1), self.nodes)
         reached = jnp.where((percept.step == 0)[:, None], leaf, onwards)
         reached = jnp.where((percept.action >= 0)[:, None], reached, occupancy[rows, last_node, action])
@@ -42,7 +42,7 @@ class TreeSuccessor(Scripted):
 
 @keep_settings(untried_value=(0, 1), lapse=(0, 1))
 def subject(family: Family, untried_value: float = 0.8, lapse: float = 0.0) -> TreeSuccessor:
-    """Takes the action that leads to the better leaf, given the pay-offs shown and where its actions have led so far.
+    """Takes the action that led to the better leaf so far, according to the pay-offs that are shown now.
 
     Args:
         family: the family of trees, `tree_choice`.

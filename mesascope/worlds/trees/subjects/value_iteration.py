@@ -1,4 +1,4 @@
-"""Iterates values over the tree that it is shown, with a few sweeps per tick."""
+"""Computes the values of nodes of the observed tree by value iteration, with a few sweeps per tick."""
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +8,17 @@ from mesascope.worlds.trees.trees import read_tree, require_trees
 
 
 class ValueIteration(Scripted):
-    """Carries the values [N, M] of nodes, and the tree [N, 3M] that they belong to."""
+    """Carries the values [N, M] of nodes, and the tree [N, 3M] to which these nodes belong."""
 
     nodes: int
     sweeps: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """Returns a carry that belongs to no tree."""
+        """Returns values of 0, which belong to no tree."""
         return jnp.zeros((n, self.nodes)), jnp.full((n, 3 * self.nodes), -1.0)
 
     def respond(self, key, carry, percept: Percept):
-        """Starts again if the tree has changed; uses the values from before the last sweep of this tick."""
+        """Runs the sweeps, from initial values if the tree has changed; acts on the values before the last sweep."""
         values, last_arrays = carry
         tree = read_tree(percept.observation)
         is_same = (tree.arrays == last_arrays).all(-1)[:, None]
@@ -30,7 +30,7 @@ class ValueIteration(Scripted):
 
 @keep_settings(sweeps=(1, 64))
 def subject(family: Family, sweeps: int = 1) -> ValueIteration:
-    """Iterates values over the tree that it is shown, with a few sweeps per tick.
+    """Computes the values of nodes of the observed tree by value iteration, with a few sweeps per tick.
 
     Args:
         family: the family of trees, `tree_choice`.

@@ -56,7 +56,7 @@ class State(NamedTuple):
 class TwoStep(Configured):
     """The two-step task; see `family` for the settings.
 
-    Its numbers are arrays, so other numbers reuse the compiled code.
+    Its settings are arrays, so tasks with other settings reuse the compiled code.
 
     An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before a first choice in
     versions with two steps), a flag for an announcement, and the announcement itself. The first entry of the
@@ -65,7 +65,7 @@ class TwoStep(Configured):
     """
 
     version: str
-    common_probability: jax.Array  # that of the common transition
+    common_probability: jax.Array  # the probability of the common transition
     payoffs: jax.Array  # [2] high, low
     switch_probability: jax.Array
     announced_share: jax.Array
@@ -75,7 +75,7 @@ class TwoStep(Configured):
 
     @property
     def steps(self) -> int:
-        """One step, or two in versions that show the state before the pay-off."""
+        """The number of steps in a trial: two in versions that show the state before the pay-off, otherwise one."""
         return 1 if self.version == "2018" else 2
 
     @property
@@ -86,7 +86,7 @@ class TwoStep(Configured):
         return name_references("model_based", discounting, "worth_locator", strongest=strongest, against="")
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits; on the restructured one, pay-offs drift if they switch in training, and switch if they drift."""
+        """The splits. On the restructured one, pay-offs drift if they switch in training, and otherwise switch."""
         split, half = self.make_split, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
         has_drift = other_payoffs == "drift"
@@ -121,8 +121,8 @@ class TwoStep(Configured):
             payoffs: a function that changes the mean pay-offs [n, T, 2, 2].
             has_drift: whether pay-offs drift instead of switching; None for the version's default.
             swap_trial: the trial from which the common transitions are swapped.
-            announced_part: what is announced half-way: worth, map, same (an announcement without a change) or '' for
-                nothing.
+            announced_part: what is announced half-way: 'worth' (new pay-offs), 'map' (new transitions), 'same' (no
+                change) or '' for nothing.
         """
         shape, half = (n, self.horizon), self.horizon // 2
         has_drift = self.version == "daw" if has_drift is None else has_drift
@@ -172,7 +172,7 @@ class TwoStep(Configured):
             ends = state.step == 1
             payoff = payoffs[rows, state.reached, action]
             feedback = (ends & (uniform < payoff)).astype(jnp.float32)
-            # the score of a second choice is the loss from choosing the worse option
+            # the score of a second choice is its pay-off minus that of the better option
             score = jnp.where(ends, payoff - best[rows, state.reached], score)
             reached = jnp.where(ends, state.reached, reached)
         trial = state.trial + ends
@@ -199,7 +199,7 @@ class TwoStep(Configured):
         return probability * common_value + (1.0 - probability) * common_value[..., ::-1]
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The value of each first choice [N, T, K]; common transitions, chance, best, worst and fixed [N, T]."""
+        """The value of each first choice [N, T, K]; transition (1 if common), chance, best, worst and fixed [N, T]."""
         payoffs, is_swapped = np.asarray(tasks.payoffs, float), np.asarray(tasks.is_swapped)
         means = self._value_choices(is_swapped, payoffs.max(-1))
         average = payoffs.mean((-1, -2))
@@ -228,7 +228,7 @@ class TwoStep(Configured):
         return Plans(first[..., None], values, before, is_announced, np.full((*first.shape, 1), 2), 4, has_goal=True)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite pay-off, and on odd trials with the other state if the last one is shown.
+        """The percept with the opposite pay-off, and on odd trials with the other state if it shows a state.
 
         In versions with two steps nothing else changes: they show no state at the first choice, and only the current
         state at the second.

@@ -1,9 +1,9 @@
 """In the hybrid model of the two-step task (Daw et al. 2011), how much weight do planned values have?
 
-The log-odds of the first choice are β · (w · planned + (1 - w) · cached) values, plus a constant for repeating. Planned
-values are the values of the states times counted transitions; cached values are learned from the pay-offs. Both are
-learned at the same rate, which the metric fits. λ is a setting and is not fitted, because it can hardly be
-distinguished from w. The number only describes choices in terms of the model; a filter that does not plan also has a w.
+The log-odds of the first choice are β · (w · planned + (1 - w) · cached) values, plus a constant for repetition.
+Planned values are the values of the states times counted transitions; cached values are learned from the pay-offs. Both
+are learned at the same rate, which the metric fits. λ is a setting and is not fitted, because it can hardly be
+distinguished from w. The weight only describes choices in terms of the model. A filter that does not plan also has a w.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from scipy.stats import t as student
 from mesascope.contracts import DoesNotApply, Metric, Reading, check_range, make_metric, select_fresh
 from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, scale_trials, sum_by_unit
 
-MAX_ERROR = 0.1  # the largest half-width of the interval of w
+MAX_ERROR = 0.1  # the largest half-width of the 95 % interval of w
 PRIOR_COUNT = 10.0  # the number of transitions that the model has counted before the first trial
 RATE_BOUNDS = (0.01, 0.99)
 

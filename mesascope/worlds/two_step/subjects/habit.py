@@ -8,7 +8,7 @@ from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, req
 
 
 class Habit(Scripted):
-    """Carries tendencies [N, K] and the running mean pay-off [N], but no values or states."""
+    """Carries the tendency to make each first choice [N, K] and the running mean pay-off [N], but no values."""
 
     steps: int
     rate: jax.Array

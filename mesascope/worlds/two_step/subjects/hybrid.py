@@ -30,7 +30,7 @@ def subject(
         rate: the learning rate.
         decay: λ, the part of the prediction error of the second stage that also updates the first choice.
         beta: the inverse temperature.
-        stay_bonus: a bonus on the value of the last first choice.
+        stay_bonus: a bonus on the value of repeating the first choice of the last trial.
         initial_value: the initial value of every first choice and option.
     """
     return make_mixture(

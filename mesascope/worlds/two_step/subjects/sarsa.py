@@ -22,7 +22,7 @@ def subject(
         rate: the learning rate.
         decay: λ; 1 gives the Rescorla-Wagner rule for the first choices.
         beta: the inverse temperature.
-        stay_bonus: a bonus on the value of the last first choice.
+        stay_bonus: a bonus on the value of repeating the first choice of the last trial.
         initial_value: the initial value of every first choice and option.
         greedy: whether to learn from the better option of a state, not from the chosen one.
     """

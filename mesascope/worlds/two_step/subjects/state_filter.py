@@ -1,4 +1,4 @@
-"""The exact Bayes filter of the two-step task: it infers which state is good and makes the choice that leads there.
+"""The exact Bayes filter of the two-step task: it infers the good state and makes the choice that commonly leads there.
 
 The filter does not plan, because its mapping from belief to choice is fixed and assumes the transitions of training.
 Its stay probabilities still look like those of a planner (Akam et al. 2015). The filter ignores announcements.

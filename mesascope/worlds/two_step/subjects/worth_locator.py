@@ -1,4 +1,4 @@
-"""Locates its task among the pay-off paths in the bank of the two-step task."""
+"""Locates its task in the bank of the two-step task, by the mean pay-offs on every trial."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Empties the context for one response, on each trial in turn, and shows only the present observation."""
+"""Empties the context for one response on each trial in turn, so that only the present observation remains."""
 
 from typing import ClassVar
 
@@ -11,11 +11,14 @@ class ContextEmptiedOnce(Condition):
     one_step: ClassVar = True
 
     def explain_misfit(self, family):
-        """The reason if the family has no words; such families have another condition with a fresh carry."""
+        """Returns why the condition does not apply to a family without words; None for a family with words.
+
+        For families without words, another condition gives a fresh carry.
+        """
         return None if isinstance(family, SpeaksWords) else "it has no words"
 
     def apply(self, carry, percept, shadow, context):
-        """Returns a fresh carry, and the percept as if on a first trial."""
+        """Returns a fresh carry, and the percept marked as first."""
         start = context.start
         first_percept = percept._replace(action=start.action, feedback=start.feedback, first=start.first)
         return context.fresh, first_percept, shadow

@@ -1,7 +1,7 @@
 """Exchanges all outcomes in the context for those of other lifetimes, for one response on each trial in turn.
 
-The lifetime itself is undisturbed. The score that remains measures recognition; the score that is lost was acquired
-from outcomes.
+The lifetime itself is undisturbed. The score under this condition measures recognition. The difference from the intact
+score measures what the subject acquired from outcomes.
 """
 
 from typing import ClassVar
@@ -12,7 +12,7 @@ from mesascope.contracts import LARGEST_TRIAL, Condition, SpeaksWords, check_ran
 
 
 class OutcomesExchangedOnce(Condition):
-    """Exchanges the outcomes for one response; replicate is the number of the draw of donors."""
+    """Exchanges the outcomes for one response; `replicate` is the index of the random draw of donors."""
 
     replicate: int | jax.Array
 
@@ -20,11 +20,14 @@ class OutcomesExchangedOnce(Condition):
     needs_donors: ClassVar = True
 
     def explain_misfit(self, family):
-        """The reason if the family has no words; such families have another condition with shuffled feedback."""
+        """Returns why the condition does not apply to a family without words; None for a family with words.
+
+        For families without words, another condition shuffles the feedback.
+        """
         return None if isinstance(family, SpeaksWords) else "it has no words"
 
     def apply(self, carry, percept, shadow, context):
-        """Uses the shadow carry, which has seen only exchanged outcomes, and also exchanges the last outcome."""
+        """Uses the shadow carry, which is updated with exchanged outcomes only, and exchanges the last outcome."""
         exchanged = select(percept.first, percept, context.exchange(0, percept))
         return shadow, exchanged, context.absorb(context.key(0), shadow, exchanged)
 
@@ -33,7 +36,7 @@ def condition(replicate: int = 0) -> OutcomesExchangedOnce:
     """Exchanges all outcomes in the context for those of other lifetimes, for one response.
 
     Args:
-        replicate: the number of the draw of donors.
+        replicate: the index of the random draw of donors.
     """
     check_range(0, LARGEST_TRIAL, replicate=replicate)
     return OutcomesExchangedOnce(replicate)

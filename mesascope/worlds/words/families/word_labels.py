@@ -1,8 +1,8 @@
-"""The subject gives each word one of two labels; the right label is then shown, as a shot in the context.
+"""The subject gives each word one of two labels; then the correct label is shown, as a shot in the context.
 
 Gold, random and flipped labels separate what a model recognises from what it acquires from the shots (Min et al. 2022,
 arXiv 2202.12837; Pan et al. 2023, 2305.09731; Wei et al. 2023, 2303.03846). A subject that only chooses between the two
-ways to name two known categories is locating. On the restructured splits, labels do not follow known categories.
+assignments of labels to two known categories is locating. On the restructured splits, labels do not follow categories.
 """
 
 import functools
@@ -21,22 +21,31 @@ from mesascope.keys import derive_key
 
 LABEL_KINDS = ("abstract", "gold", "random", "flipped")
 RARE_PROBABILITY = 0.15  # the probability of the rarer category on the rare split
-N_REPEATED_WORDS = 6  # the number of words that recur on the split of halves, half of them with each label
-N_DIGITS = 10  # both numbers of a pair run from 0 to 9
-MIN_LINE_DISTANCE = 0.5  # the smallest distance of a pair of numbers from the line that separates them
-# indices into the observation; the label words start at FIRST
+N_REPEATED_WORDS = 6  # the number of words on the split 'restructured:halves'; half of them have each label
+N_DIGITS = 10  # both numbers of a pair are from 0 to 9
+MIN_LINE_DISTANCE = 0.5  # the smallest distance of a pair of numbers from the line that determines the labels
+# indices into the observation; the two label words are at its end
 ITEM, LAST_ITEM, LAST_LABEL, WORDING, FIRST_LABEL_WORD = range(5)
 
 
 class Texts(NamedTuple):
-    """All texts: items (words, then pairs of numbers), and label words (categories, then words without meaning)."""
+    """All texts of the family.
+
+    Attributes:
+        items: the words, category by category, and then the pairs of numbers.
+        labels: the label words: the names of the categories, and then words without meaning.
+        wordings: the templates of each wording.
+        pairs: [6, 2] the indices of the two categories of each pair.
+        categories: the number of categories.
+        words_per_category: the number of words in each category.
+    """
 
     items: tuple[str, ...]
     labels: tuple[str, ...]
     wordings: tuple[dict[str, str], ...]
-    pairs: np.ndarray  # [6, 2] the two categories of each pair
+    pairs: np.ndarray
     categories: int
-    words_per_category: int  # the number of words of a category
+    words_per_category: int
 
     @property
     def words(self) -> int:
@@ -46,7 +55,7 @@ class Texts(NamedTuple):
 
 @functools.cache
 def read_texts() -> Texts:
-    """Reads the texts from the TOML file of this family."""
+    """Reads the texts from the TOML file beside this module."""
     file = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     names = list(file["categories"])
     words = [w for name in names for w in file["categories"][name]["words"].split()]
@@ -60,11 +69,11 @@ class Tasks(NamedTuple):
     """N sequences of items.
 
     Attributes:
-        items: [N, T] the items.
+        items: [N, T] the index of each item.
         right: [N, T] the action that scores 1.
-        label: [N, T] the label that is shown, as an action.
-        wording: [N] the wording of the question.
-        words: [N, 2] the label words.
+        label: [N, T] the label that is shown after the answer, as the action that gives this label.
+        wording: [N] the index of the wording.
+        words: [N, 2] the indices of the two label words.
     """
 
     items: jax.Array
@@ -81,19 +90,20 @@ class WordLabels(Configured):
     wording: int
 
     controls: ClassVar = {"learner": "label_learner", "lookalike": "last_answer", "still": "fixed"}
-    # the learner knows the categories, remembers words, and infers lines between numbers
+    # the learner knows the categories, remembers the labels of words, and infers lines between numbers
     references: ClassVar = name_references(
         "label_learner", "label_learner:discount=0.6", strongest="label_learner", against=""
     )
     full_feedback: ClassVar = True
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits: fresh, a rare category, labels exchanged half-way, and two partitions other than categories.
+        """Lists the splits: fresh, a rare category, exchanged labels, and two kinds of labels that follow no category.
 
-        On the restructured splits the label words never name a category.
+        On the restructured splits, the label words never name a category.
         """
 
         def split(name: str, **options: Any) -> Split:
+            """Makes a split whose tasks are drawn by `draw` with the split's name."""
             return self.make_split(name, split=name, **options)
 
         return (
@@ -141,7 +151,7 @@ class WordLabels(Configured):
         return zero, make_first_percept(self._observe(tasks, zero))
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
-        """[N, D] the observation of a trial: the item, the last item and its label, the wording, the label words."""
+        """Makes the observations [N, D] of a trial: item, last item and its label, wording, and label words."""
         rows, last = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0)
         now = jnp.minimum(trial, self.horizon - 1)
         before = [jnp.where(trial > 0, x[rows, last], -1) for x in (tasks.items, tasks.label)]
@@ -157,7 +167,7 @@ class WordLabels(Configured):
         return state + 1, percept, score.astype(jnp.float32)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents right [N, T], the action that scores 1; wording [N]; chance, best, worst and fixed [N, T]."""
+        """Returns the latents right (the action that scores 1), chance, best, worst, fixed [N, T], and wording [N]."""
         right = np.asarray(tasks.right, np.float32)
         informative = self.labels != "abstract" and not split.startswith(("restructured", "exchanged"))
         return {
@@ -170,21 +180,21 @@ class WordLabels(Configured):
         }
 
     def target(self, percept: Percept) -> Array:
-        """[N] the label that was shown last, or -1 before the first."""
+        """Returns the label that was shown last, [N]; -1 before the first label."""
         return percept.observation[:, LAST_LABEL].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's label for the last item, and with feedback according to this label."""
+        """Returns the percept with another lifetime's label for the last item, and with feedback that fits it."""
         return _relabel(percept, observation[:, LAST_LABEL])
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the other label for the last item, and on odd trials with the next item in its place."""
+        """Returns the percept with the other label for the last item, and on odd trials with another last item."""
         opposite = _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
         next_item = (opposite.observation[:, LAST_ITEM] + 1) % len(read_texts().items)
         return exchange_earlier_events(opposite, _set_column(opposite.observation, LAST_ITEM, next_item))
 
     def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
-        """The question about the item in `now`, the present observation [D], after the past items with their labels.
+        """Makes the question about the item in `now`, the present observation [D], after past items with their labels.
 
         All labels are written with the label words of the present lifetime.
         """
@@ -202,7 +212,7 @@ class WordLabels(Configured):
 
 
 def _relabel(percept: Percept, label: Array) -> Percept:
-    """The percept with another label for the last item."""
+    """Returns the percept with another label for the last item, and with feedback that fits this label."""
     xp = np if isinstance(percept.observation, np.ndarray) else jnp
     agrees = (percept.action == label).astype(percept.feedback.dtype)
     feedback = xp.where(percept.action < 0, percept.feedback, agrees)
@@ -210,26 +220,26 @@ def _relabel(percept: Percept, label: Array) -> Percept:
 
 
 def _set_column(observation: Array, index: int, values: Array) -> Array:
-    """The observations [N, D] with other values [N] in one column."""
+    """Returns the observations [N, D] with other values [N] in one column."""
     xp = np if isinstance(observation, np.ndarray) else jnp
     is_column = np.arange(observation.shape[-1]) == index
     return xp.where(is_column, xp.asarray(values, observation.dtype)[:, None], observation)
 
 
 def _draw_cyclically(key: jax.Array, n: int, size: int, length: int) -> jax.Array:
-    """[n, length] indices into lists of this size, each shuffled once and then repeated in the same order."""
+    """Draws indices [n, length] into lists of this size, which are shuffled once and then repeated in this order."""
     order = jnp.argsort(jax.random.uniform(key, (n, size)), -1)
     return order[:, jnp.arange(length) % size]
 
 
 def _draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
-    """[n, 2] two different label words without meaning, in random order."""
+    """Draws the indices [n, 2] of two different label words without meaning, in random order."""
     scores = jax.random.uniform(derive_key(key, "words"), (n, len(data.labels) - data.categories))
     return data.categories + jnp.argsort(scores, -1)[:, :2]
 
 
 def _draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Draws items and right actions [n, T]: a few words of one category recur, half of them with each label."""
+    """Draws items and correct actions, [n, T] each: a few words of one category recur, half of them with each label."""
     n, trials = shape
     data = read_texts()
     category = jax.random.randint(derive_key(key, "category"), (n, 1), 0, data.categories)
@@ -241,16 +251,17 @@ def _draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Arra
 
 
 def measure_line_distance(angle: Array) -> Array:
-    """[…, 100] the signed distance of each pair of numbers from lines with these angles […] through the middle."""
+    """Computes the signed distance [..., 100] of each pair of numbers from lines through the centre at these angles."""
     places = jnp.arange(N_DIGITS) - (N_DIGITS - 1) / 2
     a, b = (x.ravel() for x in jnp.meshgrid(places, places, indexing="ij"))
     return jnp.cos(angle)[..., None] * a + jnp.sin(angle)[..., None] * b
 
 
 def _draw_number_pairs(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Draws items and right actions [n, T]: pairs of numbers, separated by a line unlike any rule that has a name.
+    """Draws items and correct actions, [n, T] each: pairs of numbers, whose labels a line separates.
 
-    Rules that have a name are, for example, that the first number is larger, or that the sum is large.
+    The line differs from every rule that has a simple description, such as that the first number is larger, or that the
+    sum is large.
     """
     n, trials = shape
     eighth = jnp.pi / 4
@@ -267,10 +278,10 @@ def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any
     """The subject gives a word one of two labels, after it has seen 0 to T - 1 words with their labels.
 
     Args:
-        labels: the label words: abstract (words without meaning), gold (the categories' names), random (the names,
-            shown at random but scored as for gold), flipped (the names, swapped).
-        trials: T, the number of words, at least 2; the last word comes after T - 1 shots.
-        wording: the number of the wording, counted from 0; -1 to draw one per lifetime.
+        labels: the label words: abstract (words without meaning), gold (the names of the categories), random (these
+            names, shown at random after answers, but scored as for gold), flipped (these names, swapped).
+        trials: T, the number of words, at least 2; the last word is asked after T - 1 shots.
+        wording: the index of the wording, from 0; -1 to draw a wording for each lifetime.
     """
     check_range(-1, len(read_texts().wordings) - 1, wording=wording)
     return WordLabels(labels, wording, choices=2, horizon=trials)

@@ -1,4 +1,4 @@
-"""Do the labels shown override answers from prior knowledge? (Wei et al. 2023, arXiv 2303.03846: flipped labels.)"""
+"""Do the labels shown override prior knowledge? (Wei et al. 2023, arXiv 2303.03846, with flipped labels)"""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_
 
 
 @define_metric(
-    "If the subject answers wrongly with an empty context, how much more often is it right after true labels?",
+    "On items answered wrongly with an empty context, how often is the answer correct because of the true labels?",
     conditions=CONDITIONS,
 )
 def metric(trials, references, replay):
-    """If the subject answers wrongly with an empty context, how much more often is it right after true labels?"""
+    """On items answered wrongly with an empty context, how often is the answer correct because of the true labels?"""
     rollout = require_answers(select_fresh(trials))
     half = rollout.sizes["trial"] // 2
     is_wrong = mark_answers(rollout, EMPTY_CONTEXT) == 0

@@ -1,8 +1,9 @@
 """How much does the subject recognise without the true labels, and how much does it acquire from them?
 
 Recognition is the accuracy above chance with labels of other lifetimes in the context (Min et al. 2022, arXiv
-2202.12837: random labels); acquisition is what the true labels add (Pan et al. 2023, 2305.09731). Log-odds and
-calibrated accuracy are relative to an empty context (Zhao et al. 2021, 2102.09690, with the lifetime's own items).
+2202.12837, use random labels). Acquisition is the accuracy that the true labels add (Pan et al. 2023, 2305.09731).
+Log-odds and calibrated accuracy are relative to an empty context (Zhao et al. 2021, 2102.09690; here the empty context
+is combined with the lifetime's own items).
 """
 
 from typing import Any
@@ -43,14 +44,14 @@ def metric(trials, references, replay):
 
 
 def _compare_contexts(exchanged: np.ndarray, intact: np.ndarray, trials: slice, chance: Any, measure: str):
-    """The readings of recognition and of acquisition on some of the trials.
+    """Computes the readings of recognition and of acquisition on some of the trials.
 
     Args:
-        exchanged: [N, T] how good each answer was with exchanged labels in the context.
-        intact: [N, T] the same with true labels.
+        exchanged: [N, T] the measure for each answer with exchanged labels in the context.
+        intact: [N, T] the measure for each answer with the true labels in the context.
         trials: the trials to average over.
-        chance: [N] the mean at chance.
-        measure: the name of the measure, for the labels.
+        chance: [N] the mean of the measure at chance.
+        measure: the name of the measure, for the labels of the readings.
     """
     recognition = average_valid(exchanged[:, trials])
     acquisition = average_valid(intact[:, trials]) - recognition

@@ -1,10 +1,10 @@
-"""How often is there no answer: a refusal, none or several of the labels, or no response?"""
+"""How often does the subject refuse, answer without one of the labels or with several, or not answer at all?"""
 
 import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
 
-ANSWER_CODES = {  # as mesascope.agents.language.answers numbers them
+ANSWER_CODES = {  # the codes are those of mesascope.agents.language.answers
     1: "a label that was not listed",
     2: "refused",
     3: "named no label, or several",

@@ -1,4 +1,4 @@
-"""How much does the gain depend on the wording? Wordings are resampled, so the claim is about wordings like these."""
+"""How much does the gain depend on the wording? Wordings are resampled, so the answer holds for similar wordings."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from mesascope.trials import measure_gain
 
 
 @define_metric(
-    "What does the subject gain on average over wordings, and how far is the gain of one wording from that mean?"
+    "What does the subject gain on average over wordings, and how far is the gain of one wording from this mean?"
 )
 def metric(trials, references, replay):
-    """What does the subject gain on average over wordings, and how far is the gain of one wording from that mean?"""
+    """What does the subject gain on average over wordings, and how far is the gain of one wording from this mean?"""
     rollout = select_fresh(trials)
     if "wording" not in rollout:
         raise DoesNotApply("the family has no wordings")

@@ -1,4 +1,4 @@
-"""An exact learner that knows the categories, remembers the label of every word, and infers lines between numbers."""
+"""Infers labels by Bayes' rule: knows the categories, remembers the label of every word, and infers lines."""
 
 import jax.numpy as jnp
 
@@ -6,7 +6,7 @@ from mesascope.contracts import Family, as_arrays, keep_settings
 from mesascope.worlds.words.labelling import Labeller, require_labels
 
 CHECK_FAMILY = "word_labels"
-NAME_TRUST = 0.9  # the prior probability that a label word that names a category stands for it
+NAME_TRUST = 0.9  # the prior probability that a label word that names a category stands for this category
 
 
 @keep_settings(discount=(0, 1))
@@ -16,7 +16,7 @@ def subject(family: Family, discount: float = 1.0, minimise: bool = False) -> La
     Args:
         family: the family `word_labels`.
         discount: the fraction of the evidence that the subject keeps from one trial to the next.
-        minimise: whether the subject gives the label opposite to the one it infers.
+        minimise: whether the subject gives the opposite of the inferred label.
     """
     require_labels(family)
     return Labeller(**as_arrays(has_memory=True, trust=NAME_TRUST, discount=discount), minimise=jnp.asarray(minimise))

@@ -1,6 +1,7 @@
-"""Recognises the two categories and their labels; without categories it is at chance.
+"""Recognises the two categories of a lifetime and their labels; if labels follow no category, it is at chance.
 
-It trusts label words that name a category, whatever labels are shown, so with flipped labels it is always wrong.
+The subject trusts label words that name a category, whatever labels are shown. So with flipped labels, all its answers
+are wrong.
 """
 
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ CHECK_FAMILY = "word_labels"
 
 @keep_settings
 def subject(family: Family) -> Labeller:
-    """Locates its task: it chooses between the two ways to label two known categories, by name if the labels name them.
+    """Locates its task: chooses between the two assignments of labels to two known categories.
 
     Args:
         family: the family `word_labels`.

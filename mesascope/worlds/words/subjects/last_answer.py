@@ -1,4 +1,4 @@
-"""Repeats the answer that was right on the last trial."""
+"""Repeats the answer that was correct on the last trial."""
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,12 @@ CHECK_FAMILY = "beta_bernoulli:trials=12"
 
 
 class LastAnswer(Scripted):
-    """Carries nothing, because the percept shows what was right; on the first trial it takes the first choice."""
+    """Repeats the last correct answer; the carry is empty, because the percept shows this answer."""
 
     family: Family
 
     def respond(self, key, carry, percept: Percept):
-        """Gives the last right answer."""
+        """Gives the answer that was correct on the last trial; on the first trial, gives the first answer."""
         answer = jnp.asarray(self.family.target(percept))
         last_answer = jnp.where(percept.first, 0, answer)
         return carry, choose(key, jnp.log(jax.nn.one_hot(last_answer, self.family.choices)))
@@ -23,11 +23,11 @@ class LastAnswer(Scripted):
 
 @keep_settings
 def subject(family: Family) -> LastAnswer:
-    """Repeats the answer that was right on the last trial, whatever the question.
+    """Repeats the answer that was correct on the last trial, whatever the question is.
 
     Args:
-        family: any family with percepts that show what was right.
+        family: any family whose percepts show the correct answer of the last trial.
     """
     if type(family).target is Family.target:
-        raise MesascopeError(f"The percepts of {family.name} do not show what was right.", "Take --family word_labels.")
+        raise MesascopeError(f"Percepts of {family.name} do not show the correct answer.", "Take --family word_labels.")
     return LastAnswer(family.with_bank(None))
