@@ -146,8 +146,9 @@ class MarkovChain(Configured):
         return state + 1, make_next_percept(jnp.concatenate(symbols, -1), action, right, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The latents means [N, T, K], the pay-off of each prediction; target, chance, best, worst and fixed [N, T].
+        """The latents means [N, T, K], the pay-off of each prediction; part, target, chance, best, worst, fixed [N, T].
 
+        'part' is the present symbol, because the rows of the matrix are independent.
         'fixed' predicts from the present symbol with the mean of the split's matrices, which is uniform except on the
         seen split.
         """
@@ -157,8 +158,8 @@ class MarkovChain(Configured):
         if split == "seen":
             successor = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)  # the most probable one, by symbol
             fixed = np.take_along_axis(means, successor[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
-        target = np.asarray(tasks.symbols)[:, 1:].astype(float)
-        return make_payoff_latents(means, fixed) | {"target": target, "chance": chance}
+        part, target = np.asarray(tasks.symbols)[:, :-1], np.asarray(tasks.symbols)[:, 1:].astype(float)
+        return make_payoff_latents(means, fixed) | {"part": part, "target": target, "chance": chance}
 
     @property
     def can_value_actions(self) -> bool:
