@@ -277,8 +277,9 @@ def find_orthogonal_part(inputs: np.ndarray, window: int) -> np.ndarray:
     last = np.zeros((*x.shape, window))
     for i in range(1, window + 1):
         last[:, i:, :, i - 1] = x[:, :-i]
-    onto_last = np.einsum("ntdw,ntw->ntd", last, np.einsum("ntwd,ntd->ntw", np.linalg.pinv(last), x))
-    return x - onto_last
+    gram = np.einsum("ntdw,ntdv->ntwv", last, last) + 1e-9 * np.eye(window)  # inputs before the first trial are 0
+    factors = np.linalg.solve(gram, np.einsum("ntdw,ntd->ntw", last, x)[..., None])
+    return x - (last @ factors)[..., 0]
 
 
 def _draw_walk(start: jax.Array, draws: jax.Array) -> jax.Array:

@@ -1,5 +1,7 @@
 """Fits weights to the last few pairs alone, after a warm-up, and only while each percept shows its own prediction."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -13,6 +15,8 @@ class RecentPairs(Scripted):
     It carries the last inputs [N, window, D] and outcomes [N, window], the number of past trials [N], its last
     prediction [N], and whether a check ever failed [N].
     """
+
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     dimension: int
     noise: float

@@ -1,5 +1,7 @@
 """Predicts from the last few transitions alone, after a warm-up, and only while each percept shows its own action."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -14,6 +16,8 @@ class RecentTransitions(TransitionSubject):
     and whether a check ever failed [N].
     """
 
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
+
     concentration: float
     window: int
     warmup: int
@@ -24,7 +28,7 @@ class RecentTransitions(TransitionSubject):
         return jnp.zeros((n, self.window, self.choices, self.choices)), zero, zero - 1, zero > 0
 
     def respond(self, key, carry, percept: Percept):
-        """Samples from the posterior predictive of the last transitions; at random in the warm-up or after a failure."""
+        """Samples from the predictive of the last transitions; acts at random in the warm-up and after a failure."""
         transitions, count, own_action, has_failed = carry
         transitions = jnp.concatenate([transitions[:, 1:], self.count_transition(percept)[:, None]], 1)
         if self.is_guarded:
