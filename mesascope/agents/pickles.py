@@ -20,7 +20,7 @@ DTYPE_KINDS = "fiub"  # kinds of dtypes that contain plain numbers
 
 
 class InertObject:
-    """Stands for an object whose class or function a pickle names; `origin` is the (module, name) of that class."""
+    """Stands for an object of a class, or the result of a function, with the (module, name) `origin` in a pickle."""
 
     origin: tuple[str, str] = ("", "")
 

@@ -194,6 +194,14 @@ class Family(eqx.Module):
             return self.shown == (0,)
         return "means" in self.latents(self.draw(derive_key(jax.random.key(0), FRESH), 1), FRESH)
 
+    @property
+    def values_equal_payoffs(self) -> bool:
+        """Whether `worth` is what the action's trial pays beyond chance.
+
+        It is not if trials have several steps, or if `worth` values only a component of the action.
+        """
+        return self.steps == 1
+
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """Computes what an action pays beyond chance on each of M tasks [N, T, M], given the subjects' observations.
 

@@ -22,11 +22,11 @@ LIBRARIES = sys.stdlib_module_names | {  # their functions and classes contain n
     *("mesascope", "jax", "jaxlib", "equinox", "numpy", "scipy", "torch", "gymnasium", "stable_baselines3"),
     *("sb3_contrib", "onnxruntime"),
 }
-LIBRARIES_WITHOUT_WEIGHTS = sys.stdlib_module_names | {"jax", "jaxlib"}  # their objects contain no weights
-DATA_MODULES = ("builtins", "collections", "functools", "types", "argparse")  # exceptions, whose objects may have data
+LIBRARIES_WITHOUT_WEIGHTS = sys.stdlib_module_names | {"jax", "jaxlib"}  # objects of their classes contain no weights
+DATA_MODULES = ("builtins", "collections", "functools", "types", "argparse")  # objects of their classes may do so
 PACKAGE_FOLDER, STDLIB_FOLDER = Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve()
 
-# the state of each module's file when it was first inspected, with the module's spec
+# for each module: its import spec, and the state of its file when the file was first inspected
 _FILE_STATES: dict[str, tuple[Any, list[str]]] = {}
 
 

@@ -130,9 +130,9 @@ def read_outcomes(record: Record) -> Outcomes:
 def trim_observations(record: Record, condition: Condition, keeps_all: bool) -> Record:
     """Removes observations that are not used from the record of trials of several steps.
 
-    If the worth of the actions under the condition is recorded, it is computed from the observations before the first
-    steps [T, N, D], so these remain. Under the intact condition, all observations remain if `keeps_all`. Under other
-    conditions, no observations remain.
+    If the worth of actions under the condition is recorded, the observations before the first steps [T, N, D] remain,
+    because the worth is computed from them. Under the intact condition, all observations remain if `keeps_all`. Under
+    other conditions, no observations remain.
     """
     if condition.judged:
         return record._replace(observation=record.observation[:, 0])

@@ -115,7 +115,7 @@ def _judge_block(
     for start in range(0, lifetimes, step):
         rows = np.arange(start, min(start + step, lifetimes))
         payoffs = Payoffs(family, tasks, split, observation[rows])
-        if own_action is not None and family.steps > 1:
+        if own_action is not None and not family.values_equal_payoffs:
             for values, first in zip(undisturbed.values(), (own_action[rows], payoffs.best), strict=True):
                 values.append(payoffs.of(first)[np.arange(len(rows)), :, rows])
         for condition, record in records.items():

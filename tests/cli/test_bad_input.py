@@ -56,7 +56,7 @@ CASES = {
     "network's own family": (examine("{here}/noise.safetensors", family=""), "no adapter opens it", "adapter"),
     "network's choices": (examine("recurrent:path=unlimited"), "5 actions", "with 5 actions"),
     "network unknown": (examine("recurrent:path=unlimted"), "no file 'unlimted'", "unlimited"),
-    "network unnamed": (examine("recurrent"), "No network is named", "that ships: "),
+    "network unnamed": (examine("recurrent"), "No network is named", "a shipped network: "),
     "validate on two": (["validate", "--quick", "--lifetimes", "2"], "lifetimes=2", "at least 3"),
     "validate from nowhere": (["validate", "--quick", "--first", "9" * 20], "less than or equal to", "--help"),
     "out is a file": (examine("uniform", out="{here}/log.csv"), "log.csv' cannot be", "--out"),

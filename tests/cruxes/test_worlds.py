@@ -32,9 +32,9 @@ def test_a_long_chain_of_ranges(n, monkeypatch):
     claims, wanted = chain(n)
     kinds = []
     monkeypatch.setattr(worlds, "_find_kinds", lambda *args, f=worlds._find_kinds: kinds.append(f(*args)) or kinds[-1])
-    start = time.perf_counter()
+    start = time.process_time()
     found = Polytope(claims).bound(parse_event(f"N{n - 1}"))
-    assert time.perf_counter() - start < 4
+    assert time.process_time() - start < 4
     assert (found.low, found.high) == pytest.approx(wanted, abs=1e-7)
     assert (
         sum(map(len, kinds)) < 2 * 4 * n * 1.2
@@ -86,10 +86,10 @@ def test_what_is_too_dense_is_refused_at_once_with_advice_that_exists():
     for i in range(150):
         a, b, c = (f"N{j}" for j in rng.choice(50, 3, replace=False))
         claims.append(claim(f"c{i}", f"{a} | {b}", 0.1, 0.9, given=c))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(MesascopeError, match="connected so densely") as caught:
         Polytope(claims).bound(parse_event("N0"))
-    assert time.perf_counter() - start < 4
+    assert time.process_time() - start < 4
     assert "--" not in caught.value.remedy
 
 

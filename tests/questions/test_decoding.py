@@ -137,7 +137,7 @@ def test_without_memory_there_is_nothing_to_read_or_write(found, metric):
 def test_a_computed_tap_is_read_and_not_written(found):
     assert found("belief_decoding", "computed")["posterior means, R²"].estimate > 0.999
     (only,) = found("belief_edit", "computed").values()
-    assert only.status == "does not apply" and "cannot be written" in only.reason
+    assert only.status == "does not apply" and "cannot be changed" in only.reason
 
 
 def test_exchanged_beliefs_are_those_of_the_other_choice():

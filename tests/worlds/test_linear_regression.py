@@ -9,8 +9,11 @@ import pytest
 
 from mesascope.catalogue import make
 from mesascope.errors import MesascopeError
+from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
+from mesascope.trials import fill_in_trials
+from mesascope.worlds.regression.families.linear_regression import find_orthogonal_part
 
 ODD = "linear_regression:dimension=3,trials=11,noise=0.4"
 
@@ -157,3 +160,41 @@ def test_what_it_refuses():
         make("families", "linear_regression:noise=-1")
     with pytest.raises(MesascopeError, match="rate=2"):
         make("subjects", "gradient_descent:rate=2", make("families", ODD))
+
+
+WIDE = "linear_regression:dimension=8,trials=32"
+
+
+def test_the_older_component_is_orthogonal_to_the_last_inputs():
+    x = np.random.default_rng(0).normal(size=(3, 9, 5))
+    older = find_orthogonal_part(x, 3)
+    for t in range(3, 9):
+        assert np.einsum("nwd,nd->nw", x[:, t - 3 : t], older[:, t]) == pytest.approx(0.0, abs=1e-6)
+        span = np.linalg.qr(np.moveaxis(x[:, t - 3 : t], 1, 2))[0]
+        expected = x[:, t] - np.einsum("ndw,new,ne->nd", span, span, x[:, t])
+        assert older[:, t] == pytest.approx(expected, abs=1e-6)
+    assert older[:, 0] == pytest.approx(x[:, 0])  # nothing came before
+
+
+@pytest.mark.parametrize(
+    ("who", "deletion", "transplant"),
+    [
+        ("ridge", (0.93, 1.0), (0.9, 1.0)),
+        ("running_mean", (-0.07, 0.07), (-0.05, 0.05)),  # .2 on whole outcomes: a loss without its mean, not knowledge
+        ("recent_pairs", (-0.001, 0.001), (-0.05, 0.05)),
+        ("recent_pairs:warmup=8,is_guarded=True", (-0.05, 0.05), (-0.05, 0.05)),  # .08 on whole outcomes
+    ],
+)
+def test_only_what_the_last_trials_cannot_tell_is_carried(who, deletion, transplant):
+    home = make("families", WIDE)
+    labels = [fill_in_trials(c, 32) for c in ("intact", *DELETIONS, *TRANSPLANTS)]
+    trials = rollout(make("subjects", who, home), home, "fresh", 192, 5, conditions=labels)
+    effects = measure_carried(trials, 4)
+    assert deletion[0] < effects.deletion.mean() < deletion[1]
+    assert transplant[0] < effects.transplant.mean() < transplant[1]
+
+
+def test_where_the_last_trials_span_all_directions_whole_outcomes_are_valued():
+    assert make("families", "linear_regression:dimension=4,trials=20").values_equal_payoffs
+    assert not make("families", "linear_regression:dimension=5,trials=20").values_equal_payoffs
+    assert not make("families", "linear_regression:dimension=4,trials=19").values_equal_payoffs

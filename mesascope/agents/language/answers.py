@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
     Attributes:
         code: ANSWERED, BOUNDED, REFUSED, UNPARSABLE or UNREACHED (see CODE_TEXTS).
-        action: the index of the label that the answer names, or -1 if the answer names no label.
+        action: the index of the label that the answer names, or -1 if the answer does not name a label.
         log_probs: [K] the labels' log-probabilities, normalised over the labels; None if unknown.
         mass: the probability of all labels together; NaN if unknown.
         text: the model's text, or the reason why there is no answer.
@@ -122,7 +122,7 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
 
 
 def parse_label(text: str, labels: Sequence[str]) -> Answer:
-    """Finds the label with which a text begins, or the only label in the text; a refusal counts as no label."""
+    """Finds the label with which a text begins, or the only label in the text; finds no label in a refusal."""
     if REFUSAL.search(text):
         return Answer(REFUSED, -1, None, math.nan, text)
     for before in (r"^\W*", r"\b"):

@@ -180,7 +180,7 @@ class NetworkFormat:
     def suggest(self) -> str:
         """Makes the remedy for a wrong file, which lists the shipped networks of this format."""
         ships = ", ".join(self.list_bundled()) or "none"
-        return f"Name a file that `mesascope train` wrote, or a network that ships with mesascope: {ships}."
+        return f"Name a file that `mesascope train` wrote, or a shipped network: {ships}."
 
 
 ANY_NETWORK = NetworkFormat("", "network of ours", {})  # all formats, for error messages

@@ -100,7 +100,7 @@ def read_bank_settings(
 
     Args:
         family: any family.
-        purpose: what the subject needs the tables for, as an error message should say it if the family has no bank.
+        purpose: what the subject uses the tables for; the error message for a family without a bank contains it.
 
     Raises:
         MesascopeError: the family does not have association tasks, or has no bank.

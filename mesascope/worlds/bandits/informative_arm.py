@@ -1,5 +1,4 @@
-"""Shared code of the informative bandit's subjects, which decode this arm's pay-off and remember
-the arm that it names."""
+"""Shared code of the informative bandit's subjects, which decode the pay-off of the informative arm."""
 
 from typing import NamedTuple
 
@@ -57,7 +56,7 @@ class Asker(Choosing):
         return Knowledge(none, none, jnp.zeros((n, self.choices - 1), bool))
 
     def respond(self, key, carry: Knowledge, percept: Percept):
-        """Pulls the informative arm, then the named arm. With doubts, tries other arms if that does not pay."""
+        """Pulls the informative arm, then the named arm; with doubts, tries others if the named arm does not pay."""
         arms = jnp.arange(self.choices - 1)
         informative = percept.action == self.choices - 1
         pulled_other = (percept.action >= 0) & ~informative
@@ -77,7 +76,7 @@ class Asker(Choosing):
         return Knowledge(named, knowledge.paying_arm, failed), choose(key, jnp.log(probabilities))
 
     def _rule_out(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
-        """Records whether the pulled arm paid; forgets everything if it stopped paying or all arms failed to pay."""
+        """Records whether the pulled arm paid; forgets everything if a paying arm stopped or all arms failed."""
         paid = pulled & (percept.feedback > TARGET_THRESHOLD)
         not_paid = pulled & ~paid
         pulled_arm = jax.nn.one_hot(percept.action, self.choices - 1, dtype=bool)

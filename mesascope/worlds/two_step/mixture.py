@@ -175,7 +175,7 @@ class Mixture(Scripted):
 
 
 def make_mixture(family: Family, **settings: float) -> Mixture:
-    """Makes a `Mixture` for the family. The class explains the settings; DEFAULTS contains those that may be left out.
+    """Makes a `Mixture`, whose docstring explains the settings. Those in DEFAULTS may be left out.
 
     Raises:
         MesascopeError: the family is not the two-step task.

@@ -270,9 +270,9 @@ def family(
     """Each of S cues has one correct action among K; a hidden table, drawn for every lifetime, gives this action.
 
     Args:
-        cues: S, at least 2.
-        actions: K, at least 2.
-        trials: T, at least 4.
+        cues: S, the number of cues, at least 2.
+        actions: K, the number of actions, at least 2.
+        trials: T, the number of trials, at least 4.
         high: with outcome=payoff, the probability that the correct action pays.
         low: with outcome=payoff, the probability that any other action pays; with outcome=right, the probability that
             a particular wrong action is shown as the correct one.

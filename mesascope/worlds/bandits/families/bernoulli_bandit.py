@@ -29,7 +29,7 @@ Change = Callable[[jax.Array, jax.Array], jax.Array]  # a function of a key and 
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K], that of each arm on each trial; is_inverted [N], 1 if the feedback is inverted, else 0."""
+    """means [N, T, K], the mean of each arm on each trial; is_inverted [N], 1 if the feedback is inverted, else 0."""
 
     means: jax.Array
     is_inverted: jax.Array
@@ -189,8 +189,8 @@ def family(
     """Each arm pays 1 with its own hidden probability, which is fixed for a lifetime.
 
     Args:
-        arms: K, at least 2.
-        trials: T, at least 2.
+        arms: K, the number of arms, at least 2.
+        trials: T, the number of trials, at least 2.
         prior: independent, dependent, dependent_easy, dependent_medium, dependent_hard, or beta:a/b+a/b+…
         bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.

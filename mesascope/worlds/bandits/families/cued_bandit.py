@@ -20,7 +20,7 @@ from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K], that of each arm on each trial; mark [N], the arm that the cue marks, -1 for none."""
+    """means [N, T, K], the mean of each arm on each trial; mark [N], the arm that the cue marks, -1 for none."""
 
     means: jax.Array
     mark: jax.Array
@@ -177,8 +177,8 @@ def family(
     """One arm pays well, and a visible cue marks that arm in a share of the lifetimes.
 
     Args:
-        arms: K, at least 2.
-        trials: T, at least 2.
+        arms: K, the number of arms, at least 2.
+        trials: T, the number of trials, at least 2.
         high: the mean pay-off of the best arm.
         low: the mean pay-off of every other arm.
         rho: the share of lifetimes in which the cue marks the best arm.

@@ -1,8 +1,8 @@
-"""One of ten arms pays 5 and the others 1; the small pay-off of an eleventh arm says which (Wang et al. 2016).
+"""One of ten arms pays 5 and the others 1; the small pay-off of an eleventh arm tells which arm pays 5.
 
-arXiv 1611.05763, section 3.1.3: five pulls with deterministic pay-offs. Each split draws uniformly from a finite list
-of tasks, so its optimum is known exactly: a total pay-off of 20.55 of 25. It is 11.0 without the informative arm, 7.00
-without adapting, and 6.61 for random pulls.
+After Wang et al. (2016, arXiv 1611.05763, section 3.1.3): five pulls with deterministic pay-offs. Each split draws
+uniformly from a finite list of tasks, so the largest expected total is known exactly: 20.55 of 25. It is 11.0 without
+the informative arm, 7.00 without adapting, and 6.61 for random pulls.
 """
 
 import dataclasses
@@ -130,7 +130,7 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
 
     Args:
         targets: the number of arms that may be the target, excluding the informative arm.
-        trials: T, at least 2.
+        trials: T, the number of trials, at least 2.
         bank: M, the number of training tasks, all different; 0 for all of them.
         bank_seed: the seed that the bank is drawn from.
     """

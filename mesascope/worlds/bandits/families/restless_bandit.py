@@ -22,7 +22,7 @@ from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K]; volatility [N, T], 0 for slow and 1 for fast; is_inverted [N], 1 for inverted feedback."""
+    """means [N, T, K] of arms; volatility [N, T], 0 for slow, 1 for fast; is_inverted [N], 1 for inverted feedback."""
 
     means: jax.Array
     volatility: jax.Array
@@ -149,8 +149,8 @@ def family(
     """Arms pay with probabilities p and 1 - p; p changes slowly in some blocks and fast in others.
 
     Args:
-        arms: K, which must be 2 for coupled arms.
-        trials: T, at least 2.
+        arms: K, the number of arms, which must be 2 for coupled arms.
+        trials: T, the number of trials, at least 2.
         change: drift (p follows a reflected random walk) or reversal (p jumps from level to 1 - level and back).
         slow_rate: the standard deviation of the walk, or the probability of a jump, per trial in slow blocks.
         fast_rate: the same quantity in fast blocks.

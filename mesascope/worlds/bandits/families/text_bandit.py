@@ -118,8 +118,8 @@ def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int =
     """A Bernoulli bandit in words, for language models.
 
     Args:
-        arms: K, from 2 to 10.
-        trials: T, at least 2.
+        arms: K, the number of arms, from 2 to 10.
+        trials: T, the number of trials, at least 2.
         history: raw (one line per pull) or summary (one line per arm).
         wording: the index of the wording, from 0; -1 to draw one per lifetime.
     """

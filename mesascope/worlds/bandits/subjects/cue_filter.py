@@ -32,7 +32,7 @@ class CueFilter(ActionValues):
 
 
 def compute_log_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
-    """The log-likelihood ratio [N, K] of the last outcome, by arm: if the arm is the best one, against if it is not."""
+    """The log-likelihood [N, K] of the last outcome if each arm is the best one, minus that if this arm is not."""
     high, low = jnp.clip(payoffs, MARGIN, 1.0 - MARGIN)
     if_paid = jnp.log(high) - jnp.log(low)
     if_not_paid = jnp.log1p(-high) - jnp.log1p(-low)

@@ -7,7 +7,7 @@ from mesascope.contracts.choices import TIES, Counting, choose_greedily, count_l
 
 
 class EpsilonGreedy(Counting):
-    """Carries counts [N, K, 2]."""
+    """Carries counts [N, K, 2] of wins and losses."""
 
     epsilon: float
     ties: str

@@ -11,7 +11,7 @@ from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_
 
 
 class Locator(Counting):
-    """Carries counts [N, K, 2]. The bank is an array, so banks of equal size share compiled code."""
+    """Carries counts [N, K, 2] of wins and losses. The bank is an array, so banks of equal size share compiled code."""
 
     bank_means: jax.Array  # [M, K]
     minimise: bool

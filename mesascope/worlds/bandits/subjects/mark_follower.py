@@ -22,7 +22,7 @@ class MarkFollower(Choosing):
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """Even odds."""
+        """Even odds that the marked arm is the best one."""
         return jnp.zeros(n), jnp.zeros(n)
 
     def respond(self, key, carry, percept: Percept):

@@ -8,7 +8,7 @@ from mesascope.worlds.bandits.subjects.thompson import choose_prior, compute_bes
 
 
 class OptimisticThompson(Counting):
-    """Carries counts [N, K, 2]."""
+    """Carries counts [N, K, 2] of wins and losses."""
 
     prior: jax.Array  # [K, 2]
     alpha: jax.Array

@@ -21,11 +21,11 @@ class PathLocator(Scripted):
     minimise: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """All tasks of the bank are equally likely."""
+        """The carry under which all tasks of the bank are equally likely."""
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods, then pulls the arm with the largest posterior mean; means end at trial T."""
+        """Updates the likelihoods, then pulls the arm with the largest posterior mean; paths are constant after T."""
         log_likelihood, trial = carry
         paths = jnp.clip(self.bank_means, MARGIN, 1.0 - MARGIN)
         end = paths.shape[1] - 1

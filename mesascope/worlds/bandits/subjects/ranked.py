@@ -46,7 +46,7 @@ def subject(family: Family, rank: int = 2, encoding: str = "plain", delay: int =
 
     Args:
         family: the bandit.
-        rank: the rank; 1 is the best arm.
+        rank: the rank of the arm by its mean; 1 is the best arm.
         encoding: which arm the subject pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial index; or
             'turns', on every second trial the arm of the same rank counted from the worst arm.
         delay: the number of latest trials that do not count yet.

@@ -8,7 +8,7 @@ from mesascope.contracts.choices import Counting, choose_to_stay, count_last_out
 
 
 class Satisficer(Counting):
-    """Carries counts [N, K, 2]."""
+    """Carries counts [N, K, 2] of wins and losses."""
 
     min_mean: float
 

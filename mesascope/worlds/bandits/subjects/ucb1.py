@@ -6,7 +6,7 @@ from mesascope.contracts import Counting, Family, Percept, choose, choose_greedi
 
 
 class UCB1(Counting):
-    """Carries counts [N, K, 2]."""
+    """Carries counts [N, K, 2] of wins and losses."""
 
     constant: float
     is_growing: bool

@@ -34,7 +34,7 @@ def subject(family: Family, window: int = 4, warmup: int = 20, lapse: float = 0.
 
     Args:
         family: the bandit.
-        window: the number of last trials that count.
+        window: how many of the last trials count.
         warmup: the number of trials, counted in the subject's carry, in which it chooses at random.
         lapse: the probability of choosing uniformly at random among all arms.
     """

@@ -34,7 +34,7 @@ def subject(family: Family, window: int = 10, focus: float = 0.9) -> Windowed:
 
     Args:
         family: the bandit.
-        window: the number of last pulls that count.
+        window: how many of the last pulls count.
         focus: the probability of pulling the arm that paid most.
     """
     return Windowed(family.choices, window, focus)

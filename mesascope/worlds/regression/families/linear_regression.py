@@ -17,6 +17,7 @@ import numpy as np
 from mesascope.contracts import Configured, Split, draw_from_bank, keep_settings, name_references, name_with_settings
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
+from mesascope.trials import find_reflex_window
 
 SCALE_FACTOR = 2.0  # the factor by which inputs or outcomes are multiplied on the scaled splits
 NOISE_FACTOR = 3.0  # the factor by which the noise is multiplied on the split 'shifted:noise'
@@ -205,19 +206,36 @@ class LinearRegression(Configured):
         target = (observation[..., : self.dimension] * mixture[:, None]).sum(-1)
         return target, target + self.noise * rng.standard_normal(target.shape)
 
-    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """Computes by how much predictions lower the squared error relative to the prediction 0, on M tasks [N, T, M].
+    @property
+    def values_equal_payoffs(self) -> bool:
+        """Whether predictions are valued on whole outcomes, because the last trials span all directions."""
+        return self.dimension <= find_reflex_window(self.horizon)
 
-        The predictions concern the outcomes of the inputs in the observations [N, T, 2D].
+    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """Computes the worth of predictions on M tasks [N, T, M], for the inputs in the observations [N, T, 2D].
+
+        If the last few inputs span all directions, the worth is the reduction in squared error relative to the
+        prediction 0. Otherwise only a part of the outcome counts: the part due to the component of the input that is
+        orthogonal to the last few inputs. The worth is then this part times the prediction. The components of w are
+        independent, so the last trials contain no information about this part.
         """
         action = np.clip(action[..., None] if action.ndim == 2 else action, -MAX_PREDICTION, MAX_PREDICTION)
         outcome = self.best_actions(tasks, split, observation)
+        if not self.values_equal_payoffs:
+            return action * outcome
         return np.square(outcome) - np.square(action - outcome)
 
     def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
-        """Returns the noiseless outcomes [N, T, M] on M tasks for the inputs in the observations [N, T, 2D]."""
-        linear = np.einsum("ntd,mtd->ntm", observation[..., : self.dimension], np.asarray(tasks.weights))
-        return np.asarray(_compute_outcome(linear, np.asarray(tasks.sign_only), self.dimension))
+        """Returns the noiseless outcomes [N, T, M] on M tasks, or the part of each that `worth` counts.
+
+        The outcomes are those of the inputs in the observations [N, T, 2D].
+        """
+        x = observation[..., : self.dimension]
+        if not self.values_equal_payoffs:
+            x = find_orthogonal_part(x, find_reflex_window(self.horizon))
+        linear = np.einsum("ntd,mtd->ntm", x, np.asarray(tasks.weights))
+        sign_only = np.asarray(tasks.sign_only) * self.values_equal_payoffs
+        return np.asarray(_compute_outcome(linear, sign_only, self.dimension))
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
         """Returns the percept as if the lifetime began now: with the coming input, but without a past pair."""
@@ -247,6 +265,22 @@ class LinearRegression(Configured):
 def _compute_outcome(linear: Any, sign_only: Any, dimension: int) -> Any:
     """Computes the noiseless outcome from w·x: w·x itself, or its sign times the standard deviation of w·x."""
     return linear + sign_only * (np.sqrt(dimension) * jnp.sign(linear) - linear)
+
+
+def find_orthogonal_part(inputs: np.ndarray, window: int) -> np.ndarray:
+    """Computes the component [N, T, D] of each input that is orthogonal to the inputs of the `window` trials before it.
+
+    Args:
+        inputs: [N, T, D] the inputs.
+        window: the number of trials before each trial.
+    """
+    x = np.asarray(inputs, float)
+    last = np.zeros((*x.shape, window))
+    for i in range(1, window + 1):
+        last[:, i:, :, i - 1] = x[:, :-i]
+    gram = np.einsum("ntdw,ntdv->ntwv", last, last) + 1e-9 * np.eye(window)  # inputs before the first trial are 0
+    factors = np.linalg.solve(gram, np.einsum("ntdw,ntd->ntw", last, x)[..., None])
+    return x - (last @ factors)[..., 0]
 
 
 def _draw_walk(start: jax.Array, draws: jax.Array) -> jax.Array:

@@ -147,10 +147,11 @@ class MarkovChain(Configured):
         return state + 1, make_next_percept(jnp.concatenate(symbols, -1), action, right, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """Returns the latents means [N, T, K], the pay-offs of predictions; target, chance, best, worst, fixed [N, T].
+        """Returns the latents means [N, T, K]; and part, target, chance, best, worst and fixed [N, T].
 
-        'fixed' is the pay-off of a policy that predicts from the present symbol with the mean of the split's matrices.
-        This mean is uniform except on the seen split.
+        'means' are the pay-offs of predictions. 'part' is the present symbol, because the rows of the matrix are
+        independent. 'fixed' is the pay-off of a policy that predicts from the present symbol with the mean of the
+        split's matrices. This mean is uniform except on the seen split.
         """
         means = np.asarray(tasks.probabilities, float)
         chance = np.full(means.shape[:2], 1.0 / self.choices)
@@ -159,8 +160,8 @@ class MarkovChain(Configured):
             # the most probable successor of each symbol
             successor = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)
             fixed = np.take_along_axis(means, successor[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
-        target = np.asarray(tasks.symbols)[:, 1:].astype(float)
-        return make_payoff_latents(means, fixed) | {"target": target, "chance": chance}
+        part, target = np.asarray(tasks.symbols)[:, :-1], np.asarray(tasks.symbols)[:, 1:].astype(float)
+        return make_payoff_latents(means, fixed) | {"part": part, "target": target, "chance": chance}
 
     @property
     def can_value_actions(self) -> bool:

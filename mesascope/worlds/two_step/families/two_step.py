@@ -60,8 +60,8 @@ class TwoStep(Configured):
 
     An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before a first choice in
     versions with two steps), a flag for an announcement, and the announcement itself. The first entry of the
-    announcement is 1 if choice 0 commonly leads to state 0, and -1 if that choice commonly leads to state 1. The mean
-    pay-offs of the two options of both states follow. Without an announcement, all these entries are 0.
+    announcement is 1 if choice 0 commonly leads to state 0, and -1 if that choice commonly leads to state 1. The
+    other entries are the mean pay-offs of the two options of each state. Without an announcement, these entries are 0.
     """
 
     version: str
@@ -86,7 +86,7 @@ class TwoStep(Configured):
         return name_references("model_based", discounting, "worth_locator", strongest=strongest, against="")
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits. On the restructured one, pay-offs drift if they switch in training, and otherwise switch."""
+        """The splits. On the restructured split, pay-offs drift if they switch in training, else they switch."""
         split, half = self.make_split, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
         has_drift = other_payoffs == "drift"
@@ -275,7 +275,7 @@ def family(
     Args:
         version: 2018 (one action per trial), 2016 (a second action that makes no difference), daw (two options in each
             state, with drifting pay-offs).
-        trials: T, at least 4.
+        trials: T, the number of trials, at least 4.
         common_probability: the probability of the common transition; 0 for the default of the version (.8, .8 and .7).
         high: the mean pay-off of the good state.
         low: the mean pay-off of the other state.

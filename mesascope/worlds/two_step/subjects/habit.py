@@ -16,7 +16,7 @@ class Habit(Scripted):
     bound: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array, CurrentTrial]:
-        """Equal tendencies."""
+        """Equal tendencies to make each choice."""
         return jnp.zeros((n, 2)), jnp.full(n, 0.5), start_trial(n)
 
     def respond(self, key, carry, percept: Percept):

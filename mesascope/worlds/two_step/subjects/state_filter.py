@@ -23,7 +23,7 @@ class StateFilter(Scripted):
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, CurrentTrial]:
-        """Both states are equally likely."""
+        """The carry under which both states are equally likely to be good."""
         return jnp.full(n, 0.5), start_trial(n)
 
     def respond(self, key, carry, percept: Percept):

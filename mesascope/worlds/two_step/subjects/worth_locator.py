@@ -17,7 +17,7 @@ class WorthLocator(Scripted):
     bank_payoffs: jax.Array  # [M, T, 2, 2]
 
     def fresh(self, n: int) -> tuple[jax.Array, CurrentTrial]:
-        """All tasks of the bank are equally likely."""
+        """The carry under which all tasks of the bank are equally likely."""
         return jnp.zeros((n, len(self.bank_payoffs))), start_trial(n)
 
     def respond(self, key, carry, percept: Percept):

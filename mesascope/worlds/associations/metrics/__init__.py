@@ -1,0 +1,1 @@
+"""Metrics of this world: one file each."""

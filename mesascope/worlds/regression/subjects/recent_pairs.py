@@ -1,0 +1,57 @@
+"""Fits weights to the last few pairs alone, after a warm-up, and only while each percept shows its own prediction."""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts import Family, Percept, Response, Scripted, keep_settings
+from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
+
+
+class RecentPairs(Scripted):
+    """See `subject` for the settings.
+
+    It carries the last inputs [N, window, D] and outcomes [N, window], the number of past trials [N], its last
+    prediction [N], and whether a check ever failed [N].
+    """
+
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
+
+    dimension: int
+    noise: float
+    window: int
+    warmup: int
+    is_guarded: bool
+
+    def fresh(self, n: int) -> tuple[jax.Array, ...]:
+        zero, inputs = jnp.zeros(n), jnp.zeros((n, self.window, self.dimension))
+        return inputs, jnp.zeros((n, self.window)), zero.astype(jnp.int32), zero, zero > 0
+
+    def respond(self, key, carry, percept: Percept):
+        """Predicts by ridge regression on the last pairs; 0 in the warm-up and after a failed check."""
+        inputs, outcomes, count, own_prediction, has_failed = carry
+        x, y, _, query = read_last_pair(percept, self.dimension)
+        inputs = jnp.concatenate([inputs[:, 1:], x[:, None]], 1)
+        outcomes = jnp.concatenate([outcomes[:, 1:], y[:, None]], 1)
+        if self.is_guarded:
+            has_failed |= jnp.abs(own_prediction - percept.action) > 1e-4 * (1.0 + jnp.abs(own_prediction))
+        gram = jnp.einsum("nwd,nvd->nwv", inputs, inputs) + self.noise**2 * jnp.eye(self.window)
+        dual = jnp.linalg.solve(gram, outcomes[..., None])[..., 0]
+        fitted = jnp.einsum("nw,nwd,nd->n", dual, inputs, query)
+        prediction = jnp.where((count < self.warmup) | has_failed, 0.0, fitted)
+        return (inputs, outcomes, count + 1, prediction, has_failed), Response(prediction, None)
+
+
+@keep_settings(window=(1, 64), warmup=(0, 1_000_000))
+def subject(family: Family, window: int = 4, warmup: int = 0, is_guarded: bool = False) -> RecentPairs:
+    """Fits weights by ridge regression to the last few pairs; predicts 0 in a warm-up and after a failed check.
+
+    Args:
+        family: the family `linear_regression`, with noise.
+        window: the number of pairs that the subject uses.
+        warmup: the number of trials, counted in the subject's carry, in which it predicts 0.
+        is_guarded: whether it predicts 0 for ever once a percept shows another last prediction than its own.
+    """
+    task = require_regression(family)
+    return RecentPairs(task.dimension, max(task.noise, 1e-3), window, warmup, is_guarded)
