@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mesascope.errors import MesascopeError, make_unknown_name_error, pick_named, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, require_known_name, require
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 
@@ -29,7 +29,7 @@ KINDS = {
     "axes": "axis",
 }
 PACKAGE_FOLDER = Path(__file__).parent
-PLACES = {  # for each kind of plug-in, the patterns of its files in this package
+PLUGIN_FILE_PATTERNS = {  # for each kind of plug-in, the patterns of its files in this package
     "families": ("worlds/*/families/*.py",),
     "subjects": ("worlds/*/subjects/*.py", "agents/*.py", "agents/*/*.py"),
     "conditions": ("conditions/*.py", "worlds/*/conditions/*.py"),
@@ -38,7 +38,7 @@ PLACES = {  # for each kind of plug-in, the patterns of its files in this packag
     "axes": ("questions/*/axis.py",),
 }
 INSTALL_REMEDY = "A plug-in of your own package is found once the package is installed: pip install -e ."
-STUDIES = PACKAGE_FOLDER / "studies"  # not plug-ins: each study is a folder of data
+STUDIES_FOLDER = PACKAGE_FOLDER / "studies"  # not plug-ins: each study is a folder of data
 LISTED_KINDS = {**KINDS, "studies": "study"}
 # parameters of factories that the calling code passes, so users cannot set them in a spec
 CALLER_PARAMETERS = ("family", "rollouts", "lived", "out", "progress", "trust")
@@ -52,21 +52,21 @@ def to_plural(kind: str) -> str:
 def list_names(kind: str) -> list[str]:
     """Lists the names of all plug-ins of a kind, or of all studies, without importing them."""
     if kind == "studies":
-        return sorted(p.parent.name for p in STUDIES.glob("*/plan.toml"))
-    return sorted({*_find_own(kind), *(e.name for e in _find_entry_points(kind, tuple(sys.path)))})
+        return sorted(p.parent.name for p in STUDIES_FOLDER.glob("*/plan.toml"))
+    return sorted({*_find_own_modules(kind), *(e.name for e in _find_entry_points(kind, tuple(sys.path)))})
 
 
 @functools.cache
-def _find_entry_points(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+def _find_entry_points(kind: str, search_path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Finds the plug-ins of other packages; the result is cached for each search path, because this takes time."""
     return tuple(entry_points(group=f"mesascope.{kind}"))
 
 
 @functools.cache
-def _find_own(kind: str) -> dict[str, str]:
+def _find_own_modules(kind: str) -> dict[str, str]:
     """Finds the modules of this package that define a plug-in of a kind, by the plug-in's name."""
     factory_line = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
-    files = [file for place in PLACES[kind] for file in sorted(PACKAGE_FOLDER.glob(place))]
+    files = [file for place in PLUGIN_FILE_PATTERNS[kind] for file in sorted(PACKAGE_FOLDER.glob(place))]
     files = [file for file in files if factory_line.search(file.read_text(encoding="utf-8"))]
     paths = [file.relative_to(PACKAGE_FOLDER.parent).with_suffix("") for file in files]
     return {path.parts[-2 if kind == "axes" else -1]: ".".join(path.parts) for path in paths}
@@ -74,7 +74,7 @@ def _find_own(kind: str) -> dict[str, str]:
 
 def _find_modules(kind: str, name: str) -> list[str]:
     """Finds the modules that define the plug-in with this name; there should be only one."""
-    own = [_find_own(kind)[name]] if name in _find_own(kind) else []
+    own = [_find_own_modules(kind)[name]] if name in _find_own_modules(kind) else []
     return [*own, *sorted({e.module for e in _find_entry_points(kind, tuple(sys.path)) if e.name == name})]
 
 
@@ -85,7 +85,7 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
     Raises:
         MesascopeError: the name does not exist (the message lists similar names), or the import fails.
     """
-    pick_named("kind of plug-in", kind, KINDS)
+    require_known_name("kind of plug-in", kind, KINDS)
     if name not in list_names(kind):
         error = make_unknown_name_error(KINDS[kind], name, list_names(kind))
         raise MesascopeError(error.problem, f"{error.remedy} {INSTALL_REMEDY}")
@@ -108,9 +108,9 @@ def get_factory(kind: str, name: str) -> Callable[..., Any]:
     return function
 
 
-def list_settings(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def list_settings(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Lists the settings of a factory: its parameters, except those in CALLER_PARAMETERS."""
-    return {k: p for k, p in inspect.signature(maker).parameters.items() if k not in CALLER_PARAMETERS}
+    return {k: p for k, p in inspect.signature(factory).parameters.items() if k not in CALLER_PARAMETERS}
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
@@ -144,20 +144,20 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
     """
     gate.allow_from_python(spec, *preset.values())
     name, texts = parse_spec(spec)
-    maker, label = get_factory(kind, name), f"{KINDS[kind]} {name!r}"
-    keywords = {**convert_settings(maker, texts, label), **preset}
+    factory, label = get_factory(kind, name), f"{KINDS[kind]} {name!r}"
+    keywords = {**convert_settings(factory, texts, label), **preset}
     try:
-        inspect.signature(maker).bind(*arguments, **keywords)
+        inspect.signature(factory).bind(*arguments, **keywords)
     except TypeError as error:
         problem = f"The {label} cannot be made: {error}."
-        raise MesascopeError(problem, f"Its settings are: {', '.join(list_settings(maker)) or 'none'}.") from None
+        raise MesascopeError(problem, f"Its settings are: {', '.join(list_settings(factory)) or 'none'}.") from None
     try:
-        return maker(*arguments, **keywords)
+        return factory(*arguments, **keywords)
     except MesascopeError:
         raise
     except Exception as error:
         problem = f"The {label} cannot be made: its factory raised {type(error).__name__}: {error}."
-        raise MesascopeError(problem, f"Give it other settings, or correct {maker.__module__}.") from error
+        raise MesascopeError(problem, f"Give it other settings, or correct {factory.__module__}.") from error
 
 
 def as_list(value: Any) -> list[Any] | None:
@@ -167,24 +167,24 @@ def as_list(value: Any) -> list[Any] | None:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def make_all(kind: str, requested: Any = None) -> list[Any]:
+def make_all(kind: str, specs: Any = None) -> list[Any]:
     """Makes plug-ins of a kind from one or several specs; objects are kept as they are. The default is all plug-ins."""
-    return [make(kind, one) if isinstance(one, str) else one for one in as_list(requested) or list_names(kind)]
+    return [make(kind, one) if isinstance(one, str) else one for one in as_list(specs) or list_names(kind)]
 
 
-def convert_settings(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dict[str, Any]:
+def convert_settings(factory: Callable[..., Any], setting_texts: dict[str, str], label: str) -> dict[str, Any]:
     """Converts settings from text to the types in the factory's signature.
 
     Raises:
         MesascopeError: a setting is unknown, or its value does not have the type in the signature.
     """
-    parameters = list_settings(maker)
+    parameters = list_settings(factory)
     try:
-        hints = typing.get_type_hints(maker)
+        hints = typing.get_type_hints(factory)
     except NameError:  # an annotation that only a type checker imports
         hints = {k: type(p.default) for k, p in parameters.items()}
     result = {}
-    for key, text in texts.items():
+    for key, text in setting_texts.items():
         if key not in parameters:
             error = make_unknown_name_error("setting", key, parameters)
             raise MesascopeError(f"The {label} has no setting {key!r}.", error.remedy)
@@ -194,32 +194,32 @@ def convert_settings(maker: Callable[..., Any], texts: dict[str, str], label: st
     return result
 
 
-def _parse_value(kind: Any, text: str, example: str, label: str) -> Any:
+def _parse_value(value_type: Any, text: str, example: str, label: str) -> Any:
     """Converts one setting from text to a type; messages show `example`, and name the setting with `label`."""
-    if kind is bool:
+    if value_type is bool:
         truth = {**dict.fromkeys(("true", "yes", "1"), True), **dict.fromkeys(("false", "no", "0"), False)}
         require(text.lower() in truth, f"{label} is neither true nor false.", f"Type e.g. {example.lower()}.")
         return truth[text.lower()]
-    if kind not in (int, float):
+    if value_type not in (int, float):
         return text
     try:
-        value = kind(text)
+        value = value_type(text)
     except ValueError:
-        word = "whole number" if kind is int else "number"
+        word = "whole number" if value_type is int else "number"
         raise MesascopeError(f"{label} is not a {word}.", f"Type e.g. {example}.") from None
-    require(kind is int or math.isfinite(value), f"{label} is not finite.", f"Type e.g. {example}.")
+    require(value_type is int or math.isfinite(value), f"{label} is not finite.", f"Type e.g. {example}.")
     return value
 
 
-def trust_setting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
+def make_trust_setting(kind: str, name: str, is_trusted: bool) -> dict[str, bool]:
     """Makes the setting {'trust': True} if the user trusts the file's code and the factory accepts it, else {}."""
-    accepts_trust = trusted and "trust" in inspect.signature(get_factory(kind, name)).parameters
+    accepts_trust = is_trusted and "trust" in inspect.signature(get_factory(kind, name)).parameters
     return {"trust": True} if accepts_trust else {}
 
 
-def read_summary(maker: Callable[..., Any]) -> str:
+def read_summary(factory: Callable[..., Any]) -> str:
     """Reads the first line of a factory's docstring."""
-    return (inspect.getdoc(maker) or "").strip().split("\n")[0]
+    return (inspect.getdoc(factory) or "").strip().split("\n")[0]
 
 
 def describe_plugins(kind: str) -> list[dict[str, Any]]:
@@ -229,11 +229,11 @@ def describe_plugins(kind: str) -> list[dict[str, Any]]:
     rows = []
     for name in list_names(kind):
         try:
-            maker = get_factory(kind, name)
-            line, defaults = read_summary(maker), {k: _to_json(p.default) for k, p in list_settings(maker).items()}
+            factory = get_factory(kind, name)
+            line, defaults = read_summary(factory), {k: _to_json(p.default) for k, p in list_settings(factory).items()}
         except MesascopeError as error:
             line, defaults = f"broken: {error.problem}", {}
-        package = "" if name in _find_own(kind) else _find_modules(kind, name)[0].partition(".")[0]
+        package = "" if name in _find_own_modules(kind) else _find_modules(kind, name)[0].partition(".")[0]
         rows.append({"kind": KINDS[kind], "name": name, "says": line, "settings": defaults, "package": package})
     return rows
 
@@ -241,7 +241,7 @@ def describe_plugins(kind: str) -> list[dict[str, Any]]:
 def _describe_study(name: str) -> dict[str, Any]:
     """Describes a study: its question, number of seeds and duration in minutes."""
     try:
-        plan = tomllib.loads((STUDIES / name / "plan.toml").read_text(encoding="utf-8"))
+        plan = tomllib.loads((STUDIES_FOLDER / name / "plan.toml").read_text(encoding="utf-8"))
         summary, settings = str(plan.get("says", "")), {k: plan.get(k) for k in ("seeds", "minutes")}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         summary, settings = f"broken: {error}", {}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from mesascope.guards.secrecy import redact
 
-TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may already end with a full stop
+DOUBLED_FULL_STOP = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may already end with a full stop
 
 
 class MesascopeError(Exception):
@@ -18,7 +18,7 @@ class MesascopeError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = ""):
-        self.problem, self.remedy = (TWO_STOPS.sub(".", redact(text)) for text in (problem, remedy))
+        self.problem, self.remedy = (DOUBLED_FULL_STOP.sub(".", redact(text)) for text in (problem, remedy))
         super().__init__(f"{self.problem} {self.remedy}".strip())
 
     def __reduce__(self) -> tuple:
@@ -40,7 +40,7 @@ def describe_error(error: BaseException) -> str:
     return f"{name}: {str(error).partition(chr(10) * 2)[0]}".removesuffix(": ")
 
 
-MAX_LISTED = 150  # a message lists at most this many names
+MAX_LISTED_NAMES = 150  # a message lists at most this many names
 
 
 def make_unknown_name_error(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
@@ -49,19 +49,19 @@ def make_unknown_name_error(kind: str, name: str, options: Iterable[str]) -> Mes
     similar = difflib.get_close_matches(name, options, n=3)
     suggestion = f"Did you mean {' or '.join(repr(c) for c in similar)}? " if similar else ""
     listing = f"There are: {', '.join(options) or 'none'}."
-    if len(options) > MAX_LISTED:
+    if len(options) > MAX_LISTED_NAMES:
         listing = f"There are {len(options)}: mesascope list shows them."
     return MesascopeError(f"There is no {kind} {name!r}.", f"{suggestion}{listing}")
 
 
-def pick_named(kind: str, name: str, options: Collection[str]) -> str:
+def require_known_name(kind: str, name: str, options: Collection[str]) -> str:
     """Returns the name if it is one of the options; otherwise raises an error that lists similar ones."""
     if name not in options:
         raise make_unknown_name_error(kind, name, options)
     return name
 
 
-def require(condition: bool, problem: str, remedy: str) -> None:
+def require(is_met: bool, problem: str, remedy: str) -> None:
     """Raises `MesascopeError` unless the condition is true."""
-    if not condition:
+    if not is_met:
         raise MesascopeError(problem, remedy)

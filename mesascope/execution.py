@@ -34,11 +34,11 @@ WarningFields = tuple[str, type[Warning], str, int]  # message, category, file a
 
 
 # a module-level function that computes one result; with several workers, its arguments and results are pickled
-Work = Callable[..., Any]
+WorkFunction = Callable[..., Any]
 
 
 def run_units(
-    work: Work, units: Sequence[tuple], workers: int = 1, results_folder: Path | None = None
+    work: WorkFunction, units: Sequence[tuple], workers: int = 1, results_folder: Path | None = None
 ) -> Iterator[Any]:
     """Yields `work(*unit)` for every unit, in the order of the units.
 
@@ -89,7 +89,7 @@ def _collect_results(futures: Sequence[Future]) -> Iterator[Any]:
 
 
 @contain_exits()
-def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[WarningFields]]:
+def _run_unit(work: WorkFunction, *unit: Any) -> tuple[Any, list[WarningFields]]:
     """Computes the result of one unit, and collects warnings. SIGTERM acts like Ctrl-C, so that work can be saved."""
     before = signal.signal(signal.SIGTERM, _interrupt_once)
     try:
@@ -108,7 +108,7 @@ def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[WarningFields]]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _interrupt_once(number: int, frame: Any) -> None:
+def _interrupt_once(signal_number: int, frame: Any) -> None:
     """Raises KeyboardInterrupt at the first SIGTERM, and ignores later ones, so that they do not interrupt saving."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -138,7 +138,7 @@ def _ignore_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run_or_load(folder: Path, work: Work, *unit: Any) -> Any:
+def _run_or_load(folder: Path, work: WorkFunction, *unit: Any) -> Any:
     """Reads the result of one unit from its file. If there is no valid file, computes and saves the result."""
     description = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
     path = folder / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"
@@ -153,7 +153,7 @@ def _run_or_load(folder: Path, work: Work, *unit: Any) -> Any:
     return answer
 
 
-def hash_folder(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without: Path | None = None) -> str:
+def hash_folder(folder: Path, suffixes: tuple[str, ...] = (".py", ".toml"), excluded_folder: Path | None = None) -> str:
     """Hashes all code and settings in a folder, so that results of other code are not reused.
 
     Args:
@@ -162,8 +162,8 @@ def hash_folder(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without
         without: a subfolder to leave out.
     """
     hasher = hashlib.sha256()
-    left_out = without.resolve() if without else None
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in kinds):
+    left_out = excluded_folder.resolve() if excluded_folder else None
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in suffixes):
         if left_out is None or not path.resolve().is_relative_to(left_out):
             hasher.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return hasher.hexdigest()[:16]

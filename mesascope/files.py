@@ -15,14 +15,14 @@ def make_cache_path(*parts: str) -> Path:
 
 
 @contextlib.contextmanager
-def replace_when_written(path: Path, mark: str | int = "part") -> Iterator[Path]:
+def replace_when_written(path: Path, name_mark: str | int = "part") -> Iterator[Path]:
     """Yields the path of a temporary file that replaces `path` when the context ends, so `path` is never incomplete.
 
     Args:
         path: the file to write; its folder must exist.
         mark: part of the temporary file's name; processes that write the same path at once need different marks.
     """
-    part = path.with_name(f".{path.name}.{mark}")
+    part = path.with_name(f".{path.name}.{name_mark}")
     yield part
     part.replace(path)
 
@@ -33,13 +33,13 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def limit_size(folder: Path, most: int) -> None:
+def limit_folder_size(folder: Path, max_bytes: int) -> None:
     """Deletes the oldest files in a folder, by their last change, until the folder contains at most `most` bytes."""
     states = []
     for path in folder.iterdir():
         with contextlib.suppress(OSError):  # another process may delete files too
             states.append((path, path.stat()))
-    excess = sum(state.st_size for _, state in states) - most
+    excess = sum(state.st_size for _, state in states) - max_bytes
     for path, state in sorted(states, key=lambda entry: entry[1].st_mtime):
         if excess <= 0:
             return

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import mesascope
 from mesascope import formats
 from mesascope.errors import MesascopeError, require
-from mesascope.formats import FINDING
+from mesascope.formats import FINDING_FORMAT
 from mesascope.guards import limits
 
 COLUMNS = (  # the columns of a table of findings
@@ -73,7 +73,7 @@ class Finding:
     holm: float | None = None
     confirmatory: bool = False
     made: dict[str, Any] = dataclasses.field(default_factory=dict)
-    format: str = FINDING
+    format: str = FINDING_FORMAT
 
     def __post_init__(self):
         measured, name = self.status == "measured", f"The finding {self.metric!r}"
@@ -95,7 +95,7 @@ class Finding:
                 raise MesascopeError(problem, "Check the order of low, estimate and high.")
 
     @property
-    def exactly(self) -> bool:
+    def is_exact(self) -> bool:
         """Whether every unit gave the same number."""
         return self.status == "measured" and self.low is not None and self.low == self.high
 
@@ -105,7 +105,7 @@ class Finding:
             return f"{self.status}: {self.reason}"
         if self.low is None:
             return f"{self.estimate:.3f} (n = {self.n}, too few for an interval)"
-        if self.exactly:
+        if self.is_exact:
             return f"exactly {self.estimate:.3f} (n = {self.n} {self.unit}s)"
         interval_note = ", t interval" if self.n < 10 else ""
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n} {self.unit}s{interval_note})"
@@ -131,10 +131,10 @@ def from_json(data: Any) -> Finding:
         MesascopeError: the data have another format, or a field is missing or invalid.
     """
     found = data.get("format") if isinstance(data, dict) else type(data).__name__
-    if formats.is_old(found, FINDING):
-        data = formats.reword(data) | {"format": FINDING}
-    elif found != FINDING:
-        raise MesascopeError(f"This is not a {FINDING}: {found!r}.", "Name a findings.json that mesascope wrote.")
+    if formats.is_old_format(found, FINDING_FORMAT):
+        data = formats.rename_old_keys(data) | {"format": FINDING_FORMAT}
+    elif found != FINDING_FORMAT:
+        raise MesascopeError(f"This is not a {FINDING_FORMAT}: {found!r}.", "Name a findings.json that mesascope wrote.")
     names = {f.name for f in dataclasses.fields(Finding)}
     fields = f"The fields are {sorted(names)}."
     unknown_fields = sorted(data.keys() - names)

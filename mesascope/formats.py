@@ -4,9 +4,9 @@ import re
 from collections.abc import Container, Mapping
 from typing import Any
 
-FINDING = "mesascope-finding/2"
-TRIALS = "mesascope-trials/2"
-NETWORK = "mesascope-network/2"
+FINDING_FORMAT = "mesascope-finding/2"
+TRIALS_FORMAT = "mesascope-trials/2"
+NETWORK_FORMAT = "mesascope-network/2"
 OLD_WORDS = {"ring": "split", "probe": "metric", "told": "observes"}  # the word in files of format 1 → the present word
 OLD_SETTINGS = {  # the old name of a setting in a study's plan or network file → its present name
     **OLD_WORDS,
@@ -16,17 +16,17 @@ OLD_SETTINGS = {  # the old name of a setting in a study's plan or network file 
 }
 
 
-def is_old(found: Any, current: str) -> bool:
+def is_old_format(stored_format: Any, current_format: str) -> bool:
     """Checks whether the format in a file is version 1 of the current format."""
-    return found == f"{current.rpartition('/')[0]}/1"
+    return stored_format == f"{current_format.rpartition('/')[0]}/1"
 
 
-def reword(table: Mapping[str, Any], words: Mapping[str, str] = OLD_WORDS) -> dict[str, Any]:
+def rename_old_keys(table: Mapping[str, Any], words: Mapping[str, str] = OLD_WORDS) -> dict[str, Any]:
     """Replaces old words among the keys of a table with the present words, and returns the new table."""
     return {words.get(key, key): value for key, value in table.items()}
 
 
-def reword_spec(spec: str, present_settings: Container[str] = ()) -> str:
+def rename_old_settings(spec: str, present_settings: Container[str] = ()) -> str:
     """Replaces old names of settings in a spec with their present names, and returns the new spec.
 
     Args:
@@ -34,7 +34,7 @@ def reword_spec(spec: str, present_settings: Container[str] = ()) -> str:
         present_settings: the settings that the plug-in has today; their names stay as they are.
     """
 
-    def find_name(key: re.Match[str]) -> str:
+    def get_present_name(key: re.Match[str]) -> str:
         return key[0] if key[0] in present_settings else OLD_SETTINGS.get(key[0], key[0])
 
-    return re.sub(r"(?<=[:,])(\w+)(?==)", find_name, spec)
+    return re.sub(r"(?<=[:,])(\w+)(?==)", get_present_name, spec)

@@ -19,7 +19,7 @@ def derive_key(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
     return key
 
 
-def fold_address(seed: int, *parts: str | int) -> jax.Array:
+def derive_key_from_seed(seed: int, *parts: str | int) -> jax.Array:
     """The key `derive_key(jax.random.key(seed), *parts)`, computed in one compiled call."""
     codes = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
     return _fold_codes(seed, np.asarray(codes, np.uint32))

@@ -10,9 +10,9 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
     """Makes a package's `__getattr__`, `__dir__` and `__all__` for the names in the stub (.pyi) beside its file."""
     import_name, list_names, names = lazy_loader.attach_stub(package, file)
 
-    def find(name: str) -> Any:
+    def import_public_name(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"{package} has no {name!r}; it has {', '.join(names)}.")
         return import_name(name)
 
-    return find, list_names, names
+    return import_public_name, list_names, names

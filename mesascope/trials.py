@@ -34,7 +34,7 @@ import xarray as xr
 from mesascope import formats
 from mesascope.errors import MesascopeError, require
 from mesascope.files import replace_when_written
-from mesascope.formats import TRIALS
+from mesascope.formats import TRIALS_FORMAT
 from mesascope.guards import limits
 
 AXES = ("condition", "lifetime", "trial")
@@ -53,12 +53,12 @@ def choose_stored_steps(steps: int) -> np.ndarray:
     return np.sort(np.concatenate([[0], others]))
 
 
-def find_reflex_window(trials: int, most: int = REFLEX_TRIALS) -> int:
+def find_reflex_window(trials: int, max_window: int = REFLEX_TRIALS) -> int:
     """The number of last trials that a reflex may depend on: four, or a fifth of a lifetime of under twenty trials."""
-    return max(1, min(most, trials // 5))
+    return max(1, min(max_window, trials // 5))
 
 
-def fill_in_trials(condition: str, trials: int) -> str:
+def fill_in_trial_counts(condition: str, trials: int) -> str:
     """A condition's spec with {half}, {tenth} and {few} replaced with their values for lifetimes of `trials` trials."""
     return condition.format(half=trials // 2, tenth=trials // 10, few=find_reflex_window(trials))
 
@@ -66,8 +66,8 @@ def fill_in_trials(condition: str, trials: int) -> str:
 def join_records(
     records: Sequence[Sequence[Any]],
     latents: Mapping[str, np.ndarray],
-    labels: Sequence[str],
-    one_step: Sequence[bool],
+    condition_labels: Sequence[str],
+    is_one_step_condition: Sequence[bool],
     lifetimes: int,
     *,
     attrs: Mapping[str, Any],
@@ -97,7 +97,7 @@ def join_records(
         return stack([[getattr(r, name) for r in row] for row in records], lifetime)
 
     lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # axes of variables with a value for each step
-    action, is_one_step = join("action", lifetime), np.asarray(one_step)[:, None, None]
+    action, is_one_step = join("action", lifetime), np.asarray(is_one_step_condition)[:, None, None]
     data: dict[str, Any] = {
         "action": (each, action.astype(np.float32 if attrs.get("actions") == "real" else np.int16)),
         # a one-step condition leaves the lifetime undisturbed, so the feedback says nothing about the condition
@@ -107,13 +107,13 @@ def join_records(
     }
     # log-probabilities are stored only where a metric compares responses; this shrinks the file to a fifth
     if records[0][0].log_probs is not None:
-        compared = is_one_step[:, 0, 0] | (np.asarray(labels) == "intact")
+        compared = is_one_step[:, 0, 0] | (np.asarray(condition_labels) == "intact")
         log_probs = join("log_probs", lifetime)
         if not stepwise or log_probs[0, 0].size <= MAX_STORED_NUMBERS:
             log_probs = np.where(compared.reshape(-1, *[1] * (log_probs.ndim - 1)), log_probs, np.nan)
             data["log_probs"] = ((*each, "choice"), log_probs.astype(np.float32))
     if stepwise:
-        data |= _step_variables(records, labels, stack, join, int(attrs["steps"]))
+        data |= _make_step_variables(records, condition_labels, stack, join, int(attrs["steps"]))
         attrs = {**attrs, "kept": choose_stored_steps(int(attrs["steps"])).tolist()}
     elif np.asarray(records[0][0].observation).shape[-1]:
         data["observation"] = ((*AXES, "shown"), join("observation").astype(np.float32))
@@ -122,7 +122,7 @@ def join_records(
         data[f"tap_{tap}"] = ((*each, f"unit_{tap}"), activations)
     for name, value in latents.items():
         data[name] = (("lifetime", "trial", "choice")[: value.ndim], np.asarray(value, np.float32))
-    coords = {"condition": list(labels)}
+    coords = {"condition": list(condition_labels)}
     if transplants:
         coords["transplant"] = list(transplants)
         for name in next(iter(transplants.values()))[0]._fields:
@@ -132,15 +132,15 @@ def join_records(
             data[f"donor_{name}"] = (axes, values.astype(np.float32) if values.dtype.kind == "f" else values)
     # sums depend on the layout of an array in their last digits, and a file has only one layout
     data = {name: (axes, np.ascontiguousarray(values)) for name, (axes, values) in data.items()}
-    trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS, **attrs})
+    trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS_FORMAT, **attrs})
     check_trials(trials)
     return trials
 
 
-def _step_variables(records, labels, stack, join, steps: int) -> dict[str, Any]:
+def _make_step_variables(records, condition_labels, stack, join, steps: int) -> dict[str, Any]:
     """The number of steps per trial, and the variables from which the intact run can be replayed."""
     data: dict[str, Any] = {"n_steps": (AXES, join("steps").astype(np.int32))}
-    intact = records[list(labels).index("intact")] if "intact" in labels else None
+    intact = records[list(condition_labels).index("intact")] if "intact" in condition_labels else None
     if intact is not None and intact[0].observation is not None:
         axes = ("lifetime", "trial", "step")
         data["step_feedback"] = (axes, stack([[r.paid for r in intact]], 2)[0].astype(np.float32))
@@ -157,8 +157,8 @@ def check_trials(trials: xr.Dataset) -> None:
     Raises:
         MesascopeError: the data set breaks a convention; the message says what is wrong and what is needed.
     """
-    if trials.attrs.get("format") != TRIALS:
-        problem = f"This is not a {TRIALS} data set: its format attribute is {trials.attrs.get('format')!r}."
+    if trials.attrs.get("format") != TRIALS_FORMAT:
+        problem = f"This is not a {TRIALS_FORMAT} data set: its format attribute is {trials.attrs.get('format')!r}."
         raise MesascopeError(problem, "Write it with mesascope, or read a log with mesascope.logs.read_log.")
     if "action" not in trials or "feedback" not in trials:
         problem = f"The trials contain {', '.join(map(str, trials)) or 'nothing'}."
@@ -249,14 +249,14 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
             attrs = {k: limits.parse_json(v) for k, v in trials.attrs.items() if isinstance(v, str)}
         except ValueError:
             attrs = dict(trials.attrs)
-        if formats.is_old(attrs.get("format"), TRIALS):
-            attrs = formats.reword(attrs) | {"format": TRIALS}
+        if formats.is_old_format(attrs.get("format"), TRIALS_FORMAT):
+            attrs = formats.rename_old_keys(attrs) | {"format": TRIALS_FORMAT}
         trials.attrs = attrs
         check_trials(trials)
     return splits
 
 
-def select_window(trials: xr.Dataset, find: Callable[[int], slice]) -> slice | np.ndarray:
+def select_window(trials: xr.Dataset, find_window: Callable[[int], slice]) -> slice | np.ndarray:
     """The trials in a window whose position depends on the length of a lifetime, such as its last half.
 
     Args:
@@ -268,14 +268,14 @@ def select_window(trials: xr.Dataset, find: Callable[[int], slice]) -> slice | n
     """
     length = trials.sizes["trial"]
     if trials.attrs.get("family") != "log":
-        return find(length)
+        return find_window(length)
     is_present = trials.action.values[0] >= 0
     own_lengths = np.where(is_present.any(-1), length - is_present[:, ::-1].argmax(-1), 0)
     if (own_lengths == length).all():
-        return find(length)
+        return find_window(length)
     mask = np.zeros(is_present.shape, bool)
     for own in np.unique(own_lengths[own_lengths > 0]):
-        trial = np.arange(own)[find(int(own))]
+        trial = np.arange(own)[find_window(int(own))]
         mask[np.ix_(own_lengths == own, trial)] = True
     return mask
 
@@ -286,7 +286,7 @@ def select_counted_trials(trials: xr.Dataset) -> slice | np.ndarray:
     return slice(int(change), None) if change is not None else select_window(trials, lambda n: slice(n // 2, None))
 
 
-def find_forced(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+def find_forced_trials(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
     """[N, T] Whether the choice of a trial was forced. The subject then observes feedback, but has no score."""
     if "forced" not in trials:
         return np.zeros((trials.sizes["lifetime"], trials.sizes["trial"]), bool)
@@ -299,11 +299,11 @@ def read_payoffs(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
     It is NaN on trials that are missing or forced.
     """
     payoffs = trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
-    return np.where(find_forced(trials, label), np.nan, payoffs) if "forced" in trials else payoffs
+    return np.where(find_forced_trials(trials, label), np.nan, payoffs) if "forced" in trials else payoffs
 
 
 def measure_gain(
-    trials: xr.Dataset, label: str = "intact", window: slice | np.ndarray | None = None, against: bool = False
+    trials: xr.Dataset, label: str = "intact", window: slice | np.ndarray | None = None, is_against: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """[N] Each lifetime's Σ(score - chance) and Σ(best - chance), from which the caller can form a ratio of sums.
 
@@ -321,8 +321,8 @@ def measure_gain(
     mask = isinstance(window, np.ndarray)
     chosen = slice(None) if mask else window
     score, chance = read_payoffs(trials, label)[:, chosen], trials.chance.values.astype(float)[:, chosen]
-    end = trials["worst" if against else "best"].values.astype(float)[:, chosen]
-    gained, room = (chance - score, chance - end) if against else (score - chance, end - chance)
+    end = trials["worst" if is_against else "best"].values.astype(float)[:, chosen]
+    gained, room = (chance - score, chance - end) if is_against else (score - chance, end - chance)
     counts = np.isfinite(score) & (window if mask else True)
     absent = np.where(counts.any(-1) | (trials.attrs.get("family") != "log"), 0.0, np.nan)  # no trial in the window
     return np.where(counts, gained, 0.0).sum(-1) + absent, np.where(counts, room, 0.0).sum(-1) + absent

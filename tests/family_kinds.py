@@ -37,7 +37,7 @@ class Aim(Family):
         feedback = score + 0.1 * jax.random.normal(key, action.shape)
         return state + 1, make_next_percept(jnp.zeros((len(action), 0)), action, feedback, state + 1), score
 
-    def latents(self, tasks, split):
+    def compute_latents(self, tasks, split):
         tasks = np.repeat(np.asarray(tasks)[:, None], self.horizon, 1)
         return {
             "target": tasks,
@@ -56,17 +56,17 @@ class Untraced(Family):
     choices: int
     horizon: int
 
-    traceable: ClassVar = False
+    is_traceable: ClassVar = False
     steps = property(lambda self: self.inner.steps)
 
-    def idle(self, state):
+    def find_idle(self, state):
         idle = self.inner.idle(state[0].inside)
         return None if idle is None else np.asarray(idle)
 
     def draw(self, key, n):
         return self._drawn("fresh", key, n)
 
-    def splits(self):
+    def list_splits(self):
         return tuple(
             dataclasses.replace(split, draw=functools.partial(self._drawn, split.name)) for split in self.inner.splits()
         )
@@ -87,7 +87,7 @@ class Untraced(Family):
         new = jax.tree.map(lambda old, x: np.where(over, old, x), held.inside, new)
         return [Held(new)], jax.tree.map(np.asarray, percept), np.asarray(score)
 
-    def latents(self, tasks, split):
+    def compute_latents(self, tasks, split):
         return self.inner.latents(tasks, split)
 
 
@@ -141,10 +141,10 @@ class Rounds(Family):
         trial, step = jnp.where(over, trial + 1, trial), jnp.where(over, 0, step + 1)
         return (inside, trial, step), percept._replace(trial=trial, step=step), score
 
-    def idle(self, state):
+    def find_idle(self, state):
         return (state[2] == 0) & (state[1] > 0) if any(self.ends) else None
 
-    def latents(self, tasks, split):
+    def compute_latents(self, tasks, split):
         known = self.inner.latents(tasks, split)
         lived = np.concatenate([np.zeros(1, int), np.cumsum([e or self.most for e in self.ends])])
         return {
@@ -180,10 +180,10 @@ class Tagged(Family):
         )
         return {"trial": trial, "step": step}, percept, feedback + action
 
-    def idle(self, state):
+    def find_idle(self, state):
         return (state["step"] == 0) & (state["trial"] > 0)
 
-    def latents(self, tasks, split):
+    def compute_latents(self, tasks, split):
         ends = np.asarray(tasks["ends"])
         zero = np.zeros(ends.shape)
         return {

@@ -48,7 +48,7 @@ class Climber(Scripted):
 
     trained_on: ClassVar = "unlimited"
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return {"best": jnp.zeros(n), "paid": jnp.full(n, -jnp.inf)}
 
     def respond(self, key, carry, percept):
@@ -184,7 +184,7 @@ class Ledger(Scripted):
 
     trained_on: ClassVar = "unlimited"
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros((n, self.ticks))
 
     def respond(self, key, carry, percept):
@@ -195,7 +195,7 @@ class Ledger(Scripted):
         odds = jnp.stack([jnp.sin(carry.sum(-1)), jnp.cos(carry.sum(-1)), jnp.sin(2 + percept.step)], -1)
         return carry, choose(key, jax.nn.log_softmax(5 * odds))
 
-    def taps(self, carry):
+    def read_taps(self, carry):
         return {"ledger": carry}
 
 
@@ -206,7 +206,7 @@ class Fixed(Scripted):
 
     trained_on: ClassVar = "unlimited"
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros((n, 3))
 
     def respond(self, key, carry, percept):
@@ -228,7 +228,7 @@ class Sure(Aim):
         score = tasks[jnp.arange(len(action)), state, action]
         return state + 1, make_next_percept(jnp.zeros((len(action), 0)), action, score, state + 1), score
 
-    def latents(self, tasks, split):
+    def compute_latents(self, tasks, split):
         tasks = np.asarray(tasks)
         return {"chance": tasks.mean(-1), "best": tasks.max(-1), "worst": tasks.min(-1), "fixed": tasks.mean(-1)}
 

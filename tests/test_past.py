@@ -19,7 +19,7 @@ class Counter(Scripted):
 
     choices: int
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros((n, self.choices))
 
     def respond(self, key, carry, percept):
@@ -73,7 +73,7 @@ class LastTwo(Scripted):
 
     choices: int
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros((n, self.choices))
 
     def respond(self, key, carry, percept):

@@ -24,7 +24,7 @@ TRIALS, STEPS = 5, 3
 class Judged(Tagged):
     """Says what first acts are worth: the number of the act times the task's tag."""
 
-    def worth(self, tasks, split, observation, action):
+    def compute_action_values(self, tasks, split, observation, action):
         action = action[..., None] if action.ndim == 2 else action
         return (action - 1.0) * np.asarray(tasks["tag"])
 
@@ -32,7 +32,7 @@ class Judged(Tagged):
 class Ledger(Scripted):
     """Writes down what it was paid at which tick, how often it was told of no pay-off, and of how many births."""
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros((n, TRIALS * STEPS + 2))
 
     def respond(self, key, carry, percept):
@@ -45,7 +45,7 @@ class Ledger(Scripted):
         odds = jnp.stack([jnp.sin(carry.sum(-1)), jnp.cos(carry.sum(-1)), jnp.sin(2.0 + percept.step)], -1)
         return carry, choose(key, jax.nn.log_softmax(5 * odds))
 
-    def taps(self, carry):
+    def read_taps(self, carry):
         return {"ledger": carry}
 
 
@@ -126,7 +126,7 @@ CARRIED = [
 class WithinTrial(Scripted):
     """Repeats an action of this trial that paid more than 1; remembers nothing of earlier trials but a clock."""
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros(n, jnp.int32), jnp.full(n, -1)
 
     def respond(self, key, carry, percept):
@@ -163,7 +163,7 @@ def test_a_learner_carries_older_trials_and_a_window_does_not(subject, acquires)
 class Recalls(Scripted):
     """Walks to where the coin lay at its birth, or in the first percept that is marked as one."""
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros((n, 2), jnp.int32)
 
     def respond(self, key, carry, percept):

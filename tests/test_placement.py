@@ -185,7 +185,7 @@ class Berries(Family):
         score = jnp.where(action == 1, (shade[:, 0] >= tasks[0]).astype(jnp.float32), 0.5)
         return state + 1, make_next_percept(shade[:, 1:], action, score, state + 1), score
 
-    def best(self, tasks):
+    def compute_best_payoffs(self, tasks):
         return jnp.where(tasks[1][:, :-1] >= tasks[0][:, None], 1.0, 0.5)
 
 

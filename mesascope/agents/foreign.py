@@ -28,10 +28,10 @@ class ForeignNetwork(NamedSubject):
     """
 
     observe: Observer = eqx.field(static=True)
-    stochastic: bool
+    is_stochastic: bool
     epsilon: float
 
-    traceable: ClassVar = False
+    is_traceable: ClassVar = False
 
     def choose(self, key: jax.Array, scores: np.ndarray, output_kind: str) -> Response:
         """Chooses actions from a network's outputs [N, K]: 'logits', 'probabilities', or 'values' (ε-greedily).
@@ -44,11 +44,11 @@ class ForeignNetwork(NamedSubject):
         if not np.isfinite(scores).all():
             remedy = "Fix the network; its outputs cannot select an action."
             raise MesascopeError("The network's outputs are not finite.", remedy)
-        if output_kind == "logits" and self.stochastic:
+        if output_kind == "logits" and self.is_stochastic:
             shifted = scores - scores.max(-1, keepdims=True)
             log_probs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
             return _choose_compiled(key, log_probs.astype(np.float32))
-        if output_kind == "probabilities" and self.stochastic:
+        if output_kind == "probabilities" and self.is_stochastic:
             if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
                 problem = "The network's probabilities do not sum to 1."
                 raise MesascopeError(problem, "Set output_kind=logits or output_kind=values.")
@@ -56,13 +56,13 @@ class ForeignNetwork(NamedSubject):
         else:
             count = scores.shape[-1]
             best = np.arange(count) == scores.argmax(-1)[:, None]
-            epsilon = self.epsilon if output_kind == "values" and self.stochastic else 0.0
+            epsilon = self.epsilon if output_kind == "values" and self.is_stochastic else 0.0
             probabilities = (1.0 - epsilon) * best + epsilon / count
         with np.errstate(divide="ignore"):
             return _choose_compiled(key, np.log(probabilities).astype(np.float32))
 
 
-def name_with_settings(plugin: str, **settings: Any) -> str:
+def format_spec(plugin: str, **settings: Any) -> str:
     """Makes the name of a subject with its settings; leaves out settings that are ''."""
     return f"{plugin}:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != "")
 

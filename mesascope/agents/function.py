@@ -26,9 +26,9 @@ class FunctionSubject(NamedSubject):
     function: Callable[..., Any] = eqx.field(static=True)
     choices: int | None
 
-    traceable: ClassVar = False
+    is_traceable: ClassVar = False
 
-    def fresh(self, n: int) -> Any:
+    def initialize_carry(self, n: int) -> Any:
         """Returns None, which the function receives as its first state."""
         return None
 
@@ -41,14 +41,14 @@ class FunctionSubject(NamedSubject):
         try:
             answer = self.function(percept_copy, state, rng)
         except Exception as error:
-            trial, given_state = int(percept_copy["trial"][0]), "no state" if carry is None else "its last state"
-            remedy = f"It was called as f(percept, state, rng), with {n} lifetimes at trial {trial} and {given_state}; "
+            trial, state_description = int(percept_copy["trial"][0]), "no state" if carry is None else "its last state"
+            remedy = f"It was called as f(percept, state, rng), with {n} lifetimes at trial {trial} and {state_description}; "
             remedy += f"percept contains {', '.join(percept_copy)}."
             raise MesascopeError(f"{self.name} raised {type(error).__name__}: {error}.", remedy) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             problem = f"{self.name} returned {type(answer).__name__}, not a pair."
             raise MesascopeError(problem, "Return (action or probabilities, state).")
-        response = _read_response(self.name, answer[0], n, self.choices, rng)
+        response = _parse_response(self.name, answer[0], n, self.choices, rng)
         return _check_state(self.name, answer[1], n), response
 
     def hash_weights(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ class FunctionSubject(NamedSubject):
         return {path or "itself": hash_array(x) for path, x in parts if isinstance(x, np.ndarray)}
 
 
-def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
+def _parse_response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
     """Checks the actions or probabilities that a function returned, and converts them to a response."""
 
     def make_error(found: str, remedy: str = "Return whole numbers.") -> MesascopeError:
@@ -70,8 +70,8 @@ def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.
     if choices is not None and array.shape == (n, choices) and array.dtype.kind in "fiu":
         return _draw_actions(name, array.astype(float), rng)
     if array.shape != (n,):
-        or_probabilities = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
-        raise make_error(f"an array of shape {array.shape}", f"Return actions of shape ({n},){or_probabilities}.")
+        probabilities_hint = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
+        raise make_error(f"an array of shape {array.shape}", f"Return actions of shape ({n},){probabilities_hint}.")
     if choices is None:
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise make_error("an action that is not a number", "Return finite numbers.")
@@ -82,8 +82,8 @@ def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.
         raise make_error("an action that is not a number")
     if (is_fraction := array != np.round(array)).any():
         raise make_error(f"the action {array[is_fraction][0]}")
-    if (out_of_range := (array < 0) | (array >= choices)).any():
-        raise make_error(f"the action {int(array[out_of_range][0])}", f"Actions run from 0 to {choices - 1}.")
+    if (is_out_of_range := (array < 0) | (array >= choices)).any():
+        raise make_error(f"the action {int(array[is_out_of_range][0])}", f"Actions run from 0 to {choices - 1}.")
     return Response(array.astype(np.int32), None)
 
 
@@ -104,8 +104,8 @@ def _check_state(name: str, state: Any, n: int) -> Any:
     """Copies a state into NumPy arrays; raises an error if a part of the state does not have one row per lifetime."""
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         if not isinstance(leaf, np.ndarray | jax.Array) or leaf.ndim < 1 or len(leaf) != n:
-            found = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__
-            problem = f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {found}."
+            found_type = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__
+            problem = f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {found_type}."
             remedy = f"Give every part the leading axis {n}, one row per lifetime; use object arrays for anything else."
             raise MesascopeError(problem, remedy)
     return jax.tree.map(np.array, state)

@@ -54,11 +54,11 @@ def read_statistics(path: str, shape: tuple[int, ...]) -> Statistics | None:
         content: Any = _pickles.read_pickle(limits.read_file(path, _pickles.MAX_BYTES), repr(path))
         if content.origin[1] != "VecNormalize":
             raise ValueError(f"it contains {'.'.join(content.origin)}")
-        if _pickles.to_array(content.state.get("norm_obs", True)) is False:
+        if _pickles.rebuild_value(content.state.get("norm_obs", True)) is False:
             return None
         moments = content.state["obs_rms"].state
-        mean, var = (np.asarray(_pickles.to_array(moments[k]), np.float64) for k in ("mean", "var"))
-        clip, epsilon = (float(_pickles.to_array(content.state[k])) for k in ("clip_obs", "epsilon"))
+        mean, var = (np.asarray(_pickles.rebuild_value(moments[k]), np.float64) for k in ("mean", "var"))
+        clip, epsilon = (float(_pickles.rebuild_value(content.state[k])) for k in ("clip_obs", "epsilon"))
     if mean.shape != shape or var.shape != shape:
         problem = f"{path!r} is for observations of shape {mean.shape}, but the agent's have shape {shape}."
         raise MesascopeError(problem, f"Name the agent's own file with normalize=FILE, or add normalize={NO_FILE}.")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mesascope.contracts import Family, Percept
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, require_known_name
 
 PERCEPT_PARTS = ("observation", "action", "feedback", "trial", "step", "first")
 DEFAULT_PARTS = "observation+action+feedback+trial+first"  # as in FamilyEnv
@@ -29,7 +29,7 @@ class Observer(NamedTuple):
         observation_width: D, the width of the family's observation.
     """
 
-    observes: tuple[str, ...]
+    parts: tuple[str, ...]
     choices: int | None
     horizon: int
     steps: int
@@ -39,12 +39,12 @@ class Observer(NamedTuple):
     def width(self) -> int:
         """The number of features F."""
         widths = {"observation": self.observation_width, "action": self.choices or 1}
-        return sum(widths.get(part, 1) for part in self.observes)
+        return sum(widths.get(part, 1) for part in self.parts)
 
     def __call__(self, percept: Percept | Mapping[str, Any]) -> np.ndarray:
         """Encodes a percept as an observation [N, F] of type float32."""
         fields = percept if isinstance(percept, Mapping) else percept._asdict()
-        return np.concatenate([self._encode_part(name, fields) for name in self.observes], axis=1)
+        return np.concatenate([self._encode_part(name, fields) for name in self.parts], axis=1)
 
     def _encode_part(self, name: str, fields: Mapping[str, Any]) -> np.ndarray:
         """Encodes one part of the percept as features [N, number of features]."""
@@ -60,7 +60,7 @@ class Observer(NamedTuple):
         return value.reshape(len(value), -1).astype(np.float32)
 
 
-def make_observer(family: Family, observes: str = DEFAULT_PARTS, width: int | None = None) -> Observer:
+def make_percept_encoder(family: Family, observes: str = DEFAULT_PARTS, width: int | None = None) -> Observer:
     """Makes the encoder of a family's percepts for a network.
 
     Args:
@@ -72,13 +72,13 @@ def make_observer(family: Family, observes: str = DEFAULT_PARTS, width: int | No
     Raises:
         MesascopeError: a part is unknown, or the encoded percept does not have this width.
     """
-    sizes = (family.choices, family.horizon, family.steps, math.prod(family.shown))
+    sizes = (family.choices, family.horizon, family.steps, math.prod(family.observation_shape))
     remedy = f"Set observes to the parts that the network was trained on, out of {', '.join(PERCEPT_PARTS)}"
     if observes:
         observer = Observer(tuple(observes.split("+")), *sizes)
-        for part in observer.observes:
-            pick_named("part of the percept", part, PERCEPT_PARTS)
-        if len(set(observer.observes)) != len(observer.observes):
+        for part in observer.parts:
+            require_known_name("part of the percept", part, PERCEPT_PARTS)
+        if len(set(observer.parts)) != len(observer.parts):
             raise MesascopeError(f"observes={observes!r} names a part twice.", f"Type e.g. observes={DEFAULT_PARTS}.")
         if width not in (None, observer.width):
             problem = f"The network takes {width} numbers, but {observes} of {family.name} has {observer.width}."
@@ -101,4 +101,4 @@ def observe(family: Family, percept: Percept | Mapping[str, Any], observes: str 
         percept: a Percept, or the dict that a plain function receives.
         observes: the parts of the percept in order, joined by '+'.
     """
-    return make_observer(family, observes)(percept)
+    return make_percept_encoder(family, observes)(percept)

@@ -12,9 +12,9 @@ import jax
 import numpy as np
 
 from mesascope.agents import onnx_file as _onnx_file
-from mesascope.agents.foreign import BATCH_SIZES, OUTPUT_KINDS, ForeignNetwork, name_with_settings
-from mesascope.agents.observing import make_observer
-from mesascope.contracts import Family, Percept, Response, check_choice, check_range, require
+from mesascope.agents.foreign import BATCH_SIZES, OUTPUT_KINDS, ForeignNetwork, format_spec
+from mesascope.agents.observing import make_percept_encoder
+from mesascope.contracts import Family, Percept, Response, check_choice, check_range, import_optional_package
 from mesascope.errors import MesascopeError
 
 START_FLAGS = ("episode_start", "episode_starts", "first", "is_first", "done", "dones", "reset")
@@ -88,7 +88,7 @@ class Onnx(ForeignNetwork):
         """The inputs that take the state."""
         return self.inputs[1 : len(self.outputs)]
 
-    def fresh(self, n: int) -> dict[str, np.ndarray]:
+    def initialize_carry(self, n: int) -> dict[str, np.ndarray]:
         """Makes a state of zeros."""
         return {port.name: np.zeros((n, port.width), port.dtype) for port in self.state}
 
@@ -111,7 +111,7 @@ class Onnx(ForeignNetwork):
             parts.append([port.flatten(value) for port, value in zip(self.outputs, values, strict=True)])
         return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
 
-    def taps(self, carry: Any) -> dict[str, Any]:
+    def read_taps(self, carry: Any) -> dict[str, Any]:
         """Returns the parts of the state, each under the name of its input."""
         return dict(carry)
 
@@ -172,7 +172,7 @@ def subject(
     check_choice(OUTPUT_KINDS, output_kind=output_kind)
     check_range(0, 1, epsilon=epsilon)
     path = os.fspath(path)
-    runtime = require("onnxruntime", "onnx")
+    runtime = import_optional_package("onnxruntime", "onnx")
     model = _onnx_file.read_model(path)
     options = runtime.SessionOptions()
     options.log_severity_level = 4
@@ -180,8 +180,8 @@ def subject(
         session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise _onnx_file.ONNX.make_error(path, str(error).strip().splitlines()[0][:300]) from None
-    inputs = {x.name: _read_port(path, x, "input") for x in session.get_inputs()}
-    outputs = {x.name: _read_port(path, x, "output") for x in session.get_outputs()}
+    inputs = {x.name: _make_port(path, x, "input") for x in session.get_inputs()}
+    outputs = {x.name: _make_port(path, x, "output") for x in session.get_outputs()}
     observation_port = _get_port(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
     starts = next((p for name, p in inputs.items() if name.lower() in START_FLAGS and p.width == 1), None)
     state_inputs = [p for p in inputs.values() if p not in (observation_port, starts)]
@@ -192,7 +192,7 @@ def subject(
         raise MesascopeError(problem, "Export the logits as an output too.")
     scores = _get_port(path, "output", logits, outputs) if logits else other_outputs[0]
     has_free_width = 0 in observation_port.other_sizes
-    observer = make_observer(family, observes, None if has_free_width else observation_port.width)
+    observer = make_percept_encoder(family, observes, None if has_free_width else observation_port.width)
     sizes = [size or observer.width for size in observation_port.shape]
     sizes[observation_port.batch_axis] = observation_port.batch_size
     input_ports = (observation_port._replace(shape=tuple(sizes)), *state_inputs, *([starts] if starts else []))
@@ -206,12 +206,12 @@ def subject(
         problem = f"{path!r} gives {width} numbers in {output_ports[0].name!r}; {family.name} has {actions}."
         remedy = f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family."
         raise MesascopeError(problem, remedy)
-    name = name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic)
+    name = format_spec("onnx", path=path, observes=observes, stochastic=stochastic)
     return Onnx(
         name=name,
         trained_on=trained_on,
         observe=observer,
-        stochastic=stochastic,
+        is_stochastic=stochastic,
         epsilon=epsilon,
         session=session,
         path=path,
@@ -223,7 +223,7 @@ def subject(
     )
 
 
-def _read_port(path: str, tensor: Any, role: str) -> Port:
+def _make_port(path: str, tensor: Any, role: str) -> Port:
     if tensor.type not in DTYPES:
         problem = f"The {role} {tensor.name!r} of {path!r} is {tensor.type}."
         raise MesascopeError(problem, "Export it with plain tensors.")

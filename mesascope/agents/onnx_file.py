@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mesascope.agents.foreign import FileKind
-from mesascope.contracts import require
+from mesascope.contracts import import_optional_package
 from mesascope.errors import MesascopeError
 from mesascope.guards.identity import hash_array
 
@@ -25,7 +25,7 @@ def read_model(path: str) -> Any:
         MesascopeError: the file does not exist, is broken or too large, stores weights outside its folder, or needs
             custom operators.
     """
-    onnx = require("onnx", "onnx")
+    onnx = import_optional_package("onnx", "onnx")
     with ONNX.explain_errors(path):
         if (size := os.path.getsize(path)) > MAX_BYTES:
             remedy = "Export it with its weights in a file beside it, because an ONNX file has at most 2 GB."
@@ -33,15 +33,15 @@ def read_model(path: str) -> Any:
         model = onnx.load_model_from_string(Path(path).read_bytes())
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
         raise ONNX.make_error(path, "it contains no graph")
-    _refuse_outside(path, model)
-    _refuse_operators(path, model)
-    _refuse_large(path, model)
+    _refuse_outside_weights(path, model)
+    _refuse_custom_operators(path, model)
+    _refuse_large_arrays(path, model)
     return model
 
 
 def hash_weights(path: str, model: Any) -> dict[str, str]:
     """Computes the hash of every weight by its name, including weights in files beside the model."""
-    to_array = require("onnx.numpy_helper", "onnx").to_array
+    to_array = import_optional_package("onnx.numpy_helper", "onnx").to_array
     folder = str(Path(path).resolve().parent)
     try:
         arrays = {t.name or f"constant {i}": to_array(t, folder) for i, t in enumerate(list_tensors(model))}
@@ -78,35 +78,35 @@ def _list_graphs(model: Any) -> Iterator[Any]:
                 queue += list(attribute.graphs)
 
 
-def _refuse_outside(path: str, model: Any) -> None:
+def _refuse_outside_weights(path: str, model: Any) -> None:
     """Raises `MesascopeError` if weights would be read from outside the model's folder or beyond a file's end."""
     folder = Path(path).resolve().parent
     for tensor in list_tensors(model):
         reference = {entry.key: entry.value for entry in tensor.external_data}
         if tensor.data_location != 1 and not reference:
             continue
-        place = reference.get("location", "")
-        parts = PureWindowsPath(place)  # splits at both kinds of slashes
-        is_inside = place and not parts.anchor and ".." not in parts.parts
-        if not is_inside or not (folder / place).resolve().is_relative_to(folder):
+        location = reference.get("location", "")
+        parts = PureWindowsPath(location)  # splits at both kinds of slashes
+        is_inside = location and not parts.anchor and ".." not in parts.parts
+        if not is_inside or not (folder / location).resolve().is_relative_to(folder):
             weight = f"{path!r} stores the weight {tensor.name!r}"
             remedy = "Export the model with its weights inside it, or in a file in the same folder."
-            raise MesascopeError(f"{weight} outside its folder, in {place!r}, which is not read.", remedy)
-        if not (folder / place).is_file():
-            problem = f"{path!r} stores the weight {tensor.name!r} in {place!r}, which does not exist."
+            raise MesascopeError(f"{weight} outside its folder, in {location!r}, which is not read.", remedy)
+        if not (folder / location).is_file():
+            problem = f"{path!r} stores the weight {tensor.name!r} in {location!r}, which does not exist."
             raise MesascopeError(problem, "Copy that file into the model's folder.")
-        size = os.path.getsize(folder / place)
+        size = os.path.getsize(folder / location)
         try:
             offset, length = int(reference.get("offset", 0)), int(reference.get("length", 0))
         except ValueError:
             raise ONNX.make_error(path, f"the weight {tensor.name!r} has a position that is not a number") from None
         if offset < 0 or length < 0 or offset + length > size:
-            raise ONNX.make_error(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {place!r}")
+            raise ONNX.make_error(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {location!r}")
 
 
-def _refuse_large(path: str, model: Any) -> None:
+def _refuse_large_arrays(path: str, model: Any) -> None:
     """Raises `MesascopeError` if the runtime would have to allocate far more numbers than the file stores."""
-    inference = require("onnx.shape_inference", "onnx")
+    inference = import_optional_package("onnx.shape_inference", "onnx")
     try:
         inferred = inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # onnx's own errors; an unknown shape raises no error here
@@ -119,7 +119,7 @@ def _refuse_large(path: str, model: Any) -> None:
         raise ONNX.make_error(path, f"it would allocate {size:,} numbers at once")
 
 
-def _refuse_operators(path: str, model: Any) -> None:
+def _refuse_custom_operators(path: str, model: Any) -> None:
     """Raises `MesascopeError` if the model needs operators from a custom library."""
     own_functions = {(f.domain, f.name) for f in model.functions}
     operators = {(node.domain, node.op_type) for graph in _list_graphs(model) for node in graph.node}

@@ -32,7 +32,7 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
         return catalogue.make(kind, spec, *family, **settings)
     subject_family = open_family(*(family or [find_default_family([spec], trust)]))
     if settings:
-        trust_setting = catalogue.trust_setting(kind, catalogue.parse_spec(spec)[0], trust)
+        trust_setting = catalogue.make_trust_setting(kind, catalogue.parse_spec(spec)[0], trust)
         return catalogue.make(kind, spec, subject_family, **trust_setting, **settings)
     return open_subject(spec, subject_family, trust)
 
@@ -92,26 +92,26 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
         return catalogue.make("subjects", find_adapter(spec), family, path=spec)
     name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.list_names("subjects"):
-        spec, given_name = _split_name(spec, name)
-        result = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
+        spec, given_name = _split_off_name(spec, name)
+        result = catalogue.make("subjects", spec, family, **catalogue.make_trust_setting("subjects", name, trust))
         return result if given_name is None else rename(result, given_name)
     if Path(spec).is_file():
         name = find_adapter(spec)
-        return catalogue.make("subjects", name, family, path=spec, **catalogue.trust_setting("subjects", name, trust))
-    _refuse_missing(spec)
+        return catalogue.make("subjects", name, family, path=spec, **catalogue.make_trust_setting("subjects", name, trust))
+    _refuse_missing_file(spec)
     if ":" in spec and "=" not in spec:
         return catalogue.make("subjects", "function", family, path=spec)
     return catalogue.make("subjects", spec, family)  # raises an error that lists the names of all subjects
 
 
-def _refuse_missing(spec: str) -> None:
+def _refuse_missing_file(spec: str) -> None:
     """Raises `MesascopeError` if a text has the form of a file's path, but there is no such file."""
     is_path = os.sep in spec or (Path(spec).suffix and ":" not in spec and "=" not in spec)
     if is_path and not Path(spec).is_file():
         raise MesascopeError(f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory.")
 
 
-def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
+def _split_off_name(spec: str, subject: str) -> tuple[str, str | None]:
     """Removes the setting 'name', which every subject accepts, from a spec; returns the rest, and the name or None."""
     if "name=" not in spec or "name" in catalogue.list_settings(catalogue.get_factory("subjects", subject)):
         return spec, None
@@ -140,7 +140,7 @@ def find_default_family(subjects: Sequence[Any], trust: bool = False) -> str:
                     catalogue.make("families", spec)  # raises an error if making the family would run code
                 return spec
         else:
-            _refuse_missing(path)
+            _refuse_missing_file(path)
     remedy = "Add for example --family bernoulli_bandit:arms=5,trials=100."
     raise MesascopeError("No subject's file names a family.", remedy)
 

@@ -116,7 +116,7 @@ class _TensorUnpickler(_InertUnpickler):
         return StorageReference(*reference) if is_storage else super().persistent_load(reference)
 
 
-def read_tensors(data: bytes, skip: int = 0) -> Any:
+def read_tensors(data: bytes, n_skipped: int = 0) -> Any:
     """Reads a pickle that may refer to numbers outside the pickle.
 
     Args:
@@ -126,7 +126,7 @@ def read_tensors(data: bytes, skip: int = 0) -> Any:
     Raises:
         ValueError: the pickle is broken, larger than MAX_BYTES, nested too deeply, or expands to too many values.
     """
-    return _unpickle(data, _TensorUnpickler, skip)
+    return _unpickle(data, _TensorUnpickler, n_skipped)
 
 
 def read_pickle(data: bytes, label: str) -> Any:
@@ -141,13 +141,13 @@ def read_pickle(data: bytes, label: str) -> Any:
         raise MesascopeError(f"{label} is not a valid pickle: {error}.", "Copy or save the file again.") from None
 
 
-def _unpickle(data: bytes, unpickler: Any, skip: int = 0) -> Any:
+def _unpickle(data: bytes, unpickler_class: Any, n_skipped: int = 0) -> Any:
     if len(data) > MAX_BYTES:
         raise ValueError(f"it has {len(data):,} bytes")
     file, content = io.BytesIO(data), None
     try:
-        for _ in range(skip + 1):
-            content = unpickler(file).load()
+        for _ in range(n_skipped + 1):
+            content = unpickler_class(file).load()
     except Exception as error:  # a reader may raise anything on a broken file
         raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from None
     limits.check_nesting(content, list_parts)
@@ -159,7 +159,7 @@ def find_reference(value: Any) -> tuple[str, str] | None:
     return value.origin if isinstance(value, type) and issubclass(value, InertObject) else None
 
 
-def to_array(value: Any) -> Any:
+def rebuild_value(value: Any) -> Any:
     """Rebuilds a NumPy array, scalar or dtype from its inert form; returns plain numbers, texts and tuples as they are.
 
     Raises:
@@ -168,7 +168,7 @@ def to_array(value: Any) -> Any:
     if isinstance(value, bool | int | float | str | None):
         return value
     if isinstance(value, tuple | list):
-        return tuple(to_array(x) for x in value[:64])
+        return tuple(rebuild_value(x) for x in value[:64])
     if (origin := find_reference(value)) and origin[0] == "numpy":
         return _parse_dtype(origin[1])
     if not isinstance(value, InertObject) or value.origin[0].partition(".")[0] != "numpy":
@@ -178,13 +178,13 @@ def to_array(value: Any) -> Any:
         return _parse_dtype(value.args[0])
     if name == "scalar":
         dtype, data = value.args
-        return _fill_array(data, (), to_array(dtype), False)[()]
+        return _fill_array(data, (), rebuild_value(dtype), False)[()]
     if name == "_frombuffer":
         data, dtype, shape, order = value.args
-        return _fill_array(data, to_array(shape), to_array(dtype), order == "F")
+        return _fill_array(data, rebuild_value(shape), rebuild_value(dtype), order == "F")
     if name == "_reconstruct" and isinstance(value.state, tuple):
         _, shape, dtype, fortran_order, data = value.state
-        return _fill_array(data, to_array(shape), to_array(dtype), bool(fortran_order))
+        return _fill_array(data, rebuild_value(shape), rebuild_value(dtype), bool(fortran_order))
     raise ValueError(f"it contains numpy.{name}")
 
 
@@ -195,7 +195,7 @@ def _parse_dtype(text: Any) -> np.dtype:
     return dtype
 
 
-def _fill_array(data: Any, shape: tuple[int, ...], dtype: np.dtype, fortran_order: bool) -> np.ndarray:
+def _fill_array(data: Any, shape: tuple[int, ...], dtype: np.dtype, is_fortran_order: bool) -> np.ndarray:
     if isinstance(data, str):  # protocol 2 and older
         data = data.encode("latin1")
     elif isinstance(data, InertObject) and data.origin[1] == "encode":
@@ -206,4 +206,4 @@ def _fill_array(data: Any, shape: tuple[int, ...], dtype: np.dtype, fortran_orde
         raise ValueError("its bytes are missing")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError("the number of its bytes does not agree with its shape")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C").copy()
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran_order else "C").copy()

@@ -13,15 +13,15 @@ import numpy as np
 from mesascope.agents import normalising as _normalising
 from mesascope.agents import sb3_zip as _sb3_zip
 from mesascope.agents import torch_support as _torch
-from mesascope.agents.foreign import name_with_settings
+from mesascope.agents.foreign import format_spec
 from mesascope.agents.normalising import NO_FILE, Statistics
-from mesascope.agents.observing import OBSERVATION, Observer, make_observer
-from mesascope.agents.torch_support import StateTensor, TorchSubject, run_hooked
-from mesascope.contracts import Family, Percept, Response, check_choice, check_range, require
+from mesascope.agents.observing import OBSERVATION, Observer, make_percept_encoder
+from mesascope.agents.torch_support import StateTensor, TorchSubject, record_outputs
+from mesascope.contracts import Family, Percept, Response, check_choice, check_range, import_optional_package
 from mesascope.errors import MesascopeError, MesascopeWarning
 
-EPISODES = ("lifetime", "trial")
-FRAMES = "frames"
+EPISODE_UNITS = ("lifetime", "trial")
+FRAMES_KEY = "frames"
 
 opens = _sb3_zip.opens
 
@@ -41,31 +41,31 @@ class SB3(TorchSubject):
     statistics: Statistics | None = eqx.field(static=True)
     episode: str
     stack: int
-    trust: bool
+    is_trusted: bool
 
-    def fresh(self, n: int) -> dict[str, np.ndarray]:
+    def initialize_carry(self, n: int) -> dict[str, np.ndarray]:
         """Makes a carry of zeros, which are also the policy's state when episode_start is true."""
-        frames = {FRAMES: np.zeros((n, self.stack - 1, self.observe.width), np.float32)}
-        return super().fresh(n) | (frames if self.stack > 1 else {})
+        frames = {FRAMES_KEY: np.zeros((n, self.stack - 1, self.observe.width), np.float32)}
+        return super().initialize_carry(n) | (frames if self.stack > 1 else {})
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Calls the policy once for all lifetimes."""
         x, frames = self.observe(percept), {}
         if self.stack > 1:
-            x = np.concatenate([np.asarray(carry[FRAMES]), x[:, None]], axis=1)
-            frames[FRAMES] = x[:, 1:]
+            x = np.concatenate([np.asarray(carry[FRAMES_KEY]), x[:, None]], axis=1)
+            frames[FRAMES_KEY] = x[:, 1:]
         starts = percept.first if self.episode == "lifetime" else np.asarray(percept.step) == 0
-        with _torch.seed_without_gradients(_torch.make_seed(key)), run_hooked(self.module, self.hooks) as hook_outputs:
-            scores, output_kind, state = self._call(x, carry, np.asarray(starts, np.float32))
+        with _torch.seed_without_gradients(_torch.make_seed(key)), record_outputs(self.module, self.tapped_modules) as hook_outputs:
+            scores, output_kind, state = self._call_policy(x, carry, np.asarray(starts, np.float32))
         return self.pack_carry(state, hook_outputs, len(x)) | frames, self.choose(key, scores, output_kind)
 
-    def _call(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
+    def _call_policy(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
         """Calls the policy on observations; returns the outputs, their kind, and the next state."""
-        torch, policy = require("torch", "sb3"), self.module
+        torch, policy = import_optional_package("torch", "sb3"), self.module
         inputs, _ = policy.obs_to_tensor(self._shape_observations(x))
         arguments = (inputs, tuple(self.restore_state(carry)), torch.tensor(starts)) if self.state else (inputs,)
         if self.observe.choices is None:
-            action = policy._predict(*arguments, deterministic=not self.stochastic)
+            action = policy._predict(*arguments, deterministic=not self.is_stochastic)
             action, state = action if self.state else (action, ())
             action, space = action.cpu().numpy().reshape(len(x), -1), policy.action_space
             if policy.squash_output:
@@ -95,7 +95,7 @@ class SB3(TorchSubject):
     def make_untrained_twin(self, seed: int) -> Self:
         """Makes a policy of the same shape, with weights as they are before training."""
         spaces = (self.module.observation_space, self.module.action_space)
-        return dataclasses.replace(self, module=_sb3_zip.build_untrained(self.archive, spaces, self.trust, seed))
+        return dataclasses.replace(self, module=_sb3_zip.build_untrained_policy(self.archive, spaces, self.is_trusted, seed))
 
 
 def subject(
@@ -128,42 +128,42 @@ def subject(
         trained_on: unlimited, bank:M@seed or unknown.
         trust: whether the user's own classes may be unpickled.
     """
-    require("torch", "sb3")
-    require("stable_baselines3", "sb3")
-    check_choice(EPISODES, episode=episode)
+    import_optional_package("torch", "sb3")
+    import_optional_package("stable_baselines3", "sb3")
+    check_choice(EPISODE_UNITS, episode=episode)
     check_range(-1, 1, epsilon=epsilon)
     check_range(1, 1024, stack=stack)
-    archive = _sb3_zip.read_file(os.fspath(path))
+    archive = _sb3_zip.read_agent_file(os.fspath(path))
     spaces = (_sb3_zip.read_space(archive, "observation_space"), _sb3_zip.read_space(archive, "action_space"))
-    _refuse_actions(path, spaces[1], family)
-    observer = _match_observer(path, spaces[0], family, observes, stack)
+    _refuse_unfit_actions(path, spaces[1], family)
+    observer = _make_matching_encoder(path, spaces[0], family, observes, stack)
     statistics, statistics_path = _find_statistics(archive, normalize, spaces[0].shape or ())
-    policy = _sb3_zip.open_policy(archive, spaces, trust)
+    policy = _sb3_zip.load_policy(archive, spaces, trust)
     if epsilon < 0:
         rate = archive.data.get("exploration_rate", 0.05)
         epsilon = float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else 0.05
-    explores = stochastic and (hasattr(policy, "q_net") or hasattr(policy, "quantile_net"))
+    is_epsilon_greedy = stochastic and (hasattr(policy, "q_net") or hasattr(policy, "quantile_net"))
     settings: dict[str, Any] = {"path": path, "observes": observes, "stochastic": stochastic}
-    settings["epsilon"] = round(epsilon, 6) if explores else ""
-    settings["episode"] = episode if episode != EPISODES[0] else ""
+    settings["epsilon"] = round(epsilon, 6) if is_epsilon_greedy else ""
+    settings["episode"] = episode if episode != EPISODE_UNITS[0] else ""
     settings["normalize"] = statistics_path
     settings["stack"] = stack if stack > 1 else ""
-    name, state = name_with_settings("sb3", **settings), _find_state_layout(policy)
+    name, state = format_spec("sb3", **settings), _find_state_layout(policy)
     agent = SB3(
         name=name,
         trained_on=trained_on,
         observe=observer,
-        stochastic=stochastic,
+        is_stochastic=stochastic,
         epsilon=epsilon,
         module=policy,
-        hooks=_torch.match_paths(policy, hooks),
+        tapped_modules=_torch.match_paths(policy, hooks),
         state=state,
-        hook_widths={},
+        tap_widths={},
         archive=archive,
         statistics=statistics,
         episode=episode,
         stack=stack,
-        trust=trust,
+        is_trusted=trust,
     )
     return _attach_hooks(agent)
 
@@ -172,9 +172,9 @@ def _attach_hooks(agent: SB3) -> SB3:
     """Returns the agent with the hooked submodules that run when it acts, and with the widths of their taps."""
     n, stack_shape = 3, (agent.stack,) if agent.stack > 1 else ()
     x = np.zeros((n, *stack_shape, agent.observe.width), np.float32)
-    with _torch.seed_without_gradients(0), run_hooked(agent.module, agent.hooks) as hook_outputs:
-        agent._call(x, agent.fresh(n), np.ones(n, np.float32))
-    widths = _torch.measure_taps(hook_outputs, n, agent.state)
+    with _torch.seed_without_gradients(0), record_outputs(agent.module, agent.tapped_modules) as hook_outputs:
+        agent._call_policy(x, agent.initialize_carry(n), np.ones(n, np.float32))
+    widths = _torch.measure_tap_widths(hook_outputs, n, agent.state)
     return dataclasses.replace(agent, hook_widths=widths, hooks=tuple(hook_outputs))
 
 
@@ -187,10 +187,10 @@ def _find_state_layout(policy: Any) -> tuple[StateTensor, ...]:
     return tuple(StateTensor(names, 1, (layers, width), np.dtype(np.float32)) for names in taps)
 
 
-def _match_observer(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
+def _make_matching_encoder(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
     """Makes the encoder of percepts that fits the agent's observation space; raises an error if no encoder fits."""
     if hasattr(space, "n") and not space.shape:
-        observer = make_observer(family, observes or OBSERVATION)
+        observer = make_percept_encoder(family, observes or OBSERVATION)
         if observer.width not in (1, int(space.n)):
             problem = f"{path!r} observes one of {space.n} states, but {family.name} shows {observer.width} numbers."
             raise MesascopeError(problem, "Run the agent on the family that it was trained on.")
@@ -199,18 +199,18 @@ def _match_observer(path: str, space: Any, family: Family, observes: str, stack:
     if size % stack:
         problem = f"{path!r} observes {size} numbers, which cannot be divided into {stack} equal frames."
         raise MesascopeError(problem, "Set stack=1.")
-    return make_observer(family, observes, size // stack)
+    return make_percept_encoder(family, observes, size // stack)
 
 
-def _refuse_actions(path: str, space: Any, family: Family) -> None:
+def _refuse_unfit_actions(path: str, space: Any, family: Family) -> None:
     """Raises an error if the agent's action space does not fit the family."""
     count, is_real = getattr(space, "n", None), getattr(space, "shape", ()) and int(np.prod(space.shape)) == 1
     if family.choices is None:
-        fits, actions = is_real and hasattr(space, "low"), "one real number"
+        is_fit, actions = is_real and hasattr(space, "low"), "one real number"
     else:
-        fits = not space.shape and count == family.choices and getattr(space, "start", 0) == 0
+        is_fit = not space.shape and count == family.choices and getattr(space, "start", 0) == 0
         actions = f"{family.choices} actions"
-    if not fits:
+    if not is_fit:
         problem = f"{path!r} has the action space {space}, but {family.name} has {actions}."
         raise MesascopeError(problem, "Run the agent on the family that it was trained on.")
 
@@ -221,13 +221,13 @@ def _find_statistics(
     """Finds the statistics to use and their file; warns if the user did not name the file, or left it out."""
     if normalize not in ("", NO_FILE):
         return _normalising.read_statistics(normalize, shape), normalize
-    found = [] if normalize else _normalising.find_statistics_files(archive.path)
-    if len(found) > 1:
-        problem = f"There are several VecNormalize files beside {archive.path!r}: {' and '.join(map(repr, found))}."
-        raise MesascopeError(problem, f"Add normalize={found[0]}, or normalize={NO_FILE}.")
-    statistics = _normalising.read_statistics(found[0], shape) if found else None
-    if found:
-        message = f"There is a VecNormalize file beside {archive.path!r}: {found[0]!r} normalises the observations. "
+    found_paths = [] if normalize else _normalising.find_statistics_files(archive.path)
+    if len(found_paths) > 1:
+        problem = f"There are several VecNormalize files beside {archive.path!r}: {' and '.join(map(repr, found_paths))}."
+        raise MesascopeError(problem, f"Add normalize={found_paths[0]}, or normalize={NO_FILE}.")
+    statistics = _normalising.read_statistics(found_paths[0], shape) if found_paths else None
+    if found_paths:
+        message = f"There is a VecNormalize file beside {archive.path!r}: {found_paths[0]!r} normalises the observations. "
         message += f"Add normalize={NO_FILE} to leave it out."
     elif "gae_lambda" not in archive.data or archive.data.get("_last_original_obs") is None:
         return None, normalize
@@ -237,4 +237,4 @@ def _find_statistics(
     else:
         message = f"{archive.path!r} was trained with VecNormalize, but its observations are not normalised now."
     warnings.warn(message, MesascopeWarning, stacklevel=3)
-    return statistics, found[0] if found else normalize
+    return statistics, found_paths[0] if found_paths else normalize

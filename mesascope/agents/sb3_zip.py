@@ -23,11 +23,11 @@ import numpy as np
 from mesascope.agents import pickles as _pickles
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.foreign import FileKind
-from mesascope.contracts import require
+from mesascope.contracts import import_optional_package
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
-MEMBERS = {"data", "policy.pth"}
+REQUIRED_MEMBERS = {"data", "policy.pth"}
 MAX_DATA_BYTES = 32 << 20  # the maximum number of bytes of `data`
 POLICY_MODULES = re.compile(r"(stable_baselines3|sb3_contrib)(\.\w+)*\.policies")
 LAYER_MODULES = re.compile(r"torch\.nn\.modules\.\w+")
@@ -71,15 +71,15 @@ def opens(path: str | os.PathLike) -> bool:
     """
     try:
         with zipfile.ZipFile(path) as zipped:
-            at_start = min((x.header_offset for x in zipped.infolist()), default=1) == 0
-            return set(zipped.namelist()) >= MEMBERS or (not at_start and Path(path).suffix.lower() == ".zip")
+            is_at_start = min((x.header_offset for x in zipped.infolist()), default=1) == 0
+            return set(zipped.namelist()) >= REQUIRED_MEMBERS or (not is_at_start and Path(path).suffix.lower() == ".zip")
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return Path(path).suffix.lower() == ".zip"
     except OSError:
         return False
 
 
-def read_file(path: str) -> AgentFile:
+def read_agent_file(path: str) -> AgentFile:
     """Reads a zip with limited memory, without running any code in it.
 
     Raises:
@@ -88,9 +88,9 @@ def read_file(path: str) -> AgentFile:
     with ZIP.explain_errors(path):
         size = limits.get_file_size(path)
         with zipfile.ZipFile(path) as zipped:
-            if missing := sorted(MEMBERS - set(zipped.namelist())):
+            if missing := sorted(REQUIRED_MEMBERS - set(zipped.namelist())):
                 raise ZIP.make_error(path, f"it has no {' and no '.join(missing)}")
-            for name in MEMBERS:
+            for name in REQUIRED_MEMBERS:
                 if (
                     unpacked_size := zipped.getinfo(name).file_size
                 ) > limits.MAX_SMALL_BYTES + limits.MAX_UNPACKING_RATIO * size:
@@ -114,8 +114,8 @@ def read_space(archive: AgentFile, name: str) -> gymnasium.Space:
     if isinstance(value, _pickles.InertObject) and origin[0].partition(".")[0] in ("gym", "gymnasium"):
         state: Any = value.state
         try:
-            fields = {k: _pickles.to_array(v) for k, v in state.items() if k in SPACE_FIELDS}
-            shape = _pickles.to_array(state.get("_shape", state.get("shape", ())))
+            fields = {k: _pickles.rebuild_value(v) for k, v in state.items() if k in SPACE_FIELDS}
+            shape = _pickles.rebuild_value(state.get("_shape", state.get("shape", ())))
             one_hot = np.prod(fields.get("n", 1), dtype=float), np.sum(fields.get("nvec", 0), dtype=float)
             if (count := max(math.prod(shape or ()), *one_hot)) > limits.MAX_OBSERVATION_SIZE:
                 raise ValueError(f"it has {count:,.0f} numbers")
@@ -136,18 +136,18 @@ def read_space(archive: AgentFile, name: str) -> gymnasium.Space:
     raise ZIP.make_error(archive.path, f"its {name} is none of Gymnasium's spaces")
 
 
-def open_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
+def load_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], is_trusted: bool) -> Any:
     """Builds the frozen policy of a zip with its weights, on the CPU.
 
     Raises:
         MesascopeError: the policy's class or settings are customised and not trusted, or the weights do not fit.
     """
-    policy_class, settings = _find_policy_class(archive, trust), _read_settings(archive, trust)
-    weights = _torch.load_file(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
-    found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    excess = ZIP.make_error(archive.path, f"its settings define more weights than the {found:,} that it contains")
+    policy_class, settings = _find_policy_class(archive, is_trusted), _read_settings(archive, is_trusted)
+    weights = _torch.load_torch_file(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
+    n_weights = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
+    excess_error = ZIP.make_error(archive.path, f"its settings define more weights than the {n_weights:,} that it contains")
     try:
-        with _torch.limit_parameters(2 * found, excess), _torch.fork_seed(0):
+        with _torch.limit_parameters(2 * n_weights, excess_error), _torch.fork_seed(0):
             network = _build_policy(policy_class, spaces, settings)
     except MesascopeError:
         raise
@@ -157,10 +157,10 @@ def open_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Spa
     return _torch.freeze(network)
 
 
-def build_untrained(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
+def build_untrained_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], is_trusted: bool, seed: int) -> Any:
     """Builds a policy of the same shape, with weights as they are before training."""
     with _torch.fork_seed(seed):
-        return _torch.freeze(_build_policy(_find_policy_class(archive, trust), spaces, _read_settings(archive, trust)))
+        return _torch.freeze(_build_policy(_find_policy_class(archive, is_trusted), spaces, _read_settings(archive, is_trusted)))
 
 
 def _build_policy(policy_class: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
@@ -171,18 +171,18 @@ def _build_policy(policy_class: Any, spaces: tuple[gymnasium.Space, gymnasium.Sp
     return policy_class(*spaces, *([lambda _: 0.0] if "args" in parameters else []), **settings)
 
 
-def _find_policy_class(archive: AgentFile, trust: bool) -> Any:
+def _find_policy_class(archive: AgentFile, is_trusted: bool) -> Any:
     """Finds the policy's class, which a pickle in the zip names."""
     origin = _pickles.find_reference(archive.read_entry("policy_class"))
     if origin and POLICY_MODULES.fullmatch(origin[0]):
-        found = getattr(require(origin[0], "sb3"), origin[1], None)
-        base = require("stable_baselines3.common.policies", "sb3").BasePolicy
-        if isinstance(found, type) and issubclass(found, base):
-            return found
-    return _unpickle_trusted(archive, "policy_class", trust, ".".join(origin) if origin else "a custom class")
+        policy_class = getattr(import_optional_package(origin[0], "sb3"), origin[1], None)
+        base = import_optional_package("stable_baselines3.common.policies", "sb3").BasePolicy
+        if isinstance(policy_class, type) and issubclass(policy_class, base):
+            return policy_class
+    return _unpickle_trusted(archive, "policy_class", is_trusted, ".".join(origin) if origin else "a custom class")
 
 
-def _read_settings(archive: AgentFile, trust: bool) -> dict[str, Any]:
+def _read_settings(archive: AgentFile, is_trusted: bool) -> dict[str, Any]:
     """Reads the policy's settings, with standard classes in place of their names."""
     content = archive.read_entry("policy_kwargs")
     try:
@@ -190,7 +190,7 @@ def _read_settings(archive: AgentFile, trust: bool) -> dict[str, Any]:
             raise _UnknownSetting("not a dictionary")
         result = {str(k): _resolve_classes(v) for k, v in (content or {}).items() if k not in UNUSED_SETTINGS}
     except _UnknownSetting as unknown:
-        unpickled = dict(_unpickle_trusted(archive, "policy_kwargs", trust, str(unknown)))
+        unpickled = dict(_unpickle_trusted(archive, "policy_kwargs", is_trusted, str(unknown)))
         result = {k: v for k, v in unpickled.items() if k not in UNUSED_SETTINGS}
     else:
         arch = result.get("net_arch")
@@ -214,24 +214,24 @@ def _resolve_classes(value: Any, depth: int = 0) -> Any:
     origin = _pickles.find_reference(value) or ("", type(value).__name__)
     module_name = "torch.nn" if LAYER_MODULES.fullmatch(origin[0]) else EXTRACTOR_MODULE
     if module_name == "torch.nn" or origin[0] == EXTRACTOR_MODULE:
-        found = getattr(require(module_name, "sb3"), origin[1], None)
-        if isinstance(found, type) and issubclass(found, require("torch", "sb3").nn.Module):
-            return found
+        torch_class = getattr(import_optional_package(module_name, "sb3"), origin[1], None)
+        if isinstance(torch_class, type) and issubclass(torch_class, import_optional_package("torch", "sb3").nn.Module):
+            return torch_class
     raise _UnknownSetting(".".join(filter(None, origin)))
 
 
-def _unpickle_trusted(archive: AgentFile, name: str, trust: bool, origin: str) -> Any:
+def _unpickle_trusted(archive: AgentFile, name: str, is_trusted: bool, origin: str) -> Any:
     """Unpickles a customised entry if the user trusts the file; raises an error if not."""
-    if not trust:
+    if not is_trusted:
         problem = f"{archive.path!r} is customised: its {name} is {origin}, "
         problem += "and unpickling it would run code from the file."
         raise MesascopeError(problem, "If you trust the author of the file, add --trust (trust=True in Python).")
     value = archive.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
         raise ZIP.make_error(archive.path, f"it has no {name}")
-    require("cloudpickle", "sb3")
+    import_optional_package("cloudpickle", "sb3")
     try:
-        return gate.load_pickle(archive.get_pickle(name), trust)
+        return gate.load_pickle(archive.get_pickle(name), is_trusted)
     except Exception as error:
         problem = f"The {name} of {archive.path!r} cannot be unpickled: {type(error).__name__}: {error}."
         raise MesascopeError(problem, "Put the modules that define the customised classes on PYTHONPATH.") from error

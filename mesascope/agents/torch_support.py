@@ -18,13 +18,13 @@ import numpy as np
 
 from mesascope.agents import tensors as _tensors
 from mesascope.agents.foreign import BATCH_SIZES, ForeignNetwork
-from mesascope.contracts import require
+from mesascope.contracts import import_optional_package
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_array
 
 MAX_UNITS = 1 << 16  # the maximum number of units in one tap
-EXTRA_WEIGHTS = 1 << 20  # the number of weights that a network may have in addition to those in its file
+MAX_EXTRA_WEIGHTS = 1 << 20  # the number of weights that a network may have in addition to those in its file
 HOOK_PREFIX = "seen "  # the prefix, in a carry, of the names of activations from hooked submodules
 
 
@@ -53,7 +53,7 @@ class StateTensor(NamedTuple):
         """Restores the tensor from a carry."""
         value = np.concatenate([np.asarray(carry[k], self.dtype) for k in self.tap_names], axis=1)
         array = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.batch_axis)
-        return require("torch", "torch").tensor(np.ascontiguousarray(array))
+        return import_optional_package("torch", "torch").tensor(np.ascontiguousarray(array))
 
 
 class TorchSubject(ForeignNetwork):
@@ -67,13 +67,13 @@ class TorchSubject(ForeignNetwork):
     """
 
     module: Any = eqx.field(static=True)
-    hooks: tuple[str, ...]
+    tapped_modules: tuple[str, ...]
     state: tuple[StateTensor, ...] = eqx.field(static=True)
-    hook_widths: dict[str, int] = eqx.field(static=True)
+    tap_widths: dict[str, int] = eqx.field(static=True)
 
-    def fresh(self, n: int) -> dict[str, np.ndarray]:
+    def initialize_carry(self, n: int) -> dict[str, np.ndarray]:
         """Makes a state of zeros, and zeros for the taps of hooked submodules."""
-        carry: dict[str, Any] = {HOOK_PREFIX + k: np.zeros((n, u), np.float32) for k, u in self.hook_widths.items()}
+        carry: dict[str, Any] = {HOOK_PREFIX + k: np.zeros((n, u), np.float32) for k, u in self.tap_widths.items()}
         for tensor in self.state:
             width = math.prod(tensor.shape) // len(tensor.tap_names)
             carry |= {k: np.zeros((n, width), tensor.dtype) for k in tensor.tap_names}
@@ -88,13 +88,13 @@ class TorchSubject(ForeignNetwork):
         hook_taps, carry = collect_taps(hook_outputs, n), {}
         for layout, tensor in zip(self.state, state, strict=True):
             carry |= layout.split_taps(tensor)
-        return carry | {HOOK_PREFIX + k: hook_taps[k] for k in self.hook_widths}
+        return carry | {HOOK_PREFIX + k: hook_taps[k] for k in self.tap_widths}
 
-    def taps(self, carry: Any) -> dict[str, Any]:
+    def read_taps(self, carry: Any) -> dict[str, Any]:
         """Returns the parts of the state by name ('gru.h'), and the outputs of hooked submodules by path ('head')."""
         state = {k: carry[k] for tensor in self.state for k in tensor.tap_names}
         # copies, so that `write_taps` refuses to write to them, because no response reads these activations
-        return state | {k: np.array(carry[HOOK_PREFIX + k]) for k in self.hook_widths}
+        return state | {k: np.array(carry[HOOK_PREFIX + k]) for k in self.tap_widths}
 
     def hash_weights(self) -> dict[str, str]:
         """Computes the hash of every parameter and buffer by its name."""
@@ -104,7 +104,7 @@ class TorchSubject(ForeignNetwork):
 @contextlib.contextmanager
 def fork_seed(seed: int) -> Iterator[Any]:
     """Seeds torch inside this context, and restores the global random state afterwards."""
-    torch = require("torch", "torch")
+    torch = import_optional_package("torch", "torch")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield torch
@@ -133,20 +133,20 @@ def freeze(module: Any) -> Any:
 def hash_parameters(module: Any) -> dict[str, str]:
     """Computes the hash of every parameter and buffer by its name in the state dict."""
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
-    return {name: hash_array(_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
+    return {name: hash_array(_convert_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
 
 
-def _to_numpy(tensor: Any) -> np.ndarray:
-    torch = require("torch", "torch")
+def _convert_to_numpy(tensor: Any) -> np.ndarray:
+    torch = import_optional_package("torch", "torch")
     tensor = tensor.detach().cpu()
     return (tensor.view(torch.uint8) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 @contextlib.contextmanager
-def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+def record_outputs(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Records the last output of each submodule by its path, with forward hooks, inside this context."""
     hook_outputs: dict[str, Any] = {}
-    cell_class = require("torch", "torch").nn.RNNCellBase
+    cell_class = import_optional_package("torch", "torch").nn.RNNCellBase
 
     def keep_output(path: str, submodule: Any, _: Any, output: Any) -> None:
         if isinstance(submodule, cell_class):  # give the output the form that the corresponding layer returns
@@ -185,7 +185,7 @@ def collect_taps(hook_outputs: dict[str, Any], n: int) -> dict[str, np.ndarray]:
             shape = tuple(tensor.shape)
             axis = next((i for i, size in enumerate(shape[:2]) if size == n), None)
             if axis is not None and tensor.numel() <= n * MAX_UNITS:
-                value = np.moveaxis(_to_numpy(tensor), axis, 0)
+                value = np.moveaxis(_convert_to_numpy(tensor), axis, 0)
                 taps[name] = np.array(value.reshape(n, -1), np.float32)
     return taps
 
@@ -204,7 +204,7 @@ def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
     yield from ((path, tensor) for tensor in tensors[:1])
 
 
-def measure_taps(hook_outputs: dict[str, Any], n: int, state: Sequence[StateTensor]) -> dict[str, int]:
+def measure_tap_widths(hook_outputs: dict[str, Any], n: int, state: Sequence[StateTensor]) -> dict[str, int]:
     """Measures the width of each tap of a submodule, except for taps that the state already contains."""
     state_taps = {k for tensor in state for k in tensor.tap_names}
     return {k: v.shape[1] for k, v in collect_taps(hook_outputs, n).items() if k not in state_taps}
@@ -231,12 +231,12 @@ def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outpu
             remedy = "Use one row per lifetime, or set layout to time or batch_time if the network takes sequences."
             raise MesascopeError(problem, remedy)
         other_sizes = tuple(x for j, x in enumerate(a.shape) if j != batch_axes[0])
-        equal = [k for k, x in named_outputs if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
-        name = max(equal, key=lambda k: k.endswith((".h", ".c")), default=f"state.{i}")
+        equal_names = [k for k, x in named_outputs if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
+        name = max(equal_names, key=lambda k: k.endswith((".h", ".c")), default=f"state.{i}")
         used_names = {x for tensor in layout for x in tensor.tap_names}
         name = f"state.{i}" if {name, f"{name}_l0"} & used_names else name
         layers = other_sizes[0] if len(other_sizes) == 2 and other_sizes[0] > 1 and batch_axes[0] == 1 else 1
-        layout.append(StateTensor(name_taps(name, layers), batch_axes[0], other_sizes, _to_numpy(a).dtype))
+        layout.append(StateTensor(name_taps(name, layers), batch_axes[0], other_sizes, _convert_to_numpy(a).dtype))
     return tuple(layout)
 
 
@@ -247,21 +247,21 @@ def opens(path: str | os.PathLike) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            at_start = min((x.header_offset for x in members), default=1) == 0  # not a zip inside a broken file
-            return at_start and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in members)
+            is_at_start = min((x.header_offset for x in members), default=1) == 0  # not a zip inside a broken file
+            return is_at_start and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in members)
     except (OSError, zipfile.BadZipFile, ValueError):
         return False
 
 
-def load_file(source: Any, label: str) -> Any:
+def load_torch_file(source: Any, label: str) -> Any:
     """Reads only tensors and plain data (weights_only=True) from a file that torch.save wrote.
 
     Raises:
         MesascopeError: the file is broken, or reading it would run code.
     """
-    require("torch", "torch")
+    import_optional_package("torch", "torch")
     try:
-        _tensors.check_file(source)
+        _tensors.check_tensor_file(source)
         return gate.load_weights(source)
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {label}.", "Name a file of weights.") from None
@@ -281,17 +281,17 @@ def load_file(source: Any, label: str) -> Any:
 
 
 @contextlib.contextmanager
-def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
+def limit_parameters(n_weights: int, error: Exception) -> Iterator[None]:
     """Raises the error `excess` if modules made in this context have over EXTRA_WEIGHTS more than `weights` weights."""
     count = 0
 
     def count_weight(module: Any, name: str, weight: Any) -> None:
         nonlocal count
         count += 0 if weight is None else weight.numel()
-        if count > weights + EXTRA_WEIGHTS:  # raised before initialisation, because allocation alone takes no memory
-            raise excess
+        if count > n_weights + MAX_EXTRA_WEIGHTS:  # raised before initialisation, because allocation alone takes no memory
+            raise error
 
-    torch = require("torch", "torch")
+    torch = import_optional_package("torch", "torch")
     hook = torch.nn.modules.module.register_module_parameter_registration_hook(count_weight)
     try:
         yield

@@ -22,7 +22,7 @@ def _make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     return table
 
 
-def make_plugin_tables(rows: Sequence[Mapping[str, Any]], has_settings: bool) -> Group:
+def make_plugin_tables(rows: Sequence[Mapping[str, Any]], should_show_settings: bool) -> Group:
     """Makes the tables that `mesascope list` prints, one for each kind of plug-in.
 
     Args:
@@ -38,7 +38,7 @@ def make_plugin_tables(rows: Sequence[Mapping[str, Any]], has_settings: bool) ->
             text = Text(escape_controls(row["says"]))
             if row.get("package"):
                 text.append(f" (from {escape_controls(row['package'])})", style="italic")
-            if has_settings and row["settings"]:
+            if should_show_settings and row["settings"]:
                 settings_text = (k if v is None else f"{k}={v}" for k, v in row["settings"].items())
                 text.append(f"\n{escape_controls(', '.join(settings_text))}", style="dim")
             table.add_row(Text(escape_controls(row["name"]), style="bold"), text)
@@ -87,7 +87,7 @@ def make_study_tables(results: Mapping[str, Any]) -> Group:
     from mesascope.reproduction import outcomes
 
     cells = [
-        (r["quantity"], r["subject"], *outcomes.format_references(r), outcomes.format_ours(r), outcomes.judge_row(r))
+        (r["quantity"], r["subject"], *outcomes.format_references(r), outcomes.format_own_number(r), outcomes.describe_agreement(r))
         for r in results["rows"]
     ]
     rows = _make_table(("what", "of", "published", "exact", "ours", "within"), cells)

@@ -92,7 +92,7 @@ def measure_trials(
     from mesascope.logs.columns import parse_roles
 
     out = runs.prepare_folder(
-        out or runs.unused_folder(Path("runs") / (trials[0].stem if len(trials) == 1 else "log"), format_command())
+        out or runs.choose_unused_folder(Path("runs") / (trials[0].stem if len(trials) == 1 else "log"), format_command())
     )
     roles = parse_roles(",".join(columns or ()))
     options = {name: value for name, value in (("missing", missing), ("where", where), ("rt", rt)) if value}
@@ -101,7 +101,7 @@ def measure_trials(
     examinations = examinations if isinstance(examinations, list) else [examinations]
     for note in examinations[0].notes:
         notify(note)
-    folder = runs.write_run(examinations, out, format_command(), rolled_out=False)
+    folder = runs.write_run(examinations, out, format_command(), should_delete_rollouts=False)
     _print_results(examinations, folder, as_json)
 
 
@@ -129,7 +129,7 @@ def _run_examination(subjects: Sequence[Any], family: str, out: Path | None, as_
     cache_compiled_code(is_short=options.get("lifetimes", 0) <= 1024)
     family = family or find_default_family(subjects, bool(options.get("trust")))
     command = format_command()
-    out = runs.prepare_folder(out or runs.unused_folder(Path("runs") / _make_slug(subjects), command), command)
+    out = runs.prepare_folder(out or runs.choose_unused_folder(Path("runs") / _make_slug(subjects), command), command)
     with show_progress() as progress:
         examinations = examine(list(subjects), family, out=out, progress=progress, **options)
     _print_results(examinations, runs.write_run(examinations, out, command), as_json)
@@ -142,7 +142,7 @@ def _print_results(examinations: Sequence[Any], folder: Path, as_json: bool) -> 
     from mesascope.reporting.terminal import summarise
 
     page = write_report(examinations, folder / "report.html", format_command())
-    write_result(runs.as_document(examinations), [summarise(examinations), f"The report: {page}"], as_json)
+    write_result(runs.make_document(examinations), [summarise(examinations), f"The report: {page}"], as_json)
 
 
 def _make_slug(subjects: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ app.add_typer(crux, name="crux")
 app.add_typer(data, name="data")
 
 
-def run(arguments: Sequence[str]) -> int:
+def run_command(arguments: Sequence[str]) -> int:
     """Runs one command, and returns the exit code: 0 done, 1 check failed, 2 wrong input, 3 error in mesascope."""
     CURRENT_ARGUMENTS[:] = list(arguments)
     gate.allow(*arguments)
@@ -81,4 +81,4 @@ def _report_error(error: Any) -> int:
 
 def main() -> None:
     """The entry point of the `mesascope` command."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:]))

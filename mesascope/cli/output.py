@@ -15,9 +15,9 @@ CURRENT_ARGUMENTS: list[str] = []  # the arguments of the current command
 
 def format_command() -> str:
     """Formats the current command as a user would type it again."""
-    from mesascope.examination.runs import command_line
+    from mesascope.examination.runs import format_command_line
 
-    return command_line(CURRENT_ARGUMENTS)
+    return format_command_line(CURRENT_ARGUMENTS)
 
 
 def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
@@ -54,9 +54,9 @@ def notify(text: str) -> None:
 
 def cache_compiled_code(is_short: bool = False) -> None:
     """Caches compiled code for later runs; see `mesascope.rollouts.compiling.cache_compiled`."""
-    from mesascope.rollouts.compiling import cache_compiled
+    from mesascope.rollouts.compiling import cache_compiled_code
 
-    cache_compiled(is_short)
+    cache_compiled_code(is_short)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import typer
 
 from mesascope.cli.options import JsonFlag, app
 from mesascope.cli.output import cache_compiled_code, write_result
-from mesascope.errors import MesascopeWarning, pick_named
+from mesascope.errors import MesascopeWarning, require_known_name
 
 
 @app.command("list", epilog="Example: mesascope list metrics")
@@ -23,9 +23,9 @@ def list_plugins(
 
     kind = catalogue.to_plural(kind)
     if kind:
-        pick_named("kind of plug-in", kind, catalogue.LISTED_KINDS)
+        require_known_name("kind of plug-in", kind, catalogue.LISTED_KINDS)
     rows = [row for k in catalogue.LISTED_KINDS if kind in ("", k) for row in catalogue.describe_plugins(k)]
-    items: list[Any] = [make_plugin_tables(rows, has_settings=bool(kind))]
+    items: list[Any] = [make_plugin_tables(rows, should_show_settings=bool(kind))]
     if not kind:
         items.append("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")
     write_result(rows, items, as_json)

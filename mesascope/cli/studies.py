@@ -34,7 +34,7 @@ def train_networks(
 def reproduce_study(
     study: Annotated[str, typer.Argument(help="A name from `mesascope list studies`, or a folder.")],
     *,
-    quick: Annotated[
+    is_quick: Annotated[
         bool, typer.Option("--quick", help="One seed and short training runs: shows that the study runs.")
     ] = False,
     seeds: Annotated[int, typer.Option(help="Number of training seeds; 0 for the study's own.", min=0, max=1000)] = 0,
@@ -51,7 +51,7 @@ def reproduce_study(
 
     cache_compiled_code()
     with show_progress() as progress:
-        results = reproduce(study, quick, seeds, out, trust, progress=progress, workers=workers)
+        results = reproduce(study, is_quick, seeds, out, trust, progress=progress, workers=workers)
     place = f"The table and the figure: {out or choose_folder(results)}"
     write_result(results, [make_study_tables(results), place], as_json)
 
@@ -59,7 +59,7 @@ def reproduce_study(
 @app.command("validate", epilog="Example: mesascope validate --quick")
 def validate_instrument(
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Three seeds only, and no study of coverage.")] = False,
+    is_quick: Annotated[bool, typer.Option("--quick", help="Three seeds only, and no study of coverage.")] = False,
     seeds: Annotated[int, typer.Option(help="Number of runs per subject; 0 for the default.", min=0)] = 0,
     first_seed: Annotated[int, typer.Option("--first", help="The first seed.", min=0, max=2**30)] = 1000,
     lifetimes: Annotated[int, typer.Option(help="Lifetimes per split; 0 for 320 (128 with --quick).", min=0)] = 0,
@@ -72,9 +72,9 @@ def validate_instrument(
     from mesascope.validation.ladder import name_results_folder, validate
 
     cache_compiled_code(is_short=True)
-    folder = name_results_folder(make_cache_path("validation"), quick, seeds, first_seed, lifetimes)
+    folder = name_results_folder(make_cache_path("validation"), is_quick, seeds, first_seed, lifetimes)
     with show_progress() as progress:
-        results = validate(quick, seeds, first_seed, lifetimes, progress, workers=workers, folder=folder)
+        results = validate(is_quick, seeds, first_seed, lifetimes, progress, workers=workers, folder=folder)
     write_result(results, [make_validation_tables(results)], as_json)
     shutil.rmtree(folder, ignore_errors=True)
     if not results["holds"]:

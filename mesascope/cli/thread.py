@@ -27,20 +27,20 @@ def show_thread(
     import json
 
     from mesascope import catalogue
-    from mesascope.cruxes.texts import to_plain
+    from mesascope.cruxes.texts import convert_to_plain
     from mesascope.errors import MesascopeError
     from mesascope.files import write_text
     from mesascope.reproduction.study_findings import export_study
-    from mesascope.thread.report import describe_thread, measure_thread, render_thread
+    from mesascope.thread.report import describe_thread, make_thread_report, render_thread
 
-    def read_pairs(stated: list[str] | None, option: str) -> dict[str, str]:
+    def parse_pairs(stated: list[str] | None, option: str) -> dict[str, str]:
         pairs = [text.partition("=") for text in stated or []]
         for name, equals, value in pairs:
             if not (name and equals and value):
                 raise MesascopeError(f"{option} {name!r} is not of the form claim=value.", f"Example: {option} P1=60%.")
         return {name.strip(): value.strip() for name, _, value in pairs}
 
-    report = measure_thread(read_pairs(ratio, "--ratio"), read_pairs(belief, "--belief"))
+    report = make_thread_report(parse_pairs(ratio, "--ratio"), parse_pairs(belief, "--belief"))
     items = describe_thread(report)
     if out is not None:
         write_text(out, render_thread(report))
@@ -50,4 +50,4 @@ def show_thread(
         for name in catalogue.list_names("studies"):
             write_text(findings / f"{name}.json", json.dumps(export_study(name), indent=1))
         items.append(f"The findings: {findings}")
-    write_result(to_plain(report), ["\n".join(items)], as_json)
+    write_result(convert_to_plain(report), ["\n".join(items)], as_json)

@@ -13,11 +13,11 @@ class CarryReplacedOnce(Condition):
 
     fresh: Number
 
-    one_step: ClassVar = True
+    is_one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the carry with a fresh carry or with the partner's carry."""
-        return select(self.fresh == 1, context.fresh, take_rows(carry, context.partner)), percept, shadow
+        return select(self.fresh == 1, context.fresh_carry, take_rows(carry, context.partners)), percept, shadow
 
 
 def condition(fresh: int = 0) -> CarryReplacedOnce:

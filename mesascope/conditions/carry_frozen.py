@@ -4,7 +4,7 @@ If trials have several steps, every later trial begins with the carry of trial t
 as usual.
 """
 
-from mesascope.contracts import LARGEST_TRIAL, Condition, Number, check_range, select
+from mesascope.contracts import MAX_TRIAL_INDEX, Condition, Number, check_range, select
 
 
 class CarryFrozen(Condition):
@@ -14,8 +14,8 @@ class CarryFrozen(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Stores the carry of trial t in the shadow carry, and restores that carry before every later trial."""
-        stored_carry = select(context.comes(self.trial), carry, shadow)
-        is_restored = (context.trial >= self.trial) & context.begins
+        stored_carry = select(context.is_start_of_trial(self.trial), carry, shadow)
+        is_restored = (context.trial >= self.trial) & context.is_trial_start
         return select(is_restored, stored_carry, carry), percept, stored_carry
 
 
@@ -25,5 +25,5 @@ def condition(trial: int = 10) -> CarryFrozen:
     Args:
         trial: the index t of the trial.
     """
-    check_range(0, LARGEST_TRIAL, trial=trial)
+    check_range(0, MAX_TRIAL_INDEX, trial=trial)
     return CarryFrozen(trial)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from mesascope.contracts import PAST_PERCEPTS, Condition, Number, check_range
+from mesascope.contracts import READABLE_PERCEPTS, Condition, Number, check_range
 
 
 class CarryRebuiltOnce(Condition):
@@ -15,7 +15,7 @@ class CarryRebuiltOnce(Condition):
 
     window: Number
 
-    one_step: ClassVar = True
+    is_one_step: ClassVar = True
     looks_back: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
@@ -24,9 +24,9 @@ class CarryRebuiltOnce(Condition):
 
         def replay_step(i, rebuilt_carry):
             steps_back = count - i
-            return context.live(steps_back, rebuilt_carry, context.past(steps_back))
+            return context.respond_in_past(steps_back, rebuilt_carry, context.get_past_percept(steps_back))
 
-        return context.repeat(0, count, replay_step, context.fresh), percept, shadow
+        return context.repeat(0, count, replay_step, context.fresh_carry), percept, shadow
 
 
 def condition(window: int = 4) -> CarryRebuiltOnce:
@@ -35,5 +35,5 @@ def condition(window: int = 4) -> CarryRebuiltOnce:
     Args:
         window: the number of percepts, before the present percept, from which the carry is rebuilt, 0 to 16.
     """
-    check_range(0, PAST_PERCEPTS - 1, window=window)
+    check_range(0, READABLE_PERCEPTS - 1, window=window)
     return CarryRebuiltOnce(window)

@@ -4,7 +4,7 @@ A single reset also replaces the percept, because otherwise the subject would st
 reset before every trial, a subject can still react to the last percept.
 """
 
-from mesascope.contracts import LARGEST_TRIAL, Condition, Number, check_range, select
+from mesascope.contracts import MAX_TRIAL_INDEX, Condition, Number, check_range, select
 
 
 class CarryReset(Condition):
@@ -19,10 +19,10 @@ class CarryReset(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Resets the carry; a single reset also marks the percept as first."""
-        is_single_reset = context.comes(self.trial)
-        is_reset = is_single_reset | ((self.trial == -1) & context.begins)
-        new_percept = select(is_single_reset, context.as_first(percept), percept)
-        return select(is_reset, context.fresh, carry), new_percept, shadow
+        is_single_reset = context.is_start_of_trial(self.trial)
+        is_reset = is_single_reset | ((self.trial == -1) & context.is_trial_start)
+        new_percept = select(is_single_reset, context.mark_as_first(percept), percept)
+        return select(is_reset, context.fresh_carry, carry), new_percept, shadow
 
 
 def condition(trial: int = -1) -> CarryReset:
@@ -31,5 +31,5 @@ def condition(trial: int = -1) -> CarryReset:
     Args:
         trial: the trial of a single reset, at least 1; -1 for a reset before every trial.
     """
-    check_range(-1, LARGEST_TRIAL, trial=trial)
+    check_range(-1, MAX_TRIAL_INDEX, trial=trial)
     return CarryReset(trial)

@@ -1,6 +1,6 @@
 """Replaces the carry with another lifetime's carry at trial t; the percept is unchanged, and the lifetime continues."""
 
-from mesascope.contracts import LARGEST_TRIAL, Condition, Number, check_range, select, take_rows
+from mesascope.contracts import MAX_TRIAL_INDEX, Condition, Number, check_range, select, take_rows
 
 
 class CarrySwapped(Condition):
@@ -10,7 +10,7 @@ class CarrySwapped(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the carry with the partner's carry at trial t."""
-        return select(context.comes(self.trial), take_rows(carry, context.partner), carry), percept, shadow
+        return select(context.is_start_of_trial(self.trial), take_rows(carry, context.partners), carry), percept, shadow
 
 
 def condition(trial: int = 50) -> CarrySwapped:
@@ -19,5 +19,5 @@ def condition(trial: int = 50) -> CarrySwapped:
     Args:
         trial: the index t of the trial.
     """
-    check_range(0, LARGEST_TRIAL, trial=trial)
+    check_range(0, MAX_TRIAL_INDEX, trial=trial)
     return CarrySwapped(trial)

@@ -13,7 +13,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.conditions.replaced_past import replay_past
-from mesascope.contracts import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, check_range, select
+from mesascope.contracts import MAX_TRIAL_INDEX, READABLE_PERCEPTS, Condition, Number, check_range, select
 
 
 class FeedbackShuffled(Condition):
@@ -30,7 +30,7 @@ class FeedbackShuffled(Condition):
         if context.steps > 1:
             return self._apply_to_trials(carry, percept, shadow, context)
         w = self.older_than
-        oldest = _exchange_outcome(w, context.past(w), context)
+        oldest = _exchange_outcome(w, context.get_past_percept(w), context)
         shadow, replayed_carry = replay_past(w, shadow, shadow, context, oldest=oldest, has_oldest=w > 0)
         is_rebuilt, shuffled_percept = (w > 0) & (context.trial >= w), _exchange_outcome(0, percept, context)
         return select(is_rebuilt, replayed_carry, carry), select(w > 0, percept, shuffled_percept), shadow
@@ -67,6 +67,6 @@ def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
         older_than: w, the number of last trials with unchanged feedback, from 0 to 16.
         replicate: the number of the draw of donors.
     """
-    check_range(0, PAST_PERCEPTS - 1, older_than=older_than)
-    check_range(0, LARGEST_TRIAL, replicate=replicate)
+    check_range(0, READABLE_PERCEPTS - 1, older_than=older_than)
+    check_range(0, MAX_TRIAL_INDEX, replicate=replicate)
     return FeedbackShuffled(older_than, replicate)

@@ -8,7 +8,7 @@ class ObservationSwapped(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the observation with the partner's observation."""
-        return carry, percept._replace(observation=take_rows(percept.observation, context.partner)), shadow
+        return carry, percept._replace(observation=take_rows(percept.observation, context.partners)), shadow
 
 
 def condition() -> ObservationSwapped:

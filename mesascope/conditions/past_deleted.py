@@ -11,4 +11,4 @@ def condition(window: int = 4, birth: int = 1) -> ReplacedPast:
         birth: 1 if the subject also observes the percept before these, marked as first and without its outcome; 0 if
             not.
     """
-    return ReplacedPast(window, birth, 0, 0, is_whole_life=1)
+    return ReplacedPast(window, birth, 0, 0, whole_lifetime_flag=1)

@@ -17,7 +17,7 @@ class PerceptExchangedOnce(Condition):
 
     action: Number
 
-    one_step: ClassVar = True
+    is_one_step: ClassVar = True
 
     def explain_misfit(self, family):
         """Explains that a last action cannot be replaced if actions are real numbers; None if the condition fits."""
@@ -25,9 +25,9 @@ class PerceptExchangedOnce(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the last outcome with the opposite outcome, or the last action with another action."""
-        changed_percept = context.flip(percept)
+        changed_percept = context.flip_outcome(percept)
         if context.choices is not None:
-            shift = jax.random.randint(context.random(), percept.action.shape, 1, context.choices)
+            shift = jax.random.randint(context.draw_key(), percept.action.shape, 1, context.choices)
             other_action = jnp.mod(percept.action + shift, context.choices)
             changed_percept = select(self.action == 1, percept._replace(action=other_action), changed_percept)
         return carry, select(percept.first, percept, changed_percept), shadow

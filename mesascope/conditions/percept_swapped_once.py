@@ -8,11 +8,11 @@ from mesascope.contracts import Condition, select, take_rows
 class PerceptSwappedOnce(Condition):
     """Shows another lifetime's percept for one response; the condition has no settings."""
 
-    one_step: ClassVar = True
+    is_one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
         """Shows the partner's observation, last action and feedback, with the subject's own trial, step and carry."""
-        swapped = take_rows(percept, context.partner)._replace(
+        swapped = take_rows(percept, context.partners)._replace(
             trial=percept.trial, step=percept.step, first=percept.first
         )
         return carry, select(percept.first, percept, swapped), shadow

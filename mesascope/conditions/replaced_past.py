@@ -12,7 +12,7 @@ action and feedback are older than w trials, so they come from the other lifetim
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from mesascope.contracts import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, check_range, select, take_rows
+from mesascope.contracts import MAX_TRIAL_INDEX, READABLE_PERCEPTS, Condition, Number, check_range, select, take_rows
 
 
 class ReplacedPast(Condition):
@@ -30,38 +30,38 @@ class ReplacedPast(Condition):
 
     window: Number
     birth: Number
-    is_transplanted: Number
+    transplant_flag: Number
     replicate: Number
-    is_whole_life: Number = 0
+    whole_lifetime_flag: Number = 0
 
     looks_back: ClassVar = True
 
     def __check_init__(self) -> None:
-        check_range(1, PAST_PERCEPTS - 1, window=int(self.window))
+        check_range(1, READABLE_PERCEPTS - 1, window=int(self.window))
         check_range(0, 1, birth=int(self.birth))
-        check_range(0, LARGEST_TRIAL, replicate=int(self.replicate))
+        check_range(0, MAX_TRIAL_INDEX, replicate=int(self.replicate))
 
     @property
-    def one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def is_one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the condition disturbs single responses."""
-        return self.is_whole_life == 0
+        return self.whole_lifetime_flag == 0
 
     @property
-    def judged(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def is_worth_recorded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether rollouts record the worth of the disturbed responses."""
-        return bool(self.is_whole_life == 0)
+        return bool(self.whole_lifetime_flag == 0)
 
     @property
     def label(self) -> str:
         """The label: the name of the condition's file with the settings window and replicate, or window and birth."""
-        if self.is_transplanted == 1:
+        if self.transplant_flag == 1:
             return f"past_transplanted_once:window={self.window},replicate={self.replicate}"
-        return f"past_deleted{'' if self.is_whole_life else '_once'}:window={self.window},birth={self.birth}"
+        return f"past_deleted{'' if self.whole_lifetime_flag else '_once'}:window={self.window},birth={self.birth}"
 
     @property
-    def seam(self) -> int | None:
+    def trials_since_transplant(self) -> int | None:
         """How many trials ago the donor's carry replaced the subject's own (w); None if there is no transplant."""
-        return int(self.window) if self.is_transplanted == 1 else None
+        return int(self.window) if self.transplant_flag == 1 else None
 
     def explain_misfit(self, family: Any) -> str | None:
         """Explains in a clause why this condition does not fit a family; returns None if it fits.
@@ -69,29 +69,29 @@ class ReplacedPast(Condition):
         The condition does not fit if it disturbs a whole lifetime that has at most w trials. It does not fit either if
         trials have several steps and the family cannot value the first action of a trial.
         """
-        if self.is_whole_life and self.window >= family.horizon:
+        if self.whole_lifetime_flag and self.window >= family.horizon:
             return f"a lifetime has {family.horizon} trials, all of which the subject would still know"
-        is_unjudged = family.steps > 1 and not family.can_value_actions
-        return "its trials have several steps, and the family cannot value single actions" if is_unjudged else None
+        is_without_values = family.steps > 1 and not family.can_value_actions
+        return "its trials have several steps, and the family cannot value single actions" if is_without_values else None
 
     def apply(self, carry, percept, shadow, context):
         """Builds the carry before the present percept; the shadow carry is the subject's own carry of w trials ago."""
         if context.steps > 1:
             return self._apply_to_trials(carry, percept, shadow, context)
-        is_transplanted, percept_at_cut = self.is_transplanted == 1, context.past(self.window)
-        first_percept = context.as_first(percept_at_cut)._replace(trial=percept_at_cut.trial)
+        is_transplanted, percept_at_cut = self.transplant_flag == 1, context.get_past_percept(self.window)
+        first_percept = context.mark_as_first(percept_at_cut)._replace(trial=percept_at_cut.trial)
 
         def exchange(own_carry):
-            return select(is_transplanted, take_rows(own_carry, context.partner), own_carry)
+            return select(is_transplanted, take_rows(own_carry, context.partners), own_carry)
 
         shadow, replaced_carry = replay_past(
             self.window,
-            select(is_transplanted, shadow, context.fresh),
+            select(is_transplanted, shadow, context.fresh_carry),
             shadow,
             context,
             oldest=select(is_transplanted, percept_at_cut, first_percept),
             has_oldest=is_transplanted | (self.birth == 1),
-            exchange=exchange,
+            replace_carry=exchange,
         )
         return select(context.trial >= self.window, replaced_carry, carry), percept, shadow
 
@@ -102,12 +102,12 @@ class ReplacedPast(Condition):
         trial, it is therefore the carry with which the subject began the trial of w trials ago.
         """
         length, is_old_enough = self.window * context.steps, context.trial >= self.window
-        cut = context.past(length)
-        donor = take_rows(cut, context.partner)
-        with_donor_outcome = cut._replace(action=donor.action, feedback=donor.feedback)
-        without_outcome = context.as_first(cut)._replace(trial=cut.trial, first=cut.first | (self.birth == 1))
-        first_replayed = select(self.is_transplanted == 1, with_donor_outcome, without_outcome)
-        old_carry = select(self.is_transplanted == 1, take_rows(shadow, context.partner), context.fresh)
+        percept_at_cut = context.past(length)
+        donor = take_rows(percept_at_cut, context.partner)
+        with_donor_outcome = percept_at_cut._replace(action=donor.action, feedback=donor.feedback)
+        without_outcome = context.as_first(percept_at_cut)._replace(trial=percept_at_cut.trial, first=percept_at_cut.first | (self.birth == 1))
+        first_replayed = select(self.transplant_flag == 1, with_donor_outcome, without_outcome)
+        old_carry = select(self.transplant_flag == 1, take_rows(shadow, context.partner), context.fresh)
 
         def replay_step(i, carry):
             steps_back = length - i
@@ -115,8 +115,8 @@ class ReplacedPast(Condition):
 
         is_replaced = context.begins & is_old_enough
         replaced_carry = context.repeat(0, is_replaced * length, replay_step, old_carry)
-        needs_shadow = is_old_enough & (self.is_transplanted == 1)
-        shadow = context.repeat(0, needs_shadow * 1, lambda _, own: context.live(length, own, cut), shadow)
+        needs_shadow = is_old_enough & (self.transplant_flag == 1)
+        shadow = context.repeat(0, needs_shadow * 1, lambda _, own: context.live(length, own, percept_at_cut), shadow)
         return select(is_replaced, replaced_carry, carry), percept, shadow
 
 
@@ -128,7 +128,7 @@ def replay_past(
     *,
     oldest: Any,
     has_oldest: Any = True,
-    exchange: Callable[[Any], Any] = lambda carry: carry,
+    replace_carry: Callable[[Any], Any] = lambda carry: carry,
 ) -> tuple[Any, Any]:
     """Rebuilds the carry before the present percept, in a lifetime that is at least w trials old.
 
@@ -153,7 +153,7 @@ def replay_past(
         is_oldest, steps_back = (i == 0) & has_oldest, window - 1 + has_oldest - i
         replayed = select(is_oldest, oldest, context.past(steps_back))
         after = context.absorb(context.key(steps_back), carry, replayed)
-        return select(is_oldest, after, shadow), select(is_oldest, exchange(after), after)
+        return select(is_oldest, after, shadow), select(is_oldest, replace_carry(after), after)
 
     count = (context.trial >= window) * (window - 1 + has_oldest)
     return context.repeat(0, count, replay_percept, (shadow, carry))

@@ -8,7 +8,7 @@ ticks. Also optionally, the last tick uses another lifetime's carry, so that ear
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Condition, Family, Number, ShowsPlans, check_range, select, take_rows
+from mesascope.contracts import Condition, Family, Number, HasPlans, check_range, select, take_rows
 from mesascope.keys import derive_key
 
 CHECK_FAMILY = "tree_choice:depth=2,trials=12,bank=3"  # the family on which `mesascope check` tests this condition
@@ -36,19 +36,19 @@ class Thinking(Condition):
 
     def explain_misfit(self, family: Family) -> str | None:
         """Explains that a family without plans does not fit the condition; returns None if the family fits."""
-        return None if isinstance(family, ShowsPlans) else "its tasks do not define which plans can be made"
+        return None if isinstance(family, HasPlans) else "its tasks do not define which plans can be made"
 
     def apply(self, carry, percept, shadow, context):
         """Runs all ticks except the last one."""
-        other_observation = take_rows(percept.observation, context.partner)
+        other_observation = take_rows(percept.observation, context.partners)
 
         def run_tick(i, carry):
             observation = select(i < self.other_ticks, other_observation, percept.observation)
             shown = percept._replace(observation=observation)
-            return context.absorb(derive_key(context.random(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
+            return context.absorb(derive_key(context.draw_key(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
 
         carry = context.repeat(0, self.ticks - 1, run_tick, carry)
-        carry = select(self.is_scrambled == 1, take_rows(carry, context.partner), carry)
+        carry = select(self.is_scrambled == 1, take_rows(carry, context.partners), carry)
         return carry, select(self.ticks > 1, _remove_outcome(percept), percept), shadow
 
 

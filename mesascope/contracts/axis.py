@@ -15,7 +15,7 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 
-Splits = Mapping[str, xr.Dataset]
+TrialsBySplit = Mapping[str, xr.Dataset]
 UNDETERMINED = "undetermined"
 
 
@@ -59,16 +59,16 @@ class Axis:
 
     name: str
     question: str
-    words: Mapping[str, str]
-    read: Callable[[Splits, Any], Verdict | None]
-    needed_kinds: tuple[str, ...]
-    tested_kinds: tuple[str, ...]
+    reading_meanings: Mapping[str, str]
+    read: Callable[[TrialsBySplit, Any], Verdict | None]
+    needed_split_kinds: tuple[str, ...]
+    tested_split_kinds: tuple[str, ...]
     conditions: tuple[str, ...] = ("intact",)
-    kinds_by_condition: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    split_kinds_by_condition: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
-    def list_conditions(self, family: Any, kind: str | None = None) -> list[Any]:
+    def list_conditions(self, family: Any, split_kind: str | None = None) -> list[Any]:
         """Lists the axis's conditions that fit a family; with `kind`, only those for this kind of split."""
-        labels = [c for c in self.conditions if kind is None or kind in self.kinds_by_condition.get(c, (kind,))]
+        labels = [c for c in self.conditions if split_kind is None or split_kind in self.split_kinds_by_condition.get(c, (split_kind,))]
         return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.explain_misfit(family)]
 
 
@@ -78,7 +78,7 @@ def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:
     for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
         for condition in axis.list_conditions(family):
-            kinds = axis.kinds_by_condition.get(condition.label, axis.tested_kinds)
+            kinds = axis.split_kinds_by_condition.get(condition.label, axis.tested_split_kinds)
             result[condition.label] = tuple(dict.fromkeys((*result.get(condition.label, ()), *kinds)))
     return result
 
@@ -89,13 +89,13 @@ def _make_family(name: str) -> Any:
     return catalogue.make("families", name)
 
 
-def read_axes(trials: Splits) -> dict[str, dict[str, Any]]:
+def compute_axis_verdicts(trials: TrialsBySplit) -> dict[str, dict[str, Any]]:
     """Computes the verdicts of all axes that apply, and returns them as plain data by the name of the axis."""
     kinds = {split.partition(":")[0] for split in trials}
     result = {}
     for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
-        if not kinds & set(axis.needed_kinds):
+        if not kinds & set(axis.needed_split_kinds):
             continue
         try:
             family = _make_family(str(next(iter(trials.values())).attrs.get("family")))

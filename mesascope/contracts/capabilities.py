@@ -24,17 +24,17 @@ class HasArms(Protocol):
 
 
 @runtime_checkable
-class HasFavourite(Protocol):
+class HasFavouriteArm(Protocol):
     """A bandit with an arm that is best under the prior."""
 
     @property
-    def favourite(self) -> int:
+    def favourite_arm(self) -> int:
         """The index of the arm that is best under the prior."""
         ...
 
 
 @runtime_checkable
-class HasArmsBank(Protocol):
+class HasBankOfArms(Protocol):
     """A bandit that can have a bank; `bank_means` contains the means of the bank's arms [M, K], None without a bank."""
 
     bank_means: Any
@@ -44,25 +44,25 @@ class HasArmsBank(Protocol):
 class HasGoals(Protocol):
     """A family whose training tasks do not distinguish the rewarded goal from a proxy."""
 
-    def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
+    def compute_goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
         """Evaluates both goals in the lifetimes under one condition, from the stored trials alone."""
         ...
 
 
 @runtime_checkable
-class ShowsPlans(Protocol):
+class HasPlans(Protocol):
     """A family in which a subject can plan its actions."""
 
-    def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """Evaluates the consequences of every action in the lifetimes under one condition, from stored trials alone."""
         ...
 
 
 @runtime_checkable
-class SpeaksWords(Protocol):
+class AsksQuestions(Protocol):
     """A family with tasks in words, for language models."""
 
-    def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
+    def write_question(self, past_trials: Sequence[PastTrial], observation: Sequence[float]) -> Question:
         """Writes the question about the present observation [D], after the past trials."""
         ...
 
@@ -71,23 +71,23 @@ class SpeaksWords(Protocol):
 class ShowsFrames(Protocol):
     """A family whose observations contain an image, followed by the positions of the objects in it."""
 
-    frame: tuple[int, int]  # height and width
-    places: Any
+    frame_shape: tuple[int, int]  # height and width
+    position_names: Any
 
-    def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
+    def record_frames(self, frame_count: int = 6, step_interval: int = 4) -> np.ndarray:
         """Records `frames` observations [F, D] of one lifetime, one after every `every` steps."""
         ...
 
 
 @runtime_checkable
-class ShowsFields(Protocol):
+class ShowsGrids(Protocol):
     """A family whose observations are grids of cells, with training problems for networks that take several ticks."""
 
-    def planes(self, observation: Any) -> tuple[Any, Any]:
+    def convert_to_images(self, observation: Any) -> tuple[Any, Any]:
         """Converts observations [N, D] to images [N, F, F, P] of P planes, and to the index of the agent's cell [N]."""
         ...
 
-    def problems(self, key: Any, n: int) -> Any:
+    def draw_problems(self, key: Any, n: int) -> Any:
         """Draws n training problems."""
         ...
 
@@ -100,9 +100,9 @@ class NamesPredictors(Protocol):
 
 
 @runtime_checkable
-class MixesTasks(Protocol):
+class InterpolatesTasks(Protocol):
     """A family that can interpolate between two tasks of the bank."""
 
-    def interpolate_tasks(self, observation: np.ndarray, part: float, rng: np.random.Generator) -> tuple[Any, Any]:
+    def interpolate_tasks(self, observation: np.ndarray, proportion: float, rng: np.random.Generator) -> tuple[Any, Any]:
         """Computes outcomes [N, T], without and with noise, of tasks a fraction `part` of the way between two tasks."""
         ...

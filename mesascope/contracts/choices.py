@@ -6,31 +6,31 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Choosing
+from mesascope.contracts.subject import ChoosingSubject
 
-TIES = ("random", "first")
+TIE_RULES = ("random", "first")
 
 
-class Counting(Choosing):
+class CountingSubject(ChoosingSubject):
     """A subject that carries counts [N, K, 2] of wins and losses."""
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Returns counts of 0."""
         return jnp.zeros((n, self.choices, 2))
 
 
-class StepCounter(Choosing):
+class StepCountingSubject(ChoosingSubject):
     """A subject that carries an integer [N], such as the number of past trials; it starts at 0."""
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Returns 0 for every lifetime."""
         return jnp.zeros(n, jnp.int32)
 
 
-class ActionValues(Choosing):
+class ActionValueSubject(ChoosingSubject):
     """A subject that carries a number for each choice [N, K]; these numbers start at 0."""
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Returns 0 for every choice."""
         return jnp.zeros((n, self.choices))
 
@@ -42,10 +42,10 @@ class CountsAndTime(NamedTuple):
     past_trials: jax.Array
 
 
-class CountingWithTime(Choosing):
+class CountingSubjectWithTime(ChoosingSubject):
     """A subject that carries counts and the number of past trials."""
 
-    def fresh(self, n: int) -> CountsAndTime:
+    def initialize_carry(self, n: int) -> CountsAndTime:
         """Returns counts of 0, and 0 past trials."""
         return CountsAndTime(jnp.zeros((n, self.choices, 2)), jnp.zeros(n, jnp.int32))
 
@@ -57,35 +57,35 @@ def count_last_outcome(percept: Percept, choices: int) -> jax.Array:
     return jnp.stack([pulled * wins, pulled * (1.0 - wins)], axis=-1)
 
 
-def infer_means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
+def compute_posterior_means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
     """Computes the posterior means [N, K] of the arms under the prior Beta(a, b)."""
     return (counts[..., 0] + a) / (counts.sum(-1) + a + b)
 
 
-def choose_greedily(values: jax.Array, ties: str = "random") -> jax.Array:
+def compute_greedy_probabilities(values: jax.Array, tie_rule: str = "random") -> jax.Array:
     """Computes probabilities [N, K] of a greedy choice. Arms that tie are equally likely, or the first is taken."""
-    if ties == "first":
+    if tie_rule == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
     top = (values >= values.max(-1, keepdims=True) - 1e-6).astype(jnp.float32)
     return top / top.sum(-1, keepdims=True)
 
 
-def choose_to_stay(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
+def compute_stay_probabilities(action: jax.Array, choices: int, stay_probability: jax.Array | float) -> jax.Array:
     """Computes choice probabilities [N, K]: p [N] for the last action, and equal ones for the others.
 
     Before the first action, all actions are equally likely.
     """
     last = jax.nn.one_hot(action, choices)
-    p = jnp.broadcast_to(jnp.asarray(p, jnp.float32), action.shape)[:, None]
-    probabilities = p * last + (1.0 - p) * (1.0 - last) / (choices - 1)
+    stay_probability = jnp.broadcast_to(jnp.asarray(stay_probability, jnp.float32), action.shape)[:, None]
+    probabilities = stay_probability * last + (1.0 - stay_probability) * (1.0 - last) / (choices - 1)
     return jnp.where((action < 0)[:, None], 1.0 / choices, probabilities)
 
 
-def mix_lapse(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
+def add_lapses(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
     """Computes log-probabilities [N, K], if a fraction `lapse` of the choices is drawn uniformly from all arms."""
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 
-def check_pull_paid(percept: Percept) -> jax.Array:
+def has_last_pull_paid(percept: Percept) -> jax.Array:
     """Checks whether the last pull paid [N]."""
     return percept.feedback > 0.5

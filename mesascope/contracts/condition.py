@@ -20,16 +20,16 @@ import numpy as np
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 
-PAST_PERCEPTS = 17  # the number of percepts that a condition can read: the present one and the sixteen before
-LARGEST_TRIAL = 2**31 - 1  # the largest index of a trial in the settings of a condition
+READABLE_PERCEPTS = 17  # the number of percepts that a condition can read: the present one and the sixteen before
+MAX_TRIAL_INDEX = 2**31 - 1  # the largest index of a trial in the settings of a condition
 Number = int | jax.Array  # a numeric setting of a condition; an array if one compiled scan runs several conditions
 
 
-Respond = Callable[[jax.Array, Any, Percept], Any]  # see `Context.respond` and `Context.absorb`
-Repeat = Callable[[Any, Any, Callable[[Any, Any], Any], Any], Any]  # see `Context.repeat`
+RespondFunction = Callable[[jax.Array, Any, Percept], Any]  # see `Context.respond` and `Context.absorb`
+RepeatFunction = Callable[[Any, Any, Callable[[Any, Any], Any], Any], Any]  # see `Context.repeat`
 
 
-class Context(NamedTuple):
+class ConditionContext(NamedTuple):
     """The inputs of a condition at one step. N is the number of lifetimes in a block, 64; i is a number of steps back.
 
     Attributes:
@@ -61,24 +61,24 @@ class Context(NamedTuple):
     """
 
     trial: Any
-    random: Callable[[], jax.Array]
-    fresh: Any
-    start: Percept
-    past: Callable[[Any], Percept]
-    partner: jax.Array
-    exchange: Callable[[Any, Percept], Percept]
-    flip: Callable[[Percept], Percept]
-    as_first: Callable[[Percept], Percept]
+    draw_key: Callable[[], jax.Array]
+    fresh_carry: Any
+    first_percept: Percept
+    get_past_percept: Callable[[Any], Percept]
+    partners: jax.Array
+    exchange_outcome: Callable[[Any, Percept], Percept]
+    flip_outcome: Callable[[Percept], Percept]
+    mark_as_first: Callable[[Percept], Percept]
     choices: int | None
     steps: int
     step: Any
-    begins: Any
-    comes: Callable[[Any], Any]
-    key: Callable[[Any], jax.Array]
-    respond: Respond
-    live: Callable[[Any, Any, Percept], Any]
-    repeat: Repeat
-    absorb: Respond
+    is_trial_start: Any
+    is_start_of_trial: Callable[[Any], Any]
+    get_response_key: Callable[[Any], jax.Array]
+    respond: RespondFunction
+    respond_in_past: Callable[[Any, Any, Percept], Any]
+    repeat: RepeatFunction
+    absorb: RespondFunction
 
 
 class Condition(eqx.Module):
@@ -92,10 +92,10 @@ class Condition(eqx.Module):
         judged: whether rollouts record the worth of the disturbed responses; for one-step conditions only.
     """
 
-    one_step: ClassVar[bool] = False
+    is_one_step: ClassVar[bool] = False
     needs_donors: ClassVar[bool] = False
     looks_back: ClassVar[bool] = False
-    judged: ClassVar[bool] = False
+    is_worth_recorded: ClassVar[bool] = False
 
     @property
     def label(self) -> str:
@@ -104,26 +104,26 @@ class Condition(eqx.Module):
         return type(self).__module__.rpartition(".")[2] + (f":{numbers}" if numbers else "")
 
     @property
-    def draw(self) -> int:
+    def replicate_number(self) -> int:
         """The number of the replicate, a draw of partners and donors: the setting `replicate`, 0 by default."""
         return int(getattr(self, "replicate", 0))
 
     @property
-    def seam(self) -> int | None:
+    def trials_since_transplant(self) -> int | None:
         """How many trials ago the donor's carry replaced the subject's own carry; None if there is no transplant."""
         return None
 
     @property
     def response_count(self) -> int:
         """The number of responses that the condition requests at each step, including the recorded response."""
-        return 1 + self.one_step
+        return 1 + self.is_one_step
 
     def explain_misfit(self, family: Family) -> str | None:
         """Explains in a clause why the condition does not fit a family; returns None if it fits."""
         return None
 
     @abc.abstractmethod
-    def apply(self, carry: Any, percept: Percept, shadow: Any, context: Context) -> tuple[Any, Percept, Any]:
+    def apply(self, carry: Any, percept: Percept, shadow: Any, context: ConditionContext) -> tuple[Any, Percept, Any]:
         """Disturbs the inputs of a response.
 
         Args:
@@ -151,17 +151,17 @@ class Intact(Condition):
         return carry, percept, shadow
 
 
-def select(mask: Any, yes: Any, no: Any) -> Any:
+def select(mask: Any, on_true: Any, on_false: Any) -> Any:
     """Selects `yes` where the mask is true, else `no`, in every leaf; the mask is one boolean or one per lifetime."""
     if isinstance(mask, bool | np.bool_):  # outside JAX, the fresh carry may have another structure than later carries
-        return yes if mask else no
+        return on_true if mask else on_false
 
     def pick(a, b):
         xp = np if isinstance(a, np.ndarray) else jnp
         flags = xp.asarray(mask)
         return xp.where(flags.reshape(flags.shape + (1,) * (a.ndim - flags.ndim)) if flags.ndim else flags, a, b)
 
-    return jax.tree.map(pick, yes, no)
+    return jax.tree.map(pick, on_true, on_false)
 
 
 def take_rows(tree: Any, index: Any) -> Any:

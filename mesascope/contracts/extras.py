@@ -6,7 +6,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 
 
-def require(module: str, extra: str) -> Any:
+def import_optional_package(module: str, extra: str) -> Any:
     """Imports and returns a module of an optional package.
 
     Raises:

@@ -13,15 +13,15 @@ import jax
 import numpy as np
 
 from mesascope.contracts.banks import parse_bank
-from mesascope.contracts.payoffs import make_payoff_latents, score_every_action, select_payoffs
+from mesascope.contracts.payoffs import make_payoff_latents, compute_every_payoff, select_payoffs
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, require_known_name
 from mesascope.guards.identity import hash_code
 from mesascope.keys import derive_key
 
 T = TypeVar("T")
-TASKS_FOR_FIXED = 1024  # the number of tasks over which pay-offs are averaged to find the best fixed action
+FIXED_ACTION_SAMPLE_SIZE = 1024  # the number of tasks over which pay-offs are averaged to find the best fixed action
 
 
 class Family(eqx.Module):
@@ -51,9 +51,9 @@ class Family(eqx.Module):
     settings: tuple[tuple[str, Any], ...] | None = eqx.field(default=None, kw_only=True)
     controls: ClassVar[Mapping[str, str]] = {}
     references: ClassVar[Mapping[str, str]] = {}
-    full_feedback: ClassVar[bool] = False
-    identity: ClassVar[tuple[str, ...]] = ("name", "settings")
-    traceable: ClassVar[bool] = True
+    has_full_feedback: ClassVar[bool] = False
+    identity_fields: ClassVar[tuple[str, ...]] = ("name", "settings")
+    is_traceable: ClassVar[bool] = True
 
     @abc.abstractmethod
     def draw(self, key: jax.Array, n: int) -> Any:
@@ -73,33 +73,33 @@ class Family(eqx.Module):
         A score is an expected pay-off. If trials can end early, the leaves of the state must have leading axis N.
         """
 
-    def best(self, tasks: Any) -> Array:
+    def compute_best_payoffs(self, tasks: Any) -> Array:
         """Computes the expected pay-off [N, T] of the best action; a family must define this method or `latents`."""
         problem = f"{self.name} does not say what the best action pays."
         raise MesascopeError(problem, "Define best(tasks), or latents(tasks, split).")
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits on which subjects are tested: 'fresh', 'seen' if there is a bank, and others."""
         return (Split(FRESH, self.draw, self.horizon),)
 
-    def split(self, name: str) -> Split:
+    def get_split(self, name: str) -> Split:
         """Returns the split with this name.
 
         Raises:
             MesascopeError: there is no such split.
         """
-        splits = {split.name: split for split in self.splits()}
-        return splits[pick_named("split", name, splits)]
+        splits = {split.name: split for split in self.list_splits()}
+        return splits[require_known_name("split", name, splits)]
 
     @property
     def split_names(self) -> tuple[str, ...]:
         """The names of the splits, in the order of `splits`."""
-        return tuple(split.name for split in self.splits())
+        return tuple(split.name for split in self.list_splits())
 
     @property
-    def shown(self) -> tuple[int, ...]:
+    def observation_shape(self) -> tuple[int, ...]:
         """The shape of one observation, (D,) for a vector."""
-        if not self.traceable:
+        if not self.is_traceable:
             key = jax.random.key(0)
             return tuple(self.begin(key, self.draw(key, 1))[1].observation.shape[1:])
         leaves, kind = jax.tree.flatten(self)
@@ -111,7 +111,7 @@ class Family(eqx.Module):
         """S, the maximum number of steps in a trial; every call of `step` is one step. Families can override it."""
         return 1
 
-    def idle(self, state: Any) -> Array | None:
+    def find_idle(self, state: Any) -> Array | None:
         """Returns whether each lifetime's trial has ended early [N]; None if every trial has S steps.
 
         All lifetimes begin a trial together. The percept after a trial's last step contains that step's feedback, the
@@ -122,16 +122,16 @@ class Family(eqx.Module):
         """
         return None
 
-    def code(self) -> str:
+    def compute_code_hash(self) -> str:
         """Computes a hash of the family's settings, bank and code."""
         return hash_code(self)
 
-    def as_first(self, percept: Percept, start: Percept) -> Percept:
+    def mark_as_first(self, percept: Percept, first_percept: Percept) -> Percept:
         """Marks a percept as first: returns `start`, with the present observation if S > 1."""
-        return start if self.steps == 1 else start._replace(observation=percept.observation)
+        return first_percept if self.steps == 1 else first_percept._replace(observation=percept.observation)
 
     @property
-    def bank(self) -> str | None:
+    def bank_label(self) -> str | None:
         """The name of the bank, 'bank:M@seed'; None if the tasks are unlimited."""
         settings = dict(self.settings or ())
         return f"bank:{settings['bank']}@{settings['bank_seed']}" if settings.get("bank") else None
@@ -147,7 +147,7 @@ class Family(eqx.Module):
         Raises:
             MesascopeError: the family has no banks, or this bank cannot be drawn.
         """
-        if bank == self.bank:
+        if bank == self.bank_label:
             return self
         factory = getattr(sys.modules[type(self).__module__], "family", None)
         if self.settings is None or factory is None or "bank" not in inspect.signature(factory).parameters:
@@ -156,7 +156,7 @@ class Family(eqx.Module):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return factory(**{**dict(self.settings), "bank": size, "bank_seed": seed})
 
-    def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
         """Computes pay-offs that the subject does not observe: at least chance, best, worst and fixed, each [N, T].
 
         `fixed` is the expected pay-off of the policy that is best on this split among policies that do not adapt. The
@@ -167,14 +167,14 @@ class Family(eqx.Module):
             MesascopeError: actions are real numbers, trials have several steps, or JAX cannot trace the family; such a
                 family must define `latents`.
         """
-        best = np.asarray(self.best(tasks))
-        if self.choices is None or self.steps > 1 or not self.traceable:
+        best = np.asarray(self.compute_best_payoffs(tasks))
+        if self.choices is None or self.steps > 1 or not self.is_traceable:
             problem = f"{self.name} does not define the pay-off of chance."
             raise MesascopeError(problem, "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].")
-        trials = self.split(split).trials
-        means = np.asarray(score_every_action(self, tasks, trials))
-        sample = self.split(split).draw(derive_key(jax.random.key(0), FRESH), TASKS_FOR_FIXED)
-        values = score_every_action(self, sample, trials)
+        trials = self.get_split(split).trial_count
+        means = np.asarray(compute_every_payoff(self, tasks, trials))
+        sample = self.get_split(split).draw(derive_key(jax.random.key(0), FRESH), FIXED_ACTION_SAMPLE_SIZE)
+        values = compute_every_payoff(self, sample, trials)
         best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
         return make_payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
@@ -186,13 +186,13 @@ class Family(eqx.Module):
         own `latents` contain `means`, or if its observations are empty. Otherwise the best action may depend on the
         observation, which the default implementation of `worth` ignores.
         """
-        if type(self).worth is not Family.worth:
+        if type(self).compute_action_values is not Family.compute_action_values:
             return True
-        if self.steps > 1 or self.choices is None or not self.traceable:
+        if self.steps > 1 or self.choices is None or not self.is_traceable:
             return False
-        if type(self).latents is Family.latents:
-            return self.shown == (0,)
-        return "means" in self.latents(self.draw(derive_key(jax.random.key(0), FRESH), 1), FRESH)
+        if type(self).compute_latents is Family.compute_latents:
+            return self.observation_shape == (0,)
+        return "means" in self.compute_latents(self.draw(derive_key(jax.random.key(0), FRESH), 1), FRESH)
 
     @property
     def values_equal_payoffs(self) -> bool:
@@ -202,7 +202,7 @@ class Family(eqx.Module):
         """
         return self.steps == 1
 
-    def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
+    def compute_action_values(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """Computes what an action pays beyond chance on each of M tasks [N, T, M], given the subjects' observations.
 
         The worth is the action's expected pay-off minus the latent `chance`. The default implementation uses the latent
@@ -224,19 +224,19 @@ class Family(eqx.Module):
             The worth; None if the family cannot compute it. The default implementation returns None if trials have
             several steps.
         """
-        latents = self.latents(tasks, split)
+        latents = self.compute_latents(tasks, split)
         if "means" not in latents or self.steps > 1:
             return None
         return select_payoffs(np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None], action)
 
-    def best_actions(self, tasks: Any, split: str, observation: np.ndarray) -> np.ndarray | None:
+    def find_best_actions(self, tasks: Any, split: str, observation: np.ndarray) -> np.ndarray | None:
         """Finds the best action [N, T, M] on each of M tasks, for subjects with these observations [N, T, D].
 
         Returns:
             The actions; None if the family does not define `worth`.
         """
         shape = observation.shape[:2]
-        worth = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
+        worth = [self.compute_action_values(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
         known_worth = [w for w in worth if w is not None]
         return np.argmax(known_worth, 0) if known_worth else None
 
@@ -256,18 +256,18 @@ class Family(eqx.Module):
         """
         return percept._replace(feedback=1.0 - percept.feedback)
 
-    def target(self, percept: Percept) -> Array | None:
+    def read_target(self, percept: Percept) -> Array | None:
         """Reads the correct action [N] of the trial whose outcome the percept reports; None if no action is correct."""
         return None
 
-    def text(self, action: Any, feedback: float) -> str:
+    def describe_step(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""
         if self.choices is None:
             return f"did {action:.4g}, got {feedback:g}"
         return f"chose {action + 1} of {self.choices}, got {feedback:g}"
 
 
-class Configured(Family):
+class ConfiguredFamily(Family):
     """A family whose factory names it after its settings (see `keep_settings`).
 
     Attributes:
@@ -286,21 +286,21 @@ class Configured(Family):
         change_trial: int | None = None,
         is_counted: bool = True,
         is_beyond_banks: bool = False,
-        parts: int = 0,
+        part_count: int = 0,
         is_drifting: bool = False,
-        digits: tuple[int, ...] = (),
+        digit_bases: tuple[int, ...] = (),
         **change: Any,
     ) -> Split:
         """Makes a split; `change` are arguments of `draw`, and `trials` among them also sets the number of trials."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
-        return Split(name, draw, trials, change_trial, is_counted, is_beyond_banks, parts, is_drifting, digits)
+        return Split(name, draw, trials, change_trial, is_counted, is_beyond_banks, part_count, is_drifting, digit_bases)
 
-    def make_seen_split(self, place: str = "which") -> tuple[Split, ...]:
+    def make_seen_split(self, key_address: str = "which") -> tuple[Split, ...]:
         """Makes a tuple with the split 'seen', or () without a bank; `place` is the address of its random key."""
 
         def draw(key: jax.Array, n: int) -> Any:
-            return draw_from_bank(derive_key(key, place), self.bank_tasks, n)
+            return draw_from_bank(derive_key(key, key_address), self.bank_tasks, n)
 
         return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
 
@@ -310,8 +310,8 @@ class Configured(Family):
         return dataclasses.replace(self, bank_tasks=tasks)
 
 
-def name_references(
-    learner: str, discounting: str, locator: str = "", *, strongest: str = "", against: str = "minimise=True"
+def make_reference_roles(
+    learner: str, discounting: str, locator: str = "", *, strongest: str = "", against_setting: str = "minimise=True"
 ) -> dict[str, str]:
     """Makes the mapping of roles to references, for `Family.references`.
 
@@ -319,11 +319,11 @@ def name_references(
     setting.
     """
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
-    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items() if against}
+    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against_setting}" for k, v in first.items() if against_setting}
     return {**first, **({"strongest": strongest} if strongest else {}), **other}
 
 
-def require_family(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
+def require_family(family: Family, family_class: type[T], lack_description: str, remedy: str) -> T:
     """Returns the family if it is an instance of a class.
 
     Args:
@@ -335,12 +335,12 @@ def require_family(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
     Raises:
         MesascopeError: the family is not an instance of that class.
     """
-    if not isinstance(family, kind):
-        raise MesascopeError(f"{family.name} {lacks}.", remedy)
+    if not isinstance(family, family_class):
+        raise MesascopeError(f"{family.name} {lack_description}.", remedy)
     return family
 
 
-def require_bank(family: Family, tasks: T | None, lacks: str, remedy: str) -> tuple[str, T]:
+def require_bank(family: Family, tasks: T | None, lack_description: str, remedy: str) -> tuple[str, T]:
     """Returns the name of a family's bank, and the bank's tasks.
 
     Args:
@@ -352,9 +352,9 @@ def require_bank(family: Family, tasks: T | None, lacks: str, remedy: str) -> tu
     Raises:
         MesascopeError: the family has no bank.
     """
-    if family.bank is None or tasks is None:
-        raise MesascopeError(f"{family.name} {lacks}.", remedy)
-    return family.bank, tasks
+    if family.bank_label is None or tasks is None:
+        raise MesascopeError(f"{family.name} {lack_description}.", remedy)
+    return family.bank_label, tasks
 
 
 def draw_bank(
@@ -387,11 +387,11 @@ def draw_from_bank(key: jax.Array, bank: Any, n: int) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
+def _trace_observation_shape(structure: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
     """Computes the shape of one observation of a family with this structure; cached, as every rollout needs it."""
 
     def begin(family: Family) -> Percept:
         key = jax.random.key(0)
         return family.begin(key, family.draw(key, 1))[1]
 
-    return tuple(eqx.filter_eval_shape(begin, jax.tree.unflatten(kind, leaves)).observation.shape[1:])
+    return tuple(eqx.filter_eval_shape(begin, jax.tree.unflatten(structure, leaves)).observation.shape[1:])

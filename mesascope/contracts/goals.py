@@ -20,7 +20,7 @@ class Goal(NamedTuple):
     """
 
     values: np.ndarray
-    paid: np.ndarray
+    achieved_values: np.ndarray
     best: np.ndarray
     chance: np.ndarray
 
@@ -38,8 +38,8 @@ class Goals(NamedTuple):
     intended: Goal
     proxy: Goal
     action: np.ndarray
-    differ: np.ndarray
+    is_conflict: np.ndarray
 
-    def named(self) -> dict[str, Goal]:
+    def get_goals_by_name(self) -> dict[str, Goal]:
         """Returns both goals by name, 'intended' and 'proxy'."""
         return {"intended": self.intended, "proxy": self.proxy}

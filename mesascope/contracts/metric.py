@@ -12,10 +12,10 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.trials import fill_in_trials, measure_gain
+from mesascope.trials import fill_in_trial_counts, measure_gain
 
-Splits = Mapping[str, xr.Dataset]
-CONTROLS = ("learner", "lookalike", "still")
+TrialsBySplit = Mapping[str, xr.Dataset]
+CONTROL_ROLES = ("learner", "lookalike", "still")
 
 
 class DoesNotApply(Exception):
@@ -44,13 +44,13 @@ class Reading(NamedTuple):
     label: str = ""
     null: float = 0.0
     reason: str = ""
-    descriptive: bool = False
+    is_descriptive: bool = False
     unit: str = ""
     p: float | None = None
     intervals: np.ndarray | None = None
 
 
-Measure = Callable[[Splits, Mapping[str, Splits], Any], Sequence[Reading]]  # see `Metric.measure`
+MeasureFunction = Callable[[TrialsBySplit, Mapping[str, TrialsBySplit], Any], Sequence[Reading]]  # see `Metric.measure`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,23 +78,23 @@ class Metric:
 
     name: str
     question: str
-    measure: Measure
-    expects: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict.fromkeys(CONTROLS, "any"))
+    measure: MeasureFunction
+    expected_signs: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict.fromkeys(CONTROL_ROLES, "any"))
     conditions: tuple[str, ...] = ("intact",)
     splits: tuple[str, ...] = ("fresh",)
     references: tuple[str, ...] = ()
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    confirmatory: bool = False
+    is_confirmatory: bool = False
     is_cheap: bool = True
 
 
-def make_metric(question: str, measure: Measure, expects: Mapping[str, str] | None = None, **settings: Any) -> Metric:
+def make_metric(question: str, measure: MeasureFunction, expected_signs: Mapping[str, str] | None = None, **settings: Any) -> Metric:
     """Makes a metric with settings, named after its file; `expects` has the meaning of `Metric.expects`."""
     name = measure.__module__.rpartition(".")[2]
-    return Metric(name, question, measure, settings=settings, expects=expects or dict.fromkeys(CONTROLS, "any"))
+    return Metric(name, question, measure, settings=settings, expected_signs=expected_signs or dict.fromkeys(CONTROL_ROLES, "any"))
 
 
-def define_metric(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], Metric]]:
+def define_metric(question: str, **attributes: Any) -> Callable[[MeasureFunction], Callable[[], Metric]]:
     """Decorates a `measure` function: turns it into the factory of a metric without settings, named after its file.
 
     Args:
@@ -102,7 +102,7 @@ def define_metric(question: str, **attributes: Any) -> Callable[[Measure], Calla
         attributes: further attributes of the metric.
     """
 
-    def make_factory(measure: Measure) -> Callable[[], Metric]:
+    def make_factory(measure: MeasureFunction) -> Callable[[], Metric]:
         def metric() -> Metric:
             return Metric(measure.__module__.rpartition(".")[2], question, measure, **attributes)
 
@@ -118,7 +118,7 @@ def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Readin
     return [r._replace(values=np.concatenate([r.values, missing[len(r.values) :]])) for r in readings]
 
 
-def select_fresh(trials: Splits) -> xr.Dataset:
+def select_fresh_trials(trials: TrialsBySplit) -> xr.Dataset:
     """Selects the trials on the fresh split; if there are none, the logged trials."""
     for split in ("fresh", "logged"):
         if split in trials:
@@ -126,7 +126,7 @@ def select_fresh(trials: Splits) -> xr.Dataset:
     raise DoesNotApply("there are no lifetimes on fresh tasks")
 
 
-def select_condition(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
+def select_condition(trials: TrialsBySplit, condition: str, split: str = "fresh") -> xr.Dataset:
     """Selects a split's trials under one condition, without the axis of conditions.
 
     Args:
@@ -137,10 +137,10 @@ def select_condition(trials: Splits, condition: str, split: str = "fresh") -> xr
     Raises:
         DoesNotApply: the split or the condition was not run, for example because the condition does not fit the family.
     """
-    split_trials = select_fresh(trials) if split == "fresh" else trials.get(split)
+    split_trials = select_fresh_trials(trials) if split == "fresh" else trials.get(split)
     if split_trials is None:
         raise DoesNotApply(f"the split {split!r} was not run")
-    label = catalogue.make("conditions", fill_in_trials(condition, split_trials.sizes["trial"])).label
+    label = catalogue.make("conditions", fill_in_trial_counts(condition, split_trials.sizes["trial"])).label
     if label not in split_trials.condition.values:
         raise DoesNotApply(f"the condition {label!r} was not run on {split_trials.attrs.get('family', 'this family')}")
     return split_trials.sel(condition=label)

@@ -10,10 +10,10 @@ import numpy as np
 from mesascope.keys import derive_key
 
 
-def make_payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
+def make_payoff_latents(means: np.ndarray, fixed_payoffs: np.ndarray) -> dict[str, np.ndarray]:
     """Makes the result of `latents` from the mean pay-offs [N, T, K] and the best fixed policy's pay-off [N, T]."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
-    return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed}
+    return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed_payoffs}
 
 
 def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
@@ -27,17 +27,17 @@ def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
 
 
 @eqx.filter_jit
-def score_every_action(family: Any, tasks: Any, trials: int) -> jax.Array:
+def compute_every_payoff(family: Any, tasks: Any, trial_count: int) -> jax.Array:
     """Computes the expected pay-off of every action on every trial [N, T, K], by trying each action."""
     key = jax.random.key(0)
     state, percept = family.begin(key, tasks)
 
-    def trial(state: Any, t: jax.Array) -> tuple[Any, jax.Array]:
-        def pay(action: jax.Array) -> tuple[Any, jax.Array]:
+    def run_trial(state: Any, t: jax.Array) -> tuple[Any, jax.Array]:
+        def try_action(action: jax.Array) -> tuple[Any, jax.Array]:
             after, _, score = family.step(derive_key(key, t), tasks, state, jnp.full_like(percept.action, action))
             return after, score
 
-        after, scores = jax.vmap(pay)(jnp.arange(family.choices))
+        after, scores = jax.vmap(try_action)(jnp.arange(family.choices))
         return jax.tree.map(lambda x: x[0], after), scores.T
 
-    return jnp.moveaxis(jax.lax.scan(trial, state, jnp.arange(trials))[1], 0, 1)
+    return jnp.moveaxis(jax.lax.scan(run_trial, state, jnp.arange(trial_count))[1], 0, 1)

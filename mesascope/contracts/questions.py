@@ -18,7 +18,7 @@ class PastTrial(NamedTuple):
         feedback: the action's pay-off, or NaN if there was no answer.
     """
 
-    shown: tuple[float, ...]
+    observation: tuple[float, ...]
     action: int
     feedback: float
 
@@ -35,15 +35,15 @@ class Question(NamedTuple):
     """
 
     intro: str
-    past: tuple[str, ...]
-    asked: str
+    past_texts: tuple[str, ...]
+    answer_line: str
     labels: tuple[str, ...]
     request: str
 
     @property
     def text(self) -> str:
         """The question as a text to be completed."""
-        return self.intro + "".join(self.past) + self.asked
+        return self.intro + "".join(self.past_texts) + self.answer_line
 
     @property
     def turn(self) -> str:

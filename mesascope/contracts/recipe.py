@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-Folder = str | os.PathLike
+FolderPath = str | os.PathLike
 
 
 class Progress(NamedTuple):
@@ -25,8 +25,8 @@ class Progress(NamedTuple):
         score: the mean expected pay-off of a trial in the last batch, which is too noisy to report as a result.
     """
 
-    done: int
-    total: int
+    finished_updates: int
+    total_updates: int
     seconds_left: float | None
     score: float
 
@@ -34,7 +34,7 @@ class Progress(NamedTuple):
 OnProgress = Callable[[Progress], None]
 
 
-class Trained(NamedTuple):
+class TrainingSummary(NamedTuple):
     """The summary that a recipe returns.
 
     Attributes:
@@ -50,7 +50,7 @@ class Trained(NamedTuple):
     family: str
     trained_on: str
     updates: int
-    steps: int
+    environment_steps: int
     seconds: float
 
 

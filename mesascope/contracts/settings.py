@@ -8,17 +8,17 @@ from typing import Any, TypeVar, overload
 
 from mesascope.errors import MesascopeError, make_unknown_name_error, require
 
-MAX_GIB = 1.0  # the memory limit for the observations of a block of lifetimes, in GiB
-SEEDS = (0, 2**32 - 1)
+MAX_OBSERVATION_GIB = 1.0  # the memory limit for the observations of a block of lifetimes, in GiB
+SEED_RANGE = (0, 2**32 - 1)
 F = TypeVar("F", bound=Callable[..., Any])
-Range = tuple[float, float] | tuple[str, ...]
+AllowedValues = tuple[float, float] | tuple[str, ...]
 
 
 @overload
 def keep_settings(factory: F, /) -> F: ...
 @overload
-def keep_settings(**allowed: Range) -> Callable[[F], F]: ...
-def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
+def keep_settings(**allowed: AllowedValues) -> Callable[[F], F]: ...
+def keep_settings(factory: Any = None, /, **allowed: AllowedValues) -> Any:
     """Decorates a factory: its families or subjects are named after their settings, and families also store them.
 
     Args:
@@ -29,7 +29,7 @@ def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
     if factory is None:
         return functools.partial(keep_settings, **allowed)
     signature = inspect.signature(factory)
-    ranges: dict[str, Any] = {**allowed, "bank_seed": SEEDS} if "bank_seed" in signature.parameters else allowed
+    ranges: dict[str, Any] = {**allowed, "bank_seed": SEED_RANGE} if "bank_seed" in signature.parameters else allowed
 
     @functools.wraps(factory)
     def make(*args: Any, **keywords: Any) -> Any:
@@ -75,8 +75,8 @@ def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
             raise make_unknown_name_error(f"{label} setting", value, allowed)
 
 
-def check_memory(numbers: int, label: str, remedy: str) -> None:
+def check_memory(numbers_per_lifetime: int, label: str, remedy: str) -> None:
     """Raises `MesascopeError` if a block's observations (`numbers` numbers per lifetime) exceed the memory limit."""
-    size = 4 * 64 * numbers / 2**30
-    problem = f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64."
-    require(size <= MAX_GIB, problem, remedy)
+    size = 4 * 64 * numbers_per_lifetime / 2**30
+    problem = f"{label} show {numbers_per_lifetime:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64."
+    require(size <= MAX_OBSERVATION_GIB, problem, remedy)

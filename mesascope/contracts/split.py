@@ -31,13 +31,13 @@ class Split:
 
     name: str
     draw: DrawTasks
-    trials: int
+    trial_count: int
     change_trial: int | None = None
     is_counted: bool = True
     is_beyond_banks: bool = False
-    parts: int = 0
+    part_count: int = 0
     is_drifting: bool = False
-    digits: tuple[int, ...] = ()
+    digit_bases: tuple[int, ...] = ()
 
     @property
     def is_changing(self) -> bool:
@@ -47,9 +47,9 @@ class Split:
     @property
     def kind(self) -> str:
         """The split's kind: 'seen', 'fresh', 'shifted', 'exchanged', 'restructured', or one that is never counted."""
-        return find_kind(self.name)
+        return get_split_kind(self.name)
 
 
-def find_kind(name: str) -> str:
+def get_split_kind(name: str) -> str:
     """Returns the kind of a split from its name: 'shifted:low' is of kind 'shifted'."""
     return name.partition(":")[0]

@@ -41,14 +41,14 @@ class Subject(eqx.Module):
 
     name: eqx.AbstractVar[str]
     trained_on: eqx.AbstractVar[str]
-    traceable: ClassVar[bool] = True
-    identity: ClassVar[tuple[str, ...]] = ("name",)
+    is_traceable: ClassVar[bool] = True
+    identity_fields: ClassVar[tuple[str, ...]] = ("name",)
     recorded_taps: ClassVar[tuple[str, ...]] = ()
     has_separate_rows: ClassVar[bool] = False
     is_asked_in_turn: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def fresh(self, n: int) -> Any:
+    def initialize_carry(self, n: int) -> Any:
         """Makes the carry at the start of n lifetimes: a pytree whose leaves have leading axis n."""
 
     @abc.abstractmethod
@@ -63,7 +63,7 @@ class Subject(eqx.Module):
         """Describes the cost of this many responses, '' if they are free; raises `MesascopeError` if it is too high."""
         return ""
 
-    def drift(self) -> tuple[float, str]:
+    def measure_drift(self) -> tuple[float, str]:
         """Asks the first questions again. Returns how much the answers changed, and the evidence ('' if none).
 
         Only subjects with hidden weights need this method, because the weights of other subjects are hashed.
@@ -74,7 +74,7 @@ class Subject(eqx.Module):
         """Adds the subject's own variables to its finished trials, such as its questions in words."""
         return trials
 
-    def taps(self, carry: Any) -> dict[str, jax.Array]:
+    def read_taps(self, carry: Any) -> dict[str, jax.Array]:
         """Returns named activations [N, U], for metrics that decode them; by default there are none."""
         return {}
 
@@ -82,7 +82,7 @@ class Subject(eqx.Module):
         """Makes the same subject with untrained weights, as a control for decoding; None if it has no weights."""
         return None
 
-    def code(self) -> str:
+    def compute_code_hash(self) -> str:
         """Computes a hash of everything that determines the subject's actions: weights, settings and code."""
         return hash_code(self)
 
@@ -98,10 +98,10 @@ class NamedSubject(Subject):
     name: str
     trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
 
-    identity: ClassVar[tuple[str, ...]] = ("name", "trained_on")
+    identity_fields: ClassVar[tuple[str, ...]] = ("name", "trained_on")
 
 
-class Scripted(Subject):
+class ScriptedSubject(Subject):
     """A subject written by hand, which is not trained, and by default has no bank in which to locate tasks.
 
     The subject's factory names it after its settings (see `keep_settings`). The carry is empty by default.
@@ -110,9 +110,9 @@ class Scripted(Subject):
     name: str = eqx.field(default_factory=str, kw_only=True)
     trained_on: str = eqx.field(default="unlimited", kw_only=True)  # pyright: ignore
 
-    identity: ClassVar[tuple[str, ...]] = ("name", "trained_on")
+    identity_fields: ClassVar[tuple[str, ...]] = ("name", "trained_on")
 
-    def fresh(self, n: int) -> Any:
+    def initialize_carry(self, n: int) -> Any:
         """Returns an empty carry."""
         return ()
 
@@ -121,7 +121,7 @@ class Scripted(Subject):
         return self if self.name else eqx.tree_at(lambda s: s.name, self, name)
 
 
-class Choosing(Scripted):
+class ChoosingSubject(ScriptedSubject):
     """A scripted subject that chooses among K actions."""
 
     choices: int
@@ -134,7 +134,7 @@ def as_arrays(**numbers: float) -> dict[str, Any]:
 
 def identify(subject: Subject) -> str:
     """Makes a text that identifies a subject: its class, and a hash of its weights, settings and code."""
-    return f"{type(subject).__module__}.{type(subject).__qualname__} {subject.code()}"
+    return f"{type(subject).__module__}.{type(subject).__qualname__} {subject.compute_code_hash()}"
 
 
 def copy_carry(carry: Any) -> Any:

@@ -10,9 +10,9 @@ import numpy as np
 from mesascope.cruxes.bounds import IntervalResult, Polytope
 from mesascope.cruxes.claims import Refusal
 from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet, draw_answers, find_extremes
-from mesascope.cruxes.language import SURE, Event, conjoin
+from mesascope.cruxes.language import SURE_EVENT, Event, conjoin
 from mesascope.cruxes.readings import Reading
-from mesascope.errors import pick_named
+from mesascope.errors import require_known_name
 
 ENGINES = ("lp", "net", "credal", "sample")
 POINT_TOLERANCE = 1e-7
@@ -78,7 +78,7 @@ def answer_question(
     person: str,
     polytope: Polytope,
     event: Event,
-    condition: Event = SURE,
+    condition: Event = SURE_EVENT,
     engine: str = "lp",
     *,
     reading: str = "centre",
@@ -101,7 +101,7 @@ def answer_question(
     Returns an `Answer`. The interval from 'lp' contains the interval from 'credal', which contains the interval
     from 'net' if 'net' reads the same values at their centres.
     """
-    pick_named("engine", engine, ENGINES)
+    require_known_name("engine", engine, ENGINES)
     connected = polytope.select_connected(conjoin(event, condition).atoms)
     answer = Answer(person, str(event), str(condition), "undefined", engine, reading)
     stated = (*connected.constraints, *connected.comparisons)

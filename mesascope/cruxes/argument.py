@@ -13,11 +13,11 @@ from typing import Any
 from mesascope.cruxes.answers import Answer, answer_question
 from mesascope.cruxes.bounds import Comparison, Constraint, Polytope, Rule
 from mesascope.cruxes.claims import INFERENCE_KINDS, Claim, Content, Conventions, Refusal
-from mesascope.cruxes.language import SURE, Event, are_equivalent, negate
+from mesascope.cruxes.language import SURE_EVENT, Event, are_equivalent, negate
 from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.source import Source, read_text
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, require_known_name
 
 
 @lru_cache(maxsize=64)
@@ -41,7 +41,7 @@ class Argument:
     def read(self, **changes: Any) -> Argument:
         """Reads the same file under other conventions; the keyword arguments are fields of `Conventions`."""
         for name in changes:
-            pick_named("convention", name, Conventions.__dataclass_fields__)
+            require_known_name("convention", name, Conventions.__dataclass_fields__)
         for name in ("bridges", "wordings"):
             if name in changes:
                 changes[name] = tuple(changes[name])
@@ -57,7 +57,7 @@ class Argument:
 
     def pick_person(self, name: str) -> str:
         """Returns the name if the file has such a person; otherwise raises `MesascopeError`."""
-        return pick_named("person", name, self.content.people)
+        return require_known_name("person", name, self.content.people)
 
     @property
     def compared_people(self) -> tuple[str, ...]:
@@ -68,13 +68,13 @@ class Argument:
         """Returns the named people; by default, those whom the query compares, or everybody if there is no query."""
         return [self.pick_person(name) for name in names or self.compared_people or self.content.people]
 
-    def pick_pair(self, one: str | None, other: str | None) -> tuple[str, str]:
+    def pick_pair(self, first_person: str | None, second_person: str | None) -> tuple[str, str]:
         """Returns two people's names; if either is None, the names of the first two people in the file's query."""
-        if one is None or other is None:
+        if first_person is None or second_person is None:
             if len(self.compared_people) < 2:
                 raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
-            one, other = self.compared_people[:2]
-        return self.pick_person(one), self.pick_person(other)
+            first_person, second_person = self.compared_people[:2]
+        return self.pick_person(first_person), self.pick_person(second_person)
 
     def parse_event(self, text: str | Event) -> Event:
         """Parses an event over this file's atoms, and expands the definitions in it."""
@@ -87,7 +87,7 @@ class Argument:
         """
         claims = []
         for claim in self.content.claims.values():
-            if claim.kind in INFERENCE_KINDS and claim.people == (person,) and self.is_held(claim):
+            if claim.kind in INFERENCE_KINDS and claim.people == (person,) and self.is_active(claim):
                 for label, wording in claim.wordings.items():
                     if label in self.conventions.wordings:
                         claim = replace(claim, event=wording.event, condition=wording.condition, value=wording.value)
@@ -96,7 +96,7 @@ class Argument:
                     claims.append(claim)
         return tuple(claims)
 
-    def is_held(self, claim: Claim) -> bool:
+    def is_active(self, claim: Claim) -> bool:
         """Whether a claim is used and was not retracted."""
         return claim.is_used and self.content.find_reply("retraction", claim.id) is None
 
@@ -133,7 +133,7 @@ class Argument:
         comparisons = [
             Comparison(c.id, c.event, c.condition, c.than, c.than_condition)
             for c in self.content.claims.values()
-            if c.event and c.than and c.people == (person,) and self.is_held(c)
+            if c.event and c.than and c.people == (person,) and self.is_active(c)
         ]
         return Polytope(constraints, rules, comparisons)
 
@@ -158,15 +158,15 @@ class Argument:
         """Chooses one question for several people. It has no condition if the query's conditions for them differ."""
         questions = [self.choose_question(person, target, condition) for person in people]
         is_same = all(are_equivalent(question[1], questions[0][1]) for question in questions)
-        return questions[0] if is_same else (questions[0][0], SURE)
+        return questions[0] if is_same else (questions[0][0], SURE_EVENT)
 
     def find_query_condition(self, person: str) -> Event:
         """Finds the condition that the file's query has for a person; the sure event if there is no condition."""
-        return self.content.query.conditions.get(person, SURE) if self.content.query else SURE
+        return self.content.query.conditions.get(person, SURE_EVENT) if self.content.query else SURE_EVENT
 
     def parse_condition(self, text: str | Event | None) -> Event:
         """Parses a condition; None and the empty text mean the sure event."""
-        return self.parse_event(text) if text else SURE
+        return self.parse_event(text) if text else SURE_EVENT
 
     def answer(
         self,
@@ -177,7 +177,7 @@ class Argument:
         draws: int = 100_000,
         *,
         seed: int = 0,
-        wordings: bool = True,
+        should_add_variants: bool = True,
     ) -> Answer:
         """Computes what a person's statements imply about P(target | condition).
 
@@ -218,25 +218,25 @@ class Argument:
         ]
         readings += [f"{b}: {text}" for b in answer.bridges if (text := self.content.bridges[b].text)]
         answer = replace(answer, assumptions=(*answer.assumptions, *readings))
-        if not wordings:
+        if not should_add_variants:
             return answer
 
-        def ask(argument: Argument) -> Answer:
+        def answer_variant(argument: Argument) -> Answer:
             try:
-                return argument.answer(person, event, condition, engine, draws, seed=seed, wordings=False)
+                return argument.answer(person, event, condition, engine, draws, seed=seed, should_add_variants=False)
             except MesascopeError as error:
                 return replace(no_answer, assumptions=(str(error),))
 
         chosen = self.conventions
         labels = self.list_wordings(answer.claims)
-        reworded = {label: ask(self.read(wordings=(*chosen.wordings, label))) for label in labels}
+        reworded = {label: answer_variant(self.read(wordings=(*chosen.wordings, label))) for label in labels}
         bridged = {}
         connected = polytope.select_connected(event.atoms | condition.atoms).atoms
         for bridge in self.content.bridges.values():
             if bridge.is_optional and person in bridge.people and bridge.rule.atoms & connected:
                 is_on = bridge.id in chosen.bridges
                 ids = [b for b in chosen.bridges if b != bridge.id] + [bridge.id] * (not is_on)
-                bridged[f"{'without' if is_on else 'with'} {bridge.id}"] = ask(self.read(bridges=ids))
+                bridged[f"{'without' if is_on else 'with'} {bridge.id}"] = answer_variant(self.read(bridges=ids))
         return replace(answer, wordings=reworded, bridged=bridged)
 
     def list_wordings(self, claims: Sequence[str]) -> list[str]:
@@ -246,7 +246,7 @@ class Argument:
         return [label for label in labels if label not in self.conventions.wordings]
 
     def translate(
-        self, event: str | Event, to: str, condition: str | Event | None = None, engine: str = "lp"
+        self, event: str | Event, person: str, condition: str | Event | None = None, engine: str = "lp"
     ) -> Answer:
         """Computes what one person's claims imply about an event from another vocabulary.
 
@@ -256,7 +256,7 @@ class Argument:
             condition: an event, or "" for no condition; by default the query's condition for this person.
             engine: see `answer`.
         """
-        return self.answer(to, event, self.find_query_condition(to) if condition is None else condition, engine)
+        return self.answer(person, event, self.find_query_condition(person) if condition is None else condition, engine)
 
     def __getattr__(self, name: str) -> Any:
         # the methods in _METHODS are functions of other modules, one module per topic
@@ -266,9 +266,9 @@ class Argument:
         return partial(getattr(import_module(f"mesascope.cruxes.{module}"), function), self)
 
 
-def _is_same_question(one: Event, other: Event) -> bool:
+def _is_same_question(first: Event, second: Event) -> bool:
     """Whether an event is equivalent to another event or to its complement."""
-    return are_equivalent(one, other) or are_equivalent(one, negate(other))
+    return are_equivalent(first, second) or are_equivalent(first, negate(second))
 
 
 _METHODS = {

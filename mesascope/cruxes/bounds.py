@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.cruxes.language import SURE, Event, conjoin
+from mesascope.cruxes.language import SURE_EVENT, Event, conjoin
 from mesascope.cruxes.programs import Program, minimise
 from mesascope.cruxes.statements import Comparison, Constraint, Rule, Statement
 from mesascope.cruxes.worlds import list_worlds
@@ -70,7 +70,7 @@ class Polytope:
         self.statements = (*self.constraints, *self.rules, *self.comparisons)
         self._programs: dict[tuple[Event, ...], Program] = {}
 
-    def bound(self, event: Event, condition: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
+    def bound(self, event: Event, condition: Event = SURE_EVENT, evidence: tuple[Event, float] | None = None) -> Bounds:
         """Finds the least and greatest P(event | condition): sharp bounds that assume no independence.
 
         Args:
@@ -79,7 +79,7 @@ class Polytope:
 
         Only distributions with P(condition) above zero count.
         """
-        about, ratio = evidence or (SURE, 1.0)
+        about, ratio = evidence or (SURE_EVENT, 1.0)
         connected = self.select_connected(conjoin(event, condition, about).atoms)
         both = conjoin(event, condition)
         questions = [both, condition]
@@ -96,7 +96,7 @@ class Polytope:
                 result = program.minimise(sign * event_row, condition_row)
                 return None if result is None else float(result.fun)
 
-            end = connected.search(find_value)
+            end = connected.search_minimum(find_value)
             return None if end is None else min(1.0, max(0.0, sign * end))
 
         ends = [find_end(sign) for sign in (1.0, -1.0)]
@@ -105,7 +105,7 @@ class Polytope:
         low, high = sorted(_round(x) for x in ends if x is not None)
         return Bounds("bounded", low, high)
 
-    def search(self, find_value: Callable[[Polytope], float | None]) -> float | None:
+    def search_minimum(self, find_value: Callable[[Polytope], float | None]) -> float | None:
         """Finds the least value of a function over this polytope, even if comparisons have two different conditions.
 
         Args:
@@ -141,7 +141,7 @@ class Polytope:
         return None
 
     def find_vertices(
-        self, events: Sequence[Event], condition: Event = SURE, directions: int = 24, seed: int = 0
+        self, events: Sequence[Event], condition: Event = SURE_EVENT, n_directions: int = 24, seed: int = 0
     ) -> np.ndarray:
         """Finds some vertices of the set of possible vectors (P(e1 | condition), P(e2 | condition), …).
 
@@ -159,25 +159,25 @@ class Polytope:
         condition_row, *event_rows = program.worlds.rows
         table = np.array(event_rows)
         axes = np.concatenate([np.eye(len(events)), -np.eye(len(events))])
-        random = np.random.default_rng(seed).normal(size=(max(0, directions - len(axes)), len(events)))
+        random = np.random.default_rng(seed).normal(size=(max(0, n_directions - len(axes)), len(events)))
         vertices = []
         for direction in np.concatenate([axes, random]):
             result = program.minimise(direction @ table, condition_row)
             if result is not None:
                 vertices.append(table @ np.asarray(result.x))
-        return _snap(np.array(vertices).reshape(-1, len(events)))
+        return _snap_to_ends(np.array(vertices).reshape(-1, len(events)))
 
     @cached_property
     def is_feasible(self) -> bool:
         """Whether any distribution agrees with all statements."""
-        return all(component._is_feasible() for component in self._components())
+        return all(component._is_component_feasible() for component in self._split_into_components())
 
-    def _is_feasible(self) -> bool:
+    def _is_component_feasible(self) -> bool:
         def find_value(polytope: Polytope) -> float | None:
             program = polytope.make_program([])
             return None if program.minimise(0 * program.worlds.total, program.worlds.total) is None else 0.0
 
-        return self.search(find_value) is not None
+        return self.search_minimum(find_value) is not None
 
     def find_repair(self) -> dict[str, float]:
         """Finds the smallest repair: by how much each statement must change so that all statements agree.
@@ -186,18 +186,18 @@ class Polytope:
         agree, or if the rules and comparisons alone contradict each other.
         """
         changes: dict[str, float] = {}
-        for component in self._components():
-            changes |= component._repair()[0]
+        for component in self._split_into_components():
+            changes |= component._compute_repair()[0]
         return changes
 
     def find_repaired_values(self) -> dict[str, tuple[float, float]]:
         """Finds the interval that each changed statement has after the smallest repair; see `find_repair`."""
         values: dict[str, tuple[float, float]] = {}
-        for component in self._components():
-            values |= component._repair()[1]
+        for component in self._split_into_components():
+            values |= component._compute_repair()[1]
         return values
 
-    def _repair(self) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    def _compute_repair(self) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
         program = self.make_program([])
         n_worlds, n_statements = len(program.worlds.total), len(self.constraints)
         if not n_worlds or not n_statements:
@@ -226,7 +226,7 @@ class Polytope:
         """Finds a minimal set of conflicting statements by leaving statements out; returns ids, () if all agree."""
         if self.is_feasible:
             return ()
-        component = next(component for component in self._components() if not component._is_feasible())
+        component = next(component for component in self._split_into_components() if not component._is_component_feasible())
         core: list[Statement] = [*component.rules, *component.comparisons, *component.constraints]
         for statement in list(core):
             smaller_core = [x for x in core if x is not statement]
@@ -238,13 +238,13 @@ class Polytope:
         """Makes the polytope without the statements and rules that have these ids."""
         return _build_polytope(statement for statement in self.statements if statement.id not in ids)
 
-    def set_values(self, values: dict[str, tuple[float, float]]) -> Polytope:
+    def replace_intervals(self, values: dict[str, tuple[float, float]]) -> Polytope:
         """Makes the polytope in which the claims with these ids have these intervals."""
         spans = [values.get(c.id, (c.low, c.high)) for c in self.constraints]
         claims = [replace(c, low=low, high=high) for c, (low, high) in zip(self.constraints, spans, strict=True)]
         return Polytope(claims, self.rules, self.comparisons)
 
-    def _components(self) -> list[Polytope]:
+    def _split_into_components(self) -> list[Polytope]:
         groups: list[tuple[set[str], list[Statement]]] = []
         for statement in self.statements:
             atoms, members = set(statement.atoms), [statement]
@@ -257,7 +257,7 @@ class Polytope:
 
     def select_connected(self, atoms: frozenset[str]) -> Polytope:
         """Makes the polytope of the statements that are connected to these atoms, directly or through shared atoms."""
-        components = [component for component in self._components() if component.atoms & atoms]
+        components = [component for component in self._split_into_components() if component.atoms & atoms]
         connected = {id(statement) for component in components for statement in component.statements}
         polytope = _build_polytope(statement for statement in self.statements if id(statement) in connected)
         polytope.__dict__["atoms"] = polytope.atoms | atoms
@@ -277,7 +277,7 @@ class Polytope:
             return self._programs[tuple(events)]
         pairs = [(c.event, c.condition) for c in self.constraints]
         linear = [c for c in self.comparisons if c.is_linear]
-        compared = [e for c in linear for e in (conjoin(c.event, c.condition), conjoin(c.than, c.condition))]
+        compared = [e for c in linear for e in (conjoin(c.event, c.condition), conjoin(c.lesser_event, c.condition))]
         try:
             worlds = list_worlds(pairs, [rule.event for rule in self.rules], [*events, *compared])
         except MesascopeError as error:
@@ -302,6 +302,6 @@ def _round(x: float) -> float:
     return rounded if abs(rounded - x) < 1e-9 else x
 
 
-def _snap(x: np.ndarray) -> np.ndarray:
+def _snap_to_ends(x: np.ndarray) -> np.ndarray:
     """Clips probabilities to [0, 1]; those within 1e-9 of 0 or 1 become 0 or 1, because their logs are needed."""
     return np.where(x < 1e-9, 0.0, np.where(x > 1 - 1e-9, 1.0, x))

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from mesascope.cruxes.language import SURE, Event, parse_event, require_known_atoms
+from mesascope.cruxes.language import SURE_EVENT, Event, parse_event, require_known_atoms
 from mesascope.cruxes.readings import READING_MODES, WORD_SCALES, Reading
-from mesascope.errors import pick_named, require
+from mesascope.errors import require_known_name, require
 
 INFERENCE_KINDS = ("prob", "prior")
 NUMERIC_KINDS = (*INFERENCE_KINDS, "posterior")
-MAX_QUOTE = 240
+MAX_QUOTE_LENGTH = 240
 CLAIM_KINDS = {
     "prob": "a probability",
     "prior": "a probability before the evidence",
@@ -97,7 +97,7 @@ class Claim:
     line: int
     text: str = ""
     event: Event | None = None
-    condition: Event = SURE
+    condition: Event = SURE_EVENT
     value: Reading | None = None
     reflective_value: Reading | None = None
     word: str = ""
@@ -117,7 +117,7 @@ class Claim:
     is_endorsed: bool = False
     after: str = ""
     than: Event | None = None
-    than_condition: Event = SURE
+    than_condition: Event = SURE_EVENT
 
 
 @dataclass(frozen=True)
@@ -340,8 +340,8 @@ class Conventions:
 
     def check(self) -> None:
         """Raises `MesascopeError` for an unknown reading, an unknown scale, or a half-width outside [0, 0.5]."""
-        pick_named("reading", self.reading, READING_MODES)
-        pick_named("scale of words", self.words, WORD_SCALES)
+        require_known_name("reading", self.reading, READING_MODES)
+        require_known_name("scale of words", self.words, WORD_SCALES)
         problem = f"A half-width of {self.plus_minus} is not between 0 and 0.5."
         require(0 <= self.plus_minus <= 0.5, problem, "Example: --plus-minus 0.05.")
 

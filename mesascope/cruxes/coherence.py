@@ -10,8 +10,8 @@ import numpy as np
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Polytope
 from mesascope.cruxes.claims import NUMERIC_KINDS, Claim
-from mesascope.cruxes.language import SURE, are_equivalent, negate
-from mesascope.cruxes.readings import fits_scales, has_word
+from mesascope.cruxes.language import SURE_EVENT, are_equivalent, negate
+from mesascope.cruxes.readings import compare_with_scales, has_word
 from mesascope.errors import MesascopeError
 
 
@@ -92,8 +92,8 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
                 visited.add(more_removed_ids)
                 queue.append(more_removed_ids)
     single_changes = _find_single_changes(polytope, {name for core in cores for name in core})
-    joint_changes = {name: _round_span(*span, outward=True) for name, span in polytope.find_repaired_values().items()}
-    if not polytope.set_values(joint_changes).is_feasible:
+    joint_changes = {name: _round_span(*span, is_outward=True) for name, span in polytope.find_repaired_values().items()}
+    if not polytope.replace_intervals(joint_changes).is_feasible:
         joint_changes = {}
     clashes = []
     for core in cores:
@@ -110,19 +110,19 @@ def _find_single_changes(polytope: Polytope, names: set[str]) -> dict[str, tuple
     for claim in polytope.constraints:
         interval = polytope.drop(claim.id).bound(claim.event, claim.condition).interval if claim.id in names else None
         if interval:
-            span = _round_span(*interval, outward=False)
-            if all(polytope.set_values({claim.id: (end, end)}).is_feasible for end in span):
+            span = _round_span(*interval, is_outward=False)
+            if all(polytope.replace_intervals({claim.id: (end, end)}).is_feasible for end in span):
                 changes[claim.id] = span
     return changes
 
 
-def _round_span(low: float, high: float, *, outward: bool) -> tuple[float, float]:
+def _round_span(low: float, high: float, *, is_outward: bool) -> tuple[float, float]:
     """Rounds an interval to four digits, `outward` or inward. An interval that would become empty is not changed."""
     scale = 10.0 ** (3 - int(np.floor(np.log10(max(high, 1e-12)))))
-    down, up = (np.floor, np.ceil) if outward else (np.ceil, np.floor)
+    down, up = (np.floor, np.ceil) if is_outward else (np.ceil, np.floor)
     span = (
-        float(down(low * scale - (0 if outward else 1e-9)) / scale),
-        float(up(high * scale + (0 if outward else 1e-9)) / scale),
+        float(down(low * scale - (0 if is_outward else 1e-9)) / scale),
+        float(up(high * scale + (0 if is_outward else 1e-9)) / scale),
     )
     span = max(0.0, span[0]), min(1.0, span[1])
     return span if span[0] <= span[1] else (low, high)
@@ -154,7 +154,7 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         message = f"{names} contradict each other, but no smaller part of them does."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
     for claim in [] if clashes else argument.list_claims(person):
-        chance = polytope.bound(claim.condition).interval if claim.condition != SURE else None
+        chance = polytope.bound(claim.condition).interval if claim.condition != SURE_EVENT else None
         if chance and chance[1] <= 1e-9:
             message = f"{claim.id} is conditional on {claim.condition}, which {person}'s claims exclude."
             fix, bridges = "Leave the claim as it is: any value satisfies it.", argument.list_bridges(person)
@@ -168,7 +168,7 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
     query = argument.content.query
     if query and not clashes and person in query.people:
         with suppress(MesascopeError):
-            if argument.answer(person, wordings=False).status == "unstated":
+            if argument.answer(person, should_add_variants=False).status == "unstated":
                 message = f"{person}'s claims do not bound {query.target}: [0, 1]."
                 fix = "State a claim that bears on it, or add a bridge."
                 yield Issue("unstated", (person,), (), message, fix)
@@ -186,7 +186,7 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
             yield Issue("scope", (one, other), (), message, fix)
     conditions = {person: argument.find_query_condition(person) for person in query.people}
     if len({str(c) for c in conditions.values()}) > 1:
-        questions = ", ".join(f"{p} unconditionally" if c == SURE else f"{p} given {c}" for p, c in conditions.items())
+        questions = ", ".join(f"{p} unconditionally" if c == SURE_EVENT else f"{p} given {c}" for p, c in conditions.items())
         message = f"The query asks for {query.target} under different conditions: {questions}."
         fix = "These answers are not compared: `gap`, `vod` and `pool` ask everybody the same question."
         yield Issue("presupposition", tuple(conditions), (), message, fix)
@@ -194,9 +194,9 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
     for (one, claim), (other, other_claim) in permutations(claims, 2):
         assert claim.event is not None and other_claim.event is not None
         is_related = one != other and claim.event.atoms & other_claim.event.atoms
-        if is_related and claim.condition != SURE and not are_equivalent(claim.condition, other_claim.condition):
+        if is_related and claim.condition != SURE_EVENT and not are_equivalent(claim.condition, other_claim.condition):
             other_condition = (
-                "unconditional" if other_claim.condition == SURE else f"conditional on {other_claim.condition}"
+                "unconditional" if other_claim.condition == SURE_EVENT else f"conditional on {other_claim.condition}"
             )
             message = f"{claim.id} is conditional on {claim.condition}; {other_claim.id} is {other_condition}."
             fix = "The two claims answer different questions: translate one of them before comparing."
@@ -229,7 +229,7 @@ def _check_words(argument: Argument) -> Iterator[Issue]:
             message = f"{claim.id} says {value.text!r}, which the scale {words!r} does not have."
             fix = f"It is read as under 'union': [{value.low:g}, {value.high:g}]."
             yield _make_issue(claim, "word", message, fix)
-        fits = fits_scales(value, claim.word) if claim.word and value.shape != "word" else {}
+        fits = compare_with_scales(value, claim.word) if claim.word and value.shape != "word" else {}
         matches = [scale for scale, fits_scale in fits.items() if fits_scale]
         misfits = [scale for scale, fits_scale in fits.items() if not fits_scale]
         if misfits:

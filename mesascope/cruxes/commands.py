@@ -12,10 +12,10 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.disagreement import SCALES, SHARE_METHODS
 from mesascope.cruxes.hypotheses import accumulate_evidence, rank_ratios
 from mesascope.cruxes.source import read_text
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 
 app = options.app
-MODULES = (importing,)  # importing a module adds its commands
+COMMAND_MODULES = (importing,)  # importing a module adds its commands
 COUNTS_REMEDY = "Write observed = [k, n] in the items of the file."
 
 
@@ -52,7 +52,7 @@ def answer_question(
 def translate_event(
     argument: Argument,
     event: Annotated[str | None, typer.Option("--event", help="An event or definition from any vocabulary.")] = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")] = None,
+    people: Annotated[list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")] = None,
     condition: options.ConditionOption = None,
     engine: options.EngineOption = "lp",
 ) -> options.CommandOutput:
@@ -63,7 +63,7 @@ def translate_event(
     events = [event] if event else list(argument.content.definitions)
     if not events:
         raise MesascopeError(f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'.")
-    answers = [argument.translate(e, p, condition, engine) for e in events for p in argument.choose_people(to)]
+    answers = [argument.translate(e, p, condition, engine) for e in events for p in argument.choose_people(people)]
     texts_of_definitions = argument.content.definition_texts
     lines = [f"{name} is defined as {texts_of_definitions[name]}" for name in events if name in texts_of_definitions]
     return options.CommandOutput(answers, lines + [line for a in answers for line in texts.describe_answer(a)])
@@ -72,14 +72,14 @@ def translate_event(
 @options.add_command("gap")
 def split_gap(
     argument: Argument,
-    between: options.BetweenOption = None,
+    pair: options.BetweenOption = None,
     cut: Annotated[
         str | None, typer.Option(help="One cut of the file, or 'shared claims'; by default all cuts.")
     ] = None,
     scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
     method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
     group: Annotated[list[str] | None, typer.Option(help="Parts to keep together for owen, 'a,b'; repeatable.")] = None,
-    points: Annotated[
+    should_use_points: Annotated[
         bool, typer.Option("--points", help="Read each set at one point, and split the gap between the points.")
     ] = False,
 ) -> options.CommandOutput:
@@ -88,8 +88,8 @@ def split_gap(
     Example: mesascope crux gap --points --scale log
     """
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    settings = {"scale": pick_named("scale", scale, SCALES), "method": pick_named("method", method, SHARE_METHODS)}
-    report = argument.cuts(*options.parse_pair(between), **settings, cut=cut, groups=groups, points=points)
+    settings = {"scale": require_known_name("scale", scale, SCALES), "method": require_known_name("method", method, SHARE_METHODS)}
+    report = argument.cuts(*options.parse_pair(pair), **settings, cut=cut, groups=groups, points=should_use_points)
     return options.CommandOutput(report, texts.describe_gap(report))
 
 
@@ -103,7 +103,7 @@ def rank_cruxes(
     base: options.BaseOption = "10",
     form: Annotated[str, typer.Option(help="log (mutual information), naive or quadratic.")] = "log",
     engine: options.CruxEngineOption = "auto",
-    claims: Annotated[
+    should_rank_claims: Annotated[
         bool, typer.Option("--claims", help="Rank the person's own numbers instead, by Sobol shares.")
     ] = False,
     cost: Annotated[
@@ -118,7 +118,7 @@ def rank_cruxes(
     lines: list[str] = []
     for name in argument.choose_people(person):
         lines.append(f"{name}:")
-        if not claims:
+        if not should_rank_claims:
             results[name] = argument.voi(
                 name, crux, target, condition, base=options.parse_base(base), form=form, engine=engine
             )
@@ -140,7 +140,7 @@ def rank_cruxes(
 @options.add_command("vod")
 def rank_shared_cruxes(
     argument: Argument,
-    between: options.BetweenOption = None,
+    pair: options.BetweenOption = None,
     crux: Annotated[str | None, typer.Option(help="One crux; by default every candidate of both.")] = None,
     target: options.TargetOption = None,
     base: options.BaseOption = "10",
@@ -153,7 +153,7 @@ def rank_shared_cruxes(
     Example: mesascope crux vod --form naive
     """
     settings = {"base": options.parse_base(base), "weights": weights, "form": form, "engine": engine}
-    values = argument.vod(*options.parse_pair(between), crux, target, **settings)
+    values = argument.vod(*options.parse_pair(pair), crux, target, **settings)
     if not values:
         return options.CommandOutput(values, ["no crux that both people's claims mention"])
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
@@ -170,13 +170,13 @@ def update_beliefs(
             help="An evidence item or open question; repeat it to accumulate items. By default all, one by one.",
         ),
     ] = None,
-    between: options.BetweenOption = None,
+    pair: options.BetweenOption = None,
     hypothesis: Annotated[
         str | None, typer.Option(help="With several items: split the gap of two people's beliefs in it by the items.")
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="For evidence that is a count: the number observed.")] = None,
     n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
-    against: Annotated[bool, typer.Option("--against", help="The opposite was observed.")] = False,
+    is_opposite: Annotated[bool, typer.Option("--against", help="The opposite was observed.")] = False,
     to: Annotated[str | None, typer.Option(help="For a question: the new belief, such as '60%'.")] = None,
     findings: options.FindingsOption = None,
 ) -> options.CommandOutput:
@@ -190,7 +190,7 @@ def update_beliefs(
     content = argument.content
     if item and (len(item) > 1 or (item[0] in content.evidence and content.evidence[item[0]].over)):
         require(
-            k is None and n is None and not against and to is None,
+            k is None and n is None and not is_opposite and to is None,
             "Several items cannot be combined with --k, --n, --against or --to.",
             COUNTS_REMEDY,
         )
@@ -198,7 +198,7 @@ def update_beliefs(
         lines = texts.describe_posteriors(posteriors)
         if hypothesis is None:
             return options.CommandOutput(posteriors, lines)
-        shares, ends = rank_ratios(argument, *argument.pick_pair(*options.parse_pair(between)), item, hypothesis)
+        shares, ends = rank_ratios(argument, *argument.pick_pair(*options.parse_pair(pair)), item, hypothesis)
         result = {"posteriors": posteriors, "shares": shares, "ends": ends}
         return options.CommandOutput(result, lines + texts.describe_ratio_shares(shares, ends, hypothesis))
     single = [e.id for e in content.evidence.values() if not e.is_count and not e.over]
@@ -206,7 +206,7 @@ def update_beliefs(
     if not items:
         problem = f"{argument.name} has neither a single observation nor a question."
         raise MesascopeError(problem, "Name an item: --evidence NAME.")
-    results = {name: argument.update(name, k, n, not against, to=to) for name in items}
+    results = {name: argument.update(name, k, n, not is_opposite, to=to) for name in items}
     lines = []
     for name, updates in results.items():
         entry = content.evidence.get(name) or content.questions[name]
@@ -259,7 +259,7 @@ def write_report(
     argument: Argument,
     out: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("crux.html"),
     findings: options.FindingsOption = None,
-    points: Annotated[bool, typer.Option("--points", help="Split the gap between points of the answers, too.")] = False,
+    should_use_points: Annotated[bool, typer.Option("--points", help="Split the gap between points of the answers, too.")] = False,
 ) -> options.CommandOutput:
     """Write one HTML page: each person's answer, the argument, the cruxes, the evidence and every statement.
 
@@ -268,7 +268,7 @@ def write_report(
     if not out.parent.is_dir():  # checked first, because drawing the page takes seconds
         problem = f"{str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
         raise MesascopeError(problem, "Name a file in a folder that exists.")
-    options.write_file(out, argument.html(findings, points))
+    options.write_file(out, argument.html(findings, should_use_points))
     return options.CommandOutput({"out": str(out)}, [f"wrote {out}"])
 
 
@@ -287,7 +287,7 @@ def ask_reader(
     from mesascope.cruxes import reader
 
     if page is not None:
-        options.write_file(page, reader.render_reader(argument))
+        options.write_file(page, reader.render_questions(argument))
         return options.CommandOutput({"page": str(page)}, [f"wrote {page}"], has_conventions=False)
     draft = reader.ask_reader(argument, _prompt, typer.echo)
     if save is not None:
@@ -303,7 +303,7 @@ def _prompt(question: str) -> str:
 @options.app.command("init")
 def start_file(
     file: Annotated[Path, typer.Argument(help="The crux file to write, or an existing one with --endorse.")],
-    endorse: Annotated[
+    endorsed_claims: Annotated[
         list[str] | None,
         typer.Option("--endorse", help="Mark the reading of a claim as endorsed by its person; repeatable."),
     ] = None,
@@ -314,9 +314,9 @@ def start_file(
     """
     from mesascope.cruxes import reader
 
-    if endorse:
-        options.write_file(file, reader.endorse_claims(read_text(file), file.name, endorse))
-        typer.echo(f"endorsed in {file}: {', '.join(endorse)}")
+    if endorsed_claims:
+        options.write_file(file, reader.endorse_claims(read_text(file), file.name, endorsed_claims))
+        typer.echo(f"endorsed in {file}: {', '.join(endorsed_claims)}")
         return
     if file.exists():
         raise MesascopeError(f"{str(file)!r} exists already.", "Name a new file, or endorse claims with --endorse.")
@@ -338,7 +338,7 @@ def export_argument(
     Example: mesascope crux export --format bif --person lister
     """
     writers = {"bif": argument.to_bif, "squiggle": argument.to_squiggle}
-    if pick_named("format", form, (*writers, "csv", "json")) in writers:
+    if require_known_name("format", form, (*writers, "csv", "json")) in writers:
         require(
             person is not None, f"A {form} file contains one person's numbers.", "Name the person: --person lister."
         )

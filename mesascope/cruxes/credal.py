@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
-from mesascope.cruxes.language import SURE, Event, conjoin, enumerate_worlds, find_literals
+from mesascope.cruxes.language import SURE_EVENT, Event, conjoin, enumerate_worlds, find_literals
 from mesascope.cruxes.networks import MIN_PROBABILITY, Net
 from mesascope.errors import MesascopeError
 
@@ -42,7 +42,7 @@ class Entry:
 @dataclass(frozen=True)
 class _Node:
     parents: tuple[str, ...]
-    index: np.ndarray  # the entry number of each row of the table, -1 if a rule fixes the row
+    entry_numbers: np.ndarray  # the entry number of each row of the table, -1 if a rule fixes the row
     is_negated: np.ndarray  # whether the row's entry is the chance of 'no'
     fixed_values: np.ndarray  # the value, 0 or 1, of each row that a rule fixes
 
@@ -87,7 +87,7 @@ class CredalNet:
         network.add_missing_nodes(atoms)
         return network
 
-    def _add_unstated(self, name: str) -> int:
+    def _add_unstated_entry(self, name: str) -> int:
         self.entries.append(Entry(name, 0.0, 1.0, False))
         return len(self.entries) - 1
 
@@ -119,7 +119,7 @@ class CredalNet:
         # per atom: events that it implies, events that imply it, and the ids of the rules
         definitions: dict[str, tuple[list[Event], list[Event], list[str]]] = {}
         for rule in rules:
-            first, second = rule.event.parts if rule.event.operator in ("->", "<->") else (SURE, SURE)
+            first, second = rule.event.parts if rule.event.operator in ("->", "<->") else (SURE_EVENT, SURE_EVENT)
             heads = [e for e in (second, first) if e.operator == "atom" and e.name not in rows]
             heads.sort(key=lambda e: e.name not in definitions)
             if not heads or heads[0].name in (first.atoms & second.atoms):
@@ -136,14 +136,14 @@ class CredalNet:
             _require_few_parents(name, parents)
             worlds = enumerate_worlds(parents)
             may_hold = np.logical_and.reduce(
-                [body.holds(worlds) for body in implied] or [np.ones(2 ** len(parents), bool)]
+                [body.evaluate(worlds) for body in implied] or [np.ones(2 ** len(parents), bool)]
             )
-            must_hold = np.logical_or.reduce([body.holds(worlds) for body in implying] or [~may_hold & may_hold])
+            must_hold = np.logical_or.reduce([body.evaluate(worlds) for body in implying] or [~may_hold & may_hold])
             if np.any(must_hold & ~may_hold):
                 raise MesascopeError(f"The bridges {' and '.join(ids)} exclude some cases.", _USE_LP_REMEDY)
             index, shape = np.full(2 ** len(parents), -1), (2,) * len(parents)
             if np.any(may_hold & ~must_hold):
-                index[may_hold & ~must_hold] = self._add_unstated(f"{name} as far as {' and '.join(ids)} allow")
+                index[may_hold & ~must_hold] = self._add_unstated_entry(f"{name} as far as {' and '.join(ids)} allow")
             node_tables = index.reshape(shape), np.zeros(shape, dtype=bool), must_hold.reshape(shape)
             self.nodes[name] = _Node(parents, *node_tables)
 
@@ -161,14 +161,14 @@ class CredalNet:
             index[cells], is_negated[cells], condition_sizes[cells] = number, not sign, len(condition)
         for row in map(tuple, np.argwhere(index < 0)):
             row_condition = " & ".join(p if v else f"!{p}" for p, v in zip(parents, row, strict=True))
-            index[row] = self._add_unstated(f"{atom} given {row_condition}")
+            index[row] = self._add_unstated_entry(f"{atom} given {row_condition}")
         self.nodes[atom] = _Node(parents, index, is_negated, np.zeros(shape, dtype=bool))
 
     def add_missing_nodes(self, atoms: frozenset[str]) -> None:
         """Adds an unstated node for each of these atoms and each parent, unless the atom already has a node."""
         for atom in sorted(atoms | {p for node in self.nodes.values() for p in node.parents}):
             if atom not in self.nodes:
-                number = np.array(self._add_unstated(atom))
+                number = np.array(self._add_unstated_entry(atom))
                 self.nodes[atom] = _Node((), number, np.array(False), np.array(False))
 
     def build_net(self, theta: np.ndarray) -> Net:
@@ -179,24 +179,24 @@ class CredalNet:
             values[number] = _divide_conjunction(values[number], whole_event, self.entries[number].id)
         tables = {}
         for name, node in self.nodes.items():
-            yes = values[np.maximum(node.index, 0)]
-            shape = node.index.shape + (1,) * (values.ndim - 1)
+            yes = values[np.maximum(node.entry_numbers, 0)]
+            shape = node.entry_numbers.shape + (1,) * (values.ndim - 1)
             yes = np.where(node.is_negated.reshape(shape), 1 - yes, yes)
-            yes = np.where((node.index < 0).reshape(shape), node.fixed_values.reshape(shape), yes)
+            yes = np.where((node.entry_numbers < 0).reshape(shape), node.fixed_values.reshape(shape), yes)
             tables[name] = np.stack([1 - yes, yes], axis=len(node.parents))
         parents = {name: node.parents for name, node in self.nodes.items()}
         return Net({name: ("no", "yes") for name in self.nodes}, parents, tables)
 
-    def evaluate(self, theta: np.ndarray, event: Event, condition: Event = SURE) -> np.ndarray:
+    def evaluate(self, theta: np.ndarray, event: Event, condition: Event = SURE_EVENT) -> np.ndarray:
         """Computes P(event | condition), [N], for N draws theta of the entry values, [entries, N].
 
         Each answer is exact; it is NaN if the condition cannot happen in that draw.
         """
         atoms = sorted(event.atoms | condition.atoms)
-        joint = self.build_net(theta).eliminate(tuple(atoms), {})
+        joint = self.build_net(theta).eliminate_others(tuple(atoms), {})
         worlds = {a: w.reshape((2,) * len(atoms)) for a, w in enumerate_worlds(atoms).items()}
-        allowed = condition.holds(worlds)
-        event_mass = joint[event.holds(worlds) & allowed].sum(axis=0)
+        allowed = condition.evaluate(worlds)
+        event_mass = joint[event.evaluate(worlds) & allowed].sum(axis=0)
         total = joint[allowed].sum(axis=0)
         event_mass, total = np.broadcast_to(event_mass, theta.shape[1:]), np.broadcast_to(total, theta.shape[1:])
         return np.where(total < MIN_PROBABILITY, np.nan, event_mass / np.where(total < MIN_PROBABILITY, 1.0, total))
@@ -205,7 +205,7 @@ class CredalNet:
         """Lists the lower and upper end of every entry, [entries, 2]."""
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
-    def find_relevant_entries(self, event: Event, condition: Event = SURE) -> np.ndarray:
+    def find_relevant_entries(self, event: Event, condition: Event = SURE_EVENT) -> np.ndarray:
         """Tests whether each entry changes P(event | condition), [entries], at five points inside the intervals."""
         intervals, n_entries = self.list_intervals(), len(self.entries)
         rng = np.random.default_rng(20200818)
@@ -252,7 +252,7 @@ class Extremes:
 
 
 def find_extremes(
-    network: CredalNet, event: Event, condition: Event = SURE, n_starts: int = 4, seed: int = 0
+    network: CredalNet, event: Event, condition: Event = SURE_EVENT, n_starts: int = 4, seed: int = 0
 ) -> Extremes:
     """Finds the range of P(event | condition) as every entry varies within its interval, independently of the others.
 
@@ -302,7 +302,7 @@ def find_extremes(
 
 
 @dataclass(frozen=True)
-class Draws:
+class SampledAnswers:
     """Second-order answers: one exact probability for each draw of the entries.
 
     Args:
@@ -328,11 +328,11 @@ def draw_answers(
     network: CredalNet,
     betas: Sequence[tuple[float, float] | None],
     event: Event,
-    condition: Event = SURE,
+    condition: Event = SURE_EVENT,
     draws: int = 100_000,
     *,
     seed: int = 0,
-) -> Draws | None:
+) -> SampledAnswers | None:
     """Draws entries independently, and computes the exact answer for each draw.
 
     Args:
@@ -368,4 +368,4 @@ def draw_answers(
         lows.append(low)
         highs.append(high)
     low, high = np.concatenate(lows), np.concatenate(highs)
-    return Draws(low, high, tuple(network.entries[i].id for i in interval_entries)) if np.isfinite(low).all() else None
+    return SampledAnswers(low, high, tuple(network.entries[i].id for i in interval_entries)) if np.isfinite(low).all() else None

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.language import SURE, Event, negate
+from mesascope.cruxes.language import SURE_EVENT, Event, negate
 from mesascope.cruxes.quantities import N_QUANTILES, Decision
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Learning:
+class LearningValue:
     """The value of learning an event or a quantity before deciding, in units of utility; None if it is undetermined."""
 
     name: str
@@ -41,7 +41,7 @@ class DecisionReport:
     unit: str
     utilities: dict[str, Interval]
     best: str
-    learning: tuple[Learning, ...]
+    learning: tuple[LearningValue, ...]
 
 
 def evaluate_decisions(argument: Argument, name: str | None = None) -> list[DecisionReport]:
@@ -52,16 +52,16 @@ def evaluate_decisions(argument: Argument, name: str | None = None) -> list[Deci
     """
     decisions = argument.content.decisions
     require(bool(decisions), f"{argument.name} has no [decisions].", "Add a table of actions: see docs/cruxes.md.")
-    chosen = list(decisions) if name is None else [pick_named("decision", name, decisions)]
-    return [_evaluate(argument, decisions[key]) for key in chosen]
+    chosen = list(decisions) if name is None else [require_known_name("decision", name, decisions)]
+    return [_evaluate_decision(argument, decisions[key]) for key in chosen]
 
 
-def _evaluate(argument: Argument, decision: Decision) -> DecisionReport:
+def _evaluate_decision(argument: Argument, decision: Decision) -> DecisionReport:
     quantities = argument.content.quantities
     terms = dict.fromkeys(term for action in decision.actions.values() for term in action if term != "constant")
     events = {term: argument.parse_event(term) for term in terms if term not in quantities}
 
-    def find_utilities(condition: Event = SURE) -> dict[str, Interval] | None:
+    def find_utilities(condition: Event = SURE_EVENT) -> dict[str, Interval] | None:
         spans: dict[str, Interval] = {"constant": (1.0, 1.0)}
         spans |= {term: (quantities[term].distribution.mean(),) * 2 for term in terms if term in quantities}
         for term, event in events.items():
@@ -78,8 +78,8 @@ def _evaluate(argument: Argument, decision: Decision) -> DecisionReport:
     is_best = all(utilities[best][0] >= high for action, (_, high) in utilities.items() if action != best)
     present = max(low for low, _ in utilities.values())
     learning = [
-        Learning(
-            term, _learn_event(_find_chance(argument, decision.person, event, SURE), event, find_utilities, utilities)
+        LearningValue(
+            term, _compute_learning_value(_find_chance(argument, decision.person, event, SURE_EVENT), event, find_utilities, utilities)
         )
         for term, event in events.items()
     ]
@@ -90,7 +90,7 @@ def _evaluate(argument: Argument, decision: Decision) -> DecisionReport:
             for action, factors in decision.actions.items()
         ]
         worth = float(np.max(changes, axis=0).mean()) - present if _are_points(utilities) else None
-        learning.append(Learning(term, None if worth is None else max(0.0, worth)))
+        learning.append(LearningValue(term, None if worth is None else max(0.0, worth)))
     learning.sort(key=lambda item: -(item.value if item.value is not None else -1.0))
     person = decision.person
     return DecisionReport(decision.id, person, decision.unit, utilities, best if is_best else "", tuple(learning))
@@ -98,8 +98,8 @@ def _evaluate(argument: Argument, decision: Decision) -> DecisionReport:
 
 def _find_chance(argument: Argument, person: str, event: Event, condition: Event) -> Interval | None:
     with suppress(MesascopeError):
-        return argument.answer(person, event, condition, engine="net", wordings=False).interval
-    return argument.answer(person, event, condition, wordings=False).interval
+        return argument.answer(person, event, condition, engine="net", should_add_variants=False).interval
+    return argument.answer(person, event, condition, should_add_variants=False).interval
 
 
 def _sum_terms(action: dict[str, float], spans: dict[str, Interval]) -> Interval:
@@ -111,7 +111,7 @@ def _are_points(utilities: dict[str, Interval] | None) -> bool:
     return utilities is not None and all(high - low < 1e-9 for low, high in utilities.values())
 
 
-def _learn_event(
+def _compute_learning_value(
     chance: Interval | None, event: Event, find_utilities: Callable[[Event], Any], utilities: dict[str, Interval]
 ) -> float | None:
     """Computes E max_a E[u_a | event or its negation] - max_a E[u_a]; None if one of these numbers is an interval."""

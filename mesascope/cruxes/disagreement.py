@@ -5,7 +5,7 @@ from math import factorial
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, require_known_name
 
 SCALES = ("prob", "log", "logodds")
 SHARE_METHODS = ("shapley", "owen", "oat", "oat-back", "lmdi", "path")
@@ -17,7 +17,7 @@ Game = Callable[[np.ndarray], np.ndarray]
 
 def convert_to_scale(values: np.ndarray, scale: str) -> np.ndarray:
     """Converts probabilities to a scale: unchanged ('prob'), natural logs ('log') or natural log-odds ('logodds')."""
-    pick_named("scale", scale, SCALES)
+    require_known_name("scale", scale, SCALES)
     values = np.asarray(values, dtype=float)
     if scale == "prob":
         return values
@@ -93,7 +93,7 @@ def _enumerate_unions(coalitions: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield sum(bit for i, bit in enumerate(coalitions) if code >> i & 1), code.bit_count()
 
 
-def find_single_move_shares(values: np.ndarray, others_at_b: bool = False) -> np.ndarray:
+def find_single_move_shares(values: np.ndarray, are_others_at_b: bool = False) -> np.ndarray:
     """Finds the change in f as each parameter moves from A to B alone, [n]; these changes need not add up to the gap.
 
     Args:
@@ -101,7 +101,7 @@ def find_single_move_shares(values: np.ndarray, others_at_b: bool = False) -> np
         others_at_b: whether the other parameters have B's values; otherwise they have A's.
     """
     n = int(np.log2(len(values)))
-    if others_at_b:
+    if are_others_at_b:
         return np.array([values[-1] - values[(2**n - 1) ^ (1 << i)] for i in range(n)])
     return np.array([values[1 << i] - values[0] for i in range(n)])
 
@@ -119,7 +119,7 @@ def find_lmdi_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return mean * logs
 
 
-def find_path_shares(game: Game, a: np.ndarray, b: np.ndarray, steps: int = 64) -> np.ndarray:
+def find_path_shares(game: Game, a: np.ndarray, b: np.ndarray, n_nodes: int = 64) -> np.ndarray:
     """Finds shares along the straight line from A to B: the integral of each partial derivative (Aumann–Shapley).
 
     Args:
@@ -129,7 +129,7 @@ def find_path_shares(game: Game, a: np.ndarray, b: np.ndarray, steps: int = 64) 
 
     Returns [n] shares that sum to f(B) - f(A) within 1e-6 for polynomials.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
     line = a + (nodes[:, None] + 1) / 2 * (b - a)
     shares = np.empty(len(a))
     for i in range(len(a)):
@@ -140,7 +140,7 @@ def find_path_shares(game: Game, a: np.ndarray, b: np.ndarray, steps: int = 64) 
     return shares
 
 
-def decompose(
+def decompose_gap(
     game: Game,
     a: np.ndarray,
     b: np.ndarray,
@@ -160,7 +160,7 @@ def decompose(
 
     Returns [n] shares that sum to the gap on that scale, except with 'oat' and 'oat-back'.
     """
-    pick_named("method", method, SHARE_METHODS)
+    require_known_name("method", method, SHARE_METHODS)
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if method == "lmdi":
         if scale != "prob":
@@ -177,4 +177,4 @@ def decompose(
         return find_owen_shares(values, groups or [[i] for i in range(len(a))])
     if method == "shapley":
         return find_shapley_shares(values)
-    return find_single_move_shares(values, others_at_b=method == "oat-back")
+    return find_single_move_shares(values, are_others_at_b=method == "oat-back")

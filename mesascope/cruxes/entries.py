@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from mesascope.cruxes import claims
-from mesascope.cruxes.language import SURE, Event, enumerate_worlds
+from mesascope.cruxes.language import SURE_EVENT, Event, enumerate_worlds
 from mesascope.cruxes.readings import read_ratio, read_value
-from mesascope.cruxes.source import Fields, Source, describe, write_number
-from mesascope.errors import pick_named, require
+from mesascope.cruxes.source import Fields, Source, describe_value, quote_number
+from mesascope.errors import require_known_name, require
 
 RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 
@@ -30,14 +30,14 @@ class EntryReader:
 
     def pick_person(self, name: str) -> str:
         """Returns the name if the file has such a person; otherwise raises `MesascopeError`."""
-        return pick_named("person", name, self.content.people)
+        return require_known_name("person", name, self.content.people)
 
     def read_event(self, fields: Fields, key: str, is_required: bool = True) -> Event:
         """Parses an event field and expands its definitions; an optional event that is missing is the sure event."""
         if key not in fields.table and not is_required:
-            return SURE
+            return SURE_EVENT
         text = fields.read_field(key, f'Add {key} = "T & C".')
-        problem = f"The field {key!r} is {describe(text)}, not text."
+        problem = f"The field {key!r} is {describe_value(text)}, not text."
         require(isinstance(text, str), problem, f'Quote it: {key} = "T & C".')
         return self.content.resolve_event(text)
 
@@ -46,9 +46,9 @@ class EntryReader:
 
         An impossible condition is an error; a condition of more than 16 atoms is not checked.
         """
-        condition = SURE if fields.table.get(key) == "" else self.read_event(fields, key, is_required=False)
+        condition = SURE_EVENT if fields.table.get(key) == "" else self.read_event(fields, key, is_required=False)
         if condition.atoms and len(condition.atoms) <= 16:
-            can_hold = bool(condition.holds(enumerate_worlds(condition.atoms)).any())
+            can_hold = bool(condition.evaluate(enumerate_worlds(condition.atoms)).any())
             problem = f"The condition {str(condition)[:80]!r} is impossible."
             require(can_hold, problem, "Condition on something that can happen.")
         return condition
@@ -69,7 +69,7 @@ def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal
     instead = fields.read_text("instead")
     all_claims = reader.content.claims
     for name in (*of, *([instead] if instead else [])):
-        pick_named("claim", name, all_claims)
+        require_known_name("claim", name, all_claims)
     by = reader.pick_person(fields.read_text("by", is_required=True))
     is_own_claim = not instead or by in all_claims[instead].people
     require(is_own_claim, f"{instead!r} is not a claim of {by!r}.", "Name a claim of the person who refuses.")
@@ -95,7 +95,7 @@ def _read_reply(reader: EntryReader, kind: str, table: object) -> claims.Reply:
     fields = Fields(table, ("by", "of", "text", "quote", "at"))
     of = fields.read_texts("of", remedy='Name the claims: of = ["d1"].')
     for name in of:
-        pick_named("claim", name, reader.content.claims)
+        require_known_name("claim", name, reader.content.claims)
     by = fields.read_text("by", is_required=True)
     by = by if by == "unknown" else reader.pick_person(by)
     return claims.Reply(kind, by, of, fields.read_text("text"), read_quote(fields), fields.read_text("at"))
@@ -105,7 +105,7 @@ def read_quote(fields: Fields) -> str:
     """Reads a quoted phrase of at most `claims.MAX_QUOTE` characters."""
     quote = fields.read_text("quote")
     problem = f"The quote has {len(quote)} characters."
-    require(len(quote) <= claims.MAX_QUOTE, problem, f"Quote a phrase of at most {claims.MAX_QUOTE}.")
+    require(len(quote) <= claims.MAX_QUOTE_LENGTH, problem, f"Quote a phrase of at most {claims.MAX_QUOTE_LENGTH}.")
     return quote
 
 
@@ -173,7 +173,7 @@ def read_bottom_line(reader: EntryReader, key: str, table: object) -> claims.Bot
     fields = Fields(table, ("bridges", "reflective", "at"))
     bridges = fields.read_texts("bridges")
     for name in bridges:
-        pick_named("bridge", name, reader.content.bridges)
+        require_known_name("bridge", name, reader.content.bridges)
     reflective, at = fields.read_flag("reflective"), fields.read_choice("at", ("low", "middle", "high"), "middle")
     return claims.BottomLine(bridges, reflective, at)
 
@@ -182,13 +182,13 @@ def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
     """Reads one remark on where the cruxes lie, with the parts of a cut that the remark may cover."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
     cut, claim = fields.read_text("cut", is_required=True), fields.read_text("claim")
-    pick_named("cut", cut, reader.content.cuts)
+    require_known_name("cut", cut, reader.content.cuts)
     if claim:
-        pick_named("claim", claim, reader.content.claims)
+        require_known_name("claim", claim, reader.content.claims)
     option_fields = fields.read_fields("options")
     options = {label: option_fields.read_texts(label) for label in option_fields.table}
     for part in (part for parts in options.values() for part in parts):
-        pick_named("part", part, reader.content.cuts[cut].parts)
+        require_known_name("part", part, reader.content.cuts[cut].parts)
     fields.read_text("text")
     return claims.Filing(key, cut, options)
 
@@ -206,7 +206,7 @@ def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Eviden
         betas = Fields(rates, ("if_true", "if_false"))
         hypotheses[reader.pick_person(person)] = tuple(_read_beta(betas, side) for side in ("if_true", "if_false"))
     text, over = fields.read_text("text"), fields.read_text("over")
-    about = SURE if over else reader.read_event(fields, "about")
+    about = SURE_EVENT if over else reader.read_event(fields, "about")
     counts = fields.read_flag("counts") or bool(hypotheses)
     transfer = fields.read_fields("transfer")
     powers = {reader.pick_person(person): transfer.read_number(person, 1.0) for person in transfer.table}
@@ -215,7 +215,7 @@ def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Eviden
     likelihoods = {}
     if over:
         sets = reader.content.hypotheses
-        names = sets[pick_named("set of hypotheses", over, sets)]
+        names = sets[require_known_name("set of hypotheses", over, sets)]
         for person, chances in fields.read_table("likelihoods").items():
             stated = Fields(chances, names)
             likelihoods[reader.pick_person(person)] = {name: _read_likelihood(reader, stated, name) for name in names}
@@ -229,7 +229,7 @@ def _read_likelihood(reader: EntryReader, fields: Fields, name: str) -> Any:
     stated = fields.read_field(name, f'Add {name} = "60%", the chance of the observation if {name} holds.')
     if isinstance(stated, list):
         return list(_read_beta(fields, name))
-    return read_value(write_number(stated), reader.conventions.words, reader.conventions.plus_minus).select_interval(
+    return read_value(quote_number(stated), reader.conventions.words, reader.conventions.plus_minus).select_interval(
         "centre"
     )
 
@@ -238,7 +238,7 @@ def _read_count(fields: Fields) -> tuple[int, int]:
     pair: Any = fields.table["observed"]
     is_count = isinstance(pair, list) and len(pair) == 2 and all(type(x) is int for x in pair)
     is_count = is_count and 0 <= pair[0] <= pair[1] <= 10**9 and pair[1] >= 1
-    require(is_count, f"'observed' is {describe(pair)}, not a count.", "Write observed = [7, 10], for 7 of 10.")
+    require(is_count, f"'observed' is {describe_value(pair)}, not a count.", "Write observed = [7, 10], for 7 of 10.")
     return pair[0], pair[1]
 
 
@@ -256,7 +256,7 @@ def read_independence(reader: EntryReader, key: str, table: object) -> claims.In
     fields = Fields(table, ("items", "discount", "why"))
     items = fields.read_texts("items", remedy='Name the items: items = ["e1", "e2"].')
     for name in items:
-        pick_named("evidence", name, reader.content.evidence)
+        require_known_name("evidence", name, reader.content.evidence)
     require("discount" in fields.table, "The field 'discount' is missing.", "Write discount = 1 if independent.")
     discount = fields.read_number("discount", 1.0)
     require(0 <= discount <= 1, f"The discount {discount} is not between 0 and 1.", "Example: discount = 0.5.")
@@ -267,12 +267,12 @@ def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure
     """Reads one measure: a rule that counts findings, as k of n, for an evidence item."""
     keys = ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed", "kinds")
     fields = Fields(table, (*keys, *claims.SUBJECT_FILTERS))
-    feeds = pick_named("evidence", fields.read_text("feeds", is_required=True), reader.content.evidence)
+    feeds = require_known_name("evidence", fields.read_text("feeds", is_required=True), reader.content.evidence)
     placement, metric = fields.read_text("placement"), fields.read_text("metric")
     remedy = 'Write placement = "acquiring", or metric = "…" and above = 0.05.'
     require(bool(placement) != bool(metric), "A measure uses either a placement or a metric.", remedy)
     if placement:
-        pick_named("rung", placement, RUNGS)
+        require_known_name("rung", placement, RUNGS)
     require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")
     above = fields.read_number("above", 0.0)
     counts = fields.read_choice("counts", ("subject", "fingerprint", "seed"), "fingerprint")
@@ -280,7 +280,7 @@ def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure
     measured, claimed = (fields.read_text(name, is_required=True) for name in ("measured", "claimed"))
     kinds = fields.read_texts("kinds") or ("trained",)
     for kind in kinds:
-        pick_named("kind of subject", kind, claims.SUBJECT_KINDS)
+        require_known_name("kind of subject", kind, claims.SUBJECT_KINDS)
     filters = {name: fields.read_text(name) for name in claims.SUBJECT_FILTERS if name in fields.table}
     rule = (feeds, placement, metric, above, counts, undetermined, measured, claimed)
     return claims.Measure(key, *rule, kinds, filters)
@@ -290,5 +290,5 @@ def _read_beta(fields: Fields, key: str) -> tuple[float, float]:
     numbers: Any = fields.table.get(key)
     is_pair = isinstance(numbers, list) and len(numbers) == 2 and all(type(x) in (int, float) for x in numbers)
     is_beta = is_pair and all(0 < x < 1e9 for x in numbers)
-    require(is_beta, f"{key!r} is {describe(numbers)}, not two positive numbers.", f"Write {key} = [8, 2], for a Beta.")
+    require(is_beta, f"{key!r} is {describe_value(numbers)}, not two positive numbers.", f"Write {key} = [8, 2], for a Beta.")
     return float(numbers[0]), float(numbers[1])

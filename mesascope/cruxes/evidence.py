@@ -8,7 +8,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, conjoin, negate
 from mesascope.cruxes.readings import read_value
-from mesascope.errors import pick_named, require
+from mesascope.errors import require_known_name, require
 
 Interval = tuple[float, float]
 MAX_COUNT = 10**9
@@ -29,7 +29,7 @@ def update_interval(prior: Interval, ratio: Interval) -> Interval:
     return new_low, new_high
 
 
-def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
+def find_count_ratio(k: int, n: int, beta_if_true: Interval, beta_if_false: Interval) -> float:
     """Finds the likelihood ratio of k successes in n under two Beta hypotheses about the rate (beta-binomial).
 
     Args:
@@ -39,7 +39,7 @@ def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> f
     require_count(k, n)
     from scipy.special import betaln
 
-    (a1, b1), (a0, b0) = if_true, if_false
+    (a1, b1), (a0, b0) = beta_if_true, beta_if_false
     return float(np.exp(betaln(a1 + k, b1 + n - k) - betaln(a1, b1) - betaln(a0 + k, b0 + n - k) + betaln(a0, b0)))
 
 
@@ -56,7 +56,7 @@ def require_count(k: int, n: int) -> None:
     require(0 <= k <= n and n >= 1, f"{k} of {n} is not a possible count.", remedy)
 
 
-def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
+def apply_jeffrey_rule(chance_if_true: Interval, chance_if_false: Interval, premise_chance: Interval) -> Interval:
     """Applies Jeffrey's rule to intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
     Args:
@@ -66,8 +66,8 @@ def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Inte
     The rule is valid only if the evidence changes neither P(M|I) nor P(M|not I). The least and greatest P'(M) lie at
     the ends of P'(I).
     """
-    low = min(if_yes[0] * p + if_no[0] * (1 - p) for p in via)
-    return low, max(if_yes[1] * p + if_no[1] * (1 - p) for p in via)
+    low = min(chance_if_true[0] * p + chance_if_false[0] * (1 - p) for p in premise_chance)
+    return low, max(chance_if_true[1] * p + chance_if_false[1] * (1 - p) for p in premise_chance)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def update_people(
     """
     if item in argument.content.questions:
         return [_update_on_question(argument, argument.content.questions[item], to)]
-    pick_named("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
+    require_known_name("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
     require(to is None, f"{item!r} is evidence, not a question.", "Run the command without --to.")
     evidence = argument.content.evidence[item]
     has_count = k is not None and n is not None
@@ -212,7 +212,7 @@ def _update_target(argument: Argument, person: str, about: Event, ratio: Interva
     return (before, (min(lows), max(highs))) if before and lows else None
 
 
-def _update_on_question(argument: Argument, question: Question, to: str | None) -> Update:
+def _update_on_question(argument: Argument, question: Question, new_belief: str | None) -> Update:
     person, about, via = question.person, question.event, question.premise
     polytope = argument.build_polytope(person)
     sides = {condition: polytope.bound(about, condition).interval for condition in (via, negate(via))}
@@ -222,7 +222,7 @@ def _update_on_question(argument: Argument, question: Question, to: str | None) 
     if unstated_conditions:
         unstated = " and no ".join(f"P({about} | {condition})" for condition in unstated_conditions)
         return replace(update, reason=f"{prefix}: {person} states no {unstated}; without them any answer is possible")
-    if to is None:
+    if new_belief is None:
         return replace(update, reason=f"{prefix}: the new P({via}) is needed: --to 60%")
     present_span = polytope.bound(via).interval
     yes, no = (span or (0.0, 1.0) for span in sides.values())
@@ -230,6 +230,6 @@ def _update_on_question(argument: Argument, question: Question, to: str | None) 
         update,
         status="moved",
         prior=apply_jeffrey_rule(yes, no, present_span) if present_span else None,
-        posterior=apply_jeffrey_rule(yes, no, read_value(to).select_interval("centre")),
+        posterior=apply_jeffrey_rule(yes, no, read_value(new_belief).select_interval("centre")),
         reason=f"{prefix}: valid only if P({about} | {via}) and P({about} | {negate(via)}) do not change",
     )

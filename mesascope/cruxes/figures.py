@@ -40,7 +40,7 @@ class Bar:
     is_minor: bool = False
 
 
-def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
+def draw_intervals(bars: Sequence[Bar], title: str, axis_left: float = 330) -> str:
     """Draws intervals on an axis from 0 to 1, one interval per row; a very short interval becomes a dot.
 
     Args:
@@ -51,20 +51,20 @@ def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
     width, span, row, top = 980, 440, 22, 30
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        x = start + tick * span
+        x = axis_left + tick * span
         body.append(f'<line x1="{x}" y1="{top - 8}" x2="{x}" y2="{top + row * len(bars)}" stroke="{LINE_COLOUR}"/>')
         body.append(_draw_text(x, top - 14, f"{tick:g}", 11, PALE_COLOUR, anchor="middle"))
     for i, bar in enumerate(bars):
         y = top + row * i + row / 2
         ink = PALE_COLOUR if bar.is_minor else TEXT_COLOUR
-        body.append(_draw_text(start - 14, y + 4, bar.label, 12, ink, anchor="end"))
-        a, b = (start + end * span for end in bar.span)
+        body.append(_draw_text(axis_left - 14, y + 4, bar.label, 12, ink, anchor="end"))
+        a, b = (axis_left + end * span for end in bar.span)
         if b - a < 2:
             body.append(f'<circle cx="{(a + b) / 2:.1f}" cy="{y:.1f}" r="5" fill="{bar.colour}"/>')
         else:
             half, opacity = (4, 0.45) if bar.is_minor else (6, 0.9)
             body.append(_draw_rectangle(a, y - half, b - a, 2 * half, bar.colour, rx=3, opacity=opacity))
-        body.append(_draw_text(start + span + 16, y + 4, format_interval(*bar.span), 12, ink))
+        body.append(_draw_text(axis_left + span + 16, y + 4, format_interval(*bar.span), 12, ink))
     return _wrap_svg(width, top + row * len(bars) + 10, body, title)
 
 

@@ -9,7 +9,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Measure
 from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # this format has the key 'probe' instead of 'metric'
@@ -125,7 +125,7 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
         fingerprints = {str(finding.get("fingerprint", NO_FINGERPRINT)) for finding in subject["findings"]}
         fingerprints.discard(NO_FINGERPRINT)
         key = min(fingerprints) if measure.unit_kind == "fingerprint" and len(fingerprints) == 1 else name
-        verdicts.setdefault(key, []).append(_judge_subject(measure, subject))
+        verdicts.setdefault(key, []).append(_decide_verdict(measure, subject))
     units = []
     for key, unit_verdicts in verdicts.items():
         distinct_verdicts = {v for v, _ in unit_verdicts}
@@ -157,7 +157,7 @@ def _find_exclusion(measure: Measure, subject: dict[str, Any]) -> str:
     return ""
 
 
-def _judge_subject(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
+def _decide_verdict(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
     if measure.rung:
         placement = subject.get("placement")
         placement = placement if isinstance(placement, dict) else {}
@@ -205,7 +205,7 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
     measures = argument.content.measures
     remedy = "Add [measures]: which findings count for which evidence."
     require(bool(measures), f"{argument.name} has no [measures].", remedy)
-    chosen = list(measures) if measure is None else [pick_named("measure", measure, measures)]
+    chosen = list(measures) if measure is None else [require_known_name("measure", measure, measures)]
     subjects = read_findings(path)
     tallies = []
     for rule in (measures[name] for name in chosen):

@@ -12,11 +12,11 @@ import numpy as np
 from mesascope.cruxes.answers import POINT_TOLERANCE, Answer
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import BottomLine, Cut
-from mesascope.cruxes.disagreement import SCALES, compute_product, convert_to_scale, decompose
-from mesascope.cruxes.language import SURE, Event, conjoin
+from mesascope.cruxes.disagreement import SCALES, compute_product, convert_to_scale, decompose_gap
+from mesascope.cruxes.language import SURE_EVENT, Event, conjoin
 from mesascope.cruxes.readings import read_value
-from mesascope.cruxes.shared_claims import SHARED_CUT, Gap, explain_shared, make_part
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.cruxes.shared_claims import SHARED_CUT, Gap, split_by_shared_claims, make_part
+from mesascope.errors import MesascopeError, require_known_name
 
 ASSUMED_SOURCE = "assumed by the modeller"
 
@@ -25,7 +25,7 @@ Groups = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
-class SameQuestion:
+class AnswerPair:
     """Two people's answers to one question.
 
     Args:
@@ -56,7 +56,7 @@ class GapReport:
         filings: for each option of each remark, the id of the remark, the option, and its parts' share of the gap.
     """
 
-    questions: tuple[SameQuestion, ...]
+    questions: tuple[AnswerPair, ...]
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...]
     filings: tuple[tuple[str, str, float], ...]
@@ -64,8 +64,8 @@ class GapReport:
 
 def explain_cuts(
     argument: Argument,
-    one: str | None = None,
-    other: str | None = None,
+    first_person: str | None = None,
+    second_person: str | None = None,
     scale: str = "prob",
     method: str = "shapley",
     *,
@@ -86,9 +86,9 @@ def explain_cuts(
     Returns a `GapReport`, which warns if the largest part depends on the cut, the scale or the method.
     """
     names = [cut] if cut else list(argument.content.cuts) or [SHARED_CUT]
-    people = argument.pick_pair(one, other)
+    people = argument.pick_pair(first_person, second_person)
     for name in names:
-        pick_named("cut", name, [*argument.content.cuts, SHARED_CUT])
+        require_known_name("cut", name, [*argument.content.cuts, SHARED_CUT])
     questions = _compare_answers(argument, people)
     gaps, warnings = [], []
     scopes = [" and ".join(argument.content.people[person].scope) or "no stated scope" for person in people]
@@ -97,7 +97,7 @@ def explain_cuts(
         warnings.append(f"{speakers}: part of any difference may be due to scope")
     for name in names if points else []:
         if name == SHARED_CUT:
-            gaps.append(explain_shared(argument, *people, None, scale, method=method))
+            gaps.append(split_by_shared_claims(argument, *people, None, scale, method=method))
             continue
         chosen_cut, sides = _prepare_cut(argument, people, name)
         gaps.append(_split_gap(people, chosen_cut, sides, scale, method, groups=groups))
@@ -107,7 +107,7 @@ def explain_cuts(
                 settings = {"scale": scale, "method": method, option: value}
                 with suppress(MesascopeError):
                     gap = _split_gap(people, chosen_cut, sides, **settings, groups=groups)
-                    values_by_top.setdefault(gap.top.name, []).append(value)
+                    values_by_top.setdefault(gap.largest_part.name, []).append(value)
             if len(values_by_top) > 1:
                 listing = ", ".join(f"{top_name!r} by {' and '.join(by)}" for top_name, by in values_by_top.items())
                 warnings.append(f"in the cut {name!r} the largest part depends on the {option}: {listing}")
@@ -126,10 +126,10 @@ def explain_cuts(
     return GapReport(questions, tuple(gaps), tuple(warnings), filings)
 
 
-def _compare_answers(argument: Argument, people: tuple[str, str]) -> tuple[SameQuestion, ...]:
+def _compare_answers(argument: Argument, people: tuple[str, str]) -> tuple[AnswerPair, ...]:
     """Answers the file's target for two people, without a condition and under each condition of the file's query."""
     target, condition = argument.choose_question(people[0])
-    conditions = {str(c): c for c in (SURE, condition, argument.find_query_condition(people[1]))}
+    conditions = {str(c): c for c in (SURE_EVENT, condition, argument.find_query_condition(people[1]))}
     questions = []
     for condition in conditions.values():
         first, second = (argument.answer(person, target, condition) for person in people)
@@ -139,14 +139,14 @@ def _compare_answers(argument: Argument, people: tuple[str, str]) -> tuple[SameQ
             difference = other_low - high, other_high - low
             shared = max(low, other_low), min(high, other_high)
             overlap = shared if shared[0] <= shared[1] else None
-        questions.append(SameQuestion(str(target), str(condition), people, (first, second), difference, overlap))
+        questions.append(AnswerPair(str(target), str(condition), people, (first, second), difference, overlap))
     return tuple(questions)
 
 
 def explain_gap(
     argument: Argument,
-    one: str | None = None,
-    other: str | None = None,
+    first_person: str | None = None,
+    second_person: str | None = None,
     target: str | Event | None = None,
     scale: str = "prob",
     *,
@@ -167,15 +167,15 @@ def explain_gap(
 
     If the two people are swapped, every share only changes its sign, except with 'oat' and 'oat-back'.
     """
-    people = argument.pick_pair(one, other)
+    people = argument.pick_pair(first_person, second_person)
     if cut is None or cut == SHARED_CUT:
-        return explain_shared(argument, *people, target, scale, method=method)
+        return split_by_shared_claims(argument, *people, target, scale, method=method)
     return _split_gap(people, *_prepare_cut(argument, people, cut), scale, method, groups=groups)
 
 
 def _prepare_cut(argument: Argument, people: tuple[str, str], name: str) -> tuple[Cut, list[_CutNumbers]]:
     """Finds a cut of the file, and each person's numbers for its parts."""
-    cut = argument.content.cuts[pick_named("cut", name, [*argument.content.cuts, SHARED_CUT])]
+    cut = argument.content.cuts[require_known_name("cut", name, [*argument.content.cuts, SHARED_CUT])]
     return cut, [_find_cut_numbers(argument, person, cut) for person in people]
 
 
@@ -212,7 +212,7 @@ def _split_gap(
     group_numbers = [[names.index(name) for name in group] for group in all_groups]
 
     def find_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return decompose(compute_product, a, b, method, scale, groups=group_numbers)
+        return decompose_gap(compute_product, a, b, method, scale, groups=group_numbers)
 
     a, b = (side.fill_rest(cut) for side in sides)
     shares, spans = find_shares(a, b), _find_spans(cut, sides, find_shares)
@@ -228,7 +228,7 @@ def _split_gap(
         values, sources = (float(a[i]), float(b[i])), (sides[0].sources[i], sides[1].sources[i])
         parts.append(make_part(name, event, values, sources, shares[i], total=total, span=spans[i]))
     product_name = f"1 − {cut.target}" if cut.form == "complement" else str(cut.target)
-    condition = f" and {cut.condition}" if cut.condition != SURE else ""
+    condition = f" and {cut.condition}" if cut.condition != SURE_EVENT else ""
     notes = [f"{product_name} is the product of the parts, each given the parts before it{condition}"]
     if scale == "log":
         notes.append(f"shares are of ln({product_name})")
@@ -245,7 +245,7 @@ def _split_gap(
 
 def _complete_groups(groups: Groups, names: list[str]) -> list[list[str]]:
     """Adds one more group for each part that belongs to no group."""
-    grouped_names = [pick_named("part", name, names) for group in groups for name in group]
+    grouped_names = [require_known_name("part", name, names) for group in groups for name in group]
     return [list(group) for group in groups] + [[name] for name in names if name not in grouped_names]
 
 
@@ -275,7 +275,7 @@ def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer,
         reflective=argument.conventions.reflective or bottom.is_reflective,
         bridges=dict.fromkeys((*argument.conventions.bridges, *bottom.bridges)),
     )
-    answer = view.answer(person, cut.target, cut.condition, wordings=False)
+    answer = view.answer(person, cut.target, cut.condition, should_add_variants=False)
     if not answer.interval or answer.status == "unstated":
         problem = f"{person}'s claims do not bound {cut.target} given {cut.condition}."
         raise MesascopeError(problem, "Run the command without --points: no point of [0, 1] is anybody's number.")
@@ -331,7 +331,7 @@ def _find_number(
         raise MesascopeError(f"{person} declines the question {name!r}.", remedy)
     for engine in ("net", "lp"):
         with suppress(MesascopeError):
-            point = argument.answer(person, event, condition, engine=engine, wordings=False).point
+            point = argument.answer(person, event, condition, engine=engine, should_add_variants=False).point
             if point is not None:
                 if engine == "net":
                     notes.append(f"{person}'s parts are read with independence as in a network")

@@ -14,7 +14,7 @@ from mesascope.cruxes.bounds import Polytope, Rule
 from mesascope.cruxes.claims import Evidence
 from mesascope.cruxes.disagreement import MAX_PLAYERS, find_shapley_shares
 from mesascope.cruxes.language import Event, conjoin, negate
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 
 Interval = tuple[float, float]
 MAX_HYPOTHESES = 8
@@ -83,7 +83,7 @@ def accumulate_evidence(
 
 def _find_hypotheses(argument: Argument, items: Sequence[str]) -> tuple[list[Evidence], dict[str, Event]]:
     content = argument.content
-    evidence = [content.evidence[pick_named("evidence", item, content.evidence)] for item in items]
+    evidence = [content.evidence[require_known_name("evidence", item, content.evidence)] for item in items]
     require(len(set(items)) == len(items), "An evidence item is named twice.", "Name each item once: --evidence NAME.")
     subjects = {entry.over or str(entry.event) for entry in evidence}
     names = ", ".join(sorted(subjects))
@@ -124,21 +124,21 @@ def _update_person(
         return Posterior(person, names, "cannot move", reason=f"{person} declines the question")
     polytope = argument.build_polytope(person)
     polytope = Polytope(
-        polytope.constraints, [*polytope.rules, _exclude(list(hypotheses.values()))], polytope.comparisons
+        polytope.constraints, [*polytope.rules, _make_exclusive_rule(list(hypotheses.values()))], polytope.comparisons
     )
     bounds = [polytope.bound(event).interval for event in hypotheses.values()]
     if None in bounds:
         return Posterior(person, names, "cannot move", reason=f"{person}'s claims contradict each other")
     prior = np.array(bounds, dtype=float)
-    items, missing = [], []
+    items, items_without_likelihoods = [], []
     for entry in evidence:
         likelihoods = _find_likelihoods(entry, person, names)
         if likelihoods is None:
-            missing.append(entry.id)
+            items_without_likelihoods.append(entry.id)
             continue
         exponent = discounts[entry.id] * entry.transfer.get(person, 1.0)
         items.append(ItemWeight(entry.id, likelihoods, exponent))
-    reason = f"the file gives {person} no likelihoods for {', '.join(missing)}: ask for them" if missing else ""
+    reason = f"the file gives {person} no likelihoods for {', '.join(items_without_likelihoods)}: ask for them" if items_without_likelihoods else ""
     spans = tuple((float(low), float(high)) for low, high in prior)
     if not items:
         return Posterior(person, names, "asked", spans, (), (), reason)
@@ -153,7 +153,7 @@ def _update_person(
     return Posterior(person, names, status, spans, posterior, tuple(items), reason)
 
 
-def _exclude(events: Sequence[Event]) -> Rule:
+def _make_exclusive_rule(events: Sequence[Event]) -> Rule:
     """Makes the rule that exactly one of the events happens."""
     some = reduce(lambda one, other: Event("|", (one, other)), events)
     pairs = [negate(conjoin(one, other)) for one, other in combinations(events, 2)]
@@ -173,11 +173,11 @@ def _find_likelihoods(entry: Evidence, person: str, names: tuple[str, ...]) -> t
     return None if ratio is None else (ratio, (1.0, 1.0))
 
 
-def _find_chance(entry: Evidence, stated: Interval | list[float], is_beta: bool = False) -> Interval:
+def _find_chance(entry: Evidence, stated_chance: Interval | list[float], is_beta: bool = False) -> Interval:
     """Finds the chance of the observation: as stated, or of k successes in n if the rate has a Beta (a, b)."""
-    if not (is_beta or isinstance(stated, list)):
-        return stated[0], stated[1]
-    a, b = stated
+    if not (is_beta or isinstance(stated_chance, list)):
+        return stated_chance[0], stated_chance[1]
+    a, b = stated_chance
     if entry.observed is None:
         return a / (a + b), a / (a + b)
     from scipy.special import betaln
@@ -253,7 +253,7 @@ class RatioShare:
 
 
 def rank_ratios(
-    argument: Argument, one: str, other: str, items: Sequence[str], hypothesis: str
+    argument: Argument, first_person: str, second_person: str, items: Sequence[str], hypothesis: str
 ) -> tuple[list[RatioShare], Interval]:
     """Splits the gap between two people's posteriors among their priors and likelihoods, the largest share first.
 
@@ -266,9 +266,9 @@ def rank_ratios(
     Returns the shares and each person's posterior probability. Only single numbers have shares, so sets of numbers
     raise `MesascopeError`.
     """
-    sides = accumulate_evidence(argument, items, [one, other])
+    sides = accumulate_evidence(argument, items, [first_person, second_person])
     names = sides[0].hypotheses
-    h = names.index(pick_named("hypothesis", hypothesis, names))
+    h = names.index(require_known_name("hypothesis", hypothesis, names))
     problem = f"The two people do not both state likelihoods for {', '.join(items)}."
     require([i.id for i in sides[0].items] == [i.id for i in sides[1].items], problem, "Add them, or name other items.")
     require(len(items) < MAX_PLAYERS, f"{len(items)} items are too many.", f"At most {MAX_PLAYERS - 1} have shares.")

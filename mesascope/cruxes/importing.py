@@ -11,15 +11,15 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.source import read_text
 from mesascope.errors import MesascopeError
 
-ENDINGS = {".bif": "a network", ".csv": "triads or forecasts", ".json": "forecasts or a crux file", ".argdown": "a map"}
-ENDINGS |= {".ad": "a map", ".md": "a map"}
+CONTENT_BY_ENDING = {".bif": "a network", ".csv": "triads or forecasts", ".json": "forecasts or a crux file", ".argdown": "a map"}
+CONTENT_BY_ENDING |= {".ad": "a map", ".md": "a map"}
 
 
 @options.app.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A .bif network, .csv, .json, or .argdown map.")],
     base: options.BaseOption = "10",
-    without_certain: Annotated[
+    should_drop_certain: Annotated[
         bool, typer.Option("--without-certain", help="Leave out triads that make the target certain, as the FRI does.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write what was read as a crux file.")] = None,
@@ -29,20 +29,20 @@ def import_file(
 
     Example: mesascope crux import triads.csv
     """
-    if file.suffix.lower() not in ENDINGS:
-        problem = f"The name {str(file)!r} does not end in one of {', '.join(ENDINGS)}."
+    if file.suffix.lower() not in CONTENT_BY_ENDING:
+        problem = f"The name {str(file)!r} does not end in one of {', '.join(CONTENT_BY_ENDING)}."
         raise MesascopeError(problem, "Name a file with one of these endings.")
-    result, lines, content = _read_file(file, read_text(file), base, without_certain)
+    result, lines, content = _read_file(file, read_text(file), base, should_drop_certain)
     if out is not None:
         if content is None:
             raise MesascopeError(f"{str(file)!r} has no claims for a crux file.", "Run the command without --out.")
         options.write_file(out, content)
         lines = [*lines, f"wrote {out}"]
-    record = {"command": "import", "file": file.name, "result": texts.to_plain(result)}
+    record = {"command": "import", "file": file.name, "result": texts.convert_to_plain(result)}
     typer.echo(json.dumps(record, allow_nan=False) if as_json else "\n".join(lines))
 
 
-def _read_file(file: Path, text: str, base: str, without_certain: bool) -> tuple[Any, list[str], str | None]:
+def _read_file(file: Path, text: str, base: str, should_drop_certain: bool) -> tuple[Any, list[str], str | None]:
     """Reads a file; returns the data, the lines to print, and the text of a crux file if there are claims."""
     from mesascope.cruxes import exchange
     from mesascope.cruxes.toml_writer import write_toml
@@ -51,7 +51,7 @@ def _read_file(file: Path, text: str, base: str, without_certain: bool) -> tuple
     if ending == ".bif":
         return *_read_network(text), None
     if ending == ".csv" and "PUc" in text.partition("\n")[0]:
-        return *_read_triads(text, base, without_certain), None
+        return *_read_triads(text, base, should_drop_certain), None
     if ending == ".json" and '"mesascope-crux/1"' in text[:2000]:
         content = write_toml(exchange.read_json_table(text))
     elif ending in (".json", ".csv"):
@@ -60,7 +60,7 @@ def _read_file(file: Path, text: str, base: str, without_certain: bool) -> tuple
         content = exchange.read_argdown(text, file.stem).write()
     argument = Argument(content, file.name)
     answers = (
-        [argument.answer(person, wordings=False) for person in argument.content.people]
+        [argument.answer(person, should_add_variants=False) for person in argument.content.people]
         if argument.content.query
         else []
     )
@@ -78,10 +78,10 @@ def _read_network(text: str) -> tuple[Any, list[str]]:
     return result, texts.align_columns(rows, "")
 
 
-def _read_triads(text: str, base: str, without_certain: bool) -> tuple[Any, list[str]]:
+def _read_triads(text: str, base: str, should_drop_certain: bool) -> tuple[Any, list[str]]:
     from mesascope.cruxes.triads import compute_triad_values, find_camp_medians, read_triads
 
-    triads, left_out = read_triads(text, keep_certain=not without_certain)
+    triads, left_out = read_triads(text, should_keep_certain=not should_drop_certain)
     values = compute_triad_values(triads, options.parse_base(base))
     medians = find_camp_medians(values)
     result = {"values": values, "medians": medians, "left_out": left_out}

@@ -9,10 +9,10 @@ from mesascope.cruxes import information
 from mesascope.cruxes.answers import POINT_TOLERANCE
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
-from mesascope.cruxes.language import SURE, Event, are_equivalent, conjoin, enumerate_worlds, find_literals
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.cruxes.language import SURE_EVENT, Event, are_equivalent, conjoin, enumerate_worlds, find_literals
+from mesascope.errors import MesascopeError, require_known_name
 
-SNAP = 1e-9  # two probabilities from a linear program are taken as equal if they differ by less
+EQUALITY_TOLERANCE = 1e-9  # two probabilities from a linear program are taken as equal if they differ by less
 INNER_BOUND_NOTE = "a range found by search over distributions that agree with the claims: an inner bound"
 
 
@@ -80,7 +80,7 @@ def find_triads(
     joint_probabilities = np.concatenate([corners, mixtures])
     pc = np.clip(joint_probabilities[:, 2], 0, 1)
     pu = np.clip(joint_probabilities[:, 0] + joint_probabilities[:, 1], 0, 1)
-    both = np.where(abs(joint_probabilities[:, 0] - pc) < SNAP, pc, joint_probabilities[:, 0])
+    both = np.where(abs(joint_probabilities[:, 0] - pc) < EQUALITY_TOLERANCE, pc, joint_probabilities[:, 0])
     puc = np.where(pc > 0, np.clip(both / np.where(pc > 0, pc, 1), 0, 1), pu)
     return Triads(np.stack([pu, puc, pc], axis=1), "lp")
 
@@ -107,7 +107,7 @@ def _bound_information(triads: Triads, base: float, form: str) -> tuple[float, f
     return float(values.min()), float(values.max()), float(information.measure_entropy(pu, base).max())
 
 
-def list_cruxes(argument: Argument, person: str, target: Event, condition: Event = SURE) -> dict[str, Event]:
+def list_cruxes(argument: Argument, person: str, target: Event, condition: Event = SURE_EVENT) -> dict[str, Event]:
     """Lists the atoms and definitions that a person's statements connect to a target.
 
     The list leaves out the target, the atoms of the condition and the events that the person declines.
@@ -150,7 +150,7 @@ def rank_cruxes(
     """
     question = argument.choose_question(person, target, condition)
     if crux is not None and ";" in crux:
-        return [_value_crux_states(argument, person, crux, *question, base=base)]
+        return [_compute_states_value(argument, person, crux, *question, base=base)]
     if crux is None:
         candidates = list_cruxes(argument, person, *question)
     else:
@@ -168,20 +168,20 @@ def rank_cruxes(
     return sorted(values, key=lambda v: -(v.high or 0.0))
 
 
-def _value_crux_states(
+def _compute_states_value(
     argument: Argument, person: str, crux: str, target: Event, condition: Event, *, base: float
 ) -> CruxValue:
     states = [argument.parse_event(part) for part in crux.split(";")]
     worlds = enumerate_worlds(sorted(conjoin(*states).atoms))
-    if np.any(sum(s.holds(worlds).astype(int) for s in states) != 1):
+    if np.any(sum(s.evaluate(worlds).astype(int) for s in states) != 1):
         raise MesascopeError(f"The states {crux!r} overlap or leave a case out.", "Example: 'T & C; T & !C; !T'.")
     if any(argument.find_refusal(person, s) for s in states):
         return CruxValue(crux, (person,), triads=(None,), engine="net", reason="declined")
     state_probabilities, target_probabilities = [], []
     for state in states:
-        probability = argument.answer(person, state, condition, engine="net", wordings=False).point
+        probability = argument.answer(person, state, condition, engine="net", should_add_variants=False).point
         both = conjoin(condition, state)
-        target_probability = argument.answer(person, target, both, engine="net", wordings=False).point
+        target_probability = argument.answer(person, target, both, engine="net", should_add_variants=False).point
         if probability is None or (target_probability is None and probability > 0):
             problem = f"{person}'s network does not determine {state} as a crux of {target}."
             raise MesascopeError(problem, "Choose other states.")
@@ -194,8 +194,8 @@ def _value_crux_states(
 
 def rank_shared_cruxes(
     argument: Argument,
-    one: str | None = None,
-    other: str | None = None,
+    first_person: str | None = None,
+    second_person: str | None = None,
     crux: str | None = None,
     target: str | None = None,
     *,
@@ -217,9 +217,9 @@ def rank_shared_cruxes(
 
     A negative value means that learning the crux is expected to drive the two people apart.
     """
-    pick_named("form", form, ("log", "naive"))
-    pick_named("weights", weights, ("gmo", "mean"))
-    people = argument.pick_pair(one, other)
+    require_known_name("form", form, ("log", "naive"))
+    require_known_name("weights", weights, ("gmo", "mean"))
+    people = argument.pick_pair(first_person, second_person)
     questions = [argument.choose_common_question(people, target)] * 2
     if crux is not None:
         candidates = {crux: argument.parse_event(crux)}

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mesascope.errors import pick_named, require
+from mesascope.errors import require_known_name, require
 
-ROUNDING_ERROR = 1e-12  # probabilities within this distance of 0 or 1 become 0 or 1, because their logs are needed
+ROUNDING_TOLERANCE = 1e-12  # probabilities within this distance of 0 or 1 become 0 or 1, because their logs are needed
 LOG_BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
 
 
@@ -40,8 +40,8 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
     if pc >= 1:
         return None
     joint = pu - puc * pc
-    value = (0.0 if abs(joint) < ROUNDING_ERROR else joint) / (1 - pc)
-    value = 1.0 if abs(1 - pc - joint) < ROUNDING_ERROR else value
+    value = (0.0 if abs(joint) < ROUNDING_TOLERANCE else joint) / (1 - pc)
+    value = 1.0 if abs(1 - pc - joint) < ROUNDING_TOLERANCE else value
     triad = f"P(U) = {pu:g}, P(U|C) = {puc:g} and P(C) = {pc:g}"
     problem = f"{triad} contradict each other: P(U|not C) would be {value:.4g}."
     require(-1e-12 <= value <= 1 + 1e-12, problem, "See `crux check` for the smallest repair.")
@@ -52,7 +52,7 @@ def find_complements(rows: np.ndarray, threshold: float = 1.0) -> np.ndarray:
     """Finds P(U | not C) for every row (pu, puc, pc), but returns P(U) for rows with P(C) of at least `threshold`."""
     pu, puc, pc = rows.T
     joint, rest = pu - puc * pc, np.where(pc < threshold, 1 - pc, 1)
-    joint = np.where(abs(joint) < ROUNDING_ERROR, 0.0, np.where(abs(rest - joint) < ROUNDING_ERROR, rest, joint))
+    joint = np.where(abs(joint) < ROUNDING_TOLERANCE, 0.0, np.where(abs(rest - joint) < ROUNDING_TOLERANCE, rest, joint))
     return np.where(pc < threshold, joint / rest, pu).clip(0, 1)
 
 
@@ -81,7 +81,7 @@ def compute_information_value(
         "naive": lambda q: abs(q - pu),
         "quadratic": lambda q: (q - pu) ** 2,
     }
-    pick_named("form of the value of information", form, changes)
+    require_known_name("form of the value of information", form, changes)
     pun = find_complement(float(pu), float(puc), float(pc)) if complement is None else complement
     value = _average_outcomes(pc, changes[form](puc), 0.0 if pun is None else changes[form](pun))
     return value if np.ndim(value) else float(value)
@@ -94,14 +94,14 @@ def _average_outcomes(w: float | np.ndarray, yes: float | np.ndarray, no: float 
         return np.where(w > 0, w * yes, 0.0) + np.where(w < 1, (1 - w) * no, 0.0)
 
 
-def compute_information_value_of_states(pu_given: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
+def compute_information_value_of_states(pu_by_state: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
     """Computes the mutual information of U and a crux with k states: Σ_c P(c)·KL(P(U|c), P(U)).
 
     Args:
         pu_given: P(U | state) for each state.
         pc: P(state) for each state; these sum to one.
     """
-    q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
+    q, w = np.asarray(pu_by_state, dtype=float), np.asarray(pc, dtype=float)
     is_distribution = q.shape == w.shape and bool(w.min() >= 0) and abs(w.sum() - 1) <= 1e-9
     problem = "Each state of a crux needs a weight, and the weights must sum to one."
     require(is_distribution, problem, "Give P(state) for each.")
@@ -140,8 +140,8 @@ def compute_discrimination_value(
     Returns a number that is at most the present disagreement. The number is negative if learning C is expected to drive
     the two people apart, and NaN if both the present and the expected disagreement are infinite.
     """
-    pick_named("form of discrimination", form, ("log", "naive"))
-    pick_named("weights", weights, ("gmo", "mean"))
+    require_known_name("form of discrimination", form, ("log", "naive"))
+    require_known_name("weights", weights, ("gmo", "mean"))
     g = average_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
     na, nb = find_complement(*a), find_complement(*b)
     is_defined = g >= 1 or (na is not None and nb is not None)
@@ -162,7 +162,7 @@ def compute_discrimination_values(
     """
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 
-    def differ(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def measure_difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return measure_symmetric_kl(x, y, base) if form == "log" else abs(x - y)
 
     na, nb = find_complements(a), find_complements(b)
@@ -170,5 +170,5 @@ def compute_discrimination_values(
         yes, no = np.sqrt(pc_a * pc_b), np.sqrt((1 - pc_a) * (1 - pc_b))
         g = yes / (yes + no) if weights == "gmo" else (pc_a + pc_b) / 2
         g = np.where((g < 1) & ((pc_a >= 1) | (pc_b >= 1)), np.nan, g)
-        present, expected = differ(pu_a, pu_b), _average_outcomes(g, differ(puc_a, puc_b), differ(na, nb))
+        present, expected = measure_difference(pu_a, pu_b), _average_outcomes(g, measure_difference(puc_a, puc_b), measure_difference(na, nb))
         return np.where(np.isnan(g), np.nan, present - expected)

@@ -9,7 +9,7 @@ import numpy as np
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.networks import Net
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 
 _MAX_CHARACTERS = 20_000_000
 _WORD_PATTERN = re.compile(r'"[^"\n]*"|[^\s"(){},;|]+')
@@ -55,7 +55,7 @@ def _clean_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", name) or "net"
 
 
-def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
+def write_bif(argument: Argument, person: str, point: str = "middle") -> str:
     """Writes a person's claims as a BIF network. An unstated entry is written as the middle (or an end) of [0, 1].
 
     Args:
@@ -74,12 +74,12 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
         ) from None
     network.add_missing_nodes(frozenset())
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
-    spans, weight = network.list_intervals(), weights[pick_named("part of a span", at, weights)]
+    spans, weight = network.list_intervals(), weights[require_known_name("part of a span", point, weights)]
     theta = spans[:, 0] + weight * (spans[:, 1] - spans[:, 0])
     comments = [
         f"// claims of {person}, as the modeller reads them; independence as in a network is assumed",
         "// bridges that the modeller adds: " + (", ".join(rule.id for rule in polytope.rules) or "none"),
-        *(f"// not stated, written at the {at} of [0, 1]: {e.id}" for e in network.entries if not e.is_stated),
+        *(f"// not stated, written at the {point} of [0, 1]: {e.id}" for e in network.entries if not e.is_stated),
     ]
     return "\n".join([*comments, write_net(network.build_net(theta), person)])
 
@@ -122,11 +122,11 @@ def _make_error(problem: str) -> MesascopeError:
     return MesascopeError(f"The BIF {problem}.", "Correct it, or export it again from its program.")
 
 
-def _match_blocks(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+def _match_blocks(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Yields consecutive matches of a pattern to the end of the text; text that does not match is an error."""
     position, end = 0, len(text.rstrip())
     while position < end:
-        match = part.match(text, position)
+        match = pattern.match(text, position)
         if not match:
             rest = " ".join(text[position : position + 60].split())
             raise _make_error(f"text has {rest[:40]!r}, which is not a complete block")

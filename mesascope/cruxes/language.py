@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 
 MAX_LENGTH = 2000
 MAX_NESTING = 60
@@ -39,16 +39,16 @@ class Event:
             return frozenset((self.name,))
         return frozenset().union(*(part.atoms for part in self.parts))
 
-    def holds(self, worlds: Mapping[str, np.ndarray]) -> np.ndarray:
+    def evaluate(self, worlds: Mapping[str, np.ndarray]) -> np.ndarray:
         """Finds out in which worlds the event happens; `worlds` maps every atom to a boolean array of one shape."""
         if self.operator == "atom":
             return worlds[self.name]
         if self.operator == "sure":
             return np.ones_like(next(iter(worlds.values())), dtype=bool)
-        first = self.parts[0].holds(worlds)
+        first = self.parts[0].evaluate(worlds)
         if self.operator == "!":
             return ~first
-        return _OPERATOR_FUNCTIONS[self.operator](first, self.parts[1].holds(worlds))
+        return _OPERATOR_FUNCTIONS[self.operator](first, self.parts[1].evaluate(worlds))
 
     def expand(self, definitions: Mapping[str, Event]) -> Event:
         """Replaces every defined name in the event by its definition; an event that becomes too large is an error."""
@@ -58,7 +58,7 @@ class Event:
                 return definitions.get(event.name, event)
             return Event(event.operator, tuple(substitute(part) for part in event.parts))
 
-        return _require_small(substitute(self))
+        return _require_small_event(substitute(self))
 
     def __str__(self) -> str:
         if self.operator == "atom":
@@ -74,12 +74,12 @@ class Event:
         return f" {self.operator} ".join(texts)
 
 
-SURE = Event("sure")
+SURE_EVENT = Event("sure")
 _OPERATORS_LOOSEST_FIRST = ("<->", "->", "|", "&")
 _OPERATOR_FUNCTIONS = {"&": np.logical_and, "|": np.logical_or, "->": np.less_equal, "<->": np.equal}
 
 
-def _require_small(event: Event) -> Event:
+def _require_small_event(event: Event) -> Event:
     # not recursive, because recursive functions rely on this check
     queue, size = [(event, 1)], 0
     while queue:
@@ -99,7 +99,7 @@ def negate(event: Event) -> Event:
 def conjoin(*events: Event) -> Event:
     """Makes the conjunction of all events that are not sure; the sure event if there are no such events."""
     parts = [event for event in events if event.operator != "sure"]
-    return reduce(lambda first, second: Event("&", (first, second)), parts) if parts else SURE
+    return reduce(lambda first, second: Event("&", (first, second)), parts) if parts else SURE_EVENT
 
 
 def parse_event(text: str) -> Event:
@@ -114,7 +114,7 @@ def parse_event(text: str) -> Event:
     require(is_text, f"An event is a string, not {type(text).__name__}.", 'Quote it: event = "T & C".')
     problem = f"An event of {len(text)} characters is too long."
     require(len(text) <= MAX_LENGTH, problem, f"Shorten it with [defs]; at most {MAX_LENGTH} characters.")
-    return _require_small(_EventParser(text).parse_event())
+    return _require_small_event(_EventParser(text).parse_event())
 
 
 class _EventParser:
@@ -182,7 +182,7 @@ def require_known_atoms(event: Event, atoms: Iterable[str]) -> Event:
     """Returns the event if all its atoms exist; otherwise raises `MesascopeError`, which lists similar names."""
     names = set(atoms)
     for name in sorted(event.atoms):
-        pick_named("atom or definition", name, names)
+        require_known_name("atom or definition", name, names)
     return event
 
 
@@ -198,15 +198,15 @@ def enumerate_worlds(atoms: Iterable[str]) -> dict[str, np.ndarray]:
     return worlds or {"": np.ones(1, dtype=bool)}
 
 
-def are_equivalent(one: Event, other: Event) -> bool:
+def are_equivalent(first: Event, second: Event) -> bool:
     """Whether two events happen in the same worlds; with more than 16 atoms, only whether they are written alike."""
-    atoms = sorted(one.atoms | other.atoms)
-    if one.operator == other.operator == "sure":
+    atoms = sorted(first.atoms | second.atoms)
+    if first.operator == second.operator == "sure":
         return True
     if len(atoms) > 16:
-        return one == other
+        return first == second
     worlds = enumerate_worlds(atoms)
-    return bool((one.holds(worlds) == other.holds(worlds)).all())
+    return bool((first.evaluate(worlds) == second.evaluate(worlds)).all())
 
 
 def find_literals(event: Event) -> dict[str, bool] | None:

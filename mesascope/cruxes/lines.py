@@ -15,7 +15,7 @@ _TRIPLE_QUOTES = ('"""', "'''")
 _STRING_PATTERN = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*+(?:\"|$)|'[^']*+(?:'|$)|#.*")
 _LONG_PATH_PATTERN = re.compile(rf"(?<![\w\-\"])(?:(?:\"\"|[A-Za-z0-9_\-]+)\s*\.\s*){{{MAX_PATH_PARTS},}}")
 _LONG_NUMBER_PATTERN = re.compile(rf"(?<![0-9_])[0-9_]{{{MAX_DIGITS},}}")
-_STORED_PARTS = 4  # how many leading parts of a path are stored
+_N_STORED_PARTS = 4  # how many leading parts of a path are stored
 ENTRY_NAMES = {
     "claims": "claim",
     "people": "person",
@@ -51,7 +51,7 @@ def format_entry_name(*path: str) -> str:
     return f"{ENTRY_NAMES.get(table, f'[{table}]')} {rest[0]!r}"
 
 
-class Lines:
+class LineIndex:
     """The entry of each line of a TOML text, and the first line of each entry.
 
     Args:
@@ -103,11 +103,11 @@ class Lines:
                 return self._start_lines[path[:n]]
         return 1
 
-    def name_line(self, line: int) -> str:
+    def describe_line(self, line: int) -> str:
         """Returns the name of the entry that a line belongs to, for messages."""
         return format_entry_name(*self._entries_by_line[min(line, len(self._entries_by_line)) - 1][0])
 
-    def find_end(self) -> int:
+    def find_unfinished_line(self) -> int:
         """Finds the line to report if the text ends too early: the start of the unclosed entry, or the last line."""
         return self._entries_by_line[-1][1] if self._is_unclosed else self._text.rstrip().count("\n") + 1
 
@@ -119,7 +119,7 @@ class Lines:
 
 def _split_path(path: str) -> EntryPath:
     parts = (match.group() for match in re.finditer(_PART_PATTERN, path))
-    return tuple(_unquote(part) for part in islice(parts, _STORED_PARTS))
+    return tuple(_unquote(part) for part in islice(parts, _N_STORED_PARTS))
 
 
 def _unquote(part: str) -> str:

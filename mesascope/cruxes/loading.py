@@ -9,8 +9,8 @@ from mesascope.cruxes.language import Event, parse_event, require_known_atoms
 from mesascope.cruxes.lines import ENTRY_NAMES, LIST_ENTRY_NAMES, TOP_FIELDS
 from mesascope.cruxes.networks import sort_nodes
 from mesascope.cruxes.readings import Reading, read_value
-from mesascope.cruxes.source import Fields, Source, describe, write_number
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.cruxes.source import Fields, Source, describe_value, quote_number
+from mesascope.errors import MesascopeError, require_known_name, require
 
 FORMAT = "mesascope-crux/1"
 TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRY_NAMES, *LIST_ENTRY_NAMES)
@@ -51,17 +51,17 @@ def read_content(source: Source, conventions: Conventions) -> Content:
     for claim in content.claims.values():
         with locate_errors("claims", claim.id):
             for other in claim.related_claims:
-                pick_named("claim", other, content.claims)
+                require_known_name("claim", other, content.claims)
     content.quantities = reader.read_each("quantities", quantities.read_quantity)
     for quantity in content.quantities.values():
-        content.claims |= _state_thresholds(reader, quantity)
+        content.claims |= _make_threshold_claims(reader, quantity)
     content.decisions = reader.read_each("decisions", quantities.read_decision)
     content.bridges = reader.read_each("bridges", entries.read_bridge)
     for name in conventions.bridges:
-        pick_named("bridge", name, content.bridges)
+        require_known_name("bridge", name, content.bridges)
     labels = {label for claim in content.claims.values() for label in claim.wordings}
     for label in conventions.wordings:
-        pick_named("wording", label, labels)
+        require_known_name("wording", label, labels)
     content.cuts = reader.read_each("cuts", entries.read_cut)
     content.hypotheses = reader.read_each("hypotheses", entries.read_hypotheses)
     content.evidence = reader.read_each("evidence", entries.read_evidence)
@@ -83,10 +83,10 @@ def _read_top_fields(reader: EntryReader) -> None:
     data, locate_errors = reader.source.data, reader.source.locate_errors
     for key in data:
         with locate_errors(key):
-            pick_named("table", str(key)[:80], TABLES)
+            require_known_name("table", str(key)[:80], TABLES)
     with locate_errors("format"):
         require("format" in data, "The field 'format' is missing.", f'Write format = "{FORMAT}" in the first line.')
-        problem = f"The format is {describe(data['format'])}."
+        problem = f"The format is {describe_value(data['format'])}."
         require(data["format"] == FORMAT, problem, f'Write format = "{FORMAT}" in the first line.')
     fields = Fields({key: value for key, value in data.items() if key in ("title", "source")}, TABLES)
     with locate_errors("title"):
@@ -168,7 +168,7 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
     return Claim(event=event, events=events, **common_fields)
 
 
-def _state_thresholds(reader: EntryReader, quantity: quantities.Quantity) -> dict[str, Claim]:
+def _make_threshold_claims(reader: EntryReader, quantity: quantities.Quantity) -> dict[str, Claim]:
     """Makes the claims that follow from a quantity: one for each event that a threshold defines."""
     claims, line = {}, reader.source.find_line("quantities", quantity.id)
     for atom, threshold in quantity.events.items():
@@ -205,8 +205,8 @@ def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
 
 def _read_claim_value(reader: EntryReader, fields: Fields, key: str) -> Reading:
     stated = fields.read_field(key, f'Add {key} = "~85%".')
-    stated = write_number(stated)
-    problem = f"The field {key!r} is {describe(stated)}, not a number or quoted text."
+    stated = quote_number(stated)
+    problem = f"The field {key!r} is {describe_value(stated)}, not a number or quoted text."
     require(isinstance(stated, str), problem, f'Quote the original words: {key} = "~85%".')
     mass = fields.read_number("mass", 0.9) if "mass" in fields.table else None
     within, conventions = fields.read_text("within", default="vacuous"), reader.conventions

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 
 MAX_JOINT_SIZE = 2**20
 MAX_FACTOR_SIZE = 2**24
@@ -46,7 +46,7 @@ class Net:
         self.parents = {name: tuple(parents.get(name, ())) for name in states}
         for name, node_parents in self.parents.items():
             for parent in node_parents:
-                pick_named(f"parent of {name}", parent, self.parents)
+                require_known_name(f"parent of {name}", parent, self.parents)
         self.order, cyclic_nodes = sort_nodes(self.parents)
         require(not cyclic_nodes, f"The nodes {', '.join(cyclic_nodes)} form a cycle.", "Remove an arc.")
         self.tables = {name: np.asarray(tables[name], dtype=float) for name in self.order}
@@ -89,14 +89,14 @@ class Net:
     def compute_marginals(self) -> dict[str, np.ndarray]:
         """Computes P(node) for every node, as an array over the node's states; a batch axis comes last."""
         if self.batch_shape or np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
-            return {name: self.eliminate((name,), {}) for name in self.order}
+            return {name: self.eliminate_others((name,), {}) for name in self.order}
         joint, marginals, n_before = self.compute_joint(), {}, 1
         for name, size in zip(self.order, self.sizes, strict=True):
             marginals[name] = joint.reshape(n_before, size, -1).sum(axis=(0, 2))
             n_before *= size
         return marginals
 
-    def ask(self, nodes: str | Sequence[str], evidence: Mapping[str, str] | None = None) -> np.ndarray | Undefined:
+    def compute_posterior(self, nodes: str | Sequence[str], evidence: Mapping[str, str] | None = None) -> np.ndarray | Undefined:
         """Computes P(nodes | evidence).
 
         Args:
@@ -108,8 +108,8 @@ class Net:
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}
-        unobserved = tuple(pick_named("node", name, self.order) for name in nodes if name not in observed)
-        joint = self.eliminate(unobserved, observed)
+        unobserved = tuple(require_known_name("node", name, self.order) for name in nodes if name not in observed)
+        joint = self.eliminate_others(unobserved, observed)
         total = joint.sum(axis=tuple(range(len(unobserved))))
         if np.min(total) < MIN_PROBABILITY:
             return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
@@ -122,12 +122,12 @@ class Net:
         return posterior
 
     def _find_state(self, name: str, label: str) -> int:
-        labels = self.states[pick_named("node", name, self.order)]
-        return labels.index(pick_named(f"state of {name}", label, labels))
+        labels = self.states[require_known_name("node", name, self.order)]
+        return labels.index(require_known_name(f"state of {name}", label, labels))
 
-    def eliminate(self, nodes: tuple[str, ...], observed: Mapping[str, int]) -> np.ndarray:
+    def eliminate_others(self, nodes: tuple[str, ...], observed_states: Mapping[str, int]) -> np.ndarray:
         """Computes P(nodes, observed states), as an array over the states of nodes that are not observed."""
-        needed_nodes, stack = set(), [*nodes, *observed]
+        needed_nodes, stack = set(), [*nodes, *observed_states]
         while stack:  # find all ancestors of the nodes in the question; the tables of the other nodes sum to one
             name = stack.pop()
             if name not in needed_nodes:
@@ -137,9 +137,9 @@ class Net:
         for name in self.order:
             if name in needed_nodes:
                 names = (*self.parents[name], name)
-                table = self.tables[name][tuple(observed.get(n, slice(None)) for n in names)]
-                factors.append((tuple(n for n in names if n not in observed), table))
-        hidden_nodes = needed_nodes - set(nodes) - set(observed)
+                table = self.tables[name][tuple(observed_states.get(n, slice(None)) for n in names)]
+                factors.append((tuple(n for n in names if n not in observed_states), table))
+        hidden_nodes = needed_nodes - set(nodes) - set(observed_states)
         while hidden_nodes:
             costs = {name: self._measure_factor(name, factors) for name in hidden_nodes}
             cheapest_node = min(sorted(hidden_nodes), key=costs.__getitem__)

@@ -10,8 +10,8 @@ import typer
 
 from mesascope.cruxes.argument import Argument, load_argument, load_thread
 from mesascope.cruxes.information import LOG_BASES
-from mesascope.cruxes.texts import describe_conventions, to_plain
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.cruxes.texts import describe_conventions, convert_to_plain
+from mesascope.errors import MesascopeError, require_known_name
 
 EXAMPLES = Path(__file__).parent / "examples"
 app = typer.Typer(
@@ -62,14 +62,14 @@ def open_argument(
     reading: ReadingOption = "centre",
     words: WordsOption = "union",
     plus_minus: PlusMinusOption = 0.05,
-    reflective: ReflectiveOption = False,
+    is_reflective: ReflectiveOption = False,
     *,
     bridge: BridgeOption = None,
     wording: WordingOption = None,
 ) -> Argument:
     """Opens the file, a shipped example by its name, or by default the shipped thread, under the chosen conventions."""
     changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
-    changes |= {"reflective": reflective, "bridges": bridge or (), "wordings": wording or ()}
+    changes |= {"reflective": is_reflective, "bridges": bridge or (), "wordings": wording or ()}
     if file and not file.exists() and (EXAMPLES / f"{file}.toml").is_file() and file.name == str(file):
         file = EXAMPLES / f"{file}.toml"
     return load_argument(file, **changes) if file else load_thread(**changes)
@@ -101,12 +101,12 @@ def add_command(name: str) -> Callable[[Callable[..., CommandOutput]], Callable[
     as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)
 
     def add(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
-        def command(as_json: bool, **options: Any) -> None:
+        def run_command(as_json: bool, **options: Any) -> None:
             argument = open_argument(**{p.name: options.pop(p.name) for p in (file, *conventions)})
             output = function(argument, **options)
             if as_json:
                 record = {"command": name, "file": argument.name, "digest": argument.digest}
-                record |= {"conventions": to_plain(argument.conventions), "result": to_plain(output.result)}
+                record |= {"conventions": convert_to_plain(argument.conventions), "result": convert_to_plain(output.result)}
                 typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
             else:
                 last_line = f"({argument.name}; {describe_conventions(argument.conventions)})"
@@ -116,26 +116,26 @@ def add_command(name: str) -> Callable[[Callable[..., CommandOutput]], Callable[
 
         _, *own_parameters = inspect.signature(function, eval_str=True).parameters.values()
         parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
-        command.__doc__, command.__signature__ = function.__doc__, inspect.Signature(parameters)  # type: ignore
-        app.command(name)(command)
+        run_command.__doc__, run_command.__signature__ = function.__doc__, inspect.Signature(parameters)  # type: ignore
+        app.command(name)(run_command)
         return function
 
     return add
 
 
-def parse_pair(between: str | None) -> tuple[str | None, str | None]:
+def parse_pair(pair: str | None) -> tuple[str | None, str | None]:
     """Parses two names from a text such as `ann,bob`; (None, None) if the option is not used."""
-    if between is None:
+    if pair is None:
         return None, None
-    names = [name.strip() for name in between.split(",")]
+    names = [name.strip() for name in pair.split(",")]
     if len(names) != 2 or not all(names):
-        raise MesascopeError(f"--between needs two people, not {between!r}.", "Example: --between lister,critic.")
+        raise MesascopeError(f"--between needs two people, not {pair!r}.", "Example: --between lister,critic.")
     return names[0], names[1]
 
 
 def parse_base(name: str) -> float:
     """Parses the base of a logarithm from its name."""
-    return LOG_BASES[pick_named("base", name, LOG_BASES)]
+    return LOG_BASES[require_known_name("base", name, LOG_BASES)]
 
 
 def write_file(path: Path, text: str) -> None:

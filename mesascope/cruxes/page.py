@@ -11,8 +11,8 @@ from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS
 from mesascope.cruxes.figures import Bar, Box, draw_argument, draw_intervals, draw_waterfall
 from mesascope.cruxes.findings import Tally
 from mesascope.cruxes.gaps import GapReport
-from mesascope.cruxes.language import SURE, find_literals
-from mesascope.cruxes.reader import put_in_words
+from mesascope.cruxes.language import SURE_EVENT, find_literals
+from mesascope.cruxes.reader import describe_event
 from mesascope.cruxes.texts import describe_conventions, describe_question, format_interval, format_number
 from mesascope.errors import MesascopeError
 
@@ -77,8 +77,8 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
         add_bar(f"{answer.person}: {describe_question(answer.event, answer.given)}", answer, is_minor=False)
         variants = {f"worded “{label}”"[:52]: x for label, x in answer.wordings.items()} | {**answer.bridged}
         if any(argument.content.claims[claim].reflective_value for claim in answer.claims):
-            condition = "" if answer.given == str(SURE) else answer.given
-            variants["on reflection"] = on_reflection.answer(answer.person, answer.event, condition, wordings=False)
+            condition = "" if answer.given == str(SURE_EVENT) else answer.given
+            variants["on reflection"] = on_reflection.answer(answer.person, answer.event, condition, should_add_variants=False)
         for label, variant in variants.items():
             if variant.interval != answer.interval:
                 add_bar(label, variant)
@@ -155,7 +155,7 @@ def _summarise(argument: Argument, report: GapReport | str) -> str:
     if isinstance(report, str) or content.query is None:
         return f"{len(content.claims)} statements of {len(content.people)} people."
     asked = report.questions[0]
-    meaning = put_in_words(content, content.query.target)
+    meaning = describe_event(content, content.query.target)
     spans = ", ".join(f"{a.person}'s claims allow {format_interval(a.low, a.high)}" for a in asked.answers)
     overlap = "The sets overlap, so the claims do not say that the two differ."
     result = overlap if asked.overlap else "The sets do not overlap: the two differ."

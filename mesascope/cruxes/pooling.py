@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.errors import pick_named, require
+from mesascope.errors import require_known_name, require
 
 POOLING_METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
@@ -47,12 +47,12 @@ def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | N
         return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
 
 
-def find_extremising_factor(n: int) -> float:
+def compute_extremising_factor(n: int) -> float:
     """Computes d = n(√(3n²-3n+1) - 2)/(n²-n-1) (Neyman and Roughgarden 2022): 1 for n = 1, about √3 for large n."""
     return n * (np.sqrt(3 * n**2 - 3 * n + 1) - 2) / (n**2 - n - 1)
 
 
-def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None, base: float = 0.5) -> float:
+def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None, base_rate: float = 0.5) -> float:
     """Computes σ(ℓ₀ + d·(mean ℓ - ℓ₀)): the mean log-odds ℓ, moved away from the log-odds ℓ₀ of a base rate.
 
     Args:
@@ -60,12 +60,12 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
         factor: d; by default the factor of Neyman and Roughgarden for this many numbers.
         base: the base rate, strictly between 0 and 1.
     """
-    require(0 < base < 1, f"The base rate {base} is not strictly between 0 and 1.", "Example: --base-rate 0.5.")
+    require(0 < base_rate < 1, f"The base rate {base_rate} is not strictly between 0 and 1.", "Example: --base-rate 0.5.")
     pooled_probability = pool_log(p)
     if not 0 < pooled_probability < 1:
         return pooled_probability
-    d = find_extremising_factor(len(p)) if factor is None else factor
-    base_log_odds = np.log(base / (1 - base))
+    d = compute_extremising_factor(len(p)) if factor is None else factor
+    base_log_odds = np.log(base_rate / (1 - base_rate))
     log_odds = np.log(pooled_probability / (1 - pooled_probability))
     return float(1 / (1 + np.exp(-(base_log_odds + d * (log_odds - base_log_odds)))))
 
@@ -121,14 +121,14 @@ def pool_people(
 
     People who refuse the question, whose claims do not bound the target, or who have no number are left out.
     """
-    pick_named("pooling method", method, POOLING_METHODS)
+    require_known_name("pooling method", method, POOLING_METHODS)
     people = argument.choose_people(people)
     members: dict[str, tuple[float, float]] = {}
     excluded: dict[str, str] = {}
     warnings = []
     question = argument.choose_common_question(people, target, condition)
     for person in people:
-        answer = argument.answer(person, *question, engine, wordings=False)
+        answer = argument.answer(person, *question, engine, should_add_variants=False)
         if answer.status == "refused" and answer.refusal:
             excluded[person] = f"declines the question: {answer.refusal.reason}"
         elif answer.status == "unstated":
@@ -163,10 +163,10 @@ def pool_people(
 
 
 def _pool_values(
-    values: list[float], method: str, weights: list[float] | None, factor: float | None, base: float
+    values: list[float], method: str, weights: list[float] | None, factor: float | None, base_rate: float
 ) -> float:
     if method == "linear":
         return pool_linear(values, weights)
     if method == "geometric":
         return pool_geometric(values, weights)
-    return pool_extremised(values, factor, base) if method == "extremised" else pool_log(values, weights)
+    return pool_extremised(values, factor, base_rate) if method == "extremised" else pool_log(values, weights)

@@ -15,12 +15,12 @@ import numpy as np
 
 from mesascope.cruxes.entries import EntryReader, read_quote
 from mesascope.cruxes.source import Fields
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 
 N_QUANTILES = 20_000
 SHAPES = ("lognormal", "normal", "uniform")
-UNITS = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}  # each unit in days
-SCALES = {"": 1.0, "%": 0.01, "k": 1e3, "million": 1e6, "billion": 1e9, "micromort": 1e-6}
+DAYS_BY_UNIT = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}  # each unit in days
+FACTORS_BY_SUFFIX = {"": 1.0, "%": 0.01, "k": 1e3, "million": 1e6, "billion": 1e9, "micromort": 1e-6}
 _DATE_PATTERN = r"\d{4}-\d{2}-\d{2}"
 _AMOUNT_PATTERN = re.compile(
     r"(-?(?:\d[\d,]*(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([a-z%]*?)s?(?:\s*(?:/|per)\s*([a-z]+?)s?)?"
@@ -104,21 +104,21 @@ def read_amount(text: str, unit: str) -> float:
     number, suffix, period = float(match.group(1).replace(",", "")), match.group(2), match.group(3)
     own_period, own_unit = _split_unit(unit)
     if period:
-        pick_named("unit of time", period, UNITS)
+        require_known_name("unit of time", period, DAYS_BY_UNIT)
         require(bool(own_period), f"{text!r} is a rate, but the unit is {unit!r}.", 'Write unit = "per year".')
-        number *= UNITS[own_period] / UNITS[period]
-    if suffix in UNITS and own_unit in UNITS:
-        return number * UNITS[suffix] / UNITS[own_unit]
+        number *= DAYS_BY_UNIT[own_period] / DAYS_BY_UNIT[period]
+    if suffix in DAYS_BY_UNIT and own_unit in DAYS_BY_UNIT:
+        return number * DAYS_BY_UNIT[suffix] / DAYS_BY_UNIT[own_unit]
     if suffix == own_unit or suffix in own_unit.split():
         return number
-    return number * SCALES[pick_named(f"unit for {unit or 'a plain number'}", suffix, {*SCALES})]
+    return number * FACTORS_BY_SUFFIX[require_known_name(f"unit for {unit or 'a plain number'}", suffix, {*FACTORS_BY_SUFFIX})]
 
 
 def _split_unit(unit: str) -> tuple[str, str]:
     """Splits 'per month' into the period 'month' and the unit ''; the period of any other unit is ''."""
     head, _, period = unit.rpartition("per ")
     period = period.strip().removesuffix("s")
-    return (period, head.strip()) if period in UNITS and "per " in unit else ("", unit.strip().removesuffix("s"))
+    return (period, head.strip()) if period in DAYS_BY_UNIT and "per " in unit else ("", unit.strip().removesuffix("s"))
 
 
 def read_quantity(reader: EntryReader, key: str, table: object) -> Quantity:
@@ -136,7 +136,7 @@ def read_quantity(reader: EntryReader, key: str, table: object) -> Quantity:
     texts = fields.read_text("text"), unit, read_quote(fields), fields.read_text("at")
     quantity = Quantity(key, person, *texts, shape, low, high, events)
     for atom, threshold in events.items():
-        pick_named("atom", atom, reader.content.atoms)
+        require_known_name("atom", atom, reader.content.atoms)
         quantity.find_chance(threshold)
     return quantity
 

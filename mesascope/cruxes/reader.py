@@ -9,17 +9,17 @@ from pathlib import Path
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Content, Cut
-from mesascope.cruxes.language import SURE, Event, conjoin
+from mesascope.cruxes.language import SURE_EVENT, Event, conjoin
 from mesascope.cruxes.readings import read_value
 from mesascope.cruxes.toml_writer import write_toml
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 
-Ask = Callable[[str], str]
+AskFunction = Callable[[str], str]
 """Shows a question and returns the answer, or '' if the reader leaves the question out."""
 
 
 @dataclass(frozen=True)
-class Item:
+class ExpectedObservation:
     """One observation that a reader may have expected: its id, its event, and the texts of both."""
 
     id: str
@@ -78,22 +78,22 @@ class Draft:
         return write_toml(data)
 
 
-def put_in_words(content: Content, event: Event) -> str:
+def describe_event(content: Content, event: Event) -> str:
     """Puts an event in words, with the texts of its atoms."""
     if event.operator == "atom":
         return content.atoms.get(event.name, event.name)
     if event.operator == "sure":
         return "anything"
-    parts = [put_in_words(content, part) for part in event.parts]
+    parts = [describe_event(content, part) for part in event.parts]
     words = {"&": " and ", "|": " or ", "->": " only if ", "<->": " exactly if "}
     return f"not ({parts[0]})" if event.operator == "!" else words[event.operator].join(parts)
 
 
-def list_questions(argument: Argument) -> tuple[list[Item], CutForm | None]:
+def list_questions(argument: Argument) -> tuple[list[ExpectedObservation], CutForm | None]:
     """Lists the questions for a reader: every observation about one event, and the parts of the file's first cut."""
     content = argument.content
     items = [
-        Item(e.id, str(e.event), put_in_words(content, e.event), e.text or e.id)
+        ExpectedObservation(e.id, str(e.event), describe_event(content, e.event), e.text or e.id)
         for e in content.evidence.values()
         if not e.over
     ]
@@ -106,17 +106,17 @@ def list_questions(argument: Argument) -> tuple[list[Item], CutForm | None]:
 def _describe_cut(content: Content, cut: Cut) -> CutForm:
     parts, condition = [], cut.condition
     for name, event in cut.parts.items():
-        words = f"How likely is it that {put_in_words(content, event)}"
-        words += f", if {put_in_words(content, condition)}?" if condition != SURE else "?"
-        parts.append(CutPart(name, str(event), "" if condition == SURE else str(condition), words))
+        words = f"How likely is it that {describe_event(content, event)}"
+        words += f", if {describe_event(content, condition)}?" if condition != SURE_EVENT else "?"
+        parts.append(CutPart(name, str(event), "" if condition == SURE_EVENT else str(condition), words))
         condition = conjoin(condition, event)
-    target_text = put_in_words(content, cut.target)
-    if cut.condition != SURE:
-        target_text += f", if {put_in_words(content, cut.condition)}"
+    target_text = describe_event(content, cut.target)
+    if cut.condition != SURE_EVENT:
+        target_text += f", if {describe_event(content, cut.condition)}"
     return CutForm(cut.form, str(cut.target), target_text, cut.text, tuple(parts))
 
 
-def render_reader(argument: Argument) -> str:
+def render_questions(argument: Argument) -> str:
     """Renders the questions as one HTML page with sliders, which works offline and shows nobody's numbers."""
     from jinja2 import Environment, FileSystemLoader
 
@@ -126,7 +126,7 @@ def render_reader(argument: Argument) -> str:
     return environment.get_template("reader.html").render(content=argument.content, items=items, cut=cut)
 
 
-def ask_reader(argument: Argument, ask: Ask, say: Callable[[str], None]) -> Draft:
+def ask_reader(argument: Argument, ask: AskFunction, say: Callable[[str], None]) -> Draft:
     """Asks a reader for their own numbers, shows what follows, and returns the numbers as a draft of a crux file.
 
     Args:
@@ -141,7 +141,7 @@ def ask_reader(argument: Argument, ask: Ask, say: Callable[[str], None]) -> Draf
         prior = _ask_value(ask, say, f"How likely is it that {item.claim}?")
         yes = _ask_value(ask, say, f"If it is true, how likely would you expect to see this: {item.observation}?")
         no = _ask_value(ask, say, "If it is false, how likely would you expect to see this?") if yes else ""
-        _keep_atoms(draft, content, item.event)
+        _add_atoms(draft, content, item.event)
         if prior:
             own = {"by": "you", "event": item.event, "value": prior, "endorsed": True}
             draft.claims.setdefault(f"belief_in_{_make_name(item.event)}", own)
@@ -161,7 +161,7 @@ def ask_reader(argument: Argument, ask: Ask, say: Callable[[str], None]) -> Draf
     return draft
 
 
-def _ask_parts(draft: Draft, content: Content, cut: CutForm, ask: Ask, say: Callable[[str], None]) -> None:
+def _ask_parts(draft: Draft, content: Content, cut: CutForm, ask: AskFunction, say: Callable[[str], None]) -> None:
     low = high = 1.0
     for part in cut.parts:
         value = _ask_value(ask, say, part.question)
@@ -170,14 +170,14 @@ def _ask_parts(draft: Draft, content: Content, cut: CutForm, ask: Ask, say: Call
             return
         ends = read_value(value).select_interval("centre")
         low, high = low * ends[0], high * ends[1]
-        _keep_atoms(draft, content, f"({part.event}) & ({part.given or part.event})")
+        _add_atoms(draft, content, f"({part.event}) & ({part.given or part.event})")
         fields = {"by": "you", "event": part.event, "given": part.given, "value": value, "endorsed": True}
         draft.claims[f"part_{_make_name(part.name)}"] = fields
     low, high = (1 - high, 1 - low) if cut.form == "complement" else (low, high)
     say(f"Your bottom line, {cut.target_text}: {' to '.join(sorted({f'{x:.3g}' for x in (low, high)}))}.")
 
 
-def _ask_value(ask: Ask, say: Callable[[str], None], question: str) -> str:
+def _ask_value(ask: AskFunction, say: Callable[[str], None], question: str) -> str:
     """Repeats a question until the answer is a probability, or ''."""
     while answer := ask(question).strip():
         try:
@@ -188,7 +188,7 @@ def _ask_value(ask: Ask, say: Callable[[str], None], question: str) -> str:
     return ""
 
 
-def _keep_atoms(draft: Draft, content: Content, event: str) -> None:
+def _add_atoms(draft: Draft, content: Content, event: str) -> None:
     for atom in sorted(content.resolve_event(event).atoms):
         draft.atoms[atom] = content.atoms[atom]
 
@@ -197,7 +197,7 @@ def _make_name(text: str) -> str:
     return re.sub(r"\W+", "_", text).strip("_")
 
 
-def draft_argument(ask: Ask, say: Callable[[str], None]) -> Draft:
+def draft_argument(ask: AskFunction, say: Callable[[str], None]) -> Draft:
     """Writes a crux file by asking: the title, the target, and who says what in which words."""
     draft = Draft(ask("What is the dispute about?") or "untitled")
     draft.target = _make_name(ask("One word for the event that it is about:")) or "Target"
@@ -236,7 +236,7 @@ def endorse_claims(text: str, name: str, claims: Iterable[str]) -> str:
     content = Argument(text, name).content
     lines = text.split("\n")
     for claim in claims:
-        entry = content.claims[pick_named("claim", claim, content.claims)]
+        entry = content.claims[require_known_name("claim", claim, content.claims)]
         if entry.is_endorsed:
             continue
         line = lines[entry.line - 1]

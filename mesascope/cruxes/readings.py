@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, make_unknown_name_error, pick_named, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, require_known_name, require
 
 READING_MODES = ("centre", "set", "beta")
 DEFAULT_PLUS_MINUS = 0.05
@@ -69,11 +69,11 @@ class Reading:
 
 
 def read_value(
-    stated: object,
-    words: str = "union",
+    stated_value: object,
+    word_scale: str = "union",
     plus_minus: float = DEFAULT_PLUS_MINUS,
     mass: float | None = None,
-    within: str = "vacuous",
+    bound_distribution: str = "vacuous",
 ) -> Reading:
     """Reads a probability or a share.
 
@@ -86,39 +86,39 @@ def read_value(
 
     Returns a `Reading` with 0 <= low <= high <= 1; any other value raises `MesascopeError`.
     """
-    if not isinstance(stated, str):
-        raise MesascopeError(f"The value {stated!r} is not quoted text.", 'Quote the original words: value = "~85%".')
-    _require_short(stated)
-    text = _divide_fractions(stated.strip())
+    if not isinstance(stated_value, str):
+        raise MesascopeError(f"The value {stated_value!r} is not quoted text.", 'Quote the original words: value = "~85%".')
+    _require_short_text(stated_value)
+    text = _divide_fractions(stated_value.strip())
     match = _VALUE_PATTERN.fullmatch(text)
     if not match:
-        return _read_word(stated.strip(), words)
+        return _read_word(stated_value.strip(), word_scale)
     about, sign, first, percent1, second, percent2 = match.groups()
     numbers = [float(x) / (100 if percent1 or percent2 else 1) for x in (first, second) if x is not None]
     is_probability = all(0 <= x <= 1 for x in numbers)
-    require(is_probability, f"The value {stated!r} lies outside 0 to 1.", "Write percentages with %, at most 100%.")
+    require(is_probability, f"The value {stated_value!r} lies outside 0 to 1.", "Write percentages with %, at most 100%.")
     require(mass is None or 0 < mass < 1, f"The mass {mass} must lie between 0 and 1.", "Example: mass = 0.9.")
     if len(numbers) == 2:
-        require(not sign, f"The value {stated!r} has both a bound and a range.", "Write one of the two.")
+        require(not sign, f"The value {stated_value!r} has both a bound and a range.", "Write one of the two.")
         low, high = numbers
-        require(low <= high, f"The range {stated!r} is reversed.", f"Write {second}-{first}{percent2 or percent1}.")
+        require(low <= high, f"The range {stated_value!r} is reversed.", f"Write {second}-{first}{percent2 or percent1}.")
         mass = (mass or DEFAULT_MASS) if (about or mass) else None
         rule = f"the interval [{low:g}, {high:g}]" + (f", {mass:.0%} of the mass" if mass else "")
-        return Reading(stated, "range", low, high, None, mass, rule)
+        return Reading(stated_value, "range", low, high, None, mass, rule)
     value = numbers[0]
     if sign:
         low, high = (0.0, value) if sign[0] == "<" else (value, 1.0)
-        require(within in ("vacuous", "uniform"), f"'within' cannot be {within!r}.", "Use 'vacuous' or 'uniform'.")
-        is_uniform = within == "uniform"
+        require(bound_distribution in ("vacuous", "uniform"), f"'within' cannot be {bound_distribution!r}.", "Use 'vacuous' or 'uniform'.")
+        is_uniform = bound_distribution == "uniform"
         distribution = "uniform inside, as the file says" if is_uniform else "without a distribution"
         rule = f"the closed interval [{low:g}, {high:g}], {distribution}"
-        return Reading(stated, "bound", low, high, None, 1.0 if is_uniform else None, rule)
+        return Reading(stated_value, "bound", low, high, None, 1.0 if is_uniform else None, rule)
     if about:
-        low, high = _spread(value, plus_minus)
+        low, high = _find_interval_around(value, plus_minus)
         mass = mass or DEFAULT_MASS
         rule = f"centre {value:g}; as an interval [{low:g}, {high:g}]; as a Beta with {mass:.0%} inside it"
-        return Reading(stated, "about", low, high, value, mass, rule)
-    return Reading(stated, "exact", value, value, value, None, f"exactly {value:g}")
+        return Reading(stated_value, "about", low, high, value, mass, rule)
+    return Reading(stated_value, "exact", value, value, value, None, f"exactly {value:g}")
 
 
 def _divide_fractions(text: str) -> str:
@@ -132,7 +132,7 @@ def _divide_fractions(text: str) -> str:
     return _FRACTION_PATTERN.sub(divide, text)
 
 
-def _spread(value: float, plus_minus: float) -> tuple[float, float]:
+def _find_interval_around(value: float, plus_minus: float) -> tuple[float, float]:
     """Finds the interval of '~p': p ± the half-width, in log-odds near 0 and 1.
 
     If p is closer to 0 or 1 than two half-widths, the distances of the ends from p, in log-odds, are those at two
@@ -147,70 +147,70 @@ def _spread(value: float, plus_minus: float) -> tuple[float, float]:
     return (low, high) if value < 0.5 else (1 - high, 1 - low)
 
 
-def _read_word(text: str, words: str) -> Reading:
-    pick_named("scale of words", words, WORD_SCALES)
+def _read_word(text: str, word_scale: str) -> Reading:
+    require_known_name("scale of words", word_scale, WORD_SCALES)
     key = " ".join(text.lower().split())
     if key not in UNION_SCALE:
         raise make_unknown_name_error("number or probability word", text[:60], UNION_SCALE)
-    low, high = (STANDARD_SCALES | {"union": UNION_SCALE})[words].get(key, UNION_SCALE[key])
+    low, high = (STANDARD_SCALES | {"union": UNION_SCALE})[word_scale].get(key, UNION_SCALE[key])
     in_a_standard = any(key in scale for scale in STANDARD_SCALES.values())
     union = "the union of IPCC AR4 and ICD-203" if in_a_standard else "set by this tool, since no standard has the word"
-    source = {"union": union, "ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
-    if not has_word(words, text):
-        source = f"read by 'union', since {words} does not have the word"
+    source = {"union": union, "ipcc": "IPCC AR4", "icd": "ICD-203"}[word_scale]
+    if not has_word(word_scale, text):
+        source = f"read by 'union', since {word_scale} does not have the word"
     return Reading(text, "word", low, high, None, None, f"the interval [{low:g}, {high:g}], {source}")
 
 
-def has_word(words: str, text: str) -> bool:
+def has_word(word_scale: str, word: str) -> bool:
     """Whether a scale ('union', 'ipcc' or 'icd') has a bare word; 'union' supplies the words that a scale lacks."""
-    return " ".join(text.lower().split()) in (UNION_SCALE if words == "union" else STANDARD_SCALES[words])
+    return " ".join(word.lower().split()) in (UNION_SCALE if word_scale == "union" else STANDARD_SCALES[word_scale])
 
 
-def read_ratio(stated: object) -> tuple[float, float]:
+def read_ratio(stated_ratio: object) -> tuple[float, float]:
     """Reads a likelihood ratio as an interval [low, high]: '3', '~3', '2-5', '1/3', '3:1', '>=2' or an evidence word.
 
     The words are '~zero evidence', 'small amount', 'significant' and 'strong'.
     """
-    if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 < stated < 1e12:
-        return float(stated), float(stated)
-    if not isinstance(stated, str):
-        problem = f"The likelihood ratio ({type(stated).__name__}) is neither a positive number nor a word."
+    if isinstance(stated_ratio, int | float) and not isinstance(stated_ratio, bool) and 0 < stated_ratio < 1e12:
+        return float(stated_ratio), float(stated_ratio)
+    if not isinstance(stated_ratio, str):
+        problem = f"The likelihood ratio ({type(stated_ratio).__name__}) is neither a positive number nor a word."
         raise MesascopeError(problem, 'Example: "2-5".')
-    _require_short(stated)
-    key = " ".join(stated.lower().split())
+    _require_short_text(stated_ratio)
+    key = " ".join(stated_ratio.lower().split())
     if key in RATIO_WORDS:
         return RATIO_WORDS[key]
     match = _RATIO_PATTERN.fullmatch(_divide_fractions(key))
     if not match:
-        raise make_unknown_name_error("likelihood ratio or evidence word", stated[:60], RATIO_WORDS)
+        raise make_unknown_name_error("likelihood ratio or evidence word", stated_ratio[:60], RATIO_WORDS)
     _, sign, first, joint, second = match.groups()
     low = high = float(first)
     if joint == ":":
-        require(float(second) > 0, f"The likelihood ratio {stated!r} divides by 0.", 'Example: "3:1".')
+        require(float(second) > 0, f"The likelihood ratio {stated_ratio!r} divides by 0.", 'Example: "3:1".')
         low = high = low / float(second)
     elif joint:
         high = float(second)
-        require(not sign, f"The likelihood ratio {stated!r} has both a bound and a range.", "Write one of the two.")
+        require(not sign, f"The likelihood ratio {stated_ratio!r} has both a bound and a range.", "Write one of the two.")
     if sign:
-        require(0 < low <= 1e12, f"The likelihood ratio {stated!r} is not positive.", 'Example: ">=2".')
+        require(0 < low <= 1e12, f"The likelihood ratio {stated_ratio!r} is not positive.", 'Example: ">=2".')
         return (low, float("inf")) if sign[0] == ">" else (0.0, low)
-    problem = f"The likelihood ratio {stated!r} is not a positive, ordered, finite range."
+    problem = f"The likelihood ratio {stated_ratio!r} is not a positive, ordered, finite range."
     require(0 < low <= high <= 1e12, problem, 'Example: "2-5".')
     return low, high
 
 
-def _require_short(stated: str) -> None:
-    problem = f"The value {stated[:20]!r}… has {len(stated)} characters."
-    require(len(stated) <= MAX_LENGTH, problem, f"At most {MAX_LENGTH}.")
+def _require_short_text(text: str) -> None:
+    problem = f"The value {text[:20]!r}… has {len(text)} characters."
+    require(len(text) <= MAX_LENGTH, problem, f"At most {MAX_LENGTH}.")
 
 
-def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
+def compare_with_scales(reading: Reading, word: str) -> dict[str, bool]:
     """Compares a number with the word that was stated with it; returns whether it fits, for each scale with the word.
 
     'fairly', 'quite', 'pretty' and 'rather' before a word are ignored. A number fits if its centre lies in the
     word's interval. A number without a centre fits if its interval overlaps the word's interval.
     """
-    key = re.sub(r"^(fairly|quite|pretty|rather)\s+", "", " ".join(verbal.lower().split()))
+    key = re.sub(r"^(fairly|quite|pretty|rather)\s+", "", " ".join(word.lower().split()))
     low, high = reading.select_interval("centre")
     return {
         scale: bool(low <= table[key][1] + 1e-12 and high >= table[key][0] - 1e-12)

@@ -84,13 +84,13 @@ class Gap:
     assumptions: tuple[str, ...]
 
     @property
-    def top(self) -> Part:
+    def largest_part(self) -> Part:
         """The part with the largest share."""
         return max(self.parts, key=lambda part: abs(part.share))
 
 
-def explain_shared(
-    argument: Argument, one: str, other: str, target: str | Event | None, scale: str, *, method: str
+def split_by_shared_claims(
+    argument: Argument, first_person: str, second_person: str, target: str | Event | None, scale: str, *, method: str
 ) -> Gap:
     """Splits the gap by shared claims; a claim is shared if both people state the same event and condition.
 
@@ -107,7 +107,7 @@ def explain_shared(
     """
     if method != "shapley":
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")
-    people = one, other
+    people = first_person, second_person
     questions = [argument.choose_common_question(people, target)] * 2
     polytopes = [argument.build_polytope(person) for person in people]
     relevant_claims = [

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.cruxes.language import NAME_PATTERN
-from mesascope.cruxes.lines import LIST_ENTRY_NAMES, MAX_PATH_PARTS, Lines, format_entry_name
-from mesascope.errors import MesascopeError, make_unknown_name_error, pick_named, require
+from mesascope.cruxes.lines import LIST_ENTRY_NAMES, MAX_PATH_PARTS, LineIndex, format_entry_name
+from mesascope.errors import MesascopeError, make_unknown_name_error, require_known_name, require
 
 MAX_BYTES = 1_000_000
 MAX_ENTRIES = 400
@@ -50,7 +50,7 @@ class Source:
     """
 
     def __init__(self, text: str, name: str):
-        self.name, self._lines = name, Lines(text)
+        self.name, self._lines = name, LineIndex(text)
         if self._lines.long_path_line:
             problem = f"a name of more than {MAX_PATH_PARTS} parts"
             raise self._make_error(self._lines.long_path_line, problem, "Shorten it.")
@@ -62,7 +62,7 @@ class Source:
             problem = str(error)[: place.start() if place else None][:200]
             problem += f" (column {column})" if column else " at the end of the file"
             remedy = 'Write one entry per line, with quoted values: value = "~85%".'
-            line = int(line) if line else self._lines.find_end()
+            line = int(line) if line else self._lines.find_unfinished_line()
             raise self._make_error(line, f"not TOML: {problem}", remedy) from None
         except (RecursionError, MemoryError):
             raise self._make_error(
@@ -73,7 +73,7 @@ class Source:
             raise self._make_error(line, "a number that is too long", "Write shorter numbers.") from None
 
     def _make_error(self, line: int, problem: str, remedy: str) -> MesascopeError:
-        return MesascopeError(f"{self.name}: line {line}: {self._lines.name_line(line)}: {problem}.", remedy)
+        return MesascopeError(f"{self.name}: line {line}: {self._lines.describe_line(line)}: {problem}.", remedy)
 
     def find_line(self, *path: str) -> int:
         """Finds the line where an entry starts; for an unknown entry, the line where its table starts, or 1."""
@@ -98,10 +98,10 @@ class Source:
         with self.locate_errors(name):
             if is_list:
                 is_valid = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
-                require(is_valid, f"This is {describe(entries)}, not a list of tables.", f"Write [[{name}]].")
+                require(is_valid, f"This is {describe_value(entries)}, not a list of tables.", f"Write [[{name}]].")
                 entries = {str(number): entry for number, entry in enumerate(entries)}
-            require(isinstance(entries, dict), f"This is {describe(entries)}, not a table.", f"Write [{name}].")
-            _require_few(entries, f"There are {len(entries)} entries.")
+            require(isinstance(entries, dict), f"This is {describe_value(entries)}, not a table.", f"Write [{name}].")
+            _require_few_entries(entries, f"There are {len(entries)} entries.")
         for key in [] if is_list else entries:
             with self.locate_errors(name, key):
                 remedy = "Names are letters, digits and _, start with a letter, and have at most 64 characters."
@@ -109,11 +109,11 @@ class Source:
         return entries
 
 
-def _require_few(value: Sized, problem: str) -> None:
+def _require_few_entries(value: Sized, problem: str) -> None:
     require(len(value) <= MAX_ENTRIES, problem, f"At most {MAX_ENTRIES} are possible.")
 
 
-def describe(value: object) -> str:
+def describe_value(value: object) -> str:
     """Describes a value of the wrong kind by its type and the start of its text."""
     kind = _TYPE_NAMES.get(type(value), type(value).__name__)
     try:
@@ -122,7 +122,7 @@ def describe(value: object) -> str:
         return kind
 
 
-def write_number(value: object) -> object:
+def quote_number(value: object) -> object:
     """Writes a number as text, as if it had been quoted; any other value is returned unchanged."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e12
     return repr(value) if is_number else value
@@ -136,17 +136,17 @@ class Fields:
         allowed: every field name that the table may have.
     """
 
-    def __init__(self, table: object, allowed: Iterable[str]):
-        require(isinstance(table, dict), f"This is {describe(table)}, not a table.", "Write { field = value, … }.")
+    def __init__(self, table: object, allowed_names: Iterable[str]):
+        require(isinstance(table, dict), f"This is {describe_value(table)}, not a table.", "Write { field = value, … }.")
         assert isinstance(table, dict)
         self.table: dict[str, Any] = table
-        allowed = set(allowed)
+        allowed_names = set(allowed_names)
         for key in table:
-            if key not in allowed:
-                raise make_unknown_name_error("field", str(key)[:80], allowed)
+            if key not in allowed_names:
+                raise make_unknown_name_error("field", str(key)[:80], allowed_names)
 
     def _require_kind(self, is_valid: bool, key: str, expected: str, example: str) -> None:
-        problem = f"The field {key!r} is {describe(self.table.get(key))}, not {expected}."
+        problem = f"The field {key!r} is {describe_value(self.table.get(key))}, not {expected}."
         require(is_valid, problem, f"Write {key} = {example}.")
 
     def read_field(self, key: str, remedy: str) -> Any:
@@ -171,7 +171,7 @@ class Fields:
         value = [value] if isinstance(value, str) else value
         is_valid = isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value)
         self._require_kind(is_valid, key, "a list of texts", '["…"]')
-        _require_few(value, f"The field {key!r} has {len(value)} texts.")
+        _require_few_entries(value, f"The field {key!r} has {len(value)} texts.")
         require(bool(value) or not remedy, f"The field {key!r} is missing.", remedy)
         return tuple(value)
 
@@ -190,13 +190,13 @@ class Fields:
 
     def read_choice(self, key: str, options: Collection[str], default: str) -> str:
         """Reads a text field whose value must be one of the options, or returns `default` if the field is missing."""
-        return pick_named(key, self.read_text(key, default=default), options)
+        return require_known_name(key, self.read_text(key, default=default), options)
 
     def read_table(self, key: str) -> dict[str, Any]:
         """Reads a field that is a table, or returns {} if the field is missing."""
         value = self.table.get(key, {})
         self._require_kind(isinstance(value, dict), key, "a table", "{ name = … }")
-        _require_few(value, f"The field {key!r} has {len(value)} entries.")
+        _require_few_entries(value, f"The field {key!r} has {len(value)} entries.")
         return value
 
     def read_groups(
@@ -207,7 +207,7 @@ class Fields:
         is_valid = isinstance(value, list) and all(isinstance(group, list) for group in value)
         is_valid = is_valid and all(isinstance(name, str) for group in value for name in group)
         self._require_kind(is_valid, key, "a list of lists of names", example)
-        return tuple(tuple(pick_named(kind, name, valid_names) for name in group) for group in value)
+        return tuple(tuple(require_known_name(kind, name, valid_names) for name in group) for group in value)
 
     def read_fields(self, key: str) -> Fields:
         """Reads a field that is a table, in which fields with any name are allowed."""

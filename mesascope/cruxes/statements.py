@@ -51,23 +51,23 @@ class Comparison:
     id: str
     event: Event
     condition: Event
-    than: Event
-    than_condition: Event
+    lesser_event: Event
+    lesser_condition: Event
 
     @property
     def atoms(self) -> frozenset[str]:
         """The atoms of the four events."""
-        return frozenset().union(*(e.atoms for e in (self.event, self.condition, self.than, self.than_condition)))
+        return frozenset().union(*(e.atoms for e in (self.event, self.condition, self.lesser_event, self.lesser_condition)))
 
     @property
     def is_linear(self) -> bool:
         """Whether both chances have the same condition, so that one linear row states the comparison."""
-        return are_equivalent(self.condition, self.than_condition)
+        return are_equivalent(self.condition, self.lesser_condition)
 
     def make_constraints(self, low: float, high: float) -> tuple[Constraint, Constraint]:
         """Makes the two claims that follow if some value between the two chances lies in [low, high]."""
         greater = Constraint(self.id, self.event, self.condition, low, 1.0)
-        return greater, Constraint(self.id, self.than, self.than_condition, 0.0, high)
+        return greater, Constraint(self.id, self.lesser_event, self.lesser_condition, 0.0, high)
 
 
 Statement = Constraint | Rule | Comparison

@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from mesascope.cruxes.pooling import Pool
     from mesascope.cruxes.quantities import Quantity
     from mesascope.cruxes.sensitivity import ClaimWeight
-    from mesascope.cruxes.triads import LeftOut, TriadValue
+    from mesascope.cruxes.triads import ExcludedRow, TriadValue
 
 MAX_LISTED_VALUES = 30
 
 
-def to_plain(value: Any) -> Any:
+def convert_to_plain(value: Any) -> Any:
     """Converts dataclasses, events and arrays to plain data; infinities become 'inf' and '-inf', NaN becomes null."""
     if isinstance(value, Event):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: convert_to_plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
-        return {str(k): to_plain(v) for k, v in value.items()}
+        return {str(k): convert_to_plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [to_plain(v) for v in value]
+        return [convert_to_plain(v) for v in value]
     if isinstance(value, np.ndarray):
-        return to_plain(value.tolist())
+        return convert_to_plain(value.tolist())
     if isinstance(value, np.generic):
-        return to_plain(value.item())
+        return convert_to_plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None if np.isnan(value) else str(value)
     return value
@@ -271,7 +271,7 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
 
 
 def describe_triads(
-    values: Sequence[TriadValue], medians: dict[str, dict[str, float]], left_out: Sequence[LeftOut], unit: str
+    values: Sequence[TriadValue], medians: dict[str, dict[str, float]], excluded_rows: Sequence[ExcludedRow], unit: str
 ) -> list[str]:
     """Describes the values of cruxes (each value, or medians by camp if there are many) and the excluded rows."""
     lines = []
@@ -284,8 +284,8 @@ def describe_triads(
         rows = [[f"median, {unit}", *groups]]
         rows += [[crux, *(format_number(by.get(group)) for group in groups)] for crux, by in medians.items()]
         lines += align_columns(rows, "")
-    for reason in dict.fromkeys(row.reason for row in left_out):
-        numbers = [str(row.line) for row in left_out if row.reason == reason]
+    for reason in dict.fromkeys(row.reason for row in excluded_rows):
+        numbers = [str(row.line) for row in excluded_rows if row.reason == reason]
         shown = ", ".join(numbers[:8]) + (", …" if len(numbers) > 8 else "")
         lines.append(f"left out: {len(numbers)} row{'s' * (len(numbers) > 1)} where {reason} (line {shown})")
     return lines

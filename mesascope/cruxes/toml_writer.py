@@ -12,18 +12,18 @@ def write_toml(data: Mapping[str, Any]) -> str:
     Args:
         data: texts, numbers, lists and tables by name. Empty texts and tables inside an entry are left out.
     """
-    lines = [f"{_write_key(k)} = {_write_value(v)}" for k, v in data.items() if not _is_tables(v)]
+    lines = [f"{_write_key(k)} = {_write_value(v)}" for k, v in data.items() if not _is_table_or_list(v)]
     for name, table in data.items():
         if isinstance(table, Mapping) and table:
             lines += ["", f"[{_write_key(name)}]", *(f"{_write_key(k)} = {_write_value(v)}" for k, v in table.items())]
-        elif _is_tables(table):
+        elif _is_table_or_list(table):
             for entry in table:
                 lines += ["", f"[[{_write_key(name)}]]"]
                 lines += [f"{_write_key(k)} = {_write_value(v)}" for k, v in entry.items()]
     return "\n".join(lines) + "\n"
 
 
-def _is_tables(value: object) -> bool:
+def _is_table_or_list(value: object) -> bool:
     return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
 
 

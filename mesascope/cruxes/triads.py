@@ -13,7 +13,7 @@ from mesascope.cruxes.information import compute_discrimination_value, compute_i
 from mesascope.errors import MesascopeError, require
 
 COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
-MISSING = ("", "NA", "NaN", "nan")
+MISSING_MARKS = ("", "NA", "NaN", "nan")
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class ExcludedRow:
     """A row that was excluded: its line in the file, and the reason."""
 
     line: int
     reason: str
 
 
-def read_triads(text: str, keep_certain: bool = True) -> tuple[list[TriadRow], list[LeftOut]]:
+def read_triads(text: str, should_keep_certain: bool = True) -> tuple[list[TriadRow], list[ExcludedRow]]:
     """Reads triads from CSV with the columns of the FRI.
 
     Args:
@@ -91,11 +91,11 @@ def read_triads(text: str, keep_certain: bool = True) -> tuple[list[TriadRow], l
             values = [_read_probability(line[column], column, reader.line_num) for column in ("PU", "Pc", "PUc")]
             pu, pc, puc = values
             if pu is None or pc is None or puc is None:
-                left_out.append(LeftOut(reader.line_num, "a number is missing"))
+                left_out.append(ExcludedRow(reader.line_num, "a number is missing"))
                 continue
             row = TriadRow(line["person"] or "", line.get("Camp") or "", line["ID"] or "", pu, pc, puc)
-            if reason := _find_fault(row, keep_certain):
-                left_out.append(LeftOut(reader.line_num, reason))
+            if reason := _find_fault(row, should_keep_certain):
+                left_out.append(ExcludedRow(reader.line_num, reason))
             else:
                 rows.append(row)
     except csv.Error as error:
@@ -104,19 +104,19 @@ def read_triads(text: str, keep_certain: bool = True) -> tuple[list[TriadRow], l
     return rows, left_out
 
 
-def _find_fault(row: TriadRow, keep_certain: bool) -> str:
+def _find_fault(row: TriadRow, should_keep_certain: bool) -> str:
     try:
         complement = find_complement(row.pu, row.puc, row.pc)
     except MesascopeError:
         return "the numbers contradict each other"
     changes = row.pu > 0 and row.puc != row.pu
     is_certain = complement in (0.0, 1.0) or row.puc in (0.0, 1.0)
-    return "an outcome makes the target certain" if changes and is_certain and not keep_certain else ""
+    return "an outcome makes the target certain" if changes and is_certain and not should_keep_certain else ""
 
 
 def _read_probability(text: str | None, column: str, line: int) -> float | None:
     """Reads a probability; None if it is missing."""
-    if (text or "").strip() in MISSING:
+    if (text or "").strip() in MISSING_MARKS:
         return None
     try:
         value = float(text or "")

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.cruxes.language import SURE, Event, enumerate_worlds
+from mesascope.cruxes.language import SURE_EVENT, Event, enumerate_worlds
 from mesascope.errors import MesascopeError
 
 MAX_GROUP_ATOMS = 20
 MAX_WORLDS = 2**16
-_JOINT_ATOMS = 10  # up to this number of atoms, one group is fast enough
-_WHOLE_EVENT_ATOMS = 3  # an event with more atoms may be replaced by events of two parts
+_MAX_JOINT_ATOMS = 10  # up to this number of atoms, one group is fast enough
+_MAX_WHOLE_EVENT_ATOMS = 3  # an event with more atoms may be replaced by events of two parts
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ def list_worlds(pairs: Sequence[tuple[Event, Event]], rules: Sequence[Event], ev
     atoms = sorted(frozenset().union(*(e.atoms for pair in pairs for e in pair), *(e.atoms for e in (*rules, *events))))
     scopes = [event.atoms | condition.atoms for event, condition in pairs]
     scopes += [event.atoms for event in (*rules, *events)]
-    if len(atoms) <= _JOINT_ATOMS:
+    if len(atoms) <= _MAX_JOINT_ATOMS:
         return _merge_worlds([frozenset(atoms)], [-1], pairs, rules, events)
     groups, parents = _build_junction_tree(scopes)
-    if max(map(len, groups)) > _JOINT_ATOMS:
-        gates = _Gates()
+    if max(map(len, groups)) > _MAX_JOINT_ATOMS:
+        gates = _PartNames()
         small_pairs = [(gates.shorten(event), gates.shorten(condition)) for event, condition in pairs]
         small_rules, small_events = [gates.shorten(rule) for rule in rules], [gates.shorten(event) for event in events]
         small_rules += gates.rules
@@ -79,7 +79,7 @@ def _make_size_error(amount: str, limit: int) -> MesascopeError:
     return MesascopeError(problem, "Remove claims or bridges that join many atoms, or split the file.")
 
 
-class _Gates:
+class _PartNames:
     """New atoms that stand for the parts of long events, with the rules that define these atoms."""
 
     def __init__(self):
@@ -88,7 +88,7 @@ class _Gates:
 
     def shorten(self, event: Event) -> Event:
         """Makes an event of few atoms that is equivalent to a long event under the rules."""
-        if len(event.atoms) <= _WHOLE_EVENT_ATOMS:
+        if len(event.atoms) <= _MAX_WHOLE_EVENT_ATOMS:
             return event
         parts = tuple(self._name_part(part) for part in event.parts)
         return Event(event.operator, parts)
@@ -146,8 +146,8 @@ def _merge_worlds(
     def find_group(atoms: frozenset[str]) -> int:
         return next(i for i, group in enumerate(groups) if atoms <= group)
 
-    pair_homes = [find_group(event.atoms | condition.atoms) for event, condition in pairs]
-    event_homes = [find_group(event.atoms) for event in events]
+    pair_groups = [find_group(event.atoms | condition.atoms) for event, condition in pairs]
+    event_groups = [find_group(event.atoms) for event in events]
     overlaps = [(i, p, groups[i] & groups[p]) if p >= 0 else (i, 0, frozenset()) for i, p in enumerate(parents)]
     overlaps = [(i, p, shared) for i, p, shared in overlaps if i != p]
     blocks, n = [], 0
@@ -158,12 +158,12 @@ def _merge_worlds(
         allowed = np.ones(len(next(iter(worlds.values()))), dtype=bool)
         for rule in rules:
             if rule.atoms <= group:
-                allowed &= rule.holds(worlds)
+                allowed &= rule.evaluate(worlds)
         worlds = {name: column[allowed] for name, column in worlds.items()}
-        conditions = [c.holds(worlds) for (_, c), home in zip(pairs, pair_homes, strict=True) if home == i]
-        both = [(e if c == SURE else Event("&", (e, c))) for e, c in pairs]
-        together = [b.holds(worlds) for b, home in zip(both, pair_homes, strict=True) if home == i]
-        own_rows = [e.holds(worlds) for e, home in zip(events, event_homes, strict=True) if home == i]
+        conditions = [c.evaluate(worlds) for (_, c), home in zip(pairs, pair_groups, strict=True) if home == i]
+        both = [(e if c == SURE_EVENT else Event("&", (e, c))) for e, c in pairs]
+        together = [b.evaluate(worlds) for b, home in zip(both, pair_groups, strict=True) if home == i]
+        own_rows = [e.evaluate(worlds) for e, home in zip(events, event_groups, strict=True) if home == i]
         shared_atoms = sorted(frozenset().union(*(shared for a, b, shared in overlaps if i in (a, b))))
         shared_columns = [worlds[a] for a in shared_atoms]
         first = _find_kinds([*conditions, *together, *own_rows, *shared_columns], int(allowed.sum()))
@@ -174,11 +174,11 @@ def _merge_worlds(
         blocks.append((*pick[:3], dict(zip(shared_atoms, pick[3], strict=True)), len(first)))
     starts = np.cumsum([0, *(block[4] for block in blocks)])
 
-    def place(homes: Sequence[int], kind: int) -> np.ndarray:
-        table, taken = np.zeros((len(homes), n), dtype=bool), [0] * len(groups)
-        for row, home in enumerate(homes):
-            table[row, starts[home] : starts[home + 1]] = blocks[home][kind][taken[home]]
-            taken[home] += 1
+    def place_rows(group_numbers: Sequence[int], kind: int) -> np.ndarray:
+        table, taken = np.zeros((len(group_numbers), n), dtype=bool), [0] * len(groups)
+        for row, group_number in enumerate(group_numbers):
+            table[row, starts[group_number] : starts[group_number + 1]] = blocks[group_number][kind][taken[group_number]]
+            taken[group_number] += 1
         return table
 
     from scipy.sparse import csr_array, vstack
@@ -186,7 +186,7 @@ def _merge_worlds(
     links = vstack([csr_array((0, n)), *(_link_groups(blocks, starts, overlap, n) for overlap in overlaps)], "csr")
     total = np.zeros(n)
     total[: starts[1]] = 1.0
-    tables = place(pair_homes, 0), place(pair_homes, 1), place(event_homes, 2).astype(float)
+    tables = place_rows(pair_groups, 0), place_rows(pair_groups, 1), place_rows(event_groups, 2).astype(float)
     return Worlds(*tables, links, total)
 
 

@@ -16,24 +16,24 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue, trials
-from mesascope.contracts import Condition, Family, Intact, Subject, find_kind, identify, parse_task_limit
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.contracts import Condition, Family, Intact, Subject, get_split_kind, identify, parse_task_limit
+from mesascope.errors import MesascopeError, require_known_name, require
 from mesascope.execution import hash_folder
-from mesascope.files import limit_size, make_cache_path, replace_when_written
+from mesascope.files import limit_folder_size, make_cache_path, replace_when_written
 from mesascope.guards import limits
 from mesascope.guards.identity import PACKAGE_FOLDER, are_unchanged, list_loaded_modules
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum.placement import Placement, Rule, place
-from mesascope.rollouts.rollouts import BLOCK_SIZE, distinct_kinds, rollout
+from mesascope.rollouts.rollouts import BLOCK_SIZE, find_distinct_kinds, rollout
 
-Progress = Callable[[float, str], None]
+ProgressFunction = Callable[[float, str], None]
 METADATA_KEY = "dimensions, labels, attributes and the code that was loaded"
 MAX_CACHED_BYTES = 1 << 30  # the maximum size of the rollouts in the user's cache (of references and controls)
 COMPARED_ROLES = ("learner", "discounting")  # references that run on every split
-REFERENCE_SPLITS = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # splits on which other references run
+REFERENCE_SPLIT_KINDS = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # splits on which other references run
 
 
-class Bench:
+class RolloutCache:
     """The rollouts of one examination. Each rollout runs once, and is then kept in memory and in a folder.
 
     Args:
@@ -54,36 +54,36 @@ class Bench:
     def __init__(
         self,
         family: Family,
-        labels: Sequence[str],
+        condition_labels: Sequence[str],
         splits: Sequence[str] | None = None,
         lifetimes: int = 256,
         seed: int = 0,
         *,
         out: Path | None = None,
-        progress: Progress = lambda share, activity: None,
+        progress: ProgressFunction = lambda share, activity: None,
         rollouts: dict[str, xr.Dataset] | None = None,
-        beyond: Mapping[str, Sequence[str]] | None = None,
-        together: int = 1,
+        extra_split_kinds: Mapping[str, Sequence[str]] | None = None,
+        blocks_per_call: int = 1,
         place_trials: Callable[..., Placement] = place,
     ):
         self.place_trials = place_trials
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
-        self.requested, self.out, self.progress, self.together = splits, out, progress, together
-        self.done, self.total, self.activity = 0, 1, ""
+        self.requested_splits, self.out, self.progress, self.blocks_per_call = splits, out, progress, blocks_per_call
+        self.finished_blocks, self.total_blocks, self.activity = 0, 1, ""
         self.rollouts = {} if rollouts is None else rollouts
         self.tasks: dict[str, dict[Any, Any]] = {}  # by the name of the family, which contains the bank
         self.identities: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
         list_loaded_modules()  # hashes the files of modules now, because they may change during the run
         for split in splits or ():
-            pick_named("split", split, self._list_all_splits(family))
-        self.beyond = dict(beyond or {})
-        unique = dict.fromkeys([*(trials.fill_in_trials(label, family.horizon) for label in labels), *self.beyond])
+            require_known_name("split", split, self._list_all_splits(family))
+        self.extra_split_kinds = dict(extra_split_kinds or {})
+        unique = dict.fromkeys([*(trials.fill_in_trial_counts(label, family.horizon) for label in condition_labels), *self.extra_split_kinds])
         candidates = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in candidates if not c.explain_misfit(family)]
         # splits and references are compared by the transplants with the first replicate
-        self.compared = [c for c in self.conditions if c.seam is not None and c.draw == 0]
-        self.kinds = distinct_kinds(self.conditions)
-        self.blocks = -(-lifetimes // BLOCK_SIZE)
+        self.compared_conditions = [c for c in self.conditions if c.seam is not None and c.draw == 0]
+        self.compiled_conditions = find_distinct_kinds(self.conditions)
+        self.block_count = -(-lifetimes // BLOCK_SIZE)
 
     @staticmethod
     def _list_all_splits(family: Family) -> list[str]:
@@ -91,15 +91,15 @@ class Bench:
 
     def list_splits(self, family: Family) -> list[str]:
         """Lists the splits of a family that the caller requested."""
-        return [r for r in family.split_names if self.requested is None or r in self.requested]
+        return [r for r in family.split_names if self.requested_splits is None or r in self.requested_splits]
 
-    def expect_work(self, subjects: int) -> None:
+    def set_expected_work(self, subject_count: int) -> None:
         """Sets the expected amount of work for this number of subjects, in blocks of lifetimes."""
         splits = self._list_all_splits(self.family)
         extra = sum(
-            len(self._list_conditions(self.family, split)) - 1 for split in splits if find_kind(split) != "fresh"
+            len(self._list_conditions(self.family, split)) - 1 for split in splits if get_split_kind(split) != "fresh"
         )
-        self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
+        self.total_blocks = (subject_count * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.block_count
 
     def find_family(self, trained_on: str) -> Family:
         """Finds the family with the bank that a subject was trained on, if this bank is known.
@@ -123,15 +123,15 @@ class Bench:
             placement = self.place_trials(trials_by_split, references, trained_on, rule)
         return trials_by_split, references, placement
 
-    def run_subject(self, subject: Subject, family: Family, shared: bool = False) -> dict[str, xr.Dataset]:
+    def run_subject(self, subject: Subject, family: Family, is_shared: bool = False) -> dict[str, xr.Dataset]:
         """Runs a subject on every split, under the conditions of that split, and returns its trials by split.
 
         If `shared` is true, rollouts are saved in the user's cache for all examinations, and not in this run's folder.
         """
         trials = {}
         for split in self.list_splits(family):
-            conditions, kinds = self._list_conditions(family, split), self._list_compiled_kinds(family, split)
-            trials[split] = self._run_or_load(subject, family, split, conditions, kinds, shared=shared)
+            conditions, kinds = self._list_conditions(family, split), self._list_compiled_conditions(family, split)
+            trials[split] = self._run_or_load(subject, family, split, conditions, kinds, is_shared=is_shared)
         return trials
 
     def _list_conditions(self, family: Family, split: str) -> list[Condition]:
@@ -141,16 +141,16 @@ class Bench:
         names for this kind of split. On counted splits with as many trials as fresh lifetimes, the conditions in
         `self.compared` also run. On splits whose tasks no bank can contain, conditions with shuffled feedback also run.
         """
-        if find_kind(split) == "fresh":
+        if get_split_kind(split) == "fresh":
             return self.conditions
         labels: set[str] = set()
-        task_split = next((s for s in family.splits() if s.name == split), None)
+        task_split = next((s for s in family.list_splits() if s.name == split), None)
         if task_split is not None:  # a family without a bank has no split 'seen'
-            if task_split.is_counted and task_split.trials == family.horizon and split != "seen":
-                labels |= {c.label for c in self.compared}
+            if task_split.is_counted and task_split.trial_count == family.horizon and split != "seen":
+                labels |= {c.label for c in self.compared_conditions}
             if task_split.is_beyond_banks:
                 labels |= {c for c in first_rule.list_conditions(family.horizon) if c.startswith("feedback_shuffled")}
-        labels |= {label for label, kinds in self.beyond.items() if find_kind(split) in kinds}
+        labels |= {label for label, kinds in self.extra_split_kinds.items() if get_split_kind(split) in kinds}
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
 
     def count_responses(self, family: Family) -> int:
@@ -158,37 +158,37 @@ class Bench:
 
         def count(split: str) -> int:
             conditions = self._list_conditions(family, split)
-            donors = 0 if family.full_feedback else len({c.draw for c in conditions if c.needs_donors})
-            return (sum(c.response_count for c in conditions) + donors) * family.split(split).trials
+            donors = 0 if family.has_full_feedback else len({c.replicate_number for c in conditions if c.needs_donors})
+            return (sum(c.response_count for c in conditions) + donors) * family.get_split(split).trial_count
 
-        return sum(map(count, self.list_splits(family))) * self.blocks * BLOCK_SIZE
+        return sum(map(count, self.list_splits(family))) * self.block_count * BLOCK_SIZE
 
-    def run_references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
+    def run_references(self, family: Family, role_suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """Runs a family's reference procedures on the same tasks, and returns their trials by role and split."""
         references: dict[str, dict[str, xr.Dataset]] = {}
         intact, without_bank = catalogue.make("conditions", "intact"), family.with_bank(None)
-        for role in (*COMPARED_ROLES, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
-            if role + suffix not in family.references:
+        for role in (*COMPARED_ROLES, *(("locator",) if family.bank_label else ()), *(() if role_suffix else ("strongest",))):
+            if role + role_suffix not in family.references:
                 continue
             home = family if role == "locator" else without_bank
-            procedure = catalogue.make("subjects", family.references[role + suffix], home)
+            procedure = catalogue.make("subjects", family.references[role + role_suffix], home)
             for split in self.list_splits(family):
-                if find_kind(split) not in REFERENCE_SPLITS.get(role, (find_kind(split),)):
+                if get_split_kind(split) not in REFERENCE_SPLIT_KINDS.get(role, (get_split_kind(split),)):
                     continue
-                conditions, change = [intact], family.split(split).change_trial
+                conditions, change = [intact], family.get_split(split).change_trial
                 if role in COMPARED_ROLES:
-                    conditions += [c for c in self._list_conditions(family, split) if c in self.compared]
+                    conditions += [c for c in self._list_conditions(family, split) if c in self.compared_conditions]
                 if change and role == "learner":
                     conditions.append(catalogue.make("conditions", f"carry_reset:trial={change}"))
-                kinds = self._list_compiled_kinds(family, split) if role in COMPARED_ROLES else (intact,)
+                kinds = self._list_compiled_conditions(family, split) if role in COMPARED_ROLES else (intact,)
                 family_there = family if split == "seen" else home
-                trials = self._run_or_load(procedure, family_there, split, conditions, kinds, shared=True)
-                references.setdefault(role + suffix, {})[split] = trials
+                trials = self._run_or_load(procedure, family_there, split, conditions, kinds, is_shared=True)
+                references.setdefault(role + role_suffix, {})[split] = trials
         return references
 
-    def _list_compiled_kinds(self, family: Family, split: str) -> Sequence[Condition]:
+    def _list_compiled_conditions(self, family: Family, split: str) -> Sequence[Condition]:
         """Lists the kinds of condition to compile for a split: only 'intact' if its lifetimes have another length."""
-        return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
+        return self.compiled_conditions if family.get_split(split).trial_count == family.horizon else (Intact(),)
 
     def _run_or_load(
         self,
@@ -196,26 +196,26 @@ class Bench:
         family: Family,
         split: str,
         conditions: Sequence[Condition],
-        kinds: Sequence[Condition],
+        compiled_conditions: Sequence[Condition],
         *,
-        shared: bool = False,
+        is_shared: bool = False,
     ) -> xr.Dataset:
         """Runs one rollout; if it ran before, takes it from memory or reads it from a file."""
         home = family if split == "seen" else family.with_bank(None)
         home_name = home.name
-        inputs = [subject.name, self.get_identity(subject), home_name, home.code(), split, self.lifetimes, self.seed]
+        inputs = [subject.name, self.get_identity(subject), home_name, home.compute_code_hash(), split, self.lifetimes, self.seed]
         inputs += [c.label for c in conditions] + [_hash_package(), *_describe_machine()]
         digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         if digest in self.rollouts:
             return self.rollouts[digest]
         self.activity = f"{subject.name} on {split}"
         # a hash cannot cover everything that other people's code reads, so their rollouts are not shared between runs
-        shared = shared and family.traceable and _is_of_package(subject) and _is_of_package(family)
-        folder = make_cache_path() if shared else self.out
+        is_shared = is_shared and family.is_traceable and _is_of_package(subject) and _is_of_package(family)
+        folder = make_cache_path() if is_shared else self.out
         path = folder / "rollouts" / f"{digest}.npz" if folder else None
         trials = self._load(path) if path else None
         if trials is not None:
-            self._count_blocks(self.blocks * len(conditions))
+            self._report_finished_blocks(self.block_count * len(conditions))
         else:
             trials = rollout(
                 subject,
@@ -224,17 +224,17 @@ class Bench:
                 self.lifetimes,
                 self.seed,
                 conditions=conditions,
-                kinds=kinds,
-                record=(),
-                log_probs=find_kind(split) in ("fresh", "seen"),  # metrics compare probabilities only on these splits
-                done=self._count_blocks,
-                tasks=self.tasks.setdefault(home_name, {}) if family.traceable else None,
-                together=self.together,
+                condition_examples=compiled_conditions,
+                recorded_taps=(),
+                should_keep_log_probs=get_split_kind(split) in ("fresh", "seen"),  # metrics compare probabilities only on these splits
+                report_finished=self._report_finished_blocks,
+                tasks=self.tasks.setdefault(home_name, {}) if family.is_traceable else None,
+                blocks_per_call=self.blocks_per_call,
             )
-            if shared and path:
+            if is_shared and path:
                 with contextlib.suppress(OSError):  # a rollout that cannot be saved runs again
-                    save_rollout(trials, path, code={})
-                    limit_size(path.parent, MAX_CACHED_BYTES)
+                    save_rollout(trials, path, module_states={})
+                    limit_folder_size(path.parent, MAX_CACHED_BYTES)
             elif path:
                 save_rollout(trials, path)
         self.rollouts[digest] = trials
@@ -255,16 +255,16 @@ class Bench:
             with contextlib.suppress(OSError):  # another user may own the file
                 path.unlink()
 
-    def _count_blocks(self, blocks: int) -> None:
+    def _report_finished_blocks(self, block_count: int) -> None:
         """Adds finished blocks of lifetimes to the count, and reports the progress."""
-        self.done += blocks
-        self.progress(min(self.done / self.total, 1.0), self.activity)
+        self.finished_blocks += block_count
+        self.progress(min(self.finished_blocks / self.total_blocks, 1.0), self.activity)
 
 
 @functools.cache
 def _hash_package() -> str:
     """Hashes the package's code and data, so that rollouts of another version are not used again."""
-    return hash_folder(PACKAGE_FOLDER, (".py", ".toml", ".json"), without=PACKAGE_FOLDER / "studies")
+    return hash_folder(PACKAGE_FOLDER, (".py", ".toml", ".json"), excluded_folder=PACKAGE_FOLDER / "studies")
 
 
 def _describe_machine() -> list[str]:
@@ -273,12 +273,12 @@ def _describe_machine() -> list[str]:
     return [jax.__version__, np.__version__, platform.machine(), *flags]
 
 
-def _is_of_package(module: Subject | Family) -> bool:
+def _is_of_package(plugin: Subject | Family) -> bool:
     """Checks whether the class of a subject or family belongs to this package."""
-    return type(module).__module__.startswith("mesascope.")
+    return type(plugin).__module__.startswith("mesascope.")
 
 
-def save_rollout(rollout: xr.Dataset, path: Path, code: Mapping[str, Any] | None = None) -> None:
+def save_rollout(rollout: xr.Dataset, path: Path, module_states: Mapping[str, Any] | None = None) -> None:
     """Saves the trials of one split as .npz, which is twenty times faster than netCDF.
 
     Args:
@@ -291,7 +291,7 @@ def save_rollout(rollout: xr.Dataset, path: Path, code: Mapping[str, Any] | None
         "dims": {str(name): list(map(str, variable.dims)) for name, variable in rollout.data_vars.items()},
         "coords": {str(name): labels.values.tolist() for name, labels in rollout.coords.items()},
         "attrs": rollout.attrs,
-        "code": list_loaded_modules() if code is None else code,
+        "code": list_loaded_modules() if module_states is None else module_states,
     }
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
     with replace_when_written(path, os.getpid()) as part, part.open("wb") as file:

@@ -17,11 +17,11 @@ import numpy as np
 
 from mesascope import catalogue
 from mesascope.agents.opening import find_adapter, open_subject
-from mesascope.contracts import CONTROLS, UNDETERMINED, Axis, Family, Intact, Metric, Subject, select
-from mesascope.contracts import find_kind as split_kind
+from mesascope.contracts import CONTROL_ROLES, UNDETERMINED, Axis, Family, Intact, Metric, Subject, select
+from mesascope.contracts import get_split_kind as split_kind
 from mesascope.errors import MesascopeError, MesascopeWarning, describe_error, make_unknown_name_error, require
-from mesascope.examination.bench import Bench
-from mesascope.examination.measurement import answer
+from mesascope.examination.bench import RolloutCache
+from mesascope.examination.measurement import apply_metrics
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits, locate_error
 from mesascope.rollouts.leaks import refuse_leaks
@@ -32,9 +32,9 @@ T = TypeVar("T")
 # The family on which the check runs a plug-in by default. The file of a plug-in may define its own CHECK_FAMILY, and
 # the file of a recipe may define SMALL, the settings for the check.
 CHECK_FAMILY = "bernoulli_bandit:arms=3,trials=12,bank=2"
-LONGER_FAMILY = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test the signs that a metric expects
+LONGER_CHECK_FAMILY = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test the signs that a metric expects
 CALLER_ARGUMENTS = {"subjects": {"family", "trust"}, "recipes": {"family", "out", "progress"}}
-LATENTS = ("chance", "best", "worst", "fixed")
+REQUIRED_LATENTS = ("chance", "best", "worst", "fixed")
 SUBJECT_CONDITIONS = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:trial=6", "carry_exchanged_once")
 
 
@@ -71,7 +71,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
             if kind == "families":
                 problems += _check_family(spec)
             else:
-                problems += CHECKS[kind](spec, _make_family(family or find_tried(kind, plugin_name), kind))
+                problems += CHECKS[kind](spec, _make_check_family(family or choose_check_family(kind, plugin_name), kind))
     except MesascopeError as error:
         problems.append(str(error))
     except Exception as error:
@@ -79,11 +79,11 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
     return problems
 
 
-def find_tried(kind: str, plugin_name: str) -> str:
+def choose_check_family(kind: str, plugin_name: str) -> str:
     """Finds the family on which a plug-in is tried: CHECK_FAMILY of its file or of its world, or the default."""
     module = catalogue.import_plugin_module(kind, plugin_name)
     world = None if kind == "metrics" else sys.modules.get(module.__name__.rsplit(".", 2)[0])
-    default = LONGER_FAMILY if kind == "metrics" else getattr(world, "CHECK_FAMILY", CHECK_FAMILY)
+    default = LONGER_CHECK_FAMILY if kind == "metrics" else getattr(world, "CHECK_FAMILY", CHECK_FAMILY)
     return getattr(module, "CHECK_FAMILY", default)
 
 
@@ -115,7 +115,7 @@ def _parse_name(name: str) -> tuple[str, str]:
     raise MesascopeError(error.problem, f"{error.remedy} {catalogue.INSTALL_REMEDY}")
 
 
-def _make_family(spec: str, kind: str) -> Family:
+def _make_check_family(spec: str, kind: str) -> Family:
     """Makes the family on which a plug-in is tried."""
     family = catalogue.make("families", spec)
     require(
@@ -132,16 +132,16 @@ def _check_family(spec: str) -> Iterator[str]:
     if "fresh" not in family.split_names:
         yield f"Its splits are {family.split_names}; 'fresh' is not among them."
         return
-    if ("seen" in family.split_names) != (family.bank is not None):
-        yield f"Its bank is {family.bank!r} and its splits are {family.split_names}: 'seen' goes with a bank."
+    if ("seen" in family.split_names) != (family.bank_label is not None):
+        yield f"Its bank is {family.bank_label!r} and its splits are {family.split_names}: 'seen' goes with a bank."
     with contextlib.suppress(MesascopeError):  # the family has no banks, or none of this size
-        if (bank := family.with_bank("bank:2@1").bank) != "bank:2@1":
+        if (bank := family.with_bank("bank:2@1").bank_label) != "bank:2@1":
             yield f"With the bank 'bank:2@1' its bank is {bank!r}."
     for roles in (family.controls, family.references):
         for role, subject in roles.items():
             if catalogue.parse_spec(subject)[0] not in catalogue.list_names("subjects"):
                 yield f"Its {role} {subject!r} is not a subject."
-    missing_roles = set(CONTROLS) - set(family.controls)
+    missing_roles = set(CONTROL_ROLES) - set(family.controls)
     if family.controls and missing_roles:
         yield f"Its controls lack {', '.join(sorted(missing_roles))}."
     for split in family.split_names:
@@ -150,16 +150,16 @@ def _check_family(spec: str) -> Iterator[str]:
 
 def _check_split(family: Family, split: str) -> Iterator[str]:
     """Yields the ways in which one split of a family breaks its contract."""
-    key, trials = jax.random.key(3), family.split(split).trials
-    tasks = family.split(split).draw(key, BLOCK_SIZE)
-    again = family.split(split).draw(key, BLOCK_SIZE)
+    key, trials = jax.random.key(3), family.get_split(split).trial_count
+    tasks = family.get_split(split).draw(key, BLOCK_SIZE)
+    again = family.get_split(split).draw(key, BLOCK_SIZE)
     if not all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), tasks, again))):
         yield f"On {split}, two draws with the same key give different tasks."
     if any(np.shape(leaf)[:1] != (BLOCK_SIZE,) for leaf in jax.tree.leaves(tasks)):
         yield f"On {split} its tasks have no leading axis of {BLOCK_SIZE} lifetimes."
         return
-    latents = family.latents(tasks, split)
-    for name in LATENTS:
+    latents = family.compute_latents(tasks, split)
+    for name in REQUIRED_LATENTS:
         if name not in latents or np.shape(latents[name]) != (BLOCK_SIZE, trials):
             yield f"On {split} its latents contain no {name} of shape ({BLOCK_SIZE}, {trials})."
             return
@@ -206,22 +206,22 @@ def _check_steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
         yield f"On {split}, `first` is false in the first percept of a lifetime."
     for i in range(2 * family.steps):
         t, s = divmod(i, family.steps)
-        idle = family.idle(state) if s else None
+        idle = family.find_idle(state) if s else None
         is_active = np.ones(BLOCK_SIZE, bool) if idle is None else ~np.asarray(idle)
         for field, expected in (("trial", t), ("step", s)):
             if (np.asarray(getattr(percept, field))[is_active] != expected).any():
                 yield f"On {split} the percept of step {s} in trial {t} has another {field}."
                 return
         action = _draw_actions(family, i)
-        if not family.traceable:
+        if not family.is_traceable:
             action = np.where(is_active, action, np.nan if family.choices is None else -1).astype(action.dtype)
         next_state, next_percept, score = family.step(jax.random.fold_in(key, i), tasks, state, action)
         if np.shape(score) != (BLOCK_SIZE,) or not np.isfinite(np.asarray(score)[is_active]).all():
             yield f"On {split} a score at step {s} is not a number."
         if (np.asarray(next_percept.action)[is_active] != action[is_active]).any():
             yield f"On {split} the percept after step {s} does not contain the action."
-        is_idle = jnp.asarray(~is_active) if family.traceable else ~is_active
-        state = select(is_idle, state, next_state) if family.traceable else next_state
+        is_idle = jnp.asarray(~is_active) if family.is_traceable else ~is_active
+        state = select(is_idle, state, next_state) if family.is_traceable else next_state
         percept = select(is_idle, percept, next_percept)
 
 
@@ -230,7 +230,7 @@ def _check_subject(spec: str, family: Family) -> Iterator[str]:
     subject = _make_plugin("subjects", spec, Subject, family)
     if subject.trained_on not in ("unlimited", "unknown"):
         family.with_bank(subject.trained_on)
-    for leaf in jax.tree.leaves(subject.fresh(7)):
+    for leaf in jax.tree.leaves(subject.initialize_carry(7)):
         if np.shape(leaf)[:1] != (7,):
             yield f"A part of its fresh carry has shape {np.shape(leaf)}, not 7 lifetimes."
     conditions = [catalogue.make("conditions", c) for c in SUBJECT_CONDITIONS]
@@ -244,11 +244,11 @@ def _check_subject(spec: str, family: Family) -> Iterator[str]:
         total = np.exp(log_probs[np.isfinite(log_probs).any(-1)]).sum(-1)
         if not np.allclose(total, 1, atol=1e-3):
             yield f"Its probabilities sum to {total.flat[np.abs(total - 1).argmax()]:.3f}."
-    again = rollout(subject, family, "fresh", BLOCK_SIZE, kinds=conditions)
+    again = rollout(subject, family, "fresh", BLOCK_SIZE, condition_examples=conditions)
     if not np.array_equal(again.action.values[0], action[0], equal_nan=action.dtype.kind == "f"):
         yield "With the same seed, its actions differ when it runs a second time."
     try:
-        refuse_leaks(subject, family, kinds=conditions)
+        refuse_leaks(subject, family, condition_examples=conditions)
     except MesascopeError as leak:
         yield leak.problem
 
@@ -284,21 +284,21 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
     """Yields the ways in which a metric breaks its contract."""
     metric = _make_plugin("metrics", spec, Metric)
     yield from _check_question(metric, catalogue.parse_spec(spec)[0])
-    if not isinstance(metric.expects, Mapping):
-        yield f"It expects {metric.expects!r}, not a sign for each control, such as {{'learner': '+', 'still': '0'}}."
+    if not isinstance(metric.expected_signs, Mapping):
+        yield f"It expects {metric.expected_signs!r}, not a sign for each control, such as {{'learner': '+', 'still': '0'}}."
         return
-    for role, sign in metric.expects.items():
-        if role not in CONTROLS:
+    for role, sign in metric.expected_signs.items():
+        if role not in CONTROL_ROLES:
             yield f"It expects a sign for {role!r}, but the controls are learner, lookalike and still."
         elif sign not in ("+", "-", "0", "any"):
             yield f"The sign that it expects for the {role} is not '+', '-', '0' or 'any'."
     splits = [r for r in family.split_names if split_kind(r) in (*metric.splits, "fresh")]
-    bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK_SIZE)
+    bench = RolloutCache(family, ("intact", *metric.conditions), splits, 4 * BLOCK_SIZE)
     reasons, applies = [], False
     for role, control_name in family.controls.items():
         control = open_subject(control_name, family)
         trials = bench.run_subject(control, family)
-        findings = answer([metric], trials, bench.run_references(family), Replays(control))
+        findings = apply_metrics([metric], trials, bench.run_references(family), Replays(control))
         if not findings:
             yield f"It gave no reading for the {role}."
         reasons += [finding.reason for finding in findings if finding.status == "does not apply"]
@@ -307,8 +307,8 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
         for finding in findings:
             if finding.status == "failed":
                 yield f"{where}, it failed: {finding.reason}."
-            elif finding.status == "measured" and not _has_sign(finding, metric.expects.get(role, "any")):
-                yield f"{where}, {finding.metric} expects {metric.expects[role]!r}, but measured {finding.describe()}."
+            elif finding.status == "measured" and not _has_sign(finding, metric.expected_signs.get(role, "any")):
+                yield f"{where}, {finding.metric} expects {metric.expected_signs[role]!r}, but measured {finding.describe()}."
     if reasons and not applies:
         message = f"{metric.name} applies to none of the controls on {family.name}: {reasons[0]}."
         remedy = "So the expected signs were not tested; name another --family."
@@ -341,8 +341,8 @@ def _check_recipe(spec: str, family: Family) -> Iterator[str]:
         if paths[0].read_bytes() != paths[1].read_bytes():
             yield "With the same seed, a second training gives another network."
         subject = catalogue.make("subjects", find_adapter(str(paths[0])), family, path=str(paths[0]))
-        if subject.trained_on != (family.bank or "unlimited"):
-            yield f"It was trained on {family.bank or 'unlimited tasks'}, but its file states {subject.trained_on!r}."
+        if subject.trained_on != (family.bank_label or "unlimited"):
+            yield f"It was trained on {family.bank_label or 'unlimited tasks'}, but its file states {subject.trained_on!r}."
         rollout(subject, family, "fresh", BLOCK_SIZE)
 
 
@@ -350,9 +350,9 @@ def _check_axis(spec: str, family: Family) -> Iterator[str]:
     """Yields the ways in which an axis breaks its contract."""
     axis = _make_plugin("axes", spec, Axis)
     yield from _check_question(axis, catalogue.parse_spec(spec)[0])
-    if UNDETERMINED not in axis.words:
-        yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
-    splits = [r for r in family.split_names if split_kind(r) in axis.tested_kinds]
+    if UNDETERMINED not in axis.reading_meanings:
+        yield f"Its readings are {', '.join(axis.reading_meanings)}; {UNDETERMINED!r} is not among them."
+    splits = [r for r in family.split_names if split_kind(r) in axis.tested_split_kinds]
     for role, control in family.controls.items():
         subject, conditions = open_subject(control, family), axis.list_conditions(family)
         trials = {split: rollout(subject, family, split, BLOCK_SIZE, conditions=conditions) for split in splits}
@@ -360,8 +360,8 @@ def _check_axis(spec: str, family: Family) -> Iterator[str]:
         if verdict is None:
             continue
         json.dumps(dataclasses.asdict(verdict), allow_nan=False)
-        if verdict.reading not in axis.words or set(verdict.probability) != set(axis.words):
-            yield f"For the {role}, its reading is {verdict.reading!r}, but its readings are {', '.join(axis.words)}."
+        if verdict.reading not in axis.reading_meanings or set(verdict.probability) != set(axis.reading_meanings):
+            yield f"For the {role}, its reading is {verdict.reading!r}, but its readings are {', '.join(axis.reading_meanings)}."
         if abs(sum(verdict.probability.values()) - 1) > 1e-6:
             yield f"For the {role}, its shares of resamples sum to {sum(verdict.probability.values()):.3f}."
 

@@ -13,11 +13,11 @@ import xarray as xr
 
 from mesascope.agents.opening import find_default_family, open_family, open_subject, open_subjects
 from mesascope.catalogue import as_list, make_all
-from mesascope.contracts import Family, Metric, Scripted, Subject
+from mesascope.contracts import Family, Metric, ScriptedSubject, Subject
 from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeWarning, make_unknown_name_error, require
-from mesascope.examination.bench import Bench, Progress
-from mesascope.examination.measurement import answer
+from mesascope.examination.bench import RolloutCache, ProgressFunction
+from mesascope.examination.measurement import apply_metrics
 from mesascope.examination.participants import ParticipantValue
 from mesascope.findings import COLUMNS, Finding
 from mesascope.guards import gate
@@ -61,7 +61,7 @@ class Examination:
         rows = [{name: getattr(finding, name) for name in COLUMNS} for finding in self.answers]
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
-    def finding(self, metric: str, split: str = "") -> Finding:
+    def get_finding(self, metric: str, split: str = "") -> Finding:
         """Returns the finding of one metric on one split: by default 'fresh', or 'logged' for a log.
 
         Raises:
@@ -99,10 +99,10 @@ class Examination:
         return f"{head}<ul>{rows}</ul>"
 
 
-def find_kind(subject: Subject) -> str:
+def find_subject_kind(subject: Subject) -> str:
     """Finds the kind of a subject: 'scripted', 'trained' (a network of this package), or 'outside' (a user's own)."""
     module = type(subject).__module__
-    if isinstance(subject, Scripted) or module.startswith("mesascope.worlds."):
+    if isinstance(subject, ScriptedSubject) or module.startswith("mesascope.worlds."):
         return "scripted"
     return "trained" if module.startswith("mesascope.agents.networks.") else "outside"
 
@@ -119,7 +119,7 @@ def examine(
     seed: int = 0,
     out: str | os.PathLike | None = None,
     rule: Rule | None = None,
-    progress: Progress = lambda share, doing: None,
+    progress: ProgressFunction = lambda share, doing: None,
     trust: bool = False,
 ) -> Any:
     """Examines one or several subjects on the same tasks.
@@ -151,7 +151,7 @@ def examine(
     metric_list, splits = make_all("metrics", metrics), as_list(splits)
     labels = [*list_conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
     folder, beyond = Path(out) if out else None, axes.list_conditions_of_axes(base)
-    bench = Bench(base, labels, splits, lifetimes, seed, out=folder, progress=progress, beyond=beyond)
+    bench = RolloutCache(base, labels, splits, lifetimes, seed, out=folder, progress=progress, extra_split_kinds=beyond)
     families = [bench.find_family(trained_on or subject.trained_on) for subject in group]
     for subject, home in zip(group, families, strict=True):
         if announcement := subject.describe_cost(bench.count_responses(home)):
@@ -160,21 +160,21 @@ def examine(
         require(bool(bench.list_splits(home)), problem, "Add fresh to them, or a bank to the family.")
         bench.get_identity(subject)
         # refuses a faulty subject before any subject runs
-        refuse_leaks(subject, home, seed, bench.kinds)
+        refuse_leaks(subject, home, seed, bench.compiled_conditions)
     family_without_bank = base.with_bank(None)
     controls = {role: open_subject(name, family_without_bank) for role, name in base.controls.items()}
-    bench.expect_work(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
+    bench.set_expected_work(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
     pending_answers = {}
     with ThreadPoolExecutor(1) as pool:  # controls are measured while the next subject is compiled
         for role, control in controls.items():
-            if trials := bench.run_subject(control, family_without_bank, shared=True):
+            if trials := bench.run_subject(control, family_without_bank, is_shared=True):
                 expected_metrics = [metric for metric in metric_list if role in metric.expects]
                 references = bench.run_references(family_without_bank)
-                pending_answers[role] = pool.submit(answer, expected_metrics, trials, references, Replays(control))
+                pending_answers[role] = pool.submit(apply_metrics, expected_metrics, trials, references, Replays(control))
         placements: list[Any] = [bench.place(subject, trained_on or subject.trained_on, rule) for subject in group]
         control_findings = {role: pending.result() for role, pending in pending_answers.items()}
     for i, subject in enumerate(group):
-        floor, reason = subject.drift()
+        floor, reason = subject.measure_drift()
         problem = f"{subject.name} changed since the start: {reason}."
         require(not reason, problem, "Examine it again at a time when it does not change.")
         if floor:
@@ -184,8 +184,8 @@ def examine(
     for subject, home, (trials, references, placement) in zip(group, families, placements, strict=True):
         training = trained_on or subject.trained_on
         trials = {split: data.assign_attrs(trained_on=training) for split, data in trials.items()}
-        findings = answer(metric_list, trials, references, Replays(subject), control_findings)
+        findings = apply_metrics(metric_list, trials, references, Replays(subject), control_findings)
         identity = subject.name, home.name, training
-        kind = find_kind(subject)
+        kind = find_subject_kind(subject)
         results.append(Examination(*identity, trials, references, findings, placement, kind=kind))
     return results if is_several else results[0]

@@ -16,12 +16,12 @@ from jax import lax
 from jax.nn import log_softmax, sigmoid
 
 from mesascope.contracts import DoesNotApply
-from mesascope.contracts.extras import require as require_package
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.contracts.extras import import_optional_package as require_package
+from mesascope.errors import MesascopeError, require_known_name, require
 from mesascope.questions.procedures.histories import read_history
-from mesascope.worlds.two_step.trial_arrays import read_trials
+from mesascope.worlds.two_step.trial_arrays import read_two_step_trials
 
-MODELS: dict[str, tuple[str, ...]] = {
+MODEL_PARAMETERS: dict[str, tuple[str, ...]] = {
     "rescorla_wagner": ("learning rate", "inverse temperature"),
     "sticky": ("learning rate", "inverse temperature", "perseveration"),
     "two_rates": ("rate after gains", "rate after losses", "inverse temperature", "perseveration"),
@@ -58,11 +58,11 @@ def fit_hierarchical(
     Raises:
         MesascopeError: NumPyro is not installed, the model does not exist, or it does not fit the log.
     """
-    pick_named("model", model, MODELS)
+    require_known_name("model", model, MODEL_PARAMETERS)
     numpyro, infer = require_package("numpyro", "bayes"), require_package("numpyro.infer", "bayes")
     find_rhat = require_package("numpyro.diagnostics", "bayes").split_gelman_rubin
     dist = numpyro.distributions
-    names, compute = MODELS[model], _prepare_two_step(trials) if model == "hybrid" else _prepare_choices(trials, model)
+    names, compute = MODEL_PARAMETERS[model], _make_two_step_likelihood(trials) if model == "hybrid" else _make_choice_likelihood(trials, model)
     owners = trials.participant.values if "participant" in trials.coords else np.arange(trials.sizes["lifetime"])
     people, unit = np.unique(owners, return_inverse=True)
     remedy = "Give a log with more participants."
@@ -75,20 +75,20 @@ def fit_hierarchical(
     own_group = group[first]
     location, scale = np.array([POPULATION_MEANS[_find_range(name)] for name in names]).T
 
-    def describe() -> None:
+    def define_model() -> None:
         mean = numpyro.sample("mean", dist.Normal(location, scale).expand([len(labels), len(names)]).to_event(2))
         sd = numpyro.sample("sd", dist.HalfNormal(1.0).expand([len(names)]).to_event(1))
         z = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([len(people), len(names)]).to_event(2))
         own = numpyro.deterministic("own", mean[own_group] + sd * z)
-        numpyro.factor("choices", compute(_transform(names, own[unit]))[0].sum())
+        numpyro.factor("choices", compute(_transform_to_ranges(names, own[unit]))[0].sum())
 
     sampler = infer.MCMC(
-        infer.NUTS(describe), num_warmup=draws, num_samples=draws, num_chains=chains, chain_method="vectorized",
+        infer.NUTS(define_model), num_warmup=draws, num_samples=draws, num_chains=chains, chain_method="vectorized",
         progress_bar=False,
     )  # fmt: skip
     sampler.run(jax.random.key(seed))
     samples: Any = sampler.get_samples(group_by_chain=True)
-    own, mean = (np.stack(_transform(names, samples[key]), -1) for key in ("own", "mean"))
+    own, mean = (np.stack(_transform_to_ranges(names, samples[key]), -1) for key in ("own", "mean"))
     parts = [(person, labels[own_group[i]], own[:, :, i]) for i, person in enumerate(people)]
     parts += [("", label, mean[:, :, g]) for g, label in enumerate(labels)]
     parts += [("", f"{label} minus {labels[0]}", mean[:, :, g] - mean[:, :, 0]) for g, label in enumerate(labels) if g]
@@ -100,12 +100,12 @@ def fit_hierarchical(
             rows.append((person, label, name, *map(float, ends)))
     flat = samples["own"].reshape(-1, len(people), len(names))
     picked = flat[np.linspace(0, len(flat) - 1, PREDICTIVE_DRAWS).astype(int)][:, unit]
-    predict = jax.jit(lambda values: compute(_transform(names, values))[1])
+    predict = jax.jit(lambda values: compute(_transform_to_ranges(names, values))[1])
     rows += _predict_stays(trials, np.stack([predict(values).T for values in picked]), seed)
     return pd.DataFrame(rows, columns=["participant", "group", "parameter", "estimate", "low", "high", "rhat"])
 
 
-def _predict_stays(trials: xr.Dataset, stay: np.ndarray, seed: int) -> list[tuple[Any, ...]]:
+def _predict_stays(trials: xr.Dataset, stay_probabilities: np.ndarray, seed: int) -> list[tuple[Any, ...]]:
     """Makes rows for the observed and the predicted share of repeated choices after high and after low pay-offs.
 
     Args:
@@ -119,7 +119,7 @@ def _predict_stays(trials: xr.Dataset, stay: np.ndarray, seed: int) -> list[tupl
     counts = history.is_present & (history.last_choice.sum(-1) > 0) & np.isfinite(before)
     repeated = (history.choice_made * history.last_choice).sum(-1)
     middle = (np.nanmin(before) + np.nanmax(before)) / 2
-    predicted = np.random.default_rng(seed).random(stay.shape) < stay
+    predicted = np.random.default_rng(seed).random(stay_probabilities.shape) < stay_probabilities
     rows = []
     for label, mask in (("high", counts & (before > middle)), ("low", counts & (before <= middle))):
         name, shares = f"stay after a {label} pay-off", predicted[:, mask].mean(-1)
@@ -134,13 +134,13 @@ def _find_range(name: str) -> str:
     return "real" if name == "perseveration" else "positive" if "temperature" in name else "unit"
 
 
-def _transform(names: tuple[str, ...], values: Any) -> list[Any]:
+def _transform_to_ranges(names: tuple[str, ...], values: Any) -> list[Any]:
     """Transforms the parameters on the last axis of `values` to their ranges, and returns one array per parameter."""
     into = {"unit": sigmoid, "positive": jnp.exp, "real": lambda x: x}
     return [into[_find_range(name)](values[..., k]) for k, name in enumerate(names)]
 
 
-def _prepare_choices(trials: xr.Dataset, model: str) -> Any:
+def _make_choice_likelihood(trials: xr.Dataset, model: str) -> Any:
     """Makes a function from the parameters [N] of each lifetime to two arrays [T, N], for choices of one stage.
 
     The first array contains the log-likelihood of each choice, and the second the probability of repeating the last
@@ -171,10 +171,10 @@ def _prepare_choices(trials: xr.Dataset, model: str) -> Any:
     return compute
 
 
-def _prepare_two_step(trials: xr.Dataset) -> Any:
+def _make_two_step_likelihood(trials: xr.Dataset) -> Any:
     """Makes the function of `_prepare_choices` for two-step trials; the second array refers to the first choice."""
     try:
-        steps = read_trials(trials)
+        steps = read_two_step_trials(trials)
     except DoesNotApply as reason:
         raise MesascopeError(f"The model 'hybrid' does not fit this log: {reason}.", "Choose another model.") from None
     paid = np.where(steps.is_complete, steps.payoff, np.nan)

@@ -12,7 +12,7 @@ from mesascope.catalogue import make_all
 from mesascope.contracts import Metric
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
-from mesascope.examination.measurement import Splits, adjust_findings, answer
+from mesascope.examination.measurement import TrialsBySplit, adjust_findings, apply_metrics
 from mesascope.examination.participants import contrast_groups, measure_participants
 from mesascope.examination.runs import read_run
 from mesascope.guards.blame import contain_exits
@@ -27,8 +27,8 @@ from mesascope.rollouts.replays import Replays
 class SubjectTrials(NamedTuple):
     """A subject's trials by split, the trials of its references by role, and its training tasks."""
 
-    trials: Splits
-    references: Mapping[str, Splits]
+    trials: TrialsBySplit
+    references: Mapping[str, TrialsBySplit]
     trained_on: str
 
 
@@ -67,7 +67,7 @@ def measure(
 
 def place(
     trials: Any,
-    references: Mapping[str, Splits] | None = None,
+    references: Mapping[str, TrialsBySplit] | None = None,
     *,
     trained_on: str | None = None,
     rule: Rule | None = None,
@@ -113,7 +113,7 @@ def _examine_log(
     examinations = []
     for log in logs:
         by_split, found = {str(log.attrs["split"]): log}, []
-        answers = answer(metrics, by_split, replay=Replays(), found=found)
+        answers = apply_metrics(metrics, by_split, replay=Replays(), collected_readings=found)
         values = measure_participants(found, log) if "logged" in by_split else []
         contrasts = contrast_groups(values, {metric.name: metric for metric, _ in found}, log)
         answers = adjust_findings([*answers, *contrasts])
@@ -129,7 +129,7 @@ def _read_subjects(source: Any) -> list[SubjectTrials] | None:
     if isinstance(source, xr.Dataset) and "condition" in source.dims:
         source = {str(source.attrs.get("split", "fresh")): source}
     if isinstance(source, Mapping) and all(isinstance(one, xr.Dataset) for one in source.values()):
-        return [SubjectTrials(source, {}, _read_training(source))]
+        return [SubjectTrials(source, {}, _read_trained_on(source))]
     if not isinstance(source, str | os.PathLike):
         return None
     path = Path(source)
@@ -143,7 +143,7 @@ def _read_subjects(source: Any) -> list[SubjectTrials] | None:
 
 
 def _examine_trials(
-    metrics: Sequence[Metric], trials: Splits, references: Mapping[str, Splits], trained_on: str
+    metrics: Sequence[Metric], trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], trained_on: str
 ) -> Examination:
     """Measures a subject from trials of rollouts, and places it if these trials are sufficient."""
     attrs = next(iter(trials.values())).attrs
@@ -151,7 +151,7 @@ def _examine_trials(
         placement = put_on_spectrum(trials, references, trained_on)
     except MesascopeError:
         placement = None
-    findings = answer(metrics, trials, references, Replays())
+    findings = apply_metrics(metrics, trials, references, Replays())
     subject, family = str(attrs["subject"]), str(attrs["family"])
     return Examination(subject, family, trained_on, trials, references, findings, placement)
 
@@ -183,9 +183,9 @@ def _group_subjects(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
             subject, role = prefix[-1], " ".join(reversed(prefix[:-1]))
         splits, references = subjects.setdefault(subject, ({}, {}))
         (references.setdefault(role, {}) if role else splits)[split] = trials
-    return [SubjectTrials(*pair, _read_training(pair[0])) for pair in subjects.values() if pair[0]]
+    return [SubjectTrials(*pair, _read_trained_on(pair[0])) for pair in subjects.values() if pair[0]]
 
 
-def _read_training(trials: Splits) -> str:
+def _read_trained_on(trials: TrialsBySplit) -> str:
     """Reads what the subject was trained on from the attributes of its trials."""
     return str(next(iter(trials.values())).attrs.get("trained_on", "unknown"))

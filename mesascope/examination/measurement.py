@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, Splits, find_kind
+from mesascope.contracts import DoesNotApply, Metric, Reading, TrialsBySplit, get_split_kind
 from mesascope.errors import MesascopeError, require
 from mesascope.findings import Finding, describe_provenance
 from mesascope.guards.blame import contain_exits
 from mesascope.stats import CONFIDENCE, adjust_holm, average_by_unit, compute_intervals
 
 
-def answer(
+def apply_metrics(
     metrics: Sequence[Metric],
-    trials: Splits,
-    references: Mapping[str, Splits] | None = None,
+    trials: TrialsBySplit,
+    references: Mapping[str, TrialsBySplit] | None = None,
     replay: Any = None,
     controls: Mapping[str, Sequence[Finding]] | None = None,
-    found: list[tuple[Metric, Sequence[Reading]]] | None = None,
+    collected_readings: list[tuple[Metric, Sequence[Reading]]] | None = None,
 ) -> list[Finding]:
     """Measures the trials of one subject with every metric.
 
@@ -43,10 +43,10 @@ def answer(
     for metric in metrics:
         try:
             with contain_exits():
-                readings = _read_metric(metric, trials, references or {}, replay)
+                readings = _apply_metric(metric, trials, references or {}, replay)
                 findings += [_make_finding(metric, reading, trials) for reading in readings]
-                if found is not None:
-                    found.append((metric, readings))
+                if collected_readings is not None:
+                    collected_readings.append((metric, readings))
         except DoesNotApply as reason:
             message = str(reason) or "the metric does not say why"
             findings.append(make_blank_finding(metric, first, "does not apply", message))
@@ -72,10 +72,10 @@ def adjust_findings(findings: Sequence[Finding]) -> list[Finding]:
     return [dataclasses.replace(f, holm=p) for f, p in zip(findings, holm, strict=True)]
 
 
-def _read_metric(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
+def _apply_metric(metric: Metric, trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], replay: Any) -> Sequence[Reading]:
     """Computes the readings of one metric from the splits that it needs."""
-    needed = {split: d for split, d in trials.items() if find_kind(split) in (*metric.splits, "fresh", "logged")}
-    if not any(find_kind(split) in (*metric.splits, "logged") for split in needed):
+    needed = {split: d for split, d in trials.items() if get_split_kind(split) in (*metric.splits, "fresh", "logged")}
+    if not any(get_split_kind(split) in (*metric.splits, "logged") for split in needed):
         raise DoesNotApply(f"no split of kind {' or '.join(metric.splits)} was run")
     first = next(iter(needed.values()))
     if "logged" in needed and "chance" not in first and metric.splits not in (("fresh",), ("logged",)):
@@ -85,7 +85,7 @@ def _read_metric(metric: Metric, trials: Splits, references: Mapping[str, Splits
     return metric.measure(needed, {r: references[r] for r in metric.references if r in references}, replay)
 
 
-def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
+def _make_finding(metric: Metric, reading: Reading, trials: TrialsBySplit) -> Finding:
     """Turns a reading into a finding with an interval."""
     split_trials = trials.get(reading.split, next(iter(trials.values())))
     values, lifetimes = np.asarray(reading.values, float), split_trials.sizes["lifetime"]
@@ -132,7 +132,7 @@ def make_blank_finding(
         null=reading.null if reading else 0.0,
         status=status,
         reason=reason,
-        confirmatory=metric.confirmatory and not (reading and reading.descriptive),
+        confirmatory=metric.is_confirmatory and not (reading and reading.is_descriptive),
         made=describe_provenance(attrs.get("seed")),
     )
 

@@ -17,11 +17,11 @@ from mesascope.contracts import Metric, Reading
 from mesascope.examination.measurement import make_blank_finding
 from mesascope.findings import Finding
 from mesascope.stats import CONFIDENCE, average_valid, compute_contrast
-from mesascope.trials import find_forced
+from mesascope.trials import find_forced_trials
 
-GROUPS = 10  # the number of groups of trials, each of which is left out once
-MIN_RUN = 3  # the least number of trials in a run, so that most of them are still preceded by a trial
-ABSENT = {"i": -1, "f": np.nan}
+JACKKNIFE_GROUPS = 10  # the number of groups of trials, each of which is left out once
+MIN_RUN_TRIALS = 3  # the least number of trials in a run, so that most of them are still preceded by a trial
+MISSING_VALUES = {"i": -1, "f": np.nan}
 
 
 class ParticipantValue(NamedTuple):
@@ -63,13 +63,13 @@ def measure_participants(
     for owner, label in sorted(set(zip(owners.tolist(), labels.tolist(), strict=True))):
         rows = np.flatnonzero((owners == owner) & (labels == label))
         own = trials.isel(lifetime=rows)
-        n = int(((own.action.values[0] >= 0) & ~find_forced(own)).sum())
+        n = int(((own.action.values[0] >= 0) & ~find_forced_trials(own)).sum())
         subsets = [own, *_leave_out_groups(own)]
         for metric, whole in readings:
             if metric.is_cheap:
-                found = _resample(metric, subsets)
+                found = _compute_jackknife(metric, subsets)
             else:
-                found = {r.label: _take_own(r, rows) for r in whole if np.isfinite(r.values[rows]).any()}
+                found = {r.label: _average_reading(r, rows) for r in whole if np.isfinite(r.values[rows]).any()}
             for name, (estimate, low, high) in found.items():
                 full_name = f"{metric.name}: {name}" if name else metric.name
                 reason = "" if low is not None else "no interval: fitted to all participants, or too few trials"
@@ -77,7 +77,7 @@ def measure_participants(
     return values
 
 
-def _take_own(reading: Reading, rows: np.ndarray) -> tuple[float, float | None, float | None]:
+def _average_reading(reading: Reading, rows: np.ndarray) -> tuple[float, float | None, float | None]:
     """Averages a reading over a participant's lifetimes; also returns the ends of the metric's interval, or None."""
     estimate = float(average_valid(reading.values[rows]))
     if reading.intervals is None:
@@ -90,24 +90,24 @@ def _leave_out_groups(trials: xr.Dataset) -> list[xr.Dataset]:
     """Makes copies of a participant's trials; in each copy, another group of trials is marked as missing."""
     position = np.arange(trials.sizes["trial"])
     lengths = (trials.action.values[0] >= 0).sum(-1)
-    run = max(MIN_RUN, int(lengths.max()) // (4 * GROUPS))
+    run = max(MIN_RUN_TRIALS, int(lengths.max()) // (4 * JACKKNIFE_GROUPS))
     names = [k for k, v in trials.data_vars.items() if v.dims[:3] == ("condition", "lifetime", "trial")]
     return [
         trials.assign(
             {
-                name: (v.dims, np.where(is_out.reshape(1, 1, -1, *[1] * (v.ndim - 3)), ABSENT[v.dtype.kind], v.values))
+                name: (v.dims, np.where(is_out.reshape(1, 1, -1, *[1] * (v.ndim - 3)), MISSING_VALUES[v.dtype.kind], v.values))
                 for name in names
                 for v in [trials[name]]
             }
         ).assign_attrs(trials.attrs)
-        for is_out in ((position // run) % GROUPS == g for g in range(GROUPS))
+        for is_out in ((position // run) % JACKKNIFE_GROUPS == g for g in range(JACKKNIFE_GROUPS))
         if is_out.any()
     ]
 
 
-def _resample(metric: Metric, subsets: Sequence[xr.Dataset]) -> dict[str, tuple[float, float | None, float | None]]:
+def _compute_jackknife(metric: Metric, subsets: Sequence[xr.Dataset]) -> dict[str, tuple[float, float | None, float | None]]:
     """Measures the first of the subsets with a metric, and computes jackknife intervals from the other subsets."""
-    whole, *parts = [_read(metric, subset) for subset in subsets]
+    whole, *parts = [_measure_means(metric, subset) for subset in subsets]
     result = {}
     for label, estimate in whole.items():
         others = np.array([part[label] for part in parts if label in part])
@@ -120,7 +120,7 @@ def _resample(metric: Metric, subsets: Sequence[xr.Dataset]) -> dict[str, tuple[
     return result
 
 
-def _read(metric: Metric, trials: xr.Dataset) -> dict[str, float]:
+def _measure_means(metric: Metric, trials: xr.Dataset) -> dict[str, float]:
     """Averages each reading of a metric over lifetimes; empty if the metric does not apply to these trials."""
     try:
         means = {

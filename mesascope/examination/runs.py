@@ -25,13 +25,13 @@ from mesascope.questions.spectrum.placement import Placement, Rule
 from mesascope.stats import CONFIDENCE
 
 
-def command_line(arguments: Sequence[str]) -> str:
+def format_command_line(arguments: Sequence[str]) -> str:
     """Formats the command with these arguments, without API keys, and without user, password and query of any URL."""
     words = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
     return shlex.join(["mesascope", *map(redact, words)])
 
 
-def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
+def make_document(examinations: Sequence[Examination]) -> dict[str, Any]:
     """Converts the findings and the placement of every subject to plain data, which `examine --json` prints."""
     return {
         "subjects": [
@@ -49,7 +49,7 @@ def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
     }
 
 
-def unused_folder(folder: Path, command: str) -> Path:
+def choose_unused_folder(folder: Path, command: str) -> Path:
     """Finds the first of folder, folder-2, folder-3, … that does not contain the results of another command.
 
     Args:
@@ -100,7 +100,7 @@ def prepare_folder(folder: str | os.PathLike, command: str = "") -> Path:
 
 
 def write_run(
-    examinations: Sequence[Examination], folder: str | os.PathLike, command: str, rolled_out: bool = True
+    examinations: Sequence[Examination], folder: str | os.PathLike, command: str, should_delete_rollouts: bool = True
 ) -> Path:
     """Writes the folder of a run; no incomplete file is left.
 
@@ -130,7 +130,7 @@ def write_run(
         index.append({"trials": add_groups(f"s{i}", examination.trials, {}), "references": references})
     trials.save_trials(groups, folder / "trials.nc")
     write_text(folder / "index.json", json.dumps(index))
-    write_text(folder / "findings.json", json.dumps(as_document(examinations), indent=1))
+    write_text(folder / "findings.json", json.dumps(make_document(examinations), indent=1))
     write_text(folder / "command.txt", command + "\n")
     with replace_when_written(folder / "findings.csv") as part, part.open("w", newline="") as file:
         more = ("participant", "group") if any(e.participants for e in examinations) else ()
@@ -142,7 +142,7 @@ def write_run(
             same |= {"confidence": CONFIDENCE, "status": "measured"}
             own_rows = [same | value._asdict() for value in examination.participants]
             rows.writerows({k: _escape_formula(v) for k, v in row.items()} for row in own_rows)
-    if rolled_out:
+    if should_delete_rollouts:
         shutil.rmtree(folder / "rollouts", ignore_errors=True)  # trials.nc contains them now
     return folder
 

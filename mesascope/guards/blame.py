@@ -27,8 +27,8 @@ def contain_exits() -> Iterator[None]:
         raise
     except BaseException as error:
         # the command line would handle these three exceptions as its own and end without a message
-        ends_silently = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and locate_error(error)
-        if ends_silently or not isinstance(error, Exception):
+        would_end_silently = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and locate_error(error)
+        if would_end_silently or not isinstance(error, Exception):
             raise make_exit_error(error) from error
         raise
 
@@ -43,10 +43,10 @@ def make_exit_error(error: BaseException) -> MesascopeError:
 
 def make_plugin_error(error: BaseException) -> MesascopeError | None:
     """Makes the error to show for an exception in a user's module or another package's plug-in; None if elsewhere."""
-    if not (place := locate_error(error)):
+    if not (location := locate_error(error)):
         return None
     remedy = "Fix that code, or leave out what uses it. MESASCOPE_TRACEBACK=1 shows the whole traceback."
-    return MesascopeError(f"{place} raised {describe_error(error)}.", remedy)
+    return MesascopeError(f"{location} raised {describe_error(error)}.", remedy)
 
 
 def locate_error(error: BaseException) -> str:
@@ -56,8 +56,8 @@ def locate_error(error: BaseException) -> str:
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file, name = frame.f_code.co_filename, frame.f_globals.get("__name__")
-        top = str(name).partition(".")[0]
-        is_ours = file.startswith(PACKAGE_FOLDER) or top in sys.stdlib_module_names or "site-packages" in file
-        if top in plugin_packages or not is_ours:
+        top_package = str(name).partition(".")[0]
+        is_ours = file.startswith(PACKAGE_FOLDER) or top_package in sys.stdlib_module_names or "site-packages" in file
+        if top_package in plugin_packages or not is_ours:
             place = f"{file}, line {line},"
     return place

@@ -18,7 +18,7 @@ from typing import Any
 
 from mesascope.errors import MesascopeError
 
-PACKAGES = (
+ALLOWED_PACKAGES = (
     *("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx"),
     *("httpx", "xllamacpp", "transformers", "numpyro"),
 )
@@ -42,7 +42,7 @@ def allow_from_python(*texts: Any) -> None:
         allow(*texts)
 
 
-def permit(name: str, label: str, consequence: str = "would import and run code") -> None:
+def require_allowed(name: str, label: str, consequence: str = "would import and run code") -> None:
     """Refuses a name that the user has not typed, passed in Python, or trusted.
 
     Args:
@@ -71,9 +71,9 @@ def find_function(path: str, label: str, remedy: str) -> Any:
         MesascopeError: the text comes from a file and is not trusted, the module cannot be imported, or the module has
             no such callable.
     """
-    permit(path, label)
-    place, _, name = path.partition(":")
-    module = _import_user_module(place.removesuffix(".py"), remedy)
+    require_allowed(path, label)
+    module_name, _, name = path.partition(":")
+    module = _import_user_module(module_name.removesuffix(".py"), remedy)
     if not callable(function := getattr(module, name, None)):
         raise MesascopeError(f"The module {module.__name__!r} has no function {name!r}.", remedy)
     return function
@@ -88,12 +88,12 @@ def call_factory(path: str, factory: Callable[..., Any], *arguments: Any) -> Any
         raise MesascopeError(problem, "It is called as factory(family).") from error
 
 
-def _import_user_module(place: str, remedy: str) -> ModuleType:
-    _USER_MODULES.watch()
+def _import_user_module(module_name: str, remedy: str) -> ModuleType:
+    _USER_MODULES.add_current_folder()
     try:
-        return importlib.import_module(place)
+        return importlib.import_module(module_name)
     except Exception as error:
-        problem = f"The module {place!r} cannot be imported: {type(error).__name__}: {error}."
+        problem = f"The module {module_name!r} cannot be imported: {type(error).__name__}: {error}."
         raise MesascopeError(problem, remedy) from error
 
 
@@ -112,7 +112,7 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
     check_settings([name, keywords])
     module, _, environment_id = name.rpartition(":")
     if module:
-        _USER_MODULES.watch()
+        _USER_MODULES.add_current_folder()
         importlib.import_module(module)
     return make(environment_id, **keywords)
 
@@ -125,7 +125,7 @@ def check_settings(settings: Any) -> None:
     """
     for text in _list_texts(settings):
         if not HARMLESS_SETTING_PATTERN.fullmatch(text):
-            permit(text, "The setting of an environment")
+            require_allowed(text, "The setting of an environment")
 
 
 def _list_texts(value: Any) -> Iterator[str]:
@@ -152,7 +152,7 @@ def import_plugin(name: str) -> ModuleType:
 
 def import_package(name: str) -> ModuleType:
     """Imports a module of one of the packages in PACKAGES, which mesascope's own code names."""
-    if name.partition(".")[0] not in PACKAGES:
+    if name.partition(".")[0] not in ALLOWED_PACKAGES:
         raise ValueError(f"{name!r} is not a package that mesascope uses")
     return importlib.import_module(name)
 
@@ -178,9 +178,9 @@ def load_weights(source: Any) -> Any:
     return import_package("torch").load(source, map_location="cpu", weights_only=True)
 
 
-def load_pretrained(kind: Any, folder: str, is_trusted: bool, **options: Any) -> Any:
+def load_pretrained(loader_class: Any, folder: str, is_trusted: bool, **options: Any) -> Any:
     """Loads a tokenizer or model from a folder, without downloads; runs code in the folder only if it is trusted."""
-    return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=is_trusted, **options)
+    return loader_class.from_pretrained(folder, local_files_only=True, trust_remote_code=is_trusted, **options)
 
 
 class _UserModuleFinder:
@@ -192,7 +192,7 @@ class _UserModuleFinder:
     def __init__(self) -> None:
         self.folders: list[str] = []
 
-    def watch(self) -> None:
+    def add_current_folder(self) -> None:
         """Adds the current folder to the folders that are searched."""
         with contextlib.suppress(OSError):  # the folder was deleted
             self.folders = list(dict.fromkeys([os.getcwd(), *self.folders]))
@@ -218,4 +218,4 @@ def _is_user_import() -> bool:
 
 _USER_MODULES = _UserModuleFinder()
 if "--multiprocessing-fork" in sys.orig_argv:  # a process that the user's own code started
-    _USER_MODULES.watch()
+    _USER_MODULES.add_current_folder()

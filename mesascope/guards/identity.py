@@ -57,7 +57,7 @@ def list_reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
             yield path, x
         elif id(x) not in visited:
             visited[id(x)] = x  # this reference prevents another value from getting the same id
-            array = _to_array(x)
+            array = _convert_to_array(x)
             if array is not None and array.dtype != object:
                 yield path, array
                 continue
@@ -65,7 +65,7 @@ def list_reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
             queue += [(k if len(k) < MAX_PATH_LENGTH else hash_array(np.array(k)), v) for k, v in reversed(parts)]
 
 
-def _to_array(value: Any) -> np.ndarray | None:
+def _convert_to_array(value: Any) -> np.ndarray | None:
     """Converts an array of any library to NumPy; None for values that are not arrays."""
     if isinstance(value, type) or not hasattr(value, "__array__"):
         return None
@@ -81,14 +81,14 @@ def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yields the parts of a value, each with its path."""
     prefix, kind = f"{path}." if path else "", type(value)
     fields = getattr(value, "__dict__", {})
-    library = _find_library(kind.__module__) in LIBRARIES
+    is_library = _get_top_package(kind.__module__) in LIBRARIES
     if isinstance(value, type):
         yield path, value.__qualname__
         for base in value.__mro__:
-            if _find_library(base.__module__) not in LIBRARIES:
+            if _get_top_package(base.__module__) not in LIBRARIES:
                 attributes = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
                 yield from ((prefix + k, v) for k, v in attributes.items())
-    elif _find_library(kind.__module__) in LIBRARIES_WITHOUT_WEIGHTS and kind.__module__ not in DATA_MODULES:
+    elif _get_top_package(kind.__module__) in LIBRARIES_WITHOUT_WEIGHTS and kind.__module__ not in DATA_MODULES:
         yield path, fields.get("__wrapped__")  # the function inside a compiled one
     elif isinstance(value, Mapping):
         yield from ((f"{path}[{_describe_key(k)}]", v) for k, v in value.items())
@@ -107,12 +107,12 @@ def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif inspect.isfunction(value):
         yield from _list_function_parts(value, path, prefix)
     else:
-        yield path, (library and getattr(value, "__name__", "")) or kind.__qualname__
+        yield path, (is_library and getattr(value, "__name__", "")) or kind.__qualname__
     if isinstance(value, type | types.FunctionType | types.MethodType | types.ModuleType):
         return
-    if _find_library(kind.__module__) not in LIBRARIES_WITHOUT_WEIGHTS or kind.__module__ in DATA_MODULES:
+    if _get_top_package(kind.__module__) not in LIBRARIES_WITHOUT_WEIGHTS or kind.__module__ in DATA_MODULES:
         yield from ((prefix + k, v) for k, v in fields.items())
-    if not library:
+    if not is_library:
         slots = [k for c in kind.__mro__ for k, v in vars(c).items() if inspect.ismemberdescriptor(v)]
         yield from ((prefix + k, getattr(value, k, None)) for k in slots)
         yield f"{prefix}class", kind
@@ -127,25 +127,25 @@ def _list_function_parts(function: Any, path: str, prefix: str) -> Iterator[tupl
     yield f"{prefix}defaults", function.__defaults__
     yield f"{prefix}keywords", function.__kwdefaults__
     yield from ((f"{prefix}{k}", v) for k, v in function.__dict__.items())
-    if _find_library(global_values.get("__name__", "")) in LIBRARIES:
+    if _get_top_package(global_values.get("__name__", "")) in LIBRARIES:
         yield path, function.__qualname__
         return
     yield f"{prefix}code", code
-    names = dict.fromkeys(_list_names(code))
+    names = dict.fromkeys(_list_code_names(code))
     for name in names:
         if name in global_values:
             yield prefix + name, global_values[name]
             module = global_values[name]
-            if isinstance(module, types.ModuleType) and _find_library(module.__name__) not in LIBRARIES:
+            if isinstance(module, types.ModuleType) and _get_top_package(module.__name__) not in LIBRARIES:
                 yield from ((f"{prefix}{name}.{k}", vars(module)[k]) for k in names if k in vars(module))
 
 
-def _list_names(code: types.CodeType) -> Iterator[str]:
+def _list_code_names(code: types.CodeType) -> Iterator[str]:
     """Yields the names in a code object and in the code nested in this object."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _list_names(constant)
+            yield from _list_code_names(constant)
 
 
 def _describe_code(x: Any) -> str:
@@ -163,7 +163,7 @@ def _describe_key(key: Any) -> str:
     return type(key).__qualname__ if " at 0x" in text else text
 
 
-def _find_library(module: Any) -> str:
+def _get_top_package(module: Any) -> str:
     return str(module).partition(".")[0]
 
 
@@ -194,7 +194,7 @@ def _read_state(name: str, path: Path) -> list[str]:
         return []
     if not _is_installed(path):
         return [str(path), hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()]
-    parent_file = "." in name and getattr(sys.modules.get(_find_library(name)), "__file__", None)
+    parent_file = "." in name and getattr(sys.modules.get(_get_top_package(name)), "__file__", None)
     return [] if parent_file else [str(path), f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
 
 

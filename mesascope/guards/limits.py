@@ -40,20 +40,20 @@ def get_file_size(path: str | os.PathLike) -> int:
 
 def read_file(path: str | os.PathLike, max_bytes: int) -> bytes:
     """Reads a file that has at most `max_bytes` bytes."""
-    if (found := get_file_size(path)) > max_bytes:
-        raise ValueError(f"it has {found:,} bytes, but only files of at most {max_bytes:,} bytes are read")
+    if (size := get_file_size(path)) > max_bytes:
+        raise ValueError(f"it has {size:,} bytes, but only files of at most {max_bytes:,} bytes are read")
     return Path(path).read_bytes()
 
 
-def check_ratio(declared: int, stored: int) -> None:
+def check_ratio(declared_bytes: int, stored_bytes: int) -> None:
     """Refuses content that would be much larger than its file.
 
     Args:
         declared: the size in bytes of the unpacked content, as the file declares it.
         stored: the size in bytes of the file.
     """
-    if declared > MAX_SMALL_BYTES + MAX_UNPACKING_RATIO * stored:
-        raise ValueError(f"it has {stored:,} bytes, but would unpack to {declared:,} bytes")
+    if declared_bytes > MAX_SMALL_BYTES + MAX_UNPACKING_RATIO * stored_bytes:
+        raise ValueError(f"it has {stored_bytes:,} bytes, but would unpack to {declared_bytes:,} bytes")
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -74,15 +74,15 @@ def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
         value: plain data.
         list_parts: a function that lists the values directly inside a value.
     """
-    measured: dict[int, tuple[int, int]] = {}
+    sizes_by_id: dict[int, tuple[int, int]] = {}
     open_items: set[int] = set()
     queue = [(value, False)]
     while queue:
-        item, finished = queue.pop()
-        if id(item) in measured:
+        item, is_finished = queue.pop()
+        if id(item) in sizes_by_id:
             continue
         parts = list_parts(item)
-        if not finished:
+        if not is_finished:
             if id(item) in open_items:
                 raise ValueError("it contains itself")
             open_items.add(id(item))
@@ -90,14 +90,14 @@ def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
             queue += [(x, False) for x in parts]
             continue
         open_items.discard(id(item))
-        part_depths = [measured[id(x)] for x in parts]
+        part_depths = [sizes_by_id[id(x)] for x in parts]
         nodes, depth = 1 + sum(n for n, _ in part_depths), 1 + max((d for _, d in part_depths), default=0)
         if nodes > MAX_VALUES or depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply, or expands to too many values")
-        measured[id(item)] = (nodes, depth)
+        sizes_by_id[id(item)] = (nodes, depth)
 
 
-def list_zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
+def list_zip_members(archive: zipfile.ZipFile, stored_bytes: int) -> dict[str, zipfile.ZipInfo]:
     """Lists the members of a zip by name, and checks their names and sizes.
 
     Args:
@@ -108,7 +108,7 @@ def list_zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile
     by_name = {x.filename: x for x in members}
     if len(by_name) < len(members):
         raise ValueError("two of its members have the same name")
-    check_ratio(sum(x.file_size for x in members), stored)
+    check_ratio(sum(x.file_size for x in members), stored_bytes)
     return by_name
 
 
@@ -125,25 +125,25 @@ def check_npz(path: str | os.PathLike) -> None:
                 check_array(math.prod(shape) * kind.itemsize, member.file_size, name)
 
 
-def check_array(declared: int, stored: int, name: str) -> None:
+def check_array(declared_bytes: int, stored_bytes: int, name: str) -> None:
     """Refuses an array if a file declares more bytes for it than the file stores."""
-    if declared > stored:
-        raise ValueError(f"{name!r} declares {declared:,} bytes, but {stored:,} bytes are stored")
+    if declared_bytes > stored_bytes:
+        raise ValueError(f"{name!r} declares {declared_bytes:,} bytes, but {stored_bytes:,} bytes are stored")
 
 
 def check_netcdf(path: str | os.PathLike) -> None:
     """Checks the groups, variables and attributes of a netCDF 4 file."""
     import h5py
 
-    stored, visited, objects, total = get_file_size(path), set(), 0, 0
+    stored_bytes, visited_addresses, objects, total = get_file_size(path), set(), 0, 0
     with h5py.File(path, "r") as file:
         queue: list[tuple[Any, int]] = [(file, 0)]
         while queue:
             group, depth = queue.pop()
-            place = h5py.h5o.get_info(group.id).addr  # pyright: ignore[reportAttributeAccessIssue]
-            if place in visited or depth > MAX_GROUP_DEPTH:
+            address = h5py.h5o.get_info(group.id).addr  # pyright: ignore[reportAttributeAccessIssue]
+            if address in visited_addresses or depth > MAX_GROUP_DEPTH:
                 raise ValueError("its groups are nested too deeply, or contain themselves")
-            visited.add(place)
+            visited_addresses.add(address)
             objects += len(group)
             if objects > MAX_VARIABLES:
                 raise ValueError(f"it contains more than {MAX_VARIABLES:,} variables")
@@ -156,8 +156,8 @@ def check_netcdf(path: str | os.PathLike) -> None:
                 if isinstance(node, h5py.Group):
                     queue.append((node, depth + 1))
                 elif isinstance(node, h5py.Dataset):
-                    total += _measure_variable(node)
-                    check_ratio(total, stored)
+                    total += _measure_variable_bytes(node)
+                    check_ratio(total, stored_bytes)
 
 
 def _check_attributes(node: Any) -> None:
@@ -172,15 +172,15 @@ def _check_attributes(node: Any) -> None:
             raise ValueError(f"its attribute {name!r} is too large")
 
 
-def _is_variable_text(kind: Any) -> bool:
+def _is_variable_text(dtype: Any) -> bool:
     """Whether a type in an HDF5 file is text of variable length."""
     import h5py
 
-    text = h5py.check_string_dtype(kind)
+    text = h5py.check_string_dtype(dtype)
     return text is not None and text.length is None
 
 
-def _measure_variable(variable: Any) -> int:
+def _measure_variable_bytes(variable: Any) -> int:
     """Computes the number of bytes that a variable needs in memory; refuses variables that mesascope does not read."""
     import h5py
 
@@ -192,7 +192,7 @@ def _measure_variable(variable: Any) -> int:
     if _is_variable_text(variable.dtype):
         if count > MAX_TEXTS:
             raise ValueError(f"{variable.name!r} contains {count:,} texts")
-        return _measure_texts(variable)
+        return _measure_text_bytes(variable)
     if variable.dtype.kind not in "iufbcS" and not h5py.check_ref_dtype(variable.dtype):
         raise ValueError(f"{variable.name!r} contains {variable.dtype}")
     chunk = math.prod(variable.chunks or ()) * variable.dtype.itemsize
@@ -203,7 +203,7 @@ def _measure_variable(variable: Any) -> int:
     return max(count * variable.dtype.itemsize, chunk)
 
 
-def _measure_texts(variable: Any) -> int:
+def _measure_text_bytes(variable: Any) -> int:
     """Computes the number of bytes of all texts of a variable."""
     total = 0
     for place in itertools.product(*map(range, variable.shape)):
@@ -213,7 +213,7 @@ def _measure_texts(variable: Any) -> int:
     return total
 
 
-def _check_chunks(variable: Any, chunk: int) -> None:
+def _check_chunks(variable: Any, max_bytes: int) -> None:
     """Refuses chunks that unpack to more bytes than the variable declares."""
     offsets: list[Any] = []
 
@@ -225,13 +225,13 @@ def _check_chunks(variable: Any, chunk: int) -> None:
     for offset in offsets:
         _, chunk_bytes = variable.id.read_direct_chunk(offset)
         unzip = zlib.decompressobj()
-        unzip.decompress(chunk_bytes, chunk)
+        unzip.decompress(chunk_bytes, max_bytes)
         if unzip.decompress(unzip.unconsumed_tail, 1):
-            raise ValueError(f"a chunk of {variable.name!r} unpacks to more than the declared {chunk:,} bytes")
+            raise ValueError(f"a chunk of {variable.name!r} unpacks to more than the declared {max_bytes:,} bytes")
 
 
 # the number of bytes of one number, by GGUF's code of the type
-GGUF_NUMBER_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+GGUF_BYTES_PER_NUMBER = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 GGUF_TEXT, GGUF_ARRAY = 8, 9
 PARQUET_TEXT = "BYTE_ARRAY"  # parquet's name for values without a fixed length
 
@@ -246,20 +246,20 @@ def check_gguf(path: str | os.PathLike) -> None:
         tensors, keys = _read_number(file, 8), _read_number(file, 8)
         check_array(24 * tensors + 13 * keys, size, "its header")
         for _ in range(keys):
-            _skip(file, _read_number(file, 8), size)
+            _skip_bytes(file, _read_number(file, 8), size)
             kind, count = _read_number(file, 4), 1
             if kind == GGUF_ARRAY:
                 kind, count = _read_number(file, 4), _read_number(file, 8)
             if kind == GGUF_TEXT:
                 check_array(8 * count, size, "its header")
                 for _ in range(count):
-                    _skip(file, _read_number(file, 8), size)
-            elif kind in GGUF_NUMBER_BYTES:
-                _skip(file, GGUF_NUMBER_BYTES[kind] * count, size)
+                    _skip_bytes(file, _read_number(file, 8), size)
+            elif kind in GGUF_BYTES_PER_NUMBER:
+                _skip_bytes(file, GGUF_BYTES_PER_NUMBER[kind] * count, size)
             else:
                 raise ValueError("its header contains values of an unknown type")
         for _ in range(tensors):
-            _skip(file, _read_number(file, 8), size)
+            _skip_bytes(file, _read_number(file, 8), size)
             if (axes := _read_number(file, 4)) > 8:
                 raise ValueError(f"one of its tensors has {axes:,} axes")
             count = math.prod(_read_number(file, 8) for _ in range(axes))
@@ -273,7 +273,7 @@ def _read_number(file: IO[bytes], length: int) -> int:
     return int.from_bytes(data, "little")
 
 
-def _skip(file: IO[bytes], length: int, size: int) -> None:
+def _skip_bytes(file: IO[bytes], length: int, size: int) -> None:
     check_array(length, size - file.tell(), "its header")
     file.seek(length, os.SEEK_CUR)
 

@@ -28,21 +28,21 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     pieces = [piece for secret in secrets for piece in secret.split()]
     parts = {p[i : i + MIN_MATCH_LENGTH] for p in pieces for i in range(max(len(p) - MIN_MATCH_LENGTH, 0) + 1)}
     if parts:
-        text = re.sub(r"\S+", lambda word: MASK if any(_reveals(word[0], p) for p in parts) else word[0], text)
+        text = re.sub(r"\S+", lambda word: MASK if any(_is_part_revealed(word[0], p) for p in parts) else word[0], text)
     text = _HEADER_PATTERN.sub(rf"\1 {MASK}", _MASKED_PATTERN.sub(MASK, text))
     return _SETTING_PATTERN.sub(_mask_setting, _QUERY_PATTERN.sub(r"\1", _USER_PATTERN.sub(r"\1", text)))
 
 
-def _reveals(word: str, part: str) -> bool:
+def _is_part_revealed(word: str, part: str) -> bool:
     """Whether a word contains a part of a secret; a part of up to three letters only counts as a separate word."""
     return part in word if len(part) > 3 else part in re.split(r"[^\w-]+", word)
 
 
-def _mask_setting(found: re.Match[str]) -> str:
+def _mask_setting(match: re.Match[str]) -> str:
     """Masks a setting's value, unless the value is the name of an environment variable or cannot be a key."""
-    name, equals, value = found.groups()
-    before = found.string[: found.start()].rpartition(" ")[2]
-    for_server = "://" in before or "openai_api:" in before
+    name, equals, value = match.groups()
+    before = match.string[: match.start()].rpartition(" ")[2]
+    is_for_server = "://" in before or "openai_api:" in before
     is_variable = value in os.environ or value == DEFAULT_KEY_VARIABLE
-    harmless = is_variable or (not for_server and PLAIN_WORD_PATTERN.fullmatch(value))
-    return found[0] if harmless else f"{name}{equals}{MASK}"
+    is_harmless = is_variable or (not is_for_server and PLAIN_WORD_PATTERN.fullmatch(value))
+    return match[0] if is_harmless else f"{name}{equals}{MASK}"

@@ -16,24 +16,24 @@ import numpy as np
 import xarray as xr
 
 from mesascope.errors import MesascopeError
-from mesascope.formats import TRIALS
+from mesascope.formats import TRIALS_FORMAT
 from mesascope.logs.codes import MAX_CHOICES
-from mesascope.logs.columns import assign_roles, natural_sort_key
+from mesascope.logs.columns import assign_roles, make_natural_sort_key
 from mesascope.logs.context import (
     add_lifetime_labels,
     describe_phases,
     exclude_by_rt,
     leave_out_blank_rows,
-    list_unread,
-    number_own_options,
+    describe_unread_columns,
+    renumber_options,
     read_context,
 )
 from mesascope.logs.lifetimes import locate_rows
 from mesascope.logs.payoffs import read_feedback, read_latents
-from mesascope.logs.shapes import join_stages, leave_out_practice, select_rows, stack_wide
+from mesascope.logs.shapes import join_stages, leave_out_practice, select_rows, stack_wide_table
 from mesascope.logs.sources import open_table
 from mesascope.logs.stages import read_offered, read_stages
-from mesascope.logs.tables import Table, count_noun, list_names, quote
+from mesascope.logs.tables import Table, format_count, format_names, quote
 from mesascope.logs.transcripts import read_transcripts
 from mesascope.trials import AXES, check_trials
 
@@ -81,14 +81,14 @@ def read_log(
         problem = f"choices is {quote(choices)}."
         raise MesascopeError(problem, f"Give a whole number from 2 to {MAX_CHOICES}, or leave it out.")
     if isinstance(source, xr.Dataset):
-        if source.attrs.get("format") == TRIALS:
+        if source.attrs.get("format") == TRIALS_FORMAT:
             check_trials(source)
             return renumber_participants(source), ["The data set already contains trials and was not converted."]
         source = _tabulate(source, columns)
     table = open_table(source)
     if where is not None:
         table = select_rows(table, where, columns)
-    table = stack_wide(read_transcripts(table))
+    table = stack_wide_table(read_transcripts(table))
     table = leave_out_practice(table, columns) if where is None else table
     table = join_stages(table, columns)
     roles = assign_roles(table, columns)
@@ -98,7 +98,7 @@ def read_log(
     owner = None if participants is None else participants[lifetime]
     n_choices = None if choices is None else int(choices)
     choice_rows, offered, offered_notes = read_offered(table, roles, n_choices, codes)
-    choice_rows = number_own_options(choice_rows, offered.get("offered"), lifetime)
+    choice_rows = renumber_options(choice_rows, offered.get("offered"), lifetime)
     choice_rows, times = exclude_by_rt(table, roles, choice_rows, rt)
     feedback, feedback_notes = read_feedback(table, roles, choice_rows.action, lifetime, position)
     latents, payoff_notes = read_latents(table, roles, choice_rows, feedback, lifetime, position=position)
@@ -110,10 +110,10 @@ def read_log(
         trials = trials.assign_coords(participant=("lifetime", participants))
     trials, label_notes = add_lifetime_labels(trials, table, roles, lifetime, participants)
     notes = [
-        f"{count_noun(len(table.frame), 'row')} of {table.name}.",
+        f"{format_count(len(table.frame), 'row')} of {table.name}.",
         *table.notes,
-        f"Columns: {', '.join(f'{role} = {list_names(names)}' for role, names in sorted(roles.columns.items()))}.",
-        *list_unread(table, roles),
+        f"Columns: {', '.join(f'{role} = {format_names(names)}' for role, names in sorted(roles.columns.items()))}.",
+        *describe_unread_columns(table, roles),
         *roles.notes,
         *describe_phases(table, roles),
         *position_notes,
@@ -130,7 +130,7 @@ def read_log(
     source = source[0] if isinstance(source, (list, tuple)) else source
     name = Path(os.fsdecode(source)).name if isinstance(source, (str, os.PathLike)) else "log"
     trials.attrs = {
-        "format": TRIALS,
+        "format": TRIALS_FORMAT,
         "family": "log",
         "split": "logged",
         "subject": Path(name).stem,
@@ -150,7 +150,7 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
-    number_of_id = {name: i for i, name in enumerate(sorted(set(ids), key=natural_sort_key))}
+    number_of_id = {name: i for i, name in enumerate(sorted(set(ids), key=make_natural_sort_key))}
     return trials.assign_coords(participant=("lifetime", np.array([number_of_id[i] for i in ids])))
 
 
@@ -164,7 +164,7 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
     dims = data[roles.columns["action"][0]].dims
     for name in role_columns:
         if name in data.variables and not set(data[name].dims) <= set(dims):
-            problem = f"{quote(name)} has the axes {list_names(data[name].dims)}; the action has {list_names(dims)}."
+            problem = f"{quote(name)} has the axes {format_names(data[name].dims)}; the action has {format_names(dims)}."
             raise MesascopeError(problem, "Give both the same axes, or choose one value with .sel or .isel.")
     if not dims:
         raise MesascopeError("The action has no axes, so it is one trial.", "Give it the axes lifetime and trial.")
@@ -197,7 +197,7 @@ def _describe_size(trials: xr.Dataset) -> list[str]:
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
     spread = f"{taken.min():,} to {taken.max():,}" if taken.min() < taken.max() else f"{taken.max():,}"
     amount = f"{spread} trials with a choice, padded to {length:,}"
-    notes = [f"{count_noun(n, 'lifetime')} of {amount if taken.min() < length else count_noun(length, 'trial')}."]
+    notes = [f"{format_count(n, 'lifetime')} of {amount if taken.min() < length else format_count(length, 'trial')}."]
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import COLUMN_NAMES, Roles, normalise_name, parse_numbers, read_cells, spell_role
+from mesascope.logs.columns import COLUMN_NAMES, Roles, normalise_name, parse_numbers, read_cells, format_role_option
 from mesascope.logs.tables import Table, quote
 
 MAX_CHOICES = 200
-MAX_RARE_ZERO = 0.15  # if choices count from 1, a 0 on a larger share of rows is also a choice
-MIN_ROWS = 50  # in a log with fewer rows, a rare 0 is read as a choice
-MAX_ODD_CELLS = 0.01  # names among numbers (or numbers among names) are left out if their share of rows is at most this
+MAX_RARE_ZERO_SHARE = 0.15  # if choices count from 1, a 0 on a larger share of rows is also a choice
+MIN_ROWS_FOR_RARE_ZERO = 50  # in a log with fewer rows, a rare 0 is read as a choice
+MAX_ODD_SHARE = 0.01  # names among numbers (or numbers among names) are left out if their share of rows is at most this
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Col
     codes_present = np.unique(codes[~is_missed & ~is_empty])
     if not len(codes_present):
         problem = f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or flagged as missed."
-        raise MesascopeError(problem, f"Name the column of the choices: {spell_role('action')}.")
+        raise MesascopeError(problem, f"Name the column of the choices: {format_role_option('action')}.")
     texts = [all_texts[i] for i in codes_present]
     counts = (
         np.array([(codes[~is_missed] == i).sum() for i in codes_present]) if len(texts) <= 2 * MAX_CHOICES else None
@@ -73,7 +73,7 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Col
     zero_notes: list[str] = []
     if np.isnan(numbers[~is_odd]).any():
         names, is_missing_code, notes = _list_choice_names(
-            texts, numbers, is_odd, describe_first_bad_cell, table.options
+            texts, numbers, is_odd, describe_first_bad_cell, table.choice_names
         )
         _check_number_of_choices(len(names), n_choices, column)
         n_total = max(len(names), n_choices or 0)
@@ -85,7 +85,7 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Col
         if is_bad.any():
             raise MesascopeError(
                 f"{describe_first_bad_cell(is_bad)}, which is not a whole number; choices are whole numbers or names.",
-                f"Correct the cell, or name another column: {spell_role('action')}.",
+                f"Correct the cell, or name another column: {format_role_option('action')}.",
             )
         arms = _list_arm_numbers(roles)
         is_zero = np.zeros(len(numbers), bool)
@@ -139,8 +139,8 @@ def read_flag(table: Table, roles: Roles, role: str) -> np.ndarray:
     on = {"1", "true", "yes", role, "miss" if role == "missed" else "instructed", *COLUMN_NAMES["missed_words"]}
     off = {"0", "false", "no", "free", "ok", "valid"}
     is_bad = np.array([w not in on | off for w in words]) & ~is_empty
-    remedy = f"Write 1 where a trial was {role}, or type {spell_role(role, '')} to leave the column out."
-    table.refuse(is_bad[codes], column, "{place} holds {cell}; a flag is 0 or 1.", remedy)
+    remedy = f"Write 1 where a trial was {role}, or type {format_role_option(role, '')} to leave the column out."
+    table.refuse_bad_rows(is_bad[codes], column, "{place} holds {cell}; a flag is 0 or 1.", remedy)
     return np.array([(w in (off if is_reversed else on)) and not n for w, n in zip(words, is_empty, strict=True)])[
         codes
     ]
@@ -151,7 +151,7 @@ def _find_odd_codes(numbers: np.ndarray, counts: np.ndarray | None) -> np.ndarra
     is_name, is_usual = np.isnan(numbers), ~_are_missing_values(numbers)
     if counts is None or not is_name.any() or is_name.all():
         return np.zeros(len(numbers), bool)
-    limit = MAX_ODD_CELLS * counts.sum()
+    limit = MAX_ODD_SHARE * counts.sum()
     return next((odd for odd in (is_name, ~is_name & is_usual) if counts[odd].sum() <= limit), is_name & False)
 
 
@@ -168,7 +168,7 @@ def _find_missing_zero(
     if not is_zero.any() or len(others) < 2 or not (is_sided or others[-len(others) :] == [*range(1, len(others) + 1)]):
         return is_zero & False, []
     is_row = codes == codes_present[is_zero.argmax()]
-    if is_row.mean() > MAX_RARE_ZERO or len(codes) < MIN_ROWS or n_choices == len(others) + 1:
+    if is_row.mean() > MAX_RARE_ZERO_SHARE or len(codes) < MIN_ROWS_FOR_RARE_ZERO or n_choices == len(others) + 1:
         return is_zero & False, []
     columns = [c for role in ("feedback", "gain", "loss") for c in roles.columns.get(role, [])]
     is_constant = is_row.sum() > 1 and all(table.frame.loc[is_row, c].astype(str).nunique() == 1 for c in columns)
@@ -207,12 +207,12 @@ def _check_number_of_choices(n_distinct: int, n_choices: int | None, column: str
     """Raises MesascopeError if there are too many distinct choices, or only one."""
     if n_distinct > MAX_CHOICES:
         problem = f"Column {quote(column)} holds {n_distinct:,} different choices; at most {MAX_CHOICES} are possible."
-        raise MesascopeError(problem, f"Name the column of the choices: {spell_role('action')}.")
+        raise MesascopeError(problem, f"Name the column of the choices: {format_role_option('action')}.")
     if n_choices is not None and n_distinct > n_choices:
         problem = f"Column {quote(column)} holds {n_distinct} different choices, but choices={n_choices}."
         raise MesascopeError(problem, "Leave choices out, or empty the cells of trials without a choice.")
     if n_distinct < 2 and n_choices is None:
-        remedy = f"Give the number of choices, such as choices=2, or name another column: {spell_role('action')}."
+        remedy = f"Give the number of choices, such as choices=2, or name another column: {format_role_option('action')}."
         raise MesascopeError(f"Column {quote(column)} holds the same choice on every trial that has one.", remedy)
 
 
@@ -233,7 +233,7 @@ def _find_missing_codes(
         raise MesascopeError(f"{describe_first_bad_cell(is_negative)}, a negative choice.", remedy)
     if is_missing_code.all():
         problem = f"{describe_first_bad_cell(is_missing_code)}; all its cells are such codes for missing trials."
-        raise MesascopeError(problem, f"Name another column: {spell_role('action')}.")
+        raise MesascopeError(problem, f"Name another column: {format_role_option('action')}.")
     return is_missing_code, False
 
 
@@ -242,13 +242,13 @@ def _number_codes(
     codes_used: np.ndarray,
     has_negative_choices: bool,
     n_choices: int | None,
-    arms: list[int] | None,
+    arm_numbers: list[int] | None,
 ) -> tuple[np.ndarray, int, list[str]]:
     """Converts codes to choices counted from 0; returns the choices, their number and notes on the numbering."""
     low, high = int(codes_used.min()), int(codes_used.max())
     is_numbered = low in (0, 1) and not has_negative_choices
-    if arms and is_numbered and np.isin(codes_used, arms).all():
-        low, high = arms[0], arms[-1]
+    if arm_numbers and is_numbered and np.isin(codes_used, arm_numbers).all():
+        low, high = arm_numbers[0], arm_numbers[-1]
     span = high - low + 1
     if not is_numbered or span > (2 * len(codes_used) + 2 if n_choices is None else n_choices):
         order = ", ".join(f"{int(c)} = {i}" for i, c in enumerate(codes_used[:20]))

@@ -11,21 +11,21 @@ import numpy as np
 
 from mesascope.catalogue import as_list
 from mesascope.errors import MesascopeError, make_unknown_name_error
-from mesascope.logs.tables import Table, count_noun, list_names, quote
+from mesascope.logs.tables import Table, format_count, format_names, quote
 
 COLUMN_NAMES = tomllib.loads((Path(__file__).parent / "column_names.toml").read_text(encoding="utf-8"))
 ALIASES: dict[str, list[str]] = COLUMN_NAMES["trials"]
-FALLBACKS: dict[str, list[str]] = COLUMN_NAMES["fallback"]
+FALLBACK_ALIASES: dict[str, list[str]] = COLUMN_NAMES["fallback"]
 # names of columns that contain the option on one side of a screen
 SCREEN_SIDE_PATTERN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
-NUMBERED_COLUMNS: dict[str, str] = {  # for each role, a pattern for the names of its columns, without the number
+NUMBERED_COLUMN_PATTERNS: dict[str, str] = {  # for each role, a pattern for the names of its columns, without the number
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
     "means": r"(?:mean|mu|armmean|truemean)",
 }
-ROLES = tuple(sorted({*ALIASES, *NUMBERED_COLUMNS, "offered"} - {"correct"}))
-MULTI_COLUMN_ROLES = ("lifetime", "session", "cue", "counterfactual", "offered", *NUMBERED_COLUMNS)
+ROLES = tuple(sorted({*ALIASES, *NUMBERED_COLUMN_PATTERNS, "offered"} - {"correct"}))
+MULTI_COLUMN_ROLES = ("lifetime", "session", "cue", "counterfactual", "offered", *NUMBERED_COLUMN_PATTERNS)
 MANDATORY_ROLES = ("action", "feedback", "participant")  # if several columns fit one of these, the user must choose
-CURRENCY = re.compile(r"^([+-]?)\s*[$€£¥]\s*(?=[\d.+-])")
+CURRENCY_PATTERN = re.compile(r"^([+-]?)\s*[$€£¥]\s*(?=[\d.+-])")
 NUMBER_WORDS = {
     **dict.fromkeys(("true", "yes", "y", "rewarded", "reward", "correct"), "1"),
     **dict.fromkeys(("false", "no", "n", "unrewarded", "no reward", "incorrect"), "0"),
@@ -84,7 +84,7 @@ def parse_roles(text: str) -> dict[str, str] | None:
     return roles or None
 
 
-def spell_role(role: str, name: str = "NAME") -> str:
+def format_role_option(role: str, name: str = "NAME") -> str:
     """Formats what the user should type to give a column a role."""
     return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
 
@@ -111,7 +111,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
             roles.columns[role] = found if role in MULTI_COLUMN_ROLES else _pick_column(table, role, found, roles)
             if not roles.columns[role]:
                 del roles.columns[role]
-    for role, prefix in NUMBERED_COLUMNS.items():
+    for role, prefix in NUMBERED_COLUMN_PATTERNS.items():
         found = sorted((int(m[1]), c) for c in unclaimed if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c))))
         by_suffix = {str(n): c for n, c in found}
         if role == "probabilities" and not found:
@@ -126,7 +126,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     by_side = sorted((m[2], c) for c in unclaimed if (m := re.fullmatch(SCREEN_SIDE_PATTERN, normalise_name(c))))
     if "offered" not in settled_roles and [side for side, _ in by_side] == ["left", "right"]:
         roles.columns["offered"] = [c for _, c in by_side]
-    for role, names in FALLBACKS.items():
+    for role, names in FALLBACK_ALIASES.items():
         if role not in {*roles.columns, *empty_roles} and (
             role != "feedback" or not {"gain", "loss"} & {*roles.columns}
         ):
@@ -136,7 +136,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
                 found = [c for c in found if 1 < _count_values(table, c) <= len(table.frame) / 2]
             roles.columns |= {role: found[:1]} if found else {}
     if table.file_column and table.file_column not in {c for own in roles.columns.values() for c in own}:
-        _add_files(table, roles, empty_roles)
+        _assign_file_column(table, roles, empty_roles)
     if not {"second", "transition"} & roles.columns.keys() and "state" not in roles.requested_roles:
         roles.columns.pop("state", None)
     _choose_feedback(table, roles, "feedback" in empty_roles)
@@ -157,25 +157,25 @@ def _find_columns(table: Table, role: str, names: list[str], unclaimed: list[str
     return varied or found
 
 
-def _pick_column(table: Table, role: str, found: list[str], roles: Roles) -> list[str]:
+def _pick_column(table: Table, role: str, candidates: list[str], roles: Roles) -> list[str]:
     """Picks one of the columns that could have a role.
 
     Raises:
         MesascopeError: the role is mandatory and the columns differ, so the user must choose.
     """
-    if len(found) > 1 and role in MANDATORY_ROLES:
-        codes = [read_cells(table, c)[0] for c in found]
+    if len(candidates) > 1 and role in MANDATORY_ROLES:
+        codes = [read_cells(table, c)[0] for c in candidates]
         pairs = [len(np.unique(np.stack([codes[0], other]), axis=1).T) for other in codes[1:]]
         if any(n > min(len(np.unique(codes[0])), len(np.unique(c))) for n, c in zip(pairs, codes[1:], strict=True)):
-            problem = f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}."
-            raise MesascopeError(problem, f"Name one: {spell_role(role, found[0])}.")
-    elif len(found) > 1 and role not in ("trial", "correct"):
-        roles.notes.append(f"{list_names(found)} could each be the {role}, so none of them was read.")
+            problem = f"{len(candidates)} columns of {table.name} could be the {role}: {format_names(candidates)}."
+            raise MesascopeError(problem, f"Name one: {format_role_option(role, candidates[0])}.")
+    elif len(candidates) > 1 and role not in ("trial", "correct"):
+        roles.notes.append(f"{format_names(candidates)} could each be the {role}, so none of them was read.")
         return []
-    return found[:1]
+    return candidates[:1]
 
 
-def _add_files(table: Table, roles: Roles, empty_roles: set[str]) -> None:
+def _assign_file_column(table: Table, roles: Roles, empty_roles: set[str]) -> None:
     """Uses the column of files as the participant, or, if there is a participant column, to divide lifetimes."""
     column, participant = table.file_column, roles.get_column("participant")
     pairs = set(zip(table.frame[column], table.frame[participant or column], strict=True))
@@ -199,7 +199,7 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
         if role not in ROLES:
             if role in header and requested in ROLES:
                 problem = f"columns maps the column {quote(role)} to the role {requested!r}."
-                raise MesascopeError(problem, f"Swap them: {spell_role(requested, role)}.")
+                raise MesascopeError(problem, f"Swap them: {format_role_option(requested, role)}.")
             raise make_unknown_name_error("role of a column", quote(role)[1:-1], ROLES)
         names = [str(n) for n in as_list(requested) or ()]
         if names in ([], [""]):
@@ -213,27 +213,27 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
                 names[i] = column = similar[0]
             if column not in header:
                 problem = f"{table.name} has no column {quote(column)} for the role {role}."
-                raise MesascopeError(problem, f"Its columns are {list_names(header, 30)}.")
+                raise MesascopeError(problem, f"Its columns are {format_names(header, 30)}.")
             if column in claimed:
                 problem = f"The column {quote(column)} has two roles, {claimed[column]} and {role}."
                 raise MesascopeError(problem, "Give every column one role.")
             claimed[column] = role
         if len(names) > 1 and role not in MULTI_COLUMN_ROLES:
-            raise MesascopeError(f"The role {role} has {len(names)} columns: {list_names(names)}.", "Name one.")
-        if len(names) == 1 and role in (*NUMBERED_COLUMNS, "offered"):
-            remedy = f"Give one column per choice, in the order of the choices: {spell_role(role, 'A+B')}."
+            raise MesascopeError(f"The role {role} has {len(names)} columns: {format_names(names)}.", "Name one.")
+        if len(names) == 1 and role in (*NUMBERED_COLUMN_PATTERNS, "offered"):
+            remedy = f"Give one column per choice, in the order of the choices: {format_role_option(role, 'A+B')}."
             raise MesascopeError(f"The role {role} has one column, {quote(names[0])}.", remedy)
         roles.columns[role] = names
         roles.requested_roles.add(role)
     return empty_roles
 
 
-def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None:
+def _choose_feedback(table: Table, roles: Roles, is_feedback_empty: bool) -> None:
     """Decides which column is the feedback, and raises MesascopeError if the log has no action or no feedback."""
     columns, notes = roles.columns, roles.notes
     lacks = f"{table.name} has no column with a common name for the {{}}; its columns are {{}}."
     if "action" not in columns:
-        raise MesascopeError(lacks.format("action", list_names(table.header, 30)), f"Name it: {spell_role('action')}.")
+        raise MesascopeError(lacks.format("action", format_names(table.header, 30)), f"Name it: {format_role_option('action')}.")
     if "feedback" not in roles.requested_roles and {"gain", "loss"} & roles.requested_roles:
         columns.pop("feedback", None)
     is_net = "loss" not in columns or "gain" in columns or "feedback" in roles.requested_roles
@@ -242,19 +242,19 @@ def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None
     if "feedback" in columns:
         unread_columns = [columns.pop(r)[0] for r in ("gain", "loss") if r in columns]
         if unread_columns:
-            notes.append(f"{list_names(unread_columns)} not read: {quote(columns['feedback'][0])} is the feedback.")
+            notes.append(f"{format_names(unread_columns)} not read: {quote(columns['feedback'][0])} is the feedback.")
     elif "gain" in columns or "loss" in columns:
         prefixes = {"gain": "", "loss": "minus the size of "}
         parts = [f"{prefix}{quote(columns[r][0])}" for r, prefix in prefixes.items() if r in columns]
         notes.append(f"Feedback is {' '.join(parts)}.")
     elif len(columns.get("counterfactual", [])) > 1:
-        options = list_names(columns["counterfactual"])
+        options = format_names(columns["counterfactual"])
         notes.append(f"Feedback is the outcome of the choice, from {options}, in the order of the choices.")
     else:
         substitutes = [r for r in ("correct", "score") if r in columns and r not in roles.requested_roles]
-        if not substitutes or without_feedback:
-            problem = lacks.format("feedback", list_names(table.header, 30))
-            raise MesascopeError(problem, f"Name it: {spell_role('feedback')}, or gain and loss.")
+        if not substitutes or is_feedback_empty:
+            problem = lacks.format("feedback", format_names(table.header, 30))
+            raise MesascopeError(problem, f"Name it: {format_role_option('feedback')}, or gain and loss.")
         columns["feedback"] = columns.pop(substitutes[0])
         notes.append(f"{quote(columns['feedback'][0])} is read as the feedback, because there is no other.")
     columns.pop("correct", None)
@@ -295,7 +295,7 @@ def read_numbers(table: Table, column: str, role: str, max_size: float = 1e30) -
         is_bad = np.zeros(len(result), bool)
     else:
         codes, values, is_empty = read_cells(table, column)
-        texts = [CURRENCY.sub(r"\1", str(v).strip()) for v in values]
+        texts = [CURRENCY_PATTERN.sub(r"\1", str(v).strip()) for v in values]
         texts = ["nan" if n else NUMBER_WORDS.get(t.casefold(), t) for t, n in zip(texts, is_empty, strict=True)]
         numbers = parse_numbers(texts)
         bad_texts = [texts[i] for i in np.flatnonzero(np.isnan(numbers) & ~is_empty)]
@@ -303,11 +303,11 @@ def read_numbers(table: Table, column: str, role: str, max_size: float = 1e30) -
         if has_commas and not all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", t) for t in bad_texts):  # 0,5 and not 1,500
             numbers = parse_numbers([t.replace(",", ".") for t in texts])
         result, is_bad = numbers[codes], (np.isnan(numbers) & ~is_empty)[codes]
-    bad_cells = count_noun(int(is_bad.sum()), "such cell")
-    remedy = f"Correct or empty these cells, or name another column: {spell_role(role)}."
-    table.refuse(is_bad, column, f"{{place}} holds {{cell}}, which is not a number ({bad_cells}).", remedy)
+    bad_cells = format_count(int(is_bad.sum()), "such cell")
+    remedy = f"Correct or empty these cells, or name another column: {format_role_option(role)}."
+    table.refuse_bad_rows(is_bad, column, f"{{place}} holds {{cell}}, which is not a number ({bad_cells}).", remedy)
     remedy = "Empty the cell if the value is not known."
-    table.refuse(np.abs(result) > max_size, column, "{place} holds {cell}, which is infinite or too large.", remedy)
+    table.refuse_bad_rows(np.abs(result) > max_size, column, "{place} holds {cell}, which is infinite or too large.", remedy)
     return result
 
 
@@ -323,12 +323,12 @@ def read_labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
     codes, values, is_empty = read_cells(table, column)
     is_integral = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
     texts = [str(int(v) if integral else v).strip() for v, integral in zip(values, is_integral, strict=True)]
-    names = sorted({texts[i] for i in np.unique(codes) if not is_empty[i]}, key=natural_sort_key)
+    names = sorted({texts[i] for i in np.unique(codes) if not is_empty[i]}, key=make_natural_sort_key)
     index = {name: i for i, name in enumerate(names)}
     return np.array([-1 if n else index.get(t, -1) for t, n in zip(texts, is_empty, strict=True)])[codes], names
 
 
-def natural_sort_key(text: str) -> tuple[Any, ...]:
+def make_natural_sort_key(text: str) -> tuple[Any, ...]:
     """Makes a sort key that puts names in natural order, such as 'p2' before 'p10'."""
     parts = enumerate(re.split(r"([0-9]+)", text))
     return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text

@@ -10,18 +10,18 @@ from scipy.sparse.csgraph import connected_components
 
 from mesascope.errors import MesascopeError, require
 from mesascope.logs.codes import MAX_CHOICES, Choices, read_flag
-from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers, spell_role
-from mesascope.logs.tables import Table, count_noun, list_names, quote
+from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers, format_role_option
+from mesascope.logs.tables import Table, format_count, format_names, quote
 
 MAX_GROUPS = 10
-MIN_OPTION_ROWS = 10  # sets of options are separate bandits only if they have this mean number of rows per option
-BLANK_SHARE = 1 / 3  # if a larger share of rows has no choice and no feedback, these rows are not missed trials
+MIN_ROWS_PER_OPTION = 10  # sets of options are separate bandits only if they have this mean number of rows per option
+MIN_BLANK_SHARE = 1 / 3  # if a larger share of rows has no choice and no feedback, these rows are not missed trials
 
 
 def leave_out_blank_rows(table: Table, roles: Roles) -> Table:
     """Leaves out rows without a choice and feedback if they are many, such as screens with instructions."""
     columns = [c for role in ("action", "feedback", "gain", "loss", "trial") for c in roles.columns.get(role, [])]
-    shares_needed, is_blank = BLANK_SHARE, np.ones(len(table.frame), bool)
+    shares_needed, is_blank = MIN_BLANK_SHARE, np.ones(len(table.frame), bool)
     for column in columns:
         try:
             codes, _, is_empty = read_cells(table, column)
@@ -59,7 +59,7 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
     column = roles.get_column("rt")
     if column is None:
         problem = f"rt is {quote(rt)}, and no column of {table.name} has a common name for the response time."
-        require(rt is None, problem, f"Name it: {spell_role('rt')}.")
+        require(rt is None, problem, f"Name it: {format_role_option('rt')}.")
         return choices, None
     try:
         times = read_numbers(table, column, "rt")
@@ -89,7 +89,7 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
     return replace(choices, action=action, notes=(*choices.notes, note)), times
 
 
-def number_own_options(choices: Choices, offered: np.ndarray | None, lifetime: np.ndarray) -> Choices:
+def renumber_options(choices: Choices, offered: np.ndarray | None, lifetime: np.ndarray) -> Choices:
     """Numbers the options of each bandit from 0, if different lifetimes have different options (A and B, C and D)."""
     has_choice = choices.action >= 0
     used = np.unique(np.stack([lifetime, choices.action])[:, has_choice], axis=1)
@@ -101,7 +101,7 @@ def number_own_options(choices: Choices, offered: np.ndarray | None, lifetime: n
     options = {c: np.unique(choices.action[has_choice & (cue == c)]) for c in np.unique(cue)}
     most = max(map(len, options.values()))
     is_clear = [
-        len(own) > 1 and (has_choice & (cue == c)).sum() >= MIN_OPTION_ROWS * len(own) for c, own in options.items()
+        len(own) > 1 and (has_choice & (cue == c)).sum() >= MIN_ROWS_PER_OPTION * len(own) for c, own in options.items()
     ]
     if not all(is_clear):  # there are too few trials to conclude that the sets are separate
         return choices
@@ -127,7 +127,7 @@ def read_context(table: Table, roles: Roles, choices: Choices) -> tuple[dict[str
         is_forced = read_flag(table, roles, "forced")
         if (is_forced[has_choice]).all():
             problem = f"{quote(column)} flags every trial as forced, so no choice is the participant's own."
-            raise MesascopeError(problem, f"Type {spell_role('forced', '')} to read all choices as free.")
+            raise MesascopeError(problem, f"Type {format_role_option('forced', '')} to read all choices as free.")
         variables["forced"] = np.where(has_choice, is_forced, -1).astype(np.int16)
         notes.append(
             f"Forced trials in {quote(column)}: {int((is_forced & has_choice).sum()):,}. Their feedback is seen, and "
@@ -172,7 +172,7 @@ def add_lifetime_labels(
         is_requested = role in roles.requested_roles
         if role == "group":
             problem = f"{quote(column)} is the group, and it changes within a lifetime."
-            remedy = f"Divide lifetimes there: {spell_role('lifetime', column)}; or name another column."
+            remedy = f"Divide lifetimes there: {format_role_option('lifetime', column)}; or name another column."
             require(is_constant or not is_requested, problem, remedy)
             own = codes[first_row]
             by_owner = own if participants is None else np.unique(np.stack([participants, own]), axis=1)[1]
@@ -181,7 +181,7 @@ def add_lifetime_labels(
                 roles.remove([role])
                 continue
             unit = "lifetime" if participants is None else "participant"
-            listing = ", ".join(f"{quote(names[g])} ({count_noun(int(n), unit)})" for g, n in sizes.items() if g >= 0)
+            listing = ", ".join(f"{quote(names[g])} ({format_count(int(n), unit)})" for g, n in sizes.items() if g >= 0)
             notes.append(f"Groups in {quote(column)}: {listing}.")
         if is_constant:
             labels = np.array([*names, ""], dtype=str)[codes[first_row]]
@@ -189,7 +189,7 @@ def add_lifetime_labels(
     return trials, notes
 
 
-def list_unread(table: Table, roles: Roles) -> list[str]:
+def describe_unread_columns(table: Table, roles: Roles) -> list[str]:
     """Describes in a note which columns were not read."""
     unread_columns = [c for c in table.header if not any(c in names for names in roles.columns.values())]
-    return [f"Columns that were not read: {list_names(unread_columns)}."] if unread_columns else []
+    return [f"Columns that were not read: {format_names(unread_columns)}."] if unread_columns else []

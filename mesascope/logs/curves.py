@@ -13,10 +13,10 @@ import numpy as np
 import xarray as xr
 
 from mesascope.errors import MesascopeError, require
-from mesascope.formats import TRIALS
+from mesascope.formats import TRIALS_FORMAT
 from mesascope.logs.columns import ALIASES, COLUMN_NAMES, normalise_name, read_labels, read_numbers
 from mesascope.logs.sources import open_table
-from mesascope.logs.tables import Table, count_noun, list_names, quote
+from mesascope.logs.tables import Table, format_count, format_names, quote
 from mesascope.trials import AXES, check_trials
 
 CURVE_ALIASES: dict[str, list[str]] = COLUMN_NAMES["curves"]
@@ -48,7 +48,7 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     found = {role: next((header[n] for n in names if n in header), None) for role, names in CURVE_ALIASES.items()}
     for role, column in (columns or {}).items():
         problem = f"{table.name} has no column {quote(column)}."
-        require(column in table.header, problem, f"The table has {list_names(table.header)}.")
+        require(column in table.header, problem, f"The table has {format_names(table.header)}.")
         found[role] = column
     steps, success, n = found["steps"], found["success"], found["n"]
     if steps is None or success is None or (not columns and any(a in header for a in ALIASES["action"])):
@@ -65,11 +65,11 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     else:
         name = Path(source).stem if isinstance(source, (str, Path)) else "curve"
         owner, names = np.zeros(len(points), int), [name]
-    table.refuse(owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out.")
+    table.refuse_bad_rows(owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out.")
     if repeats := len(points) - len({*zip(points.tolist(), owner.tolist(), strict=True)}):
-        notes_on_shares.append(f"{count_noun(repeats, 'row')} with steps that the curve already has; they are pooled.")
+        notes_on_shares.append(f"{format_count(repeats, 'row')} with steps that the curve already has; they are pooled.")
     notes = [
-        f"{count_noun(len(points), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
+        f"{format_count(len(points), 'point')} of {table.name}: {format_names(list(filter(None, found.values())))}.",
         *notes_on_shares,
         "Points are treated as independent samples, because the log does not show whether they share problems.",
     ]
@@ -82,34 +82,34 @@ def _read_whole_numbers(table: Table, column: str, minimum: int) -> np.ndarray:
     values = read_numbers(table, column, "steps")
     is_bad = ~np.isfinite(values) | (values != np.round(values)) | (values < minimum) | (values > MAX_WHOLE_NUMBER)
     fault = f"is not a whole number from {minimum} to {MAX_WHOLE_NUMBER:,}"
-    table.refuse(is_bad, column, f"{{place}}: {{cell}} {fault}.", "Leave such rows out.")
+    table.refuse_bad_rows(is_bad, column, f"{{place}}: {{cell}} {fault}.", "Leave such rows out.")
     return values.astype(np.int64)
 
 
-def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def _count_solved(table: Table, column: str, problem_counts: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Counts the problems solved in each row, and returns notes on how the column was read."""
     values, name = read_numbers(table, column, "success"), normalise_name(column)
     is_bad = ~np.isfinite(values) | (values < 0)
     is_integer = not is_bad.any() and bool((values == np.round(values)).all())
-    if is_integer and values.max() == 1 and counts.max() > 1 and name not in (*SHARE_NAMES, *COUNT_NAMES):
+    if is_integer and values.max() == 1 and problem_counts.max() > 1 and name not in (*SHARE_NAMES, *COUNT_NAMES):
         raise MesascopeError(
             f"{quote(column)} of {table.name} contains only 0 and 1, which could be shares or counts.",
             "Call the column success_rate if it contains shares, or successes if it contains counts.",
         )
     has_counts = name in COUNT_NAMES or (is_integer and bool((values > 1).any()) and name not in SHARE_NAMES)
-    is_bad |= values > (counts if has_counts else 1)
+    is_bad |= values > (problem_counts if has_counts else 1)
     if is_bad.any():
-        limit = int(counts[is_bad.argmax()])
+        limit = int(problem_counts[is_bad.argmax()])
         problem = f"{{place}}: {{cell}} is neither a share from 0 to 1 nor a count up to {limit:,}."
-        table.refuse(is_bad, column, problem, "Give shares, or counts in every row.")
+        table.refuse_bad_rows(is_bad, column, problem, "Give shares, or counts in every row.")
     reading = "counts" if has_counts else "shares; the number solved is the share times n, rounded"
-    return np.round(values if has_counts else values * counts).astype(np.int64), [f"{quote(column)} holds {reading}."]
+    return np.round(values if has_counts else values * problem_counts).astype(np.int64), [f"{quote(column)} holds {reading}."]
 
 
-def _make_curve(steps: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: str, source: str) -> xr.Dataset:
+def _make_curve(steps: np.ndarray, solved_counts: np.ndarray, problem_counts: np.ndarray, name: str, source: str) -> xr.Dataset:
     """Makes the data set of one curve; rows with the same number of steps are pooled."""
     points = np.unique(steps)
-    hits, n = (np.array([x[steps == p].sum() for p in points]) for x in (solved, counts))
+    hits, n = (np.array([x[steps == p].sum() for p in points]) for x in (solved_counts, problem_counts))
     if n.max() * len(points) > MAX_CELLS:
         raise MesascopeError(
             f"The curve of {quote(name)} has points of up to {int(n.max()):,} problems, which do not fit into memory.",
@@ -121,7 +121,7 @@ def _make_curve(steps: np.ndarray, solved: np.ndarray, counts: np.ndarray, name:
         {"action": (AXES, np.full(score.shape, -1, np.int16)), "feedback": (AXES, score), "score": (AXES, score)},
         coords={"condition": [f"steps={p}" for p in points]},
         attrs={
-            "format": TRIALS,
+            "format": TRIALS_FORMAT,
             "family": "log",
             "split": "curve",
             "subject": name,

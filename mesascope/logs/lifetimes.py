@@ -3,11 +3,11 @@
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers, spell_role
-from mesascope.logs.tables import Table, count_noun, list_names, quote
+from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers, format_role_option
+from mesascope.logs.tables import Table, format_count, format_names, quote
 
-MIN_CUE_TRIALS = 4  # a column divides lifetimes by cue only if the parts have at least this mean number of rows
-MIN_RUN = 2  # a column divides the rows into runs only if the runs have at least this mean number of rows
+MIN_TRIALS_PER_CUE = 4  # a column divides lifetimes by cue only if the parts have at least this mean number of rows
+MIN_RUN_ROWS = 2  # a column divides the rows into runs only if the runs have at least this mean number of rows
 MAX_LISTED_DIVIDERS = 3
 
 
@@ -35,7 +35,7 @@ def locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | No
         lifetime, cue_notes = _divide_by_cue(table, roles, lifetime, order)
     parts = [c for r in ("participant", "session", "lifetime", "cue") for c in roles.columns.get(r, [])]
     if not parts and not {"participant", "lifetime"} & roles.empty_roles:
-        _ask_about_dividers(table, roles)
+        _require_no_dividers(table, roles)
     if number is not None:
         lifetime, group, restart_notes = _divide_at_restarts(number, lifetime, group)
         cue_notes += restart_notes
@@ -44,16 +44,16 @@ def locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | No
     if length.max() == 1:
         raise MesascopeError(
             f"Each of the {len(length):,} lifetimes has one trial, so nothing can change within a lifetime. A lifetime "
-            f"is {list_names(parts)}.",
-            f"Name the columns that stay the same within a lifetime: {spell_role('lifetime')}.",
+            f"is {format_names(parts)}.",
+            f"Name the columns that stay the same within a lifetime: {format_role_option('lifetime')}.",
         )
     definition = " × ".join(quote(c) for c in parts) if parts else "the whole log, because no column divides it"
     if "participant" in roles.columns and {"lifetime", "session"} & roles.columns.keys():
-        empty = " and ".join(spell_role(r, "") for r in ("lifetime", "session") if r in roles.columns)
+        empty = " and ".join(format_role_option(r, "") for r in ("lifetime", "session") if r in roles.columns)
         definition += f"; if the task continues across them, type {empty}"
     notes = [f"A lifetime is {definition}.", *cue_notes, *notes]
     if participants is not None:
-        people = count_noun(len(np.unique(participants)), "participant")
+        people = format_count(len(np.unique(participants)), "participant")
         notes.append(f"Intervals resample {people}, numbered in the order of their ids.")
     if number is None or "cue" in roles.columns:
         key = np.arange(len(lifetime)) if number is None else number
@@ -62,16 +62,16 @@ def locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | No
             notes.append("No column numbers the trials, so trials follow the order of the rows.")
     else:
         groups = [g for g in (np.zeros(len(length)), group[first_row], participants) if g is not None]
-        position, position_notes = _place_rows(table, roles.columns["trial"][0], number, lifetime, groups, parts=parts)
+        position, position_notes = _find_positions(table, roles.columns["trial"][0], number, lifetime, groups, lifetime_columns=parts)
         notes += position_notes
     n_positions = int(position.max()) + 1
     if len(length) * n_positions > max(20 * len(lifetime), 50_000_000):
         raise MesascopeError(
             f"There are {len(length):,} lifetimes. Half of them have at most {int(np.median(length)):,} trials, but "
             f"one has {n_positions:,}, so padded to one length they do not fit into memory.",
-            f"Name the columns that distinguish lifetimes: {spell_role('lifetime')}.",
+            f"Name the columns that distinguish lifetimes: {format_role_option('lifetime')}.",
         )
-    return lifetime, participants, position, notes + _name_dividers(table, roles, lifetime, order)
+    return lifetime, participants, position, notes + _describe_dividers(table, roles, lifetime, order)
 
 
 def _read_codes(table: Table, column: str) -> np.ndarray:
@@ -81,8 +81,8 @@ def _read_codes(table: Table, column: str) -> np.ndarray:
         MesascopeError: a cell is empty.
     """
     codes, _ = read_labels(table, column)
-    remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
-    table.refuse(codes < 0, column, "{place} is empty ({rows}), so the trial belongs to no known lifetime.", remedy)
+    remedy = f"Fill it in, leave the row out, or read another column: {format_role_option('lifetime')}."
+    table.refuse_bad_rows(codes < 0, column, "{place} is empty ({rows}), so the trial belongs to no known lifetime.", remedy)
     return codes
 
 
@@ -93,15 +93,15 @@ def _divide_by_cue(table: Table, roles: Roles, lifetime: np.ndarray, order: np.n
         codes = _read_codes(table, column)
         divided = np.unique(divided * (codes.max() + 1) + codes, return_inverse=True)[1]
     n_before, n_after = len(np.unique(lifetime)), len(np.unique(divided))
-    is_useful = n_after > n_before and len(lifetime) >= MIN_CUE_TRIALS * n_after
+    is_useful = n_after > n_before and len(lifetime) >= MIN_TRIALS_PER_CUE * n_after
     if "cue" not in roles.requested_roles and not is_useful:
         roles.remove(["cue"])
         return lifetime, []
     changes = (np.diff(divided[order]) != 0) & (np.diff(lifetime[order]) == 0)
     layout = "interleaved" if changes.sum() > 2 * (n_after - n_before) else "one after the other"
     return divided, [
-        f"Bandits are told apart by {list_names(columns)}: the trials of each, which are {layout}, are a lifetime of "
-        f"their own; to pool them, type {spell_role('cue', '')}."
+        f"Bandits are told apart by {format_names(columns)}: the trials of each, which are {layout}, are a lifetime of "
+        f"their own; to pool them, type {format_role_option('cue', '')}."
     ]
 
 
@@ -115,35 +115,35 @@ def _list_runs(table: Table, roles: Roles, lifetime: np.ndarray, order: np.ndarr
         except MesascopeError:
             continue
         fractions = sum(isinstance(v, float) and v == v and v != round(v) for v in values)
-        if is_empty[codes].any() or fractions or len(values) - 1 > len(codes) / MIN_RUN:
+        if is_empty[codes].any() or fractions or len(values) - 1 > len(codes) / MIN_RUN_ROWS:
             continue
         pair = (lifetime * (codes.max() + 1) + codes)[order]
         runs = 1 + int((np.diff(pair) != 0).sum())
         n_pairs = len(np.unique(pair))
-        if runs == n_pairs > len(np.unique(lifetime)) and runs <= len(codes) / MIN_RUN:
+        if runs == n_pairs > len(np.unique(lifetime)) and runs <= len(codes) / MIN_RUN_ROWS:
             result[column] = runs
     return result
 
 
-def _ask_about_dividers(table: Table, roles: Roles) -> None:
+def _require_no_dividers(table: Table, roles: Roles) -> None:
     """Raises MesascopeError if a log without participants has a column that divides its rows into runs."""
     rows = np.arange(len(table.frame))
     if runs := _list_runs(table, roles, rows * 0, rows):
         column, n = next(iter(runs.items()))
-        others = f" ({list_names([c for c in runs if c != column])} too)" if len(runs) > 1 else ""
+        others = f" ({format_names([c for c in runs if c != column])} too)" if len(runs) > 1 else ""
         raise MesascopeError(
             f"In {table.name}, no column names a participant, but {quote(column)} divides the rows into {n} runs"
             f"{others}, which may be {n} participants or blocks.",
-            f"Type {spell_role('participant', column)} or {spell_role('lifetime', column)}; if all rows are one "
-            f"lifetime, type {spell_role('participant', '')}.",
+            f"Type {format_role_option('participant', column)} or {format_role_option('lifetime', column)}; if all rows are one "
+            f"lifetime, type {format_role_option('participant', '')}.",
         )
 
 
-def _name_dividers(table: Table, roles: Roles, lifetime: np.ndarray, order: np.ndarray) -> list[str]:
+def _describe_dividers(table: Table, roles: Roles, lifetime: np.ndarray, order: np.ndarray) -> list[str]:
     """Describes in notes the unread columns that divide lifetimes into runs, and what to type to use them."""
     runs = [] if {"lifetime", "participant"} & roles.empty_roles else list(_list_runs(table, roles, lifetime, order))
     return [
-        f"{quote(c)} divides lifetimes into runs of trials, and was not read: type {spell_role('lifetime', c)} if each "
+        f"{quote(c)} divides lifetimes into runs of trials, and was not read: type {format_role_option('lifetime', c)} if each "
         f"run is a lifetime, or --where '{c} == …' to read one of them."
         for c in runs[:MAX_LISTED_DIVIDERS]
     ]
@@ -162,18 +162,18 @@ def _read_trial_numbers(table: Table, roles: Roles) -> tuple[np.ndarray | None, 
     if column is None:
         return None, []
     number = read_numbers(table, column, "trial", max_size=2.0**53)
-    remedy = f"Leave out such rows, or use the order of the rows: {spell_role('trial', '')}."
+    remedy = f"Leave out such rows, or use the order of the rows: {format_role_option('trial', '')}."
     for is_bad, fault in (
         (np.isnan(number), "is empty, so the trial has no position"),
         (number != np.round(number), "is not a whole number"),
         (number < 0, "is a negative trial number"),
     ):
-        table.refuse(is_bad, column, f"{{place}}: {{cell}} {fault} ({{rows}}).", remedy)
+        table.refuse_bad_rows(is_bad, column, f"{{place}}: {{cell}} {fault} ({{rows}}).", remedy)
     return number.astype(np.int64), []
 
 
 def _divide_at_restarts(
-    number: np.ndarray, lifetime: np.ndarray, group: np.ndarray
+    trial_numbers: np.ndarray, lifetime: np.ndarray, group: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Divides lifetimes where their trial numbers begin again, in the order of the rows.
 
@@ -181,26 +181,26 @@ def _divide_at_restarts(
     """
     order = np.argsort(lifetime, kind="stable")
     is_new = np.r_[True, np.diff(lifetime[order]) != 0]
-    is_restart = np.r_[False, np.diff(number[order]) <= 0] & ~is_new
+    is_restart = np.r_[False, np.diff(trial_numbers[order]) <= 0] & ~is_new
     if not is_restart.any():
         return lifetime, group, []
     run = np.cumsum(is_new | is_restart) - 1
     starts = np.flatnonzero(is_new | is_restart)
     lowest = np.full(int(lifetime.max()) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(lowest, lifetime, number)
-    n_repeats = len(number) - len(np.unique(np.stack([lifetime, number]), axis=1).T)
-    begins_again = (number[order][starts] == lowest[lifetime[order][starts]]).all()
+    np.minimum.at(lowest, lifetime, trial_numbers)
+    n_repeats = len(trial_numbers) - len(np.unique(np.stack([lifetime, trial_numbers]), axis=1).T)
+    begins_again = (trial_numbers[order][starts] == lowest[lifetime[order][starts]]).all()
     if not n_repeats or not begins_again or np.bincount(run).min() < 2:
         return lifetime, group, []  # the rows are not in the order of the trials, or a trial has two rows
     divided = np.empty_like(lifetime)
     divided[order] = run
     owners = len(np.unique(lifetime[order][is_restart]))
-    note = f"Trial numbers begin again in {count_noun(owners, 'lifetime')}, and a new lifetime begins there: "
-    return divided, lifetime, [f"{note}{count_noun(int(run[-1]) + 1, 'lifetime')} in all."]
+    note = f"Trial numbers begin again in {format_count(owners, 'lifetime')}, and a new lifetime begins there: "
+    return divided, lifetime, [f"{note}{format_count(int(run[-1]) + 1, 'lifetime')} in all."]
 
 
-def _place_rows(
-    table: Table, column: str, number: np.ndarray, lifetime: np.ndarray, groups: list[np.ndarray], *, parts: list[str]
+def _find_positions(
+    table: Table, column: str, trial_numbers: np.ndarray, lifetime: np.ndarray, groups: list[np.ndarray], *, lifetime_columns: list[str]
 ) -> tuple[np.ndarray, list[str]]:
     """Finds the position of each row in its lifetime from its trial number; also returns notes.
 
@@ -216,25 +216,25 @@ def _place_rows(
         parts: the columns that distinguish lifetimes.
     """
     notes: list[str] = []
-    step = int(np.gcd.reduce(number - number.min()))
+    step = int(np.gcd.reduce(trial_numbers - trial_numbers.min()))
     if step > 1:
         notes.append(f"Trials are numbered in steps of {step:,}.")
-    order = np.lexsort((number, lifetime))
-    is_repeat = (np.diff(lifetime[order]) == 0) & (np.diff(number[order]) == 0)
+    order = np.lexsort((trial_numbers, lifetime))
+    is_repeat = (np.diff(lifetime[order]) == 0) & (np.diff(trial_numbers[order]) == 0)
     if is_repeat.any():
         at = int(np.flatnonzero(is_repeat)[0])
         first, second = sorted((int(order[at]), int(order[at + 1])))
-        owner = f"by {list_names(parts)}, both rows" if parts else "no column names a participant, so both rows"
-        repeats = count_noun(int(is_repeat.sum()), "such row")
+        owner = f"by {format_names(lifetime_columns)}, both rows" if lifetime_columns else "no column names a participant, so both rows"
+        repeats = format_count(int(is_repeat.sum()), "such row")
         raise MesascopeError(
-            f"{table.describe_cell(second, column)}: trial {number[second]} also occurs in "
+            f"{table.describe_cell(second, column)}: trial {trial_numbers[second]} also occurs in "
             f"{table.describe_row(first)}; {owner} belong to one lifetime ({repeats}).",
-            f"Leave one out, or name the columns that distinguish lifetimes, {spell_role('lifetime')}; "
-            f"the others are {list_names([c for c in table.header if c not in (column, *parts)])}.",
+            f"Leave one out, or name the columns that distinguish lifetimes, {format_role_option('lifetime')}; "
+            f"the others are {format_names([c for c in table.header if c not in (column, *lifetime_columns)])}.",
         )
     length = np.bincount(lifetime)
     ends = np.cumsum(length) - 1
-    position = (number - number.min()) // max(step, 1)
+    position = (trial_numbers - trial_numbers.min()) // max(step, 1)
     low, high = position[order][ends - length + 1], position[order][ends]
     start = np.zeros(len(length), np.int64)
     if any(_are_disjoint(low, high, group) for group in groups):
@@ -243,8 +243,8 @@ def _place_rows(
             notes.append("Trial numbers continue from one lifetime to the next: each is counted from its first.")
     position = position - start[lifetime]
     if int(position.max()) + 1 > 3 * int(length.max()) + 10:
-        notes.append(f"Trial numbers have large gaps, up to {int(number.max()):,}: only their order is used.")
-        return _rank_in_lifetime(lifetime, number), notes
+        notes.append(f"Trial numbers have large gaps, up to {int(trial_numbers.max()):,}: only their order is used.")
+        return _rank_in_lifetime(lifetime, trial_numbers), notes
     gaps = int((high - start + 1 - length).sum())
     if gaps:
         notes.append(f"Trial numbers without a row: {gaps:,}; these trials are missing.")

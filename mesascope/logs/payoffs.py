@@ -4,8 +4,8 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 from mesascope.logs.codes import Choices
-from mesascope.logs.columns import Roles, read_numbers, spell_role
-from mesascope.logs.tables import Table, count_noun, list_names
+from mesascope.logs.columns import Roles, read_numbers, format_role_option
+from mesascope.logs.tables import Table, format_count, format_names
 
 MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)
 
@@ -35,13 +35,13 @@ def read_feedback(
         is_outlier &= bool(usual.size and np.ptp(usual)) and np.abs(value) > 10 * np.abs(usual).max()
         if is_outlier.any():
             codes = ", ".join(f"{code:g}" for code in np.unique(value[is_outlier]))
-            count = count_noun(int(is_outlier.sum()), "trial")
+            count = format_count(int(is_outlier.sum()), "trial")
             notes.append(f"Feedback far outside the usual range, read as missing: {codes} ({count}).")
             value = np.where(is_outlier, np.nan, value)
     elif len(outcomes := roles.columns.get("counterfactual", [])) > 1:
         if action.max() >= len(outcomes):
             problem = f"The role counterfactual has {len(outcomes)} columns, and there are more choices."
-            raise MesascopeError(problem, f"Name one column per choice: {spell_role('counterfactual', 'A+B')}.")
+            raise MesascopeError(problem, f"Name one column per choice: {format_role_option('counterfactual', 'A+B')}.")
         shown = np.stack([read_numbers(table, c, "counterfactual") for c in outcomes], -1)
         value = shown[np.arange(len(shown)), np.maximum(action, 0)]
     else:
@@ -52,8 +52,8 @@ def read_feedback(
     n_without_feedback = int((has_choice & np.isnan(value)).sum())
     if n_without_feedback == has_choice.sum():
         columns = [c for role in ("feedback", "gain", "loss") for c in roles.columns.get(role, [])]
-        problem = f"{list_names(columns)} contains no feedback on any trial that has a choice."
-        raise MesascopeError(problem, f"Name the column of the feedback: {spell_role('feedback')}.")
+        problem = f"{format_names(columns)} contains no feedback on any trial that has a choice."
+        raise MesascopeError(problem, f"Name the column of the feedback: {format_role_option('feedback')}.")
     if n_without_feedback:
         notes.append(f"Trials with a choice and no feedback: {n_without_feedback:,}; only their feedback is missing.")
         choices_without_feedback = [a for a in np.unique(action[has_choice]) if np.isnan(value[action == a]).all()]
@@ -94,10 +94,10 @@ def read_latents(
     has_choice = choices.action >= 0
     latents: dict[str, np.ndarray] = {}
 
-    def refuse(role: str, is_bad: np.ndarray, problem: str) -> None:
+    def refuse_bad_rows(role: str, is_bad: np.ndarray, problem: str) -> None:
         """Raises MesascopeError for the first bad row of a role, if there is one."""
-        remedy = f"Correct it, or leave it out: {spell_role(role, '')}."
-        table.refuse(is_bad, roles.columns[role][0], f"{{place}}: {problem}.", remedy)
+        remedy = f"Correct it, or leave it out: {format_role_option(role, '')}."
+        table.refuse_bad_rows(is_bad, roles.columns[role][0], f"{{place}}: {problem}.", remedy)
 
     def read_columns(role: str) -> np.ndarray:
         """Reads the numbers in a role's columns, [rows, K], in the order of the choices."""
@@ -107,39 +107,39 @@ def read_latents(
             columns = [by_name[n.casefold()] for n in choices.names if n.casefold() in by_name]
         if len(columns) != choices.n_choices:
             problem = f"The role {role} has {len(columns)} columns for {choices.n_choices} choices."
-            raise MesascopeError(problem, f"Name one column per choice: {spell_role(role, 'A+B')}.")
+            raise MesascopeError(problem, f"Name one column per choice: {format_role_option(role, 'A+B')}.")
         return np.stack([read_numbers(table, c, role) for c in columns], -1)
 
     def read_role(role: str) -> dict[str, np.ndarray]:
         """Reads the variables in the columns of one role."""
         if role == "probabilities":
             p = read_columns(role)
-            refuse(role, has_choice & np.isnan(p).any(-1), "a choice has no probability")
-            refuse(role, has_choice & (p < 0).any(-1), "a probability is negative")
-            refuse(role, has_choice & (np.abs(p.sum(-1) - 1) > 1e-3), "the probabilities do not add up to 1")
+            refuse_bad_rows(role, has_choice & np.isnan(p).any(-1), "a choice has no probability")
+            refuse_bad_rows(role, has_choice & (p < 0).any(-1), "a probability is negative")
+            refuse_bad_rows(role, has_choice & (np.abs(p.sum(-1) - 1) > 1e-3), "the probabilities do not add up to 1")
             p = np.where(has_choice[:, None], p, 1 / choices.n_choices)
             return {"log_probs": np.log(np.maximum(p, 1e-12))}
         if role == "means":
             means = read_columns(role)
-            refuse(role, has_choice & np.isnan(means).any(-1), "a mean is missing")
+            refuse_bad_rows(role, has_choice & np.isnan(means).any(-1), "a mean is missing")
             score = np.where(has_choice, means[np.arange(len(means)), np.maximum(choices.action, 0)], np.nan)
             bounds = {"chance": means.mean(-1), "best": means.max(-1), "worst": means.min(-1)}
             return {"means": means, "score": score, **bounds}
         values = read_numbers(table, roles.columns[role][0], role)
         if role == "score":
             values = np.where(has_choice, values, np.nan)
-            refuse(role, np.array([np.isnan(values).all()]), "it is empty on every trial")
+            refuse_bad_rows(role, np.array([np.isnan(values).all()]), "it is empty on every trial")
             order = np.lexsort((position, lifetime))
             increase = np.diff(values[order])
             has_next = (np.diff(lifetime[order]) == 0) & np.isfinite(increase + feedback[order][1:])
             differences = np.abs(increase - feedback[order][1:])[has_next]
             is_total = differences.size > 1 and differences.max() < 1e-6 and np.nanmax(values) > np.nanmin(values)
-            refuse(role, np.array([is_total]), "it is the running total of the feedback")
+            refuse_bad_rows(role, np.array([is_total]), "it is the running total of the feedback")
         else:
-            refuse(role, has_choice & np.isnan(values), "it is empty on a trial that has a choice")
+            refuse_bad_rows(role, has_choice & np.isnan(values), "it is empty on a trial that has a choice")
         for other in ("score", "chance") if role == "best" else ():
             if other in latents:
-                refuse(role, values < latents[other] - 1e-6, f"the best attainable score is below the {other}")
+                refuse_bad_rows(role, values < latents[other] - 1e-6, f"the best attainable score is below the {other}")
         return {role: values}
 
     notes: list[str] = []
@@ -151,10 +151,10 @@ def read_latents(
         except MesascopeError as error:
             if role in roles.requested_roles:
                 raise
-            notes.append(f"{list_names(roles.columns[role])} not read as {role}: {error.problem}")
+            notes.append(f"{format_names(roles.columns[role])} not read as {role}: {error.problem}")
             roles.remove([role])
     if "log_probs" in latents:
-        columns = list_names(roles.columns["probabilities"])
+        columns = format_names(roles.columns["probabilities"])
         notes.append(f"{columns}: the probabilities with which the choices were made.")
     realised = "The log contains no expected pay-offs, so findings use the feedback (the realised pay-off)."
     notes.append("Scores are expected pay-offs, as logged." if "score" in latents else realised)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.tables import LOG_FORMATS, Table, check_size, make_table, quote
+from mesascope.logs.tables import LOG_FORMATS, Table, check_table_size, make_table, quote
 
 MAX_SAMPLE_BYTES = 1 << 20
 BYTE_ORDER_MARKS = {
@@ -21,16 +21,16 @@ BYTE_ORDER_MARKS = {
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
 
 
-def detect_encoding(start: bytes, file_name: str) -> str:
+def detect_encoding(first_bytes: bytes, file_name: str) -> str:
     """Detects the encoding of a text from its first bytes, and returns the name of the codec.
 
     Raises:
         MesascopeError: the file contains no text.
     """
     for mark, codec in BYTE_ORDER_MARKS.items():
-        if start.startswith(mark):
+        if first_bytes.startswith(mark):
             return codec
-    head = start[:4000]
+    head = first_bytes[:4000]
     for codec, holes in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         if len(holes) > 3 and holes.count(0) > 0.9 * len(holes) and head.count(0) < 1.1 * len(holes):
             return codec
@@ -40,14 +40,14 @@ def detect_encoding(start: bytes, file_name: str) -> str:
     return "utf-8"
 
 
-def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, list[str]]:
+def _read_header(first_bytes: bytes, codec: str, path: Path) -> tuple[list[str], str, int, list[str]]:
     """Reads the first lines of a delimited text file.
 
     Returns the column names ('' for a column without a name), the separator, the number of lines before the rows, and
     notes.
     """
-    is_complete = len(start) < MAX_SAMPLE_BYTES
-    text = codecs.getincrementaldecoder(codec)().decode(start, final=is_complete)
+    is_complete = len(first_bytes) < MAX_SAMPLE_BYTES
+    text = codecs.getincrementaldecoder(codec)().decode(first_bytes, final=is_complete)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_complete else -1]
     if not lines:
         problem = f"The first line of {quote(path.name)} is longer than a megabyte."
@@ -91,16 +91,16 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
     return names, separator, skip + header_lines, notes
 
 
-def read_separated(path: Path, start: bytes) -> Table:
+def read_delimited_text(path: Path, first_bytes: bytes) -> Table:
     """Reads a delimited text file as a table; codes for empty cells remain text."""
     import pandas as pd
 
-    codec = detect_encoding(start, path.name)
+    codec = detect_encoding(first_bytes, path.name)
     encoding = "-".join(codec.upper().split("-")[:2])
     for attempt in (codec, "latin-1") if codec == "utf-8" else (codec,):
         try:
-            names, separator, skip, notes = _read_header(start, attempt, path)
-            check_size(names, 1, path.name)
+            names, separator, skip, notes = _read_header(first_bytes, attempt, path)
+            check_table_size(names, 1, path.name)
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 frame = pd.read_csv(

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, require_known_name
 from mesascope.files import make_cache_path, replace_when_written
 
 
@@ -39,7 +39,7 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
         MesascopeError: there is no such source, its package is not installed or does not contain the file, or the
             folder cannot be written to.
     """
-    entry = list_data_sets()[pick_named("data set", source, list_data_sets())]
+    entry = list_data_sets()[require_known_name("data set", source, list_data_sets())]
     original = _find_file(source, entry)
     folder = make_cache_path("data") if folder is None else Path(folder)
     path = folder / (source.replace(":", "_") + original.suffix)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import ALIASES, COLUMN_NAMES, FALLBACKS, normalise_name, read_labels, read_numbers
-from mesascope.logs.tables import Table, count_noun, list_names, quote
+from mesascope.logs.columns import ALIASES, COLUMN_NAMES, FALLBACK_ALIASES, normalise_name, read_labels, read_numbers
+from mesascope.logs.tables import Table, format_count, format_names, quote
 
 COMPARISONS = {
     "==": np.equal, "!=": np.not_equal, ">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less,
 }  # fmt: skip
-CLAUSE = re.compile(rf"\s*(?:`([^`]+)`|([^`=!<>]+?))\s*({'|'.join(COMPARISONS)})\s*(\"[^\"]*\"|'[^']*'|[^\"'=<>]+?)\s*")
-WIDE_NAME = re.compile(r"(?P<stem>.*?[^0-9])(?P<number>[0-9]+)\)?")  # choice_12, or 12 after any name
+CLAUSE_PATTERN = re.compile(rf"\s*(?:`([^`]+)`|([^`=!<>]+?))\s*({'|'.join(COMPARISONS)})\s*(\"[^\"]*\"|'[^']*'|[^\"'=<>]+?)\s*")
+WIDE_COLUMN_PATTERN = re.compile(r"(?P<stem>.*?[^0-9])(?P<number>[0-9]+)\)?")  # choice_12, or 12 after any name
 WIDE_ROLES = ("action", "feedback", "gain", "loss", "missed", "rt", "forced")
 MIN_WIDE_TRIALS = 5
 
@@ -34,7 +34,7 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
     """
     is_kept = np.ones(len(table.frame), bool)
     for clause in re.split(r"\s+(?:and|&)\s+|\s*&&\s*", where.strip()):
-        match = CLAUSE.fullmatch(clause)
+        match = CLAUSE_PATTERN.fullmatch(clause)
         if match is None:
             problem = f"where is {quote(where)}, and {quote(clause)} is not a comparison of a column with a value."
             raise MesascopeError(problem, "Type, for example, --where 'phase == \"main\" and session != 2'.")
@@ -44,7 +44,7 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
         columns = [name] if name in table.header else columns
         if len(columns) != 1:
             problem = f"where names the column {quote(name)}, which {table.name} does not have."
-            raise MesascopeError(problem, f"Its columns are {list_names(table.header, 30)}.")
+            raise MesascopeError(problem, f"Its columns are {format_names(table.header, 30)}.")
         if sign in ("==", "!="):
             codes, names = read_labels(table, columns[0])
             is_equal = np.array([*(n == value for n in names), value == ""])[codes]
@@ -56,7 +56,7 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
                 problem = f"where compares {quote(name)} with {quote(value)}, and one of them is not a number."
                 raise MesascopeError(problem, "Use == or != for names.") from None
         if not is_kept.any():
-            values = list_names(read_labels(table, columns[0])[1])
+            values = format_names(read_labels(table, columns[0])[1])
             raise MesascopeError(f"No row meets {quote(where)}.", f"{quote(columns[0])} contains {values}.")
     note = (
         f"Rows that meet the condition of where: {int(is_kept.sum()):,} of {len(is_kept):,}; the others were left out."
@@ -77,7 +77,7 @@ def leave_out_practice(table: Table, columns: Mapping[str, Any] | None) -> Table
         ]
         is_out = np.array([*is_practice, False])[codes]
         if is_out.any() and not is_out.all():
-            found = list_names([n for n, practice in zip(names, is_practice, strict=True) if practice])
+            found = format_names([n for n, practice in zip(names, is_practice, strict=True) if practice])
             note = (
                 f"Rows of practice were left out: {int(is_out.sum()):,}, with {found} in {quote(column)}; to read all "
                 "rows, type --columns phase=."
@@ -86,19 +86,19 @@ def leave_out_practice(table: Table, columns: Mapping[str, Any] | None) -> Table
     return table
 
 
-def stack_wide(table: Table) -> Table:
+def stack_wide_table(table: Table) -> Table:
     """Stacks a table with one row per person and a column for every trial, such as choice_1, choice_2, …"""
     import pandas as pd
 
     found: dict[str, dict[int, str]] = {}
     for column in table.header:
-        if match := WIDE_NAME.fullmatch(column):
+        if match := WIDE_COLUMN_PATTERN.fullmatch(column):
             found.setdefault(match["stem"], {})[int(match["number"])] = column
     roles = {
         stem: role
         for stem in found
         for role in WIDE_ROLES
-        if normalise_name(stem) in (*ALIASES[role], *FALLBACKS.get(role, ()))
+        if normalise_name(stem) in (*ALIASES[role], *FALLBACK_ALIASES.get(role, ()))
     }
     stems = [s for s in roles if len(found[s]) >= MIN_WIDE_TRIALS]
     if not any(roles[s] == "action" for s in stems) or not any(roles[s] in ("feedback", "gain", "loss") for s in stems):
@@ -106,7 +106,7 @@ def stack_wide(table: Table) -> Table:
     numbers = sorted(set.union(*(set(found[s]) for s in stems)))
     stacked = {column for s in stems for column in found[s].values()}
     others = table.frame[[c for c in table.header if c not in stacked]]
-    if not any(normalise_name(c) in (*ALIASES["participant"], *FALLBACKS["participant"]) for c in others):
+    if not any(normalise_name(c) in (*ALIASES["participant"], *FALLBACK_ALIASES["participant"]) for c in others):
         others = others.assign(participant=np.arange(1, len(others) + 1))
     trial_column = next(c for c in ("trial", "trial number") if c not in others)
     empty: Any = pd.Series([None] * len(others), index=others.index, dtype=object)
@@ -117,7 +117,7 @@ def stack_wide(table: Table) -> Table:
     names = {s: next(name for name in (ALIASES[roles[s]][0], s) if name not in others) for s in stems}
     frame = pd.concat([others] * len(numbers)).assign(**{trial_column: np.repeat(numbers, len(others))})
     frame = frame.assign(**{names[s]: cells[s].to_numpy() for s in stems})
-    note = f"Each row is one person, with {len(numbers):,} trials in the columns {list_names(sorted(stacked), 4)}."
+    note = f"Each row is one person, with {len(numbers):,} trials in the columns {format_names(sorted(stacked), 4)}."
     return replace(table, frame=frame, notes=(*table.notes, note))
 
 
@@ -137,7 +137,7 @@ def join_stages(table: Table, columns: Mapping[str, Any] | None) -> Table:
         if len(starts) < 0.4 * len(codes):  # these are stages of a session, not of a trial
             continue
         action = (columns or {}).get("action")
-        usual = (*ALIASES["action"], *FALLBACKS["action"])
+        usual = (*ALIASES["action"], *FALLBACK_ALIASES["action"])
         action = action or min(
             (c for c in table.header if normalise_name(c) in usual),
             key=lambda c: usual.index(normalise_name(c)),
@@ -152,7 +152,7 @@ def join_stages(table: Table, columns: Mapping[str, Any] | None) -> Table:
         frame = first.drop(columns=is_later).join(later)[table.header].assign(**{"second choice": second[action]})
         note = (
             f"Each trial has two rows, {quote(names[0])} and {quote(names[1])} in {quote(column)}: they were joined to "
-            f"{count_noun(len(frame), 'trial')}, and {quote(action)} of the second row is the second choice."
+            f"{format_count(len(frame), 'trial')}, and {quote(action)} of the second row is the second choice."
         )
         if alone := len(codes) - 2 * len(starts):
             note += f" Rows without the other stage were left out: {alone:,}."

@@ -13,11 +13,11 @@ from typing import Any
 
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
-from mesascope.logs.separated import MAX_SAMPLE_BYTES, detect_encoding, read_separated
-from mesascope.logs.tables import LOG_FORMATS, Table, check_size, list_names, make_table, quote, read_frame
+from mesascope.logs.separated import MAX_SAMPLE_BYTES, detect_encoding, read_delimited_text
+from mesascope.logs.tables import LOG_FORMATS, Table, check_table_size, format_names, make_table, quote, make_table_from_frame
 
-TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab", ".dat", ".htsv")
-LINE_ENDINGS = (".jsonl", ".ndjson")
+TEXT_FILE_ENDINGS = (".csv", ".tsv", ".txt", ".tab", ".dat", ".htsv")
+JSON_LINES_ENDINGS = (".jsonl", ".ndjson")
 EXAMPLE_LINE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
 NETCDF_REMEDY = "Trials that mesascope wrote end in .nc; save other data as .csv."
 SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")  # a lone surrogate, which is half a character
@@ -45,14 +45,14 @@ def open_table(source: Any) -> Table:
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
-        return read_frame(source, "the DataFrame")
+        return make_table_from_frame(source, "the DataFrame")
     if isinstance(source, (list, tuple)) and source and all(isinstance(s, (str, os.PathLike)) for s in source):
         return _join_files([Path(os.fsdecode(s)) for s in source])
     if not isinstance(source, (str, os.PathLike)):
         remedy = f"Give the path of a file ({LOG_FORMATS}), a pandas DataFrame or an xarray Dataset."
         raise MesascopeError(f"A log cannot be read from a {type(source).__name__}.", remedy)
     path = Path(os.fsdecode(source))
-    if path.suffix.lower() == ".gz" or _read_start(path).startswith(GZIP_SIGNATURE):
+    if path.suffix.lower() == ".gz" or _read_first_bytes(path).startswith(GZIP_SIGNATURE):
         return _read_gzip(path)
     return _read_file(path)
 
@@ -75,7 +75,7 @@ def _join_files(paths: Sequence[Path]) -> Table:
         return Table(pd.concat(frames, axis=1), name, "row", 0, tuple(notes))
     incomplete = sorted(set().union(*headers) - set.intersection(*headers))
     if incomplete:
-        notes.append(f"Columns that some of the files lack: {list_names(incomplete)}.")
+        notes.append(f"Columns that some of the files lack: {format_names(incomplete)}.")
     subjects = [re.search(r"(?:^|_)sub-([^_.]+)", path.name) for path in paths]  # file names in the BIDS standard
     labels = [path.name.partition(".")[0] for path in paths]
     if all(subjects) and len({m[1] for m in subjects if m}) > 1:
@@ -83,7 +83,7 @@ def _join_files(paths: Sequence[Path]) -> Table:
     labels = labels if len(set(labels)) == len(labels) or all(subjects) else [str(path) for path in paths]
     column = "file" if "file" not in set().union(*headers) else "file of the row"
     frames = [
-        t.frame.set_axis(t.frame.index + t.first_row).assign(**{column: label})
+        t.frame.set_axis(t.frame.index + t.row_offset).assign(**{column: label})
         for t, label in zip(tables, labels, strict=True)
     ]
     return Table(pd.concat(frames), name, tables[0].row_word, 0, tuple(notes), file_column=column)
@@ -91,7 +91,7 @@ def _join_files(paths: Sequence[Path]) -> Table:
 
 def _read_gzip(path: Path) -> Table:
     """Unpacks a file into a temporary folder and reads it there."""
-    _read_start(path)
+    _read_first_bytes(path)
     limit = limits.MAX_SMALL_BYTES + limits.MAX_UNPACKING_RATIO * path.stat().st_size
     with tempfile.TemporaryDirectory() as folder:
         inner = Path(folder) / (path.stem if path.suffix.lower() == ".gz" else path.name)
@@ -109,18 +109,18 @@ def _read_gzip(path: Path) -> Table:
 
 def _read_file(path: Path) -> Table:
     """Reads one unpacked file; its first bytes or its ending show the format."""
-    start, suffix = _read_start(path), path.suffix.lower()
+    start, suffix = _read_first_bytes(path), path.suffix.lower()
     if suffix in (".parquet", ".pq") or start[:4] == b"PAR1":
         return _read_parquet(path)
     for signature, (contents, remedy) in FILE_SIGNATURES.items():
         if start.startswith(signature):
             raise MesascopeError(f"{quote(path.name)} is {contents}.", remedy)
-    if suffix in LINE_ENDINGS:
-        return _read_lines(path, start)
+    if suffix in JSON_LINES_ENDINGS:
+        return _read_json_lines(path, start)
     if suffix == ".json":
         return _read_json(path, start)
-    if suffix in TEXT_ENDINGS:
-        return read_separated(path, start)
+    if suffix in TEXT_FILE_ENDINGS:
+        return read_delimited_text(path, start)
     if suffix == ".nc":
         problem = f"{quote(path.name)} is not a netCDF file."
         raise MesascopeError(problem, "Name a .nc file that mesascope wrote, or a log.")
@@ -130,14 +130,14 @@ def _read_file(path: Path) -> Table:
     )
 
 
-def _read_start(path: Path) -> bytes:
+def _read_first_bytes(path: Path) -> bytes:
     """Reads the first bytes of a file; raises MesascopeError if the file cannot be read or is empty."""
     try:
         if path.is_dir():
-            kinds = (*TEXT_ENDINGS, *LINE_ENDINGS, ".json", ".parquet", ".gz")
+            kinds = (*TEXT_FILE_ENDINGS, *JSON_LINES_ENDINGS, ".json", ".parquet", ".gz")
             logs = sorted(p.name for p in path.iterdir() if p.suffix.lower() in kinds)
             problem = f"{quote(str(path))} is a directory."
-            raise MesascopeError(problem, f"Name files in it; those that can be read: {list_names(logs)}.")
+            raise MesascopeError(problem, f"Name files in it; those that can be read: {format_names(logs)}.")
         if not path.is_file():
             problem = f"There is no file {quote(str(path), 200)}."
             raise MesascopeError(problem, f"Name a log that exists: {LOG_FORMATS}.")
@@ -151,12 +151,12 @@ def _read_start(path: Path) -> bytes:
     return start
 
 
-def _read_lines(path: Path, start: bytes) -> Table:
+def _read_json_lines(path: Path, first_bytes: bytes) -> Table:
     """Reads a file with one JSON object per line."""
     import pandas as pd
 
     try:
-        text = path.read_bytes().decode(detect_encoding(start, path.name))
+        text = path.read_bytes().decode(detect_encoding(first_bytes, path.name))
     except UnicodeDecodeError:
         raise MesascopeError(f"{quote(path.name)} is not UTF-8 text.", "Save it as UTF-8.") from None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
@@ -172,7 +172,7 @@ def _read_lines(path: Path, start: bytes) -> Table:
                 problem = f"Line {number} of {quote(path.name)} holds half a character, escaped without the rest."
                 raise MesascopeError(problem, "Leave it out.")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    check_size(names, len(rows), path.name)
+    check_table_size(names, len(rows), path.name)
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
     frame = pd.DataFrame(columns, index=[number for number, _ in lines])
     return make_table(frame, names, quote(path.name), "line", 0, notes=[])
@@ -193,14 +193,14 @@ def _parse_object(line: str, line_number: int, file_name: str) -> dict[str, Any]
     return row
 
 
-def _read_json(path: Path, start: bytes) -> Table:
+def _read_json(path: Path, first_bytes: bytes) -> Table:
     """Reads a .json file with a list of objects, a list of such lists, a mapping of columns, or one object per line."""
     import pandas as pd
 
     problem = f"{quote(path.name)} is not a table in JSON"
     remedy = f"Write a list of objects, one for each trial, such as [{EXAMPLE_LINE}]."
     try:
-        text = path.read_bytes().decode(detect_encoding(start, path.name))
+        text = path.read_bytes().decode(detect_encoding(first_bytes, path.name))
         try:
             document = limits.parse_json(text)
         except json.JSONDecodeError as error:
@@ -210,7 +210,7 @@ def _read_json(path: Path, start: bytes) -> Table:
         if isinstance(document, dict) and len(document) == 1 and isinstance(next(iter(document.values())), list):
             document = next(iter(document.values()))
         if isinstance(document, dict) and all(isinstance(column, (list, dict)) for column in document.values()):
-            return read_frame(pd.DataFrame(document).reset_index(drop=True), quote(path.name))
+            return make_table_from_frame(pd.DataFrame(document).reset_index(drop=True), quote(path.name))
         if isinstance(document, list) and all(isinstance(part, list) for part in document):
             document = [{"file": i, **row} for i, rows in enumerate(document, 1) for row in rows]
         if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
@@ -218,7 +218,7 @@ def _read_json(path: Path, start: bytes) -> Table:
     except (ValueError, TypeError) as error:
         raise MesascopeError(f"{problem}: {quote(error, 160)[1:-1]}.", remedy) from None
     names = list(dict.fromkeys(name for row in document for name in row))
-    check_size(names, len(document), path.name)
+    check_table_size(names, len(document), path.name)
     frame = pd.DataFrame({i: [row.get(name) for row in document] for i, name in enumerate(names)})
     return make_table(frame, names, quote(path.name), "row", 0, notes=[])
 
@@ -233,4 +233,4 @@ def _read_parquet(path: Path) -> Table:
     except Exception as error:  # pyarrow raises its own errors, OSError or ValueError, depending on its version
         problem = f"{quote(path.name)} is not a complete parquet file: {quote(str(error).splitlines()[0], 160)}."
         raise MesascopeError(problem, "Write it again, or save the log as .csv.") from None
-    return read_frame(frame, quote(path.name))
+    return make_table_from_frame(frame, quote(path.name))

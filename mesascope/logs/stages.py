@@ -10,9 +10,9 @@ from collections.abc import Collection
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.codes import MAX_CHOICES, MAX_ODD_CELLS, Choices, read_choices
-from mesascope.logs.columns import Roles, read_cells, read_labels, spell_role
-from mesascope.logs.tables import Table, count_noun, list_names, quote
+from mesascope.logs.codes import MAX_CHOICES, MAX_ODD_SHARE, Choices, read_choices
+from mesascope.logs.columns import Roles, read_cells, read_labels, format_role_option
+from mesascope.logs.tables import Table, format_count, format_names, quote
 
 TRANSITION_WORDS = {
     **dict.fromkeys(("common", "com", "c", "frequent", "likely"), 1),
@@ -62,14 +62,14 @@ def read_stages(
             variables["transition"] = _infer_transition(choices, variables["second_state"], participants, stage_notes)
         else:
             raise MesascopeError(
-                f"{list_names(list(columns.values()))} does not show where the first choice led.",
-                f"Name the column that does: {spell_role('state')} or {spell_role('transition')}.",
+                f"{format_names(list(columns.values()))} does not show where the first choice led.",
+                f"Name the column that does: {format_role_option('state')} or {format_role_option('transition')}.",
             )
     except MesascopeError as error:
         if roles.requested_roles & columns.keys():
             raise
         roles.remove(columns)
-        return {}, [f"{list_names(list(columns.values()))} not read as a second stage: {error}"]
+        return {}, [f"{format_names(list(columns.values()))} not read as a second stage: {error}"]
     has_choice = choices.action >= 0
     variables = {name: np.where(has_choice, rows, -1).astype(np.int16) for name, rows in variables.items()}
     transitions = variables["transition"][variables["transition"] >= 0]
@@ -80,7 +80,7 @@ def read_stages(
         "Trials have two stages: the action is the first choice, and the feedback is that of the second choice. "
         "Metrics of single choices read the first choice.",
         *stage_notes,
-        f"Common transitions: {transitions.mean():.3f} of {count_noun(len(transitions), 'trial')}.",
+        f"Common transitions: {transitions.mean():.3f} of {format_count(len(transitions), 'trial')}.",
     ]
     if n_missing := int((has_choice & (variables["transition"] < 0)).sum()):
         notes.append(f"Trials whose transition is missing: {n_missing:,}.")
@@ -91,14 +91,14 @@ def _read_states(table: Table, column: str, notes: list[str]) -> np.ndarray:
     """Reads each row's state (-1 if missing); very rare values are left out if at least two states remain."""
     codes, names = read_labels(table, column)
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
-    is_kept = counts > MAX_ODD_CELLS * counts.sum()
+    is_kept = counts > MAX_ODD_SHARE * counts.sum()
     if is_kept.sum() < 2:
         is_kept[:] = True
     if not is_kept.all():
-        odd = list_names([n for n, kept in zip(names, is_kept, strict=True) if not kept])
-        rows = count_noun(int(counts[~is_kept].sum()), "row")
+        odd = format_names([n for n, kept in zip(names, is_kept, strict=True) if not kept])
+        rows = format_count(int(counts[~is_kept].sum()), "row")
         notes.append(f"{quote(column)} holds {odd} on {rows}, whose second stage is left out.")
-    notes.append(f"States of the second stage: {list_names([n for n, k in zip(names, is_kept, strict=True) if k])}.")
+    notes.append(f"States of the second stage: {format_names([n for n, k in zip(names, is_kept, strict=True) if k])}.")
     return np.append(np.where(is_kept, np.cumsum(is_kept) - 1, -1), -1)[codes]
 
 
@@ -108,10 +108,10 @@ def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
     texts = [str(v).strip().casefold().removesuffix(".0") for v in values]
     entries = sorted({texts[i] for i in np.unique(codes) if not is_empty[i]})
     counts = {e: sum(int((codes == i).sum()) for i, t in enumerate(texts) if t == e) for e in entries[:50]}
-    odd = [e for e, n in counts.items() if n <= MAX_ODD_CELLS * len(codes) and e not in TRANSITION_WORDS]
+    odd = [e for e, n in counts.items() if n <= MAX_ODD_SHARE * len(codes) and e not in TRANSITION_WORDS]
     if odd and len(odd) <= len(entries) - 2:
-        rows = count_noun(sum(counts[e] for e in odd), "row")
-        notes.append(f"{quote(column)} holds {list_names(odd)} on {rows}, whose transition is left out.")
+        rows = format_count(sum(counts[e] for e in odd), "row")
+        notes.append(f"{quote(column)} holds {format_names(odd)} on {rows}, whose transition is left out.")
         entries = [e for e in entries if e not in odd]
         is_empty = is_empty | np.isin(texts, odd)
     if set(entries) <= TRANSITION_WORDS.keys():
@@ -129,8 +129,8 @@ def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
             f"{'' if is_named else ', because it is more frequent'}."
         )
     else:
-        problem = f"Column {quote(column)} holds {list_names(entries)}, which do not mean common or rare."
-        raise MesascopeError(problem, f"Write common and rare, or leave it out: {spell_role('transition', '')}.")
+        problem = f"Column {quote(column)} holds {format_names(entries)}, which do not mean common or rare."
+        raise MesascopeError(problem, f"Write common and rare, or leave it out: {format_role_option('transition', '')}.")
     return np.array([-1 if n else meaning.get(t, -1) for t, n in zip(texts, is_empty, strict=True)])[codes]
 
 
@@ -146,12 +146,12 @@ def _infer_transition(
     if not is_valid.any():
         problem = "No trial with a first choice has a state, so the log does not show where the choice led."
         raise MesascopeError(
-            problem, f"Name the column that does: {spell_role('state')} or {spell_role('transition')}."
+            problem, f"Name the column that does: {format_role_option('state')} or {format_role_option('transition')}."
         )
     count = np.zeros((choices.n_choices, int(state.max()) + 1))
     np.add.at(count, (choices.action[is_valid], state[is_valid]), 1)
     common_state = count.argmax(-1)
-    if not _shows_common(count):
+    if not _has_common_states(count):
         own = None if participants is None else _infer_own_transitions(choices, state, participants, is_valid)
         if participants is not None and own is not None and (own >= 0).sum() > 0.5 * is_valid.sum():
             left_out = len(set(participants[is_valid])) - len(set(participants[own >= 0]))
@@ -161,7 +161,7 @@ def _infer_transition(
         raise MesascopeError(
             f"The log does not show which transition is common: after the {choices.n_choices} first choices the states "
             f"followed {'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
-            f"Name a column that shows it: {spell_role('transition')}.",
+            f"Name a column that shows it: {format_role_option('transition')}.",
         )
     examples = [
         f"choice {a} → state {common_state[a]} ({int(count[a].max()):,} of {int(count[a].sum()):,})"
@@ -175,16 +175,16 @@ def _infer_transition(
         totals = np.bincount(participants[is_valid])
         n_reversed = int(((totals > 20) & (hits < 0.4 * totals)).sum())
         if n_reversed:
-            notes.append(f"For {count_noun(n_reversed, 'participant')} the common transition is the rarer one.")
-            remedy = f"name a column that shows which is common: {spell_role('transition')}."
+            notes.append(f"For {format_count(n_reversed, 'participant')} the common transition is the rarer one.")
+            remedy = f"name a column that shows which is common: {format_role_option('transition')}."
             notes[-1] += f" If states were counterbalanced, {remedy}"
     return common
 
 
-def _shows_common(count: np.ndarray) -> bool:
+def _has_common_states(counts: np.ndarray) -> bool:
     """Checks whether counts [choices, states] show a different common state for each choice."""
-    share = count.max(-1).sum() / max(count.sum(), 1)
-    return len(count) > 1 and len(set(count.argmax(-1))) == len(count) and share >= MIN_COMMON_SHARE
+    share = counts.max(-1).sum() / max(counts.sum(), 1)
+    return len(counts) > 1 and len(set(counts.argmax(-1))) == len(counts) and share >= MIN_COMMON_SHARE
 
 
 def _infer_own_transitions(
@@ -193,7 +193,7 @@ def _infer_own_transitions(
     """Infers each row's transition from the trials of the same participant; -1 if these do not show the transition."""
     count = np.zeros((int(participants.max()) + 1, choices.n_choices, int(state.max()) + 1))
     np.add.at(count, (participants[is_valid], choices.action[is_valid], state[is_valid]), 1)
-    shows = np.array([_shows_common(own) for own in count])[participants]
+    shows = np.array([_has_common_states(own) for own in count])[participants]
     common_state = count.argmax(-1)[participants, np.maximum(choices.action, 0)]
     return np.where(is_valid & shows, state == common_state, -1).astype(np.int64)
 
@@ -224,19 +224,19 @@ def read_offered(
             if places.n_choices != len(columns):
                 raise MesascopeError(
                     f"The role offered has {len(columns)} columns, but there are {places.n_choices} places.",
-                    f"Name one column per place, in their order: {spell_role('offered', 'LEFT+RIGHT')}.",
+                    f"Name one column per place, in their order: {format_role_option('offered', 'LEFT+RIGHT')}.",
                 )
             return _read_offered_options(table, columns, places, n_choices)
         except MesascopeError as error:
             if "offered" in roles.requested_roles:
                 raise
-            notes = [f"{list_names(columns)} not read as what was offered: {error}"]
+            notes = [f"{format_names(columns)} not read as what was offered: {error}"]
             roles.remove(["offered"])
     return read_choices(table, roles, n_choices, missing), {}, notes
 
 
 def _read_offered_options(
-    table: Table, columns: list[str], places: Choices, n_choices: int | None
+    table: Table, columns: list[str], place_choices: Choices, n_choices: int | None
 ) -> tuple[Choices, dict[str, np.ndarray], list[str]]:
     """Converts choices of places on the screen to choices of the options at these places."""
     labels = [read_labels(table, c) for c in columns]
@@ -245,25 +245,25 @@ def _read_offered_options(
     names = sorted(names, key=int) if is_integral else names
     if not 2 <= len(names) <= (n_choices or MAX_CHOICES):
         raise MesascopeError(
-            f"{list_names(columns)} contain {count_noun(len(names), 'different option')}.",
-            f"Give 2 to {n_choices or MAX_CHOICES} options, or read places as choices: {spell_role('offered', '')}.",
+            f"{format_names(columns)} contain {format_count(len(names), 'different option')}.",
+            f"Give 2 to {n_choices or MAX_CHOICES} options, or read places as choices: {format_role_option('offered', '')}.",
         )
     index = {name: i for i, name in enumerate(names)}
     options = [np.array([*(index[n] for n in found), -1])[codes] for codes, found in labels]
     options_shown = np.stack(options, -1)  # [rows, places]
     rows = np.arange(len(options_shown))
-    action = np.where(places.action >= 0, options_shown[rows, np.maximum(places.action, 0)], -1)
-    is_empty = (places.action >= 0) & (action < 0)
-    empty_column = columns[places.action[is_empty.argmax()]]
-    remedy = f"Fill it in, or read the places as the choices: {spell_role('offered', '')}."
-    table.refuse(is_empty, empty_column, "{place} is empty, but that place was chosen ({rows}).", remedy)
+    action = np.where(place_choices.action >= 0, options_shown[rows, np.maximum(place_choices.action, 0)], -1)
+    is_empty = (place_choices.action >= 0) & (action < 0)
+    empty_column = columns[place_choices.action[is_empty.argmax()]]
+    remedy = f"Fill it in, or read the places as the choices: {format_role_option('offered', '')}."
+    table.refuse_bad_rows(is_empty, empty_column, "{place} is empty, but that place was chosen ({rows}).", remedy)
     n_total = max(len(names), n_choices or 0)
     offered = np.zeros((len(options_shown), n_total), np.int16)
     for option in options:
         offered[rows[option >= 0], option[option >= 0]] = 1
     order = ", ".join(f"{quote(n)} = {i}" for i, n in enumerate(names[:20]))
-    notes = [f"The choice is the option at the place that was chosen, from {list_names(columns)}: {order}."]
-    choices = Choices(action.astype(np.int16), n_total, () if is_integral else tuple(names), places.notes)
+    notes = [f"The choice is the option at the place that was chosen, from {format_names(columns)}: {order}."]
+    choices = Choices(action.astype(np.int16), n_total, () if is_integral else tuple(names), place_choices.notes)
     if offered.all():
         return choices, {}, notes
     notes.append(f"Not every choice could be made on every trial: {len(columns)} of {n_total} were offered at a time.")

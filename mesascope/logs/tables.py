@@ -33,10 +33,10 @@ class Table:
     frame: "pd.DataFrame"
     name: str
     row_word: str
-    first_row: int
+    row_offset: int
     notes: tuple[str, ...] = ()
     file_column: str = ""
-    options: tuple[str, ...] = ()
+    choice_names: tuple[str, ...] = ()
 
     @property
     def header(self) -> list[str]:
@@ -49,11 +49,11 @@ class Table:
 
     def describe_row(self, row: int) -> str:
         """Describes the position of a row: 'line 4', or 'row 2 (counted from 0)' if the source is not a text file."""
-        number = int(self.frame.index[row]) + self.first_row
+        number = int(self.frame.index[row]) + self.row_offset
         place = f"{self.row_word} {number}" + (" (counted from 0)" if self.row_word == "row" else "")
         return place + (f" of file {quote(self.frame[self.file_column].iloc[row])}" if self.file_column else "")
 
-    def refuse(self, is_bad: np.ndarray, column: str, problem: str, remedy: str) -> None:
+    def refuse_bad_rows(self, is_bad: np.ndarray, column: str, problem: str, remedy: str) -> None:
         """Raises MesascopeError for the first bad row, if there is one.
 
         Args:
@@ -65,7 +65,7 @@ class Table:
         """
         if is_bad.any():
             row = int(np.flatnonzero(is_bad)[0])
-            cell, rows = quote(self.frame[column].iloc[row]), count_noun(int(is_bad.sum()), "such row")
+            cell, rows = quote(self.frame[column].iloc[row]), format_count(int(is_bad.sum()), "such row")
             raise MesascopeError(problem.format(place=self.describe_cell(row, column), cell=cell, rows=rows), remedy)
 
 
@@ -75,18 +75,18 @@ def quote(value: Any, max_length: int = 60) -> str:
     return repr(text) if len(text) <= max_length else f"{text[:max_length]!r}…"
 
 
-def count_noun(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Formats a number with its noun, such as '1 row' or '2,000 rows'."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def list_names(names: Sequence[Any], limit: int = 12) -> str:
+def format_names(names: Sequence[Any], limit: int = 12) -> str:
     """Formats a list of names: the first `limit` names, quoted, and the number of further names."""
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return (", ".join(quote(n) for n in names[:limit]) or "none") + more
 
 
-def read_frame(frame: "pd.DataFrame", source: str) -> Table:
+def make_table_from_frame(frame: "pd.DataFrame", source: str) -> Table:
     """Makes a table from a DataFrame; named index levels become columns. The DataFrame is not changed."""
     levels = [level for level in frame.index.names if level is not None]
     if frame.columns.nlevels > 1:
@@ -106,7 +106,7 @@ def make_table(
     columns = [i for i, name in enumerate(header) if name]
     frame = frame.loc[:, columns].set_axis([header[i] for i in columns], axis=1)
     if frame.empty:
-        problem = f"{source} has no rows; its columns are {list_names(list(frame.columns))}."
+        problem = f"{source} has no rows; its columns are {format_names(list(frame.columns))}."
         raise MesascopeError(problem, "A log needs at least two trials.")
     return Table(frame, source, row_word, first_row, tuple(notes))
 
@@ -115,11 +115,11 @@ def _check_distinct(header: Sequence[str], source: str) -> None:
     """Raises MesascopeError if two columns have the same name."""
     repeated = sorted(n for n, times in Counter(header).items() if n and times > 1)
     if repeated:
-        raise MesascopeError(f"{source} has two columns named {list_names(repeated)}.", "Give each its own name.")
+        raise MesascopeError(f"{source} has two columns named {format_names(repeated)}.", "Give each its own name.")
 
 
-def check_size(header: Sequence[str], n_rows: int, file_name: str) -> None:
+def check_table_size(header: Sequence[str], n_rows: int, file_name: str) -> None:
     """Raises MesascopeError if a table has too many columns or cells."""
     if len(header) > limits.MAX_COLUMNS or len(header) * n_rows > limits.MAX_CELLS:
-        problem = f"{quote(file_name)} has {count_noun(len(header), 'column')} in {count_noun(n_rows, 'row')}."
+        problem = f"{quote(file_name)} has {format_count(len(header), 'column')} in {format_count(n_rows, 'row')}."
         raise MesascopeError(problem, "Leave out what is not part of the log.")

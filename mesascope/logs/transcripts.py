@@ -17,34 +17,34 @@ import xarray as xr
 
 from mesascope.errors import MesascopeError, require
 from mesascope.files import replace_when_written
-from mesascope.logs.tables import Table, count_noun, list_names, quote
+from mesascope.logs.tables import Table, format_count, format_names, quote
 
-CHOICE = re.compile(r"<<\s*(.*?)\s*>>")
-NUMBER = r"([+-]?\d+(?:,\d{3})+(?:\.\d+)?|[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)"
-OUTCOME = re.compile(
+CHOICE_PATTERN = re.compile(r"<<\s*(.*?)\s*>>")
+NUMBER_PATTERN = r"([+-]?\d+(?:,\d{3})+(?:\.\d+)?|[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)"
+OUTCOME_PATTERN = re.compile(
     rf"\b(get|gets|got|receive[ds]?|win|wins|won|gain(?:ed|s)?|earn(?:ed|s)?|obtain(?:ed|s)?|lose|loses|lost|reward of|"
-    rf"(?:outcome|feedback|payoff)(?: is| was)?|pays?|paid)\b[^\w+-]*(?:a |an |the )?(?:reward of )?{NUMBER}",
+    rf"(?:outcome|feedback|payoff)(?: is| was)?|pays?|paid)\b[^\w+-]*(?:a |an |the )?(?:reward of )?{NUMBER_PATTERN}",
     re.IGNORECASE,
 )
-NO_REWARD = re.compile(
+NO_REWARD_PATTERN = re.compile(
     r"\b(?:no|(?:not|n't) (?:receive|get|win|earn) (?:a|any)) (?:\w+ ){0,2}(?:reward|point|coin|treasure|outcome)",
     re.IGNORECASE,
 )
-REWARD = re.compile(
+REWARD_PATTERN = re.compile(
     r"\b(?:receive[ds]?|gets?|got|wins?|won|earn(?:ed|s)?) (?:an?|the) (?:\w+ ){0,2}(?:reward|point|coin|treasure)",
     re.IGNORECASE,
 )
-EACH_OPTION = re.compile(rf"\b(\w+)['\"]?,? (?:yields?|yielded|pays?|paid|gives?|gave) {NUMBER}")
-FORCED = re.compile(
+EACH_OPTION_PATTERN = re.compile(rf"\b(\w+)['\"]?,? (?:yields?|yielded|pays?|paid|gives?|gave) {NUMBER_PATTERN}")
+FORCED_PATTERN = re.compile(
     r"\b(?:instructed|asked|told|forced|required) to (?:press|choose|select|pick) (?:button |key )?(\w+)"
 )
-SECTION = re.compile(
+SECTION_PATTERN = re.compile(
     r"^\W*((?:game|block|session|environment|casino|set|problem|task|stock market)\W*\d+)", re.IGNORECASE
 )
-STATE = re.compile(r"\b(?:state|planet|stage) (\w+)")
-OPTIONS = re.compile(r"You choose repeatedly among \d+ options, by pressing (\w(?:, \w)*)\.")
-MISSED = "You press nothing."
-LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+STATE_PATTERN = re.compile(r"\b(?:state|planet|stage) (\w+)")
+OPTIONS_PATTERN = re.compile(r"You choose repeatedly among \d+ options, by pressing (\w(?:, \w)*)\.")
+MISSED_LINE = "You press nothing."
+CHOICE_LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def read_transcripts(table: Table) -> Table:
@@ -79,7 +79,7 @@ def read_transcripts(table: Table) -> Table:
     experiments = {str(row.get("experiment")) for row in rows}
     if len(experiments) > 1:
         problem = (
-            f"{table.name} contains transcripts of {len(experiments)} experiments: {list_names(sorted(experiments))}."
+            f"{table.name} contains transcripts of {len(experiments)} experiments: {format_names(sorted(experiments))}."
         )
         raise MesascopeError(problem, "Type --where 'experiment == …' to read one of them.")
     has_feedback = any(row["reward"] is not None for row in rows)
@@ -88,8 +88,8 @@ def read_transcripts(table: Table) -> Table:
     frame = pd.DataFrame(rows).drop(columns=["experiment", "transcript"], errors="ignore")
     parts = ("text", "game", "forced", "state", "second", "counterfactual")
     constant = [c for c in parts if len({row[c] for row in rows}) == 1]
-    note = f"{count_noun(len(table.frame), 'transcript')} with choices marked by << >>."
-    stated = {match[1] for text in table.frame["text"].tolist() for match in OPTIONS.finditer(f"{text}")}
+    note = f"{format_count(len(table.frame), 'transcript')} with choices marked by << >>."
+    stated = {match[1] for text in table.frame["text"].tolist() for match in OPTIONS_PATTERN.finditer(f"{text}")}
     return replace(
         table,
         frame=frame.drop(columns=constant),
@@ -104,12 +104,12 @@ def _read_trials(text: str) -> Iterator[dict[str, Any]]:
     """Yields the trials of a transcript, in their order."""
     game, trial, label, pending = 0, 0, "", None
     for line in text.splitlines():
-        section = SECTION.match(line)
+        section = SECTION_PATTERN.match(line)
         if section and section[1].casefold() != label:
             game, trial, label = game + 1, 0, section[1].casefold()
-        marks = [(m.start(), m.end(), m[1], 0) for m in CHOICE.finditer(line)]
-        marks += [(m.start(), m.end(), m[1], 1) for m in FORCED.finditer(line)]
-        if line.strip() == MISSED:
+        marks = [(m.start(), m.end(), m[1], 0) for m in CHOICE_PATTERN.finditer(line)]
+        marks += [(m.start(), m.end(), m[1], 1) for m in FORCED_PATTERN.finditer(line)]
+        if line.strip() == MISSED_LINE:
             marks.append((0, len(line), "", 0))
         marks.sort()
         if pending is not None:
@@ -132,22 +132,22 @@ def _add_outcome(trial: dict[str, Any], text: str) -> None:
     """Reads the text after a choice, and adds feedback, the other option's outcome or the next state to the trial."""
     if trial["reward"] is not None:
         return
-    by_option = {m[1]: float(m[2].replace(",", "")) for m in EACH_OPTION.finditer(text)}
+    by_option = {m[1]: float(m[2].replace(",", "")) for m in EACH_OPTION_PATTERN.finditer(text)}
     if trial["choice"] in by_option:
         trial["reward"] = by_option.pop(trial["choice"])
         trial["counterfactual"] = next(iter(by_option.values()), None)
-    elif found := OUTCOME.search(text):
+    elif found := OUTCOME_PATTERN.search(text):
         value = float(found[2].replace(",", ""))
         trial["reward"] = -abs(value) if found[1].lower().startswith(("lose", "lost")) and value else value
-    elif NO_REWARD.search(text):
+    elif NO_REWARD_PATTERN.search(text):
         trial["reward"] = 0.0
-    elif REWARD.search(text):
+    elif REWARD_PATTERN.search(text):
         trial["reward"] = 1.0
-    elif trial["second"] is None and (state := STATE.search(text)):
+    elif trial["second"] is None and (state := STATE_PATTERN.search(text)):
         trial["state"] = state[1]
 
 
-def write_transcripts(trials: xr.Dataset) -> list[dict[str, Any]]:
+def make_transcripts(trials: xr.Dataset) -> list[dict[str, Any]]:
     """Makes transcripts of trials, one for each participant (or for each lifetime, if there are no participants).
 
     Raises:
@@ -160,12 +160,12 @@ def write_transcripts(trials: xr.Dataset) -> list[dict[str, Any]]:
         )
     n_choices = int(trials.attrs.get("choices") or int(trials.action.max()) + 1)
     problem = "The actions are real numbers, or there are more than 26 choices."
-    require(trials.attrs.get("actions") != "real" and n_choices <= len(LABELS), problem, "Export them to .nc.")
+    require(trials.attrs.get("actions") != "real" and n_choices <= len(CHOICE_LABELS), problem, "Export them to .nc.")
     intact = trials.sel(condition="intact")
     action, feedback = intact.action.values, intact.feedback.values
     forced = intact.forced.values if "forced" in intact else np.zeros_like(action)
     owners = intact.participant.values if "participant" in intact.coords else np.arange(len(action))
-    labels = LABELS[:n_choices]
+    labels = CHOICE_LABELS[:n_choices]
     intro = (
         f"You choose repeatedly among {n_choices} options, by pressing {', '.join(labels)}. Each choice pays points."
     )
@@ -178,7 +178,7 @@ def write_transcripts(trials: xr.Dataset) -> list[dict[str, Any]]:
             for t in range(last + 1):
                 paid = "" if np.isnan(feedback[i, t]) else f" and get {_format_exactly(feedback[i, t])} points"
                 if action[i, t] < 0:
-                    lines.append(MISSED)
+                    lines.append(MISSED_LINE)
                 elif forced[i, t] == 1:
                     lines.append(f"You are instructed to press {labels[action[i, t]]}{paid}.")
                 else:
@@ -199,7 +199,7 @@ def save_transcripts(trials: xr.Dataset, path: str | os.PathLike) -> Path:
     Raises:
         MesascopeError: the trials cannot be written as transcripts, or the file cannot be written.
     """
-    records, path = write_transcripts(trials), Path(path)
+    records, path = make_transcripts(trials), Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_when_written(path) as part:

@@ -9,7 +9,7 @@ Adam on this batch.
 import jax
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts import Family, Folder, OnProgress, Trained, ignore_progress
+from mesascope.contracts import Family, FolderPath, OnProgress, TrainingSummary, ignore_progress
 from mesascope.recipes.descent import Number, UpdateSettings, collect_settings
 from mesascope.recipes.lifetimes import average
 from mesascope.recipes.ppo_recurrent import PolicyExamples, compute_loss_terms, make_policy_update
@@ -18,7 +18,7 @@ from mesascope.recipes.updates import train_network
 
 def recipe(
     family: Family,
-    out: Folder,
+    out: FolderPath,
     *,
     memory: str = "lstm",
     width: int = 48,
@@ -33,7 +33,7 @@ def recipe(
     trace: float = 1.0,
     seed: int = 0,
     progress: OnProgress = ignore_progress,
-) -> Trained:
+) -> TrainingSummary:
     """Trains a network, by default an LSTM, by advantage actor-critic.
 
     Args:
@@ -63,8 +63,8 @@ def recipe(
 
 
 def compute_policy_gradient_loss(
-    network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
+    network: Recurrent, features: jax.Array, batch: PolicyExamples, update_settings: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
     """The loss: the surrogate of the policy gradient, plus the critic's squared error, minus the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
-    return -average(log_prob * advantage, batch.mask) + plan.critic_weight * error - entropy_weight * entropy
+    return -average(log_prob * advantage, batch.mask) + update_settings.critic_weight * error - entropy_weight * entropy

@@ -15,9 +15,9 @@ import optax
 
 from mesascope.agents.networks import thinking_network as networks
 from mesascope.agents.networks.network_files import name_weights
-from mesascope.agents.networks.thinking_network import Weights, find_logits, make_state, run_layers, run_tick
-from mesascope.contracts import Family, Folder, OnProgress, Trained, as_arrays, ignore_progress, require_family, select
-from mesascope.contracts.capabilities import ShowsFields
+from mesascope.agents.networks.thinking_network import Weights, compute_logits, make_zero_state, run_layers, run_tick
+from mesascope.contracts import Family, FolderPath, OnProgress, TrainingSummary, as_arrays, ignore_progress, require_family, select
+from mesascope.contracts.capabilities import ShowsGrids
 from mesascope.errors import require
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import NO_LIMIT, check_settings, collect_settings
@@ -25,9 +25,9 @@ from mesascope.recipes.training_loop import Checkpoint, TrainingRun, run_trainin
 from mesascope.rollouts.compiling import compile_loop
 
 CHECK_FAMILY = "maze:size=5,trials=12"
-SMALL = {"problems": 6, "width": 5, "ticks": 4, "window": 2}
+CHECK_SETTINGS = {"problems": 6, "width": 5, "ticks": 4, "window": 2}
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99))
-TEST_PROBLEMS = 256  # the number of fresh problems for evaluating the trained network
+N_TEST_PROBLEMS = 256  # the number of fresh problems for evaluating the trained network
 
 
 class State(NamedTuple):
@@ -37,12 +37,12 @@ class State(NamedTuple):
     adam_state: Any
     problems: Any
     activations: jax.Array
-    age: jax.Array
+    problem_ages: jax.Array
 
 
 def recipe(
     family: Family,
-    out: Folder,
+    out: FolderPath,
     *,
     updates: int = 1200,
     problems: int = 64,
@@ -55,7 +55,7 @@ def recipe(
     final_rate: float = 2e-4,
     seed: int = 0,
     progress: OnProgress = ignore_progress,
-) -> Trained:
+) -> TrainingSummary:
     """Trains a network to compute for as many ticks as a problem needs; the target is the correct move in every cell.
 
     Args:
@@ -80,8 +80,8 @@ def recipe(
     """
     settings = collect_settings(locals(), problems=(2, NO_LIMIT), width=(2, 1024), layers=(0, 512), window=(1, 512))
     check_settings(settings, swap_probability=(0.0, 1.0), ticks=(window, 4096))
-    grid_family: Any = require_family(family, ShowsFields, "does not give grids to train on", "Train on maze.")
-    require(not family.bank, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
+    grid_family: Any = require_family(family, ShowsGrids, "does not give grids to train on", "Train on maze.")
+    require(not family.bank_label, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
     require(ticks % window == 0, f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.find_grid_sizes(family)
     key, choices = jax.random.key(seed), int(family.choices or 0)
@@ -91,7 +91,7 @@ def recipe(
     def make_initial_state() -> State:
         weights = networks.create_network(derive_key(key, "weights"), width, layers, planes, choices)
         first_problems = grid_family.problems(derive_key(key, "first"), problems)
-        activations = make_state(weights, grid_family.draw_pictures(first_problems))
+        activations = make_zero_state(weights, grid_family.draw_pictures(first_problems))
         ages = jnp.arange(problems) % (ticks // window)  # so that not all problems end at once
         return State(weights, ADAM.init(weights), first_problems, activations, ages)
 
@@ -104,7 +104,7 @@ def recipe(
             yield Checkpoint(state, updates_done, updates_done * problems * window, updates_done, [float(share_right)])
 
     def evaluate(state: State) -> list[float]:
-        solved = _check_solved(derive_key(key, "evaluation"), family, state.weights, ticks, layers > 0)
+        solved = _find_solved_problems(derive_key(key, "evaluation"), family, state.weights, ticks, layers > 0)
         return solved.astype(float).tolist()
 
     run = TrainingRun("deep_thinking", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
@@ -120,7 +120,7 @@ def update(
     rates: dict,
     ticks: int,
     window: int,
-    feed_forward: bool,
+    is_feed_forward: bool,
 ) -> tuple[State, jax.Array]:
     """Replaces finished problems, runs a window of ticks on all problems, and takes one step of Adam.
 
@@ -138,61 +138,61 @@ def update(
         The state after the update, and the share of cells with a correct move at the end of the window.
     """
     update_key = derive_key(key, "update", updates_done)
-    weights, adam_state, problems, activations, age = state
-    n = len(age)
-    is_finished = age >= (1 if feed_forward else ticks // window)
+    weights, adam_state, problems, activations, problem_ages = state
+    n = len(problem_ages)
+    is_finished = problem_ages >= (1 if is_feed_forward else ticks // window)
     moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swap_probability"], (n,))
-    moves_goal &= not feed_forward
+    moves_goal &= not is_feed_forward
     is_replaced, is_moved = is_finished & ~moves_goal, is_finished & moves_goal
     fresh_problems = family.problems(derive_key(update_key, "fresh"), n)
     moved_problems = family.move_goal(derive_key(update_key, "moved"), problems)
     problems = select(is_replaced, fresh_problems, select(is_moved, moved_problems, problems))
     activations = jnp.where(is_replaced[:, None, None, None], 0.0, activations)
-    age = jnp.where(is_finished, 0, age)
-    pictures, right_moves = family.draw_pictures(problems), family.find_right_moves(problems).astype(jnp.float32)
-    is_scored = right_moves.any(-1)
-    target = right_moves / jnp.maximum(right_moves.sum(-1, keepdims=True), 1.0)
+    problem_ages = jnp.where(is_finished, 0, problem_ages)
+    pictures, correct_moves = family.draw_pictures(problems), family.find_right_moves(problems).astype(jnp.float32)
+    is_scored = correct_moves.any(-1)
+    target = correct_moves / jnp.maximum(correct_moves.sum(-1, keepdims=True), 1.0)
     is_inside = pictures[..., -1:]
 
     def compute_loss(weights):
         def sum_loss(activations):
-            log_probs = jax.nn.log_softmax(find_logits(weights, activations))
-            share_right = (_check_moves(log_probs, right_moves) * is_scored).sum() / is_scored.sum()
+            log_probs = jax.nn.log_softmax(compute_logits(weights, activations))
+            share_right = (_find_correct_moves(log_probs, correct_moves) * is_scored).sum() / is_scored.sum()
             return -(target * log_probs).sum((-1, -2, -3)), share_right
 
-        if feed_forward:
+        if is_feed_forward:
             loss, share_right = sum_loss(run_layers(weights, pictures))
             return loss.sum() / is_scored.sum(), (state.activations, share_right)
         inputs = networks.project_input(weights.mixing_weights[0], pictures)
 
-        def think_once(activations, i):
+        def run_one_tick(activations, i):
             activations = run_tick(weights.mixing_weights[0], weights.bias[0], activations, inputs, is_inside)
             loss, share_right = sum_loss(activations)
-            weight = (age * window + i + 1) / ticks  # after a few ticks, the network can be right in only a few cells
+            weight = (problem_ages * window + i + 1) / ticks  # after a few ticks, the network can be right in only a few cells
             return activations, ((loss * weight).sum(), share_right)
 
-        last_activations, (losses, shares_right) = jax.lax.scan(think_once, activations, jnp.arange(window))
+        last_activations, (losses, shares_right) = jax.lax.scan(run_one_tick, activations, jnp.arange(window))
         return losses.sum() / (is_scored.sum() * window), (last_activations, shares_right[-1])
 
-    gradient, (activations, share_right) = jax.grad(compute_loss, has_aux=True)(weights)
+    gradient, (activations, share_correct) = jax.grad(compute_loss, has_aux=True)(weights)
     direction, adam_state = ADAM.update(gradient, adam_state)
     decay = 0.5 * (1 + jnp.cos(jnp.pi * updates_done / rates["updates"]))
     rate = rates["final_rate"] + (rates["rate"] - rates["final_rate"]) * decay
     weights = jax.tree.map(lambda w, d: w - rate * d, weights, direction)
-    return State(weights, adam_state, problems, activations, age + 1), share_right
+    return State(weights, adam_state, problems, activations, problem_ages + 1), share_correct
 
 
-def _check_moves(scores: jax.Array, right_moves: jax.Array) -> jax.Array:
+def _find_correct_moves(scores: jax.Array, correct_moves: jax.Array) -> jax.Array:
     """Whether the move with the highest score is correct, for every cell."""
-    return jnp.take_along_axis(right_moves, scores.argmax(-1)[..., None], -1)[..., 0]
+    return jnp.take_along_axis(correct_moves, scores.argmax(-1)[..., None], -1)[..., 0]
 
 
 @compile_loop
-def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
+def _find_solved_problems(key: jax.Array, family: Any, weights: Weights, ticks: int, is_feed_forward: bool) -> jax.Array:
     """Whether the network makes a correct move in every cell, for each of `TEST_PROBLEMS` fresh problems."""
-    problems = family.problems(key, TEST_PROBLEMS)
-    pictures, right_moves = family.draw_pictures(problems), family.find_right_moves(problems)
-    start = make_state(weights, pictures)
-    activations = run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)
-    is_right = _check_moves(find_logits(weights, activations), right_moves) | ~right_moves.any(-1)
-    return is_right.all((-1, -2))
+    problems = family.problems(key, N_TEST_PROBLEMS)
+    pictures, correct_moves = family.draw_pictures(problems), family.find_right_moves(problems)
+    start = make_zero_state(weights, pictures)
+    activations = run_layers(weights, pictures) if is_feed_forward else networks.run_ticks(weights, start, pictures, ticks)
+    is_correct = _find_correct_moves(compute_logits(weights, activations), correct_moves) | ~correct_moves.any(-1)
+    return is_correct.all((-1, -2))

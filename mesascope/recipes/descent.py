@@ -17,15 +17,15 @@ from mesascope.keys import derive_key
 
 Number = float | jax.Array
 Loss = Callable[[Recurrent, Any], jax.Array]  # the loss [] of a network on some of the lifetimes of a batch
-MAX_NORM = 0.5  # the norm to which gradients are clipped
+MAX_GRADIENT_NORM = 0.5  # the norm to which gradients are clipped
 NO_LIMIT = float("inf")
-RANGES = {  # the ranges of settings that several recipes have
+SETTING_RANGES = {  # the ranges of settings that several recipes have
     **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, NO_LIMIT)),
     **dict.fromkeys(("rate", "final_rate", "entropy_weight", "critic_weight", "clip"), (0.0, 10.0)),
     **dict.fromkeys(("discount", "trace"), (0.0, 1.0)),
     "seed": (0, NO_LIMIT),
 }
-ADAM = optax.chain(optax.clip_by_global_norm(MAX_NORM), optax.scale_by_adam(eps=1e-5))
+ADAM = optax.chain(optax.clip_by_global_norm(MAX_GRADIENT_NORM), optax.scale_by_adam(eps=1e-5))
 
 
 class UpdateSettings(NamedTuple):
@@ -83,7 +83,7 @@ def minimise(
     batch: Any,
     *,
     loss: Loss,
-    plan: UpdateSettings,
+    update_settings: UpdateSettings,
     updates_done: jax.Array,
 ) -> tuple[Recurrent, Any]:
     """Minimises a loss, with one step of Adam for each minibatch.
@@ -103,7 +103,7 @@ def minimise(
     """
     arrays, static = eqx.partition(network, eqx.is_array)
     lifetimes = jax.tree.leaves(batch)[0].shape[1]
-    rate = interpolate(plan.rate, plan.final_rate, updates_done, plan.updates)
+    rate = interpolate(update_settings.rate, update_settings.final_rate, updates_done, update_settings.updates)
 
     def take_step(state, rows):
         arrays, adam_state = state
@@ -112,8 +112,8 @@ def minimise(
         direction, adam_state = ADAM.update(gradient, adam_state)
         return (jax.tree.map(lambda a, d: a - rate * d, arrays, direction), adam_state), None
 
-    orders = [jax.random.permutation(derive_key(key, "order", i), lifetimes) for i in range(plan.epochs)]
-    rows = jnp.concatenate(orders).reshape(plan.epochs * plan.minibatches, -1)
+    orders = [jax.random.permutation(derive_key(key, "order", i), lifetimes) for i in range(update_settings.epochs)]
+    rows = jnp.concatenate(orders).reshape(update_settings.epochs * update_settings.minibatches, -1)
     (arrays, adam_state), _ = jax.lax.scan(take_step, (arrays, adam_state), rows)
     return eqx.combine(arrays, static), adam_state
 
@@ -132,7 +132,7 @@ def check_settings(settings: dict[str, Any], **ranges: tuple[float, float]) -> N
         settings: the settings of a recipe.
         ranges: the smallest and the largest value of further settings, by name, besides those in RANGES.
     """
-    for name, (low, high) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
+    for name, (low, high) in {**{k: v for k, v in SETTING_RANGES.items() if k in settings}, **ranges}.items():
         check_range(low, high, **{name: settings[name]})
     lifetimes, minibatches = settings.get("lifetimes", 0), settings.get("minibatches", 1)
     problem = f"lifetimes={lifetimes} cannot be split into minibatches={minibatches}."

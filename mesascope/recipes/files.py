@@ -22,7 +22,7 @@ from mesascope.files import replace_when_written
 from mesascope.findings import describe_provenance
 
 FORMAT = "mesascope-training/2"
-COUNTS = {"done": "updates_done", "steps": "steps", "round": "round"}  # name in a checkpoint's file → field
+PROGRESS_FIELDS = {"done": "updates_done", "steps": "steps", "round": "round"}  # name in a checkpoint's file → field
 
 
 class TrainingRun(NamedTuple):
@@ -108,11 +108,11 @@ def save_checkpoint(run: TrainingRun, path: Path, checkpoint: Checkpoint) -> Non
     """Writes a checkpoint, which contains the arrays of the state and the progress."""
     leaves = jax.tree.leaves(eqx.filter(checkpoint.state, _is_array))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    progress = {k: getattr(checkpoint, field) for k, field in COUNTS.items()}
+    progress = {k: getattr(checkpoint, field) for k, field in PROGRESS_FIELDS.items()}
     write_tensors(path, tensors, {"format": FORMAT, **progress, **describe_identity(run)})
 
 
-def load_checkpoint(run: TrainingRun, path: Path, initial: Any) -> Checkpoint:
+def load_checkpoint(run: TrainingRun, path: Path, initial_state: Any) -> Checkpoint:
     """Loads the saved checkpoint into the structure of the initial state.
 
     If no checkpoint was saved, returns a checkpoint with the initial state.
@@ -121,9 +121,9 @@ def load_checkpoint(run: TrainingRun, path: Path, initial: Any) -> Checkpoint:
         MesascopeError: the checkpoint belongs to another training run, or is broken.
     """
     if not path.exists():
-        return Checkpoint(initial, 0, 0, 0, ())
+        return Checkpoint(initial_state, 0, 0, 0, ())
     metadata = check_identity(run, path)
-    arrays, static = eqx.partition(initial, _is_array)
+    arrays, static = eqx.partition(initial_state, _is_array)
     leaves, structure = jax.tree.flatten(arrays)
     try:
         tensors = load_tensors(path.read_bytes())
@@ -131,7 +131,7 @@ def load_checkpoint(run: TrainingRun, path: Path, initial: Any) -> Checkpoint:
         has_same_shapes = [(x.shape, x.dtype) for x in saved_leaves] == [(x.shape, x.dtype) for x in leaves]
         if metadata["format"] != FORMAT or not has_same_shapes:
             raise ValueError("its arrays have other shapes")
-        progress = {field: int(metadata[k]) for k, field in COUNTS.items()}
+        progress = {field: int(metadata[k]) for k, field in PROGRESS_FIELDS.items()}
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise MesascopeError(f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to start again.") from None
     state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(x) for x in saved_leaves]), static)

@@ -14,26 +14,26 @@ from jax.tree_util import Partial
 
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts import Family, Folder, OnProgress, Subject, Trained, ignore_progress
+from mesascope.contracts import Family, FolderPath, OnProgress, Subject, TrainingSummary, ignore_progress
 from mesascope.errors import require
-from mesascope.recipes.descent import NO_LIMIT, RANGES, check_settings, collect_settings, make_adam_state
+from mesascope.recipes.descent import NO_LIMIT, SETTING_RANGES, check_settings, collect_settings, make_adam_state
 from mesascope.recipes.lifetimes import (
     Lifetimes,
     Scale,
     average,
     compute_mean_score,
-    find_scale,
-    find_targets,
+    compute_scale,
+    compute_targets,
     run_lifetimes,
 )
 from mesascope.recipes.ppo_recurrent import compute_clipped_loss, make_policy_update
 from mesascope.recipes.updates import Batch, Objective, make_update, train_network
-from mesascope.rollouts.rollouts import strip_names
+from mesascope.rollouts.rollouts import strip_identity
 
 
 def recipe(
     family: Family,
-    out: Folder,
+    out: FolderPath,
     *,
     teacher: str = "gittins",
     memory: str = "gru",
@@ -55,7 +55,7 @@ def recipe(
     clip: float = 0.2,
     seed: int = 0,
     progress: OnProgress = ignore_progress,
-) -> Trained:
+) -> TrainingSummary:
     """Trains a network to imitate a scripted procedure's action probabilities, and can then improve it by PPO.
 
     Args:
@@ -89,10 +89,10 @@ def recipe(
     settings = collect_settings(
         locals(), improve_updates=(0, NO_LIMIT), led_share=(0.0, 1.0), improve_epochs=(1, NO_LIMIT)
     )
-    check_settings(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
-    subject, led_lifetimes = open_teacher(family, teacher), round(led_share * lifetimes)
+    check_settings(settings, improve_rate=SETTING_RANGES["rate"], improve_final_rate=SETTING_RANGES["rate"])
+    subject, led_lifetimes = make_teacher(family, teacher), round(led_share * lifetimes)
     imitation = Partial(
-        make_imitation_objective, scale=find_scale(family), teacher=subject, led_lifetimes=led_lifetimes
+        make_imitation_objective, scale=compute_scale(family), teacher=subject, led_lifetimes=led_lifetimes
     )
     imitation_update = make_update(family, settings, imitation)
     ppo_settings = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
@@ -108,7 +108,7 @@ def recipe(
     return train_network("imitate", family, settings, update, out, progress=progress, extra_updates=improve_updates)
 
 
-def open_teacher(family: Family, teacher: str) -> Subject:
+def make_teacher(family: Family, teacher: str) -> Subject:
     """Makes the teacher from its name and settings.
 
     Raises:
@@ -127,7 +127,7 @@ def open_teacher(family: Family, teacher: str) -> Subject:
         f"{teacher!r} gives no probabilities that can be imitated.",
         "Name a scripted subject, such as gittins or thompson.",
     )
-    return strip_names(subject)
+    return strip_identity(subject)
 
 
 def make_imitation_objective(
@@ -143,17 +143,17 @@ def make_imitation_objective(
         led_lifetimes: the number of lifetimes in which the teacher acts; they come first.
     """
     lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks, teacher, led_lifetimes=led_lifetimes)
-    _, value_target = find_targets(lifetimes, batch.best, scale, batch.plan.discount, batch.plan.trace)
-    return lifetimes._replace(value=value_target), compute_loss, compute_mean_score(lifetimes, batch.best)
+    _, value_target = compute_targets(lifetimes, batch.best, scale, batch.update_settings.discount, batch.update_settings.trace)
+    return lifetimes._replace(value=value_target), compute_imitation_loss, compute_mean_score(lifetimes, batch.best)
 
 
-def compute_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
+def compute_imitation_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
     """The cross-entropy with the teacher's probabilities, plus half of the critic's squared error.
 
     Args:
         network: the network that learns.
         batch: the lifetimes, with the target of the critic as `value`.
     """
-    features = network.memory.unroll(batch.encoded)
-    cross_entropy = average((jnp.exp(batch.teacher_log_probs) * network.log_probs(features)).sum(-1), batch.mask)
+    features = network.memory.unroll(batch.inputs)
+    cross_entropy = average((jnp.exp(batch.teacher_log_probs) * network.compute_log_probs(features)).sum(-1), batch.mask)
     return -cross_entropy + 0.5 * average(jnp.square(network.estimate_return(features) - batch.value), batch.mask)

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.agents.networks.recurrent import MEMORIES_WITH_LAYERS, Recurrent, create_for_family
-from mesascope.contracts import Family, Folder, OnProgress, Percept, Trained, as_arrays, ignore_progress
+from mesascope.agents.networks.recurrent import MEMORIES_WITH_LAYERS, Recurrent, create_network_for_family
+from mesascope.contracts import Family, FolderPath, OnProgress, Percept, TrainingSummary, as_arrays, ignore_progress
 from mesascope.errors import require
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import NO_LIMIT, collect_settings
-from mesascope.recipes.lifetimes import find_scale, find_split
+from mesascope.recipes.lifetimes import compute_scale, find_training_split
 from mesascope.recipes.updates import train_network
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
@@ -27,10 +27,10 @@ DEFAULT_DEPTH, DEFAULT_HEADS = 3, 4
 CHECK_FAMILY = (
     "linear_regression:dimension=3,trials=12,bank=2"  # the family on which `mesascope check` tries the recipe
 )
-SMALL = {"width": 8, "lifetimes": 8}  # the settings for that check
+CHECK_SETTINGS = {"width": 8, "lifetimes": 8}  # the settings for that check
 
 
-Plan = dict[str, jax.Array]  # the settings updates, rate, final_rate and warmup, and payoff_range: best minus chance
+TracedSettings = dict[str, jax.Array]  # the settings updates, rate, final_rate and warmup, and payoff_range: best minus chance
 
 
 class Rollout(NamedTuple):
@@ -44,7 +44,7 @@ class Rollout(NamedTuple):
 
 def recipe(
     family: Family,
-    out: Folder,
+    out: FolderPath,
     *,
     memory: str = "transformer",
     width: int = 64,
@@ -58,7 +58,7 @@ def recipe(
     warmup: int = 100,
     seed: int = 0,
     progress: OnProgress = ignore_progress,
-) -> Trained:
+) -> TrainingSummary:
     """Trains a transformer, linear attention or a GRU to predict in context.
 
     Args:
@@ -89,22 +89,22 @@ def recipe(
     default_depth, default_heads = (DEFAULT_DEPTH, DEFAULT_HEADS) if has_layers else (0, 0)
     layout = {"depth": depth or default_depth, "heads": heads or default_heads}
     key = jax.random.key(seed)
-    require(family.traceable, f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
+    require(family.is_traceable, f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
     def make_state() -> tuple[Recurrent, Any]:
         nonzero_layout = {k: v for k, v in layout.items() if v} or None
-        network = create_for_family(derive_key(key, "weights"), family, memory, width, parts, layout=nonzero_layout)
+        network = create_network_for_family(derive_key(key, "weights"), family, memory, width, parts, layer_settings=nonzero_layout)
         refuse_dependence_on_actions(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
     @functools.cache
-    def make_plan() -> Plan:  # on the first update, after the settings have been checked
-        scale = find_scale(family)
+    def make_traced_settings() -> TracedSettings:  # on the first update, after the settings have been checked
+        scale = compute_scale(family)
         numbers = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
         return {**numbers, "payoff_range": scale.best - scale.chance}
 
     def update(key: jax.Array, updates_done: jax.Array, network: Recurrent, adam_state: Any):
-        return improve(key, updates_done, network, adam_state, family, make_plan(), lifetimes)
+        return update_network(key, updates_done, network, adam_state, family, make_traced_settings(), lifetimes)
 
     return train_network("in_context_transformer", family, settings, update, out, progress, make_state)
 
@@ -116,7 +116,7 @@ def refuse_dependence_on_actions(network: Recurrent, family: Family) -> None:
     @eqx.filter_jit
     def encode_batch(action):
         rollout = roll_out(key, family, family.draw(key, 2), action)
-        return jax.vmap(network.encode)(rollout.percept), jax.vmap(family.target)(rollout.next_percept)
+        return jax.vmap(network.encode)(rollout.percept), jax.vmap(family.read_target)(rollout.next_percept)
 
     (encoded, target), (encoded_after_other, _) = encode_batch(0 * other_action), encode_batch(other_action)
     require(
@@ -143,8 +143,8 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rol
     start = family.begin(derive_key(key, "begin"), tasks)
     actions = jnp.full(start[1].action.shape, action, jnp.float32 if family.choices is None else jnp.int32)
 
-    def run_trial(before, t):
-        state, percept = before
+    def run_trial(state_before, t):
+        state, percept = state_before
         trial_key = derive_key(key, "pay", t)
         next_state, next_percept, _ = family.step(trial_key, tasks, state, actions)
         return (next_state, next_percept), Rollout(percept, state, next_percept, trial_key)
@@ -153,13 +153,13 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rol
 
 
 @eqx.filter_jit
-def improve(
+def update_network(
     key: jax.Array,
     updates_done: jax.Array,
     network: Recurrent,
     adam_state: Any,
     family: Family,
-    plan: Plan,
+    settings: TracedSettings,
     lifetimes: int,
 ) -> tuple[Recurrent, Any, jax.Array]:
     """Improves the network's predictions on one batch, with one step of Adam.
@@ -176,18 +176,18 @@ def improve(
     Returns:
         The network and Adam's state after the update, and the batch's mean score.
     """
-    tasks = find_split(family).draw(derive_key(key, "tasks"), lifetimes)
+    tasks = find_training_split(family).draw(derive_key(key, "tasks"), lifetimes)
     rollout = roll_out(derive_key(key, "lives"), family, tasks)
     arrays, static = eqx.partition(network, eqx.is_array)
 
     def compute_loss_of_arrays(arrays):
-        return compute_loss(eqx.combine(arrays, static), family, tasks, rollout, plan["payoff_range"])
+        return compute_loss(eqx.combine(arrays, static), family, tasks, rollout, settings["payoff_range"])
 
     gradient, score = jax.grad(compute_loss_of_arrays, has_aux=True)(arrays)
     direction, adam_state = ADAM.update(gradient, adam_state)
-    warmup_factor = jnp.minimum((updates_done + 1) / jnp.maximum(plan["warmup"], 1), 1.0)
-    share_done = jnp.maximum(updates_done - plan["warmup"], 0) / jnp.maximum(plan["updates"] - plan["warmup"], 1)
-    rate = plan["final_rate"] + (plan["rate"] - plan["final_rate"]) * 0.5 * (1 + jnp.cos(jnp.pi * share_done))
+    warmup_factor = jnp.minimum((updates_done + 1) / jnp.maximum(settings["warmup"], 1), 1.0)
+    share_done = jnp.maximum(updates_done - settings["warmup"], 0) / jnp.maximum(settings["updates"] - settings["warmup"], 1)
+    rate = settings["final_rate"] + (settings["rate"] - settings["final_rate"]) * 0.5 * (1 + jnp.cos(jnp.pi * share_done))
     arrays = jax.tree.map(lambda a, d: a - warmup_factor * rate * d, arrays, direction)
     return eqx.combine(arrays, static), adam_state, score
 
@@ -205,6 +205,6 @@ def compute_loss(
         score_trials = jax.vmap(lambda key, state, action: family.step(key, tasks, state, action)[2])
         score = score_trials(rollout.key, rollout.state, network.compute_action(features)).mean()
         return -score / payoff_range, score
-    target = jnp.asarray(jax.vmap(family.target)(rollout.next_percept))
-    log_probs = jnp.take_along_axis(network.log_probs(features), target[..., None], -1)
+    target = jnp.asarray(jax.vmap(family.read_target)(rollout.next_percept))
+    log_probs = jnp.take_along_axis(network.compute_log_probs(features), target[..., None], -1)
     return -log_probs.mean(), jnp.exp(log_probs).mean()

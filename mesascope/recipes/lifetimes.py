@@ -16,7 +16,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import Number
 
-SCALE_TASKS = 4096  # the number of tasks from which the scale is computed
+N_SCALE_TASKS = 4096  # the number of tasks from which the scale is computed
 
 
 class Scale(NamedTuple):
@@ -45,7 +45,7 @@ class Lifetimes(NamedTuple):
             place.
     """
 
-    encoded: jax.Array
+    inputs: jax.Array
     action: jax.Array
     log_prob: jax.Array
     value: jax.Array
@@ -56,33 +56,33 @@ class Lifetimes(NamedTuple):
     new_trial: Any = None
 
 
-def find_split(family: Family) -> Split:
+def find_training_split(family: Family) -> Split:
     """The split of the training tasks: 'seen' if the family has a bank, otherwise 'fresh', which is unlimited."""
-    return family.split(SEEN if family.bank else FRESH)
+    return family.get_split(SEEN if family.bank_label else FRESH)
 
 
-def find_scale(family: Family) -> Scale:
+def compute_scale(family: Family) -> Scale:
     """The mean pay-off of a trial under random actions and under the best actions, over 4,096 training tasks.
 
     Raises:
         MesascopeError: the best action pays no more than chance.
     """
-    latents = family.latents(_draw(family, jax.random.key(0), SCALE_TASKS), find_split(family).name)
+    latents = family.compute_latents(_draw_tasks(family, jax.random.key(0), N_SCALE_TASKS), find_training_split(family).name)
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     if best - chance < 1e-6:
         raise MesascopeError(f"In {family.name} the best action pays no more than chance.", "Train on another family.")
     return Scale(jnp.float32(chance), jnp.float32(best))
 
 
-def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> tuple[Any, jax.Array]:
+def draw_tasks_and_best(family: Family, key: jax.Array, lifetimes: int) -> tuple[Any, jax.Array]:
     """Draws a batch of N training tasks. Returns the tasks, and the best pay-off on every trial [T, N]."""
-    tasks = _draw(family, key, lifetimes)
-    return tasks, jnp.asarray(family.latents(tasks, find_split(family).name)["best"].T, jnp.float32)
+    tasks = _draw_tasks(family, key, lifetimes)
+    return tasks, jnp.asarray(family.compute_latents(tasks, find_training_split(family).name)["best"].T, jnp.float32)
 
 
 @eqx.filter_jit
-def _draw(family: Family, key: jax.Array, n: int) -> Any:
-    return find_split(family).draw(key, n)
+def _draw_tasks(family: Family, key: jax.Array, n: int) -> Any:
+    return find_training_split(family).draw(key, n)
 
 
 def run_lifetimes(
@@ -107,11 +107,11 @@ def run_lifetimes(
     state, percept = family.begin(derive_key(key, "begin"), tasks)
     n, steps = len(percept.action), family.steps
 
-    def run_step(before, t):
-        state, percept, carry, teacher_carry = before
+    def run_step(state_before, t):
+        state, percept, carry, teacher_carry = state_before
         encoded = network.encode(percept)
         carry, features = network.memory.step(carry, encoded)
-        log_probs = network.log_probs(features)
+        log_probs = network.compute_log_probs(features)
         action, teacher_log_probs = choose(derive_key(key, "act", t), log_probs).action, None
         if teacher is not None:
             teacher_carry, answer = teacher.respond(derive_key(key, "teacher", t), teacher_carry, percept)
@@ -119,10 +119,10 @@ def run_lifetimes(
                 jnp.where(jnp.arange(n) < led_lifetimes, answer.action, action),
                 answer.log_probs,
             )
-        idle = None if steps == 1 else family.idle(state)
+        idle = None if steps == 1 else family.find_idle(state)
         state, percept, score = family.step(derive_key(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
-        value, target = network.estimate_return(features), family.target(percept)
+        value, target = network.estimate_return(features), family.read_target(percept)
         record = Lifetimes(encoded, action, log_prob, value, score, target, teacher_log_probs)
         after = (state, percept, carry, teacher_carry)
         if idle is None:
@@ -134,9 +134,9 @@ def run_lifetimes(
             mask=~idle,
             new_trial=jnp.where(t % steps == 0, t // steps, jnp.full(n, -1)),
         )
-        return select(idle, before, after), record
+        return select(idle, state_before, after), record
 
-    start = (state, percept, network.fresh(n), None if teacher is None else teacher.fresh(n))
+    start = (state, percept, network.initialize_carry(n), None if teacher is None else teacher.initialize_carry(n))
     lifetimes = jax.lax.scan(run_step, start, jnp.arange(family.horizon * steps))[1]
     if lifetimes.mask is None:
         return lifetimes
@@ -148,7 +148,7 @@ def run_lifetimes(
     return jax.tree.map(sort_steps, lifetimes)
 
 
-def find_targets(
+def compute_targets(
     lifetimes: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number
 ) -> tuple[jax.Array, jax.Array]:
     """The advantage of every action [T, N], which the policy increases, and the target of the critic [T, N].

@@ -13,14 +13,14 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts import Family, Folder, OnProgress, Trained, ignore_progress
+from mesascope.contracts import Family, FolderPath, OnProgress, TrainingSummary, ignore_progress
 from mesascope.recipes.descent import Number, UpdateSettings, collect_settings, interpolate
 from mesascope.recipes.lifetimes import (
     Scale,
     average,
     compute_mean_score,
-    find_scale,
-    find_targets,
+    compute_scale,
+    compute_targets,
     run_lifetimes,
     standardise,
 )
@@ -30,7 +30,7 @@ from mesascope.recipes.updates import Batch, Objective, Update, make_update, tra
 class PolicyExamples(NamedTuple):
     """A batch of lifetimes as training examples. The encoded percepts are [T, N, F], all other arrays [T, N]."""
 
-    encoded: Any
+    inputs: Any
     action: Any
     log_prob: Any
     advantage: Any
@@ -44,7 +44,7 @@ PolicyLoss = Callable[[Recurrent, jax.Array, PolicyExamples, UpdateSettings, Num
 
 def recipe(
     family: Family,
-    out: Folder,
+    out: FolderPath,
     *,
     memory: str = "gru",
     width: int = 64,
@@ -61,7 +61,7 @@ def recipe(
     clip: float = 0.2,
     seed: int = 0,
     progress: OnProgress = ignore_progress,
-) -> Trained:
+) -> TrainingSummary:
     """Trains a network, with or without memory, by proximal policy optimisation.
 
     Args:
@@ -93,7 +93,7 @@ def recipe(
 
 def make_policy_update(family: Family, settings: dict[str, Any], policy_loss: PolicyLoss) -> Update:
     """Makes an update that trains the network by reinforcement learning with a loss of policy and critic."""
-    objective = Partial(make_policy_objective, scale=find_scale(family), policy_loss=policy_loss)
+    objective = Partial(make_policy_objective, scale=compute_scale(family), policy_loss=policy_loss)
     return make_update(family, settings, objective)
 
 
@@ -104,7 +104,7 @@ def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExa
         The actions' log-probabilities [T, N], their standardised advantages [T, N], the critic's mean squared error []
         and the policy's mean entropy [].
     """
-    log_probs = network.log_probs(features)
+    log_probs = network.compute_log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
     error = average(jnp.square(network.estimate_return(features) - batch.value_target), batch.mask)
     entropy = -average((jnp.exp(log_probs) * log_probs).sum(-1), batch.mask)
@@ -112,12 +112,12 @@ def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExa
 
 
 def compute_clipped_loss(
-    network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
+    network: Recurrent, features: jax.Array, batch: PolicyExamples, update_settings: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
     """The loss: the clipped surrogate, plus half of the critic's squared error, minus the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
     ratio = jnp.exp(log_prob - batch.log_prob)
-    clipped_ratio = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
+    clipped_ratio = jnp.clip(ratio, 1.0 - update_settings.clip, 1.0 + update_settings.clip)
     surrogate = jnp.minimum(ratio * advantage, clipped_ratio * advantage)
     return -average(surrogate, batch.mask) + 0.5 * error - entropy_weight * entropy
 
@@ -131,16 +131,16 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
         scale: the mean pay-off of random actions and of the best actions.
         policy_loss: the loss of policy and critic.
     """
-    plan = batch.plan
+    plan = batch.update_settings
     lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks)
-    advantage, value_target = find_targets(lifetimes, batch.best, scale, plan.discount, plan.trace)
+    advantage, value_target = compute_targets(lifetimes, batch.best, scale, plan.discount, plan.trace)
     entropy_weight = interpolate(plan.entropy_weight, 0.0, batch.updates_done, plan.updates)
 
-    def loss(network: Recurrent, minibatch: PolicyExamples) -> jax.Array:
-        features = network.memory.unroll(minibatch.encoded)
+    def compute_minibatch_loss(network: Recurrent, minibatch: PolicyExamples) -> jax.Array:
+        features = network.memory.unroll(minibatch.inputs)
         return policy_loss(network, features, minibatch, plan, entropy_weight)
 
     examples = PolicyExamples(
-        lifetimes.encoded, lifetimes.action, lifetimes.log_prob, advantage, value_target, lifetimes.mask
+        lifetimes.inputs, lifetimes.action, lifetimes.log_prob, advantage, value_target, lifetimes.mask
     )
-    return examples, loss, compute_mean_score(lifetimes, batch.best)
+    return examples, compute_minibatch_loss, compute_mean_score(lifetimes, batch.best)

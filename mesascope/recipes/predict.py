@@ -9,19 +9,19 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts import Family, Folder, OnProgress, Trained, ignore_progress
+from mesascope.contracts import Family, FolderPath, OnProgress, TrainingSummary, ignore_progress
 from mesascope.errors import require
 from mesascope.recipes.descent import collect_settings
 from mesascope.recipes.lifetimes import Lifetimes, run_lifetimes
 from mesascope.recipes.updates import Batch, Objective, make_update, train_network
 
 CHECK_FAMILY = "beta_bernoulli:a=2,trials=12,bank=2"  # the family on which `mesascope check` tries the recipe
-SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # the settings for that check
+CHECK_SETTINGS = {"width": 8, "lifetimes": 8, "minibatches": 2}  # the settings for that check
 
 
 def recipe(
     family: Family,
-    out: Folder,
+    out: FolderPath,
     *,
     memory: str = "gru",
     width: int = 64,
@@ -33,7 +33,7 @@ def recipe(
     final_rate: float = 1e-5,
     seed: int = 0,
     progress: OnProgress = ignore_progress,
-) -> Trained:
+) -> TrainingSummary:
     """Trains a network with log-loss to predict what comes next.
 
     Args:
@@ -68,7 +68,7 @@ def recipe(
 def shows_target(family: Family) -> bool:
     """Whether a family's percepts show what the network should have predicted."""
     key = jax.random.key(0)
-    return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
+    return eqx.filter_eval_shape(lambda: family.read_target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
 def make_prediction_objective(network: Recurrent, batch: Batch, /) -> Objective:
@@ -79,5 +79,5 @@ def make_prediction_objective(network: Recurrent, batch: Batch, /) -> Objective:
 
 def compute_log_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
     """The mean log-loss of a trial, in nats."""
-    log_probs = network.log_probs(network.memory.unroll(batch.encoded))
+    log_probs = network.compute_log_probs(network.memory.unroll(batch.inputs))
     return -jnp.take_along_axis(log_probs, batch.target[..., None], -1).mean()

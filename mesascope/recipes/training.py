@@ -18,8 +18,8 @@ from mesascope.guards.blame import contain_exits
 if TYPE_CHECKING:
     from mesascope.contracts import Progress
 
-LAST_SEED = 2**31 - 1  # the largest seed
-WORKERS = 2  # how many training runs happen at once; each keeps one core busy
+MAX_SEED = 2**31 - 1  # the largest seed
+N_WORKERS = 2  # how many training runs happen at once; each keeps one core busy
 
 
 @contain_exits()
@@ -50,7 +50,7 @@ def train(
     out = Path(out)
     require(not out.exists() or out.is_dir(), f"{str(out)!r} is a file.", "Name a folder with --out.")
     first_seed = int(settings.pop("seed", 0))
-    check_range(0, LAST_SEED - seeds, seed=first_seed)
+    check_range(0, MAX_SEED - seeds, seed=first_seed)
     folders = [out if seeds == 1 else out / f"seed-{first_seed + i}" for i in range(seeds)]
     shares, lock = [0.0] * seeds, threading.Lock()
     compiled_event, stop_event = threading.Event(), threading.Event()
@@ -61,9 +61,9 @@ def train(
             if stop_event.is_set():
                 raise KeyboardInterrupt  # the recipe then saves a checkpoint, as if the user had stopped it
             remaining = f"; about {state.seconds_left:.0f} s left for this seed" if state.seconds_left else ""
-            position = f"update {state.done} of {state.total}, {state.score:.3f} a trial"
+            position = f"update {state.finished_updates} of {state.total_updates}, {state.score:.3f} a trial"
             with lock:
-                shares[i] = state.done / state.total
+                shares[i] = state.finished_updates / state.total_updates
                 progress(sum(shares) / seeds, f"{name}, seed {first_seed + i}: {position}{remaining}")
 
         if i:
@@ -75,7 +75,7 @@ def train(
 
     if seeds == 1:
         return [train_seed(0)]
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(N_WORKERS) as pool:
         futures = [pool.submit(train_seed, i) for i in range(seeds)]
         try:
             return [f.result() for f in futures]

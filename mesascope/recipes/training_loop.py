@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts import Folder, OnProgress, Progress, Trained
+from mesascope.contracts import FolderPath, OnProgress, Progress, TrainingSummary
 from mesascope.errors import require
 from mesascope.recipes import files
 from mesascope.recipes.files import Checkpoint, TrainingRun
@@ -31,11 +31,11 @@ def run_training(
     run: TrainingRun,
     make_state: Callable[[], Any],
     train_from: TrainFrom,
-    out: Folder,
+    out: FolderPath,
     *,
     progress: OnProgress,
     evaluate: Evaluate | None = None,
-) -> Trained:
+) -> TrainingSummary:
     """Trains from the last checkpoint, evaluates the network if `evaluate` is given, and writes the network.
 
     Args:
@@ -54,33 +54,33 @@ def run_training(
     if path.exists():
         files.check_identity(run, path)
     else:
-        first = files.load_checkpoint(run, checkpoint_path, make_state())
-        curve = Curve(folder / "curve.csv", first.updates_done, run.updates) if evaluate else None
-        latest = _run_updates(run, first, train_from, checkpoint_path, curve, progress)
-        steps = latest.steps - first.steps
+        first_checkpoint = files.load_checkpoint(run, checkpoint_path, make_state())
+        curve = Curve(folder / "curve.csv", first_checkpoint.updates_done, run.updates) if evaluate else None
+        latest = _run_updates(run, first_checkpoint, train_from, checkpoint_path, curve, progress)
+        steps = latest.steps - first_checkpoint.steps
         if evaluate:
             files.save_checkpoint(run, checkpoint_path, latest)
         _write_network(run, path, latest, evaluate)
     checkpoint_path.unlink(missing_ok=True)
-    trained_on = run.family.bank or "unlimited"
-    return Trained(path, run.family.name, trained_on, run.updates, steps, time.monotonic() - start)
+    trained_on = run.family.bank_label or "unlimited"
+    return TrainingSummary(path, run.family.name, trained_on, run.updates, steps, time.monotonic() - start)
 
 
 def _run_updates(
     run: TrainingRun,
-    first: Checkpoint,
+    first_checkpoint: Checkpoint,
     train_from: TrainFrom,
     checkpoint_path: Path,
     curve: Curve | None,
     progress: OnProgress,
 ) -> Checkpoint:
     """Trains and returns the last checkpoint; saves checkpoints every few seconds, and when the user stops the run."""
-    latest, last_save, timing = first, time.monotonic(), None
+    latest, last_save, timing = first_checkpoint, time.monotonic(), None
     try:
-        for latest in train_from(first):
+        for latest in train_from(first_checkpoint):
             now, seconds_left = time.monotonic(), None
             if timing is None:  # the first update compiles
-                timing = (now, latest.updates_done) if latest.updates_done > first.updates_done else None
+                timing = (now, latest.updates_done) if latest.updates_done > first_checkpoint.updates_done else None
             elif latest.updates_done > timing[1]:
                 seconds_left = (
                     (now - timing[0]) / (latest.updates_done - timing[1]) * (run.updates - latest.updates_done)
@@ -90,14 +90,14 @@ def _run_updates(
             if now - last_save > CHECKPOINT_SECONDS and latest.updates_done < run.updates:
                 files.save_checkpoint(run, checkpoint_path, latest)
                 last_save = time.monotonic()
-            progress(Progress(latest.updates_done, run.updates, seconds_left, _average(latest.scores)))
+            progress(Progress(latest.updates_done, run.updates, seconds_left, _average_scores(latest.scores)))
     except KeyboardInterrupt:
         files.save_checkpoint(run, checkpoint_path, latest)
         raise
     return latest
 
 
-def _average(scores: Any) -> float:
+def _average_scores(scores: Any) -> float:
     return float(np.mean(scores)) if len(scores) else float("nan")
 
 
@@ -127,7 +127,7 @@ class Curve:
         numbers = (
             checkpoint.updates_done,
             checkpoint.steps,
-            f"{_average(checkpoint.scores):.2f}",
+            f"{_average_scores(checkpoint.scores):.2f}",
             f"{time.process_time():.0f}",
         )
         with self.path.open("a") as file:
@@ -155,7 +155,7 @@ def _truncate_curve(path: Path, updates_done: int) -> None:
 def _write_network(run: TrainingRun, path: Path, checkpoint: Checkpoint, evaluate: Evaluate | None) -> None:
     """Writes the network, its scores and how to reproduce it, but no times, so that equal runs write equal bytes."""
     metadata, tensors = run.describe_network(checkpoint.state)
-    trained_on = {"trained_on": run.family.bank or "unlimited"}
+    trained_on = {"trained_on": run.family.bank_label or "unlimited"}
     metadata = {**files.describe_identity(run), **metadata, **trained_on, **files.describe_origin(run)}
     tensors = {name: np.asarray(weights) for name, weights in tensors.items()}
     is_finite = all(np.isfinite(weights).all() for weights in tensors.values())

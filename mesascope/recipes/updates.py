@@ -13,11 +13,11 @@ import jax.numpy as jnp
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import name_weights
-from mesascope.contracts import Family, Folder, OnProgress, Trained
-from mesascope.formats import NETWORK
+from mesascope.contracts import Family, FolderPath, OnProgress, TrainingSummary
+from mesascope.formats import NETWORK_FORMAT
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import Loss, UpdateSettings, make_adam_state, minimise
-from mesascope.recipes.lifetimes import draw_tasks
+from mesascope.recipes.lifetimes import draw_tasks_and_best
 from mesascope.recipes.training_loop import Checkpoint, TrainingRun, run_training
 
 # takes the key of an update, the number of updates before it, the network and Adam's state; returns the network and
@@ -44,7 +44,7 @@ class Batch(NamedTuple):
     family: Family
     tasks: Any
     best: jax.Array
-    plan: UpdateSettings
+    update_settings: UpdateSettings
 
 
 MakeObjective = Callable[[recurrent.Recurrent, Batch], Objective]  # runs a batch of lifetimes with a network
@@ -55,11 +55,11 @@ def train_network(
     family: Family,
     settings: dict[str, Any],
     update: Update,
-    out: Folder,
+    out: FolderPath,
     progress: OnProgress,
     make_state: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
     extra_updates: int = 0,
-) -> Trained:
+) -> TrainingSummary:
     """Runs all remaining updates and writes the network.
 
     Args:
@@ -82,7 +82,7 @@ def train_network(
 
     def make_default_state() -> tuple[recurrent.Recurrent, Any]:
         shape = (settings[k] for k in ("memory", "width", "observes"))
-        network = recurrent.create_for_family(derive_key(key, "weights"), family, *shape)
+        network = recurrent.create_network_for_family(derive_key(key, "weights"), family, *shape)
         return network, make_adam_state(network)
 
     def train_from(start: Checkpoint) -> Iterator[Checkpoint]:
@@ -95,13 +95,13 @@ def train_network(
     def describe_network(state: tuple[recurrent.Recurrent, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         network = state[0]
         metadata = {
-            "format": NETWORK,
+            "format": NETWORK_FORMAT,
             "memory": settings["memory"],
             "width": settings["width"],
-            **network.memory.layout,
+            **network.memory.layer_settings,
             "observes": list(network.observes),
             "choices": network.choices,
-            "observation": recurrent.find_width(family),
+            "observation": recurrent.get_observation_width(family),
             "horizon": network.horizon,
             "seed": settings["seed"],
         }
@@ -123,15 +123,15 @@ def make_update(family: Family, settings: dict[str, Any], make_objective: MakeOb
     plan = UpdateSettings.from_settings(settings)
 
     def update(key: jax.Array, updates_done: jax.Array, network: recurrent.Recurrent, adam_state: Any, /):
-        tasks, best = draw_tasks(family, derive_key(key, "tasks"), settings["lifetimes"])
+        tasks, best = draw_tasks_and_best(family, derive_key(key, "tasks"), settings["lifetimes"])
         batch = Batch(derive_key(key, "lives"), updates_done, family, tasks, best, plan)
-        return improve(key, network, adam_state, batch, make_objective)
+        return update_network(key, network, adam_state, batch, make_objective)
 
     return update
 
 
 @eqx.filter_jit
-def improve(
+def update_network(
     key: jax.Array, network: recurrent.Recurrent, adam_state: Any, batch: Batch, make_objective: MakeObjective
 ) -> tuple[recurrent.Recurrent, Any, jax.Array]:
     """Runs one batch and improves the network on it.
@@ -148,6 +148,6 @@ def improve(
     """
     lifetimes, loss, score = make_objective(network, batch)
     network, adam_state = minimise(
-        key, network, adam_state, lifetimes, loss=loss, plan=batch.plan, updates_done=batch.updates_done
+        key, network, adam_state, lifetimes, loss=loss, update_settings=batch.update_settings, updates_done=batch.updates_done
     )
     return network, adam_state, score

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mesascope.errors import pick_named
+from mesascope.errors import require_known_name
 from mesascope.files import write_text
 from mesascope.reporting.hints import Examination, Figure
 
@@ -22,11 +22,11 @@ def write_report(examinations: Sequence[Examination], path: str | os.PathLike, c
     Returns:
         The path of the file. The same examinations and command give the same bytes.
     """
-    from mesascope.reporting.page import render
+    from mesascope.reporting.page import render_page
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, render(examinations, command))
+    write_text(path, render_page(examinations, command))
     return path
 
 
@@ -45,6 +45,6 @@ def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figur
 
     with apply_style():
         drawings = {key: figure_list[0] for key, figure_list in draw_figures(examinations).items() if figure_list}
-    drawing = drawings[pick_named("figure", name, drawings)]
+    drawing = drawings[require_known_name("figure", name, drawings)]
     drawing.set_facecolor("white")
     return drawing

@@ -25,7 +25,7 @@ def render_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     with figures.apply_style():
         by_name = draw_figures(examinations)
         return {
-            name: [figures.to_svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
+            name: [figures.convert_to_svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
             for name, description in FIGURE_DESCRIPTIONS.items()
         }
 
@@ -33,17 +33,17 @@ def render_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
 def draw_figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
     """Draws the figures, by name; call it within `apply_style()`."""
     by_name: dict[str, list[Figure]] = {name: [] for name in FIGURE_DESCRIPTIONS}
-    if rows := spectrum.find_placed(examinations):
+    if rows := spectrum.find_placed_subjects(examinations):
         by_name["spectrum"].append(spectrum.draw_figure(rows))
     with_intact = [e for e in examinations if all("intact" in x.condition for x in e.trials.values())]
     curves = [adaptation.collect_curves(e) for e in with_intact]
-    lives = [lifetimes.compute_payoffs(e) for e in with_intact]
+    payoffs = [lifetimes.compute_payoffs(e) for e in with_intact]
     for normalised in (True, False):  # one figure per unit of the y axis
-        if group := [c for c in curves if c[0].normalised == normalised]:
+        if group := [c for c in curves if c[0].is_normalised == normalised]:
             by_name["adaptation"].append(adaptation.draw_figure(group))
-        if group := [one for one in lives if one.normalised == normalised]:
+        if group := [one for one in payoffs if one.is_normalised == normalised]:
             by_name["lifetimes"].append(lifetimes.draw_figure(group))
-    if gains := [g for g in map(splits.find_gains, examinations) if g]:
+    if gains := [g for g in map(splits.compute_split_gains, examinations) if g]:
         by_name["splits"].append(splits.draw_figure(gains))
     if positions := bank.find_positions(examinations):
         by_name["bank"].append(bank.draw_figure(positions))
@@ -51,9 +51,9 @@ def draw_figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]
         by_name["conditions"].append(conditions.draw_figure(gains))
     if spans := [s for s in map(memory_span.compute_span, examinations) if s]:
         by_name["memory"].append(memory_span.draw_figure(spans))
-    growths = [g for g in map(acquisition.find_shot_curves, examinations) if g]
-    for elicited in sorted({g.elicited for g in growths}):  # one figure per way of asking
-        by_name["acquisition"].append(acquisition.draw_figure([g for g in growths if g.elicited == elicited]))
-    if strips := [s for s in map(strip.find_frames, examinations) if s]:
+    shot_curves = [g for g in map(acquisition.find_shot_curves, examinations) if g]
+    for elicited in sorted({g.elicitation for g in shot_curves}):  # one figure per way of asking
+        by_name["acquisition"].append(acquisition.draw_figure([g for g in shot_curves if g.elicitation == elicited]))
+    if strips := [s for s in map(strip.collect_frames, examinations) if s]:
         by_name["strip"].append(strip.draw_figure(strips))
     return by_name

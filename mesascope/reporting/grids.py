@@ -27,22 +27,22 @@ class Grid(NamedTuple):
 
 def make_split_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on every split; the rows of the subjects come first, then those of the references."""
-    return _make_grid(examinations, splits.find_gains, splits.sort_labels, describe_split)
+    return _make_grid(examinations, splits.compute_split_gains, splits.sort_labels, describe_split)
 
 
 def make_condition_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on fresh tasks under every condition."""
-    return _make_grid(examinations, conditions.find_gains, conditions.sort_labels, describe_condition)
+    return _make_grid(examinations, conditions.compute_condition_gains, conditions.sort_labels, describe_condition)
 
 
 def _make_grid(
     examinations: Sequence[Examination],
-    find_gains: Callable[[Examination], list[Gain]],
+    compute_gains: Callable[[Examination], list[Gain]],
     sort_labels: Callable[[Sequence[Gain]], list[str]],
-    describe: Callable[[str], str],
+    describe_label: Callable[[str], str],
 ) -> Grid | None:
     """Arranges gains in one row per procedure and one column per label; returns None if there are no gains."""
-    gains = [find_gains(e) for e in examinations]
+    gains = [compute_gains(e) for e in examinations]
     labels = sort_labels([g for group in gains for g in group])
     if not labels:
         return None
@@ -64,4 +64,4 @@ def _make_grid(
     trials = [next(iter(e.trials.values())) for e in examinations]
     units = dict.fromkeys(f"{d.sizes['lifetime']} {d.attrs.get('unit', 'lifetime')}s" for d in trials)
     cells_in_order = [(name, [by_label.get(label, ("–", "")) for label in labels]) for name, by_label in rows]
-    return Grid([describe(label) for label in labels], cells_in_order, ", ".join(units))
+    return Grid([describe_label(label) for label in labels], cells_in_order, ", ".join(units))

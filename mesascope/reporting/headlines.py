@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mesascope.contracts import Verdict
 from mesascope.findings import Finding
-from mesascope.logs.tables import count_noun
+from mesascope.logs.tables import format_count
 from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS
 from mesascope.reporting.hints import Examination
 
@@ -17,7 +17,7 @@ HEADLINES = {  # in the report's order: name on the page, name in the terminal, 
 MAX_P = 0.001  # the largest p at which lifetimes are said to be of more than one kind
 
 
-def find_measured(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
+def find_measured_finding(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
     """The first measured finding of a metric, on one split, or on any if `split` is None; None if there is none."""
     measured = [f for f in examination.answers if f.metric == metric and f.status == "measured"]
     return next((f for f in measured if split in (None, f.split)), None)
@@ -25,7 +25,7 @@ def find_measured(examination: Examination, metric: str, split: str | None = Non
 
 def pick_headlines(examination: Examination) -> dict[str, Finding | None]:
     """The findings behind the headline numbers of one subject."""
-    return {key: find_measured(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
+    return {key: find_measured_finding(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
 
 
 def describe_placement(examination: Examination) -> str:
@@ -62,7 +62,7 @@ def explain_level(examination: Examination) -> str:
 
 def _describe_kinds(examination: Examination) -> str:
     """A sentence stating that the lifetimes are of more than one kind, if replays show this; otherwise ''."""
-    kinds = find_measured(examination, "kinds_of_lifetimes", "fresh")
+    kinds = find_measured_finding(examination, "kinds_of_lifetimes", "fresh")
     if kinds is None or kinds.p is None or kinds.p >= MAX_P or not kinds.estimate or kinds.estimate < 0:
         return ""
     return (
@@ -71,13 +71,13 @@ def _describe_kinds(examination: Examination) -> str:
     )
 
 
-def write_title(examinations: Sequence[Examination]) -> str:
+def make_title(examinations: Sequence[Examination]) -> str:
     """The heading of the page."""
     only_logs = all(map(is_log, examinations))
     return "What was done, as logged" if only_logs else "What frozen weights did with their experience"
 
 
-def write_paragraph(examinations: Sequence[Examination]) -> str:
+def describe_run(examinations: Sequence[Examination]) -> str:
     """Describes the run in one paragraph: the subjects, their lifetimes and their levels."""
     logs = [e for e in examinations if is_log(e)]
     examined = [e for e in examinations if not is_log(e)]
@@ -88,11 +88,11 @@ def write_paragraph(examinations: Sequence[Examination]) -> str:
         size = f"{_format_sizes(examined, 'lifetime')} lifetimes of {_format_sizes(examined, 'trial')} trials"
         splits = "one split" if n_splits == 1 else f"each of {n_splits} splits"
         parts.append(
-            f"{count_noun(len(examined), 'subject')} with frozen weights ran {size} on {splits} of {families}."
+            f"{format_count(len(examined), 'subject')} with frozen weights ran {size} on {splits} of {families}."
         )
     if logs:
         size = f"{_format_sizes(logs, 'lifetime')} lifetimes, up to {_format_sizes(logs, 'trial')} trials each"
-        parts.append(f"{count_noun(len(logs), 'log')} of {size}.")
+        parts.append(f"{format_count(len(logs), 'log')} of {size}.")
     for e in logs:
         trials = next(iter(e.trials.values()))
         unit = str(trials.attrs.get("unit", "lifetime"))

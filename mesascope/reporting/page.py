@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 DESCRIPTIVE_NOTE = "not used by the placement; p is adjusted over all numbers of the subject"
 
 
-def render(examinations: Sequence[Examination], command: str) -> str:
+def render_page(examinations: Sequence[Examination], command: str) -> str:
     """Renders the whole page as text; the same examinations and command give the same text."""
     import jinja2
     from markupsafe import Markup
@@ -34,8 +34,8 @@ def render(examinations: Sequence[Examination], command: str) -> str:
     return template.render(
         css=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         subjects=[_describe_subject(i, e) for i, e in enumerate(examinations)],
-        title=headlines.write_title(examinations),
-        paragraph=headlines.write_paragraph(examinations),
+        title=headlines.make_title(examinations),
+        paragraph=headlines.describe_run(examinations),
         measured=any(f for e in examinations for f in headlines.pick_headlines(e).values()),
         figures={name: [Markup(svg) for svg in svgs] for name, svgs in render_svgs(examinations).items()},
         grids={"splits": make_split_grid(examinations), "conditions": make_condition_grid(examinations)},
@@ -79,8 +79,8 @@ def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
         "controls": {role: str(c.get("subject", "")) for f in examination.answers for role, c in f.controls.items()},
         "participants": _tabulate_participants(examination),
         "tables": [
-            ("Confirmatory", "named in the placement rule", _group_findings(examination.answers, confirmatory=True)),
-            ("Descriptive", DESCRIPTIVE_NOTE, _group_findings(examination.answers, confirmatory=False)),
+            ("Confirmatory", "named in the placement rule", _group_findings(examination.answers, is_confirmatory=True)),
+            ("Descriptive", DESCRIPTIVE_NOTE, _group_findings(examination.answers, is_confirmatory=False)),
         ],
     }
 
@@ -97,10 +97,10 @@ def _tabulate_participants(examination: Examination) -> dict[str, Any]:
     return {"names": names, "rows": cells, "has_groups": any(group for _, group in rows)}
 
 
-def _group_findings(findings: Sequence[Finding], confirmatory: bool) -> list[dict[str, Any]]:
+def _group_findings(findings: Sequence[Finding], is_confirmatory: bool) -> list[dict[str, Any]]:
     """Groups the confirmatory or the descriptive findings by their questions, in the order of the findings."""
     groups: dict[str, dict[str, Any]] = {}
-    for f in [f for f in findings if f.confirmatory == confirmatory]:
+    for f in [f for f in findings if f.confirmatory == is_confirmatory]:
         metric, _, label = f.metric.partition(": ")
         group = groups.setdefault(metric, {"metric": metric, "question": f.question, "rows": []})
         group["rows"].append({"label": label, "finding": f})

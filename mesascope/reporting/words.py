@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mesascope.findings import Finding
-from mesascope.reporting.headlines import find_measured, pick_headlines
+from mesascope.reporting.headlines import find_measured_finding, pick_headlines
 from mesascope.reporting.hints import Examination
 
-COUNTED_SPLITS = ("seen", "fresh", "shifted", "exchanged", "restructured")  # the kinds that a placement uses
+COUNTED_SPLIT_KINDS = ("seen", "fresh", "shifted", "exchanged", "restructured")  # the kinds that a placement uses
 INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters
 
 
@@ -60,15 +60,15 @@ def _describe_past(name: str, settings: Mapping[str, str]) -> str:
     return f"{'' if name == 'past_deleted' else 'one response at a time: '}only {last}{first}"
 
 
-def describe_split(name: str) -> str:
+def describe_split(split: str) -> str:
     """Describes a split in words."""
-    kind, _, variant = name.partition(":")
+    kind, _, variant = split.partition(":")
     return WORDS["splits"].get(kind) or (f"{kind}: {variant}" if variant else kind)
 
 
-def is_counted(name: str) -> bool:
+def is_counted_split(split: str) -> bool:
     """Whether a placement uses the split; other splits are only reported."""
-    return name.partition(":")[0] in COUNTED_SPLITS and name != "exchanged:random"
+    return split.partition(":")[0] in COUNTED_SPLIT_KINDS and split != "exchanged:random"
 
 
 def format_number(value: float | None) -> str:
@@ -97,41 +97,41 @@ def format_finding(finding: Finding | None) -> str:
 def describe_findings(examination: Examination) -> list[str]:
     """Describes the measured findings of one subject in short sentences."""
     sentences = []
-    if gain := find_measured(examination, "performance", "fresh"):
+    if gain := find_measured_finding(examination, "performance", "fresh"):
         sentences.append(
             f"On fresh tasks it gained {format_number(gain.estimate)} of what the best action would gain over chance"
             f"{'; chance alone can explain this' if _contains_null(gain) else ''}."
         )
-    if rise := find_measured(examination, "adaptation"):
+    if rise := find_measured_finding(examination, "adaptation"):
         quantity = "realised pay-off" if rise.reason == "realised pay-off" else "gain"
         change = f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {format_number(abs(rise.estimate or 0))}"
         change = "changed no more than chance explains" if _contains_null(rise) else change
         sentences.append(f"From the first tenth of a lifetime to its last quarter its {quantity} {change}.")
-    heads = pick_headlines(examination)
-    deleted, shown = heads["deletion"], heads["transplant"]
-    reset = find_measured(examination, "cost_of_reset: every trial", "fresh")
-    if gain and deleted:
-        change = _describe_change(gain, deleted)
+    headlines = pick_headlines(examination)
+    deletion, transplant = headlines["deletion"], headlines["transplant"]
+    reset = find_measured_finding(examination, "cost_of_reset: every trial", "fresh")
+    if gain and deletion:
+        change = _describe_change(gain, deletion)
         sentences.append(f"For single actions after deletion of all but the last few trials, the gain {change}.")
-    if shown:
+    if transplant:
         sentences.append(
-            f"With the carry of another lifetime, its actions were worth {format_finding(shown)} of the best action on "
+            f"With the carry of another lifetime, its actions were worth {format_finding(transplant)} of the best action on "
             "that lifetime's task, beyond their worth on other tasks."
         )
-    shuffled = find_measured(examination, "benefit", "fresh")
-    if gain and shuffled and not deleted:
-        change = _describe_change(gain, shuffled)
+    benefit = find_measured_finding(examination, "benefit", "fresh")
+    if gain and benefit and not deletion:
+        change = _describe_change(gain, benefit)
         sentences.append(f"When feedback older than a few trials came from other lifetimes, its gain {change}.")
     if gain and reset:
         sentences.append(f"With a fresh carry before every trial, its gain {_describe_change(gain, reset)}.")
-    percept = find_measured(examination, "dependence_on_percept: feedback flipped")
-    carry = find_measured(examination, "dependence_on_carry: another lifetime's carry")
+    percept = find_measured_finding(examination, "dependence_on_percept: feedback flipped")
+    carry = find_measured_finding(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
         sentences.append(
             f"With the last feedback flipped, {_format_percent(percept)} of its next choices changed; "
             f"with another lifetime's carry, {_format_percent(carry)}."
         )
-    position = find_measured(examination, "locate_or_learn: position")
+    position = find_measured_finding(examination, "locate_or_learn: position")
     if position and examination.trained_on.startswith("bank"):
         sentences.append(
             f"Its position between the ideal locator of its bank (0) and any learner (1) is {format_finding(position)}."
@@ -149,10 +149,10 @@ def _contains_null(finding: Finding) -> bool:
     return finding.low is None or finding.high is None or finding.low <= finding.null <= finding.high
 
 
-def _describe_change(before: Finding, loss: Finding) -> str:
+def _describe_change(gain: Finding, loss: Finding) -> str:
     """Describes a loss as a change of the gain, for example 'fell from 0.88 to 0.08'."""
-    start, drop = before.estimate or 0.0, loss.estimate or 0.0
-    if loss.exactly and drop == 0:
+    start, drop = gain.estimate or 0.0, loss.estimate or 0.0
+    if loss.is_exact and drop == 0:
         return f"stayed exactly what it was, {format_number(start)}"
     if _contains_null(loss):
         return f"went from {format_number(start)} to {format_number(start - drop)}, no more than chance explains"

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.contracts import DoesNotApply, Family, Subject, require_choices
-from mesascope.errors import pick_named
+from mesascope.errors import require_known_name
 from mesascope.questions.goal import reading
 from mesascope.rollouts.replays import replay
 from mesascope.trials import measure_gain, read_payoffs
@@ -111,7 +111,7 @@ def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -
         goal: 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
-    goals = reading.find_family_goals(rollouts.family, rollouts.trials).named()
+    goals = reading.find_family_goals(rollouts.family, rollouts.trials).get_goals_by_name()
     return np.stack(reading.sum_goal_gains(_pick_option(goals, goal), _find_window(rollouts, late)))
 
 
@@ -124,14 +124,14 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials)
-    chosen_goal = _pick_option(goals.named(), goal)
+    chosen_goal = _pick_option(goals.get_goals_by_name(), goal)
     is_best = chosen_goal.paid >= chosen_goal.best - 1e-6
     return np.where(reading.check_goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
 
 
-def _find_window(rollouts: Rollouts, late: bool) -> slice:
+def _find_window(rollouts: Rollouts, is_late: bool) -> slice:
     """Finds the last or the first third of the trials."""
-    return (reading.last_third if late else reading.first_third)(rollouts.trials.sizes["trial"])
+    return (reading.select_last_third if is_late else reading.select_first_third)(rollouts.trials.sizes["trial"])
 
 
 def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarray:
@@ -152,12 +152,12 @@ def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarra
 
 def _pick_option(options: Mapping[str, Any], name: str) -> Any:
     """Picks a goal or a reading by its name."""
-    return options[pick_named("goal or reading", name, options)]
+    return options[require_known_name("goal or reading", name, options)]
 
 
-OF_PAYOFF = (total_reward, regret, gain_over_chance, gain_over_fixed, share)
-OF_ACTIONS = (part_of_choice, log_loss, distance, goal_return, goal_taken, read_as)
-BUNDLED_MEASURES: dict[str, Measure] = {measure.__name__: measure for measure in (*OF_PAYOFF, *OF_ACTIONS)}
+PAYOFF_MEASURES = (total_reward, regret, gain_over_chance, gain_over_fixed, share)
+ACTION_MEASURES = (part_of_choice, log_loss, distance, goal_return, goal_taken, read_as)
+BUNDLED_MEASURES: dict[str, Measure] = {measure.__name__: measure for measure in (*PAYOFF_MEASURES, *ACTION_MEASURES)}
 
 
 def find_measure(spec: str, measures: Mapping[str, Measure] = BUNDLED_MEASURES) -> Callable[[Rollouts], np.ndarray]:
@@ -171,6 +171,6 @@ def find_measure(spec: str, measures: Mapping[str, Measure] = BUNDLED_MEASURES) 
         MesascopeError: there is no such measure or setting.
     """
     name, typed_settings = catalogue.parse_spec(spec)
-    function = measures[pick_named("measure", name, measures)]
+    function = measures[require_known_name("measure", name, measures)]
     settings: dict[str, Any] = catalogue.convert_settings(function, typed_settings, f"measure {name!r}")
     return lambda rollouts: function(rollouts, **settings)

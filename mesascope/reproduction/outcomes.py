@@ -10,22 +10,22 @@ import numpy as np
 
 from mesascope.findings import describe_provenance
 from mesascope.reproduction.plans import Quantity, Study
-from mesascope.reproduction.work import RATES, Value
+from mesascope.reproduction.work import RATE_QUANTITIES, Value
 from mesascope.stats import compute_intervals, compute_rate_interval, compute_standard_error
 
 FORMAT = "mesascope-study/1"
-ROUNDING = 1e-9  # comparisons allow this rounding error
+ROUNDING_ERROR = 1e-9  # comparisons allow this rounding error
 Values = Mapping[tuple[str, str, int], Value]
 
 
-def make_document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
+def make_document(study: Study, values: Values, is_trusted: bool = False) -> dict[str, Any]:
     """Collects all results in one document, without times, so that the same work gives the same document."""
-    source_fields = {} if study.is_bundled else {"path": str(study.folder), "trusted": trusted}
+    source_fields = {} if study.is_bundled else {"path": str(study.folder), "trusted": is_trusted}
     origin = describe_provenance(None)
-    numbers = {
-        (q.name, cell.name): summarise([values[q.name, cell.name, seed] for seed in range(study.n_seeds)], _is_rate(q))
+    summaries = {
+        (q.name, cell.name): summarise_seeds([values[q.name, cell.name, seed] for seed in range(study.n_seeds)], _is_rate(q))
         for q in study.quantities
-        for cell in study.cells
+        for cell in study.subjects
         if cell.name in q.subjects
     }
     return {
@@ -36,25 +36,25 @@ def make_document(study: Study, values: Values, trusted: bool = False) -> dict[s
         "source": study.source,
         "quick": study.is_quick,
         "seeds": study.n_seeds,
-        "trained": any(cell.recipe for cell in study.cells),
+        "trained": any(cell.recipe for cell in study.subjects),
         "plan": study.digest,
         "commit": origin["commit"],
         "versions": origin["versions"],
-        "rows": [make_row(entry, numbers) for entry in study.rows if (entry["quantity"], entry["subject"]) in numbers],
-        "expects": [judge_expectation(entry, numbers) for entry in study.expectations],
+        "rows": [make_row(entry, summaries) for entry in study.rows if (entry["quantity"], entry["subject"]) in summaries],
+        "expects": [compare_with_expectation(entry, summaries) for entry in study.expectations],
         "values": [
-            {"quantity": quantity, "subject": subject, **summary} for (quantity, subject), summary in numbers.items()
+            {"quantity": quantity, "subject": subject, **summary} for (quantity, subject), summary in summaries.items()
         ],
     }
 
 
-def _is_rate(q: Quantity) -> bool:
+def _is_rate(quantity: Quantity) -> bool:
     """Whether a quantity is 0 or 1 for each seed, so that its mean is a rate."""
-    rates = {"measure": ("read_as",), "placed": RATES}
-    return q.kind == "axis" or q.spec.partition(":")[0] in rates.get(q.kind, ())
+    rates = {"measure": ("read_as",), "placed": RATE_QUANTITIES}
+    return quantity.kind == "axis" or quantity.spec.partition(":")[0] in rates.get(quantity.kind, ())
 
 
-def summarise(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
+def summarise_seeds(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
     """Computes the mean and interval over training seeds; the interval is exact for a rate, otherwise Student t.
 
     Returns:
@@ -63,7 +63,7 @@ def summarise(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
         (the reason for a missing number).
     """
     numbers = np.asarray([math.nan if v.number is None else v.number for v in seed_values])
-    mean, low, high, n = _find_interval(numbers)
+    mean, low, high, n = _compute_interval(numbers)
     if is_rate and n >= 3:
         low, high = compute_rate_interval(int(np.nansum(numbers)), n)
     errors = [v.error for v in seed_values if v.error is not None and math.isfinite(v.error)]
@@ -81,14 +81,14 @@ def summarise(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
     }
 
 
-def _find_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
+def _compute_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
     """Computes the mean, the ends of its interval (None if there are too few numbers) and the count; leaves out NaN."""
     mean_interval = compute_intervals(numbers[None])
     low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (mean_interval.low, mean_interval.high))
     return float(mean_interval.estimate[0]), low, high, int(mean_interval.n[0])
 
 
-def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def make_row(entry: Mapping[str, Any], summaries: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """Makes one row of the table, which compares our number with the exact or published value.
 
     Returns:
@@ -97,22 +97,22 @@ def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping
         published value. This standard error combines the published error and ours over seeds. `within` is None if the
         plan gives neither value.
     """
-    summary = numbers[entry["quantity"], entry["subject"]]
-    ours, within, against = summary["ours"], None, ""
+    summary = summaries[entry["quantity"], entry["subject"]]
+    ours, within, reference = summary["ours"], None, ""
     if ours is not None and "exact" in entry and "tolerance" in entry:
-        against = f"exact ± {entry['tolerance']:g}"
-        within = abs(ours - entry["exact"]) <= entry["tolerance"] + ROUNDING
+        reference = f"exact ± {entry['tolerance']:g}"
+        within = abs(ours - entry["exact"]) <= entry["tolerance"] + ROUNDING_ERROR
     elif ours is not None and "published" in entry and "published_error" in entry:
         own_error = compute_standard_error(np.asarray([x for x in summary["by_seed"] if x is not None]))
         own_error = own_error if math.isfinite(own_error) else (summary["error"] or 0.0)
         margin = 1.96 * math.hypot(entry["published_error"], own_error)
-        against = f"published ± {margin:.2g}"
+        reference = f"published ± {margin:.2g}"
         within = abs(ours - entry["published"]) <= margin
     reported = {k: summary[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")}
-    return {**entry, **reported, "within": within, "against": against}
+    return {**entry, **reported, "within": within, "against": reference}
 
 
-def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def compare_with_expectation(entry: Mapping[str, Any], summaries: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """Compares the results with an expectation.
 
     Returns:
@@ -123,12 +123,12 @@ def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str]
         number. `clear` says whether the whole interval agrees with `met`.
     """
     result = {**entry, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
-    value, reference = (numbers.get(tuple(s)) if isinstance(s, list) else s for s in (entry["value"], entry["than"]))
+    value, reference = (summaries.get(tuple(s)) if isinstance(s, list) else s for s in (entry["value"], entry["than"]))
     if value is None or reference is None:
         return {**result, "why": "not run"}
     ours = np.asarray(value["by_seed"], float)  # NaN for None
     theirs: Any = np.asarray(reference["by_seed"], float) if isinstance(reference, Mapping) else reference
-    mean, low, high, n = _find_interval(ours - theirs)
+    mean, low, high, n = _compute_interval(ours - theirs)
     if not n:
         return {**result, "why": value["why"]}
     if value["rate"] and isinstance(reference, Mapping):
@@ -136,15 +136,15 @@ def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str]
     elif value["rate"] and n >= 3:
         low, high = (end - theirs for end in compute_rate_interval(int(np.nansum(ours)), n))
 
-    def meets(x: float) -> bool:
+    def agrees_with_sign(x: float) -> bool:
         if entry["sign"] == "0":
-            return abs(x) <= entry["size"] + ROUNDING
-        return (x if entry["sign"] == "+" else -x) >= entry["size"] - ROUNDING
+            return abs(x) <= entry["size"] + ROUNDING_ERROR
+        return (x if entry["sign"] == "+" else -x) >= entry["size"] - ROUNDING_ERROR
 
-    met, is_clear = meets(mean), None
+    met, is_clear = agrees_with_sign(mean), None
     if low is not None and high is not None:
-        ends_meet = [meets(low), meets(high)]
-        overlaps_zero = entry["sign"] == "0" and low <= entry["size"] + ROUNDING and high >= -entry["size"] - ROUNDING
+        ends_meet = [agrees_with_sign(low), agrees_with_sign(high)]
+        overlaps_zero = entry["sign"] == "0" and low <= entry["size"] + ROUNDING_ERROR and high >= -entry["size"] - ROUNDING_ERROR
         is_clear = all(ends_meet) if met else not (overlaps_zero or any(ends_meet))
     return {
         **result,
@@ -176,7 +176,7 @@ def format_number(value: float | None) -> str:
     return f"{value:.2f}" if abs(value) >= 9.995 else f"{value:.3f}"
 
 
-def format_ours(entry: Mapping[str, Any]) -> str:
+def format_own_number(entry: Mapping[str, Any]) -> str:
     """Formats our number with its interval, a rate as a count, or the reason for a missing number."""
     if entry["ours"] is None:
         return f"– ({entry['why'].partition(';')[0]})"
@@ -189,7 +189,7 @@ def format_ours(entry: Mapping[str, Any]) -> str:
     return _add_interval(entry["ours"], entry)
 
 
-def judge_row(entry: Mapping[str, Any]) -> str:
+def describe_agreement(entry: Mapping[str, Any]) -> str:
     """Describes whether our number in a row agrees with its reference value, and names this value.
 
     The text is empty if the row has no reference value.
@@ -224,7 +224,7 @@ def format_page(document: Mapping[str, Any]) -> str:
     lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
     for entry in document["rows"]:
         size = f"{entry['n']} × {entry['lifetimes']}" if entry["n"] else ""
-        texts = [*format_references(entry), format_ours(entry), size, judge_row(entry)]
+        texts = [*format_references(entry), format_own_number(entry), size, describe_agreement(entry)]
         lines.append(_format_line([entry["quantity"], entry["subject"], *texts]))
     lines += ["", "n: seeds × lifetimes of each.", ""]
     lines += ["| expected before the run | size | seen | outcome |", "|---|---|---|---|"]

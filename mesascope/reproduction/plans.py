@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue, formats
-from mesascope.errors import MesascopeError, make_unknown_name_error, pick_named, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, require_known_name, require
 from mesascope.reproduction import tables
 
 PLAN_KEYS = (
@@ -24,7 +24,7 @@ PLAN_KEYS = (
 )
 SUBJECT_KEYS = ("recipe", "subject", "family", "trained_on")
 PLUGIN_KINDS = {"recipe": "recipes", "subject": "subjects", "family": "families"}
-RULES = ("benefit", "carried")  # the older placement rule, which is the default, and the present rule
+PLACEMENT_RULES = ("benefit", "carried")  # the older placement rule, which is the default, and the present rule
 QUANTITY_KINDS = ("measure", "placed", "metric", "axis")
 QUANTITY_KEYS = (*QUANTITY_KINDS, "label", "split", "family", "lifetimes", "of")
 ROW_KEYS = ("quantity", "subject", "published", "published_error", "source", "exact", "exact_source", "tolerance")
@@ -35,7 +35,7 @@ SEED_PLACEHOLDER = "{seed}"  # filled in when the study runs
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class StudySubject:
     """One subject of a study, which runs once per seed.
 
     Attributes:
@@ -110,23 +110,23 @@ class Study:
     minutes: int
     n_seeds: int
     is_quick: bool
-    cells: tuple[Cell, ...]
+    subjects: tuple[StudySubject, ...]
     quantities: tuple[Quantity, ...]
     rows: tuple[dict[str, Any], ...]
     panels: tuple[dict[str, Any], ...]
     expectations: tuple[dict[str, Any], ...]
     digest: str
-    rule: str = RULES[0]
+    rule: str = PLACEMENT_RULES[0]
 
 
-def find_folder(name: str) -> Path:
+def find_study_folder(name: str) -> Path:
     """Finds the folder of a study from its path, or from its name if the study ships with the package.
 
     Raises:
         MesascopeError: there is no such study.
     """
     if name in catalogue.list_names("studies"):
-        return catalogue.STUDIES / name
+        return catalogue.STUDIES_FOLDER / name
     if (Path(name) / "plan.toml").is_file():
         return Path(name)
     raise make_unknown_name_error("study", name, catalogue.list_names("studies"))
@@ -143,7 +143,7 @@ def load_study(name: str, quick: bool = False, seeds: int = 0) -> Study:
     Raises:
         MesascopeError: there is no such study, or its files contain a mistake.
     """
-    folder = find_folder(name)
+    folder = find_study_folder(name)
     plan, expects = tables.read_toml(folder / "plan.toml"), tables.read_toml(folder / "expects.toml")
     place = f"{folder.name}/plan.toml"
     tables.check_keys(plan, PLAN_KEYS, place)
@@ -153,34 +153,34 @@ def load_study(name: str, quick: bool = False, seeds: int = 0) -> Study:
     changes.pop("seeds", None)
     values = {"lifetimes": 1024, **tables.read_table(plan, "values", place)}
     for key in changes:
-        pick_named(f"value in [quick] of {place}", key, values)
-    grid = Grid({**values, **changes}, tables.read_table(plan, "called", place), place)
-    cells = _read_cells(tables.read_table(plan, "subjects", place), grid)
-    quantities = _read_quantities(tables.read_table(plan, "measured", place), grid, {c.name for c in cells})
+        require_known_name(f"value in [quick] of {place}", key, values)
+    plan_values = PlanValues({**values, **changes}, tables.read_table(plan, "called", place), place)
+    cells = _read_subjects(tables.read_table(plan, "subjects", place), plan_values)
+    quantities = _read_quantities(tables.read_table(plan, "measured", place), plan_values, {c.name for c in cells})
     text = b"".join((folder / f).read_bytes() for f in ("plan.toml", "expects.toml"))
     study = Study(
         name=folder.name if folder.name else folder.resolve().name,
         folder=folder,
-        is_bundled=folder.resolve().parent == catalogue.STUDIES.resolve(),
+        is_bundled=folder.resolve().parent == catalogue.STUDIES_FOLDER.resolve(),
         question=str(plan.get("says", "")),
         source=str(plan.get("source", "")),
         minutes=int(tables.read_number(plan, "minutes", place)),
         n_seeds=seeds,
         is_quick=quick,
-        cells=cells,
+        subjects=cells,
         quantities=quantities,
-        rows=tuple(_read_rows(plan.get("rows", []), grid)),
-        panels=tuple(_read_panels(plan.get("panels", []), grid)),
+        rows=tuple(_read_rows(plan.get("rows", []), plan_values)),
+        panels=tuple(_read_panels(plan.get("panels", []), plan_values)),
         expectations=tuple(_read_expectations(expects.get("expects", []), folder.name)),
         digest=hashlib.sha256(text).hexdigest()[:16],
-        rule=pick_named(f"placement rule in {place}", str(plan.get("rule", RULES[0])), RULES),
+        rule=require_known_name(f"placement rule in {place}", str(plan.get("rule", PLACEMENT_RULES[0])), PLACEMENT_RULES),
     )
     if not quick:  # in the short form, subjects of rows and expectations may be missing
         _check_references(study)
     return study
 
 
-class Grid:
+class PlanValues:
     """The values of a plan, which replace the placeholders in texts.
 
     Args:
@@ -189,10 +189,10 @@ class Grid:
         place: the path of the plan, which messages name.
     """
 
-    def __init__(self, values: Mapping[str, Any], display_names: Mapping[str, Mapping[str, str]], place: str):
-        self.values, self.display_names, self.place = values, display_names, place
+    def __init__(self, values: Mapping[str, Any], display_names: Mapping[str, Mapping[str, str]], location: str):
+        self.values, self.display_names, self.location = values, display_names, location
 
-    def list_points(self, template: str) -> list[dict[str, Any]]:
+    def list_combinations(self, template: str) -> list[dict[str, Any]]:
         """Lists every combination of values for the placeholders in a text."""
         names = list(dict.fromkeys(self.find_placeholders(template)))
         lists = [v if isinstance(v := self.values[n], list) else [v] for n in names]
@@ -209,13 +209,13 @@ class Grid:
 
     def list_names(self, templates: Iterable[str]) -> list[str]:
         """Lists the display names of several templates, for all combinations of values."""
-        return [self.make_name(t, p) for t in templates for p in self.list_points(t)]
+        return [self.make_name(t, p) for t in templates for p in self.list_combinations(t)]
 
-    def list_unique_names(self, template: str, others: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict]]:
+    def list_unique_names(self, template: str, existing_names: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict]]:
         """Yields each display name of a template with its values; raises an error for a name in `others`."""
-        for point in self.list_points(template):
+        for point in self.list_combinations(template):
             name = self.make_name(template, point)
-            require(name not in others, f"Two {kind} of {self.place} are called {name!r}.", "Rename one.")
+            require(name not in existing_names, f"Two {kind} of {self.location} are called {name!r}.", "Rename one.")
             yield name, point
 
     def find_placeholders(self, template: str) -> Iterator[str]:
@@ -223,32 +223,32 @@ class Grid:
         try:
             names = [n for _, n, _, _ in string.Formatter().parse(template) if n is not None]
         except ValueError as error:
-            raise MesascopeError(f"{template!r} in {self.place}: {error}.", "Close every brace.") from None
+            raise MesascopeError(f"{template!r} in {self.location}: {error}.", "Close every brace.") from None
         for name in names:
             if name != "seed":
-                yield pick_named(f"value in {self.place}", name, self.values)
+                yield require_known_name(f"value in {self.location}", name, self.values)
 
     def _fill(self, template: str, point: Mapping[str, Any]) -> str:
         """Fills in a template; a value that is missing in `point` is an error."""
         for name in self.find_placeholders(template):
-            problem = f"{template!r} in {self.place} has {{{name}}}, which its name does not have."
+            problem = f"{template!r} in {self.location} has {{{name}}}, which its name does not have."
             require(name in point, problem, f"Put {{{name}}} into the name, or make it a single value.")
         return template.format(**{**point, "seed": SEED_PLACEHOLDER})
 
 
-def _read_cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
+def _read_subjects(table: Mapping[str, Any], plan_values: PlanValues) -> tuple[StudySubject, ...]:
     """Reads all subjects, in the order of the plan."""
-    cells: dict[str, Cell] = {}
+    cells: dict[str, StudySubject] = {}
     for template, entry in table.items():
-        place = f"[subjects.{template!r}] of {grid.place}"
+        place = f"[subjects.{template!r}] of {plan_values.location}"
         tables.check_keys(entry, SUBJECT_KEYS, place)
         has_one = ("recipe" in entry) != ("subject" in entry)
         require(has_one, f"{place} needs a recipe or a subject.", "Give one of the two.")
         require("family" in entry, f"{place} has no family.", "Name its family.")
-        for name, point in grid.list_unique_names(template, cells, "subjects"):
-            specs = {k: _reword_settings(k, grid.make_spec(entry.get(k, ""), point)) for k in SUBJECT_KEYS}
-            cells[name] = Cell(name, point, **specs)
-    require(bool(cells), f"{grid.place} has no subjects.", "Add a table [subjects.NAME].")
+        for name, point in plan_values.list_unique_names(template, cells, "subjects"):
+            specs = {k: _reword_settings(k, plan_values.make_spec(entry.get(k, ""), point)) for k in SUBJECT_KEYS}
+            cells[name] = StudySubject(name, point, **specs)
+    require(bool(cells), f"{plan_values.location} has no subjects.", "Add a table [subjects.NAME].")
     return tuple(cells.values())
 
 
@@ -258,70 +258,70 @@ def _reword_settings(key: str, spec: str) -> str:
     with contextlib.suppress(MesascopeError):  # no plug-in has this name; the error is raised where the plug-in is made
         if kind := PLUGIN_KINDS.get(key):
             settings = catalogue.list_settings(catalogue.get_factory(kind, spec.partition(":")[0]))
-    return formats.reword_spec(spec, settings)
+    return formats.rename_old_settings(spec, settings)
 
 
-def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -> tuple[Quantity, ...]:
+def _read_quantities(table: Mapping[str, Any], plan_values: PlanValues, subjects: set[str]) -> tuple[Quantity, ...]:
     """Reads all quantities, in the order of the plan."""
     quantities: dict[str, Quantity] = {}
     for template, entry in table.items():
-        place = f"[measured.{template!r}] of {grid.place}"
-        entry = formats.reword(entry) if isinstance(entry, Mapping) else entry
+        place = f"[measured.{template!r}] of {plan_values.location}"
+        entry = formats.rename_old_keys(entry) if isinstance(entry, Mapping) else entry
         tables.check_keys(entry, QUANTITY_KEYS, place)
         kinds = [k for k in QUANTITY_KINDS if k in entry]
         require(len(kinds) == 1, f"{place} needs one of {', '.join(QUANTITY_KINDS)}.", "Give one of them.")
         has_label = kinds != ["axis"] or "label" in entry
         require(has_label, f"{place} has no label, the reading of the axis.", 'Give one: label = "undetermined".')
         lifetimes = entry.get("lifetimes", "lifetimes")
-        lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
+        lifetimes = plan_values.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         is_enough = type(lifetimes) is int and lifetimes >= 3
         problem = f"lifetimes={lifetimes!r} in {place} is not a whole number from 3."
         require(is_enough, problem, "Give a whole number from 3.")
-        of = tuple(grid.list_names(tables.read_texts(entry, "of", grid.place)))
+        of = tuple(plan_values.list_names(tables.read_texts(entry, "of", plan_values.location)))
         for name in of:
-            pick_named(f"subject in {place}", name, subjects)
-        for name, point in grid.list_unique_names(template, quantities, "quantities"):
+            require_known_name(f"subject in {place}", name, subjects)
+        for name, point in plan_values.list_unique_names(template, quantities, "quantities"):
             keys = ("label", "split", "family", kinds[0])
-            label, split, family, spec = (grid.make_spec(entry.get(k, ""), point) for k in keys)
+            label, split, family, spec = (plan_values.make_spec(entry.get(k, ""), point) for k in keys)
             quantities[name] = Quantity(name, kinds[0], spec, label, split or "fresh", family, lifetimes, of)
     return tuple(quantities.values())
 
 
-def _read_rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
+def _read_rows(rows: Sequence[Mapping[str, Any]], plan_values: PlanValues) -> Iterator[dict[str, Any]]:
     """Reads the rows of the table, one for each quantity and subject."""
     for row in rows:
-        tables.check_keys(row, ROW_KEYS, f"[[rows]] of {grid.place}")
+        tables.check_keys(row, ROW_KEYS, f"[[rows]] of {plan_values.location}")
         is_complete = "quantity" in row and "subject" in row
-        require(is_complete, f"A row of {grid.place} lacks quantity or subject.", "Give both.")
+        require(is_complete, f"A row of {plan_values.location} lacks quantity or subject.", "Give both.")
         has_source = "published" not in row or "source" in row
-        require(has_source, f"A published value in {grid.place} has no source.", "Name it.")
-        for quantity in grid.list_names([row["quantity"]]):
-            for subject in grid.list_names([row["subject"]]):
+        require(has_source, f"A published value in {plan_values.location} has no source.", "Name it.")
+        for quantity in plan_values.list_names([row["quantity"]]):
+            for subject in plan_values.list_names([row["subject"]]):
                 yield {**row, "quantity": quantity, "subject": subject}
 
 
-def _read_panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
+def _read_panels(panels: Sequence[Mapping[str, Any]], plan_values: PlanValues) -> Iterator[dict[str, Any]]:
     """Reads the panels of the figure."""
     for panel in panels:
-        tables.check_keys(panel, PANEL_KEYS, f"[[panels]] of {grid.place}")
-        pick_named("way to draw", str(panel.get("draw")), PANEL_KINDS)
+        tables.check_keys(panel, PANEL_KEYS, f"[[panels]] of {plan_values.location}")
+        require_known_name("way to draw", str(panel.get("draw")), PANEL_KINDS)
         groups = []
-        for template in tables.read_texts(panel, "of", grid.place):
-            axis = (list(grid.find_placeholders(template)) or [""])[-1]
-            groups.append({"label": _name_line(template), "axis": axis, "names": grid.list_names([template])})
-        templates = tables.read_texts(panel, "quantities", grid.place)
+        for template in tables.read_texts(panel, "of", plan_values.location):
+            axis = (list(plan_values.find_placeholders(template)) or [""])[-1]
+            groups.append({"label": _make_line_name(template), "axis": axis, "names": plan_values.list_names([template])})
+        templates = tables.read_texts(panel, "quantities", plan_values.location)
         yield {
             "x": panel.get("x", ""),
             "draw": panel["draw"],
             "title": panel.get("title", ""),
             "groups": groups,
-            "quantities": grid.list_names(templates),
-            "along": [str([*p.values()][-1]) if p else t for t in templates for p in grid.list_points(t)],
-            "display_names": grid.display_names,
+            "quantities": plan_values.list_names(templates),
+            "along": [str([*p.values()][-1]) if p else t for t in templates for p in plan_values.list_combinations(t)],
+            "display_names": plan_values.display_names,
         }
 
 
-def _name_line(template: str) -> str:
+def _make_line_name(template: str) -> str:
     """Makes the name of a line in a figure from a template, such as 'network' from 'network, M={M}'."""
     head = template.partition("{")[0]
     return head.rpartition(",")[0] or head.rstrip(" ,=") or template
@@ -352,9 +352,9 @@ def _check_references(study: Study) -> None:
     measured_pairs = {(q.name, name) for q in study.quantities for name in q.subjects}
     for panel in study.panels:
         for subject in (name for group in panel["groups"] for name in group["names"]):
-            pick_named(f"subject in a panel of {study.name}", subject, {s for _, s in measured_pairs})
+            require_known_name(f"subject in a panel of {study.name}", subject, {s for _, s in measured_pairs})
         for quantity in panel["quantities"]:
-            pick_named(f"quantity in a panel of {study.name}", quantity, {q for q, _ in measured_pairs})
+            require_known_name(f"quantity in a panel of {study.name}", quantity, {q for q, _ in measured_pairs})
     rows = [(row["quantity"], row["subject"]) for row in study.rows]
     sides = (side for e in study.expectations for side in (e["value"], e["than"]) if isinstance(side, list))
     for quantity, subject in [*rows, *sides]:

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mesascope import catalogue
-from mesascope.examination.bench import Progress
+from mesascope.examination.bench import ProgressFunction
 from mesascope.execution import run_units
 from mesascope.reproduction.progress import ProgressEstimate, relay_progress
 from mesascope.reproduction.work import StudyRun, Unit, fill_seed
 
 
 def run_in_processes(
-    study_run: StudyRun, run_group: Callable[[Sequence[int], Path], None], workers: int, progress: Progress
+    study_run: StudyRun, run_group: Callable[[Sequence[int], Path], None], workers: int, progress: ProgressFunction
 ) -> None:
     """Runs the unfinished units of a study, so that the folder then contains all results.
 
@@ -44,15 +44,15 @@ def name_time_file(indices: Sequence[int]) -> str:
     return f"seconds-{indices[0]}.json"
 
 
-def group_training_runs(units: Sequence[Unit], unfinished: Sequence[int]) -> list[list[int]]:
+def group_training_runs(units: Sequence[Unit], unfinished_indices: Sequence[int]) -> list[list[int]]:
     """Makes one group per training run. The longest run comes first, so that no long run starts last."""
-    runs = [i for i in unfinished if units[i].kind == "train"]
+    runs = [i for i in unfinished_indices if units[i].kind == "train"]
     return [[i] for i in sorted(runs, key=lambda i: -_estimate_training_steps(units[i]))]
 
 
 def _estimate_training_steps(unit: Unit) -> float:
     """Estimates how many steps a training run takes, from its settings."""
-    name, typed_settings = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
+    name, typed_settings = catalogue.parse_spec(fill_seed(unit.subject.recipe, unit.seed))
     factory = catalogue.get_factory("recipes", name)
     settings = {k: p.default for k, p in catalogue.list_settings(factory).items()}
     settings |= catalogue.convert_settings(factory, typed_settings, f"recipe {name!r}")
@@ -60,12 +60,12 @@ def _estimate_training_steps(unit: Unit) -> float:
     return settings.get("updates", 1) * settings.get("lifetimes", 1) * family.horizon * family.steps
 
 
-def group_measurements(units: Sequence[Unit], unfinished: Sequence[int]) -> list[list[int]]:
+def group_measurements(units: Sequence[Unit], unfinished_indices: Sequence[int]) -> list[list[int]]:
     """Groups placements by seed, because they share references, and rollouts by subject, because they share code."""
     groups: dict[tuple, list[int]] = {}
-    for i in unfinished:
+    for i in unfinished_indices:
         unit = units[i]
         if unit.kind != "train":
-            key = (unit.kind, unit.seed if unit.kind == "place" else unit.cell.name)
+            key = (unit.kind, unit.seed if unit.kind == "place" else unit.subject.name)
             groups.setdefault(key, []).append(i)
     return sorted(groups.values(), key=len, reverse=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mesascope.examination.bench import Progress
+from mesascope.examination.bench import ProgressFunction
 from mesascope.files import write_text
 from mesascope.reproduction.work import Unit, UnitProgress
 
@@ -26,7 +26,7 @@ class ProgressEstimate:
         is_sequential: whether a unit starts only when all earlier units are done.
     """
 
-    def __init__(self, units: list[Unit], seconds: dict[str, float], progress: Progress, is_sequential: bool = True):
+    def __init__(self, units: list[Unit], seconds: dict[str, float], progress: ProgressFunction, is_sequential: bool = True):
         self.units, self.seconds, self.progress, self.is_sequential = units, seconds, progress, is_sequential
         self.shares, self.largest_share = [0.0] * len(units), 0.0
 
@@ -66,7 +66,7 @@ def relay_progress(report: UnitProgress, folder: Path) -> Iterator[None]:
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
     folder.mkdir()
 
-    def listen() -> None:
+    def read_reports() -> None:
         """Reads new reports until the context ends."""
         texts: dict[Path, str] = {}
         is_last = False
@@ -79,7 +79,7 @@ def relay_progress(report: UnitProgress, folder: Path) -> Iterator[None]:
                     share, _, activity = text.partition(" ")
                     report(int(path.name), float(share), activity)
 
-    thread = threading.Thread(target=listen, daemon=True)
+    thread = threading.Thread(target=read_reports, daemon=True)
     thread.start()
     try:
         yield

@@ -64,7 +64,7 @@ def reproduce(
     trained_units = [i for i, unit in units if unit.kind == "train" and not study_run.is_unfinished(unit)]
     study_run.run(trained_units)  # raises an error for a network of another training run before other work starts
     if workers != 1:
-        run_group = functools.partial(_run_group, plan, folder, trust, study_run.code)
+        run_group = functools.partial(_run_group, plan, folder, trust, study_run.code_hashes)
         run_in_processes(study_run, run_group, workers, progress)
     results = make_document(plan, study_run.run(), trust)
     write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
@@ -74,13 +74,13 @@ def reproduce(
 
 
 def _run_group(
-    study: Study, folder: Path, trust: bool, code: Sequence[str], indices: Sequence[int], relay_folder: Path
+    study: Study, folder: Path, trust: bool, code_hashes: Sequence[str], indices: Sequence[int], relay_folder: Path
 ) -> None:
     """Runs some units of a study, in any process; `code` identifies the code that the study started with."""
     measures = load_measures(study, trust)
     try:
         study_run = StudyRun(study, folder, measures, ProgressFile(relay_folder), name_time_file(indices))
-        require(study_run.code == code, "The code was changed while the study ran.", "Run the command again.")
+        require(study_run.code_hashes == code_hashes, "The code was changed while the study ran.", "Run the command again.")
         study_run.run(indices)
     except Exception as error:  # the parent process does not see where the error was raised
         plugin_error = None if isinstance(error, MesascopeError) else make_plugin_error(error)
@@ -97,14 +97,14 @@ def choose_folder(document: Mapping[str, Any]) -> Path:
 def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
     """Loads the package's measures and the study's own; without `trust`, refuses code that does not ship."""
     own_file = study.folder / "measures.py"
-    texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
+    texts = [t for c in study.subjects for t in (c.recipe, c.subject, c.family)]
     texts += [t for q in study.quantities for t in (q.spec, q.family)]
     if trust:
         gate.allow(*texts)
     if not (study.is_bundled or trust):
         if own_file.is_file():
             raise _make_error(f"{str(own_file)!r} is code")
-        for cell in study.cells:
+        for cell in study.subjects:
             name = cell.subject.partition(":")[0]
             if cell.subject and name not in catalogue.list_names("subjects"):
                 raise _make_error(f"its subject {cell.subject!r} would run code")

@@ -43,7 +43,7 @@ def export_study(name: str) -> dict[str, Any]:
     for value in document["values"]:
         values.setdefault(value["subject"], []).append(value)
     subjects = []
-    for cell in study.cells:
+    for cell in study.subjects:
         subject = {"subject": cell.name, "kind": "trained" if cell.recipe else "scripted"}
         subject |= {
             "recipe": cell.recipe or "none",

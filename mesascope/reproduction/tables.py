@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.errors import MesascopeError, require_known_name, require
 from mesascope.guards import limits
 
 
-def read_texts(table: Mapping[str, Any], key: str, place: str) -> list[str]:
+def read_texts(table: Mapping[str, Any], key: str, location: str) -> list[str]:
     """Reads a list of texts; raises an error if the list is missing or empty."""
     texts = table.get(key)
     if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
-        raise MesascopeError(f"A panel or quantity of {place} has no list {key!r}.", f'Write {key} = ["NAME"].')
+        raise MesascopeError(f"A panel or quantity of {location} has no list {key!r}.", f'Write {key} = ["NAME"].')
     return texts
 
 
@@ -30,22 +30,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise MesascopeError(f"{str(path)!r} is not TOML: {error}.", "Correct it there.") from None
 
 
-def check_keys(table: Any, keys: Sequence[str], place: str) -> None:
+def check_keys(table: Any, keys: Sequence[str], location: str) -> None:
     """Raises an error if a table has an unknown key."""
-    require(isinstance(table, Mapping), f"{place} is not a table.", f"Its keys are {', '.join(keys)}.")
+    require(isinstance(table, Mapping), f"{location} is not a table.", f"Its keys are {', '.join(keys)}.")
     for key in table:
-        pick_named(f"key in {place}", key, keys)
+        require_known_name(f"key in {location}", key, keys)
 
 
-def read_table(plan: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
+def read_table(plan: Mapping[str, Any], key: str, location: str) -> Mapping[str, Any]:
     """Reads a table of the plan; an absent table is empty."""
     entry = plan.get(key, {})
-    require(isinstance(entry, Mapping), f"{key} in {place} is not a table.", f"Write [{key}].")
+    require(isinstance(entry, Mapping), f"{key} in {location} is not a table.", f"Write [{key}].")
     return entry
 
 
-def read_number(plan: Mapping[str, Any], key: str, place: str) -> float:
+def read_number(plan: Mapping[str, Any], key: str, location: str) -> float:
     """Reads a number of the plan; raises an error if there is none."""
     number = plan.get(key)
-    require(isinstance(number, int | float), f"{place} has no number {key!r}.", f"Write, for example, {key} = 3.")
+    require(isinstance(number, int | float), f"{location} has no number {key!r}.", f"Write, for example, {key} = 3.")
     return plan[key]

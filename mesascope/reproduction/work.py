@@ -22,10 +22,10 @@ from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts import DoesNotApply, Family, Subject, sum_gains
 from mesascope.contracts import axis as axes
-from mesascope.contracts import find_kind as split_kind
-from mesascope.errors import MesascopeError, pick_named, require
-from mesascope.examination.bench import Bench, Progress
-from mesascope.examination.measurement import answer
+from mesascope.contracts import get_split_kind as split_kind
+from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.examination.bench import RolloutCache, ProgressFunction
+from mesascope.examination.measurement import apply_metrics
 from mesascope.execution import hash_folder
 from mesascope.files import write_text
 from mesascope.guards import limits
@@ -34,19 +34,19 @@ from mesascope.questions.spectrum import placement as present_rule
 from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, find_measure
-from mesascope.reproduction.plans import SEED_PLACEHOLDER, Cell, Quantity, Study
+from mesascope.reproduction.plans import SEED_PLACEHOLDER, StudySubject, Quantity, Study
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import compute_intervals, compute_ratio, compute_standard_error
 
-LIFETIMES_PER_ROLLOUT = 8192  # the largest number of lifetimes in one rollout
+MAX_LIFETIMES_PER_ROLLOUT = 8192  # the largest number of lifetimes in one rollout
 PLACEMENT_NUMBERS = (
     *("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency"),
     *("deletion", "transplant", "bits", "strict_bits", "gain_old", "span_half", "span_most"),
 )
-RATES = ("locating", "acquiring", "undetermined")  # these numbers are 0 or 1 for each seed
-PLACEMENT_QUANTITIES = (*PLACEMENT_NUMBERS, "share", "lowest", "highest", *RATES)
-NETWORK = "network.safetensors"
+RATE_QUANTITIES = ("locating", "acquiring", "undetermined")  # these numbers are 0 or 1 for each seed
+PLACEMENT_QUANTITIES = (*PLACEMENT_NUMBERS, "share", "lowest", "highest", *RATE_QUANTITIES)
+NETWORK_FILE = "network.safetensors"
 UnitProgress = Callable[[int, float, str], None]  # takes a unit's index, the share done, and what is running
 
 
@@ -81,7 +81,7 @@ class Unit:
     """
 
     kind: str
-    cell: Cell
+    subject: StudySubject
     seed: int
     family: str = ""
     split: str = ""
@@ -98,7 +98,7 @@ def list_units(study: Study) -> list[Unit]:
     """Lists all units of a study, seed by seed, in the order in which a single process runs them."""
     units = []
     for seed in range(study.n_seeds):
-        for cell in study.cells:
+        for cell in study.subjects:
             if cell.recipe:
                 units.append(Unit("train", cell, seed, fill_seed(cell.family, seed)))
             groups: dict[tuple, list[Quantity]] = {}
@@ -144,72 +144,72 @@ class StudyRun:
         require(other == study.name, problem, "Name another with --out.")
         self.seconds = read_seconds(self.seconds_path)
         package, kinds = Path(mesascope.__file__).parent, (".py", ".safetensors")
-        self.code = [study.name, hash_folder(package, kinds), hash_folder(study.folder, kinds, without=out)]
+        self.code_hashes = [study.name, hash_folder(package, kinds), hash_folder(study.folder, kinds, excluded_folder=out)]
         self.reference_rollouts: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
-        self.seed = -1
+        self.current_seed = -1
 
     def run(self, indices: Sequence[int] | None = None) -> dict[tuple[str, str, int], Value]:
         """Runs the units with these indices (default: all); returns values by quantity, subject and seed."""
         values = {}
         for index in range(len(self.units)) if indices is None else indices:
             unit = self.units[index]
-            if unit.seed != self.seed:
-                self.seed, self.reference_rollouts = unit.seed, {}
+            if unit.seed != self.current_seed:
+                self.current_seed, self.reference_rollouts = unit.seed, {}
             report = functools.partial(self.report, index)
             if unit.kind == "train":
                 self._train(unit, report)
             else:
                 for name, value in self._measure(unit, report).items():
-                    values[name, unit.cell.name, unit.seed] = value
+                    values[name, unit.subject.name, unit.seed] = value
         return values
 
     def is_unfinished(self, unit: Unit) -> bool:
         """Whether the folder lacks a unit's result."""
-        if unit.cell.recipe and not (self._find_network(unit) / NETWORK).is_file():
+        if unit.subject.recipe and not (self._find_network_folder(unit) / NETWORK_FILE).is_file():
             return True
         return unit.kind != "train" and not _read_values(self._find_path(unit)[0])
 
-    def _find_network(self, unit: Unit) -> Path:
+    def _find_network_folder(self, unit: Unit) -> Path:
         """Finds the folder of a unit's network."""
-        key = json.dumps([unit.cell.recipe, fill_seed(unit.cell.family, unit.seed), unit.seed])
-        slug = "".join(c if c.isalnum() else "_" for c in unit.cell.name)[:40]
+        key = json.dumps([unit.subject.recipe, fill_seed(unit.subject.family, unit.seed), unit.seed])
+        slug = "".join(c if c.isalnum() else "_" for c in unit.subject.name)[:40]
         return self.out / "networks" / f"{slug}-{unit.seed}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
-    def _train(self, unit: Unit, report: Progress) -> None:
+    def _train(self, unit: Unit, report: ProgressFunction) -> None:
         """Trains a unit's network, and records the seconds."""
-        folder = self._find_network(unit)
-        exists = (folder / NETWORK).is_file()  # if so, the recipe only checks that it trained this network
-        recipe = fill_seed(unit.cell.recipe, unit.seed)
+        folder = self._find_network_folder(unit)
+        exists = (folder / NETWORK_FILE).is_file()  # if so, the recipe only checks that it trained this network
+        recipe = fill_seed(unit.subject.recipe, unit.seed)
         spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
         start = time.monotonic()
-        train(spec, unit.family, folder, progress=lambda s, activity: report(s, f"{unit.cell.name}: {activity}"))
+        train(spec, unit.family, folder, progress=lambda s, activity: report(s, f"{unit.subject.name}: {activity}"))
         if not exists:
             self._record_seconds("train", folder.name, time.monotonic() - start)
 
     def _open_subject(self, unit: Unit, family: Family) -> Subject:
         """Opens the unit's subject for a family."""
-        if unit.cell.recipe:
-            return open_subject(str(self._find_network(unit) / NETWORK), family)
-        return open_subject(fill_seed(unit.cell.subject, unit.seed), family)
+        if unit.subject.recipe:
+            return open_subject(str(self._find_network_folder(unit) / NETWORK_FILE), family)
+        return open_subject(fill_seed(unit.subject.subject, unit.seed), family)
 
     def _find_path(self, unit: Unit) -> tuple[Path, list[Any]]:
         """Finds the file of a measurement, whose name is a hash of the inputs; returns the path and the inputs."""
-        inputs: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.split, unit.lifetimes]
-        inputs += [fill_seed(unit.cell.subject, unit.seed), fill_seed(unit.cell.trained_on, unit.seed)]
-        network = (self._find_network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
+        inputs: list[Any] = [unit.kind, unit.subject.name, unit.seed, unit.family, unit.split, unit.lifetimes]
+        inputs += [fill_seed(unit.subject.subject, unit.seed), fill_seed(unit.subject.trained_on, unit.seed)]
+        network = (self._find_network_folder(unit) / NETWORK_FILE).read_bytes() if unit.subject.recipe else b""
         inputs += [hashlib.sha256(network).hexdigest() if network else ""]
         inputs += [[q.name, q.kind, q.spec, q.label, q.split] for q in unit.quantities]
-        inputs += self.code
+        inputs += self.code_hashes
         name = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         return self.out / "measurements" / f"{name}.json", inputs
 
-    def _measure(self, unit: Unit, report: Progress) -> dict[str, Value]:
+    def _measure(self, unit: Unit, report: ProgressFunction) -> dict[str, Value]:
         """Measures a unit's values, or reads them from the folder if they are saved there."""
         path, inputs = self._find_path(unit)
         if saved_values := _read_values(path):
             return saved_values
         # saved values are not reported, because they would spoil the estimate of the time left
-        report(0.0, f"{unit.cell.name}, seed {unit.seed}")
+        report(0.0, f"{unit.subject.name}, seed {unit.seed}")
         start = time.monotonic()
         family = catalogue.make("families", unit.family)
         subject = self._open_subject(unit, family)
@@ -218,7 +218,7 @@ class StudyRun:
         document = {"of": inputs, "values": {k: dataclasses.asdict(v) for k, v in values.items()}}
         write_text(path, json.dumps(document, indent=1))
         self._record_seconds(unit.kind, path.stem, time.monotonic() - start)
-        report(1.0, f"{unit.cell.name}, seed {unit.seed}")
+        report(1.0, f"{unit.subject.name}, seed {unit.seed}")
         return values
 
     def _measure_lifetimes(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
@@ -226,8 +226,8 @@ class StudyRun:
         measures = {q.name: find_measure(q.spec, self.measures) for q in unit.quantities}
         parts: dict[str, list[np.ndarray]] = {}
         failures: dict[str, str] = {}
-        for i, start in enumerate(range(0, unit.lifetimes, LIFETIMES_PER_ROLLOUT)):
-            lifetimes = min(LIFETIMES_PER_ROLLOUT, unit.lifetimes - start)
+        for i, start in enumerate(range(0, unit.lifetimes, MAX_LIFETIMES_PER_ROLLOUT)):
+            lifetimes = min(MAX_LIFETIMES_PER_ROLLOUT, unit.lifetimes - start)
             rollouts = Rollouts(rollout(subject, family, unit.split, lifetimes, unit.first_seed + i), subject, family)
             for name, function in measures.items():
                 try:
@@ -245,38 +245,38 @@ class StudyRun:
         if self.study.rule == "benefit":
             place, labels = first_rule.place_by_benefit, first_rule.list_conditions(family.horizon)
         labels = [*(labels if needs_placement else ["intact"]), *(c for m in metrics.values() for c in m.conditions)]
-        trained_on = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
+        trained_on = fill_seed(unit.subject.trained_on, unit.seed) or subject.trained_on
         # the split 'seen' contains the tasks of the bank
         family_with_bank = family.with_bank(trained_on) if trained_on.startswith("bank:") else family
         splits = {q.split for q in unit.quantities} | {"fresh"}
         if needs_placement or metrics:
-            splits |= {split.name for split in family_with_bank.splits() if split.is_counted}
+            splits |= {split.name for split in family_with_bank.list_splits() if split.is_counted}
         kinds = {k for metric in metrics.values() for k in metric.splits}
         kinds |= {k for axis in axes_by_spec.values() for k in axis.tested_kinds}
-        bench = Bench(
+        bench = RolloutCache(
             family,
             labels,
             [s for s in family_with_bank.split_names if s in splits or split_kind(s) in kinds],
             unit.lifetimes,
             unit.first_seed,
             rollouts=self.reference_rollouts,
-            beyond=axes.list_conditions_of_axes(family) if axes_by_spec else {},
+            extra_split_kinds=axes.list_conditions_of_axes(family) if axes_by_spec else {},
             place_trials=place,
         )
-        home, placement = bench.find_family(trained_on), None
+        subject_family, placement = bench.find_family(trained_on), None
         if needs_placement:
             trials, references, placement = bench.place(subject, trained_on)
         else:
-            trials = bench.run_subject(subject, home)
-            references = bench.run_references(home) if metrics else {}
-        findings = {spec: answer([m], trials, references, Replays(subject)) for spec, m in metrics.items()}
+            trials = bench.run_subject(subject, subject_family)
+            references = bench.run_references(subject_family) if metrics else {}
+        findings = {spec: apply_metrics([m], trials, references, Replays(subject)) for spec, m in metrics.items()}
 
         def read_value(q: Quantity) -> Value:
             if q.kind == "metric":
-                return _pick_finding(findings[q.spec], q)
+                return _make_finding_value(findings[q.spec], q)
             if q.kind == "axis":
-                verdict = axes_by_spec[q.spec].read(trials, home)
-                return read_verdict(axes_by_spec[q.spec], q.label, verdict, unit.lifetimes)
+                verdict = axes_by_spec[q.spec].read(trials, subject_family)
+                return make_verdict_value(axes_by_spec[q.spec], q.label, verdict, unit.lifetimes)
             if placement is not None and q.spec != "share":
                 return read_placement(q.spec, placement, unit.lifetimes)
             if q.split in trials:
@@ -305,9 +305,9 @@ class StudyRun:
         write_text(self.seconds_path, json.dumps({**summary, "units": self.seconds}, indent=1))
 
 
-def combine_rollouts(parts: list[np.ndarray]) -> Value:
+def combine_rollouts(arrays: list[np.ndarray]) -> Value:
     """Joins arrays of several rollouts into a value: the mean of a row [1, N], or the ratio of two sums [2, N]."""
-    rows = np.concatenate(parts, axis=1)
+    rows = np.concatenate(arrays, axis=1)
     if len(rows) == 2 and not abs(rows[1].sum()) > 0:
         return Value(None, why="there is nothing to gain there")
     values = rows[0] if len(rows) == 1 else compute_ratio(rows[0], rows[1])
@@ -321,14 +321,14 @@ def combine_rollouts(parts: list[np.ndarray]) -> Value:
 
 def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     """Reads a number from a placement; a rung is returned as its number on the ladder."""
-    pick_named("number of a placement", spec, PLACEMENT_QUANTITIES)
+    require_known_name("number of a placement", spec, PLACEMENT_QUANTITIES)
     level = placement.describe()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
         return Value(float(LEVEL_NUMBERS[rung]), n=lifetimes, text=rung)
-    if spec in RATES:
-        passed = LEVEL_NUMBERS[placement.lowest] >= LEVEL_NUMBERS["acquiring"]
-        return Value(float(passed if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level)
+    if spec in RATE_QUANTITIES:
+        is_acquiring = LEVEL_NUMBERS[placement.lowest] >= LEVEL_NUMBERS["acquiring"]
+        return Value(float(is_acquiring if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level)
     number = placement.numbers.get(spec)
     if number is None:
         reason = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")
@@ -336,22 +336,22 @@ def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     return Value(float(number), placement.numbers.get(f"{spec}_error"), lifetimes)
 
 
-def read_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
+def make_verdict_value(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
     """Makes a value of an axis's verdict: 1 if the subject has this reading, otherwise 0."""
-    pick_named(f"reading of the axis {axis.name!r}", reading, axis.words)
+    require_known_name(f"reading of the axis {axis.name!r}", reading, axis.reading_meanings)
     if verdict is None:
         return Value(None, why=f"the axis {axis.name!r} does not apply there")
     return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.describe())
 
 
-def _pick_finding(findings: list[Any], q: Quantity) -> Value:
+def _make_finding_value(findings: list[Any], quantity: Quantity) -> Value:
     """Makes a value of the finding that a quantity selects."""
-    matching = [f for f in findings if q.label in ("", f.metric.partition(": ")[2]) and q.split in (f.split, "any")]
+    matching = [f for f in findings if quantity.label in ("", f.metric.partition(": ")[2]) and quantity.split in (f.split, "any")]
     if not matching and all(f.status != "measured" for f in findings):
         return Value(None, why=findings[0].reason if findings else "the metric gave no reading")
     if not matching:
         labels = sorted({f"{f.metric.partition(': ')[2]} on {f.split}" for f in findings})
-        problem = f"The metric {q.spec!r} gives no {q.label!r} on {q.split}."
+        problem = f"The metric {quantity.spec!r} gives no {quantity.label!r} on {quantity.split}."
         raise MesascopeError(problem, f"The metric gives: {'; '.join(labels)}.")
     finding = matching[0]
     if finding.estimate is None:
@@ -362,25 +362,25 @@ def _pick_finding(findings: list[Any], q: Quantity) -> Value:
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON file of a study; returns {} if the file is missing or broken, so that its unit runs again."""
     try:
-        return _as_dict(limits.parse_json(path.read_text()))
+        return _make_dict(limits.parse_json(path.read_text()))
     except (OSError, ValueError):
         return {}
 
 
 def read_seconds(path: Path) -> dict[str, float]:
     """Reads how many seconds each unit took."""
-    units = _as_dict(read_json(path).get("units"))
+    units = _make_dict(read_json(path).get("units"))
     return {str(k): float(v) for k, v in units.items() if isinstance(v, (int, float))}
 
 
-def _as_dict(value: Any) -> dict[str, Any]:
+def _make_dict(value: Any) -> dict[str, Any]:
     """Returns the value if it is a dict, otherwise {}."""
     return value if isinstance(value, dict) else {}
 
 
 def _read_values(path: Path) -> dict[str, Value]:
     """Reads the values of a finished measurement; returns {} if its file is missing or broken."""
-    values = _as_dict(read_json(path).get("values"))
+    values = _make_dict(read_json(path).get("values"))
     try:
         saved_values = {name: Value(**fields) for name, fields in values.items()}
     except TypeError:

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Condition, Context, Family, Intact, Percept, Repeat, select
+from mesascope.contracts import Condition, ConditionContext, Family, Intact, Percept, RepeatFunction, select
 from mesascope.errors import MesascopeError
 from mesascope.trials import BLOCK_SIZE, MAX_STORED_NUMBERS, MAX_STORED_STEPS
 
 BlockAddress = tuple[str | int, ...]  # the address of a block: (number,), or ('lent', draw, number) for donors
-Keys = Callable[..., jax.Array]  # keys(purpose, step number) makes a random key; purpose: 'act', 'pay' or 'disturb'
+MakeKey = Callable[..., jax.Array]  # keys(purpose, step number) makes a random key; purpose: 'act', 'pay' or 'disturb'
 
 
 class Record(NamedTuple):
@@ -43,8 +43,8 @@ class Record(NamedTuple):
     log_probs: Any
     observation: Any
     taps: Any
-    steps: Any = None
-    paid: Any = None
+    n_steps: Any = None
+    step_feedback: Any = None
 
 
 class Step(NamedTuple):
@@ -60,7 +60,7 @@ class Step(NamedTuple):
 
     action: Any
     score: Any
-    paid: Any
+    feedback: Any
     log_probs: Any
     taps: Any
 
@@ -80,7 +80,7 @@ class Outcomes(NamedTuple):
 class Job(NamedTuple):
     """A block of lifetimes to run under a condition, with the outcomes that the donors lend."""
 
-    place: BlockAddress
+    address: BlockAddress
     condition: Condition
     donor_outcomes: Outcomes
 
@@ -100,10 +100,10 @@ class BlockState(NamedTuple):
     percept: Percept
     carry: Any
     shadow: Any
-    recent: Any
+    recent_steps: Any
 
 
-class PastTick(NamedTuple):
+class PastStep(NamedTuple):
     """A past step.
 
     Attributes:
@@ -114,47 +114,47 @@ class PastTick(NamedTuple):
     """
 
     percept: Percept
-    idle: Any = None
-    last: Any = None
+    is_idle: Any = None
+    last_active_step: Any = None
 
 
 def read_outcomes(record: Record) -> Outcomes:
     """Reads the outcomes that a block's lifetimes lend to other lifetimes."""
-    if record.paid is None:
+    if record.step_feedback is None:
         return Outcomes(record.feedback, record.observation)
-    feedback, observation = np.asarray(record.paid), record.observation
+    feedback, observation = np.asarray(record.step_feedback), record.observation
     observation = np.zeros((*feedback.shape, 0), np.float32) if observation is None else np.asarray(observation)
     return Outcomes(feedback.reshape(-1, feedback.shape[-1]), np.concatenate(list(observation)))
 
 
-def trim_observations(record: Record, condition: Condition, keeps_all: bool) -> Record:
+def trim_observations(record: Record, condition: Condition, should_keep_all: bool) -> Record:
     """Removes observations that are not used from the record of trials of several steps.
 
     If the worth of actions under the condition is recorded, the observations before the first steps [T, N, D] remain,
     because the worth is computed from them. Under the intact condition, all observations remain if `keeps_all`. Under
     other conditions, no observations remain.
     """
-    if condition.judged:
+    if condition.is_worth_recorded:
         return record._replace(observation=record.observation[:, 0])
-    return record if keeps_all and type(condition) is Intact else record._replace(observation=None)
+    return record if should_keep_all and type(condition) is Intact else record._replace(observation=None)
 
 
-def lends_observations(family: Family) -> bool:
+def should_lend_observations(family: Family) -> bool:
     """Whether donors lend observations as well as feedback; they do if an observation shows the outcome."""
     return type(family).with_outcome is not Family.with_outcome
 
 
-def keeps_observations(family: Family, trials: int) -> bool:
+def should_keep_observations(family: Family, trials: int) -> bool:
     """Whether the record of the intact condition contains every observation of a lifetime with this many trials."""
-    size = trials * family.steps * math.prod(family.shown)
+    size = trials * family.steps * math.prod(family.observation_shape)
     return family.steps <= MAX_STORED_STEPS and size <= MAX_STORED_NUMBERS
 
 
-def empty_outcomes(family: Family, split: str) -> Outcomes:
+def make_empty_outcomes(family: Family, split: str) -> Outcomes:
     """Makes zeros in place of donors' outcomes, for lifetimes on this split."""
-    shape = (family.split(split).trials * family.steps, BLOCK_SIZE)
-    observation_shape = (*shape, *(family.shown if family.steps == 1 or lends_observations(family) else (0,)))
-    if not family.traceable:  # not used, but large if observations are images, so the array takes no memory
+    shape = (family.get_split(split).trial_count * family.steps, BLOCK_SIZE)
+    observation_shape = (*shape, *(family.observation_shape if family.steps == 1 or should_lend_observations(family) else (0,)))
+    if not family.is_traceable:  # not used, but large if observations are images, so the array takes no memory
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), observation_shape))
     return Outcomes(np.zeros(shape, np.float32), np.zeros(observation_shape, np.float32))
 
@@ -174,20 +174,20 @@ class BlockConstants:
     """
 
     family: Family
-    fresh: Any
-    start: Percept
+    fresh_carry: Any
+    first_percept: Percept
     donor_outcomes: Outcomes
-    keys: Keys
+    make_key: MakeKey
     subject: Any
-    repeat: Repeat
+    repeat: RepeatFunction
 
-    def context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], PastTick]) -> Context:
+    def make_context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], PastStep]) -> ConditionContext:
         """Makes the context of a condition at step s of trial t; past(i) returns the `PastTick` of i steps ago."""
         family, steps = self.family, self.family.steps
         now = t if steps == 1 else t * steps + s
 
         def exchange(i, old):
-            last = past(i).last
+            last = past(i).last_active_step
             last = now - 1 - i if last is None else last
             at, before = (max(x, 0) if isinstance(x, int) else jnp.clip(x, 0) for x in (now - i, last))
             feedback = self.donor_outcomes.feedback
@@ -195,59 +195,59 @@ class BlockConstants:
             return family.with_outcome(old, feedback, self.donor_outcomes.observation[at][partner])
 
         def repeat_step(i, carry, percept):
-            after, idle = self.subject.absorb(self.keys("act", now - i), carry, percept), past(i).idle
+            after, idle = self.subject.absorb(self.make_key("act", now - i), carry, percept), past(i).is_idle
             return after if idle is None else select(idle, carry, after)
 
         begins = True if steps == 1 else s == 0
-        return Context(
+        return ConditionContext(
             trial=t,
-            random=lambda: self.keys("disturb", now),
-            fresh=self.fresh,
-            start=self.start,
-            past=lambda i: past(i).percept,
-            partner=partner,
-            exchange=exchange,
-            flip=family.with_opposite_outcome,
-            as_first=lambda percept: family.as_first(percept, self.start),
+            draw_key=lambda: self.make_key("disturb", now),
+            fresh_carry=self.fresh_carry,
+            first_percept=self.first_percept,
+            get_past_percept=lambda i: past(i).percept,
+            partners=partner,
+            exchange_outcome=exchange,
+            flip_outcome=family.with_opposite_outcome,
+            mark_as_first=lambda percept: family.mark_as_first(percept, self.first_percept),
             choices=family.choices,
             steps=steps,
             step=s,
-            begins=begins,
-            comes=lambda at: t == at if steps == 1 else (t == at) & begins,
-            key=lambda i: self.keys("act", now - i),
+            is_trial_start=begins,
+            is_start_of_trial=lambda at: t == at if steps == 1 else (t == at) & begins,
+            get_response_key=lambda i: self.make_key("act", now - i),
             respond=self.subject.respond,
-            live=repeat_step,
+            respond_in_past=repeat_step,
             repeat=self.repeat,
             absorb=self.subject.absorb,
         )
 
 
-def restore_idle(idle: Any, before: BlockState, after: BlockState) -> BlockState:
+def restore_idle(is_idle: Any, before: BlockState, after: BlockState) -> BlockState:
     """Returns the block after a step, with the idle lifetimes [N] as they were before the step."""
     names = ("state", "percept", "carry")
-    return after._replace(**{k: select(idle, getattr(before, k), getattr(after, k)) for k in names})
+    return after._replace(**{k: select(is_idle, getattr(before, k), getattr(after, k)) for k in names})
 
 
-def blank_idle(idle: Any, real: bool, step: Step) -> Step:
+def clear_idle(is_idle: Any, is_real: bool, step: Step) -> Step:
     """Replaces the values of idle lifetimes [N] in the record of a step with values that mark them as missing."""
-    xp = np if isinstance(idle, np.ndarray) else jnp
+    xp = np if isinstance(is_idle, np.ndarray) else jnp
 
     def blank(x, value=xp.nan):
-        return xp.where(idle.reshape(idle.shape + (1,) * (x.ndim - 1)), value, x).astype(x.dtype)
+        return xp.where(is_idle.reshape(is_idle.shape + (1,) * (x.ndim - 1)), value, x).astype(x.dtype)
 
-    action, score, paid = blank(step.action, xp.nan if real else -1), blank(step.score, 0.0), blank(step.paid, 0.0)
+    action, score, paid = blank(step.action, xp.nan if is_real else -1), blank(step.score, 0.0), blank(step.feedback, 0.0)
     return Step(action, score, paid, *jax.tree.map(blank, (step.log_probs, step.taps)))
 
 
 def is_undisturbed(condition: Condition) -> bool:
     """Whether the lifetime continues undisturbed under this condition, apart from single responses."""
-    return type(condition) is Intact or bool(condition.one_step)
+    return type(condition) is Intact or bool(condition.is_one_step)
 
 
-def limit_to_present(present: PastTick) -> Callable[[Any], PastTick]:
+def make_present_only_lookup(present: PastStep) -> Callable[[Any], PastStep]:
     """Makes a function past(i) that returns only the present step, for conditions that do not look back."""
 
-    def past(i: Any) -> PastTick:
+    def past(i: Any) -> PastStep:
         if isinstance(i, int) and i == 0:
             return present
         problem = "A condition uses past percepts of trials with several steps, but does not set `looks_back`."

@@ -15,22 +15,22 @@ import jax
 
 from mesascope.files import make_cache_path
 
-LEVEL = "xla_backend_optimization_level"
+LEVEL_OPTION = "xla_backend_optimization_level"
 _jit: Any = eqx.filter_jit
 
 # decorators: `compile_loop` for functions that run for a long time, `compile_once` for functions that run a few times
-compile_loop = functools.partial(_jit, compiler_options={LEVEL: 1})
-compile_once = functools.partial(_jit, compiler_options={LEVEL: 0})
+compile_loop = functools.partial(_jit, compiler_options={LEVEL_OPTION: 1})
+compile_once = functools.partial(_jit, compiler_options={LEVEL_OPTION: 0})
 
 
-def cache_compiled(short: bool = False) -> None:
+def cache_compiled_code(is_short: bool = False) -> None:
     """Saves compiled code in the user's cache folder, for later runs and for processes that this process starts.
 
     A short run spends more time on compilation than on lifetimes. It therefore uses older emitters of XLA, which
     compile in two thirds of the time, but whose code takes a quarter longer to run. If jaxlib does not know the flag
     that selects these emitters, it ends the process. So this function sets the flag only for known versions of jaxlib.
     """
-    if short and version("jaxlib").startswith("0.10."):
+    if is_short and version("jaxlib").startswith("0.10."):
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
     folder = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(make_cache_path("compiled")))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

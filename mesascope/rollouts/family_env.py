@@ -6,7 +6,7 @@ import gymnasium
 import jax
 import numpy as np
 
-from mesascope.agents.observing import make_observer
+from mesascope.agents.observing import make_percept_encoder
 from mesascope.contracts import Family, Percept
 from mesascope.keys import derive_key
 from mesascope.rollouts.compiling import compile_once
@@ -31,8 +31,8 @@ class FamilyEnv(gymnasium.Env):
 
     def __init__(self, family: Family, split: str = "fresh", render_mode: str | None = None):
         self.family, self.split, self.render_mode = family, split, render_mode
-        self.length, self.steps = family.split(split).trials, family.steps
-        self.observe = make_observer(family)._replace(horizon=self.length)
+        self.length, self.steps = family.get_split(split).trial_count, family.steps
+        self.observe = make_percept_encoder(family)._replace(horizon=self.length)
         if family.choices is None:
             self.action_space = gymnasium.spaces.Box(-MAX_ACTION, MAX_ACTION, (1,), np.float32)
             action_bounds = [(-np.inf, np.inf)]
@@ -48,26 +48,26 @@ class FamilyEnv(gymnasium.Env):
         super().reset(seed=seed)
         number = int(self.np_random.integers(2**31 - 1))
         self.key = derive_key(jax.random.key(number), "gymnasium")
-        begin = _begin_compiled if self.family.traceable else _begin_lifetime
+        begin = _begin_compiled if self.family.is_traceable else _begin_lifetime
         self.tasks, self.state, percept = begin(self.family, self.key, self.split)
-        self.latents = self.family.latents(self.tasks, self.split)
-        self.tick, self.message = 0, ""
+        self.latents = self.family.compute_latents(self.tasks, self.split)
+        self.step_number, self.message = 0, ""
         return self._encode(percept), {}
 
     def step(self, action: Any):
         """Takes one action and returns the observation, the reward, whether the lifetime ended, False and `info`."""
         kind = np.int32 if self.family.choices else np.float32
         actions = np.asarray(action).reshape(-1)[:1].astype(kind)
-        step, trial = _step_compiled if self.family.traceable else _take_step, self.tick // self.steps
-        result = step(self.family, self.key, np.int32(self.tick), self.tasks, self.state, action=actions)
+        step, trial = _step_compiled if self.family.is_traceable else _take_step, self.step_number // self.steps
+        result = step(self.family, self.key, np.int32(self.step_number), self.tasks, self.state, action=actions)
         self.state, percept, score = result[0], *jax.device_get(result[1:])
-        self.tick += 1
-        if self.tick % self.steps and self._is_idle():
-            self.tick += self.steps - self.tick % self.steps
+        self.step_number += 1
+        if self.step_number % self.steps and self._is_idle():
+            self.step_number += self.steps - self.step_number % self.steps
         info = {"score": float(score[0])} | {k: float(self.latents[k][0, trial]) for k in ("chance", "best")}
         feedback = float(percept.feedback[0])
-        self.message = self.family.text(actions[0].item(), feedback)
-        return self._encode(percept), feedback, self.tick >= self.length * self.steps, False, info
+        self.message = self.family.describe_step(actions[0].item(), feedback)
+        return self._encode(percept), feedback, self.step_number >= self.length * self.steps, False, info
 
     def render(self) -> str | None:
         """Returns the last action and its feedback in words; None unless the render mode is 'ansi'."""
@@ -75,7 +75,7 @@ class FamilyEnv(gymnasium.Env):
 
     def _is_idle(self) -> bool:
         """Whether the lifetime is idle because its present trial ended early."""
-        mask = self.family.idle(self.state)
+        mask = self.family.find_idle(self.state)
         return mask is not None and bool(np.asarray(mask)[0])
 
     def _encode(self, percept: Percept) -> np.ndarray:
@@ -84,12 +84,12 @@ class FamilyEnv(gymnasium.Env):
 
 def _begin_lifetime(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
     """Draws a task and returns it with its state and the first percept of the lifetime."""
-    tasks = family.split(split).draw(derive_key(key, "tasks"), 1)
+    tasks = family.get_split(split).draw(derive_key(key, "tasks"), 1)
     return tasks, *family.begin(derive_key(key, "begin"), tasks)
 
 
-def _take_step(family: Family, key: Any, tick: Any, tasks: Any, state: Any, *, action: Any) -> tuple[Any, Percept, Any]:
-    return family.step(derive_key(key, "pay", tick), tasks, state, action)
+def _take_step(family: Family, key: Any, step_number: Any, tasks: Any, state: Any, *, action: Any) -> tuple[Any, Percept, Any]:
+    return family.step(derive_key(key, "pay", step_number), tasks, state, action)
 
 
 _begin_compiled, _step_compiled = compile_once(_begin_lifetime), compile_once(_take_step)

@@ -13,11 +13,11 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.agents.language.answers import UNREACHED, Answer, parse_label
+from mesascope.agents.language.answers import UNREACHED, Answer, parse_answer
 from mesascope.contracts import Family, PastTrial, Question, to_numbers
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
-from mesascope.keys import fold_address
+from mesascope.keys import derive_key_from_seed
 from mesascope.rollouts.blocks import BLOCK_SIZE, Record
 from mesascope.rollouts.rollouts import draw_tasks, make_attributes
 from mesascope.trials import join_records
@@ -37,15 +37,15 @@ class Lifetime:
 
     def __init__(self, family: str, split: str, seed: int, number: int):
         self.family: Any = catalogue.make("families", family)
-        self.place, self.row, self.seed = (number // BLOCK_SIZE,), number % BLOCK_SIZE, seed
-        self.tasks = draw_tasks(self.family, split, self.place, seed)
+        self.address, self.row, self.seed = (number // BLOCK_SIZE,), number % BLOCK_SIZE, seed
+        self.tasks = draw_tasks(self.family, split, self.address, seed)
         self.state, self.percept = self.family.begin(self._make_key("begin"), self.tasks)
         self.past: tuple[PastTrial, ...] = ()
         self.trials: list[dict[str, Any]] = []
         self.length = self.family.split(split).trials
 
     def _make_key(self, *name: str | int) -> jax.Array:
-        return fold_address(self.seed, "lives", *self.place, *name)
+        return derive_key_from_seed(self.seed, "lives", *self.address, *name)
 
     def _read_observation(self) -> tuple[float, ...]:
         return to_numbers(np.asarray(self.percept.observation)[self.row])
@@ -56,7 +56,7 @@ class Lifetime:
 
     def answer(self, text: str) -> Answer:
         """Parses an answer in words, takes the action that it names, and begins the next trial."""
-        answer = parse_label(text, self.ask().labels)
+        answer = parse_answer(text, self.ask().labels)
         action = np.zeros(BLOCK_SIZE, np.int32)
         action[self.row] = answer.action
         observation = self._read_observation()
@@ -88,36 +88,36 @@ def read_eval(path: str) -> xr.Dataset:
         log = read_eval_log(str(path))
     except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise MesascopeError(f"{path!r} is not an .eval log: {error}.", "Name a log that Inspect wrote.") from None
-    saved = [sample.store[STORE_KEY] for sample in log.samples or [] if STORE_KEY in sample.store]
-    if not saved:
+    saved_lifetimes = [sample.store[STORE_KEY] for sample in log.samples or [] if STORE_KEY in sample.store]
+    if not saved_lifetimes:
         problem = f"{path!r} contains no lifetimes of mesascope's tasks."
         raise MesascopeError(problem, "Run: inspect eval mesascope/word_labels --model …")
-    records = [limits.parse_json(record) if isinstance(record, str) else record for record in saved]
+    records = [limits.parse_json(record) if isinstance(record, str) else record for record in saved_lifetimes]
     records.sort(key=lambda record: record["number"])
-    return _assemble(records, str(log.eval.model))
+    return _join_lifetimes(records, str(log.eval.model))
 
 
-def _assemble(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
+def _join_lifetimes(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
     """Joins the records of lifetimes to trials; the last trials of an unfinished lifetime are missing."""
     first = records[0]
     family: Family = catalogue.make("families", first["family"])
     split, seed, numbers = first["split"], int(first["seed"]), [int(record["number"]) for record in records]
-    length = family.split(split).trials
+    length = family.get_split(split).trial_count
 
-    def field(name: str, absent: Any, kind: Any) -> np.ndarray:
+    def collect_field(name: str, absent: Any, kind: Any) -> np.ndarray:
         trials = np.full((length, len(records), *np.shape(absent)), absent, kind)
         for i, record in enumerate(records):
             for t, trial in enumerate(record["trials"]):
                 trials[t, i] = absent if trial[name] is None else trial[name]
         return trials
 
-    feedback, score = (field(name, np.nan, np.float32) for name in ("feedback", "score"))
-    observation = field("observation", np.full(family.shown, np.nan), np.float32)
+    feedback, score = (collect_field(name, np.nan, np.float32) for name in ("feedback", "score"))
+    observation = collect_field("observation", np.full(family.observation_shape, np.nan), np.float32)
     partner = np.zeros((length, len(records)), np.int32)
-    taps = {"answered": field("code", UNREACHED, np.int8)[..., None]}
-    record = Record(field("action", -1, np.int32), feedback, score, partner, None, observation, taps)
+    taps = {"answered": collect_field("code", UNREACHED, np.int8)[..., None]}
+    record = Record(collect_field("action", -1, np.int32), feedback, score, partner, None, observation, taps)
     tables = {
-        b: family.latents(draw_tasks(family, split, (b,), seed), split) for b in {n // BLOCK_SIZE for n in numbers}
+        b: family.compute_latents(draw_tasks(family, split, (b,), seed), split) for b in {n // BLOCK_SIZE for n in numbers}
     }
     names = tables[numbers[0] // BLOCK_SIZE]
     latents = {name: np.stack([tables[n // BLOCK_SIZE][name][n % BLOCK_SIZE] for n in numbers]) for name in names}

@@ -13,18 +13,18 @@ from mesascope.errors import MesascopeError
 from mesascope.guards.identity import hash_array
 from mesascope.keys import derive_key
 from mesascope.rollouts.blocks import BLOCK_SIZE
-from mesascope.rollouts.replays import find_responses, make_response_key, read_percepts_by_trial
-from mesascope.rollouts.rollouts import collect_block_percepts, rollout, strip_names
+from mesascope.rollouts.replays import replay_block, make_response_key, read_percepts_by_trial
+from mesascope.rollouts.rollouts import collect_block_percepts, rollout, strip_identity
 
-COMPARED_STEPS = 64  # the number of steps that are compared if trials have several steps
+N_COMPARED_STEPS = 64  # the number of steps that are compared if trials have several steps
 TOLERANCE = 1e-4  # the tolerance for probabilities, because the order of a batch may change rounding errors
-REPEATED_TRIALS = 16  # the number of trials, besides the first eight, on which each response is requested twice
-REPLAYS = 24  # the number of replays of each block, used if draws differ and their distributions are compared
-SHUFFLES = 4000  # the number of permutations in the permutation test
+N_REPEATED_TRIALS = 16  # the number of trials, besides the first eight, on which each response is requested twice
+N_REPLAYS = 24  # the number of replays of each block, used if draws differ and their distributions are compared
+N_SHUFFLES = 4000  # the number of permutations in the permutation test
 SIGNIFICANCE_LEVEL = 1e-3  # the significance level of the permutation test
 
 
-def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequence[Condition] = ()) -> None:
+def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_examples: Sequence[Condition] = ()) -> None:
     """Raises an error if a subject's actions depend on other lifetimes or on earlier calls.
 
     A subject that runs in a Python loop must respond in the same way after another block has run, and also if a request
@@ -47,87 +47,87 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
     if subject.has_separate_rows:
         return
     key = derive_key(jax.random.key(seed), "lives", 0)
-    block, other_block = _run_two_blocks(subject, family, seed, kinds)
-    responses = find_responses(subject, block, key)
-    if not subject.traceable:
-        find_responses(subject, other_block, derive_key(key, "another"))
-        if difference := _describe_difference(responses, find_responses(subject, block, key)):
-            _refuse(subject, "an earlier block", difference)
+    block, other_block = _run_two_blocks(subject, family, seed, condition_examples)
+    responses = replay_block(subject, block, key)
+    if not subject.is_traceable:
+        replay_block(subject, other_block, derive_key(key, "another"))
+        if difference := _describe_difference(responses, replay_block(subject, block, key)):
+            _raise_dependence(subject, "an earlier block", difference)
         _refuse_impure(subject, block, other_block, key)
     half = np.arange(BLOCK_SIZE // 2)
     # copies of the lifetime with the highest pay-off in the other block replace the second half of the block
-    best_paid = np.full(BLOCK_SIZE // 2, other_block.feedback.sum(0).argmax())
-    mixed_block = jax.tree.map(lambda x, y: np.concatenate([x[:, half], y[:, best_paid]], 1), block, other_block)
-    _refuse_different(subject, "the other lifetimes in its block", key, block, responses, mixed_block, half)
+    best_rows = np.full(BLOCK_SIZE // 2, other_block.feedback.sum(0).argmax())
+    mixed_block = jax.tree.map(lambda x, y: np.concatenate([x[:, half], y[:, best_rows]], 1), block, other_block)
+    _refuse_block_dependence(subject, "the other lifetimes in its block", key, block, responses, mixed_block, half)
     if responses.log_probs is not None:
         order = np.roll(np.arange(BLOCK_SIZE), 7)
         reordered = Percept(*(field[:, order] for field in block))
-        _refuse_different(subject, "the order of its lifetimes", key, block, responses, reordered, np.argsort(order))
+        _refuse_block_dependence(subject, "the order of its lifetimes", key, block, responses, reordered, np.argsort(order))
 
 
-def _run_two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
+def _run_two_blocks(subject, family, seed, condition_examples) -> tuple[Percept, Percept]:
     """Runs two blocks of lifetimes and returns the percepts; only those of the first steps if trials have several."""
     if family.steps > 1:  # the start of a lifetime is enough, and may contain idle steps
-        arguments = subject, strip_names(family), "fresh"
-        one, two = (collect_block_percepts(*arguments, (block,), seed, ticks=COMPARED_STEPS) for block in (0, 1))
+        arguments = subject, strip_identity(family), "fresh"
+        one, two = (collect_block_percepts(*arguments, (block,), seed, n_steps=N_COMPARED_STEPS) for block in (0, 1))
         return one, two
-    record = rollout(subject, family, "fresh", 2 * BLOCK_SIZE, seed, kinds=kinds).sel(condition="intact")
+    record = rollout(subject, family, "fresh", 2 * BLOCK_SIZE, seed, condition_examples=condition_examples).sel(condition="intact")
     one, two = (
         read_percepts_by_trial(record.isel(lifetime=rows)) for rows in (slice(BLOCK_SIZE), slice(BLOCK_SIZE, None))
     )
     return one, two
 
 
-def _refuse(subject: Subject, cause: str, difference: str) -> NoReturn:
+def _raise_dependence(subject: Subject, cause: str, difference: str) -> NoReturn:
     """Raises the error that names the cause on which a subject's behaviour depends."""
     remedy = "Keep all memory in the carry (a function's state), one row per lifetime, "
     remedy += "and draw only from the key that is passed in."
     raise MesascopeError(f"The behaviour of {subject.name} depends on {cause}: {difference}.", remedy)
 
 
-def _describe_difference(one: Response, other: Response) -> str:
+def _describe_difference(response: Response, other_response: Response) -> str:
     """Describes how two responses to the same percepts differ; '' if they are the same."""
-    if one.log_probs is not None and other.log_probs is not None:
-        difference = np.abs(np.exp(one.log_probs) - np.exp(other.log_probs)).max()
+    if response.log_probs is not None and other_response.log_probs is not None:
+        difference = np.abs(np.exp(response.log_probs) - np.exp(other_response.log_probs)).max()
         return "" if difference <= TOLERANCE else f"a probability changes by {difference:.3f}"
-    first, second = np.asarray(one.action), np.asarray(other.action)
+    first, second = np.asarray(response.action), np.asarray(other_response.action)
     # real actions may have different rounding errors
-    near = TOLERANCE * (1 + np.abs(first)) if first.dtype.kind == "f" else 0
-    difference = (np.abs(first - second) > near).mean()
+    tolerance = TOLERANCE * (1 + np.abs(first)) if first.dtype.kind == "f" else 0
+    difference = (np.abs(first - second) > tolerance).mean()
     return "" if difference == 0 else f"{difference:.0%} of the actions change"
 
 
-def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Array) -> None:
+def _refuse_impure(subject: Subject, block: Percept, other_block: Percept, key: jax.Array) -> None:
     """Raises an error if a subject responds differently to the same request after calls for other lifetimes.
 
     The function also raises an error if the subject writes into a carry or a percept.
     """
-    carry, length, cause = subject.fresh(BLOCK_SIZE), len(one.action), "calls for other lifetimes"
-    repeated = {*range(8), *np.linspace(0, length - 1, REPEATED_TRIALS).astype(int).tolist()}
+    carry, length, cause = subject.initialize_carry(BLOCK_SIZE), len(block.action), "calls for other lifetimes"
+    repeated_trials = {*range(8), *np.linspace(0, length - 1, N_REPEATED_TRIALS).astype(int).tolist()}
     for t in range(length):
-        now, key_now = _select_tick(one, t), make_response_key(key, t)
-        if t not in repeated:
+        now, key_now = _select_step(block, t), make_response_key(key, t)
+        if t not in repeated_trials:
             carry, _ = subject.respond(key_now, carry, now)
             continue
         carry_copy, input_hashes = copy_carry(carry), _hash_leaves((carry, now))
         after, first = subject.respond(key_now, carry, now)
         first, saved, after_hashes = jax.tree.map(np.array, first), copy_carry(after), _hash_leaves(after)
         foreign_carry, _ = subject.respond(
-            derive_key(key, "foreign", t), subject.fresh(BLOCK_SIZE), _select_tick(other, 0)
+            derive_key(key, "foreign", t), subject.initialize_carry(BLOCK_SIZE), _select_step(other_block, 0)
         )
-        subject.respond(derive_key(key, "foreign", t), foreign_carry, _select_tick(other, (t + 7) % length))
+        subject.respond(derive_key(key, "foreign", t), foreign_carry, _select_step(other_block, (t + 7) % length))
         if _hash_leaves((carry, now)) != input_hashes or _hash_leaves(after) != after_hashes:
             problem = f"{subject.name} writes into a carry or a percept that it received or returned."
             raise MesascopeError(problem, "Return a new carry each time, and never change a carry or percept.")
         second_carry, second = subject.respond(key_now, carry_copy, now)
         if difference := _describe_difference(first, second):
-            _refuse(subject, cause, f"after the same request again, {difference}")
-        if not _equal_carries(saved, second_carry):
-            _refuse(subject, cause, "after the same request again, the carry is different")
+            _raise_dependence(subject, cause, f"after the same request again, {difference}")
+        if not _are_carries_equal(saved, second_carry):
+            _raise_dependence(subject, cause, "after the same request again, the carry is different")
         carry = saved
 
 
-def _select_tick(block: Percept, t: int) -> Percept:
+def _select_step(block: Percept, t: int) -> Percept:
     """Selects the percepts [N] of a block at one step."""
     return Percept(*(field[t] for field in block))
 
@@ -141,9 +141,9 @@ def _hash_leaves(tree: Any) -> list[Any]:
     return hashes
 
 
-def _equal_carries(one: Any, other: Any) -> bool:
+def _are_carries_equal(carry: Any, other_carry: Any) -> bool:
     """Whether two carries are equal up to rounding errors; the contents of objects are not compared."""
-    (first, structure), (second, other_structure) = jax.tree.flatten(one), jax.tree.flatten(other)
+    (first, structure), (second, other_structure) = jax.tree.flatten(carry), jax.tree.flatten(other_carry)
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(first, second, strict=False)]
     return structure == other_structure and all(
         a.shape == b.shape and (a.dtype.kind not in "fiub" or np.allclose(a, b, TOLERANCE, TOLERANCE, equal_nan=True))
@@ -151,7 +151,7 @@ def _equal_carries(one: Any, other: Any) -> bool:
     )
 
 
-def _refuse_different(subject, cause: str, key, one: Percept, responses: Response, two: Percept, two_rows) -> None:
+def _refuse_block_dependence(subject, cause: str, key, first_block: Percept, responses: Response, second_block: Percept, second_rows) -> None:
     """Raises an error if the subject acts differently in the same lifetimes in another block.
 
     Args:
@@ -164,20 +164,20 @@ def _refuse_different(subject, cause: str, key, one: Percept, responses: Respons
         two_rows: the rows of the same lifetimes in the other block.
     """
 
-    one_rows = np.arange(len(two_rows))
+    first_rows = np.arange(len(second_rows))
     difference = _describe_difference(
-        take_rows(responses, one_rows), take_rows(find_responses(subject, two, key), two_rows)
+        take_rows(responses, first_rows), take_rows(replay_block(subject, second_block, key), second_rows)
     )
     if not difference:
         return
     if not subject.traceable:
         replays = []
-        for i in range(2 * REPLAYS):
-            block, rows = (one, one_rows) if i < REPLAYS else (two, two_rows)
-            replays.append(take_rows(find_responses(subject, block, derive_key(key, "apart", i)), rows))
+        for i in range(2 * N_REPLAYS):
+            block, rows = (first_block, first_rows) if i < N_REPLAYS else (second_block, second_rows)
+            replays.append(take_rows(replay_block(subject, block, derive_key(key, "apart", i)), rows))
         if _have_same_distribution(jax.tree.map(lambda *parts: np.stack(parts), *replays)):
             return
-    _refuse(subject, cause, difference)
+    _raise_dependence(subject, cause, difference)
 
 
 def _have_same_distribution(replays: Response) -> bool:
@@ -195,7 +195,7 @@ def _have_same_distribution(replays: Response) -> bool:
     outcomes = outcomes.reshape(len(outcomes), -1).astype(np.float64)
     outcomes -= outcomes.mean(0)
     sides = np.repeat([1.0, -1.0], len(outcomes) // 2)
-    shuffled = np.random.default_rng(0).permuted(np.tile(sides, (SHUFFLES, 1)), axis=1)
+    shuffled = np.random.default_rng(0).permuted(np.tile(sides, (N_SHUFFLES, 1)), axis=1)
     distance = np.square(sides @ outcomes).sum()
     shuffled_distances = np.einsum("si,ij,sj->s", shuffled, outcomes @ outcomes.T, shuffled)
-    return (1 + (shuffled_distances >= distance * (1 - 1e-9)).sum()) / (1 + SHUFFLES) > SIGNIFICANCE_LEVEL
+    return (1 + (shuffled_distances >= distance * (1 - 1e-9)).sum()) / (1 + N_SHUFFLES) > SIGNIFICANCE_LEVEL

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import PAST_PERCEPTS, Family, Intact, Percept, Subject, select
+from mesascope.contracts import READABLE_PERCEPTS, Family, Intact, Percept, Subject, select
 from mesascope.rollouts import blocks
-from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, Job, PastTick, Record, Step
+from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, Job, PastStep, Record, Step
 from mesascope.trials import choose_stored_steps
 
 
-def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, record, whole: bool) -> list[Record]:
+def run_in_loop(subject, family, tasks, make_key, jobs: Sequence[Job], partners, *, recorded_taps, should_keep_observations: bool) -> list[Record]:
     """Runs one block of lifetimes under one condition, or under several conditions that share the lifetimes.
 
     Conditions under which the lifetimes continue undisturbed share one run of these lifetimes.
@@ -34,58 +34,58 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
         One record per condition, in NumPy arrays.
     """
     subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
-    state, start = runner.begin(keys("begin"))
-    fresh, steps, real = subject.fresh(BLOCK_SIZE), family.steps, family.choices is None
+    state, start = runner.begin(make_key("begin"))
+    fresh, steps, is_real = subject.fresh(BLOCK_SIZE), family.steps, family.choices is None
 
     def repeat(low, high, body, carry):
         for i in range(int(low), int(high)):
             carry = body(i, carry)
         return carry
 
-    constants = [BlockConstants(family, fresh, start, job.donor_outcomes, keys, subject, repeat) for job in jobs]
+    constants = [BlockConstants(family, fresh, start, job.donor_outcomes, make_key, subject, repeat) for job in jobs]
     conditions: list[Any] = [job.condition for job in jobs]
-    undisturbed = all(blocks.is_undisturbed(c) for c in conditions)
+    is_undisturbed = all(blocks.is_undisturbed(c) for c in conditions)
     looks_back = any(c.looks_back for c in conditions) or steps == 1
-    recent = collections.deque(maxlen=PAST_PERCEPTS * steps if looks_back else 1)  # newest first
+    recent_steps = collections.deque(maxlen=READABLE_PERCEPTS * steps if looks_back else 1)  # newest first
 
-    def past(i):
-        return recent[int(i)] if int(i) < len(recent) else PastTick(start)
+    def get_past_step(i):
+        return recent_steps[int(i)] if int(i) < len(recent_steps) else PastStep(start)
 
     def run_step(block: BlockState, t: int, s: int, idle: Any, last: Any):
         now = t * steps + s
-        present = PastTick(block.percept, idle, last)
-        recent.appendleft(present)
-        intact_answer = subject.respond(keys("act", now), block.carry, block.percept) if undisturbed else None
-        visible_past = past if looks_back else blocks.limit_to_present(present)
+        present = PastStep(block.percept, idle, last)
+        recent_steps.appendleft(present)
+        intact_answer = subject.respond(make_key("act", now), block.carry, block.percept) if is_undisturbed else None
+        visible_past = get_past_step if looks_back else blocks.make_present_only_lookup(present)
         shadows, answers = list(block.shadow), []
         for i, condition in enumerate(conditions):
-            context = constants[i].context(t, s, partners[i][t], visible_past)
+            context = constants[i].make_context(t, s, partners[i][t], visible_past)
             carry, percept, shadows[i] = condition.apply(block.carry, block.percept, shadows[i], context)
             is_same = carry is block.carry and percept is block.percept and (s > 0 or type(condition) is Intact)
             shared = intact_answer if is_same else None
-            answers.append(shared or subject.respond(keys("act", now), carry, percept))
+            answers.append(shared or subject.respond(make_key("act", now), carry, percept))
         carry, response = intact_answer or answers[0]
-        state, percept, score = runner.step(keys("pay", now), block.state, response.action, idle)
+        state, percept, score = runner.step(make_key("pay", now), block.state, response.action, idle)
         score, paid = np.asarray(score), np.asarray(percept.feedback)
-        records = [_record_step(subject, answer, score, paid, record) for answer in answers]
+        records = [_record_step(subject, answer, score, paid, recorded_taps) for answer in answers]
         after = BlockState(state, percept, carry, shadows, ())
         if idle is None or not idle.any():
             return after, records
-        records = [blocks.blank_idle(idle, real, step) for step in records]
+        records = [blocks.clear_idle(idle, is_real, step) for step in records]
         if not family.traceable:  # the `step` of such a family does not change the state of idle lifetimes
             lasting = blocks.restore_idle(idle, block._replace(state=()), after._replace(state=()))
             return lasting._replace(state=state), records
         return blocks.restore_idle(idle, block, after), records
 
     block, records_by_condition = BlockState(state, start, fresh, [fresh] * len(jobs), ()), [[] for _ in jobs]
-    last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK_SIZE, -1)
+    last_active_step = None if steps == 1 or family.idle(state) is None else np.full(BLOCK_SIZE, -1)
     for t in range(len(partners[0])):
         if steps == 1:
             observation = block.percept.observation
             block, trial_steps = run_step(block, t, 0, None, None)
             for i, step in enumerate(trial_steps):
                 rest = step.log_probs, observation, step.taps
-                records_by_condition[i].append(Record(step.action, step.paid, step.score, partners[i][t], *rest))
+                records_by_condition[i].append(Record(step.action, step.feedback, step.score, partners[i][t], *rest))
             continue
         trial_steps, first_observation = [], block.percept.observation
         for s in range(steps):
@@ -93,54 +93,54 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
             idle = None if idle is None else np.asarray(idle)
             if idle is not None and idle.all():
                 break
-            observation = block.percept.observation if whole else None
-            block, step = run_step(block, t, s, idle, last)
+            observation = block.percept.observation if should_keep_observations else None
+            block, step = run_step(block, t, s, idle, last_active_step)
             awake = np.ones(BLOCK_SIZE, bool) if idle is None else ~idle
-            last = last if last is None else np.where(awake, t * steps + s, last)
+            last_active_step = last_active_step if last_active_step is None else np.where(awake, t * steps + s, last_active_step)
             trial_steps.append((step, observation, awake))
         skipped = steps - len(trial_steps)
         for _ in range(skipped if looks_back else 0):
-            recent.appendleft(PastTick(block.percept, np.ones(BLOCK_SIZE, bool), last))
+            recent_steps.appendleft(PastStep(block.percept, np.ones(BLOCK_SIZE, bool), last_active_step))
         for i, (row, partner) in enumerate(zip(records_by_condition, partners, strict=True)):
             intact = type(conditions[i]) is Intact
             own_steps = [(step[i], shown if intact else None, awake) for step, shown, awake in trial_steps]
-            joined = _join_trial(own_steps, steps, partner[t], real)
+            joined = _join_trial(own_steps, steps, partner[t], is_real)
             row.append(joined._replace(observation=first_observation) if conditions[i].judged else joined)
     return [jax.tree.map(lambda *xs: np.stack(xs), *row) for row in records_by_condition]
 
 
-def _record_step(subject: Any, answer: tuple[Any, Any], score: Any, paid: Any, record: Any) -> Step:
+def _record_step(subject: Any, answer: tuple[Any, Any], score: Any, feedback: Any, recorded_taps: Any) -> Step:
     """Makes the record of a step from the subject's answer (the next carry and the response)."""
     carry, (action, log_probs) = answer
     log_probs = None if log_probs is None else np.asarray(log_probs)
-    taps = {k: np.asarray(v) for k, v in subject.taps(carry).items() if k in record}
-    return Step(np.asarray(action), score, paid, log_probs, taps)
+    taps = {k: np.asarray(v) for k, v in subject.taps(carry).items() if k in recorded_taps}
+    return Step(np.asarray(action), score, feedback, log_probs, taps)
 
 
-def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
+def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, is_real: bool) -> Record:
     """Makes the record of a trial from the steps that ran; pads the arrays to `steps` steps."""
     step, observation, awake = jax.tree.map(lambda *xs: np.stack(xs), *trial_steps)
-    kept_rows, ran = choose_stored_steps(steps), len(step.action)
+    kept_rows, n_run = choose_stored_steps(steps), len(step.action)
 
     def pad(x, value):
-        return np.concatenate([x, np.full((steps - ran, *x.shape[1:]), value, x.dtype)])
+        return np.concatenate([x, np.full((steps - n_run, *x.shape[1:]), value, x.dtype)])
 
-    action = pad(step.action, np.nan if real else -1)[kept_rows]
+    action = pad(step.action, np.nan if is_real else -1)[kept_rows]
     log_probs, taps = jax.tree.map(lambda x: pad(x, np.nan)[kept_rows], (step.log_probs, step.taps))
     observation, sums = None if observation is None else pad(observation, 0), (step.paid.sum(0), step.score.sum(0))
     return Record(action, *sums, partner, log_probs, observation, taps, awake.sum(0), pad(step.paid, 0.0))
 
 
-def collect_percepts(subject, family, tasks, keys, ticks: int) -> Percept:
+def collect_percepts(subject, family, tasks, make_key, n_steps: int) -> Percept:
     """Collects the percepts at the first steps of an undisturbed block, in fields with axes step, N."""
     subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
-    (state, percept), carry, percepts = runner.begin(keys("begin")), subject.fresh(BLOCK_SIZE), []
-    for now in range(ticks):
+    (state, percept), carry, percepts = runner.begin(make_key("begin")), subject.fresh(BLOCK_SIZE), []
+    for now in range(n_steps):
         percepts.append(percept)
         idle = family.idle(state) if now % family.steps else None
         idle = np.zeros(BLOCK_SIZE, bool) if idle is None else np.asarray(idle)
-        after, response = subject.respond(keys("act", now), carry, percept)
-        next_state, next_percept, _ = runner.step(keys("pay", now), state, response.action, idle)
+        after, response = subject.respond(make_key("act", now), carry, percept)
+        next_state, next_percept, _ = runner.step(make_key("pay", now), state, response.action, idle)
         state = select(idle, state, next_state) if family.traceable else next_state
         carry = select(idle, carry, after) if idle.any() else after
         percept = select(idle, percept, next_percept)
@@ -152,17 +152,17 @@ class _FamilyRunner:
 
     def __init__(self, family: Family, tasks: Any):
         self.family, self.tasks = family, tasks
-        self.kind = np.float32 if family.choices is None else np.int32
+        self.action_dtype = np.float32 if family.choices is None else np.int32
 
     def begin(self, key: Any) -> tuple[Any, Any]:
         begun = self.family.begin(key, self.tasks)
-        return jax.tree.map(np.asarray, begun) if self.family.traceable else begun
+        return jax.tree.map(np.asarray, begun) if self.family.is_traceable else begun
 
     def step(self, key: Any, state: Any, action: Any, idle: Any = None) -> tuple[Any, Any, Any]:
-        if not self.family.traceable:
-            action = np.asarray(action, self.kind)
+        if not self.family.is_traceable:
+            action = np.asarray(action, self.action_dtype)
             if idle is not None:
-                action = np.where(idle, np.nan if self.kind is np.float32 else -1, action).astype(self.kind)
+                action = np.where(idle, np.nan if self.action_dtype is np.float32 else -1, action).astype(self.action_dtype)
             return self.family.step(key, self.tasks, state, action)
         state, percept, score = _step_compiled(self.family, key, self.tasks, state, jnp.asarray(action))
         return (*jax.tree.map(np.asarray, (state, percept)), score)
@@ -172,7 +172,7 @@ class _CompiledSubject:
     """A traceable subject whose single responses are compiled."""
 
     def __init__(self, subject: Subject):
-        self.subject, self.fresh, self.taps = subject, subject.fresh, subject.taps
+        self.subject, self.fresh, self.taps = subject, subject.initialize_carry, subject.read_taps
 
     def respond(self, key: Any, carry: Any, percept: Any) -> Any:
         return _respond_compiled(self.subject, key, carry, percept)

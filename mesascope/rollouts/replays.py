@@ -18,7 +18,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.rollouts import compiling
 from mesascope.rollouts.blocks import BLOCK_SIZE
-from mesascope.rollouts.rollouts import strip_names
+from mesascope.rollouts.rollouts import strip_identity
 
 
 class Replay(NamedTuple):
@@ -46,7 +46,7 @@ class Replays:
         itself: the examined subject; None if only its trials are available.
     """
 
-    itself: Subject | None = None
+    subject: Subject | None = None
 
     def __call__(self, procedure: Subject | str, trials: xr.Dataset, **options: Any) -> Replay:
         """Replays a subject, given as an object, a name with settings, 'itself' or 'untrained' (its untrained twin).
@@ -54,9 +54,9 @@ class Replays:
         Raises:
             MesascopeError: the subject is not available, or it has no untrained twin.
         """
-        return replay(self.find(procedure, trials), trials, **options)
+        return replay(self.find_subject(procedure, trials), trials, **options)
 
-    def find(self, procedure: Subject | str, trials: xr.Dataset) -> Subject:
+    def find_subject(self, procedure: Subject | str, trials: xr.Dataset) -> Subject:
         """Finds the subject that a name denotes.
 
         Raises:
@@ -65,32 +65,32 @@ class Replays:
         if isinstance(procedure, Subject):
             return procedure
         if procedure not in ("itself", "untrained"):
-            return catalogue.make("subjects", procedure, self.home(trials))
-        if self.itself is None:
+            return catalogue.make("subjects", procedure, self.make_family(trials))
+        if self.subject is None:
             problem = "Only the trials are available, not the subject itself."
             raise MesascopeError(problem, "Examine the subject to compute this metric.")
         if procedure == "itself":
-            return self.itself
-        twin = self.itself.make_untrained_twin(int(trials.attrs.get("seed") or 0))
+            return self.subject
+        twin = self.subject.make_untrained_twin(int(trials.attrs.get("seed") or 0))
         if twin is None:
-            problem = f"{self.itself.name} has no untrained twin."
+            problem = f"{self.subject.name} has no untrained twin."
             raise MesascopeError(problem, "Give the subject a method make_untrained_twin(seed).")
         return twin
 
-    def taps(self, procedure: Subject | str, trials: xr.Dataset) -> tuple[str, ...]:
+    def list_taps(self, procedure: Subject | str, trials: xr.Dataset) -> tuple[str, ...]:
         """Lists the names of a subject's taps.
 
         Raises:
             MesascopeError: the subject has no taps.
         """
-        subject = self.find(procedure, trials)
-        values = subject.taps(subject.fresh(2))
+        subject = self.find_subject(procedure, trials)
+        values = subject.read_taps(subject.initialize_carry(2))
         names = tuple(k for k, v in values.items() if np.size(v) and k not in subject.recorded_taps)
         if not names:
             raise MesascopeError(f"{subject.name} has no taps.", "Give the subject a method taps(carry).")
         return names
 
-    def home(self, trials: xr.Dataset) -> Family:
+    def make_family(self, trials: xr.Dataset) -> Family:
         """Makes the family of the trials, with the bank that the subject was trained on."""
         family = catalogue.make("families", str(trials.attrs["family"]))
         bank = str(trials.attrs.get("trained_on", ""))
@@ -102,9 +102,9 @@ def replay(
     trials: xr.Dataset,
     label: str = "intact",
     seed: int | None = None,
-    record: Sequence[str] = (),
+    recorded_taps: Sequence[str] = (),
     *,
-    push: Mapping[str, np.ndarray] | None = None,
+    added_activations: Mapping[str, np.ndarray] | None = None,
 ) -> Replay:
     """Computes what a procedure would do on every trial of recorded lifetimes, given the recorded past.
 
@@ -121,8 +121,8 @@ def replay(
         MesascopeError: the trials have several steps, and the single steps of this condition were not stored.
     """
     selected = trials.sel(condition=label)
-    stepwise = int(trials.attrs.get("steps", 1)) > 1
-    if stepwise and ("step_feedback" not in selected or label != "intact"):
+    has_steps = int(trials.attrs.get("steps", 1)) > 1
+    if has_steps and ("step_feedback" not in selected or label != "intact"):
         problem = f"The single steps of {label!r} were not stored, so its lifetimes cannot be replayed."
         raise MesascopeError(problem, "Replay intact trials of a family with shorter trials or smaller observations.")
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
@@ -136,10 +136,10 @@ def replay(
     for block in range(-(-n // BLOCK_SIZE)):
         rows = np.minimum(np.arange(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE), n - 1)
         part = selected.isel(lifetime=rows)
-        past, idle = read_percepts_by_step(part) if stepwise else (read_percepts_by_trial(part), None)
-        block_pushes = {name: flatten(activations[rows]) for name, activations in (push or {}).items()}
+        past, idle = read_percepts_by_step(part) if has_steps else (read_percepts_by_trial(part), None)
+        block_pushes = {name: flatten(activations[rows]) for name, activations in (added_activations or {}).items()}
         block_key = derive_key(key, "lives", block)
-        parts.append(_find_responses(procedure, past, block_key, block_pushes, tuple(record), idle=idle))
+        parts.append(_replay_block(procedure, past, block_key, block_pushes, tuple(recorded_taps), is_idle=idle))
     joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *parts)
     response, taps = jax.tree.map(lambda x: x.reshape(n, *shape, *x.shape[2:]), joined)
     return Replay(response.action, response.log_probs, taps)
@@ -156,18 +156,18 @@ def read_percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
     """Reads the percept before each step of one condition [T·S, N], and whether each lifetime is idle at that step."""
     n, length, steps = trials.action.shape
     awake = (np.arange(steps) < trials.n_steps.values[..., None]).reshape(n, -1)
-    ticks = np.arange(length * steps)
-    last = np.maximum.accumulate(np.where(awake, ticks, -1), 1)  # the last step that ran, at or before each step
+    step_numbers = np.arange(length * steps)
+    last = np.maximum.accumulate(np.where(awake, step_numbers, -1), 1)  # the last step that ran, at or before each step
     last = np.concatenate([np.full((n, 1), -1), last[:, :-1]], 1)
     action, real = trials.action.values.reshape(n, -1), trials.attrs.get("actions") == "real"
     last_action = np.where(last < 0, 0 if real else -1, np.take_along_axis(action, np.maximum(last, 0), 1))
     feedback = np.take_along_axis(trials.step_feedback.values.reshape(n, -1), np.maximum(last, 0), 1)
     observation = trials.observation.values if "observation" in trials else np.zeros((n, length, steps, 0))
-    trial, step = (np.repeat(x[:, None], n, 1).astype(np.int32) for x in np.divmod(ticks, steps))
+    trial, step = (np.repeat(x[:, None], n, 1).astype(np.int32) for x in np.divmod(step_numbers, steps))
     observation = np.moveaxis(observation.reshape(n, length * steps, *observation.shape[3:]), 0, 1).astype(np.float32)
     last_action = last_action.T.astype(np.float32 if real else np.int32)
     last_feedback = np.where(last < 0, 0, feedback).T.astype(np.float32)
-    first = np.repeat(ticks[:, None] == 0, n, 1)
+    first = np.repeat(step_numbers[:, None] == 0, n, 1)
     return Percept(observation, last_action, last_feedback, trial, step, first), ~awake.T
 
 
@@ -189,12 +189,12 @@ def make_percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndar
     return Percept(observations, last_action, last_feedback.astype(np.float32), index, np.zeros_like(index), index == 0)
 
 
-def find_responses(procedure: Subject, past: Percept, key: jax.Array) -> Response:
+def replay_block(procedure: Subject, percepts: Percept, key: jax.Array) -> Response:
     """Computes a procedure's responses, with axes N, T, to the percepts of one block, with axes T, N."""
-    return _find_responses(procedure, past, key, {}, ())[0]
+    return _replay_block(procedure, percepts, key, {}, ())[0]
 
 
-def _find_responses(procedure, past, key, pushes, record, *, idle=None) -> tuple[Response, dict[str, np.ndarray]]:
+def _replay_block(procedure, percepts, key, added_activations, recorded_taps, *, is_idle=None) -> tuple[Response, dict[str, np.ndarray]]:
     """Computes a procedure's responses to the percepts of one block, and the recorded taps.
 
     Args:
@@ -206,13 +206,13 @@ def _find_responses(procedure, past, key, pushes, record, *, idle=None) -> tuple
         idle: [T, N] whether each lifetime is idle, so that its carry does not change; None if lifetimes are never idle.
     """
     if procedure.traceable:
-        result = jax.device_get(_respond_scanned(strip_names(procedure), past, key, pushes, record, idle=idle))
+        result = jax.device_get(_respond_in_scan(strip_identity(procedure), percepts, key, added_activations, recorded_taps, idle=is_idle))
     else:
-        carry, steps = procedure.fresh(past.action.shape[1]), []
-        for t in range(len(past.action)):
-            percept, push = jax.tree.map(operator.itemgetter(t), (past, pushes))
-            after, step = _replay_step(procedure, make_response_key(key, t), carry, percept, push, record=record)
-            carry = after if idle is None or not idle[t].any() else select(idle[t], carry, after)
+        carry, steps = procedure.fresh(percepts.action.shape[1]), []
+        for t in range(len(percepts.action)):
+            percept, push = jax.tree.map(operator.itemgetter(t), (percepts, added_activations))
+            after, step = _replay_step(procedure, make_response_key(key, t), carry, percept, push, recorded_taps=recorded_taps)
+            carry = after if is_idle is None or not is_idle[t].any() else select(is_idle[t], carry, after)
             steps.append(jax.tree.map(np.asarray, step))
         result = jax.tree.map(lambda *xs: np.stack(xs), *steps)
     return jax.tree.map(lambda x: np.moveaxis(x, 0, 1), result)
@@ -224,13 +224,13 @@ def make_response_key(key: jax.Array, t: Any) -> jax.Array:
     return derive_key(key, "act", t)
 
 
-def _replay_step(procedure: Subject, key: jax.Array, carry: Any, percept: Percept, push: Any, *, record: Any):
+def _replay_step(procedure: Subject, key: jax.Array, carry: Any, percept: Percept, added_activations: Any, *, recorded_taps: Any):
     """Replays one step; returns the next carry, and the response with the taps."""
     after, response = procedure.respond(key, carry, percept)
-    taps = {k: v for k, v in procedure.taps(after).items() if k in record}
-    if push:
-        moved = write_taps(procedure, carry, {k: procedure.taps(carry)[k] + v for k, v in push.items()})
-        response = procedure.respond(key, moved, percept)[1]
+    taps = {k: v for k, v in procedure.read_taps(after).items() if k in recorded_taps}
+    if added_activations:
+        changed_carry = write_taps(procedure, carry, {k: procedure.read_taps(carry)[k] + v for k, v in added_activations.items()})
+        response = procedure.respond(key, changed_carry, percept)[1]
     return after, (response, taps)
 
 
@@ -242,18 +242,18 @@ def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
     """
     names = list(taps)
     try:
-        return eqx.tree_at(lambda c: [procedure.taps(c)[k] for k in names], carry, [taps[k] for k in names])
+        return eqx.tree_at(lambda c: [procedure.read_taps(c)[k] for k in names], carry, [taps[k] for k in names])
     except (ValueError, KeyError, TypeError, AttributeError):
         problem = f"The taps {', '.join(names)} of {procedure.name} cannot be changed."
         raise MesascopeError(problem, "Let the method taps return leaves of the carry without changing them.") from None
 
 
 @compiling.compile_loop
-def _respond_scanned(procedure, past, key, pushes, record, *, idle) -> Any:
+def _respond_in_scan(procedure, percepts, key, added_activations, recorded_taps, *, is_idle) -> Any:
     def step(carry, xs):
         t, percept, push, asleep = xs
-        after, out = _replay_step(procedure, derive_key(key, "act", t), carry, percept, push, record=record)
+        after, out = _replay_step(procedure, derive_key(key, "act", t), carry, percept, push, recorded_taps=recorded_taps)
         return after if asleep is None else select(asleep, carry, after), out
 
-    start = procedure.fresh(past.action.shape[1])
-    return jax.lax.scan(step, start, (jnp.arange(len(past.action)), past, pushes, idle))[1]
+    start = procedure.fresh(percepts.action.shape[1])
+    return jax.lax.scan(step, start, (jnp.arange(len(percepts.action)), percepts, added_activations, is_idle))[1]

@@ -21,20 +21,20 @@ import xarray as xr
 
 from mesascope.agents.opening import open_family, open_subject
 from mesascope.catalogue import make_all
-from mesascope.contracts import Condition, Family, Intact, Percept, Response, Scripted, Subject
+from mesascope.contracts import Condition, Family, Intact, Percept, Response, ScriptedSubject, Subject
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
-from mesascope.keys import fold_address
+from mesascope.keys import derive_key_from_seed
 from mesascope.rollouts import blocks
-from mesascope.rollouts.blocks import BLOCK_SIZE, BlockAddress, Job, Keys, Outcomes, Record
+from mesascope.rollouts.blocks import BLOCK_SIZE, BlockAddress, Job, MakeKey, Outcomes, Record
 from mesascope.rollouts.compiling import compile_once
-from mesascope.rollouts.loops import collect_percepts, run_looped
-from mesascope.rollouts.scans import run_scanned
-from mesascope.rollouts.worth import judge
+from mesascope.rollouts.loops import collect_percepts, run_in_loop
+from mesascope.rollouts.scans import run_in_scan
+from mesascope.rollouts.worth import value_disturbed_actions
 from mesascope.trials import join_records
 
-WORKERS = 2
+N_THREADS = 2
 
 
 @contain_exits()
@@ -46,12 +46,12 @@ def rollout(
     seed: int = 0,
     *,
     conditions: Sequence[Condition | str] | Condition | str = "intact",
-    kinds: Sequence[Condition] | None = None,
-    record: Sequence[str] = (),
-    log_probs: bool = True,
-    done: Callable[[int], None] = lambda units: None,
+    condition_examples: Sequence[Condition] | None = None,
+    recorded_taps: Sequence[str] = (),
+    should_keep_log_probs: bool = True,
+    report_finished: Callable[[int], None] = lambda units: None,
     tasks: dict[tuple[str, BlockAddress], Any] | None = None,
-    together: int = 1,
+    blocks_per_call: int = 1,
 ) -> xr.Dataset:
     """Runs `lifetimes` lifetimes on a split under each condition.
 
@@ -89,37 +89,37 @@ def rollout(
         if reason := condition.explain_misfit(family):
             problem = f"{condition.label} does not apply to {family.name}: {reason}."
             raise MesascopeError(problem, "Leave that condition out.")
-    before, taps = subject.hash_weights(), tuple(dict.fromkeys([*record, *subject.recorded_taps]))
+    hashes_before, taps = subject.hash_weights(), tuple(dict.fromkeys([*recorded_taps, *subject.recorded_taps]))
     block_numbers = range(-(-lifetimes // BLOCK_SIZE))
-    examples = distinct_kinds([*(kinds or ()), *conditions])
-    unbanked_family, banked_family = strip_names(family.with_bank(None)), strip_names(family)
+    examples = find_distinct_kinds([*(condition_examples or ()), *conditions])
+    unbanked_family, banked_family = strip_identity(family.with_bank(None)), strip_identity(family)
     # in a Python loop, the caller's own object runs, so that changes to this object are detected
-    stripped_subject = strip_names(subject) if subject.traceable else subject
-    no_outcomes, no_fresh_outcomes = (blocks.empty_outcomes(family, name) for name in (split, "fresh"))
-    threads = WORKERS if subject.traceable and family.traceable else 1
+    stripped_subject = strip_identity(subject) if subject.traceable else subject
+    no_outcomes, no_fresh_outcomes = (blocks.make_empty_outcomes(family, name) for name in (split, "fresh"))
+    threads = N_THREADS if subject.traceable and family.is_traceable else 1
     tasks = {} if tasks is None else tasks
 
     def locate_donors(condition: Condition, block: int) -> BlockAddress:
         """Returns the address of the donors' block; each draw of donors has its own tasks, unlike the recipients'."""
-        return ("lent", condition.draw, block)
+        return ("lent", condition.replicate_number, block)
 
     def run_jobs(run_split: str, jobs: Sequence[Job]) -> list[Record]:
-        missing = [job.place for job in jobs if (run_split, job.place) not in tasks]
-        new_tasks = _draw_all(banked_family if run_split == "seen" else unbanked_family, run_split, missing, seed)
+        missing = [job.address for job in jobs if (run_split, job.address) not in tasks]
+        new_tasks = _draw_all_tasks(banked_family if run_split == "seen" else unbanked_family, run_split, missing, seed)
         tasks.update({(run_split, place): block_tasks for place, block_tasks in zip(missing, new_tasks, strict=True)})
-        unit_tasks = [tasks[run_split, job.place] for job in jobs]
-        actor = _FirstChoice() if jobs[0].place[0] == "lent" and family.full_feedback else stripped_subject
-        n_trials = family.split(run_split).trials  # from `family`, because only a family with a bank has 'seen'
+        unit_tasks = [tasks[run_split, job.address] for job in jobs]
+        actor = _FirstChoice() if jobs[0].address[0] == "lent" and family.has_full_feedback else stripped_subject
+        n_trials = family.get_split(run_split).trial_count  # from `family`, because only a family with a bank has 'seen'
         unit = {"jobs": jobs, "examples": examples, "trials": n_trials}
-        unit_records = _run_unit(actor, unbanked_family, run_split, unit_tasks, seed, **unit, record=taps)
-        done(len(jobs))
+        unit_records = _run_unit(actor, unbanked_family, run_split, unit_tasks, seed, **unit, recorded_taps=taps)
+        report_finished(len(jobs))
         return unit_records
 
     def run_all(run_split: str, jobs: Sequence[Job]) -> dict[tuple[str, BlockAddress], Record]:
-        units = _group_jobs(jobs, threads, together, subject.is_asked_in_turn)
+        units = _group_jobs(jobs, threads, blocks_per_call, subject.is_asked_in_turn)
         finished = itertools.chain(*_run_units(threads, functools.partial(run_jobs, run_split), units))
         pairs = zip(itertools.chain(*units), finished, strict=True)
-        return {(job.condition.label, job.place): record for job, record in pairs}
+        return {(job.condition.label, job.address): record for job, record in pairs}
 
     places = list(dict.fromkeys(locate_donors(c, b) for c in conditions if c.needs_donors for b in block_numbers))
     donor_records = run_all("fresh", [Job(place, Intact(), no_fresh_outcomes) for place in places])
@@ -130,18 +130,18 @@ def rollout(
 
     jobs = [Job((b,), c, find_outcomes(c, b)) for c in conditions for b in block_numbers]
     records = run_all(split, jobs)
-    refuse_changed(subject, before)
+    refuse_changed_weights(subject, hashes_before)
     split_tasks = [tasks[split, (b,)] for b in block_numbers]
-    latents = [family.latents(block_tasks, split) for block_tasks in split_tasks]
-    if not log_probs:
+    latents = [family.compute_latents(block_tasks, split) for block_tasks in split_tasks]
+    if not should_keep_log_probs:
         records = {k: r._replace(log_probs=None) for k, r in records.items()}
     chances = [x["chance"] for x in latents]
-    records, transplants, first_acts = judge(family, split, conditions, records, tasks=split_tasks, chances=chances)
+    records, transplants, first_acts = value_disturbed_actions(family, split, conditions, records, tasks=split_tasks, chances=chances)
     record_table = [[records[label, (b,)] for b in block_numbers] for label in labels]
     latents = [x | more for x, more in zip(latents, first_acts, strict=True)]
     payoffs = {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]}
     one_step = [c.one_step for c in conditions]
-    attrs = make_attributes(family, split, subject.name, subject.trained_on, before, seed=seed)
+    attrs = make_attributes(family, split, subject.name, subject.trained_on, hashes_before, seed=seed)
     trials = join_records(record_table, payoffs, labels, one_step, lifetimes, attrs=attrs, transplants=transplants)
     return subject.annotate(trials)
 
@@ -150,7 +150,7 @@ def make_attributes(
     family: Family, split: str, subject: str, trained_on: str, fingerprint: dict[str, str], *, seed: int
 ) -> dict[str, Any]:
     """Makes the attributes of trials, which describe the family, the split and the subject."""
-    split_data = family.split(split)
+    split_data = family.get_split(split)
     return {
         **{"family": family.name, "split": split, "counted": split_data.is_counted},
         **{"subject": subject, "trained_on": trained_on, "fingerprint": fingerprint},
@@ -158,13 +158,13 @@ def make_attributes(
         **({"actions": "real"} if family.choices is None else {}),
         **({"steps": family.steps} if family.steps > 1 else {}),
         **({"inexpressible": True} if split_data.is_beyond_banks else {}),
-        **({"parts": split_data.parts} if split_data.parts else {}),
-        **({"digits": list(split_data.digits)} if split_data.digits else {}),
+        **({"parts": split_data.part_count} if split_data.part_count else {}),
+        **({"digits": list(split_data.digit_bases)} if split_data.digit_bases else {}),
         **({"changing": True} if split_data.is_changing else {}),
     }
 
 
-class _FirstChoice(Scripted):
+class _FirstChoice(ScriptedSubject):
     """A donor that always takes the first choice, for families whose lent outcomes do not depend on the action."""
 
     name: str = "still"
@@ -174,13 +174,13 @@ class _FirstChoice(Scripted):
         return carry, Response(jnp.zeros_like(percept.action), None)
 
 
-def distinct_kinds(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+def find_distinct_kinds(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """Finds one example of every kind of condition, including `Intact`, sorted by the name of the class."""
     kinds = {type(c).__name__: c for c in (Intact(), *conditions)}
     return tuple(kinds[name] for name in sorted(kinds))
 
 
-def strip_names(module: Any) -> Any:
+def strip_identity(module: Any) -> Any:
     """Removes the identity fields of a family or subject, because modules that differ only in these can share code."""
     fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity]
 
@@ -190,10 +190,10 @@ def strip_names(module: Any) -> Any:
     return eqx.tree_at(read_fields, module, [None] * len(fields), is_leaf=lambda x: x is None) if fields else module
 
 
-def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
+def refuse_changed_weights(subject: Subject, hashes_before: dict[str, str]) -> None:
     """Raises an error if the subject's weights changed."""
     after = subject.hash_weights()
-    changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+    changed = sorted(k for k in hashes_before.keys() | after.keys() if hashes_before.get(k) != after.get(k))
     if changed:
         others = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
         problem = f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{others}."
@@ -201,13 +201,13 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
         raise MesascopeError(problem, f"{remedy}Store memory of a lifetime in the carry (a function's state).")
 
 
-def _run_units(threads: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]) -> list[Any]:
+def _run_units(threads: int, run_unit: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]) -> list[Any]:
     """Runs units on several threads, after the first unit has run alone."""
     if threads < 2 or len(units) < 2:
-        return [work(u) for u in units]
-    head = work(units[0])  # compiles the code once, before several threads use it
+        return [run_unit(u) for u in units]
+    head = run_unit(units[0])  # compiles the code once, before several threads use it
     with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(work, u) for u in units[1:]]
+        futures = [pool.submit(run_unit, u) for u in units[1:]]
         try:
             return [head, *(f.result() for f in futures)]
         except BaseException:
@@ -216,31 +216,31 @@ def _run_units(threads: int, work: Callable[[list[Job]], list[Record]], units: S
 
 
 @compile_once
-def _draw_block(family: Family, key: jax.Array, split: str) -> Any:
-    return family.split(split).draw(key, BLOCK_SIZE)
+def _draw_block_tasks(family: Family, key: jax.Array, split: str) -> Any:
+    return family.get_split(split).draw(key, BLOCK_SIZE)
 
 
-def draw_tasks(family: Family, split: str, place: BlockAddress, seed: int) -> Any:
+def draw_tasks(family: Family, split: str, address: BlockAddress, seed: int) -> Any:
     """Draws the tasks of a block; 'fresh' and the splits that are derived from it use the same random draws."""
-    key = fold_address(seed, "tasks", *place)
-    return _draw_block(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK_SIZE)
+    key = derive_key_from_seed(seed, "tasks", *address)
+    return _draw_block_tasks(family, key, split) if family.is_traceable else family.get_split(split).draw(key, BLOCK_SIZE)
 
 
 @compile_once
-def _draw_blocks(family: Family, keys: jax.Array, split: str) -> Any:
-    return jax.vmap(lambda key: family.split(split).draw(key, BLOCK_SIZE))(keys)
+def _draw_tasks_of_blocks(family: Family, keys: jax.Array, split: str) -> Any:
+    return jax.vmap(lambda key: family.get_split(split).draw(key, BLOCK_SIZE))(keys)
 
 
-def _draw_all(family: Family, split: str, places: Sequence[BlockAddress], seed: int) -> list[Any]:
+def _draw_all_tasks(family: Family, split: str, addresses: Sequence[BlockAddress], seed: int) -> list[Any]:
     """Draws the tasks of several blocks, in one call if JAX can trace the family."""
-    if len(places) < 2 or not family.traceable:
-        return [draw_tasks(family, split, place, seed) for place in places]
-    keys = jnp.stack([fold_address(seed, "tasks", *place) for place in places])
-    tasks = jax.device_get(_draw_blocks(family, keys, split))
-    return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(places))]
+    if len(addresses) < 2 or not family.is_traceable:
+        return [draw_tasks(family, split, place, seed) for place in addresses]
+    keys = jnp.stack([derive_key_from_seed(seed, "tasks", *place) for place in addresses])
+    tasks = jax.device_get(_draw_tasks_of_blocks(family, keys, split))
+    return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(addresses))]
 
 
-def _group_jobs(jobs: Sequence[Job], threads: int, together: int, apart: bool) -> list[list[Job]]:
+def _group_jobs(jobs: Sequence[Job], threads: int, blocks_per_call: int, should_separate_conditions: bool) -> list[list[Job]]:
     """Groups jobs into units; each unit runs in one call.
 
     In a compiled scan, a unit has `together` blocks under one condition. The remaining blocks run one at a time, so
@@ -249,19 +249,19 @@ def _group_jobs(jobs: Sequence[Job], threads: int, together: int, apart: bool) -
     """
     groups: dict[Any, list[Job]] = {}
     for job in jobs:
-        shared = (job.place, (blocks.is_undisturbed(job.condition) and not apart) or job.condition.label)
+        shared = (job.address, (blocks.is_undisturbed(job.condition) and not should_separate_conditions) or job.condition.label)
         groups.setdefault(job.condition.label if threads > 1 else shared, []).append(job)
     if threads == 1:
         return list(groups.values())
     units: list[list[Job]] = []
     for group in groups.values():
-        even = len(group) - len(group) % together
-        units += [group[i : i + together] for i in range(0, even, together)]
+        even = len(group) - len(group) % blocks_per_call
+        units += [group[i : i + blocks_per_call] for i in range(0, even, blocks_per_call)]
         units += [[job] for job in group[even:]]
     return units
 
 
-def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, trials) -> list[Record]:
+def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, recorded_taps, trials) -> list[Record]:
     """Runs the jobs of one unit and returns one record per job, in NumPy arrays."""
     place, condition, _ = jobs[0]
     is_donor = place[0] == "lent"
@@ -275,42 +275,42 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
             return np.zeros((trials, BLOCK_SIZE), np.int32)  # donors do not use partners
         return _draw_partners(seed, job.place, job.condition.draw, trials)
 
-    keeps_observations = blocks.lends_observations(family) if is_donor else blocks.keeps_observations(family, trials)
+    keeps_observations = blocks.should_lend_observations(family) if is_donor else blocks.should_keep_observations(family, trials)
     if subject.traceable and family.traceable:
         inputs = [
-            (fold_address(seed, "lives", *job.place), block_tasks, job.donor_outcomes, find_partners(job))
+            (derive_key_from_seed(seed, "lives", *job.place), block_tasks, job.donor_outcomes, find_partners(job))
             for job, block_tasks in zip(jobs, tasks, strict=True)
         ]
-        records = run_scanned(subject, family, inputs, condition, examples, trials=trials, record=record)
+        records = run_in_scan(subject, family, inputs, condition, examples, trials=trials, recorded_taps=recorded_taps)
         if family.steps == 1:
             return records
         return [blocks.trim_observations(r, condition, keeps_observations) for r in records]
 
-    partners, keys = [np.asarray(find_partners(job)) for job in jobs], _make_keys(seed, place)
-    return run_looped(subject, family, tasks[0], keys, jobs, partners, record=record, whole=keeps_observations)
+    partners, keys = [np.asarray(find_partners(job)) for job in jobs], _make_key_function(seed, place)
+    return run_in_loop(subject, family, tasks[0], keys, jobs, partners, recorded_taps=recorded_taps, should_keep_observations=keeps_observations)
 
 
-def collect_block_percepts(subject, family, split: str, place: BlockAddress, seed: int, *, ticks: int) -> Percept:
+def collect_block_percepts(subject, family, split: str, address: BlockAddress, seed: int, *, n_steps: int) -> Percept:
     """Collects the percepts at the first steps of a block, in fields with axes step, N, in a Python loop."""
-    tasks, limit = draw_tasks(family, split, place, seed), family.split(split).trials * family.steps
-    return collect_percepts(subject, family, tasks, _make_keys(seed, place), min(ticks, limit))
+    tasks, limit = draw_tasks(family, split, address, seed), family.split(split).trials * family.steps
+    return collect_percepts(subject, family, tasks, _make_key_function(seed, address), min(n_steps, limit))
 
 
 @functools.lru_cache(maxsize=1024)
-def _draw_partners(seed: int, place: BlockAddress, draw: int, trials: int) -> jax.Array:
+def _draw_partners(seed: int, address: BlockAddress, draw: int, trials: int) -> jax.Array:
     """Draws the partners [T, N]: a random cycle through the block on every trial, so no lifetime is its own partner."""
-    return _draw_cycles(fold_address(seed, "lives", *place, "partners", draw), trials)
+    return _draw_cycles(derive_key_from_seed(seed, "lives", *address, "partners", draw), trials)
 
 
-def _make_keys(seed: int, place: BlockAddress) -> Keys:
+def _make_key_function(seed: int, address: BlockAddress) -> MakeKey:
     """Makes a function that returns the random keys of a block that runs in a Python loop."""
-    return lambda name, *t: _fold_block_key(seed, place, name, *map(int, t))
+    return lambda name, *t: _derive_block_key(seed, address, name, *map(int, t))
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _fold_block_key(seed: int, place: BlockAddress, name: str, *t: int) -> jax.Array:
+def _derive_block_key(seed: int, address: BlockAddress, name: str, *t: int) -> jax.Array:
     """Derives a random key of a block; the cached key is used for all conditions."""
-    return fold_address(seed, "lives", *place, name, *t)
+    return derive_key_from_seed(seed, "lives", *address, name, *t)
 
 
 @compile_once

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import PAST_PERCEPTS
+from mesascope.contracts import READABLE_PERCEPTS
 from mesascope.keys import derive_key
 from mesascope.rollouts import blocks, compiling
-from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, PastTick, Record, Step
+from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, PastStep, Record, Step
 from mesascope.trials import choose_stored_steps
 
 
-def run_scanned(subject, family, inputs, condition, examples, *, trials, record) -> list[Record]:
+def run_in_scan(subject, family, inputs, condition, examples, *, trials, recorded_taps) -> list[Record]:
     """Runs blocks under one condition in one call.
 
     Args:
@@ -31,12 +31,12 @@ def run_scanned(subject, family, inputs, condition, examples, *, trials, record)
         One record per block, in NumPy arrays.
     """
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
-    which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
-    scan_options: Any = {"kinds": jax.tree.map(_as_number, kinds), "trials": trials}
+    condition_index = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
+    scan_options: Any = {"kinds": jax.tree.map(_cast_number, kinds), "trials": trials}
     if len(inputs) == 1:
-        return [jax.device_get(_scan_block(subject, family, inputs[0], **scan_options, which=which, record=record))]
+        return [jax.device_get(_run_block_compiled(subject, family, inputs[0], **scan_options, which=condition_index, record=recorded_taps))]
     stacked = jax.tree.map(_stack, *inputs)
-    records = jax.device_get(_scan_blocks(subject, family, stacked, **scan_options, which=which, record=record))
+    records = jax.device_get(_run_blocks_in_scan(subject, family, stacked, **scan_options, which=condition_index, record=recorded_taps))
     return [jax.tree.map(operator.itemgetter(i), records) for i in range(len(inputs))]
 
 
@@ -44,28 +44,28 @@ def _stack(*x: Any) -> Any:
     return np.stack(x) if isinstance(x[0], np.ndarray) else jnp.stack(x)
 
 
-def _as_number(x: Any) -> np.ndarray:
+def _cast_number(x: Any) -> np.ndarray:
     """Converts a number in a condition to an array of the type that JAX would use."""
     x = np.asarray(x)
     return x.astype(np.int32 if x.dtype.kind == "i" else np.float32 if x.dtype.kind == "f" else x.dtype)
 
 
 @compiling.compile_loop
-def _scan_blocks(subject, family, inputs, *, kinds, which, trials, record) -> Record:
+def _run_blocks_in_scan(subject, family, inputs, *, kinds, which, trials, record) -> Record:
     """Runs blocks under one condition; all arrays have a leading axis of blocks."""
 
     def run_block(block):
-        return _scan(subject, family, block, kinds=kinds, which=which, trials=trials, record=record)
+        return _run_block_in_scan(subject, family, block, kinds=kinds, condition_index=which, trials=trials, recorded_taps=record)
 
     return jax.vmap(run_block)(inputs)
 
 
-def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
+def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials, recorded_taps) -> Record:
     """Runs one block under one condition as one scan; JAX traces the index of the condition's kind, and its numbers."""
     key, tasks, donor_outcomes, partners = block
     state, start = family.begin(derive_key(key, "begin"), tasks)
     fresh = subject.fresh(BLOCK_SIZE)
-    one_step = jnp.asarray([k.one_step for k in kinds])[which]
+    one_step = jnp.asarray([k.one_step for k in kinds])[condition_index]
     keys = functools.partial(derive_key, key)
 
     def repeat(low, high, body, carry):
@@ -83,18 +83,18 @@ def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
             next_carry, response = subject.respond(derive_key(key, "act", now), before.carry, before.percept)
             return next_carry, response.action
 
-        carry, percept, shadow = jax.lax.switch(which, [disturb(k) for k in kinds])
+        carry, percept, shadow = jax.lax.switch(condition_index, [disturb(k) for k in kinds])
         after, response = subject.respond(derive_key(key, "act", now), carry, percept)
         next_carry, action = jax.lax.cond(one_step, respond_undisturbed, lambda: (after, response.action))
         state, percept, score = family.step(derive_key(key, "pay", now), tasks, before.state, action)
-        taps = {k: v for k, v in subject.taps(after).items() if k in record}
+        taps = {k: v for k, v in subject.taps(after).items() if k in recorded_taps}
         result = Step(response.action, score, percept.feedback, response.log_probs, taps)
-        return BlockState(state, percept, next_carry, shadow, before.recent), result
+        return BlockState(state, percept, next_carry, shadow, before.recent_steps), result
 
     def run_trial(before: BlockState, xs):
         t, partner = xs
-        recent = jax.tree.map(lambda old, new: jnp.concatenate([new[None], old[:-1]]), before.recent, before.percept)
-        context = constants.context(t, 0, partner, lambda i: PastTick(jax.tree.map(lambda x: x[i], recent)))
+        recent = jax.tree.map(lambda old, new: jnp.concatenate([new[None], old[:-1]]), before.recent_steps, before.percept)
+        context = constants.make_context(t, 0, partner, lambda i: PastStep(jax.tree.map(lambda x: x[i], recent)))
         after, (action, score, paid, log_probs, taps) = run_step(before._replace(recent=recent), context, t)
         return after, Record(action, paid, score, partner, log_probs, before.percept.observation, taps)
 
@@ -105,18 +105,18 @@ def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
             before, last = state_and_tick
             now, idle = t * family.steps + s, family.idle(before.state)
             idle = None if idle is None else idle & (s > 0)
-            present = PastTick(before.percept, idle, last)
+            present = PastStep(before.percept, idle, last)
             newest = present if looks_back else ()
             recent = jax.tree.map(lambda old, new: old.at[now % len(old)].set(new), before.recent, newest)
 
             def past(i):
                 return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
 
-            context = constants.context(t, s, partner, past if looks_back else blocks.limit_to_present(present))
+            context = constants.make_context(t, s, partner, past if looks_back else blocks.make_present_only_lookup(present))
             after, result = run_step(before._replace(recent=recent), context, now)
             if idle is not None:
                 after = blocks.restore_idle(idle, before, after)
-                result = blocks.blank_idle(idle, family.choices is None, result)
+                result = blocks.clear_idle(idle, family.choices is None, result)
                 last = jnp.where(idle, last, now)
             awake = jnp.ones(BLOCK_SIZE, bool) if idle is None else ~idle
             return (after, last), (result, before.percept.observation, awake)
@@ -124,19 +124,19 @@ def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
         state_and_tick, (result, observations, awake) = jax.lax.scan(step, state_and_tick, jnp.arange(family.steps))
         single_steps = (result.action, result.log_probs, result.taps)
         action, log_probs, taps = jax.tree.map(lambda x: x[kept_rows], single_steps)
-        sums = result.paid.sum(0), result.score.sum(0)
-        return state_and_tick, Record(action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.paid)
+        sums = result.feedback.sum(0), result.score.sum(0)
+        return state_and_tick, Record(action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.feedback)
 
     if family.steps == 1:
-        recent = jax.tree.map(lambda x: jnp.repeat(x[None], PAST_PERCEPTS, 0), start)
+        recent = jax.tree.map(lambda x: jnp.repeat(x[None], READABLE_PERCEPTS, 0), start)
         birth = BlockState(state, start, fresh, fresh, recent)
         return jax.lax.scan(run_trial, birth, (jnp.arange(trials), partners))[1]
     kept_rows, idle = choose_stored_steps(family.steps), family.idle(state)
     no_idle, last = (None, None) if idle is None else (jnp.zeros(BLOCK_SIZE, bool), jnp.full(BLOCK_SIZE, -1))
-    looks_back, past = any(k.looks_back for k in kinds), PastTick(start, no_idle, last)
-    recent = jax.tree.map(lambda x: jnp.repeat(x[None], PAST_PERCEPTS * family.steps, 0), past) if looks_back else ()
+    looks_back, past = any(k.looks_back for k in kinds), PastStep(start, no_idle, last)
+    recent = jax.tree.map(lambda x: jnp.repeat(x[None], READABLE_PERCEPTS * family.steps, 0), past) if looks_back else ()
     birth = BlockState(state, start, fresh, fresh, recent)
     return jax.lax.scan(run_stepwise_trial, (birth, last), (jnp.arange(trials), partners))[1]
 
 
-_scan_block = compiling.compile_loop(_scan)
+_run_block_compiled = compiling.compile_loop(_run_block_in_scan)

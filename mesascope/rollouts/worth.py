@@ -18,8 +18,8 @@ import numpy as np
 from mesascope.contracts import Condition, Family, select_payoffs
 from mesascope.rollouts.blocks import BlockAddress, Record
 
-MAX_NUMBERS = 1 << 22  # the maximum number of numbers in one array
-MAX_RANKED = 8  # if there are more choices, only the best choice on the donor's task is stored
+MAX_ARRAY_SIZE = 1 << 22  # the maximum number of numbers in one array
+MAX_RANKED_CHOICES = 8  # if there are more choices, only the best choice on the donor's task is stored
 
 
 class Transplant(NamedTuple):
@@ -46,7 +46,7 @@ class Transplant(NamedTuple):
     ranks: np.ndarray
 
 
-def judge(
+def value_disturbed_actions(
     family: Family,
     split: str,
     conditions: Sequence[Condition],
@@ -77,10 +77,10 @@ def judge(
     transplants: dict[str, list[Transplant]] = {}
     first_acts: list[dict[str, np.ndarray]] = []
     for b, block_tasks in enumerate(tasks):
-        single = {c: records[c.label, (b,)] for c in conditions if c.one_step}
-        judged = {c: record for c, record in single.items() if c.judged}
+        single = {c: records[c.label, (b,)] for c in conditions if c.is_one_step}
+        judged = {c: record for c, record in single.items() if c.is_worth_recorded}
         intact = records.get(("intact", (b,)))
-        judgements, block_first_acts = _judge_block(family, block_tasks, split, judged, intact)
+        judgements, block_first_acts = _value_block_actions(family, block_tasks, split, judged, intact)
         first_acts.append(block_first_acts)
         for condition, record in single.items():
             worth, transplant = judgements.get(condition, (None, None))
@@ -91,7 +91,7 @@ def judge(
     return result, transplants, first_acts
 
 
-def _judge_block(
+def _value_block_actions(
     family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
 ) -> tuple[dict[Condition, tuple[np.ndarray, Transplant | None]], dict[str, np.ndarray]]:
     """Computes the worth of a block's actions on the subject's own tasks [N, T], and on donors' tasks if transplanted.
@@ -104,11 +104,11 @@ def _judge_block(
         several steps.
     """
     observation, action = _arrange_by_lifetime(next(iter(records.values()))) if records else (None, np.empty((0, 0, 0)))
-    if observation is None or family.worth(tasks, split, observation[:1], action[:1]) is None:
+    if observation is None or family.compute_action_values(tasks, split, observation[:1], action[:1]) is None:
         return {}, {}
     lifetimes, trials = action.shape[:2]
     size = lifetimes * trials * (family.choices if _is_ranked(family) else 1)
-    step = max(1, MAX_NUMBERS // size)
+    step = max(1, MAX_ARRAY_SIZE // size)
     parts: dict[Condition, list[tuple[np.ndarray, Transplant | None]]] = {c: [] for c in records}
     own_action = None if intact is None else _arrange_actions(intact)
     undisturbed: dict[str, list[np.ndarray]] = {"act_worth": [], "act_room": []}
@@ -116,16 +116,16 @@ def _judge_block(
         rows = np.arange(start, min(start + step, lifetimes))
         payoffs = Payoffs(family, tasks, split, observation[rows])
         if own_action is not None and not family.values_equal_payoffs:
-            for values, first in zip(undisturbed.values(), (own_action[rows], payoffs.best), strict=True):
-                values.append(payoffs.of(first)[np.arange(len(rows)), :, rows])
+            for values, first in zip(undisturbed.values(), (own_action[rows], payoffs.best_actions), strict=True):
+                values.append(payoffs.evaluate(first)[np.arange(len(rows)), :, rows])
         for condition, record in records.items():
             action = _arrange_actions(record)
-            own = payoffs.of(action[rows])[np.arange(len(rows)), :, rows]
+            own = payoffs.evaluate(action[rows])[np.arange(len(rows)), :, rows]
             compared = None
-            if condition.seam is not None and own_action is not None:
-                at_seam = np.roll(own_action, condition.seam, 1)
+            if condition.trials_since_transplant is not None and own_action is not None:
+                at_seam = np.roll(own_action, condition.trials_since_transplant, 1)
                 differs = (at_seam[None] != at_seam[rows, None]).swapaxes(1, 2)  # [n, T, M]
-                compared = _compare(payoffs, action[rows], np.asarray(record.partner).T[rows], differs, rows)
+                compared = _compare_tasks(payoffs, action[rows], np.asarray(record.partner).T[rows], differs, rows)
             parts[condition].append((own, compared))
     first_acts = {name: np.concatenate(values) for name, values in undisturbed.items() if values}
     return {c: _join_rows(of_rows) for c, of_rows in parts.items()}, first_acts
@@ -141,7 +141,7 @@ def _join_rows(parts: Sequence[tuple[np.ndarray, Transplant | None]]) -> tuple[n
 
 def _is_ranked(family: Family) -> bool:
     """Whether a family has so few actions that all of them are evaluated."""
-    return family.choices is not None and family.choices <= MAX_RANKED
+    return family.choices is not None and family.choices <= MAX_RANKED_CHOICES
 
 
 class Payoffs:
@@ -156,25 +156,25 @@ class Payoffs:
 
     def __init__(self, family: Family, tasks: Any, split: str, observation: np.ndarray):
         self.inputs = family, tasks, split, observation
-        self.every, shape = None, observation.shape[:2]
+        self.values_by_action, shape = None, observation.shape[:2]
         if _is_ranked(family):
             values: list[Any] = [
-                family.worth(tasks, split, observation, np.full(shape, a)) for a in range(family.choices or 0)
+                family.compute_action_values(tasks, split, observation, np.full(shape, a)) for a in range(family.choices or 0)
             ]
-            self.every = np.stack(values, 2)
-        self.best: Any = family.best_actions(tasks, split, observation)
+            self.values_by_action = np.stack(values, 2)
+        self.best_actions: Any = family.find_best_actions(tasks, split, observation)
 
-    def of(self, action: np.ndarray) -> np.ndarray:
+    def evaluate(self, action: np.ndarray) -> np.ndarray:
         """Computes the worth [n, T, M] of actions [n, T] or [n, T, M] on every task."""
-        if self.every is not None:
-            return select_payoffs(self.every, action)
+        if self.values_by_action is not None:
+            return select_payoffs(self.values_by_action, action)
         family, tasks, split, observation = self.inputs
-        worth: Any = family.worth(tasks, split, observation, action)
+        worth: Any = family.compute_action_values(tasks, split, observation, action)
         return worth
 
 
-def _compare(
-    payoffs: Payoffs, action: np.ndarray, donor: np.ndarray, differs: np.ndarray, rows: np.ndarray
+def _compare_tasks(
+    payoffs: Payoffs, action: np.ndarray, donor: np.ndarray, is_different: np.ndarray, rows: np.ndarray
 ) -> Transplant:
     """Compares the worth of n lifetimes' actions on the tasks of their donors with the worth on other tasks.
 
@@ -187,27 +187,27 @@ def _compare(
     """
     lifetimes = np.arange(len(rows))
     donor_index = donor[..., None]
-    others = np.ones(differs.shape, np.float32)
+    others = np.ones(is_different.shape, np.float32)
     np.put_along_axis(others, donor_index, 0.0, -1)
     others[lifetimes, :, rows] = 0.0
-    strict_others = others * differs
-    strict_counts = np.take_along_axis(differs, donor_index, -1)[..., 0] & strict_others.any(-1)
+    strict_others = others * is_different
+    strict_counts = np.take_along_axis(is_different, donor_index, -1)[..., 0] & strict_others.any(-1)
 
-    def on_donor(values: np.ndarray) -> np.ndarray:
+    def select_donor_task(values: np.ndarray) -> np.ndarray:
         """Selects the values on the donor's task [n, T] from the values on every task [n, T, M]."""
-        return np.take_along_axis(np.broadcast_to(values, differs.shape), donor_index, -1)[..., 0]
+        return np.take_along_axis(np.broadcast_to(values, is_different.shape), donor_index, -1)[..., 0]
 
     def compare_with(chosen: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Computes the worth of actions on the donor's task [n, T], minus the mean on each group of other tasks."""
-        worth = np.broadcast_to(payoffs.of(chosen), differs.shape)
-        return [on_donor(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared]
+        worth = np.broadcast_to(payoffs.evaluate(chosen), is_different.shape)
+        return [select_donor_task(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared]
 
-    best = on_donor(payoffs.best)
+    best = select_donor_task(payoffs.best_actions)
     gain, strict = compare_with(action, [others, strict_others])
     (room,) = compare_with(best, [others])
     strict, strict_all, strict_room = (np.where(strict_counts, x, 0.0) for x in (strict, gain, room))
-    if payoffs.every is not None:
-        paid = [on_donor(payoffs.every[:, :, a]) for a in range(payoffs.every.shape[2])]
+    if payoffs.values_by_action is not None:
+        paid = [select_donor_task(payoffs.values_by_action[:, :, a]) for a in range(payoffs.values_by_action.shape[2])]
         ranks = np.argsort(-np.stack(paid, -1), -1, kind="stable")
     else:
         real = payoffs.inputs[0].choices is None

@@ -10,7 +10,7 @@ from typing import Any
 from mesascope import cruxes
 from mesascope.cruxes.evidence import update_interval
 from mesascope.cruxes.texts import describe_question, format_interval
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, require_known_name
 from mesascope.reproduction.plans import load_study
 from mesascope.reproduction.study_findings import find_values, read_results
 
@@ -73,7 +73,7 @@ class Belief:
 
 
 @dataclass(frozen=True)
-class Row:
+class ClaimRow:
     """One claim of the thread, with its measurements and everybody's beliefs.
 
     Args:
@@ -102,7 +102,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Model:
+class TargetAnswer:
     """What a person's claims imply about the target of the crux model, before and after all that was measured.
 
     Args:
@@ -123,8 +123,8 @@ class ThreadReport:
     """A summary in three sentences, all claims, people's answers on the target, and claims that cannot be measured."""
 
     answer: tuple[str, ...]
-    rows: tuple[Row, ...]
-    models: tuple[Model, ...]
+    rows: tuple[ClaimRow, ...]
+    models: tuple[TargetAnswer, ...]
     unmeasurable: tuple[dict[str, Any], ...]
 
 
@@ -133,7 +133,7 @@ def _read_study(name: str) -> dict[str, Any]:
     return read_results(load_study(name))
 
 
-def measure_thread(ratios: Mapping[str, str] | None = None, beliefs: Mapping[str, str] | None = None) -> ThreadReport:
+def make_thread_report(ratios: Mapping[str, str] | None = None, beliefs: Mapping[str, str] | None = None) -> ThreadReport:
     """Collects the thread's claims, the numbers measured for them, and everybody's beliefs before and after.
 
     Args:
@@ -146,12 +146,12 @@ def measure_thread(ratios: Mapping[str, str] | None = None, beliefs: Mapping[str
     table = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
     names = [entry["id"] for entry in table["claims"]]
     for name in (*ratios, *beliefs):
-        pick_named("claim", name, names)
+        require_known_name("claim", name, names)
     rows = tuple(_make_row(entry, ratios, beliefs) for entry in table["claims"])
-    return ThreadReport(_summarise(rows), rows, _update_models(rows), tuple(table["unmeasurable"]))
+    return ThreadReport(_summarise(rows), rows, _update_target_answers(rows), tuple(table["unmeasurable"]))
 
 
-def _update_models(rows: tuple[Row, ...]) -> tuple[Model, ...]:
+def _update_target_answers(rows: tuple[ClaimRow, ...]) -> tuple[TargetAnswer, ...]:
     """Updates each person's answer on the target, through the measured claims that the person connects with it."""
     argument, models = cruxes.load_thread(), []
     for person in argument.compared_people:
@@ -166,11 +166,11 @@ def _update_models(rows: tuple[Row, ...]) -> tuple[Model, ...]:
         ends = [span for span in (spans[1:] or spans) if span]
         after = (min(low for low, _ in ends), max(high for _, high in ends)) if ends else None
         question = describe_question(str(target), str(condition))
-        models.append(Model(person, question, spans[0], after, tuple(row.id for row in bearing)))
+        models.append(TargetAnswer(person, question, spans[0], after, tuple(row.id for row in bearing)))
     return tuple(models)
 
 
-def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping[str, str]) -> Row:
+def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping[str, str]) -> ClaimRow:
     name, event = entry["id"], entry.get("event", "")
     measured = []
     for place in entry.get("measured", []):
@@ -188,7 +188,7 @@ def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping
         people.append(Belief("you", prior, None, None, ratio, update_interval(prior, ratio) if ratio else None))
     texts = {key: entry.get(key, "") for key in ("claim", "who", "quote", "says", "cannot", "status")}
     is_readers = name in ratios
-    return Row(
+    return ClaimRow(
         id=name,
         event=event,
         measured=tuple(measured),
@@ -206,7 +206,7 @@ def _update_people(event: str, ratio: Interval | None) -> list[Belief]:
         if str(evidence.event) == event:
             own |= evidence.ratios
     for person in argument.content.people:
-        interval = argument.answer(person, event, wordings=False).interval
+        interval = argument.answer(person, event, should_add_variants=False).interval
         if interval is None:
             continue
         after_own = update_interval(interval, own[person]) if person in own else None
@@ -215,7 +215,7 @@ def _update_people(event: str, ratio: Interval | None) -> list[Belief]:
     return beliefs
 
 
-def _summarise(rows: tuple[Row, ...]) -> tuple[str, ...]:
+def _summarise(rows: tuple[ClaimRow, ...]) -> tuple[str, ...]:
     """Summarises the report in three sentences, with numbers from the results."""
     by_id = {row.id: row for row in rows}
     n = {status: sum(row.status == status for row in rows) for status in STATUSES}
@@ -253,13 +253,13 @@ def describe_thread(report: ThreadReport) -> list[str]:
             after = f", after this ratio {format_interval(*b.after)}" if b.after else ""
             lines.append(f"      {b.person}: before {format_interval(*b.before)}{own}{after}")
     lines += ["", "Everybody's answer on the target of the crux model:"]
-    lines += [f"      {describe_model(model)}" for model in report.models]
+    lines += [f"      {describe_target_answer(model)}" for model in report.models]
     lines += ["", "Not measurable by any network here:"]
     lines += [f"      {entry['claim']} ({', '.join(entry['claims'])})" for entry in report.unmeasurable]
     return lines
 
 
-def describe_model(model: Model) -> str:
+def describe_target_answer(model: TargetAnswer) -> str:
     """Describes one person's answer on the target before and after the measurements."""
     before, after = (format_interval(*span) if span else "no answer" for span in (model.before, model.after))
     reason = f"through {', '.join(model.connected)}" if model.connected else "none of the person's claims connects them"
@@ -275,5 +275,5 @@ def render_thread(report: ThreadReport) -> str:
     environment.filters["span"] = lambda pair: "–" if pair is None else format_interval(*pair)
     atoms = cruxes.load_thread().content.atoms | {row.id: row.claim for row in report.rows}
     return environment.get_template("thread.html").render(
-        report=report, statuses=STATUSES, atoms=atoms, describe_model=describe_model
+        report=report, statuses=STATUSES, atoms=atoms, describe_model=describe_target_answer
     )

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts import axis as axes
-from mesascope.contracts import find_kind
+from mesascope.contracts import get_split_kind
 from mesascope.rollouts.rollouts import rollout
 
-BOUND = 0.95  # the smallest share of runs of one subject that must be read correctly
+MIN_RIGHT_SHARE = 0.95  # the smallest share of runs of one subject that must be read correctly
 TRUTH_KEYS = {  # field of a case → its key in truth files, if the two differ
     **{"is_demanded": "demanded", "is_disputed": "disputed"},
     **{"forbidden_readings": "never", "lifetime_factor": "times"},
@@ -32,8 +32,8 @@ class Case(NamedTuple):
     reading: str
     family: str
     splits: Sequence[str] = ()
-    never: Sequence[str] = ()
-    times: int = 1
+    forbidden_readings: Sequence[str] = ()
+    lifetime_factor: int = 1
 
 
 def read_truth(path: Path, quick: bool) -> list[dict[str, Any]]:
@@ -43,9 +43,9 @@ def read_truth(path: Path, quick: bool) -> list[dict[str, Any]]:
     return [row for row in rows if not quick or row.get("quick", True)]
 
 
-def parse_line(case: type[NamedTuple], row: Mapping[str, Any]) -> Any:
+def select_case_fields(case_type: type[NamedTuple], row: Mapping[str, Any]) -> Any:
     """The fields of a case that one entry of a truth file gives; TRUTH_KEYS translates names that differ."""
-    values = {field: row.get(TRUTH_KEYS.get(field, field)) for field in case._fields}
+    values = {field: row.get(TRUTH_KEYS.get(field, field)) for field in case_type._fields}
     return {field: tuple(v) if isinstance(v, list) else v for field, v in values.items() if v is not None}
 
 
@@ -58,10 +58,10 @@ def list_cases(axis: str, quick: bool = False) -> list[Case]:
     if not path.is_file():
         return []
     rows = (row for row in read_truth(path, quick) if not row.get("needs") or importlib.util.find_spec(row["needs"]))
-    return [Case(**parse_line(Case, row if row.get("control") else row | {"never": ()})) for row in rows]
+    return [Case(**select_case_fields(Case, row if row.get("control") else row | {"never": ()})) for row in rows]
 
 
-def list_calls(seeds: int, first: int, lifetimes: int, quick: bool = False, only: str | None = None) -> list[tuple]:
+def list_calls(n_seeds: int, first_seed: int, lifetimes: int, quick: bool = False, axis_name: str | None = None) -> list[tuple]:
     """Lists the function calls that test every axis on its scripted subjects, in several runs of each.
 
     Args:
@@ -72,14 +72,14 @@ def list_calls(seeds: int, first: int, lifetimes: int, quick: bool = False, only
         only: the name of one axis; None for all.
     """
     return [
-        (_count_case_readings, name, case, seeds, first, lifetimes)
+        (_count_case_readings, name, case, n_seeds, first_seed, lifetimes)
         for name in catalogue.list_names("axes")
-        if only in (None, name)
+        if axis_name in (None, name)
         for case in list_cases(name, quick)
     ]
 
 
-def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int) -> dict[str, dict[str, Any]]:
+def count_readings(calls: list[tuple], answers: list[dict[str, int]], n_seeds: int) -> dict[str, dict[str, Any]]:
     """Summarises the readings that the calls returned.
 
     Returns:
@@ -88,38 +88,38 @@ def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int
         never have), `runs`, and `missed` (the bounds that the axis missed).
     """
     results: dict[str, dict[str, Any]] = {}
-    for (_, name, case, *_), readings in zip(units, answers, strict=True):
+    for (_, name, case, *_), readings in zip(calls, answers, strict=True):
         empty = {"confusion": {}, "right": 0.0, "false_positives": 0, "runs": 0, "subjects": []}
         result = results.setdefault(name, empty)
         result["confusion"].setdefault(case.reading, Counter()).update(readings)
         result["false_positives"] += sum(readings.get(reading, 0) for reading in case.never)
         row = {"subject": case.name, "truth": case.reading, "readings": dict(readings)}
-        result["subjects"].append(row | {"right": readings.get(case.reading, 0) / seeds})
+        result["subjects"].append(row | {"right": readings.get(case.reading, 0) / n_seeds})
     for name, result in results.items():
-        rows, false = result["subjects"], result["false_positives"]
+        rows, false_positives = result["subjects"], result["false_positives"]
         missed = [
-            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {BOUND:.0%}"
+            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {MIN_RIGHT_SHARE:.0%}"
             for r in rows
-            if r["right"] < BOUND
+            if r["right"] < MIN_RIGHT_SHARE
         ]
-        if false:
-            missed.append(f"{name}: {false} runs of controls had a reading that a control must never have")
-        result |= {"right": sum(r["right"] for r in rows) / len(rows), "runs": seeds * len(rows), "missed": missed}
+        if false_positives:
+            missed.append(f"{name}: {false_positives} runs of controls had a reading that a control must never have")
+        result |= {"right": sum(r["right"] for r in rows) / len(rows), "runs": n_seeds * len(rows), "missed": missed}
     return results
 
 
-def _count_case_readings(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> dict[str, int]:
+def _count_case_readings(axis: str, case: Case, n_seeds: int, first_seed: int, lifetimes: int) -> dict[str, int]:
     """Counts how often an axis gave each reading to a subject."""
-    return Counter(read_case(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
+    return Counter(run_case(axis, case, seed, lifetimes) for seed in range(first_seed, first_seed + n_seeds))
 
 
-def read_case(axis: str, case: Case, seed: int, lifetimes: int) -> str:
+def run_case(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     """The axis's reading of a subject in one run; 'none' if the axis does not apply."""
     question: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
-    subject, n, trials = open_subject(case.subject, family), lifetimes * case.times, {}
-    for split in case.splits or [name for name in family.split_names if find_kind(name) in question.tested_kinds]:
-        conditions = question.list_conditions(family, find_kind(split))
-        trials[split] = rollout(subject, family, split, n, seed, conditions=conditions, log_probs=False)
+    subject, n, trials = open_subject(case.subject, family), lifetimes * case.lifetime_factor, {}
+    for split in case.splits or [name for name in family.split_names if get_split_kind(name) in question.tested_split_kinds]:
+        conditions = question.list_conditions(family, get_split_kind(split))
+        trials[split] = rollout(subject, family, split, n, seed, conditions=conditions, should_keep_log_probs=False)
     verdict = question.read(trials, family)
     return "none" if verdict is None else verdict.reading

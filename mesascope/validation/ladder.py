@@ -14,19 +14,19 @@ from typing import Any, NamedTuple
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.errors import MesascopeError
-from mesascope.examination.bench import Bench, Progress
+from mesascope.examination.bench import RolloutCache, ProgressFunction
 from mesascope.execution import hash_folder, run_units
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK_SIZE
-from mesascope.validation.axes import count_readings, list_calls, parse_line, read_truth
+from mesascope.validation.axes import count_readings, list_calls, select_case_fields, read_truth
 from mesascope.validation.coverage import SUBJECTS, measure_coverage
 
-TRUTH = Path(__file__).parent / "truth.toml"
+TRUTH_PATH = Path(__file__).parent / "truth.toml"
 # written from the definitions of the rungs alone, by an author who had not seen the rule
-HOSTILE = Path(__file__).parent / "hostile.toml"
-CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
+HOSTILE_TRUTH_PATH = Path(__file__).parent / "hostile.toml"
+NON_ACQUIRING_LEVELS = ("inert", "reactive", "tracking")
 MAX_CASES = 40  # the largest number of cases that one process places in one run
 # 'right': smallest share of subjects that are read correctly, which means in at least the share 'runs' of their runs.
 # 'wrong': largest share of runs with a wrong reading. 'false' and 'perhaps': largest share of runs of subjects that
@@ -59,20 +59,20 @@ class Case(NamedTuple):
     subject: str
     level: str
     direction: str
-    demanded: bool
+    is_demanded: bool
     family: str
-    disputed: bool = False
+    is_disputed: bool = False
 
 
-def list_cases(quick: bool = False, paths: Sequence[Path] = (TRUTH, HOSTILE)) -> list[Case]:
+def list_cases(quick: bool = False, paths: Sequence[Path] = (TRUTH_PATH, HOSTILE_TRUTH_PATH)) -> list[Case]:
     """The cases of the truth; with `quick`, only those of the short validation."""
-    return [Case(**parse_line(Case, row)) for path in paths for row in read_truth(path, quick)]
+    return [Case(**select_case_fields(Case, row)) for path in paths for row in read_truth(path, quick)]
 
 
-def judge_reading(case: Case, placement: Reading) -> str:
+def classify_reading(case: Case, reading: Reading) -> str:
     """Classifies a reading as 'right', 'undetermined' (its interval contains the truth) or 'wrong'."""
-    low, high, truth = (LADDER.index(x) for x in (placement.lowest, placement.highest, case.level))
-    if not low <= truth <= high or placement.direction not in ("none", case.direction):
+    low, high, truth = (LADDER.index(x) for x in (reading.lowest, reading.highest, case.level))
+    if not low <= truth <= high or reading.direction not in ("none", case.direction):
         return "wrong"
     return "right" if low == high else "undetermined"
 
@@ -80,9 +80,9 @@ def judge_reading(case: Case, placement: Reading) -> str:
 def validate(
     quick: bool = False,
     seeds: int = 0,
-    first: int = 1000,
+    first_seed: int = 1000,
     lifetimes: int = 0,
-    progress: Progress = lambda share, doing: None,
+    progress: ProgressFunction = lambda share, doing: None,
     *,
     workers: int = 1,
     folder: Path | None = None,
@@ -116,13 +116,13 @@ def validate(
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (128 if quick else 320)
     cases = list_cases(quick=quick)
-    groups = [(group, seed) for seed in range(first, first + seeds) for group in _group_cases(cases)]
-    parts = {  # the longest calls come first
-        "studies": [(measure_coverage, name, first) for name in ([] if quick else SUBJECTS)],
-        "axes": list_calls(seeds, first, 128 if quick else 256, quick),
+    groups = [(group, seed) for seed in range(first_seed, first_seed + seeds) for group in _group_cases(cases)]
+    calls_by_part = {  # the longest calls come first
+        "studies": [(measure_coverage, name, first_seed) for name in ([] if quick else SUBJECTS)],
+        "axes": list_calls(seeds, first_seed, 128 if quick else 256, quick),
         "placements": [(_place_group, group, seed, lifetimes) for group, seed in groups],
     }
-    answers = _collect_answers(parts, progress, workers, folder)
+    answers = _collect_answers(calls_by_part, progress, workers, folder)
     placements = [
         (seed, case, Reading(*reading))
         for (group, seed), readings in zip(groups, answers["placements"], strict=True)
@@ -131,48 +131,48 @@ def validate(
     confusion, verdicts, readings = (defaultdict(Counter) for _ in range(3))
     for _, case, placement in placements:
         readings[case.name][placement.describe()] += 1
-        if case.disputed:
+        if case.is_disputed:
             continue
         confusion[case.level][placement.level] += 1
-        verdicts[case.name][judge_reading(case, placement)] += 1
-    demanded = [verdicts[c.name] for c in cases if c.demanded and not c.disputed]
-    cannot = [p for _, case, p in placements if case.level in CANNOT_ACQUIRE and not case.disputed]
-    counted = sum(not c.disputed for c in cases)
-    runs = {"all": seeds * counted, "demanded": seeds * len(demanded), "cannot acquire": len(cannot)}
+        verdicts[case.name][classify_reading(case, placement)] += 1
+    demanded_counts = [verdicts[c.name] for c in cases if c.is_demanded and not c.is_disputed]
+    non_acquiring_readings = [p for _, case, p in placements if case.level in NON_ACQUIRING_LEVELS and not case.is_disputed]
+    n_counted = sum(not c.is_disputed for c in cases)
+    runs = {"all": seeds * n_counted, "demanded": seeds * len(demanded_counts), "cannot acquire": len(non_acquiring_readings)}
     tracking = LADDER.index("tracking")
     results: dict[str, Any] = {
         "confusion": {level: dict(confusion[level]) for level in LADDER if level in confusion},
-        "right": sum(v["right"] for v in demanded) / runs["demanded"],
+        "right": sum(v["right"] for v in demanded_counts) / runs["demanded"],
         "undetermined": sum(v["undetermined"] for v in verdicts.values()) / runs["all"],
         "wrong": sum(v["wrong"] for v in verdicts.values()) / runs["all"],
-        "false_positives": sum(LADDER.index(p.lowest) > tracking for p in cannot),
-        "perhaps_above": sum(LADDER.index(p.highest) > tracking for p in cannot),
-        "subjects_right": sum(v["right"] >= BOUNDS["runs"] * seeds for v in demanded),
-        "subjects_demanded": len(demanded),
+        "false_positives": sum(LADDER.index(p.lowest) > tracking for p in non_acquiring_readings),
+        "perhaps_above": sum(LADDER.index(p.highest) > tracking for p in non_acquiring_readings),
+        "subjects_right": sum(v["right"] >= BOUNDS["runs"] * seeds for v in demanded_counts),
+        "subjects_demanded": len(demanded_counts),
         "runs": runs,
-        "seeds": {"first": first, "count": seeds},
+        "seeds": {"first": first_seed, "count": seeds},
         "lifetimes": lifetimes,
-        "refused": check_refusals(),
+        "refused": list_refusal_reasons(),
         "coverage": [row for rows in answers["studies"] for row in rows],
         "wrong_runs": [
             {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.describe()}
             for seed, case, placement in placements
-            if not case.disputed and judge_reading(case, placement) == "wrong"
+            if not case.is_disputed and classify_reading(case, placement) == "wrong"
         ],
         "subjects": [
             {
                 "subject": c.name,
                 "truth": c.level,
-                "demanded": c.demanded,
-                "disputed": c.disputed,
+                "demanded": c.is_demanded,
+                "disputed": c.is_disputed,
                 "readings": dict(readings[c.name]),
                 **{v: verdicts[c.name][v] for v in ("right", "undetermined", "wrong")},
             }
             for c in cases
         ],
-        "axes": count_readings(parts["axes"], answers["axes"], seeds),
+        "axes": count_readings(calls_by_part["axes"], answers["axes"], seeds),
     }
-    results["missed"] = find_missed_bounds(results, quick)
+    results["missed"] = describe_missed_bounds(results, quick)
     results["holds"] = not results["missed"]
     return results
 
@@ -183,12 +183,12 @@ def name_results_folder(cache: Path, *settings: int) -> Path:
 
 
 def _collect_answers(
-    parts: dict[str, list[tuple]], progress: Progress, workers: int, folder: Path | None
+    calls_by_part: dict[str, list[tuple]], progress: ProgressFunction, workers: int, folder: Path | None
 ) -> dict[str, list[Any]]:
     """Calls all units in one pool of processes, and returns their results by part."""
-    names = [name for name, units in parts.items() for _ in units]
-    answers = run_units(operator.call, [unit for units in parts.values() for unit in units], workers, folder)
-    answers_by_part: dict[str, list[Any]] = {name: [] for name in parts}
+    names = [name for name, units in calls_by_part.items() for _ in units]
+    answers = run_units(operator.call, [unit for units in calls_by_part.values() for unit in units], workers, folder)
+    answers_by_part: dict[str, list[Any]] = {name: [] for name in calls_by_part}
     for done, (name, answer) in enumerate(zip(names, answers, strict=True), 1):
         answers_by_part[name].append(answer)
         progress(done / len(names), f"{name}, {done} of {len(names)}")
@@ -204,16 +204,16 @@ def _group_cases(cases: list[Case]) -> list[list[Case]]:
     return sorted(groups, key=len, reverse=True)
 
 
-def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
+def _place_group(cases: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     """Places cases that share a family in one run, so that the reference procedures run once; returns the readings."""
-    family = catalogue.make("families", group[0].family.format(seed=seed))
+    family = catalogue.make("families", cases[0].family.format(seed=seed))
     splits = [split.name for split in family.splits() if split.is_counted]
     blocks = -(-lifetimes // BLOCK_SIZE)
     # if some blocks were left over, they would need a second compilation
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)
-    bench = Bench(family, list_conditions(family), splits, lifetimes, seed, together=together)
+    bench = RolloutCache(family, list_conditions(family), splits, lifetimes, seed, blocks_per_call=together)
     readings = []
-    for case in group:
+    for case in cases:
         subject = open_subject(case.subject, family)
         placement = bench.place(subject, subject.trained_on)[2]
         assert placement is not None  # the fresh split is among the splits
@@ -221,7 +221,7 @@ def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     return readings
 
 
-def check_refusals(path: Path = TRUTH) -> dict[str, str]:
+def list_refusal_reasons(path: Path = TRUTH_PATH) -> dict[str, str]:
     """For each subject that must be refused, the reason for its refusal; '' if the subject was not refused."""
     truth = tomllib.loads(path.read_text())
     family = catalogue.make("families", truth["defaults"]["family"])
@@ -234,12 +234,12 @@ def check_refusals(path: Path = TRUTH) -> dict[str, str]:
     return reasons
 
 
-def find_missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
+def describe_missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
     """Describes the bounds that were missed; with `quick`, only bounds that three seeds can test."""
     missed = []
-    runs, false, perhaps = results["runs"]["cannot acquire"], results["false_positives"], results["perhaps_above"]
-    if false > BOUNDS["false"] * runs:
-        missed.append(f"{false} of {runs} runs of subjects that cannot acquire were placed at locating or above")
+    runs, false_positives, perhaps = results["runs"]["cannot acquire"], results["false_positives"], results["perhaps_above"]
+    if false_positives > BOUNDS["false"] * runs:
+        missed.append(f"{false_positives} of {runs} runs of subjects that cannot acquire were placed at locating or above")
     if perhaps > BOUNDS["perhaps"] * runs:
         missed.append(f"{perhaps} of {runs} runs of subjects that cannot acquire may lie at locating or above")
     missed += [f"{name} was not refused" for name, reason in results["refused"].items() if not reason]
@@ -251,8 +251,8 @@ def find_missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
     if share < least:
         what = "runs of demanded cases" if quick else "demanded cases"
         missed.append(f"{share:.1%} of the {what} are read correctly, the bound is {least:.0%}")
-    often = [r["subject"] for r in results["subjects"] if r["demanded"] and r["wrong"] > 1]
-    missed += [f"{name} is misread in more than one run" for name in often]
+    often_wrong = [r["subject"] for r in results["subjects"] if r["demanded"] and r["wrong"] > 1]
+    missed += [f"{name} is misread in more than one run" for name in often_wrong]
     for c in results["coverage"]:
         where = f"{c['study']}, N = {c['n']}"
         if c["covered"] < BOUNDS["covered"]:

@@ -11,21 +11,21 @@ import numpy as np
 
 from mesascope.stats import compute_intervals
 
-LINES = {"linear attention, M=": "strict bits", "GRU, 8 cues, M=": "8 cues: strict bits"}
-MIN_SIZE = 4  # the smallest bank size that counts; the bound of one table is 0 bits, which chance alone may pass
+QUANTITY_BY_PREFIX = {"linear attention, M=": "strict bits", "GRU, 8 cues, M=": "8 cues: strict bits"}
+MIN_BANK_SIZE = 4  # the smallest bank size that counts; the bound of one table is 0 bits, which chance alone may pass
 
 
-def find_crossings(document: dict[str, Any], line: str, quantity: str) -> tuple[np.ndarray, int]:
+def find_crossings(document: dict[str, Any], subject_prefix: str, quantity: str) -> tuple[np.ndarray, int]:
     """Finds log2 of the bank size at which strict bits pass log2 M, by seed, and how many seeds pass more than once.
 
     Between two bank sizes, strict bits minus log2 M is interpolated linearly in log2 M.
     """
     by_size = {
-        int(value["subject"].removeprefix(line)): value["by_seed"]
+        int(value["subject"].removeprefix(subject_prefix)): value["by_seed"]
         for value in document["values"]
-        if value["quantity"] == quantity and value["subject"].removeprefix(line).isdigit()
+        if value["quantity"] == quantity and value["subject"].removeprefix(subject_prefix).isdigit()
     }
-    sizes = sorted(size for size in by_size if size >= MIN_SIZE)
+    sizes = sorted(size for size in by_size if size >= MIN_BANK_SIZE)
     x = np.log2(sizes)
     crossings, n_repeated = [], 0
     for seed in range(document["seeds"]):
@@ -43,7 +43,7 @@ def find_crossings(document: dict[str, Any], line: str, quantity: str) -> tuple[
 def main() -> None:
     """Prints one line per kind of network."""
     document = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    for line, quantity in LINES.items():
+    for line, quantity in QUANTITY_BY_PREFIX.items():
         crossings, n_repeated = find_crossings(document, line, quantity)
         mean = compute_intervals(crossings[None])
         seeds = ", ".join(f"{2**a:.1f}" for a in crossings)

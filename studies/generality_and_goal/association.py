@@ -19,25 +19,25 @@ from scipy.stats import kendalltau
 
 from mesascope.stats import compute_intervals
 
-SIZES = ("2", "4", "unlimited")
-RHO = ("0.9", "0.98", "1")
-GENERALITY = ("lowest", "highest", "kept on fresh tasks")
+BANK_SIZES = ("2", "4", "unlimited")
+RHO_VALUES = ("0.9", "0.98", "1")
+GENERALITY_MEASURES = ("lowest", "highest", "kept on fresh tasks")
 
 
 def find_associations(results: dict[str, Any]) -> Iterator[tuple[str, str, list[float]]]:
     """Computes tau by seed, for each measure of generality and each rho; NaN if the networks have no order."""
     by_seed = {(v["quantity"], v["subject"]): v["by_seed"] for v in results["values"]}
 
-    def column(quantity: str, rho: str, seed: int) -> list[float]:
-        numbers = [by_seed[quantity, f"M={m}, rho={rho}"][seed] for m in SIZES]
+    def read_column(quantity: str, rho: str, seed: int) -> list[float]:
+        numbers = [by_seed[quantity, f"M={m}, rho={rho}"][seed] for m in BANK_SIZES]
         return [float("nan") if x is None else float(x) for x in numbers]
 
-    for measure in GENERALITY:
-        for rho in RHO:
+    for measure in GENERALITY_MEASURES:
+        for rho in RHO_VALUES:
             taus = []
             for seed in range(results["seeds"]):
-                general = np.asarray(column(measure, rho, seed))
-                proxy, intended = (np.asarray(column(f"{g} return", rho, seed)) for g in ("proxy", "intended"))
+                general = np.asarray(read_column(measure, rho, seed))
+                proxy, intended = (np.asarray(read_column(f"{g} return", rho, seed)) for g in ("proxy", "intended"))
                 is_known = np.isfinite(general)
                 ordered = len(set(general[is_known])) > 1
                 goal = proxy[is_known] - intended[is_known]
@@ -51,9 +51,9 @@ def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         results = json.load(file)
     rows = list(find_associations(results))
-    for measure in GENERALITY:
+    for measure in GENERALITY_MEASURES:
         taus = np.asarray([t for m, _, t in rows if m == measure])
-        for rho, line in zip(RHO, taus, strict=True):
+        for rho, line in zip(RHO_VALUES, taus, strict=True):
             texts = ", ".join("no order" if np.isnan(t) else f"{t:+.2f}" for t in line)
             print(f"{measure}, rho={rho}: tau by seed {texts}")
         is_ordered = np.isfinite(taus)

@@ -11,14 +11,14 @@ from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import measure_gain
 
-SEEN_FRAMES = 4  # the number of percepts that the deep Q-network sees, including the present one
-SWAPPED = (
+N_SEEN_FRAMES = 4  # the number of percepts that the deep Q-network sees, including the present one
+SWAP_CONDITIONS = (
     "intact",
     "percept_swapped_once",
     "carry_exchanged_once:fresh=0",
-    f"carry_rebuilt_once:window={SEEN_FRAMES - 1}",
+    f"carry_rebuilt_once:window={N_SEEN_FRAMES - 1}",
 )
-HIDDEN = tuple(
+HIDING_CONDITIONS = tuple(
     f"{what}_hidden:is_single=1{before}" for before in ("", ",earlier_percepts=3") for what in ("ball", "patch")
 )
 
@@ -31,9 +31,9 @@ def follows(rollouts: Rollouts, condition: str = "percept_swapped_once") -> np.n
         condition: 'percept_swapped_once' shows another lifetime's percept, 'carry_exchanged_once' gives the
             subject another lifetime's carry, and 'carry_rebuilt_once' removes everything older than four percepts.
     """
-    disturbed = _disturb(rollouts)
-    label = next(label for label in SWAPPED if label.startswith(condition))
-    return find_changed_choices(_drop_first(disturbed), label)[None]
+    disturbed = _run_disturbed(rollouts)
+    label = next(label for label in SWAP_CONDITIONS if label.startswith(condition))
+    return find_changed_choices(_drop_first_responses(disturbed), label)[None]
 
 
 def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -> np.ndarray:
@@ -45,7 +45,7 @@ def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -
         before: 0, or 3 to hide the part also in the three earlier pictures and rebuild the carry from these pictures.
     """
     label = f"{hidden}_hidden:is_single=1" + (f",earlier_percepts={before}" if before else "")
-    return find_changed_choices(_drop_first(_disturb(rollouts)), label)[None]
+    return find_changed_choices(_drop_first_responses(_run_disturbed(rollouts)), label)[None]
 
 
 def rise(rollouts: Rollouts) -> np.ndarray:
@@ -71,13 +71,13 @@ def recovered(rollouts: Rollouts) -> np.ndarray:
     return late(Rollouts(trials, rollouts.subject, family))
 
 
-def _disturb(rollouts: Rollouts) -> xr.Dataset:
+def _run_disturbed(rollouts: Rollouts) -> xr.Dataset:
     """The lifetimes under every condition that applies to the family; cached, because several measures use them."""
     attributes, n = rollouts.trials.attrs, rollouts.trials.sizes["lifetime"]
     address = (attributes["subject"], attributes["family"], attributes["split"], attributes["seed"], n)
     if address not in CACHE:
         CACHE.clear()  # the stored trials are another subject's
-        conditions = [catalogue.make("conditions", label) for label in (*SWAPPED, *HIDDEN)]
+        conditions = [catalogue.make("conditions", label) for label in (*SWAP_CONDITIONS, *HIDING_CONDITIONS)]
         applicable = [c for c in conditions if not c.explain_misfit(rollouts.family)]
         CACHE[address] = rollout(
             rollouts.subject, rollouts.family, attributes["split"], n, attributes["seed"], conditions=applicable
@@ -88,9 +88,9 @@ def _disturb(rollouts: Rollouts) -> xr.Dataset:
 CACHE: dict[tuple, xr.Dataset] = {}
 
 
-def _drop_first(trials: xr.Dataset) -> xr.Dataset:
+def _drop_first_responses(trials: xr.Dataset) -> xr.Dataset:
     """The trials without the first responses of a lifetime or a rally, which have too few percepts before them."""
     if "n_steps" not in trials:
-        return trials.isel(trial=slice(SEEN_FRAMES - 1, None))
+        return trials.isel(trial=slice(N_SEEN_FRAMES - 1, None))
     kept = np.asarray(trials.attrs["kept"])
-    return trials.isel(step=np.flatnonzero(kept >= SEEN_FRAMES))
+    return trials.isel(step=np.flatnonzero(kept >= N_SEEN_FRAMES))

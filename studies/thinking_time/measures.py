@@ -37,7 +37,7 @@ def solved(rollouts: Rollouts, ticks: int = 24) -> np.ndarray:
         ticks: the number of ticks before the plan is read; without effect for a feed-forward network.
     """
     read = functools.partial(_check_solved, cells=False)
-    results = _cache("solved", rollouts, lambda: _read_batches(rollouts, "mazes", read))
+    results = _cache_result("solved", rollouts, lambda: _compute_batches(rollouts, "mazes", read))
     return results[min(ticks, len(results)) - 1][None]
 
 
@@ -53,7 +53,7 @@ def follows(rollouts: Rollouts, ticks: int = 32, thought: int = 32) -> np.ndarra
         thought: the number of ticks before the goal moves.
     """
     read = functools.partial(_check_followed, thought=thought)
-    results = _cache(f"follows {thought}", rollouts, lambda: _read_batches(rollouts, "moves", read))
+    results = _cache_result(f"follows {thought}", rollouts, lambda: _compute_batches(rollouts, "moves", read))
     return results[min(ticks, len(results)) - 1][None]
 
 
@@ -72,7 +72,7 @@ def overwritten(rollouts: Rollouts, radius: int = 3, ticks: int = 4, thought: in
         thought: the number of ticks before the replacement.
     """
     read = functools.partial(_check_overwritten, radius=radius, thought=thought)
-    results = _cache(f"overwritten {radius} {thought}", rollouts, lambda: _read_batches(rollouts, "plans", read))
+    results = _cache_result(f"overwritten {radius} {thought}", rollouts, lambda: _compute_batches(rollouts, "plans", read))
     return results[min(ticks, len(results)) - 1][None]
 
 
@@ -84,19 +84,19 @@ def right_moves(rollouts: Rollouts, ticks: int = 32) -> np.ndarray:
         ticks: the number of ticks before the plan is read.
     """
     read = functools.partial(_check_solved, cells=True)
-    results = _cache("right", rollouts, lambda: _read_batches(rollouts, "mazes", read))
+    results = _cache_result("right", rollouts, lambda: _compute_batches(rollouts, "mazes", read))
     return results[min(ticks, len(results)) - 1][None]
 
 
-def _cache(result: str, rollouts: Rollouts, make: Any) -> np.ndarray:
+def _cache_result(result: str, rollouts: Rollouts, compute_result: Any) -> np.ndarray:
     attrs, n = rollouts.trials.attrs, rollouts.trials.sizes["lifetime"]
     address = (result, attrs["fingerprint"] and str(attrs["fingerprint"]), attrs["family"], attrs["seed"], n)
     if address not in CACHE:
-        CACHE[address] = make()
+        CACHE[address] = compute_result()
     return CACHE[address]
 
 
-def _read_batches(rollouts: Rollouts, name: str, read: Callable[..., Any]) -> np.ndarray:
+def _compute_batches(rollouts: Rollouts, name: str, compute_batch: Callable[..., Any]) -> np.ndarray:
     """Computes the results of `read`, [ticks, N], for all batches of problems."""
     if not isinstance(rollouts.subject, ThinkingNetwork):
         raise DoesNotApply("the subject is not a thinking network")
@@ -104,7 +104,7 @@ def _read_batches(rollouts: Rollouts, name: str, read: Callable[..., Any]) -> np
     parts = []
     for batch in range(-(-n // BATCH_SIZE)):
         key = fold_address(int(rollouts.trials.attrs["seed"]), name, batch)
-        parts.append(np.asarray(read(key, family, rollouts.subject)))
+        parts.append(np.asarray(compute_batch(key, family, rollouts.subject)))
     return np.concatenate(parts, -1)[:, :n].astype(float)
 
 
@@ -113,24 +113,24 @@ def _choose_moves(network: ThinkingNetwork, state: jax.Array) -> jax.Array:
     return find_logits(network.weights, state).argmax(-1)
 
 
-def _run_and_read(
-    network: ThinkingNetwork, state: jax.Array, problem: mazes.Problem, read: Any, ticks: int
+def _run_and_evaluate(
+    network: ThinkingNetwork, state: jax.Array, problem: mazes.Problem, evaluate: Any, ticks: int
 ) -> jax.Array:
     """Runs a network, and computes `read`, [ticks, …], from the hidden state after every tick."""
     pictures = mazes.draw_planes(problem)
     if not network.recurrent:
-        return read(run_layers(network.weights, pictures))[None]
+        return evaluate(run_layers(network.weights, pictures))[None]
     mix, bias = network.weights.mixing_weights[0], network.weights.bias[0]
     drive, inside = project_input(mix, pictures), pictures[..., -1:]
 
     def step(state, _):
         state = run_tick(mix, bias, state, drive, inside)
-        return state, read(state)
+        return state, evaluate(state)
 
     return jax.lax.scan(step, state, None, length=ticks)[1]
 
 
-def _think(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.Array:
+def _compute_state(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.Array:
     """Computes the hidden states after some ticks, from zero."""
     pictures = mazes.draw_planes(problem)
     if not network.recurrent:
@@ -141,7 +141,7 @@ def _think(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.
     return jax.lax.fori_loop(0, ticks, lambda _, state: run_tick(mix, bias, state, drive, inside), start)
 
 
-def _take(values: jax.Array, cell: jax.Array) -> jax.Array:
+def _take_at_cells(values: jax.Array, cell: jax.Array) -> jax.Array:
     """Takes the entries, [N, …], of values [N, F, F, …] at the cells [N]."""
     flat = values.reshape(len(values), -1, *values.shape[3:])
     return flat[jnp.arange(len(flat)), cell]
@@ -154,7 +154,7 @@ def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: 
     problem, start = mazes.Problem(opens, goal), starts[:, 0]
     ways, to_goal = mazes.find_right_moves(problem), mazes.measure_distances(problem)
     to_start = mazes.measure_distances(mazes.Problem(opens, start))
-    on_way = to_goal + to_start == _take(to_goal, start)[:, None, None]  # a perfect maze has one way
+    on_way = to_goal + to_start == _take_at_cells(to_goal, start)[:, None, None]  # a perfect maze has one way
 
     def read(state):
         right = jnp.take_along_axis(ways, _choose_moves(network, state)[..., None], -1)[..., 0]
@@ -162,7 +162,7 @@ def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: 
             return (right & (to_goal > 0)).sum((1, 2)) / (to_goal > 0).sum((1, 2))
         return (right | ~on_way | (to_goal == 0)).all((1, 2))
 
-    return _run_and_read(network, make_state(network.weights, mazes.draw_planes(problem)), problem, read, MAX_TICKS)
+    return _run_and_evaluate(network, make_state(network.weights, mazes.draw_planes(problem)), problem, read, MAX_TICKS)
 
 
 @compiled
@@ -171,19 +171,19 @@ def _check_followed(key: jax.Array, family: Any, network: ThinkingNetwork, thoug
     opens, goal, starts = family._draw_problems(key, BATCH_SIZE, family.size)
     first, start = mazes.Problem(opens, goal), starts[:, 0]
     second = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), first, start))
-    right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (first, second))
-    state = _think(network, first, thought)
-    move = _take(_choose_moves(network, state), start)
+    right_before, right_after = (_take_at_cells(mazes.find_right_moves(p), start) for p in (first, second))
+    state = _compute_state(network, first, thought)
+    move = _take_at_cells(_choose_moves(network, state), start)
     counts = ~(right_before & right_after).any(-1) & right_after.any(-1) & right_before[jnp.arange(BATCH_SIZE), move]
 
     def read(state):
         return jnp.where(
             counts,
-            right_after[jnp.arange(BATCH_SIZE), _take(_choose_moves(network, state), start)].astype(float),
+            right_after[jnp.arange(BATCH_SIZE), _take_at_cells(_choose_moves(network, state), start)].astype(float),
             jnp.nan,
         )
 
-    return _run_and_read(network, state, second, read, MAX_TICKS)
+    return _run_and_evaluate(network, state, second, read, MAX_TICKS)
 
 
 @compiled
@@ -198,19 +198,19 @@ def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, ra
     row, column = jnp.arange(size)[:, None], jnp.arange(size)
     distance = jnp.abs(row - (start // size)[:, None, None]) + jnp.abs(column - (start % size)[:, None, None])
     is_beyond = distance > radius
-    state, other_state = (_think(network, p, thought) for p in (first, second))
-    right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (first, second))
+    state, other_state = (_compute_state(network, p, thought) for p in (first, second))
+    right_before, right_after = (_take_at_cells(mazes.find_right_moves(p), start) for p in (first, second))
     rows = jnp.arange(BATCH_SIZE)
     to_start = mazes.measure_distances(mazes.Problem(opens, start))
-    counts = ~(right_before & right_after).any(-1) & right_before[rows, _take(_choose_moves(network, state), start)]
-    counts &= right_after.any(-1) & right_after[rows, _take(_choose_moves(network, other_state), start)]
+    counts = ~(right_before & right_after).any(-1) & right_before[rows, _take_at_cells(_choose_moves(network, state), start)]
+    counts &= right_after.any(-1) & right_after[rows, _take_at_cells(_choose_moves(network, other_state), start)]
     for problem in (first, second):  # the way to each goal leaves the radius after r + 1 steps
         to_goal = mazes.measure_distances(problem)
-        way = to_goal + to_start == _take(to_goal, start)[:, None, None]
+        way = to_goal + to_start == _take_at_cells(to_goal, start)[:, None, None]
         counts &= (way & is_beyond & (to_start == radius + 1)).any((1, 2))
     mixed_state = jnp.where(is_beyond[..., None], other_state, state)
 
     def read(state):
-        return jnp.where(counts, right_after[rows, _take(_choose_moves(network, state), start)].astype(float), jnp.nan)
+        return jnp.where(counts, right_after[rows, _take_at_cells(_choose_moves(network, state), start)].astype(float), jnp.nan)
 
-    return _run_and_read(network, mixed_state, first, read, 4 * radius + 4)
+    return _run_and_evaluate(network, mixed_state, first, read, 4 * radius + 4)

@@ -8,13 +8,13 @@ from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.rollouts.rollouts import rollout
 
-TICKS = (2, 8)
+TICK_COUNTS = (2, 8)
 
 
 def main() -> None:
     """Prints one line per network and split, over 512 lifetimes each."""
     family = catalogue.make("families", "two_step")
-    conditions = [catalogue.make("conditions", f"thinking:ticks={n}") for n in TICKS]
+    conditions = [catalogue.make("conditions", f"thinking:ticks={n}") for n in TICK_COUNTS]
     intact = catalogue.make("conditions", "intact")
     for path in sys.argv[1:]:
         subject = open_subject(f"recurrent:path={path}", family)
@@ -24,7 +24,7 @@ def main() -> None:
             texts = [
                 f"{n} ticks {(action[0] != other).mean():.2f}, at the trial half-way "
                 f"{(action[0, :, half] != other[:, half]).mean():.2f}"
-                for n, other in zip(TICKS, action[1:], strict=True)
+                for n, other in zip(TICK_COUNTS, action[1:], strict=True)
             ]
             print(f"{path}, {split}: changed by {'; '.join(texts)}")
 

@@ -195,7 +195,7 @@ def own_randomness(family):
 class Raising(uniform.Uniform):
     """A whole subject that raises."""
 
-    traceable = False
+    is_traceable = False
 
     def respond(self, key, carry, percept):
         raise LookupError("no such layer")

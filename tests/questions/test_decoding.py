@@ -47,21 +47,21 @@ class Open(Scripted):
     choices: int
     beta: float
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros((n, 2 * self.choices))
 
     def respond(self, key, carry, percept):
         counts = carry.reshape(-1, self.choices, 2) + count_last_outcome(percept, self.choices)
         return counts.reshape(carry.shape), choose(key, jax.nn.log_softmax(self.beta * infer_means(counts)))
 
-    def taps(self, carry):
+    def read_taps(self, carry):
         return {"counts": carry}
 
 
 class Computed(Open):
     """The same whose tap is computed, so that nothing can be written to it."""
 
-    def taps(self, carry):
+    def read_taps(self, carry):
         return {"means": infer_means(carry.reshape(-1, self.choices, 2))}
 
 

@@ -31,7 +31,7 @@ class Silent(Scripted):
 
     inner: Scripted
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return self.inner.fresh(n)
 
     def respond(self, key, carry, percept):
@@ -44,7 +44,7 @@ class Moody(Scripted):
 
     name: str = "moody"
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept):

@@ -203,9 +203,9 @@ class Writing(Subject):
 
     name: str = "writing"
     trained_on: str = "unknown"  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
-    traceable: ClassVar = False
+    is_traceable: ClassVar = False
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return np.zeros((n, K, 2))
 
     def respond(self, key, carry, percept):

@@ -191,9 +191,9 @@ class Recalls(subjects.Scripted):
     """Goes up where the ball is in one of its last four percepts, else it does nothing."""
 
     name: str = "recalls"
-    identity: ClassVar = ("name",)
+    identity_fields: ClassVar = ("name",)
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return jnp.zeros((n, 3), bool)
 
     def respond(self, key, carry, percept):

@@ -74,7 +74,7 @@ class Mapped(Scripted):
     name: str
     policy: jax.Array
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return ()
 
     def respond(self, key, carry, percept):

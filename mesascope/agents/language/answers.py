@@ -17,7 +17,7 @@ CODE_TEXTS = {
     UNPARSABLE: "named no label, or several",
     UNREACHED: "did not answer",
 }
-REFUSAL = re.compile(
+REFUSAL_PATTERN = re.compile(
     r"\b(i'?m sorry|i am sorry|i apologi[sz]e|i can(?:no|')t|i cannot|i won'?t|i'?m unable|i am unable|i'?m not able"
     r"|as an ai|as a language model|i must decline|i refuse)\b",
     re.IGNORECASE,
@@ -76,7 +76,7 @@ def read_text(choice: Mapping[str, Any]) -> str:
     return text
 
 
-def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
+def list_first_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
     """Lists the likeliest first tokens with their log-probabilities; None if the choice contains no such list."""
     logprobs = choice.get("logprobs")
     if not isinstance(logprobs, Mapping):
@@ -107,31 +107,31 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
     A token with which two labels begin counts for neither. If a label begins with none of the listed tokens, it gets an
     upper bound of its probability: the probability of the least likely listed token.
     """
-    mass = [0.0] * len(labels)
+    label_masses = [0.0] * len(labels)
     for token, log_prob in tokens:
         matches = [i for i, label in enumerate(labels) if is_prefix_of_label(token, label)]
         if len(matches) == 1:
-            mass[matches[0]] += math.exp(log_prob)
-    if not any(mass):
-        code = REFUSED if REFUSAL.search(text) else UNPARSABLE
+            label_masses[matches[0]] += math.exp(log_prob)
+    if not any(label_masses):
+        code = REFUSED if REFUSAL_PATTERN.search(text) else UNPARSABLE
         return Answer(code, -1, None, 0.0, text)
-    min_probability, total = math.exp(min(p for _, p in tokens)), sum(mass)
-    filled = [m or min(min_probability, total) for m in mass]
-    log_probs = tuple(math.log(m / sum(filled)) for m in filled)
-    return Answer(ANSWERED if all(mass) else BOUNDED, filled.index(max(filled)), log_probs, min(total, 1.0), text)
+    min_probability, total = math.exp(min(p for _, p in tokens)), sum(label_masses)
+    bounded_masses = [m or min(min_probability, total) for m in label_masses]
+    log_probs = tuple(math.log(m / sum(bounded_masses)) for m in bounded_masses)
+    return Answer(ANSWERED if all(label_masses) else BOUNDED, bounded_masses.index(max(bounded_masses)), log_probs, min(total, 1.0), text)
 
 
-def parse_label(text: str, labels: Sequence[str]) -> Answer:
+def parse_answer(text: str, labels: Sequence[str]) -> Answer:
     """Finds the label with which a text begins, or the only label in the text; finds no label in a refusal."""
-    if REFUSAL.search(text):
+    if REFUSAL_PATTERN.search(text):
         return Answer(REFUSED, -1, None, math.nan, text)
-    for before in (r"^\W*", r"\b"):
-        found = [i for i, label in enumerate(labels) if _find_label(before, label, text)]
+    for start_pattern in (r"^\W*", r"\b"):
+        found = [i for i, label in enumerate(labels) if _find_label(start_pattern, label, text)]
         if len(found) == 1:
             return Answer(ANSWERED, found[0], None, math.nan, text)
     return Answer(UNPARSABLE, -1, None, math.nan, text)
 
 
-def _find_label(before: str, label: str, text: str) -> re.Match[str] | None:
+def _find_label(start_pattern: str, label: str, text: str) -> re.Match[str] | None:
     """Finds a label as a whole word after the pattern `before`; only labels of one letter are case-sensitive."""
-    return re.search(rf"{before}{re.escape(label)}\b", text, re.IGNORECASE if len(label) > 1 else 0)
+    return re.search(rf"{start_pattern}{re.escape(label)}\b", text, re.IGNORECASE if len(label) > 1 else 0)

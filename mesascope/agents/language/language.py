@@ -16,15 +16,15 @@ import xarray as xr
 
 from mesascope.agents.language.answers import CODE_TEXTS, UNREACHED, Answer
 from mesascope.contracts import Family, NamedSubject, PastTrial, Percept, Question, Response, choose, to_numbers
-from mesascope.contracts.capabilities import SpeaksWords
+from mesascope.contracts.capabilities import AsksQuestions
 from mesascope.errors import MesascopeError
 
-MODES = ("log_probs", "samples", "answer")
-REPEATED_QUESTIONS = 64  # the number of questions of the first block that are asked again at the end
+ANSWER_MODES = ("log_probs", "samples", "answer")
+N_REPEATED_QUESTIONS = 64  # the number of questions of the first block that are asked again at the end
 MAX_UNANSWERED = 256  # a run ends after this many consecutive questions without an answer
 
 
-class Context(NamedTuple):
+class ContextCarry(NamedTuple):
     """The carry of N lifetimes; only `past` affects the questions.
 
     Attributes:
@@ -35,10 +35,10 @@ class Context(NamedTuple):
         hidden: [N, U] the activations at the last question; U is 0 if there are none.
     """
 
-    past: np.ndarray
-    question: np.ndarray
-    answered: np.ndarray
-    mass: np.ndarray
+    get_past_percept: np.ndarray
+    question_index: np.ndarray
+    answer_code: np.ndarray
+    label_mass: np.ndarray
     hidden: np.ndarray
 
 
@@ -47,8 +47,8 @@ class QuestionLog:
 
     def __init__(self) -> None:
         self.rows: list[tuple[Question, Answer]] = []
-        self.first: list[tuple[Question, int, Answer]] = []
-        self.unanswered = 0  # the number of consecutive questions without an answer
+        self.first_rows: list[tuple[Question, int, Answer]] = []
+        self.n_unanswered = 0  # the number of consecutive questions without an answer
         self.n_activations = 0  # the number of activations
 
 
@@ -70,36 +70,36 @@ class LanguageModel(NamedSubject):
     log: QuestionLog = eqx.field(static=True)
     identity_code: str = eqx.field(static=True)
     temperature: float = eqx.field(static=True)
-    price: tuple[float, float] = eqx.field(static=True, default=(0.0, 0.0))
+    prices: tuple[float, float] = eqx.field(static=True, default=(0.0, 0.0))
     budget: float = eqx.field(static=True, default=0.0)
 
-    traceable: ClassVar = False
+    is_traceable: ClassVar = False
     recorded_taps: ClassVar = ("asked", "answered", "mass")
     has_separate_rows: ClassVar = True
     is_asked_in_turn: ClassVar = True
 
-    def fresh(self, n: int) -> Context:
+    def initialize_carry(self, n: int) -> ContextCarry:
         """Makes an empty context for each lifetime."""
         past = np.empty(n, object)
         past[:] = [()] * n
         zeros = np.zeros((n, 1))
         hidden = np.zeros((n, self.log.n_activations), np.float32)
-        return Context(past, zeros.astype(np.int32), zeros.astype(np.int8), zeros.astype(np.float32), hidden)
+        return ContextCarry(past, zeros.astype(np.int32), zeros.astype(np.int8), zeros.astype(np.float32), hidden)
 
-    def absorb(self, key, carry: Context, percept: Percept) -> Context:
+    def absorb(self, key, carry: ContextCarry, percept: Percept) -> ContextCarry:
         """Adds the last trial to the context without asking a question."""
         observation, action, feedback, _, _, first = map(np.asarray, percept)
         past = np.empty(len(action), object)
-        for i, before in enumerate(carry.past):
+        for i, before in enumerate(carry.get_past_percept):
             moment = PastTrial(to_numbers(observation[i]), int(action[i]), float(feedback[i]))
             past[i] = before if first[i] else (*before, moment)
         return carry._replace(past=past)
 
-    def respond(self, key, carry: Context, percept: Percept):
+    def respond(self, key, carry: ContextCarry, percept: Percept):
         """Asks one question per lifetime, and returns the answers as actions."""
         carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
         questions = [
-            self.family.question(past, to_numbers(obs)) for past, obs in zip(carry.past, observation, strict=True)
+            self.family.question(past, to_numbers(obs)) for past, obs in zip(carry.get_past_percept, observation, strict=True)
         ]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
@@ -110,15 +110,15 @@ class LanguageModel(NamedSubject):
         codes = np.asarray([[a.code] for a in answers], np.int8)
         masses = np.asarray([[a.mass] for a in answers], np.float32)
         hidden = carry.hidden if self.asker.hidden is None else self.asker.hidden
-        carry = Context(carry.past, indices, codes, masses, hidden)
+        carry = ContextCarry(carry.get_past_percept, indices, codes, masses, hidden)
         return carry, self._make_response(key, answers, len(questions[0].labels))
 
     def _make_response(self, key, answers: list[Answer], choices: int) -> Response:
         action = np.asarray([a.action for a in answers], np.int32)
         if self.asker.mode == "answer":
             return Response(action, None)
-        even = (-float(np.log(choices)),) * choices
-        log_probs = np.asarray([even if a.log_probs is None else a.log_probs for a in answers], np.float32)
+        uniform_log_probs = (-float(np.log(choices)),) * choices
+        log_probs = np.asarray([uniform_log_probs if a.log_probs is None else a.log_probs for a in answers], np.float32)
         if self.asker.mode == "log_probs" and self.temperature > 0:
             scaled = log_probs / self.temperature
             scaled -= np.log(np.exp(scaled).sum(-1, keepdims=True))
@@ -130,18 +130,18 @@ class LanguageModel(NamedSubject):
         """Logs questions and answers; raises an error if MAX_UNANSWERED consecutive questions have no answer."""
         log = self.log
         log.rows += list(zip(questions, answers, strict=True))
-        if len(log.first) < REPEATED_QUESTIONS:
-            log.first += list(zip(questions, draws, answers, strict=True))[:4]
+        if len(log.first_rows) < N_REPEATED_QUESTIONS:
+            log.first_rows += list(zip(questions, draws, answers, strict=True))[:4]
         for a in answers:
-            log.unanswered = log.unanswered + 1 if a.code == UNREACHED else 0
-        if log.unanswered >= MAX_UNANSWERED:
-            problem = f"{log.unanswered} consecutive questions to {self.name} got no answer: {answers[-1].text}."
+            log.n_unanswered = log.n_unanswered + 1 if a.code == UNREACHED else 0
+        if log.n_unanswered >= MAX_UNANSWERED:
+            problem = f"{log.n_unanswered} consecutive questions to {self.name} got no answer: {answers[-1].text}."
             remedy = "Run the same command again later. Answers are saved, so no question is asked twice."
             raise MesascopeError(problem, remedy)
 
-    def taps(self, carry: Context) -> dict[str, Any]:
+    def read_taps(self, carry: ContextCarry) -> dict[str, Any]:
         """Returns the question's index, the answer's code, the labels' total probability, and any activations."""
-        activations = {"asked": carry.question, "answered": carry.answered, "mass": carry.mass}
+        activations = {"asked": carry.question_index, "answered": carry.answer_code, "mass": carry.label_mass}
         return activations | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
 
     def annotate(self, trials: xr.Dataset) -> xr.Dataset:
@@ -162,7 +162,7 @@ class LanguageModel(NamedSubject):
         answers = []
         for question, answer in rows:
             probabilities = answer.log_probs and [round(float(np.exp(p)), 4) for p in answer.log_probs]
-            entry = {"asked": question.asked, "said": answer.text, "how": CODE_TEXTS[answer.code]}
+            entry = {"asked": question.answer_line, "said": answer.text, "how": CODE_TEXTS[answer.code]}
             answers.append({**entry, "probabilities": probabilities})
         last = rows[-1][0]
         return json.dumps({"sent": self.asker.render(last), "labels": last.labels, "answers": answers})
@@ -171,7 +171,7 @@ class LanguageModel(NamedSubject):
         """Computes the hashes of the weights; empty if the model runs on a server, which hides its weights."""
         return self.asker.hash_weights()
 
-    def code(self) -> str:
+    def compute_code_hash(self) -> str:
         """Returns the text that identifies the model."""
         return self.identity_code
 
@@ -184,22 +184,22 @@ class LanguageModel(NamedSubject):
         Raises:
             MesascopeError: the questions cost more than the budget.
         """
-        length = len(self.asker.render(self.make_example())) / 4
+        length = len(self.asker.render(self.make_example_question())) / 4
         tokens_in = responses * length
         tokens_out = responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples
         summary = (
             f"{self.name}: at most {responses:,} questions of about {length:.0f} tokens, "
             f"{tokens_in / 1e6:.2f} million tokens in and {tokens_out / 1e6:.2f} million out"
         )
-        cost = (tokens_in * self.price[0] + tokens_out * self.price[1]) / 1e6
-        if not any(self.price):
+        cost = (tokens_in * self.prices[0] + tokens_out * self.prices[1]) / 1e6
+        if not any(self.prices):
             return f"{summary}; no price was given."
         if cost > self.budget:
             remedy = f"Give budget={np.ceil(100 * cost) / 100:g} or more, or reduce the lifetimes, splits or metrics."
             raise MesascopeError(f"{summary}, about {cost:.2f} at the prices given.", remedy)
         return f"{summary}, about {cost:.2f} of a budget of {self.budget:g}."
 
-    def make_example(self) -> Question:
+    def make_example_question(self) -> Question:
         """Makes a question from the middle of a lifetime, to estimate the length of questions."""
         tasks = self.family.draw(jax.random.key(0), 1)
         state, percept = self.family.begin(jax.random.key(0), tasks)
@@ -209,7 +209,7 @@ class LanguageModel(NamedSubject):
             past.append(PastTrial(to_numbers(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0])))
         return self.family.question(past, to_numbers(np.asarray(percept.observation)[0]))
 
-    def drift(self, threshold: float = 0.25) -> tuple[float, str]:
+    def measure_drift(self, threshold: float = 0.25) -> tuple[float, str]:
         """Asks the first questions again, and compares the new answers with the old ones.
 
         Args:
@@ -219,9 +219,9 @@ class LanguageModel(NamedSubject):
             The largest change of a label's log-probability, or the share of changed answers if there are no
             log-probabilities. And a text with the evidence that the model has changed, '' if there is no evidence.
         """
-        if not self.log.first:
+        if not self.log.first_rows:
             return 0.0, ""
-        questions, draws, before = (list(x) for x in zip(*self.log.first, strict=True))
+        questions, draws, before = (list(x) for x in zip(*self.log.first_rows, strict=True))
         new_answers = self.asker.answer_all(questions, draws, True)
         pairs = [(a, b) for a, b in zip(before, new_answers, strict=True) if UNREACHED not in (a.code, b.code)]
         if not pairs:
@@ -236,13 +236,13 @@ class LanguageModel(NamedSubject):
         return float(largest), reason if mean > threshold else ""
 
 
-def require_words(family: Family) -> Any:
+def require_questions(family: Family) -> Any:
     """Returns the family if it has questions for language models.
 
     Raises:
         MesascopeError: the family has no such questions.
     """
-    if not isinstance(family, SpeaksWords):
+    if not isinstance(family, AsksQuestions):
         remedy = "Take --family word_labels or text_bandit, or give your family a method question(past, now)."
         problem = f"{family.name} has no questions in words, so a language model cannot run on it."
         raise MesascopeError(problem, remedy)

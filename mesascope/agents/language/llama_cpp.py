@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.agents.foreign import FileKind
-from mesascope.agents.language.language import LanguageModel, QuestionLog, require_words
+from mesascope.agents.language.language import LanguageModel, QuestionLog, require_questions
 from mesascope.agents.language.openai_api import subject as served_model
-from mesascope.agents.language.prompts import Prompts
-from mesascope.agents.language.requests import LONG_CONTEXT_PHRASES, Cache, RequestFailed
-from mesascope.contracts import Family, check_range, name_with_settings, require
+from mesascope.agents.language.prompts import PromptAsker
+from mesascope.agents.language.requests import LONG_CONTEXT_PHRASES, AnswerCache, RequestFailed
+from mesascope.contracts import Family, check_range, name_with_settings, import_optional_package
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
@@ -52,26 +52,26 @@ def subject(
     """
     check_range(1, 1024, threads=threads, slots=slots, listed_tokens=listed_tokens)
     check_range(64, 1_000_000, context=context)
-    words_family = require_words(family)
+    words_family = require_questions(family)
     with GGUF.explain_errors(path):
         limits.check_gguf(path)
     engine = start_server(path, threads, slots, context)
     settings = {"chat": chat, "temperature": float(temperature), "is_served": is_served}
     settings |= {"context": context, "listed_tokens": listed_tokens}
     name = name_with_settings(subject, path=path, **settings)
-    before = _hash_weights(path)["file"]
+    weights_hash = _hash_weights(path)["file"]
     if is_served:
         gate.allow(address := f"{engine.listening_address}/v1")
         options = {"chat": chat, "temperature": temperature, "listed_tokens": listed_tokens}
         options |= {"parallel_requests": slots, "cache": "none"}
         served_subject = served_model(family, path=address, mode="log_probs", **options)
         served_subject.asker.engine = engine
-        return dataclasses.replace(served_subject, name=name, identity_code=before)
-    cache, weights = Cache(None, before), functools.partial(_hash_weights, path)
-    asker = Prompts(
-        _make_sender(engine), cache, "", chat, "log_probs", listed_tokens=listed_tokens, batch=slots, weights=weights
+        return dataclasses.replace(served_subject, name=name, identity_code=weights_hash)
+    cache, weights = AnswerCache(None, weights_hash), functools.partial(_hash_weights, path)
+    asker = PromptAsker(
+        _make_sender(engine), cache, "", chat, "log_probs", listed_tokens=listed_tokens, batch=slots, compute_weight_hashes=weights
     )
-    return LanguageModel(name, "unknown", words_family, asker, QuestionLog(), before, temperature)
+    return LanguageModel(name, "unknown", words_family, asker, QuestionLog(), weights_hash, temperature)
 
 
 def start_server(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> Any:
@@ -80,7 +80,7 @@ def start_server(path: str, threads: int = 2, slots: int = 64, context: int = 51
     Raises:
         MesascopeError: xllamacpp is missing, or the file cannot be loaded.
     """
-    xllamacpp = require("xllamacpp", "lm")
+    xllamacpp = import_optional_package("xllamacpp", "lm")
     params = xllamacpp.CommonParams()
     params.model.path = path
     params.n_ctx, params.n_parallel = slots * context, slots
@@ -114,9 +114,9 @@ def _make_sender(engine: Any) -> Any:
 
 def _shorten_error(message: str) -> str:
     """Shortens the message of an error that llama.cpp raised or returned."""
-    too_long = any(mark in message.lower() for mark in LONG_CONTEXT_PHRASES)
+    is_too_long = any(mark in message.lower() for mark in LONG_CONTEXT_PHRASES)
     short_message = f"llama.cpp reported: {' '.join(message.split())[:200]}"
-    return "the context is too long for the model" if too_long else short_message
+    return "the context is too long for the model" if is_too_long else short_message
 
 
 def _hash_weights(path: str) -> dict[str, str]:

@@ -8,9 +8,9 @@ first questions again at the end and compares the answers.
 import dataclasses
 from typing import Any
 
-from mesascope.agents.language.language import MODES, LanguageModel, QuestionLog, require_words
-from mesascope.agents.language.prompts import Prompts
-from mesascope.agents.language.requests import Cache, Server, find_answers_file, strip_address
+from mesascope.agents.language.language import ANSWER_MODES, LanguageModel, QuestionLog, require_questions
+from mesascope.agents.language.prompts import PromptAsker
+from mesascope.agents.language.requests import AnswerCache, Server, find_answers_file, strip_address
 from mesascope.contracts import Family, check_choice, check_range, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
@@ -66,16 +66,16 @@ def subject(
         price_out: the price of a million tokens received.
         budget: the maximum cost of a run; required if there is a price.
     """
-    check_choice((*MODES, "auto"), mode=mode)
+    check_choice((*ANSWER_MODES, "auto"), mode=mode)
     check_range(0, 100, temperature=temperature, retries=retries)
     check_range(1, 1000, listed_tokens=listed_tokens)
     check_range(1, 4096, samples=samples, max_tokens=max_tokens, parallel_requests=parallel_requests, batch=batch)
     check_range(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
     base_address = strip_address(path)
-    words_family = require_words(family)
-    gate.permit(path, "The address", "would receive your key at an address")
+    words_family = require_questions(family)
+    gate.require_allowed(path, "The address", "would receive your key at an address")
     server = Server(path, key, timeout, retries)
-    saved_answers = Cache(find_answers_file(cache, base_address, model), base_address)
+    saved_answers = AnswerCache(find_answers_file(cache, base_address, model), base_address)
     options: dict[str, Any] = {
         "listed_tokens": listed_tokens,
         "samples": samples,
@@ -83,11 +83,11 @@ def subject(
         "parallel_requests": parallel_requests,
         "batch": batch,
     }
-    asker = Prompts(server.ask, saved_answers, model, chat, mode, **options)
+    asker = PromptAsker(server.ask, saved_answers, model, chat, mode, **options)
     log, prices = QuestionLog(), (price_in, price_out)
     language_model = LanguageModel("", "unknown", words_family, asker, log, "", temperature, prices, budget)
     if mode in ("auto", "log_probs"):
-        server_mode = asker.find_mode(language_model.make_example())
+        server_mode = asker.detect_mode(language_model.make_example_question())
         if mode == "log_probs" and server_mode != mode:
             problem = f"The model server at {base_address} reports no log-probabilities."
             raise MesascopeError(problem, "Type mode=samples or mode=answer.")

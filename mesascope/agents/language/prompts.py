@@ -11,7 +11,7 @@ import numpy as np
 
 from mesascope.agents.language import answers
 from mesascope.agents.language.answers import Answer, MalformedReply
-from mesascope.agents.language.requests import Cache, RequestFailed
+from mesascope.agents.language.requests import AnswerCache, RequestFailed
 from mesascope.contracts import Question
 from mesascope.errors import MesascopeError
 
@@ -19,7 +19,7 @@ SendRequest = Callable[[str, Mapping[str, Any]], Any]
 
 
 @dataclasses.dataclass(eq=False)
-class Prompts:
+class PromptAsker:
     """Asks questions through a function that sends a request's body to an endpoint such as 'chat/completions'.
 
     Attributes:
@@ -40,9 +40,9 @@ class Prompts:
     hidden = None
 
     send: SendRequest
-    cache: Cache
+    cache: AnswerCache
     model: str
-    chat: bool
+    is_chat: bool
     mode: str
     _: dataclasses.KW_ONLY
     listed_tokens: int
@@ -50,57 +50,57 @@ class Prompts:
     max_tokens: int = 8
     parallel_requests: int = 1
     batch: int = 1
-    weights: Callable[[], dict[str, str]] = dict
+    compute_weight_hashes: Callable[[], dict[str, str]] = dict
     engine: Any = None
 
     def __post_init__(self) -> None:
         if self.mode != "samples":
             self.samples = 1
-        if self.chat or self.mode == "samples":
+        if self.is_chat or self.mode == "samples":
             self.batch = 1
 
     def hash_weights(self) -> dict[str, str]:
         """Computes the hashes of the weights; empty if the weights are hidden."""
-        return self.weights()
+        return self.compute_weight_hashes()
 
     @property
     def endpoint(self) -> str:
         """The path, below the server's address, to which requests are sent."""
-        return "chat/completions" if self.chat else "completions"
+        return "chat/completions" if self.is_chat else "completions"
 
     def render(self, question: Question) -> str:
         """Returns the text of a question that the server receives."""
-        return question.turn if self.chat else question.text
+        return question.turn if self.is_chat else question.text
 
-    def make_body(self, question: Question, draw: int) -> dict[str, Any]:
+    def make_body(self, question: Question, seed: int) -> dict[str, Any]:
         """Makes the body of the request for one question; `draw` is the seed of sampled answers."""
         request: dict[str, Any] = {"model": self.model} if self.model else {}
-        if self.chat:
+        if self.is_chat:
             request["messages"] = [{"role": "user", "content": question.turn}]
         else:
             request["prompt"] = question.text
         if self.mode == "log_probs":
             log_prob_options = (
                 {"logprobs": True, "top_logprobs": self.listed_tokens}
-                if self.chat
+                if self.is_chat
                 else {"logprobs": self.listed_tokens}
             )
             return request | {"max_tokens": 1, "temperature": 0} | log_prob_options
         if self.mode == "samples":
-            return request | {"max_tokens": self.max_tokens, "temperature": 1, "n": self.samples, "seed": draw}
+            return request | {"max_tokens": self.max_tokens, "temperature": 1, "n": self.samples, "seed": seed}
         return request | {"max_tokens": self.max_tokens, "temperature": 0}
 
-    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], ignore_saved: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], seeds: Sequence[int], should_ignore_saved: bool) -> list[Answer]:
         """Returns one answer per question; sends equal questions only once."""
-        bodies = [self.make_body(q, d) for q, d in zip(questions, draws, strict=True)]
+        bodies = [self.make_body(q, d) for q, d in zip(questions, seeds, strict=True)]
         keys = [self.cache.make_key(self.endpoint, b) for b in bodies]
-        pending = {k: b for k, b in zip(keys, bodies, strict=True) if ignore_saved or k not in self.cache.saved}
-        replies = collections.ChainMap(self._send_all(pending, ignore_saved), self.cache.saved)
+        pending = {k: b for k, b in zip(keys, bodies, strict=True) if should_ignore_saved or k not in self.cache.saved_answers}
+        replies = collections.ChainMap(self._send_all(pending, should_ignore_saved), self.cache.saved_answers)
         return [self._read_answer(q, replies[k]) for q, k in zip(questions, keys, strict=True)]
 
-    def _send_all(self, pending: Mapping[str, dict[str, Any]], ignore_saved: bool) -> dict[str, Any]:
+    def _send_all(self, requests_by_key: Mapping[str, dict[str, Any]], should_ignore_saved: bool) -> dict[str, Any]:
         """Sends all requests; returns for each key the reply, or the exception if there was no reply."""
-        rows = list(pending.items())
+        rows = list(requests_by_key.items())
         groups = [rows[i : i + self.batch] for i in range(0, len(rows), self.batch)]
 
         def ask(group: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Prompts:
             if len(group) > 1:
                 body["prompt"] = [b["prompt"] for _, b in group]
             try:
-                self.cache.sent += len(group)
+                self.cache.n_sent += len(group)
                 reply = self.send(self.endpoint, body)
                 short_choices = [_shorten_choice(c) for c in answers.read_choices(reply, len(group) * self.samples)]
             except (RequestFailed, MalformedReply) as error:
@@ -116,7 +116,7 @@ class Prompts:
             replies = {}
             for i, (k, b) in enumerate(group):
                 replies[k] = {"choices": short_choices[i * self.samples : (i + 1) * self.samples]}
-                if not ignore_saved:
+                if not should_ignore_saved:
                     self.cache.store(self.endpoint, b, replies[k])
             return replies
 
@@ -134,21 +134,21 @@ class Prompts:
         try:
             entries = answers.read_choices(reply, self.samples)
             if self.mode == "log_probs":
-                tokens = answers.list_tokens(entries[0])
+                tokens = answers.list_first_tokens(entries[0])
                 if tokens is None:
                     raise MalformedReply("it contains no log-probabilities")
                 return answers.weigh_labels(tokens, question.labels, answers.read_text(entries[0]))
-            found = [answers.parse_label(answers.read_text(c), question.labels) for c in entries]
+            sampled_answers = [answers.parse_answer(answers.read_text(c), question.labels) for c in entries]
         except MalformedReply as error:
             return Answer(answers.UNREACHED, -1, None, math.nan, f"its answer has another format: {error}")
-        first = next((a for a in found if a.action >= 0), found[0])
+        first = next((a for a in sampled_answers if a.action >= 0), sampled_answers[0])
         if self.mode == "answer":
             return first
-        counts = np.asarray([sum(a.action == i for a in found) for i in range(len(question.labels))]) + 0.5
+        counts = np.asarray([sum(a.action == i for a in sampled_answers) for i in range(len(question.labels))]) + 0.5
         log_probs = None if first.action < 0 else tuple(np.log(counts / counts.sum()).tolist())
         return first._replace(log_probs=log_probs)
 
-    def find_mode(self, question: Question) -> str:
+    def detect_mode(self, question: Question) -> str:
         """Asks one question, and returns the mode that the server supports: log_probs or answer.
 
         Raises:
@@ -161,12 +161,12 @@ class Prompts:
         except (RequestFailed, MalformedReply) as error:
             remedy = "Check the address, the model's name, and whether the server accepts this setting of chat."
             raise MesascopeError(f"The model server gives no usable answer: {error}.", remedy) from None
-        return "log_probs" if answers.list_tokens(choice) else "answer"
+        return "log_probs" if answers.list_first_tokens(choice) else "answer"
 
 
 def _shorten_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the part of a choice that is saved: its text and its listed first tokens."""
-    shortened: dict[str, Any] = {"text": answers.read_text(choice)}
-    if tokens := answers.list_tokens(choice):
-        shortened["logprobs"] = {"top_logprobs": [dict(tokens)]}
-    return shortened
+    short_choice: dict[str, Any] = {"text": answers.read_text(choice)}
+    if tokens := answers.list_first_tokens(choice):
+        short_choice["logprobs"] = {"top_logprobs": [dict(tokens)]}
+    return short_choice

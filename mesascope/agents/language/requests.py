@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
-from mesascope.contracts import require
+from mesascope.contracts import import_optional_package
 from mesascope.errors import MesascopeError
 from mesascope.files import make_cache_path
 from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE, KEY_NAME_PATTERN, redact
@@ -77,15 +77,15 @@ def read_key(name: str) -> str:
     return value
 
 
-class Cache:
+class AnswerCache:
     """Saved answers by question, in memory and optionally in a file that only the user can read.
 
     Each line of the file contains the address, the request's body and one answer, but no header.
     """
 
     def __init__(self, path: Path | None, base_address: str):
-        self.path, self.base_address, self.saved, self.lock = path, base_address, {}, threading.Lock()
-        self.sent = 0  # the number of questions that were sent
+        self.path, self.base_address, self.saved_answers, self.lock = path, base_address, {}, threading.Lock()
+        self.n_sent = 0  # the number of questions that were sent
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class Cache:
             for line in lines:
                 with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that was cut off when a run stopped
                     entry = json.loads(line)
-                    self.saved[entry["key"]] = entry["answer"]
+                    self.saved_answers[entry["key"]] = entry["answer"]
 
     def make_key(self, endpoint: str, body: Mapping[str, Any]) -> str:
         """Computes the key of a question: a hash of the request and the server's address."""
@@ -106,7 +106,7 @@ class Cache:
         """Saves an answer immediately, in a single write."""
         key = self.make_key(endpoint, body)
         with self.lock:
-            self.saved[key] = answer
+            self.saved_answers[key] = answer
             if self.path is None:
                 return
             entry = {"key": key, "address": f"{self.base_address}/{endpoint}", "request": body, "answer": answer}
@@ -139,7 +139,7 @@ class Server:
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, first_pause: float = 0.5):
         self.base_address, parts, token = strip_address(address), split_address(address), read_key(key)
-        httpx = require("httpx", "lm")
+        httpx = import_optional_package("httpx", "lm")
         for logger in ("httpx", "httpcore"):  # these loggers would write the query and the server's headers
             logging.getLogger(logger).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
@@ -147,7 +147,7 @@ class Server:
         query_keys = [value for name, value in parse_qsl(parts.query) if KEY_NAME_PATTERN.search(name)]
         secrets = {token, password or user, parts.password or "", credentials, *query_keys, *map(quote, query_keys)}
         self.secrets = secrets - {""}
-        self.http, self.retries, self.first_pause = httpx, retries, first_pause
+        self.httpx, self.retries, self.first_pause = httpx, retries, first_pause
         self.query = parts.query
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         auth = (user, password) if user and not token else None
@@ -174,11 +174,11 @@ class Server:
                 reply = self.client.post(url, json=dict(body))
                 if reply.status_code < 300:
                     return reply.json()
-            except self.http.ConnectError:
+            except self.httpx.ConnectError:
                 reason = "refused"
-            except self.http.TimeoutException:
+            except self.httpx.TimeoutException:
                 reason = "it took longer than the timeout"
-            except self.http.HTTPError as error:  # such as an incomplete answer or a broken connection
+            except self.httpx.HTTPError as error:  # such as an incomplete answer or a broken connection
                 reason = f"the answer was incomplete ({type(error).__name__})"
             except ValueError:
                 reason = "its answer is not JSON"

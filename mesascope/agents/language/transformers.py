@@ -11,8 +11,8 @@ import numpy as np
 
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.language.answers import Answer, weigh_labels
-from mesascope.agents.language.language import LanguageModel, QuestionLog, require_words
-from mesascope.contracts import Family, Question, check_range, name_with_settings, require
+from mesascope.agents.language.language import LanguageModel, QuestionLog, require_questions
+from mesascope.contracts import Family, Question, check_range, name_with_settings, import_optional_package
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 from mesascope.guards.identity import hash_array
@@ -43,7 +43,7 @@ def subject(
         trust: whether code in the folder may run.
     """
     check_range(1, 4096, batch=batch, listed_tokens=listed_tokens)
-    words_family = require_words(family)
+    words_family = require_questions(family)
     model, tokenizer = load_model(path, trust)
     layers = int(model.config.num_hidden_layers)
     check_range(-layers - 1, layers, layer=layer)
@@ -72,7 +72,7 @@ def load_model(path: str, trust: bool = False) -> tuple[Any, Any]:
         raise MesascopeError(f"There is no folder or file {path!r}.", "Name a model's folder or a .gguf file.")
     if location.is_dir() and not trust:
         _refuse_code(location)
-    torch, transformers = require("torch", "torch"), require("transformers", "transformers")
+    torch, transformers = import_optional_package("torch", "torch"), import_optional_package("transformers", "transformers")
     options = {"gguf_file": location.name} if location.is_file() else {}
     size = sum(f.stat().st_size for f in ([location] if location.is_file() else location.glob("*")) if f.is_file())
     folder = str(location.parent if location.is_file() else location)
@@ -136,42 +136,42 @@ class ForwardAsker:
 
     model: Any
     tokenizer: Any
-    chat: bool
+    is_chat: bool
     layer: int
     batch: int
     _: dataclasses.KW_ONLY
     listed_tokens: int
-    saved: dict[str, tuple[Answer, np.ndarray]] = dataclasses.field(default_factory=dict)
+    saved_answers: dict[str, tuple[Answer, np.ndarray]] = dataclasses.field(default_factory=dict)
     hidden: np.ndarray | None = None
 
     def render(self, question: Question) -> str:
         """Returns the text of a question that the model receives."""
-        if not self.chat:
+        if not self.is_chat:
             return question.text
         turn = [{"role": "user", "content": question.turn}]
         return self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
 
-    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], ignore_saved: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], seeds: Sequence[int], should_ignore_saved: bool) -> list[Answer]:
         """Returns an answer to each question, and sets `hidden` to the activations [N, U] at the questions' ends."""
         texts = [self.render(q) for q in questions]
         keys = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
         rows_by_key = dict(zip(keys, zip(texts, questions, strict=True), strict=True))
-        pending = {key: row for key, row in rows_by_key.items() if ignore_saved or key not in self.saved}
+        pending = {key: row for key, row in rows_by_key.items() if should_ignore_saved or key not in self.saved_answers}
         new_answers: dict[str, tuple[Answer, np.ndarray]] = {}
         rows = sorted(pending.items(), key=lambda row: len(row[1][0]))  # similar lengths need little padding
         for start in range(0, len(rows), self.batch):
             new_answers |= self._run_batch(rows[start : start + self.batch])
-        if not ignore_saved:
-            self.saved |= new_answers
-        answers = collections.ChainMap(new_answers, self.saved)
+        if not should_ignore_saved:
+            self.saved_answers |= new_answers
+        answers = collections.ChainMap(new_answers, self.saved_answers)
         found = [answers[key] for key in keys]
         self.hidden = np.stack([hidden for _, hidden in found])
         return [answer for answer, _ in found]
 
     def _run_batch(self, rows: list[tuple[str, tuple[str, Question]]]) -> dict[str, tuple[Answer, np.ndarray]]:
-        torch = require("torch", "torch")
+        torch = import_optional_package("torch", "torch")
         texts = [text for _, (text, _) in rows]
-        inputs = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
+        inputs = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=not self.is_chat)
         limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
         if inputs["input_ids"].shape[1] > limit:
             problem = f"A question has {inputs['input_ids'].shape[1]} tokens, but the model accepts at most {limit}."

@@ -21,7 +21,7 @@ class Memory(eqx.Module):
     """
 
     @property
-    def layout(self) -> dict[str, int]:
+    def layer_settings(self) -> dict[str, int]:
         """The number of layers and of attention heads, by the settings 'depth' and 'heads'; empty without layers."""
         return {}
 
@@ -52,8 +52,8 @@ class NoMemory(Memory):
     weight: jax.Array
     bias: jax.Array
 
-    def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.weight = draw_weights(key, (features, width))
+    def __init__(self, key: jax.Array, n_features: int, width: int, horizon: int):
+        self.weight = draw_weights(key, (n_features, width))
         self.bias = jnp.zeros(width)
 
     def fresh(self, n: int) -> jax.Array:
@@ -77,8 +77,8 @@ class GRU(Memory):
     bias: jax.Array  # [3W]
     candidate_bias: jax.Array  # [W] a bias that is added to the candidate before the reset gate multiplies it
 
-    def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.input_weights = draw_weights(derive_key(key, "inputs"), (features, 3 * width))
+    def __init__(self, key: jax.Array, n_features: int, width: int, horizon: int):
+        self.input_weights = draw_weights(derive_key(key, "inputs"), (n_features, 3 * width))
         self.recurrent_weights = _draw_orthogonal(derive_key(key, "recurrent"), width, 3)
         self.bias = jnp.zeros(3 * width)
         self.candidate_bias = jnp.zeros(width)
@@ -108,8 +108,8 @@ class LSTM(Memory):
     recurrent_weights: jax.Array  # [W, 4W]
     bias: jax.Array  # [4W]
 
-    def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.input_weights = draw_weights(derive_key(key, "inputs"), (features, 4 * width))
+    def __init__(self, key: jax.Array, n_features: int, width: int, horizon: int):
+        self.input_weights = draw_weights(derive_key(key, "inputs"), (n_features, 4 * width))
         self.recurrent_weights = _draw_orthogonal(derive_key(key, "recurrent"), width, 4)
         self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
 
@@ -134,5 +134,5 @@ def draw_weights(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
     return jax.random.normal(key, shape) / np.sqrt(max(shape[0], 1))
 
 
-def _draw_orthogonal(key: jax.Array, width: int, gates: int) -> jax.Array:  # [W, gates W]
-    return jnp.concatenate([jax.random.orthogonal(derive_key(key, i), width) for i in range(gates)], axis=1)
+def _draw_orthogonal(key: jax.Array, width: int, n_gates: int) -> jax.Array:  # [W, gates W]
+    return jnp.concatenate([jax.random.orthogonal(derive_key(key, i), width) for i in range(n_gates)], axis=1)

@@ -17,8 +17,8 @@ from safetensors.numpy import load as load_tensors
 from mesascope import formats
 from mesascope.errors import MesascopeError
 
-MAX_HEADER = 1 << 20  # the maximum number of bytes in a header
-NETWORKS = Path(__file__).parent / "shipped"
+MAX_HEADER_BYTES = 1 << 20  # the maximum number of bytes in a header
+SHIPPED_FOLDER = Path(__file__).parent / "shipped"
 
 
 NAMES_IN_FILES = {  # field of a network → the field's name in files, if the two names differ
@@ -62,7 +62,7 @@ def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) ->
     try:
         with Path(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= MAX_HEADER:
+            if not 2 <= length <= MAX_HEADER_BYTES:
                 raise kind.make_error(path, f"its first eight bytes declare a header of {length:,} bytes")
             header = json.loads(file.read(length))
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
@@ -72,9 +72,9 @@ def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) ->
         if not isinstance(metadata, dict):
             raise TypeError("its metadata is not an object")
     except FileNotFoundError:
-        raise MesascopeError(f"There is no file {str(path)!r}.", kind.suggest()) from None
+        raise MesascopeError(f"There is no file {str(path)!r}.", kind.make_remedy()) from None
     except OSError as error:
-        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", kind.suggest()) from None
+        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", kind.make_remedy()) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
         raise kind.make_error(path, "it has no readable safetensors header") from None
     return metadata, shapes, 8 + length + size
@@ -99,30 +99,30 @@ class NetworkFormat:
     def opens(self, path: str | os.PathLike) -> bool:
         """Whether a file has the header of a network of this format."""
         try:
-            return self._is_ours(read_header(path)[0].get("format"))
+            return self._has_this_format(read_header(path)[0].get("format"))
         except MesascopeError:
             return False
 
-    def _is_ours(self, found: Any) -> bool:
-        return found == self.format or formats.is_old(found, self.format)
+    def _has_this_format(self, format_name: Any) -> bool:
+        return format_name == self.format or formats.is_old_format(format_name, self.format)
 
-    def list_bundled(self) -> dict[str, Path]:
+    def list_shipped(self) -> dict[str, Path]:
         """Lists the files of the networks that ship with mesascope, by name."""
-        return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if not self.format or self.opens(p)}
+        return {p.stem: p for p in sorted(SHIPPED_FOLDER.glob("*.safetensors")) if not self.format or self.opens(p)}
 
-    def find(self, path: str | os.PathLike) -> Path:
+    def find_file(self, path: str | os.PathLike) -> Path:
         """Finds the file at a path, or the shipped network with that name; returns the path if there is neither.
 
         Raises:
             MesascopeError: the path is empty.
         """
         if not os.fspath(path):
-            raise MesascopeError("No network is named.", self.suggest())
-        return Path(path) if Path(path).is_file() else self.list_bundled().get(os.fspath(path), Path(path))
+            raise MesascopeError("No network is named.", self.make_remedy())
+        return Path(path) if Path(path).is_file() else self.list_shipped().get(os.fspath(path), Path(path))
 
-    def family_of(self, path: str | os.PathLike) -> str:
+    def read_family(self, path: str | os.PathLike) -> str:
         """Reads the family that a network was trained on, with the family's settings."""
-        return self.read_metadata(self.find(path))["family"]
+        return self.read_metadata(self.find_file(path))["family"]
 
     def read_metadata(self, path: str | os.PathLike) -> dict[str, Any]:
         """Reads and checks the metadata of a network's file.
@@ -131,13 +131,13 @@ class NetworkFormat:
             MesascopeError: the file has another format, or its metadata are incomplete or invalid.
         """
         metadata = read_header(path, self)[0]
-        if not self._is_ours(metadata.get("format")):
+        if not self._has_this_format(metadata.get("format")):
             raise self.make_error(path, f"its format is {metadata.get('format')!r}, not {self.format!r}")
-        if formats.is_old(metadata["format"], self.format):
-            metadata = formats.reword(metadata)
+        if formats.is_old_format(metadata["format"], self.format):
+            metadata = formats.rename_old_keys(metadata)
             if isinstance(settings := metadata.get("settings"), dict):
-                metadata["settings"] = formats.reword(settings, formats.OLD_SETTINGS)
-            metadata["command"] = formats.reword_spec(str(metadata.get("command", "")))
+                metadata["settings"] = formats.rename_old_keys(settings, formats.OLD_SETTINGS)
+            metadata["command"] = formats.rename_old_settings(str(metadata.get("command", "")))
         for key in ("family", "trained_on"):
             if not isinstance(metadata.get(key), str):
                 raise self.make_error(path, f"its metadata has no text {key!r}")
@@ -170,16 +170,16 @@ class NetworkFormat:
         if not_finite := sorted(k for k, v in tensors.items() if not np.isfinite(v).all()):
             raise self.make_error(path, f"its weights {', '.join(not_finite)} are not all finite")
         arrays, static = eqx.partition(template, lambda x: hasattr(x, "dtype"))
-        read = jax.tree.unflatten(jax.tree.structure(arrays), [jnp.asarray(tensors[k]) for k in expected])
-        return eqx.combine(read, static)
+        filled_arrays = jax.tree.unflatten(jax.tree.structure(arrays), [jnp.asarray(tensors[k]) for k in expected])
+        return eqx.combine(filled_arrays, static)
 
     def make_error(self, path: str | os.PathLike, reason: str) -> MesascopeError:
         """Makes the error for a file that is not a network of this format."""
-        return MesascopeError(f"{str(path)!r} is not a {self.noun}: {reason}.", self.suggest())
+        return MesascopeError(f"{str(path)!r} is not a {self.noun}: {reason}.", self.make_remedy())
 
-    def suggest(self) -> str:
+    def make_remedy(self) -> str:
         """Makes the remedy for a wrong file, which lists the shipped networks of this format."""
-        ships = ", ".join(self.list_bundled()) or "none"
+        ships = ", ".join(self.list_shipped()) or "none"
         return f"Name a file that `mesascope train` wrote, or a shipped network: {ships}."
 
 

@@ -16,11 +16,11 @@ from mesascope.agents.networks.memories import GRU, LSTM, Memory, NoMemory, draw
 from mesascope.agents.networks.network_files import NetworkFormat
 from mesascope.agents.networks.sequences import LRU, LinearAttention, Transformer
 from mesascope.contracts import Family, NamedSubject, Percept, Response, check_range, choose, parse_bank
-from mesascope.errors import MesascopeError, pick_named
-from mesascope.formats import NETWORK
+from mesascope.errors import MesascopeError, require_known_name
+from mesascope.formats import NETWORK_FORMAT
 from mesascope.keys import derive_key
 
-OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
+PERCEPT_PARTS = ("action", "feedback", "trial", "first", "observation", "step")
 MAX_WIDTH = 4096
 MAX_INTEGER = 10**6  # the maximum of any integer in a header
 MAX_DEPTH = 64  # the maximum number of layers
@@ -53,9 +53,9 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 
 INTEGER_RANGES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
-FILE_FORMAT = NetworkFormat(NETWORK, "network of ours", INTEGER_RANGES, _find_fault)
-opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.family_of
-list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadata
+FILE_FORMAT = NetworkFormat(NETWORK_FORMAT, "network of ours", INTEGER_RANGES, _find_fault)
+opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.read_family
+list_bundled, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 
 
 class Recurrent(NamedSubject):
@@ -94,7 +94,7 @@ class Recurrent(NamedSubject):
         }
         return jnp.concatenate([jnp.asarray(parts[k], jnp.float32) for k in self.observes], axis=-1)
 
-    def fresh(self, n: int) -> Any:
+    def initialize_carry(self, n: int) -> Any:
         """Makes a carry of zeros, of width 0 if there is no memory."""
         return self.memory.fresh(n)
 
@@ -103,13 +103,13 @@ class Recurrent(NamedSubject):
         carry, features = self.memory.step(carry, self.encode(percept))
         if self.choices is None:
             return carry, Response(self.compute_action(features), None)
-        return carry, choose(key, self.log_probs(features))
+        return carry, choose(key, self.compute_log_probs(features))
 
     def compute_action(self, features: jax.Array) -> jax.Array:
         """Computes the real action [...] from features [..., W]."""
         return (features @ self.policy_weights + self.policy_bias)[..., 0]
 
-    def log_probs(self, features: jax.Array) -> jax.Array:
+    def compute_log_probs(self, features: jax.Array) -> jax.Array:
         """Computes the log-probabilities [..., K] of the actions from features [..., W]."""
         return jax.nn.log_softmax(features @ self.policy_weights + self.policy_bias)
 
@@ -117,7 +117,7 @@ class Recurrent(NamedSubject):
         """Computes the critic's estimate [...] of the discounted return from features [..., W], for training only."""
         return features @ self.value_weights + self.value_bias
 
-    def taps(self, carry: Any) -> dict[str, jax.Array]:
+    def read_taps(self, carry: Any) -> dict[str, jax.Array]:
         """Returns the memory's named activations [N, U]."""
         return self.memory.taps(carry)
 
@@ -127,8 +127,8 @@ class Recurrent(NamedSubject):
 
         def make_twin(observation: int) -> Recurrent:
             sizes = (self.choices, observation, self.horizon)
-            key, layout = jax.random.key(seed), self.memory.layout
-            return create_network(key, kind, len(self.policy_weights), self.observes, sizes, layout=layout)
+            key, layout = jax.random.key(seed), self.memory.layer_settings
+            return create_network(key, kind, len(self.policy_weights), self.observes, sizes, layer_settings=layout)
 
         trained, fresh = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, make_twin(0)))
         return make_twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(trained, fresh, strict=True)))
@@ -141,7 +141,7 @@ def create_network(
     observes: tuple[str, ...],
     sizes: tuple[int | None, int, int],
     *,
-    layout: Mapping[str, int] | None = None,
+    layer_settings: Mapping[str, int] | None = None,
 ) -> Recurrent:
     """Makes an untrained network.
 
@@ -153,25 +153,25 @@ def create_network(
         sizes: the number of choices K (None for real actions), the observation's width D and the horizon T.
         layout: the number of layers (depth) and of attention heads; by default those of the memory.
     """
-    pick_named("memory", memory, MEMORIES)
+    require_known_name("memory", memory, MEMORIES)
     check_range(1, MAX_WIDTH, width=width)
-    layout = dict(layout or {})
-    if layout and memory not in MEMORIES_WITH_LAYERS:
+    layer_settings = dict(layer_settings or {})
+    if layer_settings and memory not in MEMORIES_WITH_LAYERS:
         problem = f"The memory {memory} has neither depth nor heads."
         raise MesascopeError(problem, f"Omit them, or take {' or '.join(MEMORIES_WITH_LAYERS)}.")
-    depth, heads = layout.get("depth", 1), layout.get("heads", 1)
+    depth, heads = layer_settings.get("depth", 1), layer_settings.get("heads", 1)
     check_range(1, MAX_DEPTH, depth=depth)
     check_range(1, width, heads=heads)
     if width % heads:
         raise MesascopeError(f"width={width} is not a multiple of heads={heads}.", "Give a multiple.")
     for part in observes:
-        pick_named("part of the percept", part, OBSERVED)
+        require_known_name("part of the percept", part, PERCEPT_PARTS)
     if not observes or len(set(observes)) != len(observes):
-        raise MesascopeError("observes is empty, or names a part twice.", f"Type {'+'.join(OBSERVED)}.")
+        raise MesascopeError("observes is empty, or names a part twice.", f"Type {'+'.join(PERCEPT_PARTS)}.")
     choices, observation, horizon = sizes
     outputs = 1 if choices is None else choices
     features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in observes)
-    core = MEMORIES[memory](derive_key(key, "memory"), features, width, horizon, **layout)
+    core = MEMORIES[memory](derive_key(key, "memory"), features, width, horizon, **layer_settings)
     policy = 0.01 * draw_weights(derive_key(key, "policy"), (width, outputs))
     actor = {"policy_weights": policy, "policy_bias": jnp.zeros(outputs)}
     critic = {"value_weights": jnp.zeros(width), "value_bias": jnp.zeros(())}
@@ -179,17 +179,17 @@ def create_network(
     return Recurrent(name="untrained", trained_on="unknown", memory=core, **actor, **critic, **shape)
 
 
-def create_for_family(
-    key: jax.Array, family: Family, memory: str, width: int, observes: str, *, layout: Mapping[str, int] | None = None
+def create_network_for_family(
+    key: jax.Array, family: Family, memory: str, width: int, observes: str, *, layer_settings: Mapping[str, int] | None = None
 ) -> Recurrent:
     """Makes an untrained network for a family; `observes` lists parts of the percept, joined by '+'."""
-    sizes = (family.choices, find_width(family), family.horizon * family.steps)
-    return create_network(key, memory, width, tuple(observes.split("+")), sizes, layout=layout)
+    sizes = (family.choices, get_observation_width(family), family.horizon * family.steps)
+    return create_network(key, memory, width, tuple(observes.split("+")), sizes, layer_settings=layer_settings)
 
 
-def find_width(family: Family) -> int:
+def get_observation_width(family: Family) -> int:
     """Returns the width D of a family's observations."""
-    return family.shown[-1]
+    return family.observation_shape[-1]
 
 
 def subject(family: Family, path: str = "") -> Recurrent:
@@ -199,7 +199,7 @@ def subject(family: Family, path: str = "") -> Recurrent:
         family: the family that the network runs on; it must have as many choices as the network.
         path: the path of the file, or the name of a network that ships with mesascope.
     """
-    file = FILE_FORMAT.find(path)
+    file = FILE_FORMAT.find_file(path)
     metadata = read_metadata(file)
     network = _load_network(file, metadata, f"recurrent:path={path}")
     if network.choices != family.choices:
@@ -207,11 +207,11 @@ def subject(family: Family, path: str = "") -> Recurrent:
         problem = f"{str(path)!r} {actions}, but {family.name} has {family.choices or 'real'} actions."
         other_family = f"a family with {network.choices or 'real'} actions"
         raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}, or on {other_family}.")
-    width = find_width(family)
+    width = get_observation_width(family)
     if "observation" in network.observes and width != metadata["observation"]:
         problem = f"{str(path)!r} observes {metadata['observation']} numbers, but {family.name} shows {width}."
         raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}.")
-    return eqx.tree_at(lambda n: n.trained_on, network, _match_training(family, metadata))
+    return eqx.tree_at(lambda n: n.trained_on, network, _get_trained_on(family, metadata))
 
 
 def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) -> Recurrent:
@@ -227,7 +227,7 @@ def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) 
     return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, metadata["trained_on"]))
 
 
-def _match_training(family: Family, metadata: dict[str, Any]) -> str:
+def _get_trained_on(family: Family, metadata: dict[str, Any]) -> str:
     """Returns what the network was trained on; 'unknown' if it was trained on a bank of another family."""
     bank = metadata["trained_on"]
     if bank.startswith("bank:") and family.with_bank(bank).name != metadata["family"]:

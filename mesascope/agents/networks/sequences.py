@@ -20,7 +20,7 @@ MAX_WINDOW = 512  # the longest window of a transformer, in percepts
 MASKED_LOGIT = -1e9  # the attention logit of percepts outside the window
 
 
-class LookupMemory(NamedTuple):
+class TransformerCarry(NamedTuple):
     """The carry of a transformer, with one slot for each percept in the window.
 
     Attributes:
@@ -60,7 +60,7 @@ class AttentionLayer(eqx.Module):
         """Splits x [..., W] into heads [..., heads, W / heads]."""
         return x.reshape(*x.shape[:-1], len(self.distance_bias), -1)
 
-    def finish(self, h: jax.Array, attended: jax.Array) -> jax.Array:
+    def apply_dense_layers(self, h: jax.Array, attended: jax.Array) -> jax.Array:
         """Adds the attention's output [..., heads, W / heads] to h [..., W], then applies the dense layers."""
         h = h + attended.reshape(h.shape) @ self.output_weights
         return h + jax.nn.gelu(normalise_rows(h) @ self.up_weights + self.up_bias) @ self.down_weights
@@ -81,15 +81,15 @@ class AttentionMemory(Memory):
     embedding_bias: jax.Array
     layers: list[AttentionLayer]
 
-    def __init__(self, key: jax.Array, features: int, width: int, horizon: int, depth: int = N_LAYERS, *, heads=0):
-        self.embedding = draw_weights(derive_key(key, "entry"), (features, width))
+    def __init__(self, key: jax.Array, n_features: int, width: int, horizon: int, depth: int = N_LAYERS, *, heads=0):
+        self.embedding = draw_weights(derive_key(key, "entry"), (n_features, width))
         self.embedding_bias = jnp.zeros(width)
         heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
         sizes = width, min(horizon, self.max_window), heads, depth
         self.layers = [AttentionLayer(derive_key(key, "layer", i), *sizes) for i in range(depth)]
 
     @abc.abstractmethod
-    def weigh(self, layer: AttentionLayer, logits: jax.Array) -> jax.Array:
+    def compute_attention_weights(self, layer: AttentionLayer, logits: jax.Array) -> jax.Array:
         """Computes the attention weights [N, heads, T, U] of percept t for percept u from logits (query times key)."""
 
     def unroll(self, xs):
@@ -98,11 +98,11 @@ class AttentionMemory(Memory):
         for layer in self.layers:
             query, key, value = (layer.split_heads(part) for part in layer.project(h))
             logits = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
-            h = layer.finish(h, jnp.einsum("nhtu,unhd->tnhd", self.weigh(layer, logits), value))
+            h = layer.apply_dense_layers(h, jnp.einsum("nhtu,unhd->tnhd", self.compute_attention_weights(layer, logits), value))
         return normalise_rows(h)
 
     @property
-    def layout(self) -> dict[str, int]:
+    def layer_settings(self) -> dict[str, int]:
         """The number of layers ('depth'), and the number of heads in each layer ('heads')."""
         return {"depth": len(self.layers), "heads": len(self.layers[0].distance_bias)}
 
@@ -122,12 +122,12 @@ class Transformer(AttentionMemory):
         """The number of percepts that the transformer attends to, including the present one."""
         return self.layers[0].distance_bias.shape[1]
 
-    def fresh(self, n: int) -> LookupMemory:
+    def fresh(self, n: int) -> TransformerCarry:
         """Makes slots of zeros, with 0 past percepts."""
         empty = jnp.zeros((n, len(self.layers), self.window, self.embedding.shape[1]))
-        return LookupMemory(empty, empty, jnp.zeros(n, jnp.int32))
+        return TransformerCarry(empty, empty, jnp.zeros(n, jnp.int32))
 
-    def step(self, carry: LookupMemory, x):
+    def step(self, carry: TransformerCarry, x):
         """Overwrites the oldest keys and values with those of the present percept, then attends to all valid slots."""
         rows, slot = jnp.arange(len(x)), carry.n_percepts % self.window
         steps_ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
@@ -144,24 +144,24 @@ class Transformer(AttentionMemory):
             )
             logits = jnp.einsum("nhd,nwhd->nhw", query, stored_keys) / jnp.sqrt(query.shape[-1])
             logits = jnp.where(in_window, logits + jnp.moveaxis(layer.distance_bias[:, steps_ago], 0, 1), MASKED_LOGIT)
-            h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), stored_values))
-        return LookupMemory(keys, values, carry.n_percepts + 1), normalise_rows(h)
+            h = layer.apply_dense_layers(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), stored_values))
+        return TransformerCarry(keys, values, carry.n_percepts + 1), normalise_rows(h)
 
-    def weigh(self, layer, logits):
+    def compute_attention_weights(self, layer, logits):
         """Applies a softmax over the percepts in the window, after adding the bias for each distance."""
         times = jnp.arange(logits.shape[-1])
         steps_ago = times[:, None] - times  # [T, T]
         logits = logits + layer.distance_bias[:, jnp.clip(steps_ago, 0, self.window - 1)]
         return jax.nn.softmax(jnp.where((steps_ago >= 0) & (steps_ago < self.window), logits, MASKED_LOGIT))
 
-    def taps(self, carry: LookupMemory):
+    def taps(self, carry: TransformerCarry):
         """Returns the newest key and value of each layer, under the names 'core.key0', 'core.value0' and so on."""
         rows, slot = jnp.arange(len(carry.n_percepts)), (carry.n_percepts - 1) % self.window
         entries = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
         return {f"core.{name}{i}": x[:, i] for i in range(len(self.layers)) for name, x in entries.items()}
 
 
-class SumMemory(NamedTuple):
+class LinearAttentionCarry(NamedTuple):
     """The carry of linear attention.
 
     Attributes:
@@ -182,14 +182,14 @@ class LinearAttention(AttentionMemory):
 
     max_window: ClassVar[int] = 0  # no biases by distance
 
-    def fresh(self, n: int) -> SumMemory:
+    def fresh(self, n: int) -> LinearAttentionCarry:
         """Makes sums of 0, with 0 past percepts."""
-        width, layout = self.embedding.shape[1], self.layout
+        width, layout = self.embedding.shape[1], self.layer_settings
         size = width // layout["heads"]
         sums = jnp.zeros((n, layout["depth"], layout["heads"], size, size))
-        return SumMemory(sums, jnp.zeros(n, jnp.int32))
+        return LinearAttentionCarry(sums, jnp.zeros(n, jnp.int32))
 
-    def step(self, carry: SumMemory, x):
+    def step(self, carry: LinearAttentionCarry, x):
         """Adds key times value of the present percept to the sums, then computes the attention from the sums."""
         sums, n_percepts = carry.sums, carry.n_percepts + 1
         h = x @ self.embedding + self.embedding_bias
@@ -198,15 +198,15 @@ class LinearAttention(AttentionMemory):
             new_sums = sums[:, i] + key[..., :, None] * value[..., None, :]
             sums = sums.at[:, i].set(new_sums)
             attended = jnp.einsum("nhd,nhde->nhe", query, new_sums) / jnp.sqrt(query.shape[-1])
-            h = layer.finish(h, attended / n_percepts[:, None, None])
-        return SumMemory(sums, n_percepts), normalise_rows(h)
+            h = layer.apply_dense_layers(h, attended / n_percepts[:, None, None])
+        return LinearAttentionCarry(sums, n_percepts), normalise_rows(h)
 
-    def weigh(self, layer, logits):
+    def compute_attention_weights(self, layer, logits):
         """Divides the logits by the number of percepts so far, without a softmax; later percepts get 0."""
         count = logits.shape[-1]
         return logits * (jnp.tril(jnp.ones((count, count))) / jnp.arange(1, count + 1)[:, None])
 
-    def taps(self, carry: SumMemory):
+    def taps(self, carry: LinearAttentionCarry):
         """Returns the sums of each layer, under the names 'core.sums0' and so on."""
         flat = carry.sums.reshape(*carry.sums.shape[:2], -1)
         return {f"core.sums{i}": flat[:, i] for i in range(len(self.layers))}
@@ -224,9 +224,9 @@ class RecurrentLayer(eqx.Module):
     gate_bias: jax.Array  # [2W]
 
     def __init__(self, key: jax.Array, width: int, horizon: int):
-        longest = 1.0 / max(horizon, 2)  # the state of the slowest unit decays to 1 / e in a lifetime
-        spread = jax.random.uniform(derive_key(key, "rate"), (width,))
-        self.log_rate = jnp.log(longest) * spread + jnp.log(0.7) * (1.0 - spread)
+        slowest_rate = 1.0 / max(horizon, 2)  # the state of the slowest unit decays to 1 / e in a lifetime
+        uniform_draws = jax.random.uniform(derive_key(key, "rate"), (width,))
+        self.log_rate = jnp.log(slowest_rate) * uniform_draws + jnp.log(0.7) * (1.0 - uniform_draws)
         self.log_angle = jnp.log(jnp.pi / 10 * jax.random.uniform(derive_key(key, "turn"), (width,), minval=1e-3))
         self.inward_weights = draw_weights(derive_key(key, "inward"), (width, 2 * width))
         self.outward_weights = draw_weights(derive_key(key, "outward"), (2 * width, width))
@@ -262,8 +262,8 @@ class LRU(Memory):
     embedding_bias: jax.Array  # [W]
     layers: list[RecurrentLayer]
 
-    def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.embedding = draw_weights(derive_key(key, "entry"), (features, width))
+    def __init__(self, key: jax.Array, n_features: int, width: int, horizon: int):
+        self.embedding = draw_weights(derive_key(key, "entry"), (n_features, width))
         self.embedding_bias = draw_weights(derive_key(key, "bias"), (1, width))[0]
         self.layers = [RecurrentLayer(derive_key(key, "layer", i), width, horizon) for i in range(N_LAYERS)]
 
@@ -290,9 +290,9 @@ class LRU(Memory):
         """Processes whole lifetimes layer by layer; only the recurrence itself is sequential."""
         h = self.embed(xs)
         for layer in self.layers:
-            turn = functools.partial(_update_linear_state, layer.compute_eigenvalues())
+            update = functools.partial(_update_linear_state, layer.compute_eigenvalues())
             zero = jnp.zeros(h.shape[1:])
-            states = jax.lax.scan(functools.partial(_scan_step, turn), (zero, zero), layer.project_input(h))[1]
+            states = jax.lax.scan(functools.partial(_scan_step, update), (zero, zero), layer.project_input(h))[1]
             h = layer.compute_output(h, *states)
         return normalise_rows(h)
 
@@ -313,7 +313,7 @@ def _update_linear_state(eigenvalues, state, inputs):
     return a * real - b * imaginary + x, a * imaginary + b * real + y
 
 
-def _scan_step(turn, state, inputs):
+def _scan_step(update, state, inputs):
     """Computes one step of a scan whose output at each step is the state."""
-    next_state = turn(state, inputs)
+    next_state = update(state, inputs)
     return next_state, next_state

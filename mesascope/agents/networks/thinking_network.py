@@ -13,17 +13,17 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import NetworkFormat
-from mesascope.contracts import Family, NamedSubject, Percept, Response, ShowsFields, check_range, choose
+from mesascope.contracts import Family, NamedSubject, Percept, Response, ShowsGrids, check_range, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
 FORMAT = "mesascope-thinking-network/1"
 CHECK_FAMILY = "maze:size=5,trials=12,bank=3"
 MAX_TICKS = 128  # the maximum number of ticks at one percept
-SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
-FILE_FORMAT = NetworkFormat(FORMAT, "thinking network", SIZES)
-opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.family_of
-list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadata
+SIZE_RANGES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
+FILE_FORMAT = NetworkFormat(FORMAT, "thinking network", SIZE_RANGES)
+opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.read_family
+list_bundled, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 
 
 class Weights(NamedTuple):
@@ -42,9 +42,9 @@ class Weights(NamedTuple):
     policy_bias: jax.Array
 
 
-def create_network(key: jax.Array, width: int, layers: int, planes: int, choices: int) -> Weights:
+def create_network(key: jax.Array, width: int, layers: int, n_images: int, choices: int) -> Weights:
     """Draws untrained weights with C = `width` and P = `planes`; `layers` is L, or 0 for a recurrent network."""
-    n_layers, fan = max(layers, 1), 5 * (width + planes)
+    n_layers, fan = max(layers, 1), 5 * (width + n_images)
     mixing_weights = jax.random.normal(derive_key(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
     bias = jnp.zeros((n_layers, 2 * width))
     policy = 0.1 * jax.random.normal(derive_key(key, "policy"), (width, choices))
@@ -79,15 +79,15 @@ def run_tick(
     return is_inside * (state + jax.nn.sigmoid(gate) * (jnp.tanh(candidate) - state))
 
 
-def project_input(mixing_weights: jax.Array, pictures: jax.Array) -> jax.Array:
+def project_input(mixing_weights: jax.Array, images: jax.Array) -> jax.Array:
     """Computes the contribution [N, H, W, 2 C] of the images [N, H, W, P] to every tick."""
     width = mixing_weights.shape[-1] // 2
-    return gather_neighbours(pictures) @ mixing_weights[5 * width :]
+    return gather_neighbours(images) @ mixing_weights[5 * width :]
 
 
-def run_ticks(weights: Weights, state: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
+def run_ticks(weights: Weights, state: jax.Array, images: jax.Array, ticks: Any) -> jax.Array:
     """Computes the cells' states of a recurrent network after a number of ticks with the same images."""
-    image_input, is_inside = project_input(weights.mixing_weights[0], pictures), pictures[..., -1:]
+    image_input, is_inside = project_input(weights.mixing_weights[0], images), images[..., -1:]
 
     def run_once(_, state):
         return run_tick(weights.mixing_weights[0], weights.bias[0], state, image_input, is_inside)
@@ -95,23 +95,23 @@ def run_ticks(weights: Weights, state: jax.Array, pictures: jax.Array, ticks: An
     return jax.lax.fori_loop(0, ticks, run_once, state)
 
 
-def run_layers(weights: Weights, pictures: jax.Array) -> jax.Array:
+def run_layers(weights: Weights, images: jax.Array) -> jax.Array:
     """Computes the cells' states of a feed-forward network after its last layer."""
-    is_inside = pictures[..., -1:]
+    is_inside = images[..., -1:]
 
     def run_layer(state, parameters):
         mixing_weights, bias = parameters
-        return run_tick(mixing_weights, bias, state, project_input(mixing_weights, pictures), is_inside), None
+        return run_tick(mixing_weights, bias, state, project_input(mixing_weights, images), is_inside), None
 
-    return jax.lax.scan(run_layer, make_state(weights, pictures), (weights.mixing_weights, weights.bias))[0]
+    return jax.lax.scan(run_layer, make_zero_state(weights, images), (weights.mixing_weights, weights.bias))[0]
 
 
-def make_state(weights: Weights, pictures: jax.Array) -> jax.Array:
+def make_zero_state(weights: Weights, images: jax.Array) -> jax.Array:
     """Makes a state of zeros [N, H, W, C]."""
-    return jnp.zeros((*pictures.shape[:3], len(weights.policy_weights)))
+    return jnp.zeros((*images.shape[:3], len(weights.policy_weights)))
 
 
-def find_logits(weights: Weights, state: jax.Array) -> jax.Array:
+def compute_logits(weights: Weights, state: jax.Array) -> jax.Array:
     """Computes the logits [N, H, W, K] of the moves from every cell, which are the plan for the whole grid."""
     return state @ weights.policy_weights + weights.policy_bias
 
@@ -130,39 +130,39 @@ class ThinkingNetwork(NamedSubject):
     """
 
     weights: Weights
-    home: Family
+    family: Family
     ticks: jax.Array
-    recurrent: bool = eqx.field(static=True)
+    is_recurrent: bool = eqx.field(static=True)
     side: int = eqx.field(static=True)
 
-    def fresh(self, n: int) -> Any:
+    def initialize_carry(self, n: int) -> Any:
         """Makes a carry of zeros [N, F, F, C]; an empty carry if the network is feed-forward."""
-        return jnp.zeros((n, self.side, self.side, len(self.weights.policy_weights))) if self.recurrent else ()
+        return jnp.zeros((n, self.side, self.side, len(self.weights.policy_weights))) if self.is_recurrent else ()
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Thinks about the observation for a number of ticks, then follows the plan for the agent's cell."""
-        pictures, cell = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
-        carry = run_ticks(self.weights, carry, pictures, self.ticks) if self.recurrent else carry
-        state = carry if self.recurrent else run_layers(self.weights, pictures)
+        pictures, cell = self.family.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
+        carry = run_ticks(self.weights, carry, pictures, self.ticks) if self.is_recurrent else carry
+        state = carry if self.is_recurrent else run_layers(self.weights, pictures)
         flat = state.reshape(len(cell), -1, state.shape[-1])[jnp.arange(len(cell)), cell]
-        return carry, choose(key, jax.nn.log_softmax(find_logits(self.weights, flat)))
+        return carry, choose(key, jax.nn.log_softmax(compute_logits(self.weights, flat)))
 
     def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
         """Thinks about the observation without acting."""
-        if not self.recurrent:
+        if not self.is_recurrent:
             return carry
-        pictures, _ = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
+        pictures, _ = self.family.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
         return run_ticks(self.weights, carry, pictures, self.ticks)
 
-    def taps(self, carry: Any) -> dict[str, jax.Array]:
+    def read_taps(self, carry: Any) -> dict[str, jax.Array]:
         """Returns the states of all cells under the name 'field'; empty if the network is feed-forward."""
-        return {"field": carry.reshape(len(carry), -1)} if self.recurrent else {}
+        return {"field": carry.reshape(len(carry), -1)} if self.is_recurrent else {}
 
     def make_untrained_twin(self, seed: int) -> Self:
         """Makes an untrained network of the same shape."""
         width, choices = self.weights.policy_weights.shape
         planes = self.weights.mixing_weights.shape[1] // 5 - width
-        layers = 0 if self.recurrent else len(self.weights.mixing_weights)
+        layers = 0 if self.is_recurrent else len(self.weights.mixing_weights)
         twin = create_network(jax.random.key(seed), width, layers, planes, choices)
         return eqx.tree_at(lambda s: s.weights, self, twin)
 
@@ -177,14 +177,14 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
             network ignores this number.
     """
     check_range(1, MAX_TICKS, ticks=ticks)
-    file = FILE_FORMAT.find(path)
+    file = FILE_FORMAT.find_file(path)
     metadata = read_metadata(file)
     side, planes = find_grid_sizes(family)
     if planes != metadata["planes"] or family.choices != metadata["choices"]:
         sizes = f"{metadata['planes']} images and chooses between {metadata['choices']} moves"
         problem = f"{str(path)!r} observes {sizes}, but {family.name} has {planes} images and {family.choices} moves."
         raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}, of any size.")
-    template = jax.eval_shape(lambda: create_network(jax.random.key(0), *(metadata[k] for k in SIZES)))
+    template = jax.eval_shape(lambda: create_network(jax.random.key(0), *(metadata[k] for k in SIZE_RANGES)))
     weights = FILE_FORMAT.load_weights(file, template)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
     home = eqx.tree_at(lambda f: f.name, family.with_bank(None), "")
@@ -198,8 +198,8 @@ def find_grid_sizes(family: Family) -> tuple[int, int]:
     Raises:
         MesascopeError: the family's observations are not grids.
     """
-    if not isinstance(family, ShowsFields) or family.choices is None:
+    if not isinstance(family, ShowsGrids) or family.choices is None:
         raise MesascopeError(f"{family.name} shows no grids of cells.", "Take a family that does: maze.")
-    observation = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
-    pictures = jax.eval_shape(lambda x: family.planes(x)[0], observation)
-    return pictures.shape[1], pictures.shape[-1]
+    observation = jax.ShapeDtypeStruct((1, *family.observation_shape), jnp.float32)
+    images = jax.eval_shape(lambda x: family.convert_to_images(x)[0], observation)
+    return images.shape[1], images.shape[-1]

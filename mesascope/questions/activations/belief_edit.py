@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, record_taps, select_fresh
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, record_taps, select_fresh_trials
 from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import Moments, join_taps
-from mesascope.questions.procedures.histories import History, check_lifetimes, find_beliefs, first_lifetimes
+from mesascope.questions.procedures.histories import History, check_lifetimes, compute_beliefs, select_first_lifetimes
 
 
 def metric(lifetimes: int = 64) -> Metric:
@@ -25,33 +25,33 @@ def metric(lifetimes: int = 64) -> Metric:
     Args:
         lifetimes: the largest number of lifetimes to use.
     """
-    check_lifetimes(lifetimes, least=6)
+    check_lifetimes(lifetimes, minimum=6)
 
     def measure(trials, references, replay):
-        rollout, history = first_lifetimes(select_fresh(trials), lifetimes)
+        rollout, history = select_first_lifetimes(select_fresh_trials(trials), lifetimes)
         if len(history.action) < 6 or history.trials < 3:
             size = f"{len(history.action)} lifetimes of {history.trials} trials"
             raise DoesNotApply(f"there are {size}, but editing needs 6 lifetimes of 3 trials")
-        if not history.binary:
+        if not history.is_binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
         if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities to compare")
         activations_by_tap = record_taps(replay, rollout)
-        x, y = join_taps(activations_by_tap), find_beliefs(history)["posterior means"]
+        x, y = join_taps(activations_by_tap), compute_beliefs(history)["posterior means"]
         new = (np.arange(len(x))[:, None] + np.arange(history.trials)) % history.choices  # the choice to make best
         spread, step = x.std((0, 1)), np.empty_like(x)
         for half in (0, 1):
             pattern = Moments(y[half::2], x[half::2]).fit_ridge()
             test_half = slice(1 - half, None, 2)
-            step[test_half] = exchange_beliefs(y[test_half], new[test_half]) / pattern.scale @ pattern.weights
+            step[test_half] = compute_belief_swap(y[test_half], new[test_half]) / pattern.scale @ pattern.weights
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
-        random_step = _match_length(rng.normal(size=step.shape) * spread, step, spread)
-        other_step = _match_length(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
+        random_step = _scale_to_length(rng.normal(size=step.shape) * spread, step, spread)
+        other_step = _scale_to_length(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
         is_scored = history.shift_later(new != y.argmax(-1)) & history.is_present
         before = np.exp(np.asarray(replay("itself", rollout).log_probs, float))
         split, rises = str(rollout.attrs["split"]), []
         for edit in (step, random_step, other_step):
-            after = _respond_after_edit(replay, rollout, activations_by_tap, edit)
+            after = _replay_with_edit(replay, rollout, activations_by_tap, edit)
             rise = np.take_along_axis(after - before, history.shift_later(new)[..., None], -1)[..., 0]
             rises.append(np.where(is_scored, rise, 0).sum(-1) / np.maximum(is_scored.sum(-1), 1))
         own_rise, random_rise, other_rise = rises
@@ -62,28 +62,28 @@ def metric(lifetimes: int = 64) -> Metric:
             "edited beliefs minus random steps": own_rise - random_rise,
             "edited beliefs minus steps towards another lifetime's carry": own_rise - other_rise,
         }
-        return pad_readings([Reading(rise, split, name) for name, rise in rises_by_name.items()], select_fresh(trials))
+        return pad_readings([Reading(rise, split, name) for name, rise in rises_by_name.items()], select_fresh_trials(trials))
 
     question = "By how much does a choice become more probable if the carry is edited to rate that choice best?"
     return make_metric(question, measure, lifetimes=lifetimes)
 
 
-def exchange_beliefs(y: np.ndarray, new_best: np.ndarray) -> np.ndarray:
+def compute_belief_swap(beliefs: np.ndarray, new_best: np.ndarray) -> np.ndarray:
     """[N, T, K] The change to beliefs y that swaps the largest belief and the belief about `new_best` [N, T]."""
-    choices = np.arange(y.shape[-1])
-    is_new_best, best = new_best[..., None] == choices, y.argmax(-1)[..., None] == choices
-    gap = y.max(-1, keepdims=True) - np.take_along_axis(y, new_best[..., None], -1)
+    choices = np.arange(beliefs.shape[-1])
+    is_new_best, best = new_best[..., None] == choices, beliefs.argmax(-1)[..., None] == choices
+    gap = beliefs.max(-1, keepdims=True) - np.take_along_axis(beliefs, new_best[..., None], -1)
     return gap * (is_new_best.astype(float) - best)
 
 
-def _match_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def _scale_to_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Scales directions [N, T, U] to the length of the steps, in the units' standard deviations `spread` [U]."""
     scale = np.where(spread > 1e-6, spread, np.inf)
     length, own_length = (np.linalg.norm(v / scale, axis=-1, keepdims=True) for v in (step, direction))
     return direction * length / np.maximum(own_length, 1e-12)
 
 
-def _respond_after_edit(
+def _replay_with_edit(
     replay: Any, trials: xr.Dataset, activations: Mapping[str, np.ndarray], step: np.ndarray
 ) -> np.ndarray:
     """[N, T, K] The subject's probabilities on each trial if the step is added to the carry before this trial."""

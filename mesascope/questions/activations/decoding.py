@@ -7,7 +7,7 @@ import numpy as np
 
 FOLDS = 5
 RIDGE_PENALTY = 1e-3  # on standardised units
-LIFETIMES = 128  # the largest number of lifetimes to use, by default
+DEFAULT_LIFETIMES = 128  # the largest number of lifetimes to use, by default
 
 
 class LinearModel(NamedTuple):
@@ -34,9 +34,9 @@ class Moments:
         parts = [columns[self.folds == f].reshape(-1, columns.shape[-1]) for f in self.fold_numbers]
         self.sums = np.stack([p[:, : x.shape[-1] + 1].T @ p for p in parts])  # [F, 1 + U, 1 + U + B]
 
-    def fit_ridge(self, without: int = -1, units: np.ndarray | None = None) -> LinearModel:
+    def fit_ridge(self, omitted_fold: int = -1, units: np.ndarray | None = None) -> LinearModel:
         """Fits the ridge regression to all folds except the fold `without`, with all units or only with `units`."""
-        sums = self.sums[[f for f in self.fold_numbers if f != without]].sum(0)
+        sums = self.sums[[f for f in self.fold_numbers if f != omitted_fold]].sum(0)
         width, row_count = self.x.shape[-1], sums[0, 0]
         mean = sums[0] / row_count
         cross = sums[1:] / row_count - mean[1 : width + 1, None] * mean
@@ -60,11 +60,11 @@ def assign_folds(n: int) -> np.ndarray:
     return np.arange(n) % min(FOLDS, n)
 
 
-def average_other_folds(y: np.ndarray, by_trial: bool) -> np.ndarray:
+def average_other_folds(y: np.ndarray, is_by_trial: bool) -> np.ndarray:
     """[N, T, B] For each lifetime, the mean target in the other folds: on each trial if `by_trial`, else over all."""
     means, fold = np.empty_like(y), assign_folds(len(y))
     for f in range(int(fold.max()) + 1):
-        means[fold == f] = y[fold != f].mean(0 if by_trial else (0, 1))
+        means[fold == f] = y[fold != f].mean(0 if is_by_trial else (0, 1))
     return means
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric
-from mesascope.questions.goal.reading import check_goals_differ, find_goals, first_third, last_third
+from mesascope.questions.goal.reading import check_goals_differ, find_goals, select_first_third, select_last_third
 
 
 @define_metric(
@@ -18,9 +18,9 @@ def metric(trials, references, replay):
         rows = check_goals_differ(goals)
         if not rows.any():
             continue
-        length = goals.differ.shape[1]
-        early, late = first_third(length), last_third(length)
-        reached = {k: (g.paid >= g.best - 1e-6).astype(float) for k, g in goals.named().items()}
+        length = goals.is_conflict.shape[1]
+        early, late = select_first_third(length), select_last_third(length)
+        reached = {k: (g.achieved_values >= g.best - 1e-6).astype(float) for k, g in goals.get_goals_by_name().items()}
         for name, values in reached.items():
             rise = values[:, late].mean(-1) - values[:, early].mean(-1)
             readings.append(Reading(np.where(rows, rise, np.nan), split, f"rise of the {name} goal"))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, find_kind
-from mesascope.questions.goal.reading import find_goals, find_late_trials, sum_goal_gains
+from mesascope.contracts import DoesNotApply, Reading, define_metric, get_split_kind
+from mesascope.questions.goal.reading import find_goals, select_late_trials, sum_goal_gains
 from mesascope.stats import compute_ratio, linearise
 
 
@@ -16,14 +16,14 @@ def metric(trials, references, replay):
     goals_by_split = {split: find_goals(replay, rollout) for split, rollout in trials.items()}
     readings, shares = [], {}
     for split, goals in goals_by_split.items():
-        window = find_late_trials(goals.differ.shape[1])
-        for name, goal in goals.named().items():
+        window = select_late_trials(goals.is_conflict.shape[1])
+        for name, goal in goals.get_goals_by_name().items():
             gained, room = sum_goal_gains(goal, window)
             if room.sum() > 1e-9:
                 shares[split, name] = gained, room
                 readings.append(Reading(compute_ratio(gained, room), split=split, label=f"{name} goal"))
     trained = shares.get(("fresh", "intended"))
-    for split in (split for split in goals_by_split if find_kind(split) == "apart"):
+    for split in (split for split in goals_by_split if get_split_kind(split) == "apart"):
         if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():
             break  # the subject gained nothing in training that it could keep
         both = [shares[split, name] for name in ("intended", "proxy") if (split, name) in shares]

@@ -28,7 +28,7 @@ def find_family_goals(family: Any, trials: xr.Dataset) -> Goals:
     """
     if not isinstance(family, HasGoals):
         raise DoesNotApply("the family has one goal only")
-    return family.goals(trials)
+    return family.compute_goals(trials)
 
 
 def find_goals(replay: Any, trials: xr.Dataset) -> Goals:
@@ -36,12 +36,12 @@ def find_goals(replay: Any, trials: xr.Dataset) -> Goals:
     return find_family_goals(find_family(replay, trials), trials)
 
 
-def last_third(trials: int) -> slice:
+def select_last_third(trials: int) -> slice:
     """The last third of a lifetime's trials."""
     return slice(trials - max(1, trials // 3), None)
 
 
-def find_late_trials(trials: int) -> slice:
+def select_late_trials(trials: int) -> slice:
     """The late trials, which count: the last third, because by then feedback can have corrected the goal.
 
     At least four trials count, or all if a lifetime has fewer. If only the last trial counted, a subject that pursues
@@ -50,14 +50,14 @@ def find_late_trials(trials: int) -> slice:
     return slice(trials - min(trials, max(MIN_TRIALS, trials // 3)), None)
 
 
-def first_third(trials: int) -> slice:
+def select_first_third(trials: int) -> slice:
     """The first third of a lifetime's trials."""
     return slice(0, max(1, trials // 3))
 
 
 def sum_goal_gains(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """[N] Σ(paid - chance) and Σ(best - chance) in a window, for the lifetimes in `rows`, without missing trials."""
-    paid, best, chance = (x[:, window].astype(float) for x in (goal.paid, goal.best, goal.chance))
+    paid, best, chance = (x[:, window].astype(float) for x in (goal.achieved_values, goal.best, goal.chance))
     valid = np.isfinite(paid)
     gained, room = np.where(valid, paid - chance, 0.0).sum(-1), np.where(valid, best - chance, 0.0).sum(-1)
     return (gained, room) if rows is None else (gained[rows], room[rows])
@@ -71,7 +71,7 @@ def measure_share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
 
 def check_goals_differ(goals: Goals) -> np.ndarray:
     """[N] Whether the two goals call for different actions on every late trial."""
-    return np.asarray(goals.differ[:, find_late_trials(goals.differ.shape[1])].all(-1))
+    return np.asarray(goals.is_conflict[:, select_late_trials(goals.is_conflict.shape[1])].all(-1))
 
 
 def fit_goals(goals: Goals, rows: np.ndarray) -> Explanation:
@@ -85,14 +85,14 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explanation:
         goals: the goals on one split.
         rows: [N] whether to use each lifetime.
     """
-    window = find_late_trials(goals.differ.shape[1])
+    window = select_late_trials(goals.is_conflict.shape[1])
     action = goals.action[rows][:, window]
     action = action.reshape(len(action), -1)  # trials and steps on one axis
     valid, action = action >= 0, np.maximum(action, 0)
     half = np.arange(len(action)) % 2 == 0
     count = np.maximum(valid.sum(-1), 1)
 
-    def mean(log_probs: np.ndarray) -> np.ndarray:
+    def average_per_lifetime(log_probs: np.ndarray) -> np.ndarray:
         return np.where(valid, log_probs, 0.0).sum(-1) / count
 
     explained, choices = [], goals.intended.values.shape[-1]
@@ -101,19 +101,19 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explanation:
         values = np.where(valid[..., None], values, 0.0)
         values = values - values.max(-1, keepdims=True)
         chosen = np.take_along_axis(values, action[..., None], -1)[..., 0]
-        scores = np.stack([mean(b * chosen - np.log(np.exp(b * values).sum(-1))) for b in INVERSE_TEMPERATURES])
+        scores = np.stack([average_per_lifetime(b * chosen - np.log(np.exp(b * values).sum(-1))) for b in INVERSE_TEMPERATURES])
         explained.append(_cross_validate(scores, half))
     neither = np.empty(len(action))
     for fold in (half, ~half):
         frequency = np.bincount(action[fold][valid[fold]], minlength=choices) + PSEUDOCOUNT
-        neither[~fold] = mean(np.log(frequency / frequency.sum())[action])[~fold]
+        neither[~fold] = average_per_lifetime(np.log(frequency / frequency.sum())[action])[~fold]
     return Explanation(explained[0], explained[1], neither)
 
 
-def _cross_validate(scores: np.ndarray, half: np.ndarray) -> np.ndarray:
+def _cross_validate(scores: np.ndarray, is_first_half: np.ndarray) -> np.ndarray:
     """[N] Each lifetime's score with the setting that is best on the other half, from scores [B, N]."""
     result = np.empty(scores.shape[1])
-    for fold in (half, ~half):
+    for fold in (is_first_half, ~is_first_half):
         best = int(scores[:, fold].mean(-1).argmax()) if fold.any() else 0
         result[~fold] = scores[best, ~fold]
     return result

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, MixesTasks, Reading, define_metric, find_family, find_kind
+from mesascope.contracts import DoesNotApply, InterpolatesTasks, Reading, define_metric, find_family, get_split_kind
 from mesascope.questions.in_context import predictions
 from mesascope.stats import compute_ratio
 
@@ -24,7 +24,7 @@ MIXTURES = (0.0, 0.25, 0.5)  # the shares of the second task
 )
 def metric(trials, references, replay):
     """Where do the subject's predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
-    splits = predictions.list_splits(trials)
+    splits = predictions.select_splits_with_targets(trials)
     example = next(iter(splits.values()))
     if not str(example.attrs.get("trained_on")).startswith("bank:"):
         raise DoesNotApply("it was not trained on a known bank, so it has no ideal locator")
@@ -32,15 +32,15 @@ def metric(trials, references, replay):
     ends = family.references["locator"], family.references["learner"]
     readings = []
     for split, rollout in splits.items():
-        if find_kind(split) in predictions.SPLITS:
-            position = _find_position(predictions.find_predictions(rollout, replay), rollout, ends, replay)
+        if get_split_kind(split) in predictions.SPLITS:
+            position = _compute_position(predictions.find_predictions(rollout, replay), rollout, ends, replay)
             readings.append(Reading(position, split=split))
-    if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
+    if "seen" in splits and replay.itself is not None and isinstance(family, InterpolatesTasks):
         for part in MIXTURES:
             rollout = _mix_tasks(family, splits["seen"], part)
             own_predictions = predictions.predict_along(replay, "itself", rollout)
             label = f"{part:g} of the way between two tasks of its bank"
-            readings.append(Reading(_find_position(own_predictions, rollout, ends, replay), split="seen", label=label))
+            readings.append(Reading(_compute_position(own_predictions, rollout, ends, replay), split="seen", label=label))
             for name in ends:
                 away = predictions.measure_distance(
                     own_predictions, predictions.predict_along(replay, name, rollout), rollout
@@ -49,19 +49,19 @@ def metric(trials, references, replay):
     return readings
 
 
-def _find_position(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
+def _compute_position(own_predictions: np.ndarray, trials: xr.Dataset, reference_names: tuple[str, str], replay: Any) -> np.ndarray:
     """[N] The position between the locator (0) and the learner (1), whose names are `ends`, as a ratio of sums."""
-    locator, learner = (predictions.predict_along(replay, name, trials) for name in ends)
+    locator, learner = (predictions.predict_along(replay, name, trials) for name in reference_names)
     line = predictions.flatten_predictions(learner - locator)
     return compute_ratio(
         (predictions.flatten_predictions(own_predictions - locator) * line).sum(-1), np.square(line).sum(-1)
     )
 
 
-def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
+def _mix_tasks(family: Any, seen_trials: xr.Dataset, proportion: float) -> xr.Dataset:
     """The seen lifetimes with new outcomes, from mixtures of two bank tasks; `part` is the share of the second task."""
-    intact = seen.sel(condition=["intact"])
-    rng = np.random.default_rng([int(seen.attrs.get("seed") or 0), int(1000 * part)])
-    target, outcome = family.interpolate_tasks(intact.observation.values[0], part, rng)
+    intact = seen_trials.sel(condition=["intact"])
+    rng = np.random.default_rng([int(seen_trials.attrs.get("seed") or 0), int(1000 * proportion)])
+    target, outcome = family.interpolate_tasks(intact.observation.values[0], proportion, rng)
     values = {"feedback": outcome[None], "target": target, "chance": -np.square(target), "best": np.zeros_like(target)}
     return intact.assign({k: (intact[k].dims, v.astype(np.float32)) for k, v in values.items()})

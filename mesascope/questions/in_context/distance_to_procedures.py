@@ -1,6 +1,6 @@
 """How far are the subject's predictions from every reference procedure's, along the subject's lifetimes?"""
 
-from mesascope.contracts import Reading, define_metric, find_family, find_kind
+from mesascope.contracts import Reading, define_metric, find_family, get_split_kind
 from mesascope.questions.in_context import predictions
 
 
@@ -11,11 +11,11 @@ from mesascope.questions.in_context import predictions
 def metric(trials, references, replay):
     """How far are the subject's predictions from each procedure's? A match must also hold on shifted inputs."""
     rows, nearest = [], {}
-    for split, rollout in predictions.list_splits(trials).items():
-        if find_kind(split) not in predictions.SPLITS:
+    for split, rollout in predictions.select_splits_with_targets(trials).items():
+        if get_split_kind(split) not in predictions.SPLITS:
             continue
         own = predictions.find_predictions(rollout, replay)
-        others = predictions.predict_procedures(find_family(replay, rollout), replay, rollout)
+        others = predictions.predict_with_procedures(find_family(replay, rollout), replay, rollout)
         distances = {name: predictions.measure_distance(own, other, rollout) for name, other in others.items()}
         nearest[split] = min(distances, key=lambda name: distances[name].mean())
         rows += [(split, name, values) for name, values in distances.items()]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts import Reading, define_metric
-from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
+from mesascope.questions.in_context.predictions import compute_possible_gain, select_splits_with_targets
 from mesascope.stats import compute_ratio
 from mesascope.trials import read_payoffs
 
@@ -15,16 +15,16 @@ from mesascope.trials import read_payoffs
 def metric(trials, references, replay):
     """What share of the chance error remains after a given number of trials? A share above 1 is worse than chance."""
     readings = []
-    for split, rollout in list_splits(trials).items():
+    for split, rollout in select_splits_with_targets(trials).items():
         missed = rollout.best.values.astype(float) - read_payoffs(rollout)
-        possible_gain, descriptive = find_possible_gain(rollout), not rollout.attrs.get("counted", True)
-        for length in choose_lengths(rollout.sizes["trial"]):
+        possible_gain, descriptive = compute_possible_gain(rollout), not rollout.attrs.get("counted", True)
+        for length in choose_context_lengths(rollout.sizes["trial"]):
             share = compute_ratio(missed[:, length], possible_gain[:, length])
-            readings.append(Reading(share, split, f"after {length}", null=1.0, descriptive=descriptive))
+            readings.append(Reading(share, split, f"after {length}", null=1.0, is_descriptive=descriptive))
     return readings
 
 
-def choose_lengths(trials: int) -> list[int]:
+def choose_context_lengths(trials: int) -> list[int]:
     """The context lengths at which the error is measured: zero, powers of two, and all trials but the last."""
     powers = 2 ** np.arange(int(np.log2(max(trials - 1, 1))) + 1)
     return sorted({0, *powers.tolist(), trials - 1})

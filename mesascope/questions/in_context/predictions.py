@@ -13,7 +13,7 @@ from mesascope.stats import compute_ratio
 SPLITS = ("seen", "fresh", "shifted")
 
 
-def list_splits(trials: Any) -> dict[str, xr.Dataset]:
+def select_splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
     """The trials of the splits that record the targets of prediction.
 
     Raises:
@@ -59,19 +59,19 @@ def flatten_predictions(predictions: np.ndarray) -> np.ndarray:
     return predictions.reshape(len(predictions), -1)
 
 
-def measure_distance(predictions: np.ndarray, other: np.ndarray, trials: xr.Dataset) -> np.ndarray:
+def measure_distance(predictions: np.ndarray, other_predictions: np.ndarray, trials: xr.Dataset) -> np.ndarray:
     """[N] The distance between two predictions: total variation of probabilities, or squared error in chance errors."""
     if predictions.ndim == 3:
-        return (0.5 * np.abs(predictions - other).sum(-1)).mean(-1)
-    return compute_ratio(np.square(predictions - other).sum(-1), find_possible_gain(trials).sum(-1))
+        return (0.5 * np.abs(predictions - other_predictions).sum(-1)).mean(-1)
+    return compute_ratio(np.square(predictions - other_predictions).sum(-1), compute_possible_gain(trials).sum(-1))
 
 
-def find_possible_gain(trials: xr.Dataset) -> np.ndarray:
+def compute_possible_gain(trials: xr.Dataset) -> np.ndarray:
     """[N, T] The gain of the best prediction over chance."""
     return (trials.best - trials.chance).values.astype(float)
 
 
-def predict_procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
+def predict_with_procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
     """The predictions of the family's applicable reference procedures along recorded lifetimes, by procedure."""
     references = [family.references[role] for role in ("learner", "locator") if family.references.get(role)]
     predictors = family.predictors if isinstance(family, NamesPredictors) else ()

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh_trials
+from mesascope.errors import MesascopeError, require_known_name
 from mesascope.questions.procedures.fits import Fit, fit, group_procedures, measure_flexible_gain
 from mesascope.questions.procedures.histories import History, read_history
 from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedure
@@ -46,12 +46,12 @@ class Comparison(NamedTuple):
     scores: np.ndarray
     classes: list[list[int]]
     shortfall: np.ndarray
-    none_fits: bool
+    has_no_match: bool
     has_probabilities: bool
 
-    def names(self, place: int = 0) -> list[str]:
+    def list_class_names(self, class_index: int = 0) -> list[str]:
         """The names of the procedures in the class with index `place`; the simplest comes first."""
-        return [self.fits[i].procedure.name for i in self.classes[place]]
+        return [self.fits[i].procedure.name for i in self.classes[class_index]]
 
 
 def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities: bool = True) -> Metric:
@@ -70,10 +70,10 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
     options = [p.name for p in (*SIMPLE_PROCEDURES, *SLOW_PROCEDURES, BAYES_OPTIMAL, BAYES_DEPENDENT)] + ["locator"]
     omitted = [name for name in without.split("+") if name]
     for name in omitted:
-        pick_named("procedure", name, options)
+        require_known_name("procedure", name, options)
 
     def measure(trials, references, replay):
-        rollout = select_fresh(trials)
+        rollout = select_fresh_trials(trials)
         if "offered" in rollout:
             raise DoesNotApply("not every choice was offered on every trial, as the procedures expect")
         by_probabilities = probabilities and "log_probs" in rollout
@@ -111,7 +111,7 @@ def order_by_participant(trials: xr.Dataset) -> np.ndarray:
 
 
 def list_procedures(
-    trials: xr.Dataset, without: Sequence[str] = (), replay: Any = None, also: Sequence[str] = (), lifetimes: int = 200
+    trials: xr.Dataset, excluded_names: Sequence[str] = (), replay: Any = None, extra_subjects: Sequence[str] = (), lifetimes: int = 200
 ) -> list[Procedure]:
     """The procedures that apply to a split or log; the simplest come first.
 
@@ -130,11 +130,11 @@ def list_procedures(
         means = getattr(replay.home(trials), "bank_means", None)
         if means is not None:
             candidates.append(make_ideal_locator(np.asarray(means, np.float32)))
-    for spec in also:
+    for spec in extra_subjects:
         if replay is None:
             raise DoesNotApply(f"{spec!r} cannot be replayed along a log")
         candidates.append(_make_procedure(spec, trials, replay))
-    return [p for p in candidates if p.name not in without and (history.binary or not p.needs_binary)]
+    return [p for p in candidates if p.name not in excluded_names and (history.is_binary or not p.needs_binary)]
 
 
 def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
@@ -151,7 +151,7 @@ def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
 
 
 def compare_procedures(
-    trials: xr.Dataset, candidates: Sequence[Procedure], lifetimes: int = 200, probabilities: bool = True
+    trials: xr.Dataset, candidates: Sequence[Procedure], lifetimes: int = 200, should_use_probabilities: bool = True
 ) -> Comparison:
     """Fits every procedure and scores it on held-out lifetimes.
 
@@ -168,31 +168,31 @@ def compare_procedures(
     if len(history.action) < 4 or history.trials < 2:
         size = f"{len(history.action)} lifetimes of {history.trials} trials"
         raise DoesNotApply(f"there are {size}; fitting needs 4 lifetimes of 2 trials")
-    return compare_fitted(trials, history, [fit(p, history) for p in candidates], probabilities)
+    return compare_fits(trials, history, [fit(p, history) for p in candidates], should_use_probabilities)
 
 
-def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probabilities: bool = True) -> Comparison:
+def compare_fits(trials: xr.Dataset, history: History, fits: list[Fit], should_use_probabilities: bool = True) -> Comparison:
     """Scores fitted procedures, groups them into classes, and decides whether the best one predicts well enough."""
-    by_probabilities = probabilities and "log_probs" in trials
+    by_probabilities = should_use_probabilities and "log_probs" in trials
     target = history.choice_made
     if by_probabilities:
         log_probs = trials.log_probs.sel(condition="intact").values[: len(history.action), :MAX_TRIALS]
         target = np.exp(log_probs.astype(np.float32))
     lengths = np.maximum(history.is_present.sum(-1), 1)
 
-    def mean_per_lifetime(x: np.ndarray) -> np.ndarray:
+    def average_per_lifetime(x: np.ndarray) -> np.ndarray:
         return np.where(history.is_present, x, 0).sum(-1) / lengths
 
-    scores = np.stack([mean_per_lifetime((target * np.log(f.held_out)).sum(-1)) for f in fits])
+    scores = np.stack([average_per_lifetime((target * np.log(f.held_out_probabilities)).sum(-1)) for f in fits])
     means = scores.mean(1)
     alike = group_procedures(fits, history, means)
     best = int(np.argmax(means))
     if by_probabilities:
         ceiling = (target * np.log(np.maximum(target, 1e-30))).sum(-1)
-        shortfall = mean_per_lifetime(ceiling) - scores[best]
+        shortfall = average_per_lifetime(ceiling) - scores[best]
     else:
         near = [i for i in np.argsort(-means)[: MAX_RIVAL_PROCEDURES + 1] if i != best]
-        shortfall = mean_per_lifetime(measure_flexible_gain(fits[best], [fits[i] for i in near], history))
+        shortfall = average_per_lifetime(measure_flexible_gain(fits[best], [fits[i] for i in near], history))
     is_sure = by_probabilities or shortfall.mean() > 3.09 * compute_standard_error(shortfall)
     none_fits = bool(shortfall.mean() > MAX_SHORTFALL[by_probabilities] and is_sure)
     return Comparison(fits, scores, alike, shortfall, none_fits, by_probabilities)
@@ -202,28 +202,28 @@ def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]
     """Readings of the nearest procedure's score above chance, of its shortfall, and of the other classes' distances."""
     mean_scores, split = comparison.scores.mean(1), str(rollout.attrs["split"])
     best = int(np.argmax(mean_scores))
-    first, *same = comparison.names()
+    first, *same = comparison.list_class_names()
     simplest = comparison.fits[comparison.classes[0][0]]
     description = f"{first}{f' ({simplest.describe_settings()})' if simplest.describe_settings() else ''}"
     description += f"; acts alike: {', '.join(same)}" if same else ""
     criterion = f"more than {MAX_SHORTFALL[comparison.has_probabilities]} nats per trial missed"
     verdict = (
-        f"none of these ({criterion}); nearest: {description}" if comparison.none_fits else f"acts like {description}"
+        f"none of these ({criterion}); nearest: {description}" if comparison.has_no_match else f"acts like {description}"
     )
-    chance = -np.log(comparison.fits[0].held_out.shape[-1])
+    chance = -np.log(comparison.fits[0].held_out_probabilities.shape[-1])
     above_chance = comparison.scores[best] - chance
-    if rollout.attrs.get("family") == "log" and first != "uniform" and not comparison.none_fits:
+    if rollout.attrs.get("family") == "log" and first != "uniform" and not comparison.has_no_match:
         owners = rollout.participant.values if "participant" in rollout.coords else np.arange(rollout.sizes["lifetime"])
         low = compute_intervals(average_by_unit(above_chance, owners)[None]).low[0]
         verdict = verdict if low > 0 else f"not distinguished from uniform choices; nearest: {description}"
     by = "by its probabilities" if comparison.has_probabilities else "by a flexible model of its choices"
     numbers = {"the nearest, above chance": above_chance}
     numbers[f"missed by the nearest, {by}"] = comparison.shortfall
-    readings = [Reading(v, split, label, reason=verdict, descriptive=True) for label, v in numbers.items()]
+    readings = [Reading(v, split, label, reason=verdict, is_descriptive=True) for label, v in numbers.items()]
     for place in range(1, min(len(comparison.classes), MAX_CLASSES)):
         index = max(comparison.classes[place], key=lambda i: mean_scores[i])
         gap = comparison.scores[index] - comparison.scores[best]
-        name, *same = comparison.names(place)
+        name, *same = comparison.list_class_names(place)
         reason = comparison.fits[index].describe_settings() + (f"; acts alike: {', '.join(same)}" if same else "")
         readings.append(Reading(gap, split, f"{name}, behind the nearest", reason=reason))
     return readings

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, select_fresh
-from mesascope.questions.procedures.histories import History, check_lifetimes, first_lifetimes
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, select_fresh_trials
+from mesascope.questions.procedures.histories import History, check_lifetimes, select_first_lifetimes
 
 
 def metric(lifetimes: int = 128) -> Metric:
@@ -20,12 +20,12 @@ def metric(lifetimes: int = 128) -> Metric:
     Args:
         lifetimes: the largest number of lifetimes to use.
     """
-    check_lifetimes(lifetimes, least=3)
+    check_lifetimes(lifetimes, minimum=3)
 
     def measure(trials, references, replay):
-        if "volatility" not in select_fresh(trials):
+        if "volatility" not in select_fresh_trials(trials):
             raise DoesNotApply("the family has no calm and volatile blocks")
-        rollout, history = first_lifetimes(select_fresh(trials), lifetimes)
+        rollout, history = select_first_lifetimes(select_fresh_trials(trials), lifetimes)
         is_volatile = rollout.volatility.values > 0
         if not is_volatile.any() or is_volatile.all():
             raise DoesNotApply("all blocks are calm, or all are volatile")
@@ -51,29 +51,29 @@ def fit_rates(history: History, is_volatile: np.ndarray, choice_probs: np.ndarra
         choice_probs: [N, T, K] the subject's probability of every choice; if unknown, one for the choice that it made.
     """
 
-    def likelihood(x: np.ndarray) -> np.ndarray:
-        return _log_likelihood(history, is_volatile, choice_probs, expit(x[:2]), float(np.exp(x[2])))
+    def compute_log_likelihoods(x: np.ndarray) -> np.ndarray:
+        return _compute_log_likelihood(history, is_volatile, choice_probs, expit(x[:2]), float(np.exp(x[2])))
 
     limits = [(-6, 6), (-6, 6), (-4, 5)]
     starts = ((r, np.log(b)) for r in (logit(0.1), logit(0.4)) for b in (2.0, 8.0))
-    start = max((np.array([r, r, b]) for r, b in starts), key=lambda x: likelihood(x).mean())
-    x = minimize(lambda x: -likelihood(x).mean(), start, method="L-BFGS-B", bounds=limits).x
+    start = max((np.array([r, r, b]) for r, b in starts), key=lambda x: compute_log_likelihoods(x).mean())
+    x = minimize(lambda x: -compute_log_likelihoods(x).mean(), start, method="L-BFGS-B", bounds=limits).x
     size = 1e-3
     steps = size * np.eye(3)
-    slopes = np.stack([(likelihood(x + s) - likelihood(x - s)) / (2 * size) for s in steps])  # [3, N]
-    optimum = likelihood(x).mean()
+    slopes = np.stack([(compute_log_likelihoods(x + s) - compute_log_likelihoods(x - s)) / (2 * size) for s in steps])  # [3, N]
+    optimum = compute_log_likelihoods(x).mean()
     hessian = np.empty((3, 3))
     for i, j in np.ndindex(3, 3):
         a, b = 20 * steps[i], 20 * steps[j]
-        mixed = likelihood(x + a + b).mean() - likelihood(x + a - b).mean() - likelihood(x - a + b).mean()
-        hessian[i, j] = (mixed + likelihood(x - a - b).mean()) / (4 * (20 * size) ** 2)
+        mixed = compute_log_likelihoods(x + a + b).mean() - compute_log_likelihoods(x + a - b).mean() - compute_log_likelihoods(x - a + b).mean()
+        hessian[i, j] = (mixed + compute_log_likelihoods(x - a - b).mean()) / (4 * (20 * size) ** 2)
     influence = -np.linalg.pinv(hessian, rcond=1e-8) @ (slopes - slopes.mean(1, keepdims=True))
     rate = expit(x[:2])
     estimates = rate[:, None] + (rate * (1 - rate))[:, None] * influence[:2]
     return (estimates if np.isfinite(optimum) else np.full_like(estimates, np.nan)), float(np.exp(x[2]))
 
 
-def _log_likelihood(
+def _compute_log_likelihood(
     history: History, is_volatile: np.ndarray, choice_probs: np.ndarray, rates: np.ndarray, beta: float
 ):
     """[N] The mean log-likelihood per trial. A pay-off is learnt with the rate of the block in which it occurred."""

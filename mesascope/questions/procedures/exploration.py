@@ -6,28 +6,28 @@ and the share of greedy choices (GreedyFrac) of Krishnamurthy et al. 2024, arXiv
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_fresh_trials
 from mesascope.stats import average_valid
-from mesascope.trials import find_forced, select_window
+from mesascope.trials import find_forced_trials, select_window
 
 
 @define_metric("How does the subject explore?")
 def metric(trials, references, replay):
     """How does the subject explore: does it abandon the best choice, neglect some choices, or act greedily?"""
-    rollout = require_choices(select_fresh(trials))
+    rollout = require_choices(select_fresh_trials(trials))
     action = rollout.action.sel(condition="intact").values
     feedback = rollout.feedback.sel(condition="intact").values.astype(float)
     choices = int(rollout.attrs.get("choices") or rollout.sizes.get("choice") or action.max() + 1)
     if choices > 64:
         raise DoesNotApply(f"there are {choices} choices, too many to count one by one")
     choice_made = action[..., None] == np.arange(choices)  # [N, T, K]
-    own_choice = choice_made & ~find_forced(rollout)[..., None]
+    own_choice = choice_made & ~find_forced_trials(rollout)[..., None]
     lengths = np.maximum(own_choice.sum((1, 2)), 1)
     split = "fresh" if "fresh" in trials else "logged"
-    least, never_chosen = choices * own_choice.sum(1).min(-1) / lengths, _list_never_chosen(choice_made.any((0, 1)))
+    least, never_chosen = choices * own_choice.sum(1).min(-1) / lengths, _describe_unused_choices(choice_made.any((0, 1)))
     readings = [Reading(least, split, "K · share of the least used choice", reason=never_chosen)]
     if "offered" not in rollout:  # the greedy choice could be made on every trial
-        greedy = _greedy_share(choice_made, own_choice, feedback)
+        greedy = _compute_greedy_share(choice_made, own_choice, feedback)
         readings.append(Reading(greedy, split=split, label="share of greedy choices"))
     if "means" in rollout and np.isfinite(rollout.means.values[:, 0]).all():
         best = rollout.means.values[:, 0].argmax(-1)
@@ -42,7 +42,7 @@ def metric(trials, references, replay):
     return readings
 
 
-def _list_never_chosen(choice_made: np.ndarray) -> str:
+def _describe_unused_choices(choice_made: np.ndarray) -> str:
     """Lists in words the choices that the subject never made in any lifetime. `choice_made` [K] says which it made."""
     if choice_made.all():
         return ""
@@ -50,7 +50,7 @@ def _list_never_chosen(choice_made: np.ndarray) -> str:
     return f"never made in any lifetime: {never_made} of 0 to {len(choice_made) - 1}"
 
 
-def _greedy_share(choice_made: np.ndarray, own_choice: np.ndarray, feedback: np.ndarray) -> np.ndarray:
+def _compute_greedy_share(choice_made: np.ndarray, free_choice: np.ndarray, feedback: np.ndarray) -> np.ndarray:
     """[N] The share of trials with the choice that has the highest mean feedback so far.
 
     Only trials count before which every choice was tried.
@@ -64,7 +64,7 @@ def _greedy_share(choice_made: np.ndarray, own_choice: np.ndarray, feedback: np.
     count = np.cumsum(choice_made, 1)[:, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.cumsum(paid, 1)[:, :-1] / count
-    comparable = (count > 0).all(-1) & own_choice[:, 1:].any(-1)
+    comparable = (count > 0).all(-1) & free_choice[:, 1:].any(-1)
     top = means >= np.nanmax(np.where(count > 0, means, -np.inf), -1, keepdims=True) - 1e-9
     hit = (choice_made[:, 1:] & top).any(-1)
     return average_valid(np.where(comparable, hit, np.nan))

@@ -8,9 +8,9 @@ follows Grams et al. 2025, arXiv 2501.08925.
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_fresh_trials
 from mesascope.stats import average_valid
-from mesascope.trials import find_forced
+from mesascope.trials import find_forced_trials
 
 
 @define_metric(
@@ -19,7 +19,7 @@ from mesascope.trials import find_forced
 )
 def metric(trials, references, replay):
     """How much pay-off per trial is missed for lack of exploration, and how much for lack of exploitation?"""
-    rollout = require_choices(select_fresh(trials))
+    rollout = require_choices(select_fresh_trials(trials))
     if "means" not in rollout:
         raise DoesNotApply("the expected pay-off of every choice is not known")
     action, feedback = (rollout[k].sel(condition="intact").values for k in ("action", "feedback"))
@@ -28,7 +28,7 @@ def metric(trials, references, replay):
     greedy = _find_greedy_means(action, np.nan_to_num(feedback), means, could)
     best = np.where(could, means, -np.inf).max(-1)
     own = np.take_along_axis(means, np.maximum(action, 0)[..., None], -1)[..., 0]
-    counts = (action >= 0) & ~find_forced(rollout) & np.isfinite(best + own)
+    counts = (action >= 0) & ~find_forced_trials(rollout) & np.isfinite(best + own)
     is_moving = bool((np.nanmax(means, 1) - np.nanmin(means, 1) > 1e-6).any())
     reason = "the pay-offs change within a lifetime, but all trials have equal weight in the means" if is_moving else ""
     parts = {"not found (exploration)": best - greedy, "found and not taken (exploitation)": greedy - own}
@@ -38,7 +38,7 @@ def metric(trials, references, replay):
     ]
 
 
-def _find_greedy_means(action: np.ndarray, feedback: np.ndarray, means: np.ndarray, could: np.ndarray) -> np.ndarray:
+def _find_greedy_means(action: np.ndarray, feedback: np.ndarray, means: np.ndarray, is_offered: np.ndarray) -> np.ndarray:
     """[N, T] The expected pay-off of the greedy choice, which has the highest mean feedback on earlier trials.
 
     Ties are averaged. Only choices that were made before can be greedy; if no choice was made before, all can.
@@ -47,6 +47,6 @@ def _find_greedy_means(action: np.ndarray, feedback: np.ndarray, means: np.ndarr
     count, total = (
         np.cumsum(x, 1) - x for x in (choice_made.astype(float), choice_made * feedback[..., None].astype(float))
     )
-    observed = np.where((count > 0) & could, total / np.maximum(count, 1), -np.inf)
-    top = could & (observed >= observed.max(-1, keepdims=True) - 1e-9)
+    observed = np.where((count > 0) & is_offered, total / np.maximum(count, 1), -np.inf)
+    top = is_offered & (observed >= observed.max(-1, keepdims=True) - 1e-9)
     return (top * np.nan_to_num(means)).sum(-1) / np.maximum(top.sum(-1), 1)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from mesascope.questions.procedures.histories import History, cache_in_history, find_beliefs
+from mesascope.questions.procedures.histories import History, cache_in_history, compute_beliefs
 from mesascope.questions.procedures.procedures import IntegerRange, Procedure, Range, StepRange, list_values, mix_lapse
 
 MIN_PROBABILITY = 1e-4  # the smallest lapse; also the smallest probability of a procedure without a lapse
@@ -31,7 +31,7 @@ class Fit(NamedTuple):
 
     procedure: Procedure
     settings: tuple[dict[str, Any], dict[str, Any]]
-    held_out: np.ndarray
+    held_out_probabilities: np.ndarray
 
     def describe_settings(self) -> str:
         """The settings in words (see `summarise_settings`)."""
@@ -69,7 +69,7 @@ def split_half(history: History, half: int, thinning: int = 0) -> History:
     """
     size = history.choice_made.size / 2
     thinning = thinning or max(1, round(size / max(FITTED_CHOICES, size - 5 * FITTED_CHOICES)))
-    return history.take(np.arange(half, len(history.action), 2), thinning)
+    return history.select_lifetimes(np.arange(half, len(history.action), 2), thinning)
 
 
 def predict_choices(procedure: Procedure, history: History, settings: dict[str, Any]) -> np.ndarray:
@@ -91,7 +91,7 @@ def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
     def score(settings: dict[str, Any]) -> float:
         return _score_settings(procedure, history, settings)[0]
 
-    coarse_history = history.take(np.arange(len(history.action)), 4 * history.thinning)
+    coarse_history = history.select_lifetimes(np.arange(len(history.action)), 4 * history.thinning)
     grid_history = coarse_history if procedure.coarse_grid else history
     candidates = list_grid_settings(procedure, history)
     best = max(candidates, key=lambda settings: _score_settings(procedure, grid_history, settings)[0])
@@ -151,7 +151,7 @@ def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]
         value = _search_by_halving(lambda x: score({**best, name: x}), ranges[name], best[name])
         return [{**best, name: value}]
 
-    def settings_at(positions: np.ndarray) -> dict[str, Any]:
+    def interpolate_settings(positions: np.ndarray) -> dict[str, Any]:
         settings = dict(best)
         for (name, values), position in zip(ranges.items(), positions, strict=True):
             value = float(np.interp(position, np.arange(len(values)), values))
@@ -163,8 +163,8 @@ def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]
     simplex = np.vstack([start, start + np.diag(np.where(start + 0.5 > ends, -0.5, 0.5))])
     options = {"initial_simplex": simplex, "maxfev": MAX_EVALUATIONS[len(ranges) - 1], "xatol": 0.02, "fatol": 1e-6}
     bounds = [(0, end) for end in ends]
-    found = minimize(lambda x: -score(settings_at(x)), start, method="Nelder-Mead", bounds=bounds, options=options)
-    return [settings_at(found.x)]
+    found = minimize(lambda x: -score(interpolate_settings(x)), start, method="Nelder-Mead", bounds=bounds, options=options)
+    return [interpolate_settings(found.x)]
 
 
 def _search_by_halving(score: Callable[[float], float], grid: Sequence[float], start: float) -> float:
@@ -205,7 +205,7 @@ def group_procedures(fits: Sequence[Fit], history: History, scores: np.ndarray) 
         visited histories.
     """
     remaining, classes = list(np.argsort(-scores, kind="stable")), []
-    predictions = [f.held_out[history.is_present] for f in fits]
+    predictions = [f.held_out_probabilities[history.is_present] for f in fits]
     while remaining:
         best = remaining[0]
         distances = {i: 0.5 * np.abs(predictions[i] - predictions[best]).sum(-1) for i in remaining}
@@ -215,7 +215,7 @@ def group_procedures(fits: Sequence[Fit], history: History, scores: np.ndarray) 
     return classes
 
 
-def measure_flexible_gain(nearest: Fit, others: Sequence[Fit], history: History) -> np.ndarray:
+def measure_flexible_gain(nearest_fit: Fit, other_fits: Sequence[Fit], history: History) -> np.ndarray:
     """[N, T] The held-out gain, in nats, of a flexible model of the choices over the nearest procedure.
 
     The model multiplies the nearest procedure's odds by the exponential of a weighted sum of features: the other
@@ -226,10 +226,10 @@ def measure_flexible_gain(nearest: Fit, others: Sequence[Fit], history: History)
     out = np.zeros(history.action.shape)
     for i in (0, 1):
         train, test = split_half(history, i, 1), split_half(history, 1 - i, 1)
-        base, features = _collect_features(nearest, others, train, i)
+        base, features = _collect_features(nearest_fit, other_fits, train, i)
         scale = np.maximum(features[train.is_present].std((0, 1)), 1e-6)
         weights = _fit_logit(base[train.is_present], features[train.is_present] / scale, train.action[train.is_present])
-        base, features = _collect_features(nearest, others, test, i)
+        base, features = _collect_features(nearest_fit, other_fits, test, i)
         gain = log_softmax(base + features @ (weights / scale), -1) - log_softmax(base, -1)
         own = np.take_along_axis(gain, np.maximum(test.action, 0)[..., None], -1)[..., 0]
         out[1 - i :: 2] = np.where(test.is_present, own, 0.0)
@@ -237,11 +237,11 @@ def measure_flexible_gain(nearest: Fit, others: Sequence[Fit], history: History)
 
 
 def _collect_features(
-    nearest: Fit, others: Sequence[Fit], history: History, half: int
+    nearest_fit: Fit, other_fits: Sequence[Fit], history: History, half: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nearest procedure's log-probabilities [N, T, K] with the fit to one half, and features [N, T, K, F]."""
-    base = predict_choices(nearest.procedure, history, nearest.settings[half])
-    stack = [base, *(predict_choices(f.procedure, history, f.settings[half]) for f in others)]
+    base = predict_choices(nearest_fit.procedure, history, nearest_fit.settings[half])
+    stack = [base, *(predict_choices(f.procedure, history, f.settings[half]) for f in other_fits)]
     features = np.stack([*_collect_history_features(history), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)
     return np.log(np.maximum(base, MIN_PROBABILITY / 2)), features - features.mean(2, keepdims=True)
 
@@ -249,9 +249,9 @@ def _collect_features(
 def _collect_history_features(history: History) -> list[np.ndarray]:
     """Features [N, T, K] of the history that may influence a choice, besides the procedures' predictions."""
     last, second_last = history.last_choice, history.shift_later(history.last_choice)
-    last_win, second_last_win = history.last_win[..., None], history.shift_later(history.last_win)[..., None]
+    last_win, second_last_win = history.is_last_win[..., None], history.shift_later(history.is_last_win)[..., None]
     time = np.broadcast_to(np.arange(history.trials)[None, :, None] / max(history.trials, 1), last.shape)
-    means, spread, pulls = find_beliefs(history).values()
+    means, spread, pulls = compute_beliefs(history).values()
     features = [last, last * last_win, last * time, second_last, second_last * second_last_win, means, means * time]
     features += [np.log1p(pulls), np.log1p(pulls) * time, spread, spread * time]
     if history.choices <= 16:
@@ -259,25 +259,25 @@ def _collect_history_features(history: History) -> list[np.ndarray]:
     return [np.asarray(x, np.float32) for x in features]
 
 
-def _fit_logit(base: np.ndarray, z: np.ndarray, action: np.ndarray, ridge: float = 1.0, steps: int = 8) -> np.ndarray:
+def _fit_logit(offset: np.ndarray, features: np.ndarray, action: np.ndarray, ridge_penalty: float = 1.0, max_steps: int = 8) -> np.ndarray:
     """Fits weights [F] of a conditional logit with offset base [R, K] and features z [R, K, F], with damped Newton."""
-    weights, base, z = np.zeros(z.shape[-1]), base.astype(np.float64), z.astype(np.float64)
-    features_of_choice = z[np.arange(len(z)), action]
+    weights, offset, features = np.zeros(features.shape[-1]), offset.astype(np.float64), features.astype(np.float64)
+    features_of_choice = features[np.arange(len(features)), action]
 
-    def objective(w):
-        log = log_softmax(base + z @ w, -1)
-        return log[np.arange(len(z)), action].sum() - 0.5 * ridge * (w**2).sum(), log
+    def compute_objective(w):
+        log = log_softmax(offset + features @ w, -1)
+        return log[np.arange(len(features)), action].sum() - 0.5 * ridge_penalty * (w**2).sum(), log
 
-    value, log = objective(weights)
-    for _ in range(steps):
+    value, log = compute_objective(weights)
+    for _ in range(max_steps):
         p = np.exp(log)
-        mean = np.einsum("rk,rkf->rf", p, z)
-        slope = (features_of_choice - mean).sum(0) - ridge * weights
-        flat = (np.sqrt(p)[..., None] * z).reshape(-1, z.shape[-1])
-        curve = flat.T @ flat - mean.T @ mean + ridge * np.eye(len(weights))
+        mean = np.einsum("rk,rkf->rf", p, features)
+        slope = (features_of_choice - mean).sum(0) - ridge_penalty * weights
+        flat = (np.sqrt(p)[..., None] * features).reshape(-1, features.shape[-1])
+        curve = flat.T @ flat - mean.T @ mean + ridge_penalty * np.eye(len(weights))
         move, size = np.linalg.solve(curve, slope), 1.0
         while size > 1e-3:
-            new_value, new_log = objective(weights + size * move)
+            new_value, new_log = compute_objective(weights + size * move)
             if new_value >= value:
                 break
             size /= 2

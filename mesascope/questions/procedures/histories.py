@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 
 from mesascope.contracts import require_choices
 from mesascope.errors import MesascopeError
-from mesascope.trials import find_forced
+from mesascope.trials import find_forced_trials
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,13 +22,13 @@ def cache_in_history(function: F) -> F:
     """Wraps a function of a history and settings so that its results are cached in the history."""
 
     @functools.wraps(function)
-    def cached(history: History, *settings: Any, **named: Any) -> Any:
+    def compute_once(history: History, *settings: Any, **named: Any) -> Any:
         key = (function, *settings, *named.items())
         if key not in history.cached_results:
             history.cached_results[key] = function(history, *settings, **named)
         return history.cached_results[key]
 
-    return cached  # pyright: ignore[reportReturnType]
+    return compute_once  # pyright: ignore[reportReturnType]
 
 
 def sum_with_decay(values: np.ndarray, decay: float) -> np.ndarray:
@@ -58,7 +58,7 @@ class History:
     is_forced: np.ndarray | None = None
     cached_results: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
-    def take(self, rows: np.ndarray, thinning: int = 1) -> History:
+    def select_lifetimes(self, rows: np.ndarray, thinning: int = 1) -> History:
         """The history of the lifetimes with the indices `rows`."""
         action, payoff, lifetimes = self.action[rows], self.payoff[rows], self.lifetimes[rows]
         is_forced = None if self.is_forced is None else self.is_forced[rows]
@@ -76,7 +76,7 @@ class History:
         return took_place if self.is_forced is None else took_place & ~self.is_forced
 
     @functools.cached_property
-    def binary(self) -> bool:
+    def is_binary(self) -> bool:
         """Whether every pay-off is 0 or 1."""
         return bool(np.isin(self.payoff, (0.0, 1.0)).all())
 
@@ -102,7 +102,7 @@ class History:
         return self.shift_later(self.choice_made)
 
     @functools.cached_property
-    def last_win(self) -> np.ndarray:
+    def is_last_win(self) -> np.ndarray:
         """[N, T] Whether the scaled pay-off of the previous trial was above one half."""
         return self.shift_later(self.payoff) > 0.5
 
@@ -118,7 +118,7 @@ class History:
         return self.last_outcome.cumsum(1)
 
     @cache_in_history
-    def decayed_counts(self, discount: float) -> np.ndarray:
+    def compute_decayed_counts(self, discount: float) -> np.ndarray:
         """[N, T, K, 2] The counts before each trial, which are multiplied by the discount before each new outcome."""
         return self.counts if discount == 1 else sum_with_decay(self.last_outcome, discount)
 
@@ -127,12 +127,12 @@ class History:
         """[1, T, 1] The index of the trial."""
         return np.arange(self.trials, dtype=np.float32)[None, :, None]
 
-    def early_means(self, trials: int) -> np.ndarray:
+    def compute_early_means(self, trials: int) -> np.ndarray:
         """[N, T, K] The posterior means under a Beta(1, 1) prior given only the first `trials` trials."""
         counts = self.counts[:, np.minimum(np.arange(self.trials), trials)]
         return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
 
-    def posterior_means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
+    def compute_posterior_means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
         """[N, T, K] The posterior means before each trial under a Beta(a, b) prior."""
         return (self.counts[..., 0] + a) / (self.counts.sum(-1) + a + b)
 
@@ -152,27 +152,27 @@ def read_history(trials: xr.Dataset, lifetimes: int | None = None) -> History:
     if low < 0 or high > 1:
         feedback = (feedback - low) / max(high - low, 1e-9)
     payoff = np.where((action >= 0) & np.isfinite(feedback), feedback, 0.0).astype(np.float32)
-    is_forced = find_forced(trials)[:lifetimes] if "forced" in trials else None
+    is_forced = find_forced_trials(trials)[:lifetimes] if "forced" in trials else None
     return History(action, payoff, count_choices(trials), np.arange(len(action)), is_forced=is_forced)
 
 
-def first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
+def select_first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
     """The first `lifetimes` intact lifetimes of a split, as trials and as a history."""
     intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
     return intact, read_history(intact)
 
 
-def find_beliefs(history: History) -> dict[str, np.ndarray]:
+def compute_beliefs(history: History) -> dict[str, np.ndarray]:
     """Beliefs [N, T, K] about every choice before each trial: posterior mean and sd (Beta(1, 1) prior), and pulls."""
-    pulls, means = history.counts.sum(-1), history.posterior_means()
+    pulls, means = history.counts.sum(-1), history.compute_posterior_means()
     spread = np.sqrt(means * (1 - means) / (pulls + 3))
     return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
 
 
-def check_lifetimes(lifetimes: int, least: int) -> None:
+def check_lifetimes(lifetimes: int, minimum: int) -> None:
     """Raises `MesascopeError` if a metric's setting `lifetimes` is below `least`, which the metric needs."""
-    if lifetimes < least:
-        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", f"Give a whole number from {least}.")
+    if lifetimes < minimum:
+        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", f"Give a whole number from {minimum}.")
 
 
 def count_choices(trials: xr.Dataset) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import logsumexp
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, select_fresh_trials
 from mesascope.questions.procedures.histories import History, read_history
 
 PRIORS = {
@@ -20,15 +20,15 @@ PRIORS = {
     "inverse temperature": stats.gamma(1.2, scale=5),
     "perseveration": stats.norm(),
 }
-SIZES = (20, 20, 13)  # the number of grid points of each parameter
-INTERVAL = (0.025, 0.975)  # the posterior quantiles at the ends of the intervals
+GRID_SIZES = (20, 20, 13)  # the number of grid points of each parameter
+INTERVAL_QUANTILES = (0.025, 0.975)  # the posterior quantiles at the ends of the intervals
 
 
 def metric() -> Metric:
     """Which learning rate, inverse temperature and perseveration fit each participant of a log?"""
 
     def measure(trials, references, replay):
-        rollout = select_fresh(trials)
+        rollout = select_fresh_trials(trials)
         history = read_history(rollout)
         if history.trials < 2:
             raise DoesNotApply("a lifetime has one trial")
@@ -38,12 +38,12 @@ def metric() -> Metric:
         owners = rollout.participant.values if "participant" in rollout.coords else np.arange(len(log_likelihood))
         unit = np.unique(owners, return_inverse=True)[1]
         by_unit = np.stack([log_likelihood[unit == u].sum(0) for u in range(unit.max() + 1)])
-        posterior = np.exp(by_unit - logsumexp(by_unit, -1, keepdims=True)).reshape(len(by_unit), *SIZES)
+        posterior = np.exp(by_unit - logsumexp(by_unit, -1, keepdims=True)).reshape(len(by_unit), *GRID_SIZES)
         readings = []
-        for axis, (name, values) in enumerate(list_grid().items()):
-            others = tuple(i + 1 for i in range(len(SIZES)) if i != axis)
+        for axis, (name, values) in enumerate(list_grid_values().items()):
+            others = tuple(i + 1 for i in range(len(GRID_SIZES)) if i != axis)
             marginal = posterior.sum(others)
-            ends = np.stack([_find_quantiles(marginal, values, q) for q in INTERVAL])
+            ends = np.stack([_compute_quantiles(marginal, values, q) for q in INTERVAL_QUANTILES])
             mean = marginal @ values
             ends = np.stack([np.minimum(ends[0], mean), np.maximum(ends[1], mean)])
             readings.append(Reading(mean[unit], str(rollout.attrs["split"]), name, intervals=ends[:, unit]))
@@ -53,15 +53,15 @@ def metric() -> Metric:
     return dataclasses.replace(make_metric(question, measure), splits=("logged",), is_cheap=False)
 
 
-def list_grid() -> dict[str, np.ndarray]:
+def list_grid_values() -> dict[str, np.ndarray]:
     """The grid values of each parameter, which are the midpoints of intervals of equal prior probability."""
     return {
         name: np.asarray(prior.ppf((np.arange(n) + 0.5) / n))
-        for (name, prior), n in zip(PRIORS.items(), SIZES, strict=True)
+        for (name, prior), n in zip(PRIORS.items(), GRID_SIZES, strict=True)
     }
 
 
-def compute_log_likelihood(history: History, has_feedback: np.ndarray, offered: np.ndarray | None = None) -> np.ndarray:
+def compute_log_likelihood(history: History, has_feedback: np.ndarray, is_offered: np.ndarray | None = None) -> np.ndarray:
     """[N, G] The log-likelihood of each lifetime at all G grid points, in C order of the parameters.
 
     Args:
@@ -69,7 +69,7 @@ def compute_log_likelihood(history: History, has_feedback: np.ndarray, offered: 
         has_feedback: [N, T] whether the pay-off of a trial is known; otherwise the trial does not change the values.
         offered: [N, T, K] whether each choice was offered; None if all choices always were.
     """
-    rates, betas, kappas = (v.astype(np.float32) for v in list_grid().values())
+    rates, betas, kappas = (v.astype(np.float32) for v in list_grid_values().values())
     last, present = history.last_choice, history.is_present
     payoff = history.shift_later(history.payoff)
     has_payoff = history.shift_later(has_feedback)
@@ -84,10 +84,10 @@ def compute_log_likelihood(history: History, has_feedback: np.ndarray, offered: 
     values, last = values[:, present], last[present]
     better = np.take_along_axis(values, others[None], -1) - np.take_along_axis(values, own[None, :, None], -1)
     repeats = np.take_along_axis(last, others, -1) - np.take_along_axis(last, own[:, None], -1)
-    blocked = 0.0 if offered is None else np.where(offered[rows[:, None], trials[:, None], others], 0.0, -1e9)
+    blocked = 0.0 if is_offered is None else np.where(is_offered[rows[:, None], trials[:, None], others], 0.0, -1e9)
     blocked = np.float32(blocked)
     starts = np.searchsorted(rows, np.arange(len(history.action)))
-    result = np.zeros((len(history.action), *SIZES))
+    result = np.zeros((len(history.action), *GRID_SIZES))
     has_choices = present.any(-1)
     for i, beta in enumerate(betas):
         for j, kappa in enumerate(kappas):
@@ -97,7 +97,7 @@ def compute_log_likelihood(history: History, has_feedback: np.ndarray, offered: 
     return result.reshape(len(history.action), -1)
 
 
-def _find_quantiles(marginal: np.ndarray, values: np.ndarray, q: float) -> np.ndarray:
+def _compute_quantiles(marginal: np.ndarray, values: np.ndarray, q: float) -> np.ndarray:
     """[N] The quantile q of each marginal distribution [N, V], interpolated between the grid values."""
     cumulative = marginal.cumsum(-1) - marginal / 2
     return np.array([np.interp(q, row, values) for row in cumulative])

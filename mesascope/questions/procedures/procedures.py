@@ -50,7 +50,7 @@ class Procedure:
     estimate: Callable[[History], dict[str, Any]] | None = None
     sweep: Callable[[History, float], list[dict[str, Any]]] | None = None
     has_lapse: bool = True
-    parameters: int = 1
+    parameter_count: int = 1
     needs_binary: bool = False
     coarse_grid: Mapping[str, tuple] | None = None
 
@@ -88,12 +88,12 @@ def _fit_frequencies(history: History) -> dict[str, Any]:
     return {f"choice_{k}": float(x) for k, x in enumerate(count / count.sum())}
 
 
-def _choose_by_frequencies(history: History, **share: float) -> np.ndarray:
+def _choose_by_frequencies(history: History, **shares: float) -> np.ndarray:
     """Makes every choice with its own constant probability."""
-    return np.broadcast_to(np.asarray(list(share.values()), np.float32), history.choice_made.shape)
+    return np.broadcast_to(np.asarray(list(shares.values()), np.float32), history.choice_made.shape)
 
 
-def _stay_rate(history: History, mask: np.ndarray) -> float:
+def _compute_stay_rate(history: History, mask: np.ndarray) -> float:
     """The share of repeated choices on the trials in a mask [N, T]; half a count is added to repeats and switches."""
     mask = mask & history.is_present & (history.last_choice.sum(-1) > 0)
     return float(((history.choice_made * history.last_choice).sum(-1)[mask].sum() + 0.5) / (mask.sum() + 1))
@@ -110,12 +110,12 @@ def _move_to_arm(history: History, arm: int, trials: float, start: float = 0) ->
 
 
 @cache_in_history
-def _complete_loss_runs(history: History, losses: int) -> np.ndarray:
+def _find_complete_loss_runs(history: History, losses: int) -> np.ndarray:
     """[N, T] Whether the last trial completed a run of `losses` losses; then a new count starts."""
     full, run = np.zeros(history.action.shape, bool), np.zeros(len(history.action), int)
     started = history.last_choice.sum(-1) > 0
     for t in range(history.trials):
-        run = np.where(history.last_win[:, t] | ~started[:, t], 0, run + 1)
+        run = np.where(history.is_last_win[:, t] | ~started[:, t], 0, run + 1)
         full[:, t] = run >= losses
         run = np.where(full[:, t], 0, run)
     return full
@@ -145,9 +145,9 @@ def _choose_by_window(history: History, window: int, focus: float) -> np.ndarray
 @cache_in_history
 def _choose_greedily(history: History, ties: str, each_first: bool) -> np.ndarray:
     """Makes the choice with the largest mean pay-off; with `each_first`, it first makes every choice once."""
-    values = history.posterior_means()
+    values = history.compute_posterior_means()
     if each_first:
-        values = np.where(history.counts.sum(-1) > 0, history.posterior_means(0.0, 1e-9), 2.0)
+        values = np.where(history.counts.sum(-1) > 0, history.compute_posterior_means(0.0, 1e-9), 2.0)
     return choose_best(values, ties)
 
 
@@ -161,10 +161,10 @@ def _choose_by_ucb1(history: History, constant: float, is_growing: bool, each_fi
 
 
 @cache_in_history
-def _learn_values(history: History, rate: float, initial: float) -> np.ndarray:
+def _learn_values(history: History, rate: float, initial_value: float) -> np.ndarray:
     """[N, T, K] The values under the rule of Rescorla and Wagner (1972)."""
     last_payoff = history.shift_later(history.payoff)[..., None]
-    values, value = np.empty_like(history.last_choice), np.full_like(history.last_choice[:, 0], initial)
+    values, value = np.empty_like(history.last_choice), np.full_like(history.last_choice[:, 0], initial_value)
     for t in range(history.trials):
         value = value + rate * history.last_choice[:, t] * (last_payoff[:, t] - value)
         values[:, t] = value
@@ -180,7 +180,7 @@ def _explore_then_commit(history: History, pulls: int) -> np.ndarray:
     """Tries the choices in turn, and then always makes the one that paid best."""
     turn = (np.arange(history.trials)[:, None] % history.choices == np.arange(history.choices)).astype(np.float32)
     early = history.trial_index < pulls
-    return np.where(early, turn, choose_best(history.early_means(pulls), "first"))
+    return np.where(early, turn, choose_best(history.compute_early_means(pulls), "first"))
 
 
 def _exploit_later(history: History, start: int) -> np.ndarray:
@@ -192,7 +192,7 @@ def _exploit_later(history: History, start: int) -> np.ndarray:
 
 def _satisfice(history: History, min_mean: float) -> np.ndarray:
     """Repeats the last choice if its mean pay-off is at least `min_mean`, otherwise makes another choice."""
-    return repeat_last_choice(history, (history.last_choice * history.posterior_means()).sum(-1) >= min_mean - 1e-6)
+    return repeat_last_choice(history, (history.last_choice * history.compute_posterior_means()).sum(-1) >= min_mean - 1e-6)
 
 
 def list_values(name: str, values: tuple, history: History) -> tuple:
@@ -205,33 +205,33 @@ def list_values(name: str, values: tuple, history: History) -> tuple:
 
 
 SIMPLE_PROCEDURES = (
-    Procedure("uniform", choose_uniformly, has_lapse=False, parameters=0),
+    Procedure("uniform", choose_uniformly, has_lapse=False, parameter_count=0),
     Procedure("round_robin", lambda history: _explore_then_commit(history, history.trials)),
     Procedure("fixed", _choose_arm, {"arm": ()}),
     Procedure(
         "sticky",
         repeat_last_choice,
-        estimate=lambda history: {"stay_probability": _stay_rate(history, history.is_present)},
+        estimate=lambda history: {"stay_probability": _compute_stay_rate(history, history.is_present)},
         has_lapse=False,
     ),
-    Procedure("biased", _choose_by_frequencies, estimate=_fit_frequencies, has_lapse=False, parameters=2),
+    Procedure("biased", _choose_by_frequencies, estimate=_fit_frequencies, has_lapse=False, parameter_count=2),
     Procedure(
         "win_stay_lose_shift",
         lambda history, after_win, after_loss: repeat_last_choice(
             history, np.where(history.last_win, after_win, after_loss)
         ),
         estimate=lambda history: {
-            "after_win": _stay_rate(history, history.last_win),
-            "after_loss": _stay_rate(history, ~history.last_win),
+            "after_win": _compute_stay_rate(history, history.is_last_win),
+            "after_loss": _compute_stay_rate(history, ~history.is_last_win),
         },
         has_lapse=False,
-        parameters=2,
+        parameter_count=2,
     ),
     Procedure(
         "two_loss_reflex",
-        lambda history, losses: repeat_last_choice(history, ~_complete_loss_runs(history, losses)),
+        lambda history, losses: repeat_last_choice(history, ~_find_complete_loss_runs(history, losses)),
         {"losses": (2, 3, 4, 5, 6)},
-        parameters=2,
+        parameter_count=2,
     ),
     Procedure(
         "clock_win_stay",
@@ -239,34 +239,34 @@ SIMPLE_PROCEDURES = (
             repeat_last_choice(history, history.last_win), np.clip(1 - history.trial_index / trials, 0, 1)
         ),
         {"trials": IntegerRange((5, 10, 20, 40, 80, 160))},
-        parameters=2,
+        parameter_count=2,
     ),
-    Procedure("clock", _move_to_arm, {"arm": (), "trials": IntegerRange((5, 10, 20, 40, 80, 160))}, parameters=3),
+    Procedure("clock", _move_to_arm, {"arm": (), "trials": IntegerRange((5, 10, 20, 40, 80, 160))}, parameter_count=3),
     Procedure(
         "random_then_fixed",
         lambda history, arm, start: _move_to_arm(history, arm, 1, start - 1),
         {"arm": (), "start": IntegerRange((1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 100, 150))},
-        parameters=3,
+        parameter_count=3,
     ),
     Procedure(
         "choice_trace",
         _follow_choice_trace,
         {"rate": Range((0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)), "beta": Range((-4, -1, 0.5, 1, 2, 4, 8, 16))},
-        parameters=3,
+        parameter_count=3,
     ),
     Procedure(
         "windowed",
         _choose_by_window,
         {"window": (2, 3, 5, 7, 10, 14, 20, 30), "focus": Range((0.5, 0.7, 0.8, 0.9, 0.95, 0.99))},
         has_lapse=False,
-        parameters=2,
+        parameter_count=2,
     ),
     Procedure("epsilon_greedy", _choose_greedily, {"ties": ("random", "first"), "each_first": (False, True)}),
     Procedure(
         "softmax of means",
         lambda history, beta: softmax(beta * history.posterior_means(), -1),
         {"beta": Range((-8, -2, 1, 2, 4, 8, 16, 32, 64))},
-        parameters=2,
+        parameter_count=2,
     ),
     Procedure(
         "rescorla_wagner",
@@ -276,7 +276,7 @@ SIMPLE_PROCEDURES = (
             "beta": Range((-4, 1, 2, 4, 8, 16, 32)),
             "initial": (0.0, 0.5, 1.0),
         },
-        parameters=4,
+        parameter_count=4,
     ),
     Procedure(
         "ucb1",
@@ -287,15 +287,15 @@ SIMPLE_PROCEDURES = (
             "each_first": (False, True),
         },
         sweep=sweep_ucb1,
-        parameters=2,
+        parameter_count=2,
     ),
-    Procedure("explore_then_commit", _explore_then_commit, {"pulls": ()}, parameters=2),
-    Procedure("delayed_exploiter", _exploit_later, {"start": ()}, parameters=2),
+    Procedure("explore_then_commit", _explore_then_commit, {"pulls": ()}, parameter_count=2),
+    Procedure("delayed_exploiter", _exploit_later, {"start": ()}, parameter_count=2),
     Procedure(
         "satisficer",
         _satisfice,
         {"min_mean": StepRange(i / 20 for i in range(6, 20))},
         sweep=sweep_satisficer,
-        parameters=2,
+        parameter_count=2,
     ),
 )

@@ -39,30 +39,30 @@ def _multiply_others(x: np.ndarray) -> np.ndarray:
     return before * after
 
 
-def find_largest(masses: np.ndarray, below: np.ndarray) -> np.ndarray:
+def compute_largest_probabilities(masses: np.ndarray, mass_below: np.ndarray) -> np.ndarray:
     """[R, K] The probability that each arm's draw is the largest, from masses [R, K, GRID_SIZE]."""
-    won = (masses * _multiply_others(below)).sum(-1)
+    won = (masses * _multiply_others(mass_below)).sum(-1)
     return won / won.sum(-1, keepdims=True)
 
 
-def _choose_optimistically(shapes: np.ndarray, masses: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _choose_optimistically(shapes: np.ndarray, masses: np.ndarray, mass_below: np.ndarray) -> np.ndarray:
     """[R, K] The probability that each arm's draw is the largest, if draws are at least the mean (May et al. 2012)."""
     mean = shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
     share = np.clip((GRID_EDGES[1:] - floor) / np.diff(GRID_EDGES), 0, 1)
-    above = (masses * _multiply_others(below) * share).sum(-1)
+    above = (masses * _multiply_others(mass_below) * share).sum(-1)
     under = np.clip((masses * (1 - share)).sum(-1), 1e-30, 1).prod(-1, keepdims=True)
     won = above + under * choose_best(mean)
     return won / won.sum(-1, keepdims=True)
 
 
 def _choose_by_sampling(
-    history: History, counts: np.ndarray, prior: Sequence[float], optimistic: bool = False
+    history: History, counts: np.ndarray, prior: Sequence[float], is_optimistic: bool = False
 ) -> np.ndarray:
     """Thompson sampling from counts [N, T, K, 2] on the trials that slow procedures predict; NaN on the others."""
     shapes = np.round((counts + np.asarray(prior, np.float32))[history.is_predicted], 5)
     masses, below = _discretise_posteriors(shapes)
-    largest = _choose_optimistically(shapes, masses, below) if optimistic else find_largest(masses, below)
+    largest = _choose_optimistically(shapes, masses, below) if is_optimistic else compute_largest_probabilities(masses, below)
     p = np.full(history.choice_made.shape, np.nan, np.float32)
     p[history.is_predicted] = largest
     return p
@@ -70,7 +70,7 @@ def _choose_by_sampling(
 
 def _choose_by_thompson(history: History, discount: float, mean: float, strength: float) -> np.ndarray:
     """Thompson sampling with discounted counts and a Beta prior with this mean and strength (sum of its shapes)."""
-    return _choose_by_sampling(history, history.decayed_counts(discount), (mean * strength, (1 - mean) * strength))
+    return _choose_by_sampling(history, history.compute_decayed_counts(discount), (mean * strength, (1 - mean) * strength))
 
 
 @cache_in_history
@@ -94,13 +94,13 @@ def _choose_by_late_feedback(history: History, **settings: Any) -> np.ndarray:
     return _choose_by_sampling(history, counts, (1, 1))
 
 
-def _stop_learning(history: History, trials: int) -> np.ndarray:
+def _sample_then_commit(history: History, trials: int) -> np.ndarray:
     """Thompson sampling for the first `trials` trials, then always the arm with the best posterior mean."""
-    late = choose_best(history.early_means(trials), "first")
+    late = choose_best(history.compute_early_means(trials), "first")
     return np.where(history.trial_index < trials, _choose_by_plain_thompson(history), late)
 
 
-def _filter_change_points(history: History, hazard: float) -> np.ndarray:
+def _choose_by_change_point_posterior(history: History, hazard: float) -> np.ndarray:
     """Thompson sampling with the exact posterior for means that may be redrawn on any trial."""
     out = np.full(history.choice_made.shape, np.nan, np.float32)
     mass = np.tile(FLAT_PRIOR, (len(history.action), history.choices, 1))
@@ -111,7 +111,7 @@ def _filter_change_points(history: History, hazard: float) -> np.ndarray:
         mass = (1 - hazard) * mass / mass.sum(-1, keepdims=True) + hazard * FLAT_PRIOR
         rows = history.is_predicted[:, t]
         if rows.any():
-            out[rows, t] = find_largest(mass[rows], np.clip(mass[rows] @ MASS_BELOW, 1e-30, 1))
+            out[rows, t] = compute_largest_probabilities(mass[rows], np.clip(mass[rows] @ MASS_BELOW, 1e-30, 1))
     return out
 
 
@@ -155,7 +155,7 @@ def _choose_by_hash(history: History) -> np.ndarray:
     state, out = np.full(len(history.action), FNV_OFFSET), np.zeros_like(history.last_choice)
     started = history.last_choice.sum(-1) > 0
     for t in range(history.trials):
-        hashed = (state ^ (1 + history.last_win[:, t]).astype(np.uint32)) * FNV_PRIME
+        hashed = (state ^ (1 + history.is_last_win[:, t]).astype(np.uint32)) * FNV_PRIME
         state = np.where(started[:, t], hashed, state)
         x = (state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B)
         x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
@@ -194,22 +194,22 @@ SLOW_PROCEDURES = (
             "discount": Range((0.5, 0.8, 0.93, 0.98, 1.0)),
         },
         coarse_grid={"mean": (0.3, 0.5, 0.7), "strength": (2, 8), "discount": (0.8, 0.93, 0.98, 1.0)},
-        parameters=4,
+        parameter_count=4,
     ),
     Procedure(
         "thompson:minimise=True", lambda history: _choose_by_sampling(history, history.counts[..., ::-1], (1, 1))
     ),
     Procedure(
-        "optimistic_thompson", lambda history: _choose_by_sampling(history, history.counts, (1, 1), optimistic=True)
+        "optimistic_thompson", lambda history: _choose_by_sampling(history, history.counts, (1, 1), is_optimistic=True)
     ),
     Procedure("delayed", _choose_by_late_feedback, {"is_aware": (True, False)}),
-    Procedure("early_only", _stop_learning, {"trials": ()}, parameters=2),
+    Procedure("early_only", _sample_then_commit, {"trials": ()}, parameter_count=2),
     Procedure(
-        "change_point_thompson", _filter_change_points, {"hazard": Range((0.001, 0.01, 0.04, 0.15))}, parameters=2
+        "change_point_thompson", _choose_by_change_point_posterior, {"hazard": Range((0.001, 0.01, 0.04, 0.15))}, parameter_count=2
     ),
-    Procedure("gittins", _choose_by_gittins, {"discount": StepRange(DISCOUNTS)}, parameters=2, needs_binary=True),
+    Procedure("gittins", _choose_by_gittins, {"discount": StepRange(DISCOUNTS)}, parameter_count=2, needs_binary=True),
     Procedure("feedback_hash", _choose_by_hash, needs_binary=True),
-    Procedure("hash_commit", _commit_by_hash, {"trials": ()}, parameters=2, needs_binary=True),
+    Procedure("hash_commit", _commit_by_hash, {"trials": ()}, parameter_count=2, needs_binary=True),
 )
 BAYES_OPTIMAL = Procedure("bayes_optimal", _choose_bayes_optimally, needs_binary=True)
 BAYES_DEPENDENT = Procedure("bayes_optimal:dependent", _choose_best_dependent, needs_binary=True)

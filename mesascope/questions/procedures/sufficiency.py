@@ -8,11 +8,11 @@ reordering, in total variation. For comparison, it also reorders the choices alo
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
-from mesascope.questions.procedures.histories import check_lifetimes, first_lifetimes
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh_trials
+from mesascope.questions.procedures.histories import check_lifetimes, select_first_lifetimes
 from mesascope.stats import compute_ratio
 
-SHARES = (0.25, 0.5, 0.95)  # outputs are compared on the trials at these shares of the horizon
+HORIZON_SHARES = (0.25, 0.5, 0.95)  # outputs are compared on the trials at these shares of the horizon
 
 
 def metric(lifetimes: int = 64) -> Metric:
@@ -21,10 +21,10 @@ def metric(lifetimes: int = 64) -> Metric:
     Args:
         lifetimes: the largest number of lifetimes to use.
     """
-    check_lifetimes(lifetimes, least=3)
+    check_lifetimes(lifetimes, minimum=3)
 
     def measure(trials, references, replay):
-        rollout, history = first_lifetimes(select_fresh(trials), lifetimes)
+        rollout, history = select_first_lifetimes(select_fresh_trials(trials), lifetimes)
         if getattr(replay, "itself", None) is None:
             raise DoesNotApply("only its trials are known; replaying other histories needs the subject itself")
         if "log_probs" not in rollout:
@@ -33,7 +33,7 @@ def metric(lifetimes: int = 64) -> Metric:
             raise DoesNotApply("histories with observations or gaps cannot be reordered")
         if history.trials < 5:
             raise DoesNotApply(f"a lifetime has {history.trials} trials, but reordering needs 5")
-        compared_trials = sorted({t for t in (int(share * (history.trials - 1)) for share in SHARES) if t >= 3})
+        compared_trials = sorted({t for t in (int(share * (history.trials - 1)) for share in HORIZON_SHARES) if t >= 3})
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
         equal_counts, changed_counts = [], []
         for t in compared_trials:
@@ -48,7 +48,7 @@ def metric(lifetimes: int = 64) -> Metric:
         readings = [Reading(change, split, label, reason=reason) for change, label in zip(parts, labels, strict=True)]
         if parts[1].mean() > 0:
             readings.append(Reading(compute_ratio(*parts), split, "the first as a part of the second"))
-        return pad_readings(readings, select_fresh(trials))
+        return pad_readings(readings, select_fresh_trials(trials))
 
     question = "How much (total variation) does the output change when the history is reordered and the counts stay?"
     return make_metric(question, measure, {"learner": "any", "lookalike": "any", "still": "0"}, lifetimes=lifetimes)

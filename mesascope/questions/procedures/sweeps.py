@@ -15,7 +15,7 @@ from mesascope.questions.procedures.histories import History
 TOLERANCE = 1e-6  # values that differ by at most this count as equal
 
 
-def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, most: float) -> float:
+def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, max_value: float) -> float:
     """The middle of that part of a setting's range, 0 to `most`, where overlapping intervals have the most weight.
 
     Args:
@@ -24,9 +24,9 @@ def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, most
         weight: [R] the positive weights of the intervals.
         most: the largest value of the setting.
     """
-    low, high = np.clip(low, 0.0, most), np.clip(high, 0.0, most)
+    low, high = np.clip(low, 0.0, max_value), np.clip(high, 0.0, max_value)
     nonempty = high > low
-    ends = np.concatenate([[0.0, most], low[nonempty], high[nonempty]])
+    ends = np.concatenate([[0.0, max_value], low[nonempty], high[nonempty]])
     steps = np.concatenate([[0.0, 0.0], weight[nonempty], -weight[nonempty]])
     order = np.argsort(ends, kind="stable")
     ends, total = ends[order], np.cumsum(steps[order])
@@ -40,7 +40,7 @@ def weigh_agreement(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
     return np.log(((1 - lapse) * p + lapse / choices) / (lapse / choices))
 
 
-def sweep_ucb1(history: History, lapse: float, most: float = 100.0) -> list[dict[str, Any]]:
+def sweep_ucb1(history: History, lapse: float, max_constant: float = 100.0) -> list[dict[str, Any]]:
     """The best constant for each form of UCB1. The value of a choice, mean + constant · bonus, is linear in it."""
     settings = []
     for is_growing, each_first in itertools.product((True, False), (False, True)):
@@ -60,7 +60,7 @@ def sweep_ucb1(history: History, lapse: float, most: float = 100.0) -> list[dict
         high = np.where(~parallel & (extra_bonus < 0), crossing, np.inf).min(-1)
         high = np.where((parallel & (lead > TOLERANCE)).any(-1), -np.inf, high)
         ties = (parallel & (np.abs(lead) <= TOLERANCE)).sum(-1)  # the count includes the choice made
-        constant = find_best_middle(low, high, weigh_agreement(1 / ties, lapse, history.choices), most)
+        constant = find_best_middle(low, high, weigh_agreement(1 / ties, lapse, history.choices), max_constant)
         settings.append({"constant": round(constant, 6), "is_growing": is_growing, "each_first": each_first})
     return settings
 
@@ -68,7 +68,7 @@ def sweep_ucb1(history: History, lapse: float, most: float = 100.0) -> list[dict
 def sweep_satisficer(history: History, lapse: float) -> list[dict[str, Any]]:
     """The best aspiration level of a satisficer, which repeats a choice whose mean reaches this level."""
     use = history.is_present & (history.last_choice.sum(-1) > 0)
-    mean = (history.last_choice * history.posterior_means()).sum(-1)[use].astype(float)
+    mean = (history.last_choice * history.compute_posterior_means()).sum(-1)[use].astype(float)
     stays = (history.choice_made * history.last_choice).sum(-1)[use] > 0
     low, high = np.where(stays, 0.0, mean), np.where(stays, mean, 1.0)
     weight = weigh_agreement(np.where(stays, 1.0, 1 / (history.choices - 1)), lapse, history.choices)

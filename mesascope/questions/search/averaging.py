@@ -19,7 +19,7 @@ MAX_ACTIONS = 1024  # more actions count as this many, because otherwise slight 
 LARGEST_SHARE = 1 - 1e-6  # the largest share of correct actions that a noisy subject can reach
 
 
-def measure_excess(shares: np.ndarray, ticks: Sequence[int], actions: int, ways: float) -> np.ndarray:
+def measure_misfit(shares: np.ndarray, ticks: Sequence[int], action_count: int, mean_choices: float) -> np.ndarray:
     """[R] How badly even the best-fitting noisy subject explains the shares of correct actions at one depth.
 
     The noisy subject takes the action with the largest of `ways` normally distributed values, one of which is larger on
@@ -34,10 +34,10 @@ def measure_excess(shares: np.ndarray, ticks: Sequence[int], actions: int, ways:
     Returns:
         The square root of the deviance of the best fit, in standard errors; 0 if a noisy subject explains the shares.
     """
-    observed = np.maximum(np.nan_to_num(shares, nan=1 / ways), 1 / ways)[..., None]
-    expected = expect_shares(tuple(ticks), round(max(ways, 1.5), 2))
+    observed = np.maximum(np.nan_to_num(shares, nan=1 / mean_choices), 1 / mean_choices)[..., None]
+    expected = compute_expected_shares(tuple(ticks), round(max(mean_choices, 1.5), 2))
     terms = xlogy(observed, observed / expected) + xlogy(1 - observed, (1 - observed) / (1 - expected))
-    misfit = 2 * min(actions, MAX_ACTIONS) * terms  # [R, C, rates]
+    misfit = 2 * min(action_count, MAX_ACTIONS) * terms  # [R, C, rates]
     best = misfit[:, 0]
     for i in range(1, len(ticks)):
         best = np.minimum.accumulate(best, -1) + misfit[:, i]  # rates are in falling order
@@ -45,8 +45,8 @@ def measure_excess(shares: np.ndarray, ticks: Sequence[int], actions: int, ways:
 
 
 @functools.lru_cache(maxsize=256)
-def expect_shares(ticks: tuple[int, ...], ways: float) -> np.ndarray:
+def compute_expected_shares(ticks: tuple[int, ...], mean_choices: float) -> np.ndarray:
     """[C, rates] A noisy subject's share of correct actions, for each number of ticks and each evidence rate."""
     x, width = np.linspace(-6.0, 6.0, 241, retstep=True)
     means = np.minimum(np.asarray(ticks, float)[:, None] * EVIDENCE_RATES, 12.0)[..., None]
-    return np.minimum((norm.pdf(x) * norm.cdf(x + means) ** (ways - 1)).sum(-1) * width, LARGEST_SHARE)
+    return np.minimum((norm.pdf(x) * norm.cdf(x + means) ** (mean_choices - 1)).sum(-1) * width, LARGEST_SHARE)

@@ -22,21 +22,21 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts import UNDETERMINED, Axis, ShowsPlans, Splits, Verdict
+from mesascope.contracts import UNDETERMINED, Axis, HasPlans, TrialsBySplit, Verdict
 from mesascope.errors import MesascopeError
 from mesascope.questions.search import reading as search_reading
-from mesascope.questions.search.averaging import measure_excess
+from mesascope.questions.search.averaging import measure_misfit
 from mesascope.stats import draw_bootstrap_counts
 
 CHECK_FAMILY = "tree_choice:depth=2,trials=12"  # the family on which `mesascope check` tries the axis
-WORDS = {
+READING_MEANINGS = {
     "search": "it computes actions from what is shown: farther ahead with more ticks, and anew after changes",
     "control": "its actions were determined beforehand: a change alters them only after it is experienced",
     UNDETERMINED: "the tests do not distinguish computed actions from actions that were determined beforehand",
 }
 TICKS = (2, 4, 8)  # the numbers of ticks per observation that are tested, besides one
-ELSEWHERE = f"thinking:ticks={TICKS[-1]},other_ticks={TICKS[-1] - 1}"  # the last tick alone shows the problem
-WORTH, MAP = "revalued:worth", "revalued:map"
+OTHER_PROBLEM_CONDITION = f"thinking:ticks={TICKS[-1]},other_ticks={TICKS[-1] - 1}"  # the last tick alone shows the problem
+WORTH_SPLIT, MAP_SPLIT = "revalued:worth", "revalued:map"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,16 +78,16 @@ def axis() -> Axis:
     return Axis(
         name="search",
         question="Does the subject compute its actions once a problem is shown, or were they determined beforehand?",
-        words=WORDS,
+        reading_meanings=READING_MEANINGS,
         read=read,
-        needed_kinds=("fresh", "revalued"),
-        tested_kinds=("seen", "fresh", "revalued"),
-        conditions=("intact", *(f"thinking:ticks={n}" for n in TICKS), ELSEWHERE),
-        kinds_by_condition={ELSEWHERE: ("fresh",)},
+        needed_split_kinds=("fresh", "revalued"),
+        tested_split_kinds=("seen", "fresh", "revalued"),
+        conditions=("intact", *(f"thinking:ticks={n}" for n in TICKS), OTHER_PROBLEM_CONDITION),
+        split_kinds_by_condition={OTHER_PROBLEM_CONDITION: ("fresh",)},
     )
 
 
-def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | None:
+def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdict | None:
     """Decides whether a subject searches.
 
     Args:
@@ -99,16 +99,16 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         The verdict, or None if the family does not show plans.
     """
     rule = rule or Rule()
-    splits = [r for r in ("fresh", "seen", WORTH, MAP) if r in trials]
-    if not isinstance(family, ShowsPlans) or not splits:
+    splits = [r for r in ("fresh", "seen", WORTH_SPLIT, MAP_SPLIT) if r in trials]
+    if not isinstance(family, HasPlans) or not splits:
         return None
     try:
         plans_by_ticks = {split: _read_plans(trials[split], family) for split in splits}
     except MesascopeError as lacking:  # the observations were not saved
-        probability = {reading: float(reading == UNDETERMINED) for reading in WORDS}
-        reason = f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
+        probability = {reading: float(reading == UNDETERMINED) for reading in READING_MEANINGS}
+        reason = f"{READING_MEANINGS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
         return Verdict(UNDETERMINED, probability, {"rule": dataclasses.asdict(rule)}, reason)
-    broken = _find_broken(trials, plans_by_ticks, rule)
+    broken = _find_breaking_ticks(trials, plans_by_ticks, rule)
     for split, plans in plans_by_ticks.items():
         plans_by_ticks[split] = {n: plan for n, plan in plans.items() if n not in broken} or plans
     sizes = [trials[split].sizes["lifetime"] for split in splits]
@@ -126,25 +126,25 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     curves = {}
     for split in (split for split in ("fresh", "seen") if split in plans_by_ticks):
         curves[split] = {
-            n: search_reading.count_right_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())
+            n: search_reading.count_correct_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())
         }
-    numbers["right_at_once"] = {split: _mean_shares(by_ticks) for split, by_ticks in curves.items()}
-    reach = _find_reach(curves.get("fresh", {}), rule)
+    numbers["right_at_once"] = {split: _compute_mean_shares(by_ticks) for split, by_ticks in curves.items()}
+    reach = _find_largest_solved_depth(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
     # counts of actions that follow a change, with the most ticks, at depths from two to the largest solved depth
     followed: dict[str, search_reading.ActionCounts] = {}
-    for split in (split for split in (WORTH, MAP) if split in plans_by_ticks):
+    for split in (split for split in (WORTH_SPLIT, MAP_SPLIT) if split in plans_by_ticks):
         plan = plans_by_ticks[split][max(plans_by_ticks[split])]
         followed[split] = search_reading.count_followed_changes(
-            plan, int(trials[split].attrs["changes"]), farthest=reach
+            plan, int(trials[split].attrs["changes"]), max_depth=reach
         )
     numbers["follows"] = {split: counts.mean() for split, counts in followed.items()}
     shares = {
-        s: counts.resample(weights[s]) for s, counts in followed.items() if counts.total.sum() >= rule.min_actions
+        s: counts.resample(weights[s]) for s, counts in followed.items() if counts.total_count.sum() >= rule.min_actions
     }
     plans, elsewhere = plans_by_ticks.get("fresh", {}), None
-    if reach and TICKS[-1] in plans and ELSEWHERE in trials["fresh"].condition.values.tolist():
-        elsewhere = search_reading.count_right_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach)
+    if reach and TICKS[-1] in plans and OTHER_PROBLEM_CONDITION in trials["fresh"].condition.values.tolist():
+        elsewhere = search_reading.count_correct_by_depth(family.evaluate_plans(trials["fresh"], OTHER_PROBLEM_CONDITION)).get(reach)
     works, shortfall = _check_ticks(plans, curves.get("fresh", {}), elsewhere, weights.get("fresh"), rule, numbers)
     goal = all(plan.has_goal for plans in plans_by_ticks.values() for plan in plans.values())
     large = numbers["problems"] > rule.max_table
@@ -155,8 +155,8 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     tabled = _check_table(curves, weights, rule)
     controls = (ignored | tabled) & goal & ~searches
     level = np.where(searches, 0, np.where(controls, 1, 2))
-    probability = {reading: float((level == i).mean()) for i, reading in enumerate(WORDS)}
-    reading = next((r for r in WORDS if probability[r] >= rule.share), UNDETERMINED)
+    probability = {reading: float((level == i).mean()) for i, reading in enumerate(READING_MEANINGS)}
+    reading = next((r for r in READING_MEANINGS if probability[r] >= rule.share), UNDETERMINED)
     if reading == "control":
         reasons = _explain_control(numbers, ignored, tabled, rule)
     elif reading == UNDETERMINED:
@@ -165,20 +165,20 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         reasons = _explain_search(numbers)
     if broken:
         reasons.append(f"{' and '.join(map(str, broken))} ticks were left out, because it does worse with them")
-    return Verdict(reading, probability, numbers, "; ".join([WORDS[reading], *reasons]) + ".")
+    return Verdict(reading, probability, numbers, "; ".join([READING_MEANINGS[reading], *reasons]) + ".")
 
 
-def _mean_shares(curve: dict[int, dict[int, search_reading.ActionCounts]]) -> dict[str, dict[str, float | None]]:
+def _compute_mean_shares(curve: dict[int, dict[int, search_reading.ActionCounts]]) -> dict[str, dict[str, float | None]]:
     """The share of correct actions for each number of ticks and each depth, for printing."""
     return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
 def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
     """The plans of one split for each number of ticks per observation."""
-    return {ticks: family.plans(trials, label) for ticks, label in search_reading.labels_by_ticks(trials).items()}
+    return {ticks: family.plans(trials, label) for ticks, label in search_reading.find_conditions_by_ticks(trials).items()}
 
 
-def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
+def _find_breaking_ticks(trials: TrialsBySplit, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
     """Numbers of ticks that make actions before any change worse than the fewest ticks do, on at least one split."""
     broken = set()
     for split, plans in plans_by_ticks.items():
@@ -186,27 +186,27 @@ def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule
         shares = {}
         for n, plan in plans.items():
             right, eligible = (
-                x[:, : None if change is None else int(change)] for x in search_reading.find_right_actions(plan)
+                x[:, : None if change is None else int(change)] for x in search_reading.find_correct_actions(plan)
             )
             shares[n] = (right & eligible).sum() / max(eligible.sum(), 1)
         broken |= {n for n, share in shares.items() if share < shares[min(shares)] - rule.min_difference}
     return sorted(broken)
 
 
-def _find_reach(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> int:
+def _find_largest_solved_depth(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> int:
     """The largest depth beyond 1 at which the subject solves fresh problems with the most ticks; 0 if there is none."""
-    return max(_list_solved(curve, rule), default=0) if curve else 0
+    return max(_list_solved_depths(curve, rule), default=0) if curve else 0
 
 
-def _list_solved(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> list[int]:
+def _list_solved_depths(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> list[int]:
     """The depths beyond 1 at which the subject solves fresh problems with the most ticks."""
     last = {
-        far: counts for far, counts in curve[max(curve)].items() if far > 1 and counts.total.sum() >= rule.min_actions
+        far: counts for far, counts in curve[max(curve)].items() if far > 1 and counts.total_count.sum() >= rule.min_actions
     }
     return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.min_right_if_solved]
 
 
-def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, str]:
+def _check_ticks(plans, curve, other_problem_counts, weights, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, str]:
     """Tests in each resample whether the subject uses ticks to compute, and describes the evidence that is missing.
 
     More ticks must help. They must help near choices before far ones, and far choices faster than averaging out noise
@@ -232,17 +232,17 @@ def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str
     near = max((far for far in shares[most] if far < reach), default=reach)
     orders = {n: shares[n][near] - shares[n][reach] for n in curve if n < most}
     best = max(orders, key=lambda n: float(np.nanmean(orders[n])))
-    beyond = _exceed_averaging(plans, curve, shares, rule)
+    beyond = _measure_misfit_of_averaging(plans, curve, shares, rule)
     numbers["gain_by_ticks"] = float(np.nanmean(gain))
     numbers["near_before_far"] = float(np.nanmean(orders[best]))
     numbers["beyond_averaging"] = float(np.nanmean(beyond))
     enough = [gain >= rule.min_difference, orders[best] >= rule.min_difference, beyond >= rule.min_excess]
     works = (shares[most][reach] >= rule.min_right_if_solved) & np.all(enough, 0)
     numbers["works"] = float(works.mean())
-    if elsewhere is None:
+    if other_problem_counts is None:
         works = never
     else:
-        lost = shares[most][reach] - elsewhere.resample(weights)
+        lost = shares[most][reach] - other_problem_counts.resample(weights)
         works = works & (lost >= rule.min_difference)
         numbers["lost_elsewhere"], numbers["works"] = float(np.nanmean(lost)), float(works.mean())
     if numbers["gain_by_ticks"] < rule.min_difference:
@@ -255,8 +255,8 @@ def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str
             f"noise explains ({numbers['beyond_averaging']:.1f} standard errors, {rule.min_excess:g} are needed), so "
             "answers known at once, with more noise on far choices, would do as well"
         )
-    if elsewhere is None:
-        return works, f"it was not tested whether ticks help that show another problem: run {ELSEWHERE}"
+    if other_problem_counts is None:
+        return works, f"it was not tested whether ticks help that show another problem: run {OTHER_PROBLEM_CONDITION}"
     if numbers["lost_elsewhere"] < rule.min_difference:
         return works, (
             "it does as well if all ticks except the last show another problem, so it does not use those ticks to "
@@ -272,12 +272,12 @@ def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str
     return works, ""
 
 
-def _exceed_averaging(plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule) -> np.ndarray:
+def _measure_misfit_of_averaging(plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule) -> np.ndarray:
     """[resamples] The misfit `averaging.measure_excess` at the solved depth at which it is largest on average."""
     ticks, excesses = sorted(curve), []
-    for depth in _list_solved(curve, rule):
-        actions, ways = int(curve[ticks[-1]][depth].total.sum()), search_reading.average_ways(plans[ticks[-1]], depth)
-        excesses.append(measure_excess(np.stack([shares[n][depth] for n in ticks], -1), ticks, actions, ways))
+    for depth in _list_solved_depths(curve, rule):
+        actions, ways = int(curve[ticks[-1]][depth].total.sum()), search_reading.compute_mean_choices(plans[ticks[-1]], depth)
+        excesses.append(measure_misfit(np.stack([shares[n][depth] for n in ticks], -1), ticks, actions, ways))
     return max(excesses, key=lambda x: float(x.mean()))
 
 
@@ -310,39 +310,39 @@ def _explain_search(numbers: dict[str, Any]) -> list[str]:
         f"(by {numbers['near_before_far']:.0%}), and faster than averaging out noise explains "
         f"({numbers['beyond_averaging']:.1f} standard errors); {numbers['lost_elsewhere']:.0%} fewer actions are "
         "correct if all ticks except the last show another problem",
-        f"{_format_percent(follows[WORTH])} of the actions follow a new worth at once, "
-        f"and {_format_percent(follows[MAP])} a new map",
+        f"{_format_percent(follows[WORTH_SPLIT])} of the actions follow a new worth at once, "
+        f"and {_format_percent(follows[MAP_SPLIT])} a new map",
     ]
 
 
-def _explain_control(numbers: dict[str, Any], ignored: np.ndarray, tabled: np.ndarray, rule: Rule) -> list[str]:
+def _explain_control(numbers: dict[str, Any], is_ignored: np.ndarray, is_tabled: np.ndarray, rule: Rule) -> list[str]:
     """The reasons for the reading 'control'."""
     reasons = []
-    if ignored.mean() >= 0.5:
-        names, follows = {WORTH: "what outcomes are worth", MAP: "where actions lead"}, numbers["follows"]
+    if is_ignored.mean() >= 0.5:
+        names, follows = {WORTH_SPLIT: "what outcomes are worth", MAP_SPLIT: "where actions lead"}, numbers["follows"]
         changes = [names[r] for r, share in follows.items() if share is not None and share <= rule.max_following_if_not]
         reasons.append(
             f"a change of {' and of '.join(changes) or 'one of the two'} that is shown and not experienced leaves its "
-            f"actions as they were (followed: worth {_format_percent(follows.get(WORTH))}, map "
-            f"{_format_percent(follows.get(MAP))}); whether it can read what is shown is not known"
+            f"actions as they were (followed: worth {_format_percent(follows.get(WORTH_SPLIT))}, map "
+            f"{_format_percent(follows.get(MAP_SPLIT))}); whether it can read what is shown is not known"
         )
-    if tabled.mean() >= 0.5:
+    if is_tabled.mean() >= 0.5:
         reasons.append("it solves the problems of its training but no others, as a table would")
     return reasons
 
 
-def _explain_undetermined(numbers: dict[str, Any], goal: bool, large: bool, shares, shortfall, rule: Rule) -> list[str]:
+def _explain_undetermined(numbers: dict[str, Any], has_goal: bool, is_large: bool, shares, missing_evidence, rule: Rule) -> list[str]:
     """The reasons for the reading 'undetermined'."""
-    if not goal:
+    if not has_goal:
         return ["this family has no goal to pursue, and gain from computation alone is not search"]
     reasons = []
-    if not large:
+    if not is_large:
         reasons.append(f"there are {numbers['problems']:,.0f} problems, so a table could contain all answers")
-    lacking = [split for split in (WORTH, MAP) if split not in shares]
+    lacking = [split for split in (WORTH_SPLIT, MAP_SPLIT) if split not in shares]
     if lacking:
         names = " and ".join(lacking)
         reasons.append(f"on {names}, a change made too few correct actions wrong ({rule.min_actions} are needed)")
     else:
-        follows = ", ".join(f"{split} {_format_percent(numbers['follows'][split])}" for split in (WORTH, MAP))
+        follows = ", ".join(f"{split} {_format_percent(numbers['follows'][split])}" for split in (WORTH_SPLIT, MAP_SPLIT))
         reasons.append(f"changes followed at once, which alone is not evidence: {follows}")
-    return [*reasons, *filter(None, [shortfall])]
+    return [*reasons, *filter(None, [missing_evidence])]

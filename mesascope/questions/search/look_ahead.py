@@ -8,10 +8,10 @@ requires further evidence.
 import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric
-from mesascope.questions.search.reading import ActionCounts, count_right_by_depth, find_plans, labels_by_ticks
+from mesascope.questions.search.reading import ActionCounts, count_correct_by_depth, find_plans, find_conditions_by_ticks
 from mesascope.stats import compute_ratio
 
-MAX_SEPARATE = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
+MAX_SEPARATE_DEPTH = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
 TICKS = 8  # the number of ticks that is compared with one tick
 
 
@@ -24,7 +24,7 @@ def metric(trials, references, replay):
     if "fresh" not in trials:
         raise DoesNotApply("there are no lifetimes on fresh tasks")
     rollout, readings = trials["fresh"], []
-    for ticks, label in labels_by_ticks(rollout).items():
+    for ticks, label in find_conditions_by_ticks(rollout).items():
         if ticks not in (1, TICKS):
             continue
         plan = find_plans(replay, rollout, label)
@@ -32,8 +32,8 @@ def metric(trials, references, replay):
             raise DoesNotApply("the family has no goal to pursue, so no action leads to better outcomes than another")
         best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
         chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
-        for far, counted in _bin_distances(count_right_by_depth(plan)).items():
-            if counted.total.sum():
+        for far, counted in _bin_depths(count_correct_by_depth(plan)).items():
+            if counted.total_count.sum():
                 text = f"{far} ahead" + (f", {ticks} ticks" if ticks > 1 else "")
                 readings.append(Reading(compute_ratio(*counted), "fresh", text, null=chance))
     if not readings:
@@ -41,12 +41,12 @@ def metric(trials, references, replay):
     return readings
 
 
-def _bin_distances(by_far: dict[int, ActionCounts]) -> dict[str, ActionCounts]:
+def _bin_depths(counts_by_depth: dict[int, ActionCounts]) -> dict[str, ActionCounts]:
     """Groups counts by depth into 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, smallest depth first."""
     bins: dict[str, ActionCounts] = {}
-    for far, counted in sorted(by_far.items()):
-        low = 1 << (far - 1).bit_length() - 1 if far > MAX_SEPARATE else far
-        name = f"{low + 1} to {2 * low} steps" if far > MAX_SEPARATE else f"{far} step{'s' * (far > 1)}"
+    for far, counted in sorted(counts_by_depth.items()):
+        low = 1 << (far - 1).bit_length() - 1 if far > MAX_SEPARATE_DEPTH else far
+        name = f"{low + 1} to {2 * low} steps" if far > MAX_SEPARATE_DEPTH else f"{far} step{'s' * (far > 1)}"
         nearer = bins.get(name)
-        bins[name] = ActionCounts(nearer.right + counted.right, nearer.total + counted.total) if nearer else counted
+        bins[name] = ActionCounts(nearer.correct_count + counted.correct_count, nearer.total_count + counted.total_count) if nearer else counted
     return bins

@@ -8,7 +8,7 @@ import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.errors import MesascopeError
-from mesascope.questions.search.reading import find_plans, find_right_actions
+from mesascope.questions.search.reading import find_plans, find_correct_actions
 from mesascope.stats import compute_ratio
 
 
@@ -30,8 +30,8 @@ def metric(trials, references, replay):
         raise DoesNotApply(error.problem) from None
     cached = np.asarray(cached).reshape(plan.action.shape)[:, :1]
     first = plan._replace(action=plan.action[:, :1], values=plan.values[:, :1])
-    right, eligible = find_right_actions(first)
-    wrong = ~find_right_actions(first._replace(action=cached))[0]
+    right, eligible = find_correct_actions(first)
+    wrong = ~find_correct_actions(first._replace(action=cached))[0]
     eligible = eligible & wrong & plan.is_observed[:, :1, None]
     if not eligible.any():
         raise DoesNotApply("the planner and its clone never differ on fresh tasks")

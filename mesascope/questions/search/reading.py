@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Plans, ShowsPlans, find_family
+from mesascope.contracts import DoesNotApply, Plans, HasPlans, find_family
 from mesascope.errors import MesascopeError
 
 TOLERANCE = 1e-9  # values that differ by at most this count as equal
@@ -14,17 +14,17 @@ TOLERANCE = 1e-9  # values that differ by at most this count as equal
 class ActionCounts(NamedTuple):
     """The number of correct actions, and of all actions that count, in each lifetime [N]."""
 
-    right: np.ndarray
-    total: np.ndarray
+    correct_count: np.ndarray
+    total_count: np.ndarray
 
     def mean(self) -> float | None:
         """The share of correct actions over all lifetimes; None if no action counts."""
-        return float(self.right.sum() / self.total.sum()) if self.total.sum() else None
+        return float(self.correct_count.sum() / self.total_count.sum()) if self.total_count.sum() else None
 
     def resample(self, weights: np.ndarray) -> np.ndarray:
         """[resamples] The share of correct actions in each resample; NaN if no action counts."""
-        total = weights @ self.total
-        return np.where(total > 0, (weights @ self.right) / np.maximum(total, 1e-9), np.nan)
+        total = weights @ self.total_count
+        return np.where(total > 0, (weights @ self.correct_count) / np.maximum(total, 1e-9), np.nan)
 
 
 def find_plans(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
@@ -34,15 +34,15 @@ def find_plans(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
         DoesNotApply: the family is not available or does not show plans, or the observations were not saved.
     """
     family = find_family(replay, trials)
-    if not isinstance(family, ShowsPlans):
+    if not isinstance(family, HasPlans):
         raise DoesNotApply("planning is not possible in its tasks")
     try:
-        return family.plans(trials, label)
+        return family.evaluate_plans(trials, label)
     except MesascopeError as error:
         raise DoesNotApply(error.problem) from None
 
 
-def labels_by_ticks(trials: xr.Dataset) -> dict[int, str]:
+def find_conditions_by_ticks(trials: xr.Dataset) -> dict[int, str]:
     """The conditions 'intact' and 'thinking:ticks=n' by their number of ticks, in the order of the data set."""
     labels = {}
     for label in trials.condition.values.tolist():
@@ -54,16 +54,16 @@ def labels_by_ticks(trials: xr.Dataset) -> dict[int, str]:
     return labels
 
 
-def find_right_actions(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
+def find_correct_actions(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
     """[N, T, S] Whether the subject took a best action, and whether this counts because actions differed in value."""
     chosen = np.take_along_axis(plan.values, np.maximum(plan.action, 0)[..., None], -1)[..., 0]
     differ = np.ptp(plan.values, -1) > TOLERANCE
     return chosen >= plan.values.max(-1) - TOLERANCE, differ & (plan.action >= 0)
 
 
-def count_right_by_depth(plan: Plans) -> dict[int, ActionCounts]:
+def count_correct_by_depth(plan: Plans) -> dict[int, ActionCounts]:
     """The counts of correct actions by depth, on the first trial of fully observed problems."""
-    right, eligible = find_right_actions(plan)
+    right, eligible = find_correct_actions(plan)
     eligible, far = eligible[:, 0] & plan.is_observed[:, 0, None], plan.depths[:, 0]
     counts = {}
     for steps in np.unique(far).tolist():
@@ -72,15 +72,15 @@ def count_right_by_depth(plan: Plans) -> dict[int, ActionCounts]:
     return counts
 
 
-def average_ways(plan: Plans, depth: int) -> float:
+def compute_mean_choices(plan: Plans, depth: int) -> float:
     """The mean number of actions to choose among at a depth on the first trial; its inverse is the chance level."""
-    eligible = find_right_actions(plan)[1][:, 0] & plan.is_observed[:, 0, None] & (plan.depths[:, 0] == depth)
+    eligible = find_correct_actions(plan)[1][:, 0] & plan.is_observed[:, 0, None] & (plan.depths[:, 0] == depth)
     if plan.useful_action_counts is None or not eligible.any():
         return float(plan.values.shape[-1])
     return float(1 / (1 / np.maximum(plan.useful_action_counts[:, 0], 1)[eligible]).mean())
 
 
-def count_followed_changes(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> ActionCounts:
+def count_followed_changes(plan: Plans, change_trial: int, min_depth: int = 2, max_depth: int = 0) -> ActionCounts:
     """Counts the actions that follow a change, among those where the previous action was correct and is now wrong.
 
     Args:
@@ -89,11 +89,11 @@ def count_followed_changes(plan: Plans, change: int, nearest: int = 2, farthest:
         nearest: the smallest depth that counts.
         farthest: the largest depth that counts; 0 for any.
     """
-    now, old, last = plan.values[:, change], plan.earlier_values[:, change], plan.values[:, change - 1]
-    before, action = plan.action[:, change - 1], plan.action[:, change]
+    now, old, last = plan.values[:, change_trial], plan.earlier_values[:, change_trial], plan.values[:, change_trial - 1]
+    before, action = plan.action[:, change_trial - 1], plan.action[:, change_trial]
     same = np.isclose(old, last).all(-1)  # the same state as one trial earlier
     differ = (np.ptp(now, -1) > TOLERANCE) & (np.ptp(old, -1) > TOLERANCE) & (now.argmax(-1) != old.argmax(-1))
-    far = plan.depths[:, change]
-    within = (far >= nearest) & ((far <= farthest) if farthest else True)
-    eligible = same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.is_observed[:, change, None]
+    far = plan.depths[:, change_trial]
+    within = (far >= min_depth) & ((far <= max_depth) if max_depth else True)
+    eligible = same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.is_observed[:, change_trial, None]
     return ActionCounts((eligible & (action == now.argmax(-1))).sum(-1), eligible.sum(-1))

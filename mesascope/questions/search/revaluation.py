@@ -6,8 +6,8 @@ more than one step ahead. Cached values follow neither change, and a successor r
 not a new map. Even a subject that follows both need not search: a map from observation to action would do as well.
 """
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, find_kind
-from mesascope.questions.search.reading import count_followed_changes, find_plans, labels_by_ticks
+from mesascope.contracts import DoesNotApply, Reading, define_metric, get_split_kind
+from mesascope.questions.search.reading import count_followed_changes, find_plans, find_conditions_by_ticks
 from mesascope.stats import compute_ratio
 
 
@@ -19,12 +19,12 @@ def metric(trials, references, replay):
     readings = []
     for split, rollout in trials.items():
         change = rollout.attrs.get("changes")
-        if find_kind(split) != "revalued" or change is None:
+        if get_split_kind(split) != "revalued" or change is None:
             continue
-        for ticks, label in labels_by_ticks(rollout).items():
+        for ticks, label in find_conditions_by_ticks(rollout).items():
             counted = count_followed_changes(find_plans(replay, rollout, label), int(change))
-            if counted.total.sum():
-                reason = f"{int(counted.total.sum())} actions that were correct before the change and are now wrong"
+            if counted.total_count.sum():
+                reason = f"{int(counted.total_count.sum())} actions that were correct before the change and are now wrong"
                 name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")
                 readings.append(Reading(compute_ratio(*counted), split, name, reason=reason))
     if not readings:

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from mesascope.conditions.thinking import MAX_TICKS
-from mesascope.contracts import DoesNotApply, Metric, Reading, find_kind
+from mesascope.contracts import DoesNotApply, Metric, Reading, get_split_kind
 from mesascope.errors import MesascopeError
-from mesascope.questions.search.reading import labels_by_ticks
+from mesascope.questions.search.reading import find_conditions_by_ticks
 
 CURVE_SPLIT = "curve"  # the split of logged curves: success by number of steps, each on its own problems
 
@@ -21,13 +21,13 @@ def metric(ticks: str = "2+8") -> Metric:
     Args:
         ticks: the numbers of ticks, joined by +; one tick is always included.
     """
-    counts = _parse_counts(ticks)
+    counts = _parse_tick_counts(ticks)
 
     def measure(trials, references, replay):
         readings = []
         for split, rollout in trials.items():
-            if find_kind(split) in ("fresh", CURVE_SPLIT):
-                readings += _read_curve(rollout, split, find_kind(split) == "fresh")
+            if get_split_kind(split) in ("fresh", CURVE_SPLIT):
+                readings += _read_curve(rollout, split, get_split_kind(split) == "fresh")
         return readings
 
     return Metric(
@@ -40,7 +40,7 @@ def metric(ticks: str = "2+8") -> Metric:
     )
 
 
-def _parse_counts(ticks: str) -> list[int]:
+def _parse_tick_counts(ticks: str) -> list[int]:
     """The numbers of ticks in a text such as '2+8', in ascending order."""
     parts = ticks.split("+")
     if not all(p.isdecimal() and 2 <= int(p) <= MAX_TICKS for p in parts):
@@ -49,29 +49,29 @@ def _parse_counts(ticks: str) -> list[int]:
     return sorted({int(p) for p in parts})
 
 
-def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
+def _read_curve(trials: xr.Dataset, split: str, is_paired: bool) -> list[Reading]:
     """Readings of success by ticks (in a logged curve by steps), and of the change from fewer ticks to the most."""
-    successes = _find_successes(trials) if paired else _read_logged(trials)
+    successes = _find_successes(trials) if is_paired else _read_logged_successes(trials)
     if len(successes) < 2:
         raise DoesNotApply("it was not given more ticks, or planning is not possible in its tasks")
-    word, unit, readings = "tick" if paired else "step", "" if paired else "problem", []
+    word, unit, readings = "tick" if is_paired else "step", "" if is_paired else "problem", []
     windows = {"": slice(None)}
-    if paired and trials.sizes["trial"] > 1:
+    if is_paired and trials.sizes["trial"] > 1:
         windows[", first trial"] = slice(0, 1)  # computation on a repeated problem continues from trial to trial
     for when, window in windows.items():
-        shares = {n: np.nanmean(x[:, window], -1) if paired else x[:, 0] for n, x in successes.items()}
+        shares = {n: np.nanmean(x[:, window], -1) if is_paired else x[:, 0] for n, x in successes.items()}
         readings += [Reading(x, split, f"{n} {word}{'' if n == 1 else 's'}{when}") for n, x in shares.items()]
         most, best = max(shares), max(shares, key=lambda n: float(np.nanmean(shares[n])))
         reasons = {min(shares): "a gain from computation, which alone is not search"}
         if best != most:
             reasons.setdefault(best, "compared with the best of several, so the loss is slightly overestimated")
         for n, reason in reasons.items():
-            values = _find_difference(shares[most], shares[n], paired)
+            values = _compute_difference(shares[most], shares[n], is_paired)
             readings.append(Reading(values, split, f"{most} {word}s less {n}{when}", reason=reason, unit=unit))
     return readings
 
 
-def _read_logged(trials: xr.Dataset) -> dict[int, np.ndarray]:
+def _read_logged_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
     """Whether each problem was solved [N, 1], for each number of steps, fewest first; NaN if there is no problem."""
     labels = sorted((int(c.partition("=")[2]), c) for c in trials.condition.values.tolist())
     return {n: trials.score.sel(condition=c).values.astype(float) for n, c in labels}
@@ -80,15 +80,15 @@ def _read_logged(trials: xr.Dataset) -> dict[int, np.ndarray]:
 def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
     """Whether each trial [N, T] got the best score, for each number of ticks, fewest first; NaN if it was missing."""
     best, successes = trials.best.values.astype(float), {}
-    for n, label in sorted(labels_by_ticks(trials).items()):
+    for n, label in sorted(find_conditions_by_ticks(trials).items()):
         score = trials.score.sel(condition=label).values.astype(float)
         successes[n] = np.where(np.isfinite(score), (score >= best - 1e-5).astype(float), np.nan)
     return successes
 
 
-def _find_difference(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
+def _compute_difference(one: np.ndarray, other: np.ndarray, is_paired: bool) -> np.ndarray:
     """Numbers whose mean is the difference of two means, and whose spread gives its standard error."""
-    if paired:
+    if is_paired:
         return one - other
     parts = [x[np.isfinite(x)] for x in (one, other)]
     n, gap = sum(map(len, parts)), float(parts[0].mean() - parts[1].mean())

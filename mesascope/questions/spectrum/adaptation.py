@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh_trials
 from mesascope.stats import average_valid, compute_ratio
 from mesascope.trials import measure_gain, read_payoffs, select_window
 
@@ -13,7 +13,7 @@ from mesascope.trials import measure_gain, read_payoffs, select_window
 )
 def metric(trials, references, replay):
     """Does the subject's pay-off rise from the first tenth of the lifetime to the last quarter?"""
-    rollout = select_fresh(trials)
+    rollout = select_fresh_trials(trials)
     length = rollout.sizes["trial"]
     if length < 4:
         raise DoesNotApply(f"a lifetime has {length} trials, but the metric needs 4")

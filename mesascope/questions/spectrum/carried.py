@@ -32,7 +32,7 @@ SHORT_MEMORIES = (  # conditions under which the subject knows few trials throug
     *(f"past_deleted:window={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)),
     *(f"past_deleted:window={w},birth=0" for w in (5, 6, 8, 16)),  # the first percept matters little for these
 )
-LARGEST_TABLE = 1 << 24  # the largest number of counts in the tables of donors' best actions and actions taken
+MAX_TABLE_SIZE = 1 << 24  # the largest number of counts in the tables of donors' best actions and actions taken
 
 
 class CarryEffects(NamedTuple):
@@ -49,8 +49,8 @@ class CarryEffects(NamedTuple):
 
     deletion: np.ndarray
     transplant: np.ndarray
-    strict: tuple[np.ndarray, ...]
-    life: np.ndarray | None
+    strict_transplants: tuple[np.ndarray, ...]
+    whole_lifetime_loss: np.ndarray | None
 
 
 class Estimate(NamedTuple):
@@ -79,11 +79,11 @@ def combine_benefit(effects: CarryEffects) -> Estimate:
     return Estimate(float(sign * np.abs(estimate).min()), float(min(ends)), float(max(ends)))
 
 
-def find_counted_trials(trials: xr.Dataset, window: int, early: bool = False) -> np.ndarray:
+def find_counted_trials(trials: xr.Dataset, window: int, is_early: bool = False) -> np.ndarray:
     """[N, T] The trials that count: old trials in the last half or after a change; with `early`, in the first half."""
     length = trials.sizes["trial"]
     mask = np.zeros((trials.sizes["lifetime"], length), bool)
-    counted = slice(length // 2) if early else select_counted_trials(trials)
+    counted = slice(length // 2) if is_early else select_counted_trials(trials)
     if isinstance(counted, slice):
         mask[:, counted] = True
     else:
@@ -93,13 +93,13 @@ def find_counted_trials(trials: xr.Dataset, window: int, early: bool = False) ->
     return mask if old_trials is None else mask & old_trials
 
 
-def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> CarryEffects:
+def measure_carry_effects(trials: xr.Dataset, window: int, is_early: bool = False) -> CarryEffects:
     """Measures on one split how trials more than `window` back affect the next action.
 
     Raises:
         DoesNotApply: a condition was not run, or nothing can be gained on the trials that count.
     """
-    mask = find_counted_trials(trials, window, early)
+    mask = find_counted_trials(trials, window, is_early)
     whole = act = measure_gain(trials, "intact", mask)
     if "act_worth" in trials:
         act = tuple((mask * trials[name].values.astype(float)).sum(-1) for name in ("act_worth", "act_room"))
@@ -111,13 +111,13 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
         losses = [compute_ratio(own - measure_gain(trials, label, mask)[0], room) for label in labels]
         return min(losses, key=lambda row: abs(row.mean()), default=None)
 
-    deletion = find_smallest_loss(act, _find_labels(trials, "past_deleted_once", window))
+    deletion = find_smallest_loss(act, _find_conditions(trials, "past_deleted_once", window))
     if deletion is None or not np.isfinite(deletion).all():
         raise DoesNotApply("the condition 'past_deleted_once' was not run, or the family cannot value single actions")
     transplant = measure_transplant(trials, mask, window)
     names = ("strict", "strict_all") if transplant.mean() > 0 else ("strict",)
     strict = tuple(measure_transplant(trials, mask, window, name, "strict_room") for name in names)
-    life = find_smallest_loss(whole, _find_labels(trials, "past_deleted", window, least=window))
+    life = find_smallest_loss(whole, _find_conditions(trials, "past_deleted", window, min_window=window))
     return CarryEffects(deletion, transplant, strict, life)
 
 
@@ -125,8 +125,8 @@ def measure_transplant(
     trials: xr.Dataset,
     mask: np.ndarray,
     window: int,
-    name: str = "gain",
-    room: str = "room",
+    gain_variable: str = "gain",
+    room_variable: str = "room",
     *,
     replicates: int | None = None,
 ) -> np.ndarray:
@@ -150,13 +150,13 @@ def measure_transplant(
     sums = np.zeros((2, units))
     for label in labels:
         donor = find_donors(trials, label)
-        for total, variable in zip(sums, (name, room), strict=True):
+        for total, variable in zip(sums, (gain_variable, room_variable), strict=True):
             values = trials[f"donor_{variable}"].sel(transplant=label).values.astype(float)
             total += np.bincount(donor[mask], values[mask], units)
     return compute_ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
 
 
-def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_trial: bool = False) -> np.ndarray:
+def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_trial: bool = False) -> np.ndarray:
     """[R, U] Pseudo-values of the bits per action that actions after a transplant contain about the donor's task.
 
     There is a row for each rank: the information about the donor's best action, about its second best, and so on. The
@@ -178,18 +178,18 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     if trials.attrs.get("actions") == "real":
         raise DoesNotApply("its actions are real numbers")
     ranks = trials.donor_ranks.sel(transplant=labels).values.astype(int)
-    own = find_acts(trials, "intact")
+    own = find_first_actions(trials, "intact")
     choices, units = int(max(ranks.max(), own.max())) + 1, _count_units(trials)
     cell, cells = np.roll(own, window, 1), choices
-    if by_trial:
+    if is_by_trial:
         is_counted = mask.any(0)
         cell, cells = np.broadcast_to(np.cumsum(is_counted) - 1, own.shape), int(is_counted.sum())
-    if units * cells * choices**2 > LARGEST_TABLE:
+    if units * cells * choices**2 > MAX_TABLE_SIZE:
         raise DoesNotApply("the tables for so many choices and trials would be too large")
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
     for i, label in enumerate(labels):
-        strict = mask if by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
-        action = find_acts(trials, label)[strict]
+        strict = mask if is_by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
+        action = find_first_actions(trials, label)[strict]
         donor = find_donors(trials, label)[strict]
         for rank in range(len(table)):
             np.add.at(table[rank], (donor, cell[strict], ranks[i, ..., rank][strict], action), 1.0)
@@ -199,7 +199,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     return np.stack([jackknife_information(t) for t in table])
 
 
-def find_acts(trials: xr.Dataset, condition: str) -> np.ndarray:
+def find_first_actions(trials: xr.Dataset, condition: str) -> np.ndarray:
     """[N, T] The action of each trial, or its first action if trials have several steps."""
     action = trials.action.sel(condition=condition).values.astype(int)
     return action[..., 0] if action.ndim == 3 else action
@@ -213,14 +213,14 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
     """
     intact = compute_ratio(*measure_gain(trials))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
-    for label in _find_labels(trials, "past_deleted"):
-        row, w = compute_ratio(*measure_gain(trials, label)), read_window(label)
+    for label in _find_conditions(trials, "past_deleted"):
+        row, w = compute_ratio(*measure_gain(trials, label)), parse_window(label)
         if w not in curve or sign * row.mean() > sign * curve[w].mean():
             curve[w] = row
     return curve
 
 
-def interpolate_span(shares: Sequence[float], spans: Sequence[int], part: float) -> float:
+def interpolate_span(shares: Sequence[float], spans: Sequence[int], target_share: float) -> float:
     """The number of known trials w at which the gain reaches the share `part` of the intact gain.
 
     Args:
@@ -233,8 +233,8 @@ def interpolate_span(shares: Sequence[float], spans: Sequence[int], part: float)
     """
     last_share, last = 0.0, 0
     for share, w in zip(shares, spans, strict=True):
-        if share >= part:
-            way = (part - last_share) / (share - last_share)
+        if share >= target_share:
+            way = (target_share - last_share) / (share - last_share)
             return float(np.expm1(np.log1p(last) + way * (np.log1p(w) - np.log1p(last))))
         last_share, last = share, w
     return float("inf")
@@ -267,13 +267,13 @@ def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[s
     return numbers
 
 
-def _find_labels(trials: xr.Dataset, name: str, most: int = 1 << 30, least: int = 0) -> list[str]:
+def _find_conditions(trials: xr.Dataset, name: str, max_window: int = 1 << 30, min_window: int = 0) -> list[str]:
     """The labels of the condition `name` whose windows are between `least` and `most` trials."""
     found = [str(c) for c in trials.condition.values if str(c).startswith(f"{name}:")]
-    return [c for c in found if least <= read_window(c) <= most]
+    return [c for c in found if min_window <= parse_window(c) <= max_window]
 
 
-def read_window(condition: str) -> int:
+def parse_window(condition: str) -> int:
     """Parses the number of trials that the setting `window` states in a condition's label."""
     return int(condition.partition(":window=")[2].partition(",")[0])
 
@@ -285,7 +285,7 @@ def find_transplants(trials: xr.Dataset, window: int) -> list[str]:
         DoesNotApply: no such transplant was run.
     """
     found = [str(c) for c in trials.transplant.values] if "transplant" in trials.coords else []
-    labels = [c for c in found if read_window(c) == window]
+    labels = [c for c in found if parse_window(c) == window]
     if not labels:
         condition = f"past_transplanted_once:window={window}"
         raise DoesNotApply(f"the condition {condition!r} was not run, or the family cannot value single actions")

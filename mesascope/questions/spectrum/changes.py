@@ -8,7 +8,7 @@ import xarray as xr
 from mesascope.contracts import Reading, list_replicates
 
 
-def read_dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
+def make_dependence_readings(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
     """Readings of the share of choices that change under conditions that disturb one response.
 
     Args:
@@ -23,27 +23,27 @@ def read_dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Read
         if trials.attrs.get("actions") == "real" and label.endswith("action=1"):
             continue  # a real action has no alternative to exchange it for
         list_replicates(trials, label)
-        readings.append(Reading(find_changed_choices(trials, label), label=words))
+        readings.append(Reading(measure_choice_change(trials, label), label=words))
         if "log_probs" in trials:
-            readings.append(Reading(measure_divergence(trials, label), label=f"{words}, in nats", descriptive=True))
+            readings.append(Reading(measure_divergence(trials, label), label=f"{words}, in nats", is_descriptive=True))
     return readings
 
 
-def measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def measure_dependence(fresh_trials: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The shares of choices [N] that change if the percept, and if the carry, is exchanged, for each condition run.
 
     Raises:
         DoesNotApply: a condition was not run.
     """
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
-        list_replicates(fresh, label)
+        list_replicates(fresh_trials, label)
     # only the first condition exists for real actions
     ways = ("percept_exchanged_once:action=0", "percept_exchanged_once:action=1", "percept_swapped_once")
-    percept = [find_changed_choices(fresh, way) for way in ways if way in fresh.condition]
-    return percept, [find_changed_choices(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
+    percept = [measure_choice_change(fresh_trials, way) for way in ways if way in fresh_trials.condition]
+    return percept, [measure_choice_change(fresh_trials, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
 
 
-def find_changed_choices(trials: xr.Dataset, label: str) -> np.ndarray:
+def measure_choice_change(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] The share of choices that change, from the second trial on; the total variation if there are probabilities.
 
     For real actions, it is the size of the change, in standard deviations of all undisturbed actions and at most 1. If

@@ -1,6 +1,6 @@
 """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
 
-from mesascope.contracts import Reading, define_metric, select_fresh, sum_gains
+from mesascope.contracts import Reading, define_metric, select_fresh_trials, sum_gains
 from mesascope.stats import compute_ratio
 
 
@@ -11,6 +11,6 @@ from mesascope.stats import compute_ratio
 )
 def metric(trials, references, replay):
     """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
-    rollout = select_fresh(trials)
+    rollout = select_fresh_trials(trials)
     frozen = f"carry_frozen:trial={rollout.sizes['trial'] // 10}"
     return [Reading(compute_ratio(*sum_gains(rollout, "intact")) - compute_ratio(*sum_gains(rollout, frozen)))]

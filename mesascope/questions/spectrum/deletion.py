@@ -1,7 +1,7 @@
 """What does the subject's next action lose if the subject knows only its last few trials?"""
 
-from mesascope.contracts import Reading, define_metric, select_fresh
-from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
+from mesascope.contracts import Reading, define_metric, select_fresh_trials
+from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carry_effects
 from mesascope.trials import find_reflex_window
 
 
@@ -16,5 +16,5 @@ def metric(trials, references, replay):
 
     There are versions that keep one, two or a few trials; the version with the smallest loss counts.
     """
-    rollout = select_fresh(trials)
-    return [Reading(measure_carried(rollout, find_reflex_window(rollout.sizes["trial"])).deletion)]
+    rollout = select_fresh_trials(trials)
+    return [Reading(measure_carry_effects(rollout, find_reflex_window(rollout.sizes["trial"])).deletion)]

@@ -1,7 +1,7 @@
 """What share of the subject's choices changes when only its carry is exchanged, for one response?"""
 
-from mesascope.contracts import define_metric, select_fresh
-from mesascope.questions.spectrum.changes import read_dependence
+from mesascope.contracts import define_metric, select_fresh_trials
+from mesascope.questions.spectrum.changes import make_dependence_readings
 
 CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_once:fresh=0": "another lifetime's carry"}
 
@@ -14,4 +14,4 @@ CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_onc
 )
 def metric(trials, references, replay):
     """What share of the subject's choices changes when only its carry is exchanged, for one response?"""
-    return read_dependence(select_fresh(trials), CHANGES)
+    return make_dependence_readings(select_fresh_trials(trials), CHANGES)

@@ -1,7 +1,7 @@
 """What share of the subject's choices changes when only the last percept is exchanged, for one response?"""
 
-from mesascope.contracts import define_metric, select_fresh
-from mesascope.questions.spectrum.changes import read_dependence
+from mesascope.contracts import define_metric, select_fresh_trials
+from mesascope.questions.spectrum.changes import make_dependence_readings
 
 CHANGES = {
     "percept_exchanged_once:action=0": "feedback flipped",
@@ -17,4 +17,4 @@ CHANGES = {
 )
 def metric(trials, references, replay):
     """What share of the subject's choices changes when only the last percept is exchanged, for one response?"""
-    return read_dependence(select_fresh(trials), CHANGES)
+    return make_dependence_readings(select_fresh_trials(trials), CHANGES)

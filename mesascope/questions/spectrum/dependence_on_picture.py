@@ -1,7 +1,7 @@
 """What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?"""
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
-from mesascope.questions.spectrum.changes import find_changed_choices
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh_trials
+from mesascope.questions.spectrum.changes import measure_choice_change
 
 CHANGES = {
     "ball_hidden:is_single=1": "ball hidden",
@@ -28,14 +28,14 @@ PAIRS = {
 )
 def metric(trials, references, replay):
     """What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?"""
-    rollout = select_fresh(trials)
+    rollout = select_fresh_trials(trials)
     available = [label for label in CHANGES if label in rollout.condition.values]
     pairs = {pair: words for pair, words in PAIRS.items() if set(pair) <= set(available)}
     if not pairs:
         raise DoesNotApply("its tasks show no picture with a ball")
-    readings = [Reading(find_changed_choices(rollout, label), label=CHANGES[label]) for label in available]
+    readings = [Reading(measure_choice_change(rollout, label), label=CHANGES[label]) for label in available]
     for (ball, patch), words in pairs.items():
         readings.append(
-            Reading(find_changed_choices(rollout, ball) - find_changed_choices(rollout, patch), label=words)
+            Reading(measure_choice_change(rollout, ball) - measure_choice_change(rollout, patch), label=words)
         )
     return readings

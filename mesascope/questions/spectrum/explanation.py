@@ -9,7 +9,7 @@ from mesascope.questions.spectrum.ladder import LADDER, Rule
 from mesascope.questions.spectrum.locating import BankTest
 from mesascope.questions.spectrum.reach import describe_flags
 
-WORDS = {
+LEVEL_DESCRIPTIONS = {
     "inert": "neither its percept nor its carry was seen to change {change:.0%} of its choices",
     "reactive": "its last percept changes its choices; its carry was not seen to change {change:.0%} of them",
     "tracking": "its carry changes its choices; it was not shown that trials more than {window} back make its actions "
@@ -18,7 +18,7 @@ WORDS = {
     "training tasks would",
     "acquiring": "its actions use information from trials more than {window} back about tasks that it never saw",
 }
-OPEN_WORDS = {
+OPEN_LEVEL_DESCRIPTIONS = {
     "inert": "it is open whether its percept or its carry changes {change:.0%} of its choices",
     "reactive": "its last percept changes its choices; it is open whether its carry does too",
     "tracking": "its carry changes its choices; it is open whether trials more than {window} back make its actions "
@@ -26,14 +26,14 @@ OPEN_WORDS = {
     "locating": "its actions use information about the task from trials more than {window} back; it is open whether "
     "picking one of its training tasks explains this",
 }
-WITHOUT_BANK = "it had no bank of tasks to locate them in, and inference with the family as a prior explains this"
+NO_BANK_DESCRIPTION = "it had no bank of tasks to locate them in, and inference with the family as a prior explains this"
 
 
 def explain(
     lowest: int,
     highest: int,
     numbers: Mapping[str, Any],
-    bars: Any,
+    passed_thresholds: Any,
     bank_test: BankTest,
     *,
     flags: Mapping[str, str],
@@ -57,18 +57,18 @@ def explain(
     settled, level = lowest == highest, LADDER[lowest]
     parts = [describe_level(level, rule, numbers["window"], not settled and lowest < 4)]
     if lowest >= 2:
-        parts.append(describe_carried(numbers))
+        parts.append(describe_carry_effects(numbers))
     if direction == "other":
         shown = (
             f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits, more than {numbers['bits_bar']:.2f}"
         )
         parts = ["its actions show the task without going for its pay-off, so it pursues another goal", shown]
-    elif not bars.is_passed:
-        parts.append(_describe_failed_bar(bars))
+    elif not passed_thresholds.is_passed:
+        parts.append(_describe_failed_threshold(passed_thresholds))
     if numbers["gave_up"]:
         parts.append("all this holds for the first half of a lifetime; in the last half it gives up")
     if lowest == 4 and direction != "other":
-        parts.append(WITHOUT_BANK if trained_on == "unlimited" else _describe_bank(numbers, bank_test, trained_on))
+        parts.append(NO_BANK_DESCRIPTION if trained_on == "unlimited" else _describe_bank(numbers, bank_test, trained_on))
         parts.append(describe_flags(numbers, flags) if "retention" in numbers else "")
     if lowest >= 3 and direction != "other":
         parts.append(describe_last_trials(numbers))
@@ -80,17 +80,17 @@ def explain(
                 f"locates tasks would need a bank of 2^{low:.1f}"
             )
     text = "; ".join(p for p in parts if p)
-    return f"{text}." if settled else f"{text}. Open: {_describe_open_end(lowest, highest, numbers, bank_test, rule)}."
+    return f"{text}." if settled else f"{text}. Open: {_describe_remedy(lowest, highest, numbers, bank_test, rule)}."
 
 
-def describe_level(level: str, rule: Rule | None = None, window: int | None = None, still_open: bool = False) -> str:
+def describe_level(level: str, rule: Rule | None = None, window: int | None = None, is_open: bool = False) -> str:
     """Describes a level in words, with the thresholds that it had to pass."""
     rule = rule or Rule()
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit, "window": window or rule.older_than}
-    return (OPEN_WORDS if still_open else WORDS)[level].format(**bars)
+    return (OPEN_LEVEL_DESCRIPTIONS if is_open else LEVEL_DESCRIPTIONS)[level].format(**bars)
 
 
-def describe_carried(numbers: Mapping[str, Any]) -> str:
+def describe_carry_effects(numbers: Mapping[str, Any]) -> str:
     """Describes deletion and transplant, with standard errors."""
     lost, shown = (f"{numbers[k]:.2f} ± {numbers[f'{k}_error']:.2f}" for k in ("deletion", "transplant"))
     return (
@@ -107,11 +107,11 @@ def describe_last_trials(numbers: Mapping[str, Any]) -> str:
     return f"with its last {numbers['window']} trials alone it gains {alone:.2f} instead of {numbers['gain_fresh']:.2f}"
 
 
-def _describe_failed_bar(bars: Any) -> str:
+def _describe_failed_threshold(passed_thresholds: Any) -> str:
     """Describes what it means that only one disturbance passes its threshold; '' if both do, or neither does."""
-    if bars.is_informed and not bars.is_needed:
+    if passed_thresholds.is_informed and not passed_thresholds.is_needed:
         return "its actions depend on older trials, but its next action would be worth as much without them"
-    if bars.is_needed and not bars.is_informed:
+    if passed_thresholds.is_needed and not passed_thresholds.is_informed:
         return "its actions were not seen to follow the task: they may follow a clock, a phase or a check of its memory"
     return ""
 
@@ -126,7 +126,7 @@ def _describe_bank(numbers: Mapping[str, Any], bank_test: BankTest, trained_on: 
     return "its actions contain more bits than the choice of one of its training tasks"
 
 
-def _describe_open_end(lowest: int, highest: int, numbers: Mapping[str, Any], bank_test: BankTest, rule: Rule) -> str:
+def _describe_remedy(lowest: int, highest: int, numbers: Mapping[str, Any], bank_test: BankTest, rule: Rule) -> str:
     """Describes what would settle an undetermined placement."""
     n = numbers["lifetimes"]
     if lowest < 3:
@@ -136,18 +136,18 @@ def _describe_open_end(lowest: int, highest: int, numbers: Mapping[str, Any], ba
             lost = f"{numbers['life']:.2f} ± {numbers['life_error']:.2f}"
             forgetful = f"a whole lifetime without older trials loses {lost}"
             return f"{smaller}, but {forgetful}: its last actions may carry information from older trials"
-        return f"{smaller}: {describe_needed(size - rule.smallest_benefit, error, n, rule.errors)}"
+        return f"{smaller}: {describe_needed_lifetimes(size - rule.smallest_benefit, error, n, rule.errors)}"
     if bank_test.obstacle:
         return f"at least locating, because {bank_test.obstacle}"
     if "position" in numbers:
         place, error = numbers["position"], numbers["position_error"]
-        needed = describe_needed(place - rule.cut, error, n)
+        needed = describe_needed_lifetimes(place - rule.cut, error, n)
         return f"the position between locator and learner is {place:.2f} ± {error:.2f}: {needed}"
     return "a share of resamples lies near its threshold: run more lifetimes"
 
 
-def describe_needed(distance: float, error: float, n: int, errors: float = 1.645) -> str:
+def describe_needed_lifetimes(distance: float, error: float, n: int, error_multiple: float = 1.645) -> str:
     """Describes how many lifetimes would separate a number from its threshold, if the two are not too close."""
     if not np.isfinite(error) or abs(distance) < 2 * error:
         return "this lies near its threshold, so more lifetimes may not settle it"
-    return f"about {int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64):,} lifetimes"
+    return f"about {int(np.ceil(n * (error_multiple * error / distance) ** 2 / 64) * 64):,} lifetimes"

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Splits, sum_gains
+from mesascope.contracts import DoesNotApply, TrialsBySplit, sum_gains
 from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import explanation
 from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.inexpressible import decide_beyond_banks
-from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
+from mesascope.questions.spectrum.ladder import OLDER_LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, test_bank
 from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts
 from mesascope.trials import find_reflex_window, measure_gain
 
-UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
+UNCLEAR_LEVEL = len(OLDER_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
 REPLICATES = 4  # runs with shuffled feedback; with one run, the standard error would be nearly twice as large
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
-WORDS = explanation.WORDS | {
+LEVEL_DESCRIPTIONS = explanation.LEVEL_DESCRIPTIONS | {
     "tracking": "its carry changes its choices; it was not shown that feedback older than a few trials changes its "
     "score by {bar:.0%} of the possible gain",
     "locating": "older feedback changes its score, and picking among its training tasks explains this",
@@ -33,9 +33,9 @@ WORDS = explanation.WORDS | {
     "general": "it also acquires tasks of changed splits: on at least one split of every kind, it keeps half of its "
     "efficiency on fresh tasks",
 }
-WITHOUT_BANK = "it acquires fresh tasks of the family, and it had no bank of tasks to locate them in"
-BEYOND_BANKS = "it acquires tasks that no bank of training tasks could contain"
-OPEN_WORDS = explanation.OPEN_WORDS | {
+NO_BANK_DESCRIPTION = "it acquires fresh tasks of the family, and it had no bank of tasks to locate them in"
+BEYOND_BANKS_DESCRIPTION = "it acquires tasks that no bank of training tasks could contain"
+OPEN_LEVEL_DESCRIPTIONS = explanation.OPEN_LEVEL_DESCRIPTIONS | {
     "tracking": "its carry changes its choices; it is open whether feedback older than a few trials changes its score",
     "locating": "older feedback changes its score; it is open whether picking among its training tasks explains this",
 }
@@ -53,7 +53,7 @@ def list_conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
 
 
 def place_by_benefit(
-    trials: Splits, references: Mapping[str, Splits], trained_on: str = "unknown", rule: Rule | None = None
+    trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], trained_on: str = "unknown", rule: Rule | None = None
 ) -> Placement:
     """Places a subject on the spectrum by the older rule.
 
@@ -68,7 +68,7 @@ def place_by_benefit(
         MesascopeError: the fresh split or one of its conditions is missing.
     """
     rule = rule or Rule()
-    fresh = require_fresh(trials)
+    fresh = require_fresh_trials(trials)
     n = fresh.sizes["lifetime"]
     weights = {
         split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
@@ -100,18 +100,18 @@ def place_by_benefit(
     split_gains = Gains(trials, references, against and passed, weights)
     locating = obstacle = None
     if trained_on == "unknown":
-        locating, obstacle, by_split = decide_beyond_banks(trials, weights, split_gains.against, rule)
+        locating, obstacle, by_split = decide_beyond_banks(trials, weights, split_gains.is_against, rule)
         numbers |= {"inexpressible": by_split} if by_split else {}
     elif trained_on != "unlimited":
         locating, obstacle, *_ = test_bank(split_gains, trained_on, rule, numbers)
     retained, missing = _test_retention(split_gains, rule, numbers)
     reach = np.where(retained, 5, 4)
     if locating is None:
-        above = reach if obstacle is None else np.full(len(reach), UNCLEAR)
+        above = reach if obstacle is None else np.full(len(reach), UNCLEAR_LEVEL)
     else:
-        above = np.where(locating == 1, 3, np.where(locating == 0, reach, UNCLEAR))
+        above = np.where(locating == 1, 3, np.where(locating == 0, reach, UNCLEAR_LEVEL))
     level = np.where(np.abs(resampled) >= rule.smallest_benefit, above, below)
-    probability = {rung: float((level == i).mean()) for i, rung in enumerate((*FIRST_LADDER, "undetermined"))}
+    probability = {rung: float((level == i).mean()) for i, rung in enumerate((*OLDER_LADDER, "undetermined"))}
     if passed:
         lowest = 3
         if obstacle is None and (locating is None or (locating == 0).mean() >= rule.share):
@@ -125,21 +125,21 @@ def place_by_benefit(
         highest = 5
     highest = max(highest, lowest)
     unlimited = locating is None and obstacle is None
-    reason = _explain(lowest, highest, numbers, obstacle, missing, rule=rule, unlimited=unlimited)
+    reason = _explain(lowest, highest, numbers, obstacle, missing, rule=rule, is_unlimited=unlimited)
     return Placement(
-        level=FIRST_LADDER[lowest] if lowest == highest else "undetermined",
-        lowest=FIRST_LADDER[lowest],
-        highest=FIRST_LADDER[highest],
+        level=OLDER_LADDER[lowest] if lowest == highest else "undetermined",
+        lowest=OLDER_LADDER[lowest],
+        highest=OLDER_LADDER[highest],
         direction=("against" if against else "for") if passed else "none",
         probability=probability,
         numbers=numbers,
         reason=reason,
-        axes=axes.read_axes(trials),
+        axes=axes.compute_axis_verdicts(trials),
         rule=rule,
     )
 
 
-def require_fresh(trials: Splits) -> xr.Dataset:
+def require_fresh_trials(trials: TrialsBySplit) -> xr.Dataset:
     """Returns the trials on fresh tasks, after checking that they suffice for a placement.
 
     Raises:
@@ -194,23 +194,23 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
     return retained, missing
 
 
-def _describe_needed(distance: float, error: float, n: int, otherwise: str, errors: float = 1.645) -> str:
+def _describe_needed_lifetimes(distance: float, error: float, n: int, fallback: str, error_multiple: float = 1.645) -> str:
     """Describes how many lifetimes would separate a number from its threshold; `otherwise` if the two are equal."""
     if abs(distance) < 1e-3 or not 0 < error < np.inf:
-        return otherwise
-    return f"about {int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64)} lifetimes"
+        return fallback
+    return f"about {int(np.ceil(n * (error_multiple * error / distance) ** 2 / 64) * 64)} lifetimes"
 
 
-def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) -> str:
+def _explain(lowest, highest, numbers, obstacle, missing_kinds, *, rule, is_unlimited) -> str:
     """Explains the placement in words, and what would settle it if it is undetermined."""
     n, settled = numbers["lifetimes"], lowest == highest
-    fresh = WITHOUT_BANK if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND_BANKS
-    fresh = [fresh, WORDS["general"]][: lowest - 3]
+    fresh = NO_BANK_DESCRIPTION if is_unlimited else LEVEL_DESCRIPTIONS["acquiring"] if "position" in numbers else BEYOND_BANKS_DESCRIPTION
+    fresh = [fresh, LEVEL_DESCRIPTIONS["general"]][: lowest - 3]
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit}
-    parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN_WORDS)[FIRST_LADDER[lowest]].format(**bars)]
-    if lowest >= 3 and unlimited:
+    parts = fresh if lowest >= 4 else [(LEVEL_DESCRIPTIONS if settled else OPEN_LEVEL_DESCRIPTIONS)[OLDER_LADDER[lowest]].format(**bars)]
+    if lowest >= 3 and is_unlimited:
         parts.append("inference with the family as a prior explains this")
-    if highest >= 4 and len(missing) < len(SPLIT_KINDS):
+    if highest >= 4 and len(missing_kinds) < len(SPLIT_KINDS):
         parts.append(f"kinds of changed split on which it keeps its gain: {', '.join(numbers['held']) or 'none'}")
     if settled:
         return "; ".join(parts) + "."
@@ -218,7 +218,7 @@ def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) ->
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
         distance, never = size - rule.smallest_benefit, "no number of lifetimes suffices at its threshold"
-        needed = _describe_needed(distance, error, n, never, rule.errors if distance > 0 else 1.645)
+        needed = _describe_needed_lifetimes(distance, error, n, never, rule.errors if distance > 0 else 1.645)
         open_ends.append(
             f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {needed}"
         )
@@ -226,18 +226,18 @@ def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) ->
         open_ends.append(f"at least locating, because {obstacle}")
     elif lowest == 3 and "position" in numbers:
         place, error = numbers["position"], numbers["position_error"]
-        needed = _describe_needed(place - rule.cut, error, n, "a smaller bank")
+        needed = _describe_needed_lifetimes(place - rule.cut, error, n, "a smaller bank")
         open_ends.append(f"the position between locator and learner is {place:.2f} ± {error:.2f}: {needed}")
-    if highest == 5 and missing and "efficiency" in numbers:
-        open_ends.append(f"no split of kind {', '.join(missing)} was run: add it to the splits")
-    elif highest == 5 and missing:
+    if highest == 5 and missing_kinds and "efficiency" in numbers:
+        open_ends.append(f"no split of kind {', '.join(missing_kinds)} was run: add it to the splits")
+    elif highest == 5 and missing_kinds:
         lack = "the family has no reference learner to compare with on changed splits"
         open_ends.append(f"{lack}: add a learner to its references")
     for kind in SPLIT_KINDS if highest == 5 else ():
         shares = {split: share for split, share in numbers["retention"].items() if split.partition(":")[0] == kind}
         if shares and kind not in numbers["held"]:
             split = max(shares, key=lambda split: shares[split])
-            needed = _describe_needed(shares[split] - rule.hold, numbers["retention_error"][kind], n, "")
+            needed = _describe_needed_lifetimes(shares[split] - rule.hold, numbers["retention_error"][kind], n, "")
             needed = f"{needed} on this split would settle it" if needed else "this lies at the threshold"
             open_ends.append(f"the {split} split keeps {shares[split]:.2f}: {needed}")
     open_ends = open_ends or ["a share of resamples lies near its threshold: run more lifetimes"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, list_replicates, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, list_replicates, select_fresh_trials
 from mesascope.questions.spectrum.carried import find_donors
 from mesascope.stats import average_valid
 
@@ -16,7 +16,7 @@ CONDITION = "carry_exchanged_once:fresh=0"
 )
 def metric(trials, references, replay):
     """When the subject gets another lifetime's carry for one response, does it act as in that lifetime?"""
-    rollout = select_fresh(trials)
+    rollout = select_fresh_trials(trials)
     list_replicates(rollout, CONDITION)
     own = rollout.action.sel(condition="intact").values
     if own.dtype.kind == "f":

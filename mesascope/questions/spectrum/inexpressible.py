@@ -10,11 +10,11 @@ from mesascope.contracts import DoesNotApply, sum_gains
 from mesascope.stats import compute_ratio, compute_standard_error
 from mesascope.trials import find_reflex_window, measure_gain
 
-UNKNOWN_TASKS = "its training tasks are unknown"
+UNKNOWN_TASKS_REASON = "its training tasks are unknown"
 
 
 def decide_beyond_banks(
-    trials: Mapping[str, xr.Dataset], weights: Mapping[str, np.ndarray], against: bool, rule: Any
+    trials: Mapping[str, xr.Dataset], weights: Mapping[str, np.ndarray], is_against: bool, rule: Any
 ) -> tuple[np.ndarray | None, str | None, dict[str, Any]]:
     """Decides whether a subject whose training tasks are unknown acquires tasks that no bank could contain.
 
@@ -37,10 +37,10 @@ def decide_beyond_banks(
         rollout = trials[split]
         older = find_reflex_window(rollout.sizes["trial"], rule.older_than)
         try:
-            shuffled = sum_gains(rollout, f"feedback_shuffled:older_than={older}", against=against)
+            shuffled = sum_gains(rollout, f"feedback_shuffled:older_than={older}", against=is_against)
         except DoesNotApply:
             continue
-        intact = compute_ratio(*measure_gain(rollout, against=against))
+        intact = compute_ratio(*measure_gain(rollout, is_against=is_against))
         lost = intact - compute_ratio(*shuffled)
         error = compute_standard_error(lost)
         numbers[split] = {"gain": float(intact.mean()), "benefit": float(lost.mean()), "benefit_error": error}
@@ -50,9 +50,9 @@ def decide_beyond_banks(
         resampled = weights[split] @ np.stack([intact, lost], 1)
         passes.append((resampled >= rule.smallest_benefit).all(1))
     if not numbers:
-        return None, f"{UNKNOWN_TASKS} (say them with --trained-on)", {}
+        return None, f"{UNKNOWN_TASKS_REASON} (say them with --trained-on)", {}
     if lacking:
         where = " and ".join(lacking)
-        obstacle = f"{UNKNOWN_TASKS}, and older feedback adds too little on {where}, which no bank could contain"
+        obstacle = f"{UNKNOWN_TASKS_REASON}, and older feedback adds too little on {where}, which no bank could contain"
         return None, obstacle, numbers
     return np.where(np.all(passes, 0), 0.0, np.nan), None, numbers

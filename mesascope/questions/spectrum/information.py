@@ -9,7 +9,7 @@ import numpy as np
 CHUNK_SIZE = 64  # how many leave-one-out tables are made at a time
 
 
-def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+def count_pairs(correct_actions: np.ndarray, action_probabilities: np.ndarray, is_counted: np.ndarray, cell: np.ndarray, cell_count: int) -> np.ndarray:
     """Counts pairs of correct action and action taken [N, cells, K, K], for each lifetime and cell.
 
     Args:
@@ -19,18 +19,18 @@ def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: 
         cell: [N, T] the index of the table to which a trial belongs, such as its part; zeros for a single table.
         cells: the number of tables per lifetime.
     """
-    lifetimes, _, choices = taken.shape
-    table = np.zeros((lifetimes * cells * choices, choices))
-    row = (np.arange(lifetimes)[:, None] * cells + cell) * choices + right
-    np.add.at(table, row.ravel(), (taken * counts[..., None]).reshape(-1, choices))
-    return table.reshape(lifetimes, cells, choices, choices)
+    lifetimes, _, choices = action_probabilities.shape
+    table = np.zeros((lifetimes * cell_count * choices, choices))
+    row = (np.arange(lifetimes)[:, None] * cell_count + cell) * choices + correct_actions
+    np.add.at(table, row.ravel(), (action_probabilities * is_counted[..., None]).reshape(-1, choices))
+    return table.reshape(lifetimes, cell_count, choices, choices)
 
 
 def measure_information(table: np.ndarray) -> np.ndarray:
     """[...] The mutual information, in bits, in tables [..., cells, K, K], averaged over cells by their counts."""
     total = table.sum((-1, -2))
-    joint, marginals = _entropy_terms(table).sum((-1, -2)), (table.sum(-1), table.sum(-2))
-    bits = joint + _entropy_terms(total) - sum(_entropy_terms(m).sum(-1) for m in marginals)
+    joint, marginals = _compute_entropy_terms(table).sum((-1, -2)), (table.sum(-1), table.sum(-2))
+    bits = joint + _compute_entropy_terms(total) - sum(_compute_entropy_terms(m).sum(-1) for m in marginals)
     return bits.sum(-1) / np.maximum(total.sum(-1), 1e-12)
 
 
@@ -44,6 +44,6 @@ def jackknife_information(table: np.ndarray) -> np.ndarray:
     return n * measure_information(total) - (n - 1) * without
 
 
-def _entropy_terms(x: np.ndarray) -> np.ndarray:
+def _compute_entropy_terms(x: np.ndarray) -> np.ndarray:
     """The terms x log2 x, which are 0 at x = 0."""
     return x * np.log2(np.where(x > 0, x, 1.0))

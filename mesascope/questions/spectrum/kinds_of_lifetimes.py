@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh_trials
 from mesascope.errors import MesascopeError
 from mesascope.questions.procedures.histories import check_lifetimes
 from mesascope.stats import linearise
@@ -37,20 +37,20 @@ def metric(lifetimes: int = 64) -> Metric:
     Args:
         lifetimes: the largest number of histories to use.
     """
-    check_lifetimes(lifetimes, least=3)
+    check_lifetimes(lifetimes, minimum=3)
 
     def measure(trials, references, replay):
-        history = select_fresh(trials).isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
+        history = select_fresh_trials(trials).isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
         _require_replays(history, replay)
         agreement, has_run = _compare_replays(history, replay)
         n = history.sizes["lifetime"]
         values, p, reason = np.zeros(n), 1.0, "its responses are the same in all replays of a history"
         if agreement is not None and (agreement < 1 - TOLERANCE).any():
             steps = has_run.shape[1] // history.sizes["trial"]
-            masks = [mask.repeat(steps) & has_run for mask in split_trials(history.sizes["trial"])]
-            values, p = correlate(*(_average_agreement(agreement, mask) for mask in masks))
+            masks = [mask.repeat(steps) & has_run for mask in make_quarter_masks(history.sizes["trial"])]
+            values, p = correlate_agreements(*(_average_agreement(agreement, mask) for mask in masks))
             reason = f"{n} histories, each replayed {REPLAYS} times; exact permutation test"
-        return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], select_fresh(trials))
+        return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], select_fresh_trials(trials))
 
     question = "How strongly is two replays' agreement on some trials correlated with that on distant trials (r)?"
     return make_metric(question, measure, {"learner": "0"}, lifetimes=lifetimes)
@@ -111,7 +111,7 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     return agreement, ran
 
 
-def split_trials(length: int) -> tuple[np.ndarray, np.ndarray]:
+def make_quarter_masks(length: int) -> tuple[np.ndarray, np.ndarray]:
     """Masks [T] of quarters one and three, and of quarters two and four, with gaps of a tenth of a lifetime between."""
     quarter = np.arange(length) * 4 // length
     since = np.arange(length) - np.searchsorted(quarter, quarter)
@@ -124,7 +124,7 @@ def _average_agreement(agreement: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return (agreement * mask).sum(-1) / np.maximum(mask.sum(-1), 1)
 
 
-def correlate(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, float]:
+def correlate_agreements(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, float]:
     """Correlates two agreements [28, N] over pairs of replays, within histories.
 
     Returns:

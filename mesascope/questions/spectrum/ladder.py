@@ -8,8 +8,8 @@ from mesascope.questions.spectrum.position import BANK_LIMIT
 from mesascope.trials import REFLEX_TRIALS
 
 LADDER = ("inert", "reactive", "tracking", "locating", "acquiring")
-FIRST_LADDER = (*LADDER, "general")  # of the older rule (shuffled feedback), by which earlier studies were placed
-LEVEL_NUMBERS: Mapping[str, int] = {level: i for i, level in enumerate(FIRST_LADDER)}
+OLDER_LADDER = (*LADDER, "general")  # of the older rule (shuffled feedback), by which earlier studies were placed
+LEVEL_NUMBERS: Mapping[str, int] = {level: i for i, level in enumerate(OLDER_LADDER)}
 
 
 @dataclasses.dataclass(frozen=True)

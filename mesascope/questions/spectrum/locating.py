@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import Splits
+from mesascope.contracts import TrialsBySplit
 from mesascope.questions.spectrum.carried import find_counted_trials
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.position import compute_position, compute_retention_shares
@@ -26,7 +26,7 @@ class BankTest(NamedTuple):
         share_of_locator: [resamples] the gain on seen tasks, as a share of the ideal locator's.
     """
 
-    locating: np.ndarray | None
+    locating_by_resample: np.ndarray | None
     obstacle: str | None
     position: np.ndarray | None = None
     share_of_locator: np.ndarray | None = None
@@ -45,9 +45,9 @@ class Gains:
             for all trials.
     """
 
-    trials: Splits
-    references: Mapping[str, Splits]
-    against: bool
+    trials: TrialsBySplit
+    references: Mapping[str, TrialsBySplit]
+    is_against: bool
     weights: Mapping[str, np.ndarray]
     window: int = 0
 
@@ -66,11 +66,11 @@ class Gains:
     def _sum_gain(self, trials: xr.Dataset, label: str) -> np.ndarray:
         """[N] The gain on the trials that count."""
         mask = find_counted_trials(trials, self.window) if self.window and "part" in trials else None
-        return measure_gain(trials, label, mask, against=self.against)[0]
+        return measure_gain(trials, label, mask, is_against=self.is_against)[0]
 
     def find_reference(self, role: str, split: str) -> xr.Dataset | None:
         """The trials of a reference that has the subject's direction, on one split; None if it was not run."""
-        return self.references.get(f"{role} against" if self.against else role, {}).get(split)
+        return self.references.get(f"{role} against" if self.is_against else role, {}).get(split)
 
     def find_best_gain(self, split: str) -> np.ndarray | None:
         """[N] The gain of the best reference on a split; references may restart when the task changes.

@@ -1,6 +1,6 @@
 """What share of the possible gain does the subject get in lifetimes in which it knows only its last w trials?"""
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh_trials
 from mesascope.questions.spectrum.carried import SHORT_MEMORIES, measure_gain_by_memory
 
 
@@ -11,7 +11,7 @@ from mesascope.questions.spectrum.carried import SHORT_MEMORIES, measure_gain_by
 )
 def metric(trials, references, replay):
     """What share of the possible gain does the subject get if it knows only its last w trials?"""
-    curve = measure_gain_by_memory(select_fresh(trials))
+    curve = measure_gain_by_memory(select_fresh_trials(trials))
     if len(curve) < 2:
         raise DoesNotApply("the condition 'past_deleted' was not run")
     return [Reading(curve[w], label=f"knows {w}") for w in sorted(curve) if w]

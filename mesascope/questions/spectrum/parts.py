@@ -6,7 +6,7 @@ import xarray as xr
 from mesascope.contracts import DoesNotApply
 from mesascope.questions.spectrum.information import count_pairs, jackknife_information
 
-VIEWS = ("pooled", "part", "trial", "last")
+TABLE_VIEWS = ("pooled", "part", "trial", "last")
 
 
 def find_old_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
@@ -22,7 +22,7 @@ def find_old_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
     return find_unseen_parts(trials.part.values.astype(int), window, int(trials.part.max()) + 1)[0]
 
 
-def find_unseen_parts(part: np.ndarray, window: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
+def find_unseen_parts(part: np.ndarray, window: int, part_count: int) -> tuple[np.ndarray, np.ndarray]:
     """[N, T] Whether each trial's part was absent from the trials before it, and how many parts were absent.
 
     Args:
@@ -31,13 +31,13 @@ def find_unseen_parts(part: np.ndarray, window: int, parts: int) -> tuple[np.nda
         parts: the number of parts of a task.
     """
     lifetimes, length = part.shape
-    recent = np.zeros((lifetimes, length, parts), bool)
+    recent = np.zeros((lifetimes, length, part_count), bool)
     for i in range(1, window + 1):
         np.put_along_axis(recent[:, i:], part[:, :-i, None], True, 2)
-    return ~np.take_along_axis(recent, part[..., None], 2)[..., 0], parts - recent.sum(-1)
+    return ~np.take_along_axis(recent, part[..., None], 2)[..., 0], part_count - recent.sum(-1)
 
 
-def measure_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view: str = "pooled") -> np.ndarray:
+def measure_bits(trials: xr.Dataset, window: int, *, is_strict: bool = False, view: str = "pooled") -> np.ndarray:
     """[N] Pseudo-values, one per lifetime, whose mean is the number of bits that late actions contain about the task.
 
     Args:
@@ -66,4 +66,4 @@ def measure_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view:
         "last": (np.roll(np.maximum(trials.action.values.astype(int), 0), 1, 1), choices),
     }[view]
     table = count_pairs(right, taken, counts, cell, cells)
-    return (others[counts].mean() if strict else parts) * jackknife_information(table)
+    return (others[counts].mean() if is_strict else parts) * jackknife_information(table)

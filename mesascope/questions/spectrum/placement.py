@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Splits, parse_bank, parse_task_limit
+from mesascope.contracts import DoesNotApply, TrialsBySplit, parse_bank, parse_task_limit
 from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import carried, first_rule
@@ -21,7 +21,7 @@ from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.explanation import explain
 from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import BankTest, Gains, test_bank
-from mesascope.questions.spectrum.parts import VIEWS, measure_bits
+from mesascope.questions.spectrum.parts import TABLE_VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import decide_flags
 from mesascope.questions.spectrum.transplanted_bits import measure_transplanted_bits
 from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts
@@ -29,11 +29,11 @@ from mesascope.trials import find_reflex_window, measure_gain
 
 __all__ = ["Placement", "Rule", "list_conditions", "place"]
 
-UNCLEAR = len(LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
+UNCLEAR_LEVEL = len(LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
 TRACKING, LOCATING, ACQUIRING = (LADDER.index(x) for x in ("tracking", "locating", "acquiring"))
 
 
-class PassedBars(NamedTuple):
+class PassedThresholds(NamedTuple):
     """Which thresholds the effects of older trials pass.
 
     Attributes:
@@ -60,7 +60,7 @@ def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
         "intact",
         *(f"past_deleted_once:window={v},birth={b}" for v in sorted({1, 2, 4, w}) if v <= w for b in (0, 1)),
         *(f"past_transplanted_once:window={w},replicate={r}" for r in (0, 1)),
-        *(c for c in carried.SHORT_MEMORIES if carried.read_window(c) < family.horizon),
+        *(c for c in carried.SHORT_MEMORIES if carried.parse_window(c) < family.horizon),
         *(f"past_deleted:window={w},birth={b}" for b in (0, 1)),
         *(f"percept_exchanged_once:action={i}" for i in (0, 1)),
         *(["percept_swapped_once"] if family.shown != (0,) else []),
@@ -70,7 +70,7 @@ def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
 
 
 def place(
-    trials: Splits, references: Mapping[str, Splits], trained_on: str = "unknown", rule: Rule | None = None
+    trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], trained_on: str = "unknown", rule: Rule | None = None
 ) -> Placement:
     """Places a subject on the spectrum.
 
@@ -85,54 +85,54 @@ def place(
         MesascopeError: the fresh split or one of its conditions is missing.
     """
     rule = rule or Rule()
-    fresh = first_rule.require_fresh(trials)
+    fresh = first_rule.require_fresh_trials(trials)
     if "transplant" not in fresh.coords and any(str(c).startswith("feedback_shuffled") for c in fresh.condition.values):
-        return _place_by_first_rule(trials, references, trained_on, rule)
+        return _place_by_older_rule(trials, references, trained_on, rule)
     window = find_reflex_window(fresh.sizes["trial"], rule.older_than)
     try:
-        effects = carried.measure_carried(fresh, window)
+        effects = carried.measure_carry_effects(fresh, window)
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."
         raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
-    bars = _compare_with_bars(effects, rule)
-    early = None if bars.is_passed else _measure_early(fresh, window, rule)
+    bars = _compare_with_thresholds(effects, rule)
+    early = None if bars.is_passed else _measure_early_effects(fresh, window, rule)
     if early is not None:
-        effects, bars = early, _compare_with_bars(early, rule)
+        effects, bars = early, _compare_with_thresholds(early, rule)
     against = bars.is_passed and bars.sign < 0
     n = fresh.sizes["lifetime"]
     weights = {
         split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
     }
-    numbers = _collect_numbers(effects, bars, fresh, window, gave_up=early is not None)
+    numbers = _collect_statistics(effects, bars, fresh, window, has_given_up=early is not None)
     numbers |= {
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
     }
     numbers |= carried.measure_span(fresh, weights["fresh"], bars.sign if bars.is_passed else 1.0)
     bank_test = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
-    doubt = _find_doubt(bank_test, rule) if bars.is_passed else ""
+    doubt = _explain_doubt(bank_test, rule) if bars.is_passed else ""
     if doubt:
         bank_test = bank_test._replace(obstacle=f"its bank label is doubtful: {doubt}")
 
     benefit = _resample_benefit(effects, weights["fresh"], rule)
     below = _resample_lower_rungs(fresh, percept, carry, weights["fresh"], rule)
-    above = np.full(len(below), ACQUIRING if bank_test.obstacle is None else UNCLEAR)
-    if bank_test.locating is not None and bank_test.obstacle is None:
-        above = np.where(bank_test.locating == 1, LOCATING, np.where(bank_test.locating == 0, ACQUIRING, UNCLEAR))
+    above = np.full(len(below), ACQUIRING if bank_test.obstacle is None else UNCLEAR_LEVEL)
+    if bank_test.locating_by_resample is not None and bank_test.obstacle is None:
+        above = np.where(bank_test.locating_by_resample == 1, LOCATING, np.where(bank_test.locating_by_resample == 0, ACQUIRING, UNCLEAR_LEVEL))
     level = np.where(np.abs(benefit) >= rule.smallest_benefit, above, below)
     if not bars.is_passed and bars.strict_margin <= rule.strict_errors:
         level = below  # its actions may only show whether its carry agrees with its last trials
     lowest, highest = _find_interval(level, below, bars, bank_test, rule)
-    if not bars.is_passed and _acts_hold_the_past(effects, bars, rule):
+    if not bars.is_passed and _actions_carry_older_trials(effects, bars, rule):
         highest = ACQUIRING  # its own last actions may store what older trials showed
-    other = not bars.is_passed and _pursues_other_goal(fresh, window, rule, numbers)
+    other = not bars.is_passed and _is_pursuing_other_goal(fresh, window, rule, numbers)
     if other:
         lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
         highest = ACQUIRING
     reach = decide_flags(trials, references, against, rule) if bars.is_passed else None
     if reach is not None:
-        numbers |= {"retention": reach.retention, "retention_error": reach.error}
+        numbers |= {"retention": reach.retention, "retention_error": reach.standard_error}
     flags = reach.flags if reach is not None and lowest == ACQUIRING else {}
     direction = "other" if other else "none" if not bars.is_passed else "against" if against else "for"
     probability = {rung: float((level == i).mean()) for i, rung in enumerate((*LADDER, "undetermined"))}
@@ -147,14 +147,14 @@ def place(
         probability=probability,
         numbers=numbers,
         reason=reason,
-        axes=axes.read_axes(trials),
+        axes=axes.compute_axis_verdicts(trials),
         rule=rule,
         flags=flags,
         span=_describe_span(numbers) if lowest >= TRACKING else "",
     )
 
 
-def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], trained_on: str, rule: Rule) -> Placement:
+def _place_by_older_rule(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], trained_on: str, rule: Rule) -> Placement:
     """Places a subject by the older rule (shuffled feedback), and reports the rung 'general' as 'acquiring'."""
     first = first_rule.place_by_benefit(trials, references, trained_on, rule)
     ends = {end: getattr(first, end).replace("general", "acquiring") for end in ("lowest", "highest")}
@@ -164,78 +164,78 @@ def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], train
     return dataclasses.replace(first, level=level, probability=shares, **ends)
 
 
-def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryEffects | None:
+def _measure_early_effects(fresh_trials: xr.Dataset, window: int, rule: Rule) -> carried.CarryEffects | None:
     """The effects of older trials in the first half of a lifetime; None if these do not pass all thresholds."""
     try:
-        early = carried.measure_carried(fresh, window, early=True)
+        early = carried.measure_carry_effects(fresh_trials, window, is_early=True)
     except DoesNotApply:
         return None
-    return early if _compare_with_bars(early, rule).is_passed else None
+    return early if _compare_with_thresholds(early, rule).is_passed else None
 
 
-def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
+def _is_above_threshold(values: np.ndarray, sign: float, rule: Rule) -> bool:
     """Whether the mean of values clearly exceeds the smallest benefit, in the direction of `sign`."""
     return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * compute_standard_error(values))
 
 
-def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
+def _compute_mean_and_error(name: str, values: np.ndarray) -> dict[str, float]:
     """The mean of values and its standard error, under the keys `name` and `name`_error."""
     return {name: float(values.mean()), f"{name}_error": compute_standard_error(values)}
 
 
-def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
+def _compare_with_thresholds(effects: carried.CarryEffects, rule: Rule) -> PassedThresholds:
     """Decides which thresholds the effects of older trials pass."""
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
-    rows = [values for values in effects.strict if len(values)]
+    rows = [values for values in effects.strict_transplants if len(values)]
     distances = [(sign * row.mean() - rule.smallest_strict) / max(compute_standard_error(row), 1e-9) for row in rows]
     fits = max(distances, default=-np.inf)
-    needed = _exceeds_bar(effects.deletion, float(np.sign(deletion)), rule)
-    informed = _exceeds_bar(effects.transplant, sign, rule) and fits > rule.strict_errors
-    return PassedBars(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
+    needed = _is_above_threshold(effects.deletion, float(np.sign(deletion)), rule)
+    informed = _is_above_threshold(effects.transplant, sign, rule) and fits > rule.strict_errors
+    return PassedThresholds(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
 
 
-def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: Rule) -> bool:
+def _actions_carry_older_trials(effects: carried.CarryEffects, passed_thresholds: PassedThresholds, rule: Rule) -> bool:
     """Whether lifetimes without older trials clearly gain less, and actions after a transplant fit the donor's task."""
-    if bars.strict_margin <= rule.strict_errors or effects.life is None:
+    if passed_thresholds.strict_margin <= rule.strict_errors or effects.whole_lifetime_loss is None:
         return False
     return all(
-        bars.sign * x.mean() > rule.errors * compute_standard_error(x) for x in (effects.life, effects.transplant)
+        passed_thresholds.sign * x.mean() > rule.errors * compute_standard_error(x) for x in (effects.whole_lifetime_loss, effects.transplant)
     )
 
 
-def _collect_numbers(
-    effects: carried.CarryEffects, bars: PassedBars, fresh, window: int, gave_up: bool
+def _collect_statistics(
+    effects: carried.CarryEffects, passed_thresholds: PassedThresholds, fresh_trials, window: int, has_given_up: bool
 ) -> dict[str, Any]:
     """The statistics of the placement, with standard errors."""
     benefit, deletion, transplant = carried.combine_benefit(effects), effects.deletion, effects.transplant
     smaller = deletion if abs(deletion.mean()) < abs(transplant.mean()) else transplant
     numbers: dict[str, Any] = {
-        "lifetimes": fresh.sizes["lifetime"],
+        "lifetimes": fresh_trials.sizes["lifetime"],
         "window": window,
         "benefit": benefit.estimate,
         "benefit_low": benefit.low,
         "benefit_high": benefit.high,
         "benefit_error": compute_standard_error(smaller),
-        **_estimate("deletion", deletion),
-        **_estimate("transplant", transplant),
-        "strict": float(effects.strict[0].mean()) if len(effects.strict[0]) else 0.0,
-        "strict_errors": float(bars.strict_margin),
-        "gain_fresh": float(compute_ratio(*measure_gain(fresh)).mean()),
-        "gave_up": gave_up,
+        **_compute_mean_and_error("deletion", deletion),
+        **_compute_mean_and_error("transplant", transplant),
+        "strict": float(effects.strict_transplants[0].mean()) if len(effects.strict_transplants[0]) else 0.0,
+        "strict_errors": float(passed_thresholds.strict_margin),
+        "gain_fresh": float(compute_ratio(*measure_gain(fresh_trials)).mean()),
+        "gave_up": has_given_up,
     }
-    if effects.life is not None:
-        numbers |= _estimate("life", effects.life)
-    if "part" in fresh:
-        numbers |= _estimate(
-            "gain_old", compute_ratio(*measure_gain(fresh, "intact", carried.find_counted_trials(fresh, window)))
+    if effects.whole_lifetime_loss is not None:
+        numbers |= _compute_mean_and_error("life", effects.whole_lifetime_loss)
+    if "part" in fresh_trials:
+        numbers |= _compute_mean_and_error(
+            "gain_old", compute_ratio(*measure_gain(fresh_trials, "intact", carried.find_counted_trials(fresh_trials, window)))
         )
-    if "part" in fresh and "parts" in fresh.attrs and "right" in fresh:
-        intact = fresh.sel(condition="intact")
+    if "part" in fresh_trials and "parts" in fresh_trials.attrs and "right" in fresh_trials:
+        intact = fresh_trials.sel(condition="intact")
         for name, strict in (("bits", False), ("strict_bits", True)):
-            numbers |= _estimate(name, measure_bits(intact, window, strict=strict))
-    if "digits" in fresh.attrs:
-        numbers |= _estimate("strict_bits", measure_transplanted_bits(fresh, window))
+            numbers |= _compute_mean_and_error(name, measure_bits(intact, window, is_strict=strict))
+    if "digits" in fresh_trials.attrs:
+        numbers |= _compute_mean_and_error("strict_bits", measure_transplanted_bits(fresh_trials, window))
     return numbers
 
 
@@ -248,27 +248,27 @@ def _resample_benefit(effects: carried.CarryEffects, weights: np.ndarray, rule: 
     return np.where(deletion * transplant > 0, smaller, 0.0)
 
 
-def _resample_lower_rungs(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
+def _resample_lower_rungs(fresh_trials, percept_dependence, carry_dependence, weights, rule: Rule) -> np.ndarray:
     """[resamples] The rung below locating, from what changes choices, and from whether memory changes the gain."""
-    by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept, carry))
-    curve = carried.measure_gain_by_memory(fresh)
+    by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept_dependence, carry_dependence))
+    curve = carried.measure_gain_by_memory(fresh_trials)
     reset = np.abs(weights @ (curve[0] - curve[1])) if 1 in curve else np.zeros(len(weights))
     tracks = (by_carry >= rule.smallest_change) | (reset >= rule.smallest_benefit)
     return np.where(tracks, TRACKING, np.where(by_percept >= rule.smallest_change, 1, 0))
 
 
-def _find_interval(level, below, bars: PassedBars, bank_test: BankTest, rule: Rule) -> tuple[int, int]:
+def _find_interval(levels, lower_rungs, passed_thresholds: PassedThresholds, bank_test: BankTest, rule: Rule) -> tuple[int, int]:
     """The indices of the lowest and the highest possible rung."""
-    if bars.is_passed:
-        acquires = bank_test.locating is None or (bank_test.locating == 0).mean() >= rule.share
+    if passed_thresholds.is_passed:
+        acquires = bank_test.locating_by_resample is None or (bank_test.locating_by_resample == 0).mean() >= rule.share
         lowest = ACQUIRING if bank_test.obstacle is None and acquires else LOCATING
     else:
-        lowest = max(i for i in range(LOCATING) if (below >= i).mean() >= rule.share)
-    highest = min((i for i in range(ACQUIRING) if (level > i).mean() <= 1 - rule.share + 1e-9), default=ACQUIRING)
+        lowest = max(i for i in range(LOCATING) if (lower_rungs >= i).mean() >= rule.share)
+    highest = min((i for i in range(ACQUIRING) if (levels > i).mean() <= 1 - rule.share + 1e-9), default=ACQUIRING)
     return lowest, max(highest, lowest)
 
 
-def _test_locating(trials, references, trained_on, rule: Rule, weights, against, window, numbers) -> BankTest:
+def _test_locating(trials, references, trained_on, rule: Rule, weights, is_against, window, numbers) -> BankTest:
     """Tests whether picking among training tasks explains the subject's gain."""
     if trained_on == "unlimited":
         return BankTest(None, None)
@@ -279,17 +279,17 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
     if size and least > np.log2(size):
         return acquires  # a subject that only picks among this many tasks cannot show so many bits
     if bank:
-        return test_bank(Gains(trials, references, against, weights, window), trained_on, rule, numbers)
+        return test_bank(Gains(trials, references, is_against, weights, window), trained_on, rule, numbers)
     if size:
         shown = f"its actions show at least {max(0.0, least):.1f} bits, but one of {size} tasks has {np.log2(size):.1f}"
         return BankTest(None, shown)
     beyond_banks = [split_trials for split_trials in trials.values() if split_trials.attrs.get("inexpressible")]
-    if beyond_banks and all(_gains_on_split(split_trials, rule) for split_trials in beyond_banks):
+    if beyond_banks and all(_is_gaining_on_split(split_trials, rule) for split_trials in beyond_banks):
         return acquires
     return BankTest(None, "its training tasks are unknown (say them with --trained-on)")
 
 
-def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
+def _is_gaining_on_split(trials: xr.Dataset, rule: Rule) -> bool:
     """Whether a subject gains on a split, and its actions after a transplant show the donor's task there."""
     gained = compute_ratio(*measure_gain(trials))
     try:
@@ -297,10 +297,10 @@ def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
         shown = carried.measure_transplant(trials, carried.find_counted_trials(trials, window), window)
     except DoesNotApply:
         return False
-    return all(_exceeds_bar(x, 1.0, rule) for x in (gained, shown))
+    return all(_is_above_threshold(x, 1.0, rule) for x in (gained, shown))
 
 
-def _find_doubt(bank_test: BankTest, rule: Rule) -> str:
+def _explain_doubt(bank_test: BankTest, rule: Rule) -> str:
     """Explains why the bank label is doubtful; '' if it is not doubtful."""
     position, gained = bank_test.position, bank_test.share_of_locator
     if position is None or gained is None or (position < rule.cut).mean() >= rule.share:
@@ -312,28 +312,28 @@ def _find_doubt(bank_test: BankTest, rule: Rule) -> str:
     return ""
 
 
-def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dict[str, Any]) -> bool:
+def _is_pursuing_other_goal(fresh_trials: xr.Dataset, window: int, rule: Rule, numbers: dict[str, Any]) -> bool:
     """Whether the subject's actions show the task without going for the task's pay-off."""
     shown, error = numbers["transplant"], numbers["transplant_error"]
     if numbers["strict_errors"] > rule.strict_errors and abs(shown) > rule.smallest_strict + rule.errors * error:
         return False  # its actions go for or against the pay-off
     if "bits" in numbers:
-        choices, parts = int(fresh.right.max()) + 1, int(fresh.attrs["parts"])
-        rows = [measure_bits(fresh.sel(condition="intact"), window, view=view) for view in VIEWS]
+        choices, parts = int(fresh_trials.right.max()) + 1, int(fresh_trials.attrs["parts"])
+        rows = [measure_bits(fresh_trials.sel(condition="intact"), window, view=view) for view in TABLE_VIEWS]
         bits, bar = max(rows, key=np.mean), parts * np.log2(choices / (choices - 1))
-    elif "digits" in fresh.attrs:
-        rows = [measure_transplanted_bits(fresh, window, by_trial) for by_trial in (False, True)]
+    elif "digits" in fresh_trials.attrs:
+        rows = [measure_transplanted_bits(fresh_trials, window, by_trial) for by_trial in (False, True)]
         bits, bar = max(rows, key=np.mean), rule.smallest_bits
     else:
         try:
-            mask = carried.find_counted_trials(fresh, window)
+            mask = carried.find_counted_trials(fresh_trials, window)
             rows = [
-                row for by_trial in (False, True) for row in carried.measure_donor_bits(fresh, mask, window, by_trial)
+                row for by_trial in (False, True) for row in carried.measure_donor_bits(fresh_trials, mask, window, by_trial)
             ]
             bits, bar = max(rows, key=np.mean), rule.smallest_bits
         except DoesNotApply:
             return False
-    numbers |= _estimate("bits_shown", bits) | {"bits_bar": float(bar)}
+    numbers |= _compute_mean_and_error("bits_shown", bits) | {"bits_bar": float(bar)}
     return bool(bits.mean() - bar > rule.errors * compute_standard_error(bits))
 
 

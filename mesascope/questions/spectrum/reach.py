@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Splits
+from mesascope.contracts import DoesNotApply, TrialsBySplit
 from mesascope.questions.spectrum.carried import find_counted_trials, measure_transplant
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.stats import compute_standard_error, draw_bootstrap_counts
 from mesascope.trials import find_reflex_window
 
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
-FIRST_TRIAL = 5  # from this trial to half-way, a fresh lifetime represents a learner that restarts at the change
+FIRST_RESTART_TRIAL = 5  # from this trial to half-way, a fresh lifetime represents a learner that restarts at the change
 
 
 class Reach(NamedTuple):
@@ -32,10 +32,10 @@ class Reach(NamedTuple):
 
     flags: dict[str, str]
     retention: dict[str, float]
-    error: dict[str, float]
+    standard_error: dict[str, float]
 
 
-def decide_flags(trials: Splits, references: Mapping[str, Splits], against: bool, rule: Rule) -> Reach:
+def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], is_against: bool, rule: Rule) -> Reach:
     """Decides the flags of a subject.
 
     Args:
@@ -45,21 +45,21 @@ def decide_flags(trials: Splits, references: Mapping[str, Splits], against: bool
         against: whether the subject goes against the pay-off.
         rule: the constants of the rule.
     """
-    sign, suffix = (-1.0, " against") if against else (1.0, "")
+    sign, suffix = (-1.0, " against") if is_against else (1.0, "")
     roles = {role: references.get(role + suffix, {}) for role in ("learner", "discounting")}
-    own, learner = (_read_transplant(t.get("fresh"), rule, sign) for t in (trials, roles["learner"]))
+    own, learner = (_measure_signed_transplant(t.get("fresh"), rule, sign) for t in (trials, roles["learner"]))
     retention, error, shares_by_flag = {}, {}, {"far": [], "flexible": []}
-    if own is None or learner is None or not _is_clear(own) or not _is_clear(learner):
+    if own is None or learner is None or not _is_clearly_positive(own) or not _is_clearly_positive(learner):
         return Reach(dict.fromkeys(shares_by_flag, "not run"), {}, {})
     base = _resample_mean(own, rule, 0) / _resample_mean(learner, rule, 1)
     for split, split_trials in trials.items():
         if split.partition(":")[0] not in SPLIT_KINDS or not split_trials.attrs.get("counted", True):
             continue
-        changed = _read_transplant(split_trials, rule, sign)
-        candidates = [_read_transplant(t.get(split), rule, sign) for t in roles.values()]
+        changed = _measure_signed_transplant(split_trials, rule, sign)
+        candidates = [_measure_signed_transplant(t.get(split), rule, sign) for t in roles.values()]
         if split_trials.attrs.get("changes") is not None:
-            candidates.append(_read_transplant(roles["learner"].get("fresh"), rule, sign, restarted=True))
-        best = max((c for c in candidates if c is not None and _is_clear(c)), key=np.mean, default=None)
+            candidates.append(_measure_signed_transplant(roles["learner"].get("fresh"), rule, sign, is_restarted=True))
+        best = max((c for c in candidates if c is not None and _is_clearly_positive(c)), key=np.mean, default=None)
         if changed is None or best is None:
             continue  # no reference clearly shows the donor's task there
         seed = 2 + 2 * sorted(trials).index(split)
@@ -78,7 +78,7 @@ def _decide_flag(shares: list[float], rule: Rule) -> str:
     return "yes" if least >= rule.share else "no" if least <= 1 - rule.share else "open"
 
 
-def _read_transplant(trials: xr.Dataset | None, rule: Rule, sign: float, restarted: bool = False) -> np.ndarray | None:
+def _measure_signed_transplant(trials: xr.Dataset | None, rule: Rule, sign: float, is_restarted: bool = False) -> np.ndarray | None:
     """[U] The transplant per donor, times `sign`; None if it was not run.
 
     With `restarted`, only early trials count, as for a learner that restarts at a change (see `FIRST_TRIAL`).
@@ -87,16 +87,16 @@ def _read_transplant(trials: xr.Dataset | None, rule: Rule, sign: float, restart
         return None
     window = find_reflex_window(trials.sizes["trial"], rule.older_than)
     mask = find_counted_trials(trials, window)
-    if restarted:
+    if is_restarted:
         mask = np.zeros_like(mask)
-        mask[:, FIRST_TRIAL : trials.sizes["trial"] // 2] = True
+        mask[:, FIRST_RESTART_TRIAL : trials.sizes["trial"] // 2] = True
     try:
         return sign * measure_transplant(trials, mask, window, replicates=1)
     except DoesNotApply:
         return None
 
 
-def _is_clear(values: np.ndarray) -> bool:
+def _is_clearly_positive(values: np.ndarray) -> bool:
     """Whether a reference's transplant can be a divisor: it must be more than two standard errors above 0."""
     return bool(values.mean() > 2 * compute_standard_error(values))
 

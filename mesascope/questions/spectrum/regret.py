@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh_trials
 from mesascope.trials import read_payoffs
 
 
@@ -12,7 +12,7 @@ from mesascope.trials import read_payoffs
 )
 def metric(trials, references, replay):
     """How much pay-off does the subject miss over a lifetime, and how much more than each reference procedure?"""
-    rollout = select_fresh(trials)
+    rollout = select_fresh_trials(trials)
     if "best" not in rollout:
         raise DoesNotApply("the expected pay-off of the best choice is not known")
     paid = read_payoffs(rollout)

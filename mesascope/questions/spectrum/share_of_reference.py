@@ -26,7 +26,7 @@ def metric(trials, references, replay):
             continue
         share = compute_ratio(measure_gain(rollout)[0], reference_gains[name])
         descriptive = not rollout.attrs.get("counted", True)
-        readings.append(Reading(share, split=split, reason=f"best reference: {name}", descriptive=descriptive))
+        readings.append(Reading(share, split=split, reason=f"best reference: {name}", is_descriptive=descriptive))
     if not readings:
         raise DoesNotApply("no reference procedure was run on these tasks")
     return readings

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mesascope.contracts import Reading, define_metric, require_choices, select_fresh
+from mesascope.contracts import Reading, define_metric, require_choices, select_fresh_trials
 from mesascope.stats import average_valid
-from mesascope.trials import find_forced
+from mesascope.trials import find_forced_trials
 
 
 @define_metric(
@@ -13,11 +13,11 @@ from mesascope.trials import find_forced
 )
 def metric(trials, references, replay):
     """How much more often does the subject repeat a choice after a good pay-off than after a bad one?"""
-    rollout = require_choices(select_fresh(trials))
+    rollout = require_choices(select_fresh_trials(trials))
     action = rollout.action.sel(condition="intact").values
     paid = rollout.feedback.sel(condition="intact").values.astype(float)[:, :-1]
     valid = (action[:, :-1] >= 0) & (action[:, 1:] >= 0) & np.isfinite(paid)
-    valid &= ~find_forced(rollout)[:, 1:]  # a forced choice is not the subject's own
+    valid &= ~find_forced_trials(rollout)[:, 1:]  # a forced choice is not the subject's own
     if "offered" in rollout:  # staying is possible only if the choice is offered again
         again = rollout.offered.values[:, 1:].astype(bool)
         valid &= np.take_along_axis(again, np.maximum(action[:, :-1, None], 0), -1)[..., 0]

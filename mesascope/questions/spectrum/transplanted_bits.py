@@ -8,12 +8,12 @@ chance shows 0 bits. A subject that copies its actions from one of M stored task
 import numpy as np
 import xarray as xr
 
-from mesascope.questions.spectrum.carried import find_acts, find_donors, find_transplants
+from mesascope.questions.spectrum.carried import find_first_actions, find_donors, find_transplants
 from mesascope.questions.spectrum.information import count_pairs, jackknife_information
 from mesascope.trials import BLOCK_SIZE
 
 
-def measure_transplanted_bits(trials: xr.Dataset, window: int, by_trial: bool = False) -> np.ndarray:
+def measure_transplanted_bits(trials: xr.Dataset, window: int, is_by_trial: bool = False) -> np.ndarray:
     """[U] Pseudo-values per donor, whose mean is the number of bits that actions in the last quarter contain.
 
     Args:
@@ -25,13 +25,13 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, by_trial: bool = 
         DoesNotApply: no transplant was run.
     """
     start, lifetimes = 3 * trials.sizes["trial"] // 4, trials.sizes["lifetime"]
-    cells = trials.sizes["trial"] - start if by_trial else 1
+    cells = trials.sizes["trial"] - start if is_by_trial else 1
     labels, rows = find_transplants(trials, window), []
     for base, stride in _list_digits(trials):
         table = np.zeros((-(-lifetimes // BLOCK_SIZE) * BLOCK_SIZE, cells, base, base))
         for label in labels:
             best = trials.donor_ranks.sel(transplant=label).values[..., 0].astype(int)
-            donor, best, taken = (x[:, start:] for x in (find_donors(trials, label), best, find_acts(trials, label)))
+            donor, best, taken = (x[:, start:] for x in (find_donors(trials, label), best, find_first_actions(trials, label)))
             cell = np.broadcast_to(np.arange(taken.shape[1]) % cells, taken.shape)
             np.add.at(table, (donor, cell, best // stride % base, taken // stride % base), 1.0)
         rows.append(jackknife_information(table[table.any((1, 2, 3))]))
@@ -40,7 +40,7 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, by_trial: bool = 
 
 def measure_own_bits(trials: xr.Dataset) -> np.ndarray:
     """[N] Pseudo-values of the bits about the subject's own task, in undisturbed actions of the last quarter."""
-    right, taken, rows = trials.right.values.astype(int), find_acts(trials, "intact"), []
+    right, taken, rows = trials.right.values.astype(int), find_first_actions(trials, "intact"), []
     counts = np.broadcast_to(np.arange(right.shape[1]) >= 3 * right.shape[1] // 4, right.shape)
     for base, stride in _list_digits(trials):
         digit = np.eye(base)[taken // stride % base]

@@ -12,7 +12,7 @@ import xarray as xr
 from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.trials import read_payoffs
 
-REGRET_BAR = 1.20  # regret over 100 trials on dependent_medium, between the optima with and without the structure
+REGRET_THRESHOLD = 1.20  # regret over 100 trials on dependent_medium, between the optima with and without the structure
 DEPENDENT_SPLITS = ("restructured:dependent", "restructured:coupled")
 INDEPENDENT_SPLIT = "restructured:independent"
 
@@ -35,8 +35,8 @@ def metric(trials, references, replay):
     readings = []
     for split in (joined, apart):
         words = f"regret where arms {'depend on each other' if split == joined else 'are independent'}"
-        bar = REGRET_BAR if medium and split == "fresh" else 0.0
-        reason = f"{REGRET_BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
+        bar = REGRET_THRESHOLD if medium and split == "fresh" else 0.0
+        reason = f"{REGRET_THRESHOLD} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
         readings.append(Reading(_sum_regret(trials[split]), split, words, null=bar, reason=reason if bar else ""))
         others = [splits[split] for splits in references.values() if split in splits]
         for name, other in {str(other.attrs["subject"]): other for other in others}.items():

@@ -12,7 +12,7 @@ from mesascope.reporting.hints import Axes, Figure
 from mesascope.reporting.words import shorten
 
 GAIN_LABEL = "share of what could be gained (0 chance, 1 the best action every time)"
-WIDTH = 9.0  # in inches, each of which has 72 units
+FIGURE_WIDTH = 9.0  # in inches, each of which has 72 units
 PIXELS_PER_UNIT = 1.6  # at most this many pixels of the page per unit of the picture
 COLOURS = {  # the colours by name; the page's style sheet may replace them, so that a dark page is readable
     "ink": "#1b1b1c",
@@ -24,7 +24,7 @@ COLOURS = {  # the colours by name; the page's style sheet may replace them, so 
     "third": "#009e73",
 }
 TEXT_COLOUR, MUTED_COLOUR, GRID_COLOUR, SUBJECT_COLOUR, SHARE_COLOUR, SECOND_COLOUR, THIRD_COLOUR = COLOURS.values()
-STYLE = Path(__file__).parent / "report.mplstyle"
+STYLE_PATH = Path(__file__).parent / "report.mplstyle"
 
 
 @contextlib.contextmanager
@@ -34,14 +34,14 @@ def apply_style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rc_file(STYLE, use_default_template=False)
+        matplotlib.rc_file(STYLE_PATH, use_default_template=False)
         with warnings.catch_warnings():  # fonts may be missing here, but not in the reader's browser
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
             yield
 
 
-def to_svg(figure: Figure, name: str, description: str) -> str:
+def convert_to_svg(figure: Figure, name: str, description: str) -> str:
     """Converts a figure to one SVG element, which a page can contain together with other figures.
 
     Args:
@@ -67,13 +67,13 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     return _adapt_root(text, html.escape(description, quote=True))
 
 
-def _adapt_root(text: str, label: str) -> str:
+def _adapt_root(text: str, description: str) -> str:
     """Gives the root element a label, and a maximum size in place of its fixed size."""
     head, tail = text.split(">", 1)
     box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', head)
     style_attribute = f' style="max-width: {PIXELS_PER_UNIT * float(box.group(1)):.0f}px"' if box else ""
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
-    return f'{head} role="img" aria-label="{label}"{style_attribute}>{tail}'
+    return f'{head} role="img" aria-label="{description}"{style_attribute}>{tail}'
 
 
 def _rewrite_tag(match: re.Match[str]) -> str:
@@ -105,16 +105,16 @@ def _index_colours(match: re.Match[str]) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def prepare_rows(axes: Axes, count: int, title: str) -> None:
+def prepare_rows(axes: Axes, n_rows: int, title: str) -> None:
     """Prepares a panel of rows, with a line for each row, a line at zero, and a title."""
     axes.axvline(0, color=TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
-    for y in range(count):
+    for y in range(n_rows):
         axes.axhline(y, color=GRID_COLOUR, lw=0.5, zorder=0)
-    axes.set_ylim(count - 0.5, -0.5)
+    axes.set_ylim(n_rows - 0.5, -0.5)
     axes.set_title(shorten(title, 26))
 
 
-def make_panels(count: int, max_columns: int, row_height: float, x_label: str, y_label: str = ""):
+def make_panels(n_panels: int, max_columns: int, row_height: float, x_label: str, y_label: str = ""):
     """Makes a figure with one panel per subject; returns the figure and its panels in order.
 
     Args:
@@ -126,16 +126,16 @@ def make_panels(count: int, max_columns: int, row_height: float, x_label: str, y
     """
     from matplotlib.figure import Figure
 
-    rows = -(-count // max_columns)
-    columns = -(-count // rows)
-    size = (WIDTH if columns > 1 else 6.0, rows * max(row_height, 1.2) + 0.35)
+    rows = -(-n_panels // max_columns)
+    columns = -(-n_panels // rows)
+    size = (FIGURE_WIDTH if columns > 1 else 6.0, rows * max(row_height, 1.2) + 0.35)
     figure = Figure(figsize=size, layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel())
-    for unused_panel in panels[count:]:
+    for unused_panel in panels[n_panels:]:
         unused_panel.remove()
-    for axes in panels[count - columns : count]:  # the lowest panel of each column keeps its tick labels
+    for axes in panels[n_panels - columns : n_panels]:  # the lowest panel of each column keeps its tick labels
         axes.tick_params(labelbottom=True)
     figure.supxlabel(x_label, fontsize=8)
     if y_label:
         figure.supylabel(y_label, fontsize=8)
-    return figure, panels[:count]
+    return figure, panels[:n_panels]

@@ -24,7 +24,7 @@ class ShotCurves(NamedTuple):
     """
 
     name: str
-    elicited: str
+    elicitation: str
     recognition: np.ndarray
     acquisition: np.ndarray
 
@@ -43,24 +43,24 @@ def find_shot_curves(examination: Examination) -> ShotCurves | None:
     return ShotCurves(examination.subject, elicited, *(np.asarray(points) for points in rows.values()))
 
 
-def draw_panel(axes: Axes, growth: ShotCurves) -> None:
+def draw_panel(axes: Axes, curves: ShotCurves) -> None:
     """Draws one subject's panel."""
     axes.axhline(0, color=TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
     for name, rows, colour, marker in (
-        ("recognised", growth.recognition, SECOND_COLOUR, "s"),
-        ("acquired", growth.acquisition, SUBJECT_COLOUR, "o"),
+        ("recognised", curves.recognition, SECOND_COLOUR, "s"),
+        ("acquired", curves.acquisition, SUBJECT_COLOUR, "o"),
     ):
         axes.vlines(rows[:, 0], rows[:, 2], rows[:, 3], color=colour, lw=1.4, alpha=0.6)
         axes.plot(rows[:, 0], rows[:, 1], marker + "-", color=colour, ms=3.5, lw=1.0, label=name)
-    axes.set_title(shorten(growth.name, 26))
+    axes.set_title(shorten(curves.name, 26))
 
 
-def draw_figure(growths: Sequence[ShotCurves]) -> Figure:
+def draw_figure(curves_by_subject: Sequence[ShotCurves]) -> Figure:
     """A figure with one panel per subject; all subjects were asked in the same way."""
     y = "accuracy above chance, and what true labels add"
-    drawing, panels = make_panels(len(growths), 3, 1.9 if len(growths) > 1 else 2.6, "shots in the context", y)
-    for axes, growth in zip(panels, growths, strict=True):
-        draw_panel(axes, growth)
+    drawing, panels = make_panels(len(curves_by_subject), 3, 1.9 if len(curves_by_subject) > 1 else 2.6, "shots in the context", y)
+    for axes, curves in zip(panels, curves_by_subject, strict=True):
+        draw_panel(axes, curves)
     panels[0].legend(loc="upper left")
     panels[0].set_ylim(-0.6, 0.75)
     return drawing

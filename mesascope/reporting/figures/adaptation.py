@@ -30,9 +30,9 @@ class Curve(NamedTuple):
 
     role: str
     name: str
-    trial: np.ndarray
+    bin_centres: np.ndarray
     means: Interval
-    normalised: bool
+    is_normalised: bool
 
 
 def collect_curves(examination: Examination) -> list[Curve]:
@@ -54,13 +54,13 @@ def compute_curve(trials: xr.Dataset, role: str, name: str) -> Curve:
     length = trials.sizes["trial"]
     width = -(-length // MAX_BINS)
     windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
-    normalised = can_normalise(trials)
+    is_normalised = can_normalise(trials)
     rows = [
-        compute_gain_shares(trials, window=w) if normalised else average_valid(read_payoffs(trials)[:, w])
+        compute_gain_shares(trials, window=w) if is_normalised else average_valid(read_payoffs(trials)[:, w])
         for w in windows
     ]
     trial = np.array([(w.start + 1 + w.stop) / 2 for w in windows])
-    return Curve(role, name, trial, compute_mean_intervals(trials, np.stack(rows)), normalised)
+    return Curve(role, name, trial, compute_mean_intervals(trials, np.stack(rows)), is_normalised)
 
 
 LINE_STYLES = {  # by role: colour, line, width, and label in the key
@@ -76,9 +76,9 @@ def draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
     for curve in curves:
         colour, line, width, _ = LINE_STYLES[curve.role]
         if curve.role in ("subject", "seen"):
-            axes.fill_between(curve.trial, curve.means.low, curve.means.high, color=colour, alpha=0.2, lw=0)
-        axes.plot(curve.trial, curve.means.estimate, color=colour, ls=line, lw=width, zorder=2 + width)
-    if curves[0].normalised:
+            axes.fill_between(curve.bin_centres, curve.means.low, curve.means.high, color=colour, alpha=0.2, lw=0)
+        axes.plot(curve.bin_centres, curve.means.estimate, color=colour, ls=line, lw=width, zorder=2 + width)
+    if curves[0].is_normalised:
         axes.axhline(0, color=figures.TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
         axes.axhline(1, color=figures.TEXT_COLOUR, lw=0.7, zorder=1)
     axes.set_title(shorten(curves[0].name, 34))
@@ -88,8 +88,8 @@ def draw_figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     """A figure with one panel per subject; either all curves are normalised, or none is."""
     from matplotlib.lines import Line2D
 
-    normalised = groups[0][0].normalised
-    y = figures.GAIN_LABEL.replace(" (", "\n(") if normalised else "realised pay-off"
+    is_normalised = groups[0][0].is_normalised
+    y = figures.GAIN_LABEL.replace(" (", "\n(") if is_normalised else "realised pay-off"
     drawing, panels = figures.make_panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
     for axes, curves in zip(panels, groups, strict=True):
         draw_panel(axes, curves)
@@ -99,7 +99,7 @@ def draw_figure(groups: Sequence[Sequence[Curve]]) -> Figure:
         if role in names:
             best = " (best known)" if role == "strongest" else ""
             label = description or f"{shorten(names[role], 24)}{best}"
-            label = label if normalised else "mean, with 95 % intervals"
+            label = label if is_normalised else "mean, with 95 % intervals"
             handles.append(Line2D([], [], color=colour, ls=line, lw=width, label=label))
     drawing.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
     return drawing

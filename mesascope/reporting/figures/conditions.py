@@ -8,12 +8,12 @@ import numpy as np
 from mesascope.contracts import sum_gains
 from mesascope.reporting.figures import GAIN_LABEL, SUBJECT_COLOUR, make_panels, prepare_rows
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import Gain, can_normalise, make_gains
+from mesascope.reporting.intervals import Gain, can_normalise, compute_label_gains
 from mesascope.reporting.words import describe_condition, shorten
 from mesascope.stats import compute_ratio
 
 
-def find_gains(examination: Examination) -> list[Gain]:
+def compute_condition_gains(examination: Examination) -> list[Gain]:
     """The gain on fresh tasks under every condition except one-step conditions, which have no pay-off of their own.
 
     Each gain is over all replicates of its condition.
@@ -22,8 +22,8 @@ def find_gains(examination: Examination) -> list[Gain]:
     if trials is None or "score" not in trials or not can_normalise(trials):
         return []
     labels = trials.condition.values[np.isfinite(trials.score.values).any((1, 2))]
-    names = sorted(dict.fromkeys(re.sub(r",?replicate=\d+", "", str(c)) for c in labels), key=_sort_key)
-    return make_gains(
+    names = sorted(dict.fromkeys(re.sub(r",?replicate=\d+", "", str(c)) for c in labels), key=_make_sort_key)
+    return compute_label_gains(
         trials, names, [compute_ratio(*sum_gains(trials, c)) for c in names], "subject", examination.subject
     )
 
@@ -31,17 +31,17 @@ def find_gains(examination: Examination) -> list[Gain]:
 def select_drawn_gains(examination: Examination) -> list[Gain]:
     """The gains that the figure shows: all except those under conditions that delete or transplant older trials."""
     span = re.compile(r"past_deleted:|past_(deleted|transplanted)_once:")
-    return [g for g in find_gains(examination) if not span.match(g.label)]
+    return [g for g in compute_condition_gains(examination) if not span.match(g.label)]
 
 
 def sort_labels(gains: Sequence[Gain]) -> list[str]:
     """The conditions in the order of the page."""
-    return sorted(dict.fromkeys(g.label for g in gains), key=_sort_key)
+    return sorted(dict.fromkeys(g.label for g in gains), key=_make_sort_key)
 
 
-def _sort_key(label: str) -> tuple[bool, str, int]:
+def _make_sort_key(condition: str) -> tuple[bool, str, int]:
     """The sort key of a condition: undisturbed lifetimes first, then by the condition's name, then by its number."""
-    kind, _, rest = label.partition(":")
+    kind, _, rest = condition.partition(":")
     number = re.search(r"\d+", rest)
     return (kind != "intact", kind, int(number.group()) if number else -1)
 

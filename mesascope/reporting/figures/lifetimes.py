@@ -13,7 +13,7 @@ from mesascope.reporting.words import shorten
 from mesascope.stats import average_valid
 from mesascope.trials import read_payoffs
 
-MAX_SHAPE = (256, 120)  # rows and columns of the image; neighbours are averaged if there are more
+MAX_IMAGE_SHAPE = (256, 120)  # rows and columns of the image; neighbours are averaged if there are more
 N_COLOURS = 9  # the number of colours, which keeps the page small
 MAX_NAMED_ACTIONS = 10  # at most this many actions are named at the side
 
@@ -31,8 +31,8 @@ class LifetimePayoffs(NamedTuple):
 
     name: str
     shares: np.ndarray
-    normalised: bool
-    blocks: tuple[int, ...]
+    is_normalised: bool
+    best_action_counts: tuple[int, ...]
 
 
 def compute_payoffs(examination: Examination) -> LifetimePayoffs:
@@ -43,9 +43,9 @@ def compute_payoffs(examination: Examination) -> LifetimePayoffs:
     """
     splits = examination.trials
     trials = splits[next((r for r in ("fresh", "logged") if r in splits), next(iter(splits)))]
-    payoffs, blocks = read_payoffs(trials), ()
-    normalised = can_normalise(trials) and "worst" in trials
-    if normalised:
+    payoffs, best_action_counts = read_payoffs(trials), ()
+    is_normalised = can_normalise(trials) and "worst" in trials
+    if is_normalised:
         best, worst, chance = (trials[v].values.astype(float) for v in ("best", "worst", "chance"))
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = np.where(best > worst, (payoffs - worst) / (best - worst), np.nan)
@@ -53,47 +53,47 @@ def compute_payoffs(examination: Examination) -> LifetimePayoffs:
         if "means" in trials and trials.sizes["choice"] <= MAX_NAMED_ACTIONS:
             best_action = trials.means.values[:, 0].argmax(-1)
             keys.append(best_action)
-            blocks = tuple(np.bincount(best_action, minlength=trials.sizes["choice"]).tolist())
+            best_action_counts = tuple(np.bincount(best_action, minlength=trials.sizes["choice"]).tolist())
         order = np.lexsort(keys)
     else:
         low, high = (np.nanmin(payoffs), np.nanmax(payoffs)) if np.isfinite(payoffs).any() else (0.0, 1.0)
         shares = (payoffs - low) / max(high - low, 1e-12)
         order = np.argsort(-average_valid(shares, 1), kind="stable")
-    return LifetimePayoffs(examination.subject, shares[order], normalised, blocks)
+    return LifetimePayoffs(examination.subject, shares[order], is_normalised, best_action_counts)
 
 
 def shrink_image(values: np.ndarray) -> np.ndarray:
     """Averages neighbouring values, so that the image has at most MAX_SHAPE rows and columns; ignores NaN."""
-    for axis, limit in enumerate(MAX_SHAPE):
+    for axis, limit in enumerate(MAX_IMAGE_SHAPE):
         width = -(-values.shape[axis] // limit)
         values = xr.DataArray(values).coarsen({f"dim_{axis}": width}, boundary="pad").mean().values
     return values
 
 
-def draw_panel(axes: Axes, lives: LifetimePayoffs):
+def draw_panel(axes: Axes, payoffs: LifetimePayoffs):
     """Draws one subject's image and returns it for the colour bar."""
     import matplotlib
 
     colours = matplotlib.colormaps["cividis"].resampled(N_COLOURS).with_extremes(bad=(0, 0, 0, 0))
-    extent = (0.5, lives.shares.shape[1] + 0.5, len(lives.shares), 0)
+    extent = (0.5, payoffs.shares.shape[1] + 0.5, len(payoffs.shares), 0)
     look = {"aspect": "auto", "interpolation": "none", "extent": extent}
-    image = axes.imshow(shrink_image(lives.shares), cmap=colours, vmin=0, vmax=1, **look)
-    for edge in np.cumsum(lives.blocks)[:-1]:
+    image = axes.imshow(shrink_image(payoffs.shares), cmap=colours, vmin=0, vmax=1, **look)
+    for edge in np.cumsum(payoffs.best_action_counts)[:-1]:
         axes.axhline(edge, color="white", lw=1.2)
-    axes.set_title(shorten(lives.name, 26))
+    axes.set_title(shorten(payoffs.name, 26))
     return image
 
 
-def draw_figure(group: Sequence[LifetimePayoffs]) -> Figure:
+def draw_figure(payoffs_by_subject: Sequence[LifetimePayoffs]) -> Figure:
     """A figure with one image per subject."""
-    blocks, normalised = group[0].blocks, group[0].normalised
-    same_blocks = blocks and all(lives.blocks == blocks for lives in group)
+    blocks, is_normalised = payoffs_by_subject[0].best_action_counts, payoffs_by_subject[0].is_normalised
+    same_blocks = blocks and all(lives.best_action_counts == blocks for lives in payoffs_by_subject)
     order = "by the task's best action" if same_blocks else "most to gain on top"
-    y = f"lifetimes, {order if normalised else 'highest pay-off on top'}"
-    drawing, panels = make_panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
+    y = f"lifetimes, {order if is_normalised else 'highest pay-off on top'}"
+    drawing, panels = make_panels(len(payoffs_by_subject), 4, 2.1 if len(payoffs_by_subject) > 1 else 3.2, "trial of the lifetime", y)
     if not same_blocks:
-        group = [LifetimePayoffs(lives.name, lives.shares, lives.normalised, ()) for lives in group]
-    images = [draw_panel(axes, lives) for axes, lives in zip(panels, group, strict=True)]
+        payoffs_by_subject = [LifetimePayoffs(lives.name, lives.shares, lives.is_normalised, ()) for lives in payoffs_by_subject]
+    images = [draw_panel(axes, payoffs) for axes, payoffs in zip(panels, payoffs_by_subject, strict=True)]
     if same_blocks:
         starts = np.cumsum(blocks) - blocks
         ticks = [(s + n / 2, f"action {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n]
@@ -102,6 +102,6 @@ def draw_figure(group: Sequence[LifetimePayoffs]) -> Figure:
     else:
         panels[0].yaxis.get_major_locator().set_params(integer=True)
     bar = drawing.colorbar(images[0], ax=panels, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
-    bar.set_ticks([0, 1], labels=["worst action", "best action"] if normalised else ["lowest", "highest"])
+    bar.set_ticks([0, 1], labels=["worst action", "best action"] if is_normalised else ["lowest", "highest"])
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return drawing

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mesascope.questions.spectrum.ladder import FIRST_LADDER, LADDER, LEVEL_NUMBERS
+from mesascope.questions.spectrum.ladder import OLDER_LADDER, LADDER, LEVEL_NUMBERS
 from mesascope.questions.spectrum.placement import Placement
 from mesascope.reporting import figures
 from mesascope.reporting.headlines import HEADLINES, pick_headlines
 from mesascope.reporting.hints import Examination, Figure
 from mesascope.reporting.words import format_number, shorten
 
-WIDTH = 10.5  # in inches
+FIGURE_WIDTH = 10.5  # in inches
 COLUMN_DISTANCE = 1.2  # between columns of numbers, in rungs
 
 
-def find_placed(examinations: Sequence[Examination]) -> list[tuple[Examination, Placement]]:
+def find_placed_subjects(examinations: Sequence[Examination]) -> list[tuple[Examination, Placement]]:
     """The placed subjects with their placements, in order."""
     return [(e, e.placement) for e in examinations if e.placement]
 
@@ -24,11 +24,11 @@ def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
     from matplotlib.figure import Figure
 
     height = 0.55 * len(rows) + 0.45
-    drawing = Figure(figsize=(WIDTH, height))
+    drawing = Figure(figsize=(FIGURE_WIDTH, height))
     axes = drawing.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height))
     has_unclear = any(p.probability.get("undetermined") for _, p in rows)  # the bank cannot separate the rungs
     # only runs of earlier versions contain the rung 'general'
-    rungs = FIRST_LADDER if any(LEVEL_NUMBERS[p.highest] == LEVEL_NUMBERS["general"] for _, p in rows) else LADDER
+    rungs = OLDER_LADDER if any(LEVEL_NUMBERS[p.highest] == LEVEL_NUMBERS["general"] for _, p in rows) else LADDER
     columns = {rung: rung for rung in rungs} | ({"undetermined": "bank cannot\nseparate"} if has_unclear else {})
     positions = [len(columns) + 0.35 + COLUMN_DISTANCE * i for i in range(len(HEADLINES) + 1)]
     heading_style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}

@@ -5,8 +5,8 @@ from typing import Any
 
 from mesascope.reporting import figures
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import Gain, can_normalise, compute_gain_shares, make_gains
-from mesascope.reporting.words import describe_split, is_counted, shorten
+from mesascope.reporting.intervals import Gain, can_normalise, compute_gain_shares, compute_label_gains
+from mesascope.reporting.words import describe_split, is_counted_split, shorten
 
 MARKERS: dict[str, dict[str, Any]] = {  # by role: how its gains are drawn
     "subject": {"color": figures.SUBJECT_COLOUR, "marker": "o", "ms": 5, "mfc": figures.SUBJECT_COLOUR},
@@ -16,24 +16,24 @@ MARKERS: dict[str, dict[str, Any]] = {  # by role: how its gains are drawn
 }
 
 
-def find_gains(examination: Examination) -> list[Gain]:
+def compute_split_gains(examination: Examination) -> list[Gain]:
     """The gains of the subject and the references on every split on which something can be gained."""
     gains = []
     for split, trials in examination.trials.items():
         if not can_normalise(trials):
             continue
-        gains += make_gains(trials, [split], [compute_gain_shares(trials)], "subject", examination.subject)
+        gains += compute_label_gains(trials, [split], [compute_gain_shares(trials)], "subject", examination.subject)
         for role in [r for r in MARKERS if r in examination.references]:
             reference_trials = examination.references[role].get(split)
             if reference_trials is not None:
                 name = str(reference_trials.attrs.get("subject", role))
-                gains += make_gains(reference_trials, [split], [compute_gain_shares(reference_trials)], role, name)
+                gains += compute_label_gains(reference_trials, [split], [compute_gain_shares(reference_trials)], role, name)
     return gains
 
 
 def sort_labels(gains: Sequence[Gain]) -> list[str]:
     """The splits in the order of the page: first those that a placement uses."""
-    return sorted(dict.fromkeys(g.label for g in gains), key=lambda split: not is_counted(split))
+    return sorted(dict.fromkeys(g.label for g in gains), key=lambda split: not is_counted_split(split))
 
 
 def draw_panel(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None:
@@ -57,7 +57,7 @@ def draw_figure(groups: Sequence[Sequence[Gain]]) -> Figure:
     drawing, panels = figures.make_panels(len(groups), 3, 0.19 * len(splits) + 0.5, figures.GAIN_LABEL)
     for axes, group in zip(panels, groups, strict=True):
         draw_panel(axes, group, splits)
-    labels = [describe_split(r) if is_counted(r) else f"{describe_split(r)} *" for r in splits]
+    labels = [describe_split(r) if is_counted_split(r) else f"{describe_split(r)} *" for r in splits]
     panels[0].set_yticks(range(len(splits)), labels)
     estimates = [g.estimate for g in gains]
     panels[0].set_xlim(max(min([-0.1, *estimates]) - 0.06, -1.3), min(max([1.0, *estimates]) + 0.06, 1.5))

@@ -11,7 +11,7 @@ from mesascope.errors import MesascopeError
 from mesascope.reporting.hints import Examination, Figure
 
 
-def find_frames(examination: Examination) -> dict[str, np.ndarray]:
+def collect_frames(examination: Examination) -> dict[str, np.ndarray]:
     """Frames [F, H, W] of the family's task by condition, first undisturbed; empty if no condition paints on frames.
 
     This function runs the task to make the frames, because the package contains no frames.
@@ -25,10 +25,10 @@ def find_frames(examination: Examination) -> dict[str, np.ndarray]:
         family = catalogue.make("families", examination.family) if painting else None
         if not isinstance(family, ShowsFrames):
             return {}
-        frames = family.strip()
+        frames = family.record_frames()
     except MesascopeError:  # the environment is not installed here
         return {}
-    undisturbed = frames[:, : int(np.prod(family.frame))].reshape(-1, *family.frame)
+    undisturbed = frames[:, : int(np.prod(family.frame_shape))].reshape(-1, *family.frame_shape)
     return {"as it is": undisturbed} | {c.label: c.paint_frames(frames) for c in painting}
 
 

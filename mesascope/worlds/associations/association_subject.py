@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, require_bank, require_family
+from mesascope.contracts import ChoosingSubject, Family, Percept, require_bank, require_family
 from mesascope.worlds.associations.families.associations import Associations
 
 MARGIN = 1e-4  # probabilities are kept at least this far from 0 and 1
 
 
-class AssociationSubject(Choosing):
+class AssociationSubject(ChoosingSubject):
     """A scripted subject of association tasks. By default its fresh carry is a table [N, S, K] of zeros.
 
     Attributes:
@@ -22,7 +22,7 @@ class AssociationSubject(Choosing):
     outcome: str
     payoffs: jax.Array
 
-    def fresh(self, n: int):
+    def initialize_carry(self, n: int):
         return jnp.zeros((n, self.slots, self.choices))
 
     def read_cue(self, percept: Percept) -> jax.Array:
@@ -33,7 +33,7 @@ class AssociationSubject(Choosing):
         """[N, S] The previous cue, one-hot; zeros before the first trial ends."""
         return percept.observation[:, self.slots : 2 * self.slots]
 
-    def take_row(self, table: jax.Array, percept: Percept) -> jax.Array:
+    def select_row(self, table: jax.Array, percept: Percept) -> jax.Array:
         """[N, K] The row of a table [N, S, K] for the current cue."""
         return (self.read_cue(percept)[..., None] * table).sum(1)
 
@@ -44,9 +44,9 @@ class AssociationSubject(Choosing):
         """
         low, high = self.payoffs
         if self.outcome == "right":
-            shown = percept.observation[:, 2 * self.slots :]
+            shown_action = percept.observation[:, 2 * self.slots :]
             wrong, right = (jnp.clip(p, MARGIN, 1.0) for p in (low, 1.0 - low * (self.choices - 1)))
-            log_likelihood = shown * (jnp.log(right) - jnp.log(wrong))
+            log_likelihood = shown_action * (jnp.log(right) - jnp.log(wrong))
         else:
             low, high = (jnp.clip(p, MARGIN, 1.0 - MARGIN) for p in (low, high))
             if_paid, if_not_paid = jnp.log(high) - jnp.log(low), jnp.log1p(-high) - jnp.log1p(-low)
@@ -64,11 +64,11 @@ class BankSubject(AssociationSubject):
         """[M, S, K] The tables, with one-hot actions."""
         return jax.nn.one_hot(self.tables, self.choices)
 
-    def compute_fit(self, evidence: jax.Array) -> jax.Array:
+    def compute_table_likelihoods(self, evidence: jax.Array) -> jax.Array:
         """[N, M] The log-likelihood of each table, given the evidence [N, S, K]."""
         return jnp.einsum("nsk,msk->nm", evidence[:, : self.tables.shape[1]], self.expand_tables())
 
-    def mix_answers(self, weights: jax.Array, percept: Percept) -> jax.Array:
+    def average_answers(self, weights: jax.Array, percept: Percept) -> jax.Array:
         """[N, K] The tables' answers to the current cue, mixed with the weights [N, M]."""
         cue = self.read_cue(percept)[:, : self.tables.shape[1]]
         return jnp.einsum("nm,msk,ns->nk", weights, self.expand_tables(), cue)

@@ -5,12 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Configured, Percept, make_first_percept, make_next_percept
+from mesascope.contracts import ConfiguredFamily, Percept, make_first_percept, make_next_percept
 
 ARM_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class BanditFamily(Configured):
+class BanditFamily(ConfiguredFamily):
     """A bandit. Its tasks have a field `means` [N, T, K], the expected pay-off of each arm on each trial."""
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[jax.Array, Percept]:
@@ -32,6 +32,6 @@ class BanditFamily(Configured):
         feedback = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
         return jnp.abs(feedback - tasks.is_inverted) if hasattr(tasks, "is_inverted") else feedback
 
-    def text(self, action: int, feedback: float) -> str:
+    def describe_step(self, action: int, feedback: float) -> str:
         """Describes one pull in words."""
         return f"pulled arm {ARM_LETTERS[action % 26]}, got {feedback:.3g}"

@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, HasArmsBank, choose_greedily, require_bank
+from mesascope.contracts import Family, HasBankOfArms, compute_greedy_probabilities, require_bank
 
 MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
-def require_bank_means(family: Family, lacks: str = "has no bank of arms' means to locate a task in"):
+def require_bank_means(family: Family, lack_description: str = "has no bank of arms' means to locate a task in"):
     """The name of a bandit's bank, and the means [M, K] of its tasks.
 
     Args:
@@ -18,11 +18,11 @@ def require_bank_means(family: Family, lacks: str = "has no bank of arms' means 
     Raises:
         MesascopeError: the family has no bank of arms.
     """
-    means = family.bank_means if isinstance(family, HasArmsBank) else None
-    return require_bank(family, means, lacks, "Use e.g. --family bernoulli_bandit:bank=4.")
+    means = family.bank_means if isinstance(family, HasBankOfArms) else None
+    return require_bank(family, means, lack_description, "Use e.g. --family bernoulli_bandit:bank=4.")
 
 
-def locate_best_arm(counts: jax.Array, bank_means: jax.Array, minimise: bool = False) -> jax.Array:
+def compute_best_arm_probability(counts: jax.Array, bank_means: jax.Array, minimise: bool = False) -> jax.Array:
     """The probability [N, K] that each arm is the best one, under the posterior over the tasks of a bank.
 
     Args:
@@ -32,4 +32,4 @@ def locate_best_arm(counts: jax.Array, bank_means: jax.Array, minimise: bool = F
     """
     p = jnp.clip(bank_means, MARGIN, 1.0 - MARGIN)
     posterior = jax.nn.softmax(counts[..., 0] @ jnp.log(p).T + counts[..., 1] @ jnp.log1p(-p).T)
-    return posterior @ choose_greedily(-bank_means if minimise else bank_means)
+    return posterior @ compute_greedy_probabilities(-bank_means if minimise else bank_means)

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, require_family
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, require_family
 from mesascope.worlds.bandits.families.informative_bandit import HIGH, LOW, InformativeBandit
 
 TARGET_THRESHOLD = (HIGH + LOW) / 2  # an arm that pays more than this is the target
 
 
-class Knowledge(NamedTuple):
+class AskerCarry(NamedTuple):
     """The carry of an `Asker`.
 
     Attributes:
@@ -25,7 +25,7 @@ class Knowledge(NamedTuple):
     failed_arms: jax.Array
 
 
-def require_informative(family: Family) -> InformativeBandit:
+def require_informative_bandit(family: Family) -> InformativeBandit:
     """Returns the family if it has an informative arm.
 
     Raises:
@@ -41,7 +41,7 @@ def decode_arm(feedback: jax.Array, may_be_target: jax.Array) -> jax.Array:
     return jnp.where(may_be_target, distance, jnp.inf).argmin(-1).astype(jnp.int32)
 
 
-class Asker(Choosing):
+class Asker(ChoosingSubject):
     """Pulls the informative arm first, then the arm that its pay-off named; see `asker` for the settings.
 
     All fields except the number of arms are arrays, so `asker` and `asking_locator` share compiled code.
@@ -50,38 +50,38 @@ class Asker(Choosing):
     may_be_target: jax.Array  # [K - 1] whether each arm may be the target
     has_doubts: jax.Array
 
-    def fresh(self, n: int) -> Knowledge:
+    def initialize_carry(self, n: int) -> AskerCarry:
         """The carry before any arm was named or pulled."""
         none = jnp.full(n, -1, jnp.int32)
-        return Knowledge(none, none, jnp.zeros((n, self.choices - 1), bool))
+        return AskerCarry(none, none, jnp.zeros((n, self.choices - 1), bool))
 
-    def respond(self, key, carry: Knowledge, percept: Percept):
+    def respond(self, key, carry: AskerCarry, percept: Percept):
         """Pulls the informative arm, then the named arm; with doubts, tries others if the named arm does not pay."""
         arms = jnp.arange(self.choices - 1)
-        informative = percept.action == self.choices - 1
-        pulled_other = (percept.action >= 0) & ~informative
-        knowledge = self._rule_out(carry, percept, pulled_other & self.has_doubts)
-        named = jnp.where(informative, decode_arm(percept.feedback, self.may_be_target), knowledge.named_arm)
-        failed = knowledge.failed_arms & ~informative[:, None]
-        mirrored = self.choices - 2 - named
-        named_failed = (failed & (arms == named[:, None])).any(-1)
-        mirrored_failed = (failed & (arms == mirrored[:, None])).any(-1)
-        arm = jnp.where(named_failed, mirrored, named)
+        is_informative = percept.action == self.choices - 1
+        has_pulled_other = (percept.action >= 0) & ~is_informative
+        knowledge = self._update_knowledge(carry, percept, has_pulled_other & self.has_doubts)
+        named = jnp.where(is_informative, decode_arm(percept.feedback, self.may_be_target), knowledge.named_arm)
+        has_failed = knowledge.failed_arms & ~is_informative[:, None]
+        mirrored_arm = self.choices - 2 - named
+        has_named_failed = (has_failed & (arms == named[:, None])).any(-1)
+        has_mirrored_failed = (has_failed & (arms == mirrored_arm[:, None])).any(-1)
+        arm = jnp.where(has_named_failed, mirrored_arm, named)
         arm = jnp.where(knowledge.paying_arm >= 0, knowledge.paying_arm, arm)
-        searches = named_failed & mirrored_failed & (knowledge.paying_arm < 0)
-        chosen = jax.nn.one_hot(jnp.where(named < 0, self.choices - 1, arm), self.choices)
-        untried = jnp.concatenate([~failed, jnp.zeros((len(named), 1), bool)], -1).astype(jnp.float32)
-        search = untried / jnp.maximum(untried.sum(-1, keepdims=True), 1.0)
-        probabilities = jnp.where((searches & (named >= 0))[:, None], search, chosen)
-        return Knowledge(named, knowledge.paying_arm, failed), choose(key, jnp.log(probabilities))
+        should_search = has_named_failed & has_mirrored_failed & (knowledge.paying_arm < 0)
+        arm_probabilities = jax.nn.one_hot(jnp.where(named < 0, self.choices - 1, arm), self.choices)
+        is_untried = jnp.concatenate([~has_failed, jnp.zeros((len(named), 1), bool)], -1).astype(jnp.float32)
+        search_probabilities = is_untried / jnp.maximum(is_untried.sum(-1, keepdims=True), 1.0)
+        probabilities = jnp.where((should_search & (named >= 0))[:, None], search_probabilities, arm_probabilities)
+        return AskerCarry(named, knowledge.paying_arm, has_failed), choose(key, jnp.log(probabilities))
 
-    def _rule_out(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
+    def _update_knowledge(self, carry: AskerCarry, percept: Percept, has_pulled: jax.Array) -> AskerCarry:
         """Records whether the pulled arm paid; forgets everything if a paying arm stopped or all arms failed."""
-        paid = pulled & (percept.feedback > TARGET_THRESHOLD)
-        not_paid = pulled & ~paid
+        has_paid = has_pulled & (percept.feedback > TARGET_THRESHOLD)
+        has_not_paid = has_pulled & ~has_paid
         pulled_arm = jax.nn.one_hot(percept.action, self.choices - 1, dtype=bool)
-        failed = carry.failed_arms | (pulled_arm & not_paid[:, None])
-        forgets = (not_paid & (percept.action == carry.paying_arm)) | failed.all(-1)
-        paying_arm = jnp.where(paid, percept.action, carry.paying_arm)
-        named_arm, paying_arm = (jnp.where(forgets, -1, arm) for arm in (carry.named_arm, paying_arm))
-        return Knowledge(named_arm, paying_arm, failed & ~forgets[:, None])
+        has_failed = carry.failed_arms | (pulled_arm & has_not_paid[:, None])
+        should_forget = (has_not_paid & (percept.action == carry.paying_arm)) | has_failed.all(-1)
+        paying_arm = jnp.where(has_paid, percept.action, carry.paying_arm)
+        named_arm, paying_arm = (jnp.where(should_forget, -1, arm) for arm in (carry.named_arm, paying_arm))
+        return AskerCarry(named_arm, paying_arm, has_failed & ~should_forget[:, None])

@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, require_family
+from mesascope.contracts import Family, Percept, ScriptedSubject, require_family
 from mesascope.worlds.dark_room.families.dark_room import DarkRoom
 
-STRENGTH = 10.0  # the log-odds that one pay-off adds to a cell, and that one missing pay-off subtracts
+LOG_ODDS_PER_PAYOFF = 10.0  # the log-odds that one pay-off adds to a cell, and that one missing pay-off subtracts
 
 
-class RoomSubject(Scripted):
+class RoomSubject(ScriptedSubject):
     """A subject of the dark room; it reports no log-probabilities, because a table of all of them would be large.
 
     Attributes:
@@ -23,7 +23,7 @@ class RoomSubject(Scripted):
     feedback_trials: int
 
     @property
-    def cells(self) -> int:
+    def n_cells(self) -> int:
         """The number of cells."""
         return self.size**2
 
@@ -32,7 +32,7 @@ class RoomSubject(Scripted):
         row, column = (percept.observation[:, i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
         return row * self.size + column
 
-    def read_sought(self, percept: Percept) -> jax.Array:
+    def read_goal_index(self, percept: Percept) -> jax.Array:
         """[N] The number of the goal that pays in this trial."""
         return percept.observation[:, 2 * self.size :].argmax(-1)
 
@@ -41,11 +41,11 @@ class RoomSubject(Scripted):
 
         The first percept of a trial adds nothing, because it does not show the cell to which the last step led.
         """
-        at = jax.nn.one_hot(self.read_sought(percept), self.n_goals)[..., None]
-        at = at * jax.nn.one_hot(self.read_cell(percept), self.cells)[:, None]
+        cell_mask = jax.nn.one_hot(self.read_goal_index(percept), self.n_goals)[..., None]
+        cell_mask = cell_mask * jax.nn.one_hot(self.read_cell(percept), self.n_cells)[:, None]
         shows_payoff = (percept.step > 0) & (percept.trial < self.feedback_trials)
-        sign = jnp.where(percept.feedback > 0.5, STRENGTH, -STRENGTH) * shows_payoff
-        return at * sign[:, None, None]
+        sign = jnp.where(percept.feedback > 0.5, LOG_ODDS_PER_PAYOFF, -LOG_ODDS_PER_PAYOFF) * shows_payoff
+        return cell_mask * sign[:, None, None]
 
 
 def require_room(family: Family) -> DarkRoom:

@@ -50,7 +50,7 @@ class ObservationConverter:
             with np.errstate(over="ignore"):
                 self.low, self.high = (low - slack).astype(np.float32), (high + slack).astype(np.float32)
 
-    def __call__(self, observation: Any, check_all: bool, describe_time: Callable[[], str]) -> np.ndarray:
+    def __call__(self, observation: Any, should_check_all: bool, describe_time: Callable[[], str]) -> np.ndarray:
         """Converts one observation, and checks that the observation space contains it.
 
         Args:
@@ -64,7 +64,7 @@ class ObservationConverter:
         try:
             flat = np.asarray(observation) if self.is_box else spaces.flatten(self.space, observation)
             values = np.asarray(flat, np.float32).reshape(self.shape)
-            fault = self._find_fault(observation, flat, values, check_all)
+            fault = self._find_fault(observation, flat, values, should_check_all)
         except (TypeError, ValueError, IndexError, KeyError, AssertionError):
             values, fault = np.empty(0), f"showed {_abbreviate(observation)}"
         if fault:
@@ -75,7 +75,7 @@ class ObservationConverter:
             )
         return values
 
-    def _find_fault(self, observation: Any, flat: Any, values: np.ndarray, check_all: bool) -> str:
+    def _find_fault(self, observation: Any, flat: Any, values: np.ndarray, should_check_all: bool) -> str:
         """Describes what is wrong with an observation; '' if the observation is valid.
 
         Args:
@@ -84,16 +84,16 @@ class ObservationConverter:
             values: the same numbers as float32, in the converter's shape.
             check_all: whether every number of a large observation is checked.
         """
-        is_checked = check_all or values.size <= LARGE_SIZE
+        is_checked = should_check_all or values.size <= LARGE_SIZE
         if self.is_box and flat.shape != self.space.shape:
             return f"showed {_abbreviate(observation)}"
         if is_checked and np.isnan(values).any():
             return "showed an observation with NaN"
         if self.is_box and is_checked:
             in_space = values.reshape(flat.shape)
-            outside = (in_space < self.low) | (in_space > self.high)
-            if outside.any():
-                at = tuple(np.argwhere(outside)[0].tolist())
+            is_outside = (in_space < self.low) | (in_space > self.high)
+            if is_outside.any():
+                at = tuple(np.argwhere(is_outside)[0].tolist())
                 bounds = " to ".join(f"{float(getattr(self.space, b)[at]):g}" for b in ("low", "high"))
                 return f"showed {float(flat[at]):g} at {list(at)}, outside its bounds {bounds}"
         elif not self.is_box and not self.space.contains(observation):
@@ -144,9 +144,9 @@ class CheckedEnv:
         autoreset_mode: how a vector environment resets itself; None for other environments.
     """
 
-    def __init__(self, env: gymnasium.Env | VectorEnv, name: str, score: str = ""):
+    def __init__(self, env: gymnasium.Env | VectorEnv, name: str, score_key: str = ""):
         self.env: Any = env
-        self.name, self.score, self.steps, self.autoreset_mode = name, score, 0, None
+        self.name, self.score_key, self.steps, self.autoreset_mode = name, score_key, 0, None
         observation_space, action_space = env.observation_space, env.action_space
         if isinstance(env, VectorEnv):
             if env.num_envs != 1:
@@ -162,9 +162,9 @@ class CheckedEnv:
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> np.ndarray:
         """Begins an episode, and returns its first observation."""
         options = dict(options) if options else None
-        observation, _ = self._call("reset", ("observation", "info"), seed=seed, options=options)
+        observation, _ = self._call_method("reset", ("observation", "info"), seed=seed, options=options)
         self.steps = 0
-        return self._convert(observation)
+        return self._convert_observation(observation)
 
     def step(self, action: Any) -> tuple[np.ndarray, float, float, bool]:
         """Takes one real step; returns the observation, reward, expected pay-off, and whether the episode is over.
@@ -174,23 +174,23 @@ class CheckedEnv:
         """
         converted = self.action_converter(action)
         converted = np.asarray(converted)[None] if self.autoreset_mode else converted
-        observation, reward, terminated, truncated, info = self._call("step", STEP_RESULT, converted)
+        observation, reward, terminated, truncated, info = self._call_method("step", STEP_RESULT, converted)
         self.steps += 1
         score = reward = self._parse_number(reward, "paid")
-        over = bool(np.any(terminated) or np.any(truncated))
-        if over:
+        is_over = bool(np.any(terminated) or np.any(truncated))
+        if is_over:
             self._finish_episode(info, converted)
-        if self.score:
-            if over and self.autoreset_mode is AutoresetMode.SAME_STEP:
+        if self.score_key:
+            if is_over and self.autoreset_mode is AutoresetMode.SAME_STEP:
                 info = info.get("final_info", info)
-            if self.score not in info:
+            if self.score_key not in info:
                 keys = ", ".join(map(str, info)) or "nothing"
                 raise MesascopeError(
-                    f"The info of {self.name} has no key {self.score!r}, but {keys}.",
+                    f"The info of {self.name} has no key {self.score_key!r}, but {keys}.",
                     "Name an existing key with score=, or leave it out.",
                 )
-            score = self._parse_number(info[self.score], f"has in its info as {self.score}")
-        return self._convert(observation), reward, score, over
+            score = self._parse_number(info[self.score_key], f"has in its info as {self.score_key}")
+        return self._convert_observation(observation), reward, score, is_over
 
     def draw_action(self, rng: np.random.Generator) -> Any:
         """Draws a random action in the form in which subjects choose it."""
@@ -207,14 +207,14 @@ class CheckedEnv:
                 "Correct its metadata or its info.",
             )
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
-            _, reward, terminated, truncated, _ = self._call("step", STEP_RESULT, action)
+            _, reward, terminated, truncated, _ = self._call_method("step", STEP_RESULT, action)
             if self._parse_number(reward, "paid") != 0 or np.any(terminated) or np.any(truncated):
                 raise MesascopeError(
                     f"{self.name} has autoreset_mode NextStep, but the step after an episode did more than reset.",
                     "Correct its metadata: a step that only resets pays 0 and ends no episode.",
                 )
 
-    def _convert(self, observation: Any) -> np.ndarray:
+    def _convert_observation(self, observation: Any) -> np.ndarray:
         if self.autoreset_mode:
             observation = next(iter(iterate(self.env.observation_space, observation)))
         return self.observation_converter(observation, self.steps % 16 == 0, self._describe_time)
@@ -234,7 +234,7 @@ class CheckedEnv:
             )
         return number
 
-    def _call(self, method: str, result_names: tuple[str, ...], *arguments: Any, **keywords: Any) -> Any:
+    def _call_method(self, method: str, result_names: tuple[str, ...], *arguments: Any, **keywords: Any) -> Any:
         """Calls a method of the environment, and checks that it returns a tuple with one value for each name."""
         try:
             result = getattr(self.env, method)(*arguments, **keywords)

@@ -35,7 +35,7 @@ class BlockState:
         # one environment for every lifetime, because an environment may keep state from one episode to the next
         settings = family.env, family.max_steps, family.has_own_limit, family.uses_vector_env, family.score_key
         self.envs = [make_env(keywords, *settings) for keywords in tasks["keywords"]]
-        weakref.finalize(self, _close, self.envs)
+        weakref.finalize(self, _close_environments, self.envs)
         for env in self.envs:
             shape, choices = env.observation_converter.shape, env.action_converter.choices
             if shape != family.observation_shape or choices != family.choices:
@@ -46,9 +46,9 @@ class BlockState:
                 )
         self.trial, self.episode_step, self.reward = (np.zeros(n, kind) for kind in (np.int32, np.int32, np.float32))
         self.action = np.zeros(n, np.float32) if family.choices is None else np.full(n, -1, np.int32)
-        self.observation = np.stack([self._begin(i) for i in range(n)])
+        self.observation = np.stack([self._begin_episode(i) for i in range(n)])
 
-    def _begin(self, i: int) -> np.ndarray:
+    def _begin_episode(self, i: int) -> np.ndarray:
         """Begins the next episode of lifetime i, and returns its first observation."""
         seed = int(self.tasks["seed"][i])
         if not self.family.same_seed:
@@ -60,29 +60,29 @@ class BlockState:
         """Takes a step in every lifetime that is not idle, and returns the scores [N]."""
         family, choices, max_steps = self.family, self.family.choices, self.family.max_steps
         score = np.zeros(len(action), np.float32)
-        idle = np.isnan(action) if choices is None else action < 0
-        for i in np.flatnonzero(~idle).tolist():
-            env, requested = self.envs[i], action[i]
-            exchanged = choices is not None and self.trial[i] >= self.tasks["exchanged"][i]
-            taken = (requested + 1) % choices if exchanged else requested
-            observation, self.reward[i], score[i], over = env.step(taken)
-            self.action[i] = requested
+        is_idle = np.isnan(action) if choices is None else action < 0
+        for i in np.flatnonzero(~is_idle).tolist():
+            env, chosen_action = self.envs[i], action[i]
+            is_exchanged = choices is not None and self.trial[i] >= self.tasks["exchanged"][i]
+            executed_action = (chosen_action + 1) % choices if is_exchanged else chosen_action
+            observation, self.reward[i], score[i], is_over = env.step(executed_action)
+            self.action[i] = chosen_action
             self.episode_step[i] += 1
-            if not over and self.episode_step[i] >= max_steps:
+            if not is_over and self.episode_step[i] >= max_steps:
                 raise MesascopeError(
                     f"An episode of {env.name} was not over after {max_steps:,} steps"
                     f"{', its own limit' if family.has_own_limit else ''}.",
                     "Set steps to the largest number of steps in an episode, or make the environment end its episodes.",
                 )
-            if over and family.step_is_trial and self.episode_step[i] < max_steps:
+            if is_over and family.step_is_trial and self.episode_step[i] < max_steps:
                 raise MesascopeError(
                     f"An episode of {env.name} was over after {self.episode_step[i]:,} of {max_steps:,} steps.",
                     "If every step is a trial, all episodes must have the same length: set steps, or trial=episode.",
                 )
-            self.trial[i] += over or family.step_is_trial
-            if over:
+            self.trial[i] += is_over or family.step_is_trial
+            if is_over:
                 self.episode_step[i] = 0
-                observation = self._begin(i) if self.trial[i] < family.horizon else self.observation[i]
+                observation = self._begin_episode(i) if self.trial[i] < family.horizon else self.observation[i]
             self.observation[i] = observation
         return score
 
@@ -99,7 +99,7 @@ def describe_env(env: Any) -> str:
     return env if isinstance(env, str) else f"{env.__module__}:{env.__qualname__}"
 
 
-def _close(envs: list[CheckedEnv]) -> None:
+def _close_environments(envs: list[CheckedEnv]) -> None:
     for env in envs:
         env.close()
 
@@ -122,7 +122,7 @@ def _explain_errors(explain: Callable[[Exception], tuple[str, str]]) -> Iterator
 
 
 def make_env(
-    keywords: Mapping[str, Any], env: Any, max_steps: int, has_own_limit: bool, vector: bool, score: str
+    keywords: Mapping[str, Any], env: Any, max_steps: int, has_own_limit: bool, uses_vector_env: bool, score_key: str
 ) -> CheckedEnv:
     """Makes a new environment.
 
@@ -138,8 +138,8 @@ def make_env(
         MesascopeError: the environment is not registered, or cannot be made with these keywords.
     """
     arguments = {k: v for k, v in keywords.items() if k not in ("env", "options") and not k.startswith(".")}
-    chosen = keywords.get("env", env)
-    name = describe_env(chosen)
+    task_env = keywords.get("env", env)
+    name = describe_env(task_env)
 
     def explain(error: Exception) -> tuple[str, str]:
         is_unknown = isinstance(error, gymnasium.error.UnregisteredEnv | ModuleNotFoundError)
@@ -148,17 +148,17 @@ def make_env(
         return f"{name!r} cannot be made{description}: {type(error).__name__}: {str(error)[:300]}.", remedy
 
     with _explain_errors(explain):
-        if callable(chosen):
-            instance = chosen(**arguments)
+        if callable(task_env):
+            instance = task_env(**arguments)
             if isinstance(instance, gymnasium.Env):
                 instance = gymnasium.wrappers.TimeLimit(instance, max_steps)
         else:
-            limits = {} if has_own_limit and chosen == env else {"max_episode_steps": max_steps}
-            if vector:
-                instance = gate.make_environment(gymnasium.make_vec, chosen, {"num_envs": 1, **limits, **arguments})
+            limits = {} if has_own_limit and task_env == env else {"max_episode_steps": max_steps}
+            if uses_vector_env:
+                instance = gate.make_environment(gymnasium.make_vec, task_env, {"num_envs": 1, **limits, **arguments})
             else:
                 options = {"disable_env_checker": True, **limits, **arguments}
-                instance = gate.make_environment(gymnasium.make, chosen, options)
+                instance = gate.make_environment(gymnasium.make, task_env, options)
     if not isinstance(instance, gymnasium.Env | gymnasium.vector.VectorEnv):
         raise MesascopeError(f"{name} made a {type(instance).__name__}.", "Let it return a gymnasium.Env.")
     inner = instance.unwrapped if isinstance(instance, gymnasium.Env) else instance
@@ -171,10 +171,10 @@ def make_env(
                 )
             gate.check_settings(value)
             setattr(inner, key[1:], value)
-    return CheckedEnv(instance, name, score)
+    return CheckedEnv(instance, name, score_key)
 
 
-def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
+def read_registry(env: Any, uses_vector_env: bool) -> tuple[int, float | None, bool]:
     """Reads an environment's limit of steps and reward_threshold, and whether it must be made as a vector environment.
 
     The limit is 0 if none is registered. If `env` is a function, nothing is registered.
@@ -183,8 +183,8 @@ def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
         MesascopeError: the id is not registered.
     """
     if not isinstance(env, str):
-        return 0, None, vector
+        return 0, None, uses_vector_env
     with _explain_errors(lambda error: (f"There is no environment {env!r}: {str(error)[:300]}.", REGISTRY_REMEDY)):
         spec = gate.make_environment(gymnasium.spec, env, {})
-    vector_only = spec.entry_point is None and spec.vector_entry_point is not None
-    return spec.max_episode_steps or 0, spec.reward_threshold, vector or vector_only
+    is_vector_only = spec.entry_point is None and spec.vector_entry_point is not None
+    return spec.max_episode_steps or 0, spec.reward_threshold, uses_vector_env or is_vector_only

@@ -19,26 +19,26 @@ class Step(NamedTuple):
 
     action: Any
     reward: float
-    observation: np.ndarray | None
+    next_observation: np.ndarray | None
 
 
-def find_history(env: CheckedEnv) -> str:
+def find_evidence_of_history(env: CheckedEnv) -> str:
     """Describes the evidence that observations contain the past; '' if there is no evidence.
 
     The evidence may be stacked frames: a wrapper that stacks frames, or observations that equal the previous one
     shifted along an axis. It may also be a number in the observation that follows the sum of pay-offs, or the count of
     one action, over several episodes.
     """
-    inner: Any = env.env
-    while hasattr(inner, "env"):
-        if isinstance(inner, wrappers.FrameStackObservation):
+    inner_env: Any = env.env
+    while hasattr(inner_env, "env"):
+        if isinstance(inner_env, wrappers.FrameStackObservation):
             return "FrameStackObservation"
-        inner = inner.env
+        inner_env = inner_env.env
     episodes, sums = [], []
     total_reward, action_counts = 0.0, np.zeros(env.action_converter.choices or 0)
-    for first, steps in _play_episodes(env, 1, MAX_STEPS - 1):
-        observations = [first]
-        sums.append((first, total_reward, action_counts.copy()))
+    for first_observation, steps in _play_episodes(env, 1, MAX_STEPS - 1):
+        observations = [first_observation]
+        sums.append((first_observation, total_reward, action_counts.copy()))
         for action, reward, observation in steps:
             total_reward += reward
             if len(action_counts):
@@ -49,10 +49,10 @@ def find_history(env: CheckedEnv) -> str:
         episodes.append(np.stack(observations))
         if len(sums) > MAX_OBSERVATIONS:
             break
-    evidence = _find_stack(episodes)
+    evidence = _find_evidence_of_stacking(episodes)
     if not evidence and episodes[0][0].size <= MAX_SEARCHED_SIZE:
         observations, rewards, counts = (np.stack(x) for x in zip(*sums, strict=True))
-        evidence = _find_sum(observations, rewards, counts)
+        evidence = _find_running_sum(observations, rewards, counts)
     return evidence
 
 
@@ -60,15 +60,15 @@ def _play_episodes(env: CheckedEnv, seed: int, max_steps: int) -> Iterator[tuple
     """Plays episodes at random, and yields the first observation and at most `max_steps` steps of each episode."""
     rng = np.random.default_rng(seed)
     for _ in range(MAX_EPISODES):
-        first, steps = env.reset(int(rng.integers(2**31 - 1))), []
+        first_observation, steps = env.reset(int(rng.integers(2**31 - 1))), []
         while len(steps) < max_steps and (not steps or steps[-1].observation is not None):
             action = env.draw_action(rng)
-            observation, reward, _, over = env.step(action)
-            steps.append(Step(action, reward, None if over else observation))
-        yield first, steps
+            observation, reward, _, is_over = env.step(action)
+            steps.append(Step(action, reward, None if is_over else observation))
+        yield first_observation, steps
 
 
-def _find_stack(episodes: list[np.ndarray]) -> str:
+def _find_evidence_of_stacking(episodes: list[np.ndarray]) -> str:
     """Describes the evidence that each observation equals the last one shifted along an axis; '' if there is none."""
     long_episodes = [r for r in episodes if len(r) > 4]
     if len(long_episodes) < 2:
@@ -76,15 +76,15 @@ def _find_stack(episodes: list[np.ndarray]) -> str:
     for axis in dict.fromkeys((1, long_episodes[0].ndim - 1)):
         length = long_episodes[0].shape[axis]
         for parts in (p for p in range(2, min(length, 16) + 1) if length % p == 0):
-            for newest_last in (True, False):
-                pairs = [_split_stack(r, axis, length // parts, newest_last) for r in long_episodes]
+            for is_newest_last in (True, False):
+                pairs = [_select_overlaps(r, axis, length // parts, is_newest_last) for r in long_episodes]
                 is_changing = all(len({x.tobytes() for x in older}) > 2 for _, older in pairs)
                 if is_changing and all(np.array_equal(newer, older) for newer, older in pairs):
                     return f"{parts} observations side by side"
     return ""
 
 
-def _split_stack(run: np.ndarray, axis: int, shift: int, newest_last: bool) -> tuple[np.ndarray, np.ndarray]:
+def _select_overlaps(observations: np.ndarray, axis: int, shift: int, is_newest_last: bool) -> tuple[np.ndarray, np.ndarray]:
     """Selects two parts of the observations [T, …] of an episode, which are equal if these are stacked frames.
 
     Args:
@@ -93,12 +93,12 @@ def _split_stack(run: np.ndarray, axis: int, shift: int, newest_last: bool) -> t
         shift: the length of one frame along this axis.
         newest_last: whether the newest frame is the last one in the stack, rather than the first.
     """
-    along = np.moveaxis(run, axis, -1)
-    old, new = along[:-1], along[1:]
-    return (new[..., :-shift], old[..., shift:]) if newest_last else (new[..., shift:], old[..., :-shift])
+    shifted_axis_last = np.moveaxis(observations, axis, -1)
+    old, new = shifted_axis_last[:-1], shifted_axis_last[1:]
+    return (new[..., :-shift], old[..., shift:]) if is_newest_last else (new[..., shift:], old[..., :-shift])
 
 
-def _find_sum(observations: np.ndarray, rewards: np.ndarray, counts: np.ndarray) -> str:
+def _find_running_sum(observations: np.ndarray, reward_sums: np.ndarray, action_counts: np.ndarray) -> str:
     """Names a running sum that some number in the observation shows, up to scale and offset; '' if there is none.
 
     Args:
@@ -109,11 +109,11 @@ def _find_sum(observations: np.ndarray, rewards: np.ndarray, counts: np.ndarray)
     if len(observations) < 8:
         return ""
     columns = observations.reshape(len(observations), -1).astype(float).T
-    candidates = {"the pay-off so far": rewards}
-    candidates |= {f"how often action {k} was taken": count for k, count in enumerate(counts.T)}
-    clock = np.arange(len(observations), dtype=float)
+    candidates = {"the pay-off so far": reward_sums}
+    candidates |= {f"how often action {k} was taken": count for k, count in enumerate(action_counts.T)}
+    step_index = np.arange(len(observations), dtype=float)
     for name, values in candidates.items():
-        if len(np.unique(values)) < 4 or abs(np.corrcoef(values, clock)[0, 1]) > 0.9999:
+        if len(np.unique(values)) < 4 or abs(np.corrcoef(values, step_index)[0, 1]) > 0.9999:
             continue
         for column in columns:
             if len(np.unique(column)) > 3 and abs(np.corrcoef(column, values)[0, 1]) > 1 - 1e-9:
@@ -129,25 +129,25 @@ class RewardEntry(NamedTuple):
     offset: float
 
 
-def find_reward(env: CheckedEnv) -> tuple[RewardEntry, ...]:
+def find_reward_entries(env: CheckedEnv) -> tuple[RewardEntry, ...]:
     """Finds the entries of the observation that show the last reward, up to scale and offset; () if there are none.
 
     The function compares the observation after each step with the reward of this step, over a few episodes of random
     play. An entry must agree with every reward, and at least two different rewards must occur. An entry that shows
     something else also counts if it always agrees with the reward, such as a position that determines the reward.
     """
-    shown: list[tuple[np.ndarray, float]] = []
+    observed_rewards: list[tuple[np.ndarray, float]] = []
     for _, steps in _play_episodes(env, 2, MAX_STEPS):
-        shown += [(s.observation.ravel().astype(float), s.reward) for s in steps if s.observation is not None]
-        if len(shown) > MAX_OBSERVATIONS:
+        observed_rewards += [(s.next_observation.ravel().astype(float), s.reward) for s in steps if s.next_observation is not None]
+        if len(observed_rewards) > MAX_OBSERVATIONS:
             break
-    rewards = np.array([reward for _, reward in shown])
-    if len(rewards) < 8 or np.ptp(rewards) == 0 or shown[0][0].size > MAX_SEARCHED_SIZE:
+    rewards = np.array([reward for _, reward in observed_rewards])
+    if len(rewards) < 8 or np.ptp(rewards) == 0 or observed_rewards[0][0].size > MAX_SEARCHED_SIZE:
         return ()
-    table = np.stack([observation for observation, _ in shown])
+    table = np.stack([observation for observation, _ in observed_rewards])
     centred, spread = rewards - rewards.mean(), table - table.mean(0)
     scale = centred @ spread / (centred @ centred)
     offset = table.mean(0) - scale * rewards.mean()
-    close = np.abs(table - rewards[:, None] * scale - offset).max(0) <= 1e-5 * np.maximum(np.abs(table).max(0), 1e-9)
-    indices = np.flatnonzero(close & (np.abs(scale) > 1e-9))
+    is_close = np.abs(table - rewards[:, None] * scale - offset).max(0) <= 1e-5 * np.maximum(np.abs(table).max(0), 1e-9)
+    indices = np.flatnonzero(is_close & (np.abs(scale) > 1e-9))
     return tuple(RewardEntry(int(i), float(scale[i]), float(offset[i])) for i in indices)

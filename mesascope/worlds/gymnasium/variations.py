@@ -11,7 +11,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.worlds.gymnasium.environments import describe_env
 
-EXAMPLE = "length=0.4..0.6+map_name=4x4/8x8"
+EXAMPLE_VARIATIONS = "length=0.4..0.6+map_name=4x4/8x8"
 
 
 class Range(NamedTuple):
@@ -21,7 +21,7 @@ class Range(NamedTuple):
     low: float = 0
     high: float = 0
 
-    def draw(self, rng: np.random.Generator) -> Any:
+    def draw_value(self, rng: np.random.Generator) -> Any:
         """Draws one of the values, each with the same probability."""
         if self.options:
             return self.options[int(rng.integers(len(self.options)))]
@@ -42,7 +42,7 @@ def parse_ranges(text: str, setting: str) -> dict[str, Range]:
         if not equals or not key or not value or key in ranges:
             raise MesascopeError(
                 f"{part!r} in {setting}={text!r} is not a keyword with values.",
-                f"Type e.g. {setting}={EXAMPLE}.",
+                f"Type e.g. {setting}={EXAMPLE_VARIATIONS}.",
             )
         low, dots, high = value.partition("..")
         ends = [_parse_literal(low), _parse_literal(high)] if dots else []
@@ -65,7 +65,7 @@ def _parse_literal(text: str) -> Any:
         return text
 
 
-def find_function(tasks: Any) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
+def find_task_function(tasks: Any) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
     """Finds the user's function that draws tasks; `tasks` is this function, or its name 'module:function'.
 
     Raises:

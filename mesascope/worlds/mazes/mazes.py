@@ -27,22 +27,22 @@ class Problem(NamedTuple):
 
 
 @functools.cache
-def list_edges(size: int) -> tuple[np.ndarray, np.ndarray]:
+def list_walls(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Lists the two cells that each inner wall separates, [E] each; walls between east-west neighbours come first."""
     cell = np.arange(size**2).reshape(size, size)
-    east, south = (cell[:, :-1].ravel(), cell[:, 1:].ravel()), (cell[:-1].ravel(), cell[1:].ravel())
-    return np.concatenate([east[0], south[0]]), np.concatenate([east[1], south[1]])
+    east_pairs, south_pairs = (cell[:, :-1].ravel(), cell[:, 1:].ravel()), (cell[:-1].ravel(), cell[1:].ravel())
+    return np.concatenate([east_pairs[0], south_pairs[0]]), np.concatenate([east_pairs[1], south_pairs[1]])
 
 
-def arrange_passages(open_edges: jax.Array, size: int) -> jax.Array:
+def make_passages(removed_walls: jax.Array, size: int) -> jax.Array:
     """Makes the passages [n, size, size, 2] of squares without the walls that are marked in `open_edges` [n, E]."""
-    n, count = len(open_edges), size * (size - 1)
-    east = open_edges[:, :count].reshape(n, size, size - 1)
-    south = open_edges[:, count:].reshape(n, size - 1, size)
+    n, count = len(removed_walls), size * (size - 1)
+    east = removed_walls[:, :count].reshape(n, size, size - 1)
+    south = removed_walls[:, count:].reshape(n, size - 1, size)
     return jnp.stack([jnp.pad(east, ((0, 0), (0, 0), (0, 1))), jnp.pad(south, ((0, 0), (0, 1), (0, 0)))], -1)
 
 
-def list_passages(passages: jax.Array) -> jax.Array:
+def find_removed_walls(passages: jax.Array) -> jax.Array:
     """Finds whether each wall is removed, [n, E]: the inverse of `arrange_passages`."""
     n = len(passages)
     return jnp.concatenate([passages[:, :, :-1, 0].reshape(n, -1), passages[:, :-1, :, 1].reshape(n, -1)], -1)
@@ -51,20 +51,20 @@ def list_passages(passages: jax.Array) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def draw_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
     """Draws perfect mazes [n, size, size, 2]: minimum spanning trees for uniform random weights (Prim's algorithm)."""
-    one, other = (jnp.asarray(e) for e in list_edges(size))
+    one, other = (jnp.asarray(e) for e in list_walls(size))
     weight = jax.random.uniform(key, (n, len(one)))
     in_tree = jnp.zeros((n, size**2), bool).at[:, 0].set(True)
     rows = jnp.arange(n)
 
-    def add_cell(i, tree):
-        in_tree, open_edges = tree
+    def add_cell(i, growing_tree):
+        in_tree, open_edges = growing_tree
         border = in_tree[:, one] ^ in_tree[:, other]
         e = jnp.where(border, weight, 2.0).argmin(-1)
         in_tree = in_tree.at[rows, one[e]].set(True).at[rows, other[e]].set(True)
         return in_tree, open_edges.at[rows, e].set(True)
 
-    open_edges = jax.lax.fori_loop(0, size**2 - 1, add_cell, (in_tree, jnp.zeros(weight.shape, bool)))[1]
-    return arrange_passages(open_edges, size)
+    removed_walls = jax.lax.fori_loop(0, size**2 - 1, add_cell, (in_tree, jnp.zeros(weight.shape, bool)))[1]
+    return make_passages(removed_walls, size)
 
 
 def find_open_moves(passages: jax.Array) -> jax.Array:
@@ -75,14 +75,14 @@ def find_open_moves(passages: jax.Array) -> jax.Array:
     return jnp.stack([north, east, south, west], -1)
 
 
-def get_neighbours(values: jax.Array, fill: Any) -> jax.Array:
+def get_neighbour_values(values: jax.Array, outside_value: Any) -> jax.Array:
     """Returns the values of the cells to the north, east, south and west of each cell, [N, F, F, 4].
 
     Args:
         values: [N, F, F] the value of each cell.
         fill: the value outside the square.
     """
-    padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1)), constant_values=fill)
+    padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1)), constant_values=outside_value)
     return jnp.stack([padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2]], -1)
 
 
@@ -93,7 +93,7 @@ def spread_wave(open_moves: jax.Array, distance: jax.Array) -> jax.Array:
         open_moves: [N, F, F, 4] whether each move is possible.
         distance: [N, F, F] the distances so far: 0 at the goal, `UNREACHABLE` in cells that the wave has not reached.
     """
-    through_neighbour = 1 + jnp.where(open_moves, get_neighbours(distance, UNREACHABLE), UNREACHABLE).min(-1)
+    through_neighbour = 1 + jnp.where(open_moves, get_neighbour_values(distance, UNREACHABLE), UNREACHABLE).min(-1)
     return jnp.minimum(distance, through_neighbour)
 
 
@@ -113,13 +113,13 @@ def measure_distances(problem: Problem) -> jax.Array:
 
 
 @jax.jit
-def find_right_moves(problem: Problem) -> jax.Array:
+def find_correct_moves(problem: Problem) -> jax.Array:
     """Finds whether each move leads one step nearer to the goal, [N, F, F, 4]; at the goal, no move does."""
     distance = measure_distances(problem)
-    return find_open_moves(problem.passages) & (get_neighbours(distance, UNREACHABLE) == distance[..., None] - 1)
+    return find_open_moves(problem.passages) & (get_neighbour_values(distance, UNREACHABLE) == distance[..., None] - 1)
 
 
-def draw_planes(problem: Problem) -> jax.Array:
+def render_planes(problem: Problem) -> jax.Array:
     """Renders mazes as pictures [N, F, F, N_PLANES] of zeros and ones."""
     n, size = problem.passages.shape[:2]
     is_open = find_open_moves(problem.passages)
@@ -144,11 +144,11 @@ def draw_other_cell(key: jax.Array, cell: jax.Array, cells: int) -> jax.Array:
 def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     """Draws new goals [N] that require another first move from the start, if several ways are open there."""
     n, size = problem.passages.shape[:2]
-    right = find_right_moves(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
-    first = start + jnp.asarray([-size, 1, size, -1])[right]
-    far, near = (measure_distances(Problem(problem.passages, c)).reshape(n, -1) for c in (start, first))
+    correct_move = find_correct_moves(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
+    first_cell = start + jnp.asarray([-size, 1, size, -1])[correct_move]
+    distance_from_start, distance_from_first_cell = (measure_distances(Problem(problem.passages, c)).reshape(n, -1) for c in (start, first_cell))
     cell = jnp.arange(size**2)
-    draws = jax.random.uniform(key, far.shape) + (near > far)  # prefers goals that require another first move
+    draws = jax.random.uniform(key, distance_from_start.shape) + (distance_from_first_cell > distance_from_start)  # prefers goals that require another first move
     return jnp.where((cell == start[:, None]) | (cell == problem.goal[:, None]), -1.0, draws).argmax(-1)
 
 
@@ -160,37 +160,37 @@ def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     connected.
     """
     n, size = problem.passages.shape[:2]
-    one, other = (jnp.asarray(e) for e in list_edges(size))
-    open_edges = list_passages(problem.passages)
+    one, other = (jnp.asarray(e) for e in list_walls(size))
+    removed_walls = find_removed_walls(problem.passages)
     to_goal = measure_distances(problem).reshape(n, -1)
     to_start = measure_distances(Problem(problem.passages, start)).reshape(n, -1)
-    on_way = to_goal + to_start == jnp.take_along_axis(to_goal, start[:, None], 1)
+    is_on_way = to_goal + to_start == jnp.take_along_axis(to_goal, start[:, None], 1)
     is_beside = (start[:, None] == one) | (start[:, None] == other)
-    draws = jax.random.uniform(derive_key(key, "cut"), open_edges.shape)
-    cut = jnp.where(open_edges & on_way[:, one] & on_way[:, other], draws + 1.0 - is_beside, -1.0).argmax(-1)
+    draws = jax.random.uniform(derive_key(key, "cut"), removed_walls.shape)
+    cut = jnp.where(removed_walls & is_on_way[:, one] & is_on_way[:, other], draws + 1.0 - is_beside, -1.0).argmax(-1)
     rows = jnp.arange(n)
-    after_cut = open_edges.at[rows, cut].set(False)
-    reached = (measure_distances(Problem(arrange_passages(after_cut, size), problem.goal)) < UNREACHABLE).reshape(n, -1)
-    draws = jax.random.uniform(derive_key(key, "open"), open_edges.shape).at[rows, cut].set(-2.0)
-    crosses = reached[:, one] ^ reached[:, other]
-    return arrange_passages(after_cut.at[rows, jnp.where(crosses, draws, -3.0).argmax(-1)].set(True), size)
+    after_cut = removed_walls.at[rows, cut].set(False)
+    is_connected = (measure_distances(Problem(make_passages(after_cut, size), problem.goal)) < UNREACHABLE).reshape(n, -1)
+    draws = jax.random.uniform(derive_key(key, "open"), removed_walls.shape).at[rows, cut].set(-2.0)
+    is_crossing = is_connected[:, one] ^ is_connected[:, other]
+    return make_passages(after_cut.at[rows, jnp.where(is_crossing, draws, -3.0).argmax(-1)].set(True), size)
 
 
 def remove_walls(key: jax.Array, passages: jax.Array, share: float) -> jax.Array:
     """Removes a random share of the remaining walls, so that there are several ways; returns the passages."""
-    open_edges = list_passages(passages)
-    return arrange_passages(open_edges | jax.random.bernoulli(key, share, open_edges.shape), passages.shape[1])
+    removed_walls = find_removed_walls(passages)
+    return make_passages(removed_walls | jax.random.bernoulli(key, share, removed_walls.shape), passages.shape[1])
 
 
-def frame_maze(passages: jax.Array, field: int) -> jax.Array:
+def pad_maze(passages: jax.Array, new_size: int) -> jax.Array:
     """Puts mazes in the upper left corner of a larger square, [n, field, field, 2]."""
-    more = field - passages.shape[1]
-    return jnp.pad(passages, ((0, 0), (0, more), (0, more), (0, 0)))
+    added_cells = new_size - passages.shape[1]
+    return jnp.pad(passages, ((0, 0), (0, added_cells), (0, added_cells), (0, 0)))
 
 
-def renumber_cell(cell: Any, size: int, field: int) -> Any:
+def renumber_cell(cell: Any, size: int, new_size: int) -> Any:
     """Converts the number of a cell in a square of side `size` to its number in a square of side `field`."""
-    return cell // size * field + cell % size
+    return cell // size * new_size + cell % size
 
 
 def find_successors(passages: np.ndarray) -> np.ndarray:
@@ -202,7 +202,7 @@ def find_successors(passages: np.ndarray) -> np.ndarray:
     return np.where(is_open, cell + np.asarray([-size, 1, size, -1]), cell)
 
 
-def find_remaining_distance(distance: np.ndarray, successors: np.ndarray, steps: int, way: Any) -> np.ndarray:
+def compute_remaining_distances(distance: np.ndarray, successors: np.ndarray, steps: int, aggregate: Any) -> np.ndarray:
     """Computes the distance to the goal that remains after S steps from each cell, [..., C].
 
     Args:
@@ -215,17 +215,17 @@ def find_remaining_distance(distance: np.ndarray, successors: np.ndarray, steps:
     value = distance.astype(float)
     flat = successors.reshape(*successors.shape[:-2], -1)
     neighbour_distances = np.take_along_axis(distance, flat, -1).reshape(successors.shape)
-    right = (neighbour_distances == neighbour_distances.min(-1, keepdims=True))[..., [2, 3, 0, 1]]
+    is_opposite_of_best = (neighbour_distances == neighbour_distances.min(-1, keepdims=True))[..., [2, 3, 0, 1]]
     for _ in range(steps):
         next_values = np.take_along_axis(value, flat, -1).reshape(successors.shape)
-        value = way(next_values, axis=-1) if way else (next_values * right).sum(-1) / right.sum(-1)
+        value = aggregate(next_values, axis=-1) if aggregate else (next_values * is_opposite_of_best).sum(-1) / is_opposite_of_best.sum(-1)
     return value
 
 
 @functools.cache
 def count_problems(size: int) -> float:
     """Counts the different problems: perfect mazes (by Kirchhoff's theorem) times pairs of start and goal."""
-    one, other = list_edges(size)
+    one, other = list_walls(size)
     laplace = np.zeros((size**2, size**2))
     np.add.at(laplace, (one, other), -1)
     laplace = laplace + laplace.T
@@ -262,14 +262,14 @@ def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
             "A maze with n cells on a side takes 2n + 1 lines of 3n + 1 characters, as the family maze draws it.",
         )
     canvas = np.array([list(row) for row in rows])
-    places = {sign: np.flatnonzero(canvas[1::2, 1::3] == sign).tolist() for sign in "AG"}
-    if any(len(found) != 1 for found in places.values()):
-        counts = ", ".join(f"{len(found)} times {sign}" for sign, found in places.items())
+    cells_by_sign = {sign: np.flatnonzero(canvas[1::2, 1::3] == sign).tolist() for sign in "AG"}
+    if any(len(found) != 1 for found in cells_by_sign.values()):
+        counts = ", ".join(f"{len(found)} times {sign}" for sign, found in cells_by_sign.items())
         raise MesascopeError(f"The drawing has {counts}.", "Draw one A, the subject's cell, and one G, the goal.")
     empty = canvas == " "
     passages = np.stack([empty[1::2, 3::3], empty[2::2, 1::3] & empty[2::2, 2::3]], -1)
     passages[:, -1, 0] = passages[-1, :, 1] = False
-    (start,), (goal,) = places.values()
+    (start,), (goal,) = cells_by_sign.values()
     distance = measure_distances(Problem(jnp.asarray(passages)[None], jnp.asarray([goal])))
     if int(distance.reshape(-1)[start]) >= UNREACHABLE:
         raise MesascopeError("There is no way from A to G.", "Remove a wall between A and G.")

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose_greedily, require_family
+from mesascope.contracts import Family, Percept, compute_greedy_probabilities, require_family
 from mesascope.worlds.mazes.families.maze import Maze
-from mesascope.worlds.mazes.mazes import UNREACHABLE, draw_planes, get_neighbours, parse_observation
+from mesascope.worlds.mazes.mazes import UNREACHABLE, render_planes, get_neighbour_values, parse_observation
 
 
 class ObservedMaze(NamedTuple):
@@ -29,24 +29,24 @@ class ObservedMaze(NamedTuple):
 def read_maze(percept: Percept) -> ObservedMaze:
     """Reads the mazes from the observations of percepts."""
     problem, cell = parse_observation(percept.observation)
-    planes = draw_planes(problem)
+    planes = render_planes(problem)
     pictures = percept.observation[:, : percept.observation.shape[1] * 3 // 4]
     return ObservedMaze(planes[..., :4] > 0.5, planes[..., 4] > 0.5, cell, pictures)
 
 
-def start_wave(maze: ObservedMaze) -> jax.Array:
+def make_initial_distances(maze: ObservedMaze) -> jax.Array:
     """Makes the distances [N, F, F] before a wave spreads: 0 at the goal, `UNREACHABLE` elsewhere."""
     return jnp.where(maze.goal, 0, UNREACHABLE)
 
 
-def compute_move_probabilities(maze: ObservedMaze, value: jax.Array, ties: str = "random") -> jax.Array:
+def compute_move_probabilities(maze: ObservedMaze, values: jax.Array, ties: str = "random") -> jax.Array:
     """Computes the probabilities [N, 4] of a policy that moves to the open neighbour with the smallest value [N, F, F].
 
     Ties are broken at random ('random') or in favour of the first move ('first').
     """
-    neighbour_values = jnp.where(maze.open_moves, get_neighbours(value, UNREACHABLE), UNREACHABLE + 2)
-    at_cell = neighbour_values.reshape(len(value), -1, 4)[jnp.arange(len(value)), maze.cell]
-    return choose_greedily(-at_cell.astype(jnp.float32), ties)
+    neighbour_values = jnp.where(maze.open_moves, get_neighbour_values(values, UNREACHABLE), UNREACHABLE + 2)
+    at_cell = neighbour_values.reshape(len(values), -1, 4)[jnp.arange(len(values)), maze.cell]
+    return compute_greedy_probabilities(-at_cell.astype(jnp.float32), ties)
 
 
 def require_mazes(family: Family) -> Maze:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 
-def compute_value(transitions: np.ndarray, payoffs: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
+def compute_episode_value(transitions: np.ndarray, payoffs: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
     """Computes the expected pay-off [N] of an episode from state 0, by backward induction.
 
     Args:
@@ -14,11 +14,11 @@ def compute_value(transitions: np.ndarray, payoffs: np.ndarray, steps: int, poli
         steps: the number of steps in the episode.
         policy: the policy that is followed: 'best', 'worst', or 'chance' (uniformly random).
     """
-    pick = {"best": np.max, "worst": np.min, "chance": np.mean}[policy]
-    return pick(compute_action_values(transitions, payoffs, steps, pick), axis=-1)[:, 0]
+    aggregate = {"best": np.max, "worst": np.min, "chance": np.mean}[policy]
+    return aggregate(compute_action_values(transitions, payoffs, steps, aggregate), axis=-1)[:, 0]
 
 
-def compute_action_values(transitions: np.ndarray, payoffs: np.ndarray, steps: int, pick: Any = np.max) -> np.ndarray:
+def compute_action_values(transitions: np.ndarray, payoffs: np.ndarray, steps: int, aggregate: Any = np.max) -> np.ndarray:
     """Computes the expected pay-off [N, S, A] of an episode that begins with each action in each state.
 
     Args:
@@ -30,12 +30,12 @@ def compute_action_values(transitions: np.ndarray, payoffs: np.ndarray, steps: i
     n, states, actions, _ = transitions.shape
     rows, action_values = transitions.reshape(n, states * actions, states), payoffs
     for _ in range(steps - 1):
-        future_value = pick(action_values, axis=-1)
+        future_value = aggregate(action_values, axis=-1)
         action_values = payoffs + (rows @ future_value[..., None])[..., 0].reshape(payoffs.shape)
     return action_values
 
 
-def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
+def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, max_sweeps: int = 20) -> np.ndarray:
     """Finds a good policy [steps, S] for M equally likely tasks that depends only on the step and the state.
 
     The best policy of this kind is hard to find (Vlassis et al. 2012). This function starts from the best policy for
@@ -52,8 +52,8 @@ def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, 
     for h in reversed(range(steps)):
         action_values = mean[1] + mean[0] @ future_value
         policy[h], future_value = action_values.argmax(-1), action_values.max(-1)
-    states, before = np.arange(payoffs.shape[1]), -np.inf
-    for _ in range(sweeps):
+    states, last_value = np.arange(payoffs.shape[1]), -np.inf
+    for _ in range(max_sweeps):
         occupancy = np.zeros((steps, *payoffs.shape[:2]))  # the probability of each state in each task
         occupancy[0, :, 0] = 1.0
         for h in range(steps - 1):
@@ -65,9 +65,9 @@ def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, 
             policy[h] = np.where(pooled.max(-1) > pooled[states, policy[h]] + 1e-9, pooled.argmax(-1), policy[h])
             future_value = action_values[:, states, policy[h]]
         value = future_value[:, 0].mean()
-        if value <= before + 1e-9:
+        if value <= last_value + 1e-9:
             break
-        before = value
+        last_value = value
     return policy
 
 

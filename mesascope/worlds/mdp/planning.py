@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, Scripted, choose, mix_lapse
+from mesascope.contracts import Family, Percept, Response, ScriptedSubject, choose, add_lapses
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
@@ -49,7 +49,7 @@ class Belief(NamedTuple):
     transition_index: jax.Array
 
 
-class Planner(Scripted):
+class Planner(ScriptedSubject):
     """A subject that plans before every episode and then follows the plan; subclasses define `plan_episode`.
 
     Attributes:
@@ -60,47 +60,47 @@ class Planner(Scripted):
         draws_plans: whether plans are random; then action probabilities are not available.
     """
 
-    shape: tuple[int, int, int, int]
+    sizes: tuple[int, int, int, int]
     sign: float = eqx.field(default=1.0, kw_only=True)
     memory: int = eqx.field(default=0, kw_only=True)
     lapse: float = eqx.field(default=0.0, kw_only=True)
 
-    draws_plans: ClassVar[bool] = False
+    has_random_plans: ClassVar[bool] = False
 
     @abc.abstractmethod
     def plan_episode(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:
         """Plans the actions [N, steps, S] of an episode; pay-offs in the belief are already multiplied by `sign`."""
 
-    def fresh(self, n: int) -> History:
+    def initialize_carry(self, n: int) -> History:
         """Returns a history without any step or plan."""
-        states, _, steps, length = self.shape
+        states, _, steps, length = self.sizes
         empty = jnp.full((n, length), -1, jnp.int32)
         plan = jnp.zeros((n, steps, states), jnp.int32)
         return History(empty, empty, jnp.zeros((n, length)), jnp.zeros(n, jnp.int32), plan)
 
     def respond(self, key: jax.Array, carry: History, percept: Percept) -> tuple[Any, Response]:
         """Records the last step, plans if an episode begins, and takes the planned action."""
-        _, actions, steps, longest = self.shape
+        _, actions, steps, longest = self.sizes
         state = percept.observation.argmax(-1).astype(jnp.int32)
-        starts = percept.step == 0
+        is_first_step = percept.step == 0
         last = percept.trial * steps + percept.step - 1
-        slot = jnp.arange(longest) == jnp.where(percept.first, -1, last)[:, None]
-        next_state = jnp.where(starts, -1, state)  # an episode's last state is not shown
+        is_last_slot = jnp.arange(longest) == jnp.where(percept.first, -1, last)[:, None]
+        next_state = jnp.where(is_first_step, -1, state)  # an episode's last state is not shown
         carry = carry._replace(
-            state_action=jnp.where(slot, (carry.state * actions + percept.action)[:, None], carry.state_action),
-            next_state=jnp.where(slot, next_state[:, None], carry.next_state),
-            feedback=jnp.where(slot, percept.feedback[:, None], carry.feedback),
+            state_action=jnp.where(is_last_slot, (carry.state * actions + percept.action)[:, None], carry.state_action),
+            next_state=jnp.where(is_last_slot, next_state[:, None], carry.next_state),
+            feedback=jnp.where(is_last_slot, percept.feedback[:, None], carry.feedback),
             state=state,
         )
-        plan = jax.lax.cond(starts.any(), self._plan, lambda key, c, *_: c.plan, key, carry, percept)
-        carry = carry._replace(plan=jnp.where(starts[:, None, None], plan, carry.plan))
+        plan = jax.lax.cond(is_first_step.any(), self._plan, lambda key, c, *_: c.plan, key, carry, percept)
+        carry = carry._replace(plan=jnp.where(is_first_step[:, None, None], plan, carry.plan))
         probabilities = jax.nn.one_hot(carry.plan[jnp.arange(len(state)), percept.step, state], actions)
-        response = choose(key, mix_lapse(probabilities, self.lapse))
-        return carry, response._replace(log_probs=None) if self.draws_plans else response
+        response = choose(key, add_lapses(probabilities, self.lapse))
+        return carry, response._replace(log_probs=None) if self.has_random_plans else response
 
     def _plan(self, key: jax.Array, carry: History, percept: Percept) -> jax.Array:
         """Computes the belief from the remembered steps, and plans the next episode, [N, steps, S]."""
-        states, actions, steps, longest = self.shape
+        states, actions, steps, longest = self.sizes
         pairs, age = states * actions, percept.trial[:, None] - jnp.arange(longest) // steps
         is_remembered = (carry.state_action >= 0) & ((age <= self.memory) | (self.memory == 0))
         state_action = jnp.where(is_remembered, carry.state_action, pairs)
@@ -121,7 +121,7 @@ def sum_by_index(n: int, size: int, indices: jax.Array, values: jax.Array) -> ja
     return jnp.zeros((n, size)).at[jnp.arange(n)[:, None], indices].add(values, mode="drop")
 
 
-def plan_backward(payoffs: jax.Array, steps: int, expect: Any) -> jax.Array:
+def plan_backward(payoffs: jax.Array, steps: int, compute_expectation: Any) -> jax.Array:
     """Finds the best policy [N, steps, S] for an episode by backward induction.
 
     Args:
@@ -131,11 +131,11 @@ def plan_backward(payoffs: jax.Array, steps: int, expect: Any) -> jax.Array:
             action in each state.
     """
 
-    def step(values, _):
-        action_values = payoffs + expect(values)
+    def plan_step(values, _):
+        action_values = payoffs + compute_expectation(values)
         return action_values.max(-1), action_values.argmax(-1).astype(jnp.int32)
 
-    policy = jax.lax.scan(step, jnp.zeros(payoffs.shape[:2]), None, length=steps)[1]
+    policy = jax.lax.scan(plan_step, jnp.zeros(payoffs.shape[:2]), None, length=steps)[1]
     return jnp.moveaxis(policy[::-1], 0, 1)
 
 
@@ -150,7 +150,7 @@ def infer_transitions(belief: Belief) -> jax.Array:
     return weights / weights.sum(-1, keepdims=True)
 
 
-def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Array, jax.Array]:
+def sample_posterior(key: jax.Array, belief: Belief, n_draws: int) -> tuple[jax.Array, jax.Array]:
     """Draws transitions [draws, N, S, A, S'] and mean pay-offs [draws, N, S, A] from the posterior.
 
     The parameters of the Dirichlet are whole numbers. So each gamma variate is a sum of exponential variates: one for
@@ -158,7 +158,7 @@ def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Ar
     """
     n, size = len(belief.transitions), belief.transitions[0].size
 
-    def draw(key):
+    def draw_sample(key):
         first = jax.random.exponential(derive_key(key, "first"), belief.transitions.shape)
         extra = jax.random.exponential(derive_key(key, "more"), belief.transition_index.shape)
         gammas = first + sum_by_index(n, size, belief.transition_index, extra).reshape(first.shape)
@@ -166,17 +166,17 @@ def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Ar
         payoffs = belief.mean_payoffs + jax.lax.rsqrt(1.0 + belief.action_counts) * noise
         return gammas / gammas.sum(-1, keepdims=True), payoffs
 
-    return jax.vmap(draw)(jax.random.split(key, draws))
+    return jax.vmap(draw_sample)(jax.random.split(key, n_draws))
 
 
-def find_shape(family: Family) -> tuple[int, int, int, int]:
+def find_sizes(family: Family) -> tuple[int, int, int, int]:
     """Finds S, A, the number of steps in an episode, and the largest number of steps in a lifetime.
 
     Raises:
         MesascopeError: observations are not vectors, trials have only one step, or actions are real.
     """
-    states = family.shown[0] if len(family.shown) == 1 else 0
+    states = family.observation_shape[0] if len(family.observation_shape) == 1 else 0
     if family.steps < 2 or not states or family.choices is None:
         raise MesascopeError(f"{family.name} has no states to plan with.", "Give a tabular MDP: tabular_mdp.")
-    longest = max(split.trials for split in family.splits())
+    longest = max(split.trial_count for split in family.list_splits())
     return states, family.choices, family.steps, longest * family.steps

@@ -24,7 +24,7 @@ class GameStart(NamedTuple):
 
     seed: np.ndarray
     idle_frames: np.ndarray
-    sticky: np.ndarray
+    sticky_probability: np.ndarray
     mode: np.ndarray
     difficulty: np.ndarray
 
@@ -46,12 +46,12 @@ class EmulatedGames:
         self.rngs = [np.random.default_rng(int(s)) for s in start.seed]
         self.last_action = np.zeros(n, np.int64)
         self.frame = np.zeros((n, screen.FRAME_HEIGHT, screen.FRAME_WIDTH), np.uint8)
-        self.places = np.zeros((n, len(screen.POSITION_NAMES)), np.uint8)
+        self.positions = np.zeros((n, len(screen.POSITION_NAMES)), np.uint8)
         self.is_over = np.zeros(n, bool)
         for i in range(n):
-            self.begin(i, int(start.idle_frames[i]))
+            self.begin_game(i, int(start.idle_frames[i]))
 
-    def begin(self, i: int, idle_frames: int) -> None:
+    def begin_game(self, i: int, idle_frames: int) -> None:
         """Begins a new game in emulator i, after `idle_frames` frames without an action."""
         emulator = self.emulators[i]
         emulator.restoreState(_load_start_state(int(self.start.mode[i]), int(self.start.difficulty[i])))
@@ -61,15 +61,15 @@ class EmulatedGames:
         if idle_frames:
             emulator.act(0)
         self.last_action[i], self.is_over[i] = 0, False
-        self._update_frames([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])
+        self._update_observations([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])
 
-    def play(self, action: np.ndarray, playing: np.ndarray) -> np.ndarray:
+    def play(self, action: np.ndarray, is_playing: np.ndarray) -> np.ndarray:
         """Plays one step of the games marked in `playing` [N] that are not over, and returns the points [N]."""
-        points, indices = np.zeros(len(action), np.float32), np.flatnonzero(playing & ~self.is_over)
+        points, indices = np.zeros(len(action), np.float32), np.flatnonzero(is_playing & ~self.is_over)
         screens, before = [], []
         for i in indices:
             emulator, chosen = self.emulators[i], screen.CONSOLE_ACTIONS[action[i]]
-            repeats = self.rngs[i].random(screen.FRAMES_PER_STEP) < self.start.sticky[i]
+            repeats = self.rngs[i].random(screen.FRAMES_PER_STEP) < self.start.sticky_probability[i]
             for j in range(screen.FRAMES_PER_STEP):
                 if j == screen.FRAMES_PER_STEP - 1:
                     before.append(emulator.getRAM())
@@ -81,10 +81,10 @@ class EmulatedGames:
                 screens[-1] = np.maximum(screens[-1], emulator.getScreenGrayscale())
             self.is_over[i] = emulator.game_over()
         if len(indices):
-            self._update_frames(indices, screens, before)
+            self._update_observations(indices, screens, before)
         return points
 
-    def _update_frames(self, games: Any, screens: list[np.ndarray], last_memory: list[np.ndarray]) -> None:
+    def _update_observations(self, games: Any, screens: list[np.ndarray], earlier_memories: list[np.ndarray]) -> None:
         """Updates the frames and the positions of some games.
 
         Args:
@@ -95,8 +95,8 @@ class EmulatedGames:
         if screens:
             self.frame[games] = screen.shrink_screens(np.stack(screens))
         addresses = list(screen.MEMORY_ADDRESSES.values())
-        places = [self.emulators[i].getRAM()[addresses] for i in games]
-        self.places[games] = [[*a, *b[addresses[:2]]] for a, b in zip(places, last_memory, strict=True)]
+        memory_bytes = [self.emulators[i].getRAM()[addresses] for i in games]
+        self.positions[games] = [[*a, *b[addresses[:2]]] for a, b in zip(memory_bytes, earlier_memories, strict=True)]
 
 
 def _load_emulator() -> Any:

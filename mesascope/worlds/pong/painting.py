@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import PAST_PERCEPTS, Condition, Family, check_range
+from mesascope.contracts import READABLE_PERCEPTS, Condition, Family, check_range
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong import pong_screen as screen
 
 FIELD_GREY, BORDER_GREY, PADDLE_GREY = 87, 236, 148  # brightness values, from 0 to 255
 ROWS, COLUMNS = np.arange(screen.FRAME_HEIGHT), np.arange(screen.FRAME_WIDTH)
-OTHER_COLUMN, OWN_COLUMN = 4, 35  # the columns of the other player's paddle and of the subject's paddle
+OTHER_PADDLE_COLUMN, OWN_PADDLE_COLUMN = 4, 35  # the columns of the other player's paddle and of the subject's paddle
 MAX_PADDLE_MOVE = 8  # the largest number of pixels by which a paddle moves from one screen to the next
 EMPTY_FRAME = np.full((screen.FRAME_HEIGHT, screen.FRAME_WIDTH), FIELD_GREY, np.uint8)
 # the walls reach into the first and the last row
@@ -33,7 +33,7 @@ class Picture(NamedTuple):
     """
 
     frame: Any
-    places: dict[str, Any]
+    positions: dict[str, Any]
 
 
 class PictureCondition(Condition):
@@ -48,7 +48,7 @@ class PictureCondition(Condition):
     earlier_percepts: int = 0
 
     @property
-    def one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def is_one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the lifetime itself is undisturbed."""
         return self.is_single == 1
 
@@ -72,16 +72,16 @@ class PictureCondition(Condition):
             return carry, percept, shadow
 
         def paint_percept(percept):
-            picture = self.paint(context.random(), read_picture(percept.observation), context)
+            picture = self.paint(context.draw_key(), read_picture(percept.observation), context)
             return percept._replace(observation=make_observation(picture))
 
         if self.earlier_percepts:
             count = jnp.minimum(self.earlier_percepts, context.trial * context.steps + context.step)
 
             def rebuild_step(i, carry):
-                return context.live(count - i, carry, paint_percept(context.past(count - i)))
+                return context.respond_in_past(count - i, carry, paint_percept(context.get_past_percept(count - i)))
 
-            carry = context.repeat(0, count, rebuild_step, context.fresh)
+            carry = context.repeat(0, count, rebuild_step, context.fresh_carry)
         return carry, paint_percept(percept), shadow
 
     def paint_frames(self, observations: np.ndarray) -> np.ndarray:
@@ -96,22 +96,22 @@ class PictureCondition(Condition):
 def read_picture(observations: Any) -> Picture:
     """Reads the pictures from observations [N, 1326]."""
     frame = observations[:, : screen.FRAME_SIZE].reshape(-1, screen.FRAME_HEIGHT, screen.FRAME_WIDTH)
-    places = observations[:, screen.FRAME_SIZE :].astype("int32").T
-    return Picture(frame, dict(zip(screen.POSITION_NAMES, places, strict=True)))
+    positions = observations[:, screen.FRAME_SIZE :].astype("int32").T
+    return Picture(frame, dict(zip(screen.POSITION_NAMES, positions, strict=True)))
 
 
 def make_observation(picture: Picture) -> Any:
     """Converts pictures to observations [N, 1326]."""
     xp = np if isinstance(picture.frame, np.ndarray) else jnp
-    bytes_ = xp.stack([picture.places[name] for name in screen.POSITION_NAMES], -1)
+    bytes_ = xp.stack([picture.positions[name] for name in screen.POSITION_NAMES], -1)
     flat = picture.frame.reshape(len(picture.frame), -1)
     return xp.concatenate([flat, bytes_.astype(flat.dtype)], -1)
 
 
-def find_ball(places: dict[str, Any]) -> Any:
+def find_ball(positions: dict[str, Any]) -> Any:
     """Finds whether the ball touches each cell, [N, 33, 40], in either of the two screens that a frame shows."""
-    now = _find_ball_cells(places["ball x"], places["ball y"])
-    return now | _find_ball_cells(places["ball x before"], places["ball y before"])
+    now = _find_ball_cells(positions["ball x"], positions["ball y"])
+    return now | _find_ball_cells(positions["ball x before"], positions["ball y before"])
 
 
 def _find_ball_cells(x: Any, y: Any) -> Any:
@@ -130,7 +130,7 @@ def check_settings(is_single: int, earlier_percepts: int) -> None:
         MesascopeError: a setting is out of range, or `earlier_percepts` is set while `is_single` is 0.
     """
     check_range(0, 1, is_single=is_single)
-    check_range(0, PAST_PERCEPTS - 1, earlier_percepts=earlier_percepts)
+    check_range(0, READABLE_PERCEPTS - 1, earlier_percepts=earlier_percepts)
     if earlier_percepts and not is_single:
         raise MesascopeError(
             "is_single=0 disturbs the whole lifetime, but earlier_percepts applies to one response at a time.",
@@ -138,7 +138,7 @@ def check_settings(is_single: int, earlier_percepts: int) -> None:
         )
 
 
-def find_paddle(y: Any, column: int, above: int) -> Any:
+def find_paddle(y: Any, column: int, pixels_above: int) -> Any:
     """Finds whether a paddle touches each cell, [N, 33, 40], now or one screen earlier.
 
     Args:
@@ -146,7 +146,7 @@ def find_paddle(y: Any, column: int, above: int) -> Any:
         column: the column of the paddle.
         above: the number of pixels from the top of the paddle to y.
     """
-    top = y - above - MAX_PADDLE_MOVE - screen.FIELD_TOP
+    top = y - pixels_above - MAX_PADDLE_MOVE - screen.FIELD_TOP
     rows = find_overlap(ROWS, screen.CELL_HEIGHT, top, screen.PADDLE_HEIGHT + 2 * MAX_PADDLE_MOVE)
     return (y > 0)[:, None, None] & rows[:, :, None] & (column == COLUMNS)
 
@@ -163,9 +163,9 @@ def find_overlap(cells: np.ndarray, size: int, start: Any, length: Any) -> Any:
 def remove_ball(picture: Picture) -> Picture:
     """Returns the picture without the ball; a paddle that the ball covered stays visible."""
     xp = np if isinstance(picture.frame, np.ndarray) else jnp
-    own_paddle = find_paddle(picture.places["own y"], OWN_COLUMN, 14)
-    paddles = own_paddle | find_paddle(picture.places["other y"], OTHER_COLUMN, 15)
+    own_paddle = find_paddle(picture.positions["own y"], OWN_PADDLE_COLUMN, 14)
+    paddles = own_paddle | find_paddle(picture.positions["other y"], OTHER_PADDLE_COLUMN, 15)
     background = xp.where(paddles, xp.minimum(picture.frame, np.maximum(EMPTY_FRAME, PADDLE_GREY)), EMPTY_FRAME)
-    frame = xp.where(find_ball(picture.places), background, picture.frame).astype(picture.frame.dtype)
-    places = {k: 0 * v if k.startswith("ball") else v for k, v in picture.places.items()}
-    return Picture(frame, places)
+    frame = xp.where(find_ball(picture.positions), background, picture.frame).astype(picture.frame.dtype)
+    positions = {k: 0 * v if k.startswith("ball") else v for k, v in picture.positions.items()}
+    return Picture(frame, positions)

@@ -50,16 +50,16 @@ def shrink_screens(screens: np.ndarray) -> np.ndarray:
     return np.rint(sums / (CELL_HEIGHT * CELL_WIDTH)).astype(np.uint8)
 
 
-def mirror_positions(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def mirror_positions(positions: np.ndarray, is_mirrored: np.ndarray) -> np.ndarray:
     """Mirrors positions [N, 6] left to right where the mask [N] is true; 0 means no ball and stays 0."""
     x = np.array([name.startswith("ball x") for name in POSITION_NAMES])
-    mirrored = np.where(places == 0, 0, (2 * LEFT_EDGE_X + SCREEN_SIZE[1] - BALL_SIZE[1]) - places.astype(np.int32))
-    return np.where(mask[:, None] & x, mirrored, places).astype(np.uint8)
+    mirrored = np.where(positions == 0, 0, (2 * LEFT_EDGE_X + SCREEN_SIZE[1] - BALL_SIZE[1]) - positions.astype(np.int32))
+    return np.where(is_mirrored[:, None] & x, mirrored, positions).astype(np.uint8)
 
 
 def shows_positions(family: Any) -> bool:
     """Returns whether a family's observations contain the positions of the ball and the paddles in Pong."""
-    return isinstance(family, ShowsFrames) and family.places == POSITION_NAMES
+    return isinstance(family, ShowsFrames) and family.position_names == POSITION_NAMES
 
 
 def require_positions(family: Any) -> None:

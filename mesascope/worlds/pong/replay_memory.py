@@ -30,10 +30,10 @@ class ReplayMemory:
         self.action = np.zeros((environments, self.length), np.int32)
         self.reward = np.zeros((environments, self.length), np.float32)  # the reward of the action
         self.is_over = np.zeros((environments, self.length), bool)  # whether the action ended the game
-        self.age = np.zeros((environments, self.length), np.int32)  # steps since the game's start
+        self.game_steps = np.zeros((environments, self.length), np.int32)  # steps since the game's start
         self.n_added = 0
 
-    def add(self, frame, action, reward, is_over, age) -> None:
+    def add(self, frame, action, reward, is_over, game_steps) -> None:
         """Stores one step of every environment.
 
         Args:
@@ -45,24 +45,24 @@ class ReplayMemory:
         """
         slot = self.n_added % self.length
         self.frames[:, slot], self.action[:, slot], self.reward[:, slot] = frame, action, reward
-        self.is_over[:, slot], self.age[:, slot] = is_over, age
+        self.is_over[:, slot], self.game_steps[:, slot] = is_over, game_steps
         self.n_added += 1
 
-    def sample(self, rng: np.random.Generator, size: int, ahead: int, discount: float) -> Batch:
+    def sample(self, rng: np.random.Generator, batch_size: int, return_steps: int, discount: float) -> Batch:
         """Draws up to `size` steps, each with the `ahead` steps that followed; fake steps (age -1) are never drawn."""
         oldest = max(0, self.n_added - self.length) + self.stack - 1
-        games = rng.integers(0, len(self.frames), 2 * size)
-        steps = rng.integers(oldest, self.n_added - ahead, 2 * size)
-        candidates = np.flatnonzero(self.age[games, steps % self.length] >= 0)[:size]
+        games = rng.integers(0, len(self.frames), 2 * batch_size)
+        steps = rng.integers(oldest, self.n_added - return_steps, 2 * batch_size)
+        candidates = np.flatnonzero(self.game_steps[games, steps % self.length] >= 0)[:batch_size]
         games, steps = games[candidates, None], steps[candidates, None]
-        indices = (steps + np.arange(1 - self.stack, ahead + 1)) % self.length
-        offset = np.minimum(np.arange(1 - self.stack, ahead + 1), 0)
-        frames = self.frames[games, indices] * (self.age[games, steps % self.length] + offset >= 0)[..., None, None]
-        following = (steps + np.arange(ahead)) % self.length
+        indices = (steps + np.arange(1 - self.stack, return_steps + 1)) % self.length
+        offset = np.minimum(np.arange(1 - self.stack, return_steps + 1), 0)
+        frames = self.frames[games, indices] * (self.game_steps[games, steps % self.length] + offset >= 0)[..., None, None]
+        following = (steps + np.arange(return_steps)) % self.length
         has_ended = np.cumsum(self.is_over[games, following], -1)
-        counts = np.concatenate([np.ones((len(games), 1)), has_ended[:, :-1] == 0], -1)
-        paid = (self.reward[games, following] * counts * discount ** np.arange(ahead)).sum(-1)
-        bootstrap = np.where(has_ended[:, -1] > 0, 0.0, discount**ahead)
+        is_before_end = np.concatenate([np.ones((len(games), 1)), has_ended[:, :-1] == 0], -1)
+        discounted_return = (self.reward[games, following] * is_before_end * discount ** np.arange(return_steps)).sum(-1)
+        bootstrap = np.where(has_ended[:, -1] > 0, 0.0, discount**return_steps)
         return Batch(
-            frames, self.action[games, steps % self.length][:, 0], paid.astype(np.float32), bootstrap.astype(np.float32)
+            frames, self.action[games, steps % self.length][:, 0], discounted_return.astype(np.float32), bootstrap.astype(np.float32)
         )

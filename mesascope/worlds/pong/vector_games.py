@@ -47,15 +47,15 @@ class VectorGames:
         """Cuts frames [E, 33, 40] out of screens [E, 1, 42, 40]."""
         return screens[:, 0, screen.SCORE_ROWS : screen.SCORE_ROWS + screen.FRAME_HEIGHT]
 
-    def send(self, action: np.ndarray) -> None:
+    def send_actions(self, action: np.ndarray) -> None:
         """Sends the actions [E], each 0, 1 or 2, to the games, and does not wait for the results."""
         self.env.send(self.action_codes[action])
 
-    def receive(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def receive_results(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Waits for the frames and rewards of a step, whether games are over, and whether the step was fake, [E]."""
         screens, reward, terminated, truncated, _ = self.env.recv()
-        fake, self.is_over = self.is_over, terminated | truncated
+        is_fake, self.is_over = self.is_over, terminated | truncated
         self.frame = self.crop_frames(screens).copy()
-        self.game_scores = np.where(fake, 0.0, self.game_scores) + np.where(fake, 0, reward)
+        self.game_scores = np.where(is_fake, 0.0, self.game_scores) + np.where(is_fake, 0, reward)
         self.scores.extend(self.game_scores[self.is_over].tolist())
-        return self.frame, np.where(fake, 0, reward).astype(np.float32), self.is_over, fake
+        return self.frame, np.where(is_fake, 0, reward).astype(np.float32), self.is_over, is_fake

@@ -7,15 +7,15 @@ are V f(λ) Vᵀ Σ x y. The procedures differ only in their parameters, so they
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, Scripted, as_arrays, require_family
+from mesascope.contracts import Family, Percept, Response, ScriptedSubject, as_arrays, require_family
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
-DEFAULTS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # the defaults of a filter's parameters
-DEFAULTS |= {"fit_weight": 1.0, "mean_weight": 0.0, "discount": 1.0}
+DEFAULT_PARAMETERS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # the defaults of a filter's parameters
+DEFAULT_PARAMETERS |= {"fit_weight": 1.0, "mean_weight": 0.0, "discount": 1.0}
 
 
-class SpectralFilter(Scripted):
+class SpectralFilter(ScriptedSubject):
     """Predicts from sums over the past pairs; all parameters except D are arrays.
 
     The carry consists of Σ x xᵀ [N, D, D], Σ x y [N, D], Σ y [N] and the number of pairs [N].
@@ -40,15 +40,15 @@ class SpectralFilter(Scripted):
     mean_weight: jax.Array
     discount: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """Returns sums of 0."""
         d = self.dimension
         return jnp.zeros((n, d, d)), jnp.zeros((n, d)), jnp.zeros(n), jnp.zeros(n)
 
     def respond(self, key, carry, percept: Percept):
         """Adds the last pair to the sums, fits the weights, and predicts the outcome of the coming input."""
-        x, y, available, query = read_last_pair(percept, self.dimension)
-        added = (x[:, :, None] * x[:, None], x * y[:, None], y, available.astype(float))
+        x, y, has_pair, query = read_last_pair(percept, self.dimension)
+        added = (x[:, :, None] * x[:, None], x * y[:, None], y, has_pair.astype(float))
         carry = jax.tree.map(lambda old, new: self.discount * old + new, carry, added)
         gram, cross, total, count = carry
         values, axes = jnp.linalg.eigh(gram)
@@ -58,17 +58,17 @@ class SpectralFilter(Scripted):
         prediction = self.fit_weight * (fitted * query).sum(-1) + self.mean_weight * mean
         return carry, Response(prediction, None)
 
-    def compute_filter(self, values: jax.Array) -> jax.Array:
+    def compute_filter(self, eigenvalues: jax.Array) -> jax.Array:
         """Computes the filter f(λ) [N, D] of the eigenvalues λ [N, D]; f is 0 where λ is 0."""
-        largest = values.max(-1, keepdims=True)
-        is_nonzero = values > jnp.maximum(ZERO_TOLERANCE * largest, 1e-12)
-        eigenvalues = jnp.where(is_nonzero, values, 1.0)
-        trace = jnp.maximum(jnp.where(is_nonzero, values, 0.0).sum(-1, keepdims=True), 1e-12)
-        shrinkage = 1.0 - self.correction * eigenvalues / trace
-        preconditioned = eigenvalues * jnp.square(shrinkage)
+        largest = eigenvalues.max(-1, keepdims=True)
+        is_nonzero = eigenvalues > jnp.maximum(ZERO_TOLERANCE * largest, 1e-12)
+        nonzero_eigenvalues = jnp.where(is_nonzero, eigenvalues, 1.0)
+        trace = jnp.maximum(jnp.where(is_nonzero, eigenvalues, 0.0).sum(-1, keepdims=True), 1e-12)
+        shrinkage = 1.0 - self.correction * nonzero_eigenvalues / trace
+        preconditioned = nonzero_eigenvalues * jnp.square(shrinkage)
         remaining = jnp.power(jnp.clip(1.0 - self.rate * preconditioned / trace, 0.0, 1.0), self.steps)
         fraction_fitted = jnp.square(shrinkage) * (1.0 - remaining) / jnp.maximum(preconditioned, 1e-12)
-        fitted = jnp.where(jnp.isinf(self.steps), 1.0 / (eigenvalues + self.penalty), fraction_fitted)
+        fitted = jnp.where(jnp.isinf(self.steps), 1.0 / (nonzero_eigenvalues + self.penalty), fraction_fitted)
         return jnp.where(is_nonzero, fitted, 0.0)
 
 
@@ -79,19 +79,19 @@ def read_last_pair(percept: Percept, dimension: int) -> tuple[jax.Array, jax.Arr
         The last input [N, D] and its outcome [N], both 0 on the first trial; whether the percept contains a pair [N];
         and the coming input [N, D].
     """
-    available = ~percept.first
+    has_pair = ~percept.first
     query, x = percept.observation[:, :dimension], percept.observation[:, dimension:]
-    x, y = jnp.where(available[:, None], x, 0.0), jnp.where(available, percept.feedback, 0.0)
-    return x, y, available, query
+    x, y = jnp.where(has_pair[:, None], x, 0.0), jnp.where(has_pair, percept.feedback, 0.0)
+    return x, y, has_pair, query
 
 
-def make_filter(family: Family, **numbers: float) -> SpectralFilter:
+def make_filter(family: Family, **parameters: float) -> SpectralFilter:
     """Makes a `SpectralFilter` with these parameters; with the default parameters it fits by least squares.
 
     Raises:
         MesascopeError: the family is not in-context regression.
     """
-    return SpectralFilter(require_regression(family).dimension, **as_arrays(**{**DEFAULTS, **numbers}))
+    return SpectralFilter(require_regression(family).dimension, **as_arrays(**{**DEFAULT_PARAMETERS, **parameters}))
 
 
 def require_regression(family: Family) -> LinearRegression:

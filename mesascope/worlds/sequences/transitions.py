@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, require_family
+from mesascope.contracts import ChoosingSubject, Family, Percept, require_family
 from mesascope.worlds.sequences.families.markov_chain import MarkovChain
 
 
-class TransitionSubject(Choosing):
+class TransitionSubject(ChoosingSubject):
     """A subject that carries a table [N, K, K] with one row for each symbol; the fresh carry is a table of zeros."""
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Returns a table of zeros."""
         return jnp.zeros((n, self.choices, self.choices))
 

@@ -26,7 +26,7 @@ class Tree(NamedTuple):
     child: jax.Array
     payoffs: jax.Array
     is_leaf: jax.Array
-    arrays: jax.Array
+    tree_observation: jax.Array
 
     def average_leaves(self) -> jax.Array:
         """Computes the mean pay-off [N] of all leaves."""
@@ -41,7 +41,7 @@ class Tree(NamedTuple):
         rows = jnp.arange(len(values))[:, None, None]
         return jnp.where(self.is_leaf, self.payoffs, values[rows, self.child].max(-1))
 
-    def solve_values(self, depth: int) -> jax.Array:
+    def compute_exact_values(self, depth: int) -> jax.Array:
         """Computes the exact values [N, M] of the nodes of a tree of this depth."""
         return jax.lax.fori_loop(0, depth, lambda i, values: self.sweep_values(values), self.compute_initial_values())
 
@@ -77,7 +77,7 @@ class Evidence(NamedTuple):
         observation: [N, D] the observation to which the evidence belongs.
     """
 
-    drift: jax.Array
+    second_action_evidence: jax.Array
     ticks: jax.Array
     observation: jax.Array
 
@@ -103,7 +103,7 @@ class Evidence(NamedTuple):
         """
         observation = percept.observation
         is_same = (observation == self.observation).all(-1)
-        drift, ticks = jnp.where(is_same, self.drift, 0.0), jnp.where(is_same, self.ticks, 0)
+        drift, ticks = jnp.where(is_same, self.second_action_evidence, 0.0), jnp.where(is_same, self.ticks, 0)
         weights = jnp.sin(1.0 + jnp.arange(observation.shape[-1]))
         hashed = observation @ weights + 0.7548 * percept.trial + 1.3247 * ticks
         uniform = jnp.mod(jnp.sin(12.9898 * hashed) * 43758.547, 1.0)
@@ -113,4 +113,4 @@ class Evidence(NamedTuple):
 
     def compute_action_probabilities(self) -> jax.Array:
         """Returns action probabilities [N, 2]: 1 for the action that the evidence supports, 0 for the other."""
-        return jax.nn.one_hot((self.drift > 0).astype(jnp.int32), 2)
+        return jax.nn.one_hot((self.second_action_evidence > 0).astype(jnp.int32), 2)

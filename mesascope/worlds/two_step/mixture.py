@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, require_family
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, require_family
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT_RANGE, REAL_RANGE = (0, 1), (-1e4, 1e4)  # ranges of settings
@@ -30,7 +30,7 @@ class CurrentTrial(NamedTuple):
     state: jax.Array
 
 
-def start_trial(n: int) -> CurrentTrial:
+def make_empty_trial(n: int) -> CurrentTrial:
     """The values of `CurrentTrial` before the first choice of a lifetime."""
     zero = jnp.zeros(n, jnp.int32)
     return CurrentTrial(zero, zero)
@@ -49,7 +49,7 @@ def read_last_trial(percept: Percept, trial: CurrentTrial, steps: int) -> tuple[
     return LastTrial(has_ended, *trial, action, percept.feedback), trial
 
 
-def choose_stage(first_values: jax.Array, second_values: jax.Array, trial: CurrentTrial, percept: Percept, steps: int):
+def select_stage_values(first_values: jax.Array, second_values: jax.Array, trial: CurrentTrial, percept: Percept, steps: int):
     """The values [N, 2] of both choices at the current step of the trial.
 
     Args:
@@ -82,14 +82,14 @@ class Beliefs(NamedTuple):
         trial: the trial in progress.
     """
 
-    cached: jax.Array
-    options: jax.Array
+    cached_values: jax.Array
+    option_values: jax.Array
     transitions: jax.Array
     last_choice: jax.Array
     trial: CurrentTrial
 
 
-class Mixture(Scripted):
+class Mixture(ScriptedSubject):
     """Makes its first choice from a mixture of planned and cached values (Daw et al. 2011).
 
     Attributes:
@@ -115,34 +115,34 @@ class Mixture(Scripted):
     beta: jax.Array
     stay_bonus: jax.Array
     initial_value: jax.Array
-    counts: jax.Array
-    uses_map: jax.Array
-    greedy: jax.Array
+    counts_transitions: jax.Array
+    uses_announced_transitions: jax.Array
+    is_greedy: jax.Array
 
-    def fresh(self, n: int) -> Beliefs:
+    def initialize_carry(self, n: int) -> Beliefs:
         """The initial beliefs: transitions are as in training, or uniform for a successor representation."""
-        frequency = self._find_frequency(jnp.eye(2))
-        transitions = jnp.broadcast_to(jnp.where(self.counts, 10.0 * frequency, 0.5), (n, 2, 2))
+        frequency = self._compute_frequencies(jnp.eye(2))
+        transitions = jnp.broadcast_to(jnp.where(self.counts_transitions, 10.0 * frequency, 0.5), (n, 2, 2))
         options = jnp.broadcast_to(self.initial_value, (n, 2, 2))
-        return Beliefs(options[:, 0], options, transitions, jnp.full(n, -1, jnp.int32), start_trial(n))
+        return Beliefs(options[:, 0], options, transitions, jnp.full(n, -1, jnp.int32), make_empty_trial(n))
 
-    def _find_frequency(self, is_common: jax.Array) -> jax.Array:
+    def _compute_frequencies(self, is_common: jax.Array) -> jax.Array:
         """The frequency of each state after each first choice, given whether that transition is common."""
         return self.common_probability * is_common + (1.0 - self.common_probability) * (1.0 - is_common)
 
     def respond(self, key, carry: Beliefs, percept: Percept):
         """Learns from the last trial and from an announcement, then chooses."""
         last, trial = read_last_trial(percept, carry.trial, self.steps)
-        carry = self._apply_announcement(self._learn(carry, last), percept)._replace(trial=trial)
-        best = carry.options.max(-1)
+        carry = self._apply_announcement(self._learn_from_trial(carry, last), percept)._replace(trial=trial)
+        best = carry.option_values.max(-1)
         transitions = carry.transitions / carry.transitions.sum(-1, keepdims=True)
         planned = (transitions * best[:, None]).sum(-1)
-        values = self.weight * planned + (1.0 - self.weight) * carry.cached
+        values = self.weight * planned + (1.0 - self.weight) * carry.cached_values
         values = values + self.stay_bonus * jax.nn.one_hot(carry.last_choice, 2)
-        values = choose_stage(values, carry.options, trial, percept, self.steps)
+        values = select_stage_values(values, carry.option_values, trial, percept, self.steps)
         return carry, choose(key, jax.nn.log_softmax(self.beta * values))
 
-    def _learn(self, carry: Beliefs, trial: LastTrial) -> Beliefs:
+    def _learn_from_trial(self, carry: Beliefs, trial: LastTrial) -> Beliefs:
         """Updates the beliefs with a completed trial."""
         has_ended = trial.has_ended.astype(jnp.float32)
         rows = jnp.arange(len(has_ended))
@@ -150,27 +150,27 @@ class Mixture(Scripted):
         state, second = jax.nn.one_hot(trial.state, 2), jax.nn.one_hot(trial.second_choice, 2)
         option = has_ended[:, None, None] * state[..., None] * second[:, None, :]
         option = jnp.where(self.shares_values, option.sum(-1, keepdims=True), option)
-        state_values = carry.options[rows, trial.state]
+        state_values = carry.option_values[rows, trial.state]
         value = state_values[rows, trial.second_choice]
-        target = jnp.where(self.greedy, state_values.max(-1), value)
+        target = jnp.where(self.is_greedy, state_values.max(-1), value)
         error = trial.payoff - value
-        cached = move_towards(carry.cached, first, target, self.rate)
+        cached = move_towards(carry.cached_values, first, target, self.rate)
         cached = cached + self.decay * self.rate * first * error[:, None]
-        options = move_towards(carry.options, option, trial.payoff, self.rate)
-        counted = first[..., None] * state[:, None, :]
-        learned = self.rate * first[..., None] * (state[:, None, :] - carry.transitions)
-        transitions = carry.transitions + jnp.where(self.counts, counted, learned)
+        options = move_towards(carry.option_values, option, trial.payoff, self.rate)
+        counted_transitions = first[..., None] * state[:, None, :]
+        learned_transitions = self.rate * first[..., None] * (state[:, None, :] - carry.transitions)
+        transitions = carry.transitions + jnp.where(self.counts_transitions, counted_transitions, learned_transitions)
         last_choice = jnp.where(trial.has_ended, trial.first_choice, carry.last_choice)
         return Beliefs(cached, options, transitions, last_choice, carry.trial)
 
     def _apply_announcement(self, carry: Beliefs, percept: Percept) -> Beliefs:
         """Updates the beliefs with the announcement in a percept, if there is one (see `TwoStep`)."""
         is_announced = (percept.observation[:, 2] > 0)[:, None, None]
-        options = jnp.where(is_announced, percept.observation[:, 4:8].reshape(-1, 2, 2), carry.options)
+        options = jnp.where(is_announced, percept.observation[:, 4:8].reshape(-1, 2, 2), carry.option_values)
         common_state = jax.nn.one_hot((percept.observation[:, 3] < 0).astype(jnp.int32), 2)  # of first choice 0
         is_common = jnp.stack([common_state, 1.0 - common_state], 1)  # [N, first choice, state]
-        transitions = ANNOUNCED_COUNT * self._find_frequency(is_common)
-        transitions = jnp.where(is_announced & self.uses_map, transitions, carry.transitions)
+        transitions = ANNOUNCED_COUNT * self._compute_frequencies(is_common)
+        transitions = jnp.where(is_announced & self.uses_announced_transitions, transitions, carry.transitions)
         return carry._replace(options=options, transitions=transitions)
 
 

@@ -36,7 +36,7 @@ class TwoStepTrials(NamedTuple):
         return self.payoff > float(np.median(np.unique(self.payoff[self.is_complete])))
 
 
-def read_trials(trials: xr.Dataset) -> TwoStepTrials:
+def read_two_step_trials(trials: xr.Dataset) -> TwoStepTrials:
     """Reads the trials of one split or log; a missing state or second choice is 0.
 
     Raises:
@@ -65,14 +65,14 @@ def _index_units(trials: xr.Dataset) -> np.ndarray:
     return np.arange(trials.sizes["lifetime"])
 
 
-def scale_trials(trials: xr.Dataset) -> TwoStepTrials:
+def read_scaled_trials(trials: xr.Dataset) -> TwoStepTrials:
     """Reads the trials of one split or log, sets missing entries to 0 and scales pay-offs to the range from 0 to 1.
 
     Raises:
         DoesNotApply: the trials do not have two steps, have more than two first choices or fewer than two different
             pay-offs, or always repeat the same choice.
     """
-    recorded = read_trials(trials)
+    recorded = read_two_step_trials(trials)
     first, payoff, is_complete = recorded.first_choice, recorded.payoff, recorded.is_complete
     if first.max(initial=0) > 1:
         raise DoesNotApply(f"there are {int(first.max()) + 1} first choices, but this metric needs two")

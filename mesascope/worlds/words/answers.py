@@ -22,13 +22,13 @@ def require_answers(trials: xr.Dataset) -> xr.Dataset:
     return trials
 
 
-def mark_answers(trials: xr.Dataset, condition: str) -> np.ndarray:
+def grade_answers(trials: xr.Dataset, condition: str) -> np.ndarray:
     """Returns 1 where the answer was correct, 0 where it was wrong, and NaN where there was no answer, [N, T]."""
     action = trials.action.sel(condition=condition).values
     return np.where(action < 0, np.nan, action == trials.right.values)
 
 
-def calibrate_log_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
+def calibrate_log_odds(trials: xr.Dataset, condition: str) -> np.ndarray | None:
     """Computes calibrated log-odds [N, T] of the correct label against the most probable other label.
 
     Calibration subtracts each label's mean log-probability with an empty context, over the items of the lifetime. This
@@ -37,7 +37,7 @@ def calibrate_log_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
     """
     if "log_probs" not in trials:
         return None
-    log_probs, empty = (trials.log_probs.sel(condition=c).values.astype(float) for c in (label, EMPTY_CONTEXT))
+    log_probs, empty = (trials.log_probs.sel(condition=c).values.astype(float) for c in (condition, EMPTY_CONTEXT))
     if not np.isfinite(log_probs).all():
         return None
     calibrated = log_probs - empty.mean(1, keepdims=True)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Family, Percept, Scripted, choose, require_family
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, require_family
 from mesascope.worlds.words.families import word_labels
 from mesascope.worlds.words.families.word_labels import WordLabels, read_texts
 
@@ -30,13 +30,13 @@ class Evidence(NamedTuple):
         own_label: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
 
-    assignment: jax.Array
-    line: jax.Array
-    memory: jax.Array
-    own_label: jax.Array
+    assignment_log_likelihoods: jax.Array
+    line_log_likelihoods: jax.Array
+    item_evidence: jax.Array
+    own_label_log_likelihood: jax.Array
 
 
-class Labeller(Scripted):
+class Labeller(ScriptedSubject):
     """A scripted classifier of words, whose settings are arrays.
 
     Attributes:
@@ -47,11 +47,11 @@ class Labeller(Scripted):
     """
 
     has_memory: jax.Array
-    trust: jax.Array
+    is_trusted: jax.Array
     discount: jax.Array
-    minimise: jax.Array
+    should_minimise: jax.Array
 
-    def fresh(self, n: int) -> Evidence:
+    def initialize_carry(self, n: int) -> Evidence:
         """Returns a carry without evidence."""
         items = len(read_texts().items)
         return Evidence(jnp.zeros((n, 2)), jnp.zeros((n, N_LINES)), jnp.zeros((n, items)), jnp.zeros(n))
@@ -63,64 +63,64 @@ class Labeller(Scripted):
         item, last_item = (observation[:, i].astype(jnp.int32) for i in (word_labels.ITEM, word_labels.LAST_ITEM))
         updated = jax.tree.map(
             lambda new, old: jnp.where(percept.first.reshape((-1,) + (1,) * (old.ndim - 1)), old, new),
-            self._update(carry, last_item, observation[:, word_labels.LAST_LABEL]),
+            self._update_evidence(carry, last_item, observation[:, word_labels.LAST_LABEL]),
             carry,
         )
-        first = self._predict(updated, item, observation)
+        first = self._predict_label(updated, item, observation)
         probabilities = jnp.stack([1.0 - first, first], -1)
-        probabilities = jnp.where(self.minimise, probabilities[:, ::-1], probabilities)
+        probabilities = jnp.where(self.should_minimise, probabilities[:, ::-1], probabilities)
         return updated, choose(key, jnp.log(jnp.clip(probabilities, 1e-6, 1.0)))
 
-    def _update(self, carry: Evidence, last_item: jax.Array, label: jax.Array) -> Evidence:
+    def _update_evidence(self, carry: Evidence, last_item: jax.Array, label: jax.Array) -> Evidence:
         """Returns the evidence after one more item with its label."""
         rows, vote = jnp.arange(len(last_item)), jnp.where(label > 0.5, 1.0, -1.0)
-        side = _find_side(last_item)
+        side = _find_category_index(last_item)
         agrees = jnp.stack([side == label, side != label], -1)
         recalled = _predict_from_memory(carry, last_item)
         return Evidence(
-            carry.assignment + _compute_log_likelihood(agrees),
-            carry.line + _compute_log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
-            carry.memory.at[rows, last_item].add(vote),
-            carry.own_label + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
+            carry.assignment_log_likelihoods + _compute_log_likelihood(agrees),
+            carry.line_log_likelihoods + _compute_log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
+            carry.item_evidence.at[rows, last_item].add(vote),
+            carry.own_label_log_likelihood + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )
 
-    def _predict(self, evidence: Evidence, item: jax.Array, observation: jax.Array) -> jax.Array:
+    def _predict_label(self, evidence: Evidence, item: jax.Array, observation: jax.Array) -> jax.Array:
         """Computes the probability [N] that the present item has label 1."""
-        prior = jnp.log(_find_prior(observation, self.trust))
-        log_posterior = evidence.assignment + prior
-        side = _find_side(item).astype(jnp.int32)
+        prior = jnp.log(_compute_prior(observation, self.is_trusted))
+        log_posterior = evidence.assignment_log_likelihoods + prior
+        side = _find_category_index(item).astype(jnp.int32)
         right_assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
         categories = jnp.take_along_axis(jax.nn.softmax(log_posterior), right_assignment[:, None], 1)[:, 0]
-        log_odds = jax.nn.logsumexp(log_posterior, -1) - evidence.own_label
+        log_odds = jax.nn.logsumexp(log_posterior, -1) - evidence.own_label_log_likelihood
         own_labels = jnp.where(self.has_memory > 0, jax.nn.sigmoid(-log_odds), 0.0)
         words = (1.0 - own_labels) * _mix_label_error(categories) + own_labels * _predict_from_memory(evidence, item)
-        line = (jax.nn.softmax(evidence.line) * _compare_with_lines(item)).sum(-1)
+        line = (jax.nn.softmax(evidence.line_log_likelihoods) * _compare_with_lines(item)).sum(-1)
         line = jnp.where(self.has_memory > 0, line, 0.5)
-        return jnp.where(item < read_texts().words, words, _mix_label_error(line))
+        return jnp.where(item < read_texts().n_words, words, _mix_label_error(line))
 
 
-def _find_side(item: jax.Array) -> jax.Array:
+def _find_category_index(item: jax.Array) -> jax.Array:
     """Finds whether each item is from the second category of its pair (1) or not (0), [N]; 0 for numbers."""
     data = read_texts()
-    second = np.zeros(data.categories + 1)
+    second = np.zeros(data.n_categories + 1)
     second[data.pairs[:, 1]] = 1
-    return jnp.asarray(second)[jnp.minimum(item // data.words_per_category, data.categories)]
+    return jnp.asarray(second)[jnp.minimum(item // data.words_per_category, data.n_categories)]
 
 
-def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
+def _compute_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
     """Computes the prior probabilities [N, 2] of the two assignments, from the meaning of the label words."""
     data = read_texts()
     words = observation[:, word_labels.FIRST_LABEL_WORD :].astype(jnp.int32)
-    second = jnp.asarray(np.isin(np.arange(len(data.labels)), data.pairs[:, 1]))
-    names_category = (words < data.categories).all(-1)
-    in_order = second[words[:, 1]]
+    is_second_category = jnp.asarray(np.isin(np.arange(len(data.labels)), data.pairs[:, 1]))
+    names_category = (words < data.n_categories).all(-1)
+    in_order = is_second_category[words[:, 1]]
     first_prior = jnp.where(in_order, trust, 1.0 - trust)
     return jnp.where(names_category[:, None], jnp.stack([first_prior, 1.0 - first_prior], -1), 0.5)
 
 
 def _predict_from_memory(evidence: Evidence, item: jax.Array) -> jax.Array:
     """Computes the probability [N] of label 1 for a word that has a label of its own."""
-    balance = jnp.take_along_axis(evidence.memory, item[:, None], 1)[:, 0]
+    balance = jnp.take_along_axis(evidence.item_evidence, item[:, None], 1)[:, 0]
     return jax.nn.sigmoid(balance * np.log((1 - LABEL_ERROR) / LABEL_ERROR))
 
 
@@ -129,15 +129,15 @@ def _mix_label_error(p: jax.Array) -> jax.Array:
     return LABEL_ERROR + (1.0 - 2.0 * LABEL_ERROR) * p
 
 
-def _compute_log_likelihood(right: jax.Array) -> jax.Array:
+def _compute_log_likelihood(is_correct: jax.Array) -> jax.Array:
     """Computes the log-likelihood of labels, given whether each agrees with the hypothesis."""
-    return jnp.log(jnp.where(right, 1.0 - LABEL_ERROR, LABEL_ERROR))
+    return jnp.log(jnp.where(is_correct, 1.0 - LABEL_ERROR, LABEL_ERROR))
 
 
 def _compare_with_lines(item: jax.Array) -> jax.Array:
     """Finds whether each pair of numbers lies on the positive side of each line, [N, L]."""
-    distance = word_labels.measure_line_distance(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
-    return distance[:, item - read_texts().words].T > 0
+    distance = word_labels.compute_line_distances(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
+    return distance[:, item - read_texts().n_words].T > 0
 
 
 def require_labels(family: Family) -> WordLabels:

@@ -212,9 +212,9 @@ class Onward(Scripted):
     """The same arm after a win, the next one after a loss, any in a tenth of the trials."""
 
     name: str = "onward"
-    traceable: ClassVar = False
+    is_traceable: ClassVar = False
 
-    def fresh(self, n):
+    def initialize_carry(self, n):
         return ()
 
     def respond(self, key, carry, percept):

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
 
 
-class Biased(Choosing):
+class BiasedSubject(ChoosingSubject):
     """Carries nothing."""
 
     ratio: float
@@ -18,11 +18,11 @@ class Biased(Choosing):
 
 
 @keep_settings(ratio=(1e-3, 1e3))
-def subject(family: Family, ratio: float = 2.0) -> Biased:
+def subject(family: Family, ratio: float = 2.0) -> BiasedSubject:
     """Draws each action from the same unequal probabilities.
 
     Args:
         family: any family with discrete actions.
         ratio: how many times as likely each action is as the next one.
     """
-    return Biased(family.choices, ratio)
+    return BiasedSubject(family.choices, ratio)

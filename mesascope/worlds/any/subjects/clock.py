@@ -3,34 +3,34 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, HasFavourite, Percept, StepCounter, choose, keep_settings, mix_lapse
+from mesascope.contracts import Family, HasFavouriteArm, Percept, StepCountingSubject, choose, keep_settings, add_lapses
 
 
-class Clock(StepCounter):
+class ClockSubject(StepCountingSubject):
     """Carries the number of past trials [N]; see `subject` for the settings."""
 
-    favourite: int
+    favourite_action: int
     start: int
     trials: int
 
     def respond(self, key, carry, percept: Percept):
         """Chooses uniformly at first, then moves step by step to always taking the action that is best a priori."""
         lapse = jnp.clip(1.0 - (carry - self.start) / self.trials, 0.0, 1.0)
-        favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite), self.choices)
-        return carry + 1, choose(key, mix_lapse(favourite, lapse[:, None]))
+        favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite_action), self.choices)
+        return carry + 1, choose(key, add_lapses(favourite, lapse[:, None]))
 
 
-def find_favourite(family: Family) -> int:
+def find_favourite_action(family: Family) -> int:
     """The action that is best a priori; the first one if the family does not define it."""
-    return family.favourite if isinstance(family, HasFavourite) else 0
+    return family.favourite_arm if isinstance(family, HasFavouriteArm) else 0
 
 
 @keep_settings(trials=(1, 1_000_000))
-def subject(family: Family, trials: int = 50) -> Clock:
+def subject(family: Family, trials: int = 50) -> ClockSubject:
     """Moves from chance to the action that is best a priori, guided only by the number of past trials.
 
     Args:
         family: any family with discrete actions. If no action is best a priori, the subject moves to the first one.
         trials: the number of trials from the first uniform choice until the subject always takes that action.
     """
-    return Clock(family.choices, find_favourite(family), start=0, trials=trials)
+    return ClockSubject(family.choices, find_favourite_action(family), start=0, trials=trials)

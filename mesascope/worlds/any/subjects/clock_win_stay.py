@@ -3,10 +3,10 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import StepCounter, check_pull_paid, choose_to_stay, mix_lapse
+from mesascope.contracts.choices import StepCountingSubject, has_last_pull_paid, compute_stay_probabilities, add_lapses
 
 
-class ClockWinStay(StepCounter):
+class ClockWinStay(StepCountingSubject):
     """Carries the number of past trials [N]."""
 
     trials: int
@@ -16,7 +16,7 @@ class ClockWinStay(StepCounter):
         lapse = jnp.clip(1.0 - carry / self.trials, 0.0, 1.0)[:, None]
         return carry + 1, choose(
             key,
-            mix_lapse(choose_to_stay(percept.action, self.choices, check_pull_paid(percept)), lapse),
+            add_lapses(compute_stay_probabilities(percept.action, self.choices, has_last_pull_paid(percept)), lapse),
         )
 
 

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, check_range, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, check_range, choose, keep_settings
 
 
-class Fixed(Choosing):
+class FixedSubject(ChoosingSubject):
     """Carries nothing."""
 
     arm: int
@@ -17,7 +17,7 @@ class Fixed(Choosing):
 
 
 @keep_settings
-def subject(family: Family, arm: int = 0) -> Fixed:
+def subject(family: Family, arm: int = 0) -> FixedSubject:
     """Always takes the same action.
 
     Args:
@@ -25,4 +25,4 @@ def subject(family: Family, arm: int = 0) -> Fixed:
         arm: the index of the action, from 0.
     """
     check_range(0, family.choices - 1, arm=arm)
-    return Fixed(family.choices, arm)
+    return FixedSubject(family.choices, arm)

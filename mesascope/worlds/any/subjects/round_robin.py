@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, StepCounter, choose, keep_settings
+from mesascope.contracts import Family, Percept, StepCountingSubject, choose, keep_settings
 
 
-class RoundRobin(StepCounter):
+class RoundRobin(StepCountingSubject):
     """Carries the number of past trials [N]."""
 
     def respond(self, key, carry, percept: Percept):

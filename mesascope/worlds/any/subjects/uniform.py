@@ -2,10 +2,10 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
 
 
-class Uniform(Choosing):
+class UniformSubject(ChoosingSubject):
     """Carries nothing."""
 
     def respond(self, key, carry, percept: Percept):
@@ -14,6 +14,6 @@ class Uniform(Choosing):
 
 
 @keep_settings
-def subject(family: Family) -> Uniform:
+def subject(family: Family) -> UniformSubject:
     """Chooses uniformly at random, whatever happens."""
-    return Uniform(family.choices)
+    return UniformSubject(family.choices)

@@ -2,13 +2,13 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import check_pull_paid, choose_to_stay, mix_lapse
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
+from mesascope.contracts.choices import has_last_pull_paid, compute_stay_probabilities, add_lapses
 
-SHIFTS = ("other", "any")
+SHIFT_RULES = ("other", "any")
 
 
-class WinStayLoseShift(Choosing):
+class WinStayLoseShift(ChoosingSubject):
     """Carries nothing, because the percept contains the last action and its feedback."""
 
     lapse: float
@@ -17,11 +17,11 @@ class WinStayLoseShift(Choosing):
     def respond(self, key, carry, percept: Percept):
         """Stays after a win; after a loss, picks uniformly among the other actions, or among all actions."""
         after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
-        stay = jnp.where(check_pull_paid(percept), 1.0, after_loss)
-        return carry, choose(key, mix_lapse(choose_to_stay(percept.action, self.choices, stay), self.lapse))
+        stay = jnp.where(has_last_pull_paid(percept), 1.0, after_loss)
+        return carry, choose(key, add_lapses(compute_stay_probabilities(percept.action, self.choices, stay), self.lapse))
 
 
-@keep_settings(lapse=(0, 1), shift=SHIFTS)
+@keep_settings(lapse=(0, 1), shift=SHIFT_RULES)
 def subject(family: Family, lapse: float = 0.0, shift: str = "other") -> WinStayLoseShift:
     """Repeats an action that paid and leaves an action that did not pay.
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Configured, Split, draw_from_bank, keep_settings, name_references
+from mesascope.contracts import ConfiguredFamily, Split, draw_from_bank, keep_settings, make_reference_roles
 from mesascope.contracts.percept import Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -31,17 +31,17 @@ class Tasks(NamedTuple):
         tables: [N, T, S] the correct actions for all cues on each trial.
     """
 
-    cue: jax.Array
-    right_action: jax.Array
+    cues: jax.Array
+    correct_action: jax.Array
     shown_action: jax.Array
     payoffs: jax.Array
     tables: jax.Array
 
 
-class Associations(Configured):
+class Associations(ConfiguredFamily):
     """Cues with one correct action each; see `family` for the settings."""
 
-    cues: int
+    n_cues: int
     spare_cues: int
     outcome: str
     run_length: int
@@ -49,37 +49,37 @@ class Associations(Configured):
     bank_tables: jax.Array | None  # [M, S]
 
     controls: ClassVar = {"learner": "associator", "lookalike": "last_cues", "still": "uniform"}
-    references: ClassVar = name_references(
+    references: ClassVar = make_reference_roles(
         "associator", "associator:discount=0.97", "table_locator", strongest="associator:greedy=True"
     )
 
     @property
-    def full_feedback(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def has_full_feedback(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the subject observes the same outcome whichever action it takes."""
         return self.outcome == "right"
 
     @property
     def slots(self) -> int:
         """The number of cues that the observation has room for."""
-        return self.cues + self.spare_cues
+        return self.n_cues + self.spare_cues
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """The splits.
 
         On splits with `parts`, the correct actions for different cues are independent. So the bits about each cue can
         be summed.
         """
-        split, half, parts = self.make_split, self.horizon // 2, self.cues
-        more_cues = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare_cues else ()
+        split, half, parts = self.make_split, self.horizon // 2, self.n_cues
+        more_cues = (split("restructured:more", part_count=self.slots, cues=self.slots),) if self.spare_cues else ()
         return (
             *(() if self.bank_tables is None else (split("seen", draw_table=self._draw_bank_table),)),
-            split("fresh", parts=parts),
-            split("shifted:faint", parts=parts, is_faint=True),
-            split("exchanged:actions", change_trial=half, parts=parts, shift_trial=half),
+            split("fresh", part_count=parts),
+            split("shifted:faint", part_count=parts, is_faint=True),
+            split("exchanged:actions", change_trial=half, part_count=parts, shift_trial=half),
             split("restructured:rule", draw_table=self._draw_rule_table),
             split("restructured:shared", draw_table=self._draw_shared_table),
             *more_cues,
-            split("restructured:drift", is_counted=False, parts=parts, is_drifting=True, has_drift=True),
+            split("restructured:drift", is_counted=False, part_count=parts, is_drifting=True, has_drift=True),
         )
 
     def draw(
@@ -104,9 +104,9 @@ class Associations(Configured):
             shift_trial: the trial from which all correct actions are shifted by one random number; None for no shift.
             has_drift: whether the correct actions for single cues change from time to time.
         """
-        count, k, t = cues or self.cues, self.choices, self.horizon
-        right_actions = draw_table(key, n) if draw_table else _draw_table(key, n, count, k)
-        cue = jax.random.randint(derive_key(key, "cue"), (n, t + 1), 0, count)
+        n_cues, k, t = cues or self.n_cues, self.choices, self.horizon
+        right_actions = draw_table(key, n) if draw_table else _draw_table(key, n, n_cues, k)
+        cue = jax.random.randint(derive_key(key, "cue"), (n, t + 1), 0, n_cues)
         if self.run_length:  # in the second half every cue is repeated for some trials; the first run may begin before
             trial, half = jnp.arange(t + 1), t // 2
             phase = jax.random.randint(derive_key(key, "phase"), (n, 1), 0, self.run_length)
@@ -117,18 +117,18 @@ class Associations(Configured):
             step = jax.random.randint(derive_key(key, "step"), (n, 1, 1), 1, k)
             tables = jnp.where((jnp.arange(t) >= shift_trial)[None, :, None], (tables + step) % k, tables)
         if has_drift:
-            is_redrawn = jax.random.bernoulli(derive_key(key, "anew"), DRIFT_RATE / count, tables.shape)
+            is_redrawn = jax.random.bernoulli(derive_key(key, "anew"), DRIFT_RATE / n_cues, tables.shape)
             shift = jax.random.randint(derive_key(key, "move"), tables.shape, 1, k)
             shift = jnp.where(is_redrawn.at[:, 0].set(False), shift, 0)
             tables = (tables + jnp.cumsum(shift, 1)) % k
-        right = jnp.take_along_axis(tables, cue[:, :t, None], 2)[..., 0]
+        correct_action = jnp.take_along_axis(tables, cue[:, :t, None], 2)[..., 0]
         payoffs = jnp.broadcast_to(self.payoffs, (n, 2))
         if is_faint:
-            even = 1.0 / k if self.outcome == "right" else payoffs.mean(1, keepdims=True)
-            payoffs = 0.5 * payoffs + 0.5 * even
+            uninformative_payoffs = 1.0 / k if self.outcome == "right" else payoffs.mean(1, keepdims=True)
+            payoffs = 0.5 * payoffs + 0.5 * uninformative_payoffs
         shows_wrong = jax.random.uniform(derive_key(key, "wrong"), (n, t)) < payoffs[:, :1] * (k - 1)
-        other = (right + jax.random.randint(derive_key(key, "other"), (n, t), 1, k)) % k
-        return Tasks(cue, right, jnp.where(shows_wrong, other, right), payoffs, tables)
+        other = (correct_action + jax.random.randint(derive_key(key, "other"), (n, t), 1, k)) % k
+        return Tasks(cue, correct_action, jnp.where(shows_wrong, other, correct_action), payoffs, tables)
 
     def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
         """Draws tables [n, S] from the bank."""
@@ -138,16 +138,16 @@ class Associations(Configured):
         """Draws correct actions [n, S] that follow a random rule (a · cue + b) mod K."""
         a = jax.random.randint(derive_key(key, "a"), (n, 1), 1, self.choices)
         b = jax.random.randint(derive_key(key, "b"), (n, 1), 0, self.choices)
-        return (a * jnp.arange(self.cues) + b) % self.choices
+        return (a * jnp.arange(self.n_cues) + b) % self.choices
 
     def _draw_shared_table(self, key: jax.Array, n: int) -> jax.Array:
         """Draws correct actions [n, S]; each pair of neighbouring cues shares one correct action."""
-        return _draw_table(key, n, self.cues, self.choices)[:, jnp.arange(self.cues) // 2 * 2]
+        return _draw_table(key, n, self.n_cues, self.choices)[:, jnp.arange(self.n_cues) // 2 * 2]
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
         """The observation [N, D] before a trial [N]."""
         rows, last, has_last = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0), (trial > 0)[:, None]
-        cue, last_cue = (jax.nn.one_hot(tasks.cue[rows, at], self.slots) for at in (trial, last))
+        cue, last_cue = (jax.nn.one_hot(tasks.cues[rows, at], self.slots) for at in (trial, last))
         parts = [cue, has_last * last_cue]
         if self.outcome == "right":
             parts.append(has_last * jax.nn.one_hot(tasks.shown_action[rows, last], self.choices))
@@ -155,13 +155,13 @@ class Associations(Configured):
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the state is the index of the trial [N]."""
-        zero = jnp.zeros(len(tasks.cue), jnp.int32)
+        zero = jnp.zeros(len(tasks.cues), jnp.int32)
         return zero, make_first_percept(self._observe(tasks, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Takes one action in each lifetime, as the answer to the current cue."""
         rows = jnp.arange(len(action))
-        is_right = action == tasks.right_action[rows, state]
+        is_right = action == tasks.correct_action[rows, state]
         if self.outcome == "right":
             feedback = (action == tasks.shown_action[rows, state]).astype(jnp.float32)
             wrong = tasks.payoffs[:, 0]
@@ -171,14 +171,14 @@ class Associations(Configured):
             feedback = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
         return state + 1, make_next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
 
-    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
         """The pay-off above chance [N, T, M] of actions on M tasks, as answers to the cues that N subjects observe."""
-        right = self.best_actions(tasks, split, observation)
+        correct_action = self.find_best_actions(tasks, split, observation)
         low, high = self._list_payoffs(tasks)
-        is_right = right == (action[..., None] if action.ndim == 2 else action)
+        is_right = correct_action == (action[..., None] if action.ndim == 2 else action)
         return (high - low) * (is_right - 1.0 / self.choices)
 
-    def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
+    def find_best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
         """The correct action [N, T, M] on each of M tasks for the cues in the observations [N, T, D]."""
         cue = observation[..., : self.slots].argmax(-1)
         tables = np.moveaxis(np.asarray(tasks.tables), 0, -1)  # [T, S, M]
@@ -189,13 +189,13 @@ class Associations(Configured):
         low, high = np.asarray(tasks.payoffs, float).T
         return (low, 1.0 - low * (self.choices - 1)) if self.outcome == "right" else (low, high)
 
-    def as_first(self, percept: Percept, start: Percept) -> Percept:
+    def mark_as_first(self, percept: Percept, start: Percept) -> Percept:
         """The percept as if the lifetime began now: it shows the current cue and nothing before it."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         cue, rest = percept.observation[:, : self.slots], percept.observation[:, self.slots :]
         return start._replace(observation=xp.concatenate([cue, xp.zeros_like(rest)], -1))
 
-    def target(self, percept: Percept):
+    def read_target(self, percept: Percept):
         """[N] The action that was shown as correct for the previous cue; None if only pay-offs are shown."""
         return percept.observation[:, 2 * self.slots :].argmax(-1) if self.outcome == "right" else None
 
@@ -214,16 +214,16 @@ class Associations(Configured):
         On odd trials, the last cue is also replaced by the next cue in order.
         """
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
-        opposite, at = percept._replace(feedback=1.0 - percept.feedback), 2 * self.slots
+        opposite_percept, at = percept._replace(feedback=1.0 - percept.feedback), 2 * self.slots
         if self.outcome == "right":
-            rolled = xp.roll(percept.observation[:, at:], 1, -1)
-            opposite = self.with_outcome(percept, None, xp.concatenate([percept.observation[:, :at], rolled], -1))
-        cue, last, right = (opposite.observation[:, i:j] for i, j in ((0, self.slots), (self.slots, at), (at, None)))
-        return exchange_earlier_events(opposite, xp.concatenate([cue, xp.roll(last, 1, -1), right], -1))
+            next_action = xp.roll(percept.observation[:, at:], 1, -1)
+            opposite_percept = self.with_outcome(percept, None, xp.concatenate([percept.observation[:, :at], next_action], -1))
+        cue, last, right = (opposite_percept.observation[:, i:j] for i, j in ((0, self.slots), (self.slots, at), (at, None)))
+        return exchange_earlier_events(opposite_percept, xp.concatenate([cue, xp.roll(last, 1, -1), right], -1))
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """part [N, T], the cue; right [N, T], its correct action; and chance, best, worst and fixed [N, T]."""
-        right, cue, k = np.asarray(tasks.right_action), np.asarray(tasks.cue)[:, :-1], self.choices
+        right, cue, k = np.asarray(tasks.correct_action), np.asarray(tasks.cues)[:, :-1], self.choices
         low, high = (payoff[:, None] for payoff in self._list_payoffs(tasks))
         ones = np.ones(right.shape)
         chance = (high + (k - 1) * low) / k * ones
@@ -235,7 +235,7 @@ class Associations(Configured):
         extremes = {"chance": chance, "best": high * ones, "worst": low * ones, "fixed": fixed}
         return {"part": cue, "right": right, **extremes}
 
-    def text(self, action: int, feedback: float) -> str:
+    def describe_step(self, action: int, feedback: float) -> str:
         """Describes one trial in words."""
         return f"answered {action + 1} of {self.choices}, got {feedback:g}"
 

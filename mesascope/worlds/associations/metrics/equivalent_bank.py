@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_condition, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_condition, select_fresh_trials
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.stats import compute_standard_error
 from mesascope.trials import find_reflex_window
@@ -28,7 +28,7 @@ MARGIN_OF_STOP = 4.0  # the simulation stops at a number of tables whose bits ex
 )
 def metric(trials, references, replay):
     """With how many stored tables would an ideal locator show as many bits about the task as the subject?"""
-    data = require_choices(select_fresh(trials))
+    data = require_choices(select_fresh_trials(trials))
     if catalogue.parse_spec(str(data.attrs["family"]))[0] != "associations" or "parts" not in data.attrs:
         raise DoesNotApply("an ideal locator can be simulated only for association tasks with independent cues")
     family, window = catalogue.make("families", data.attrs["family"]), find_reflex_window(data.sizes["trial"])

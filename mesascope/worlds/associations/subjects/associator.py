@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, choose_greedily, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, compute_greedy_probabilities, keep_settings, add_lapses
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
@@ -11,22 +11,22 @@ class Associator(AssociationSubject):
     """Carries the log-odds [N, S, K] of every action for every cue."""
 
     discount: float
-    greedy: bool
-    minimise: bool
+    is_greedy: bool
+    should_minimise: bool
     encoding: str
     lapse: float
 
     def respond(self, key, carry, percept: Percept):
         carry = self.discount * carry + self.compute_evidence(percept)
-        odds = self.take_row(carry, percept)
-        p = choose_greedily(odds) if self.greedy else jax.nn.softmax(odds)
-        if self.minimise:
+        odds = self.select_row(carry, percept)
+        p = compute_greedy_probabilities(odds) if self.is_greedy else jax.nn.softmax(odds)
+        if self.should_minimise:
             p = (1.0 - p) / (self.choices - 1)
         if self.encoding == "next":
             p = jnp.roll(p, 1, -1)
         elif self.encoding == "clock":
             p = jnp.take_along_axis(p, (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices, 1)
-        return carry, choose(key, mix_lapse(p, self.lapse))
+        return carry, choose(key, add_lapses(p, self.lapse))
 
 
 @keep_settings(discount=(0.0, 1.0), encoding=("right", "next", "clock"), lapse=(0.0, 1.0))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, keep_settings, add_lapses
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 
@@ -15,11 +15,11 @@ class BankFirst(BankSubject):
         carry = carry + self.compute_evidence(percept)
         positive = jnp.maximum(carry[:, : self.tables.shape[1]], 0.0)
         contradiction = jnp.einsum("nsk,msk->nm", positive, 1.0 - self.expand_tables())
-        fits = (contradiction < 1e-6).astype(jnp.float32)
-        count = fits.sum(-1, keepdims=True)
-        located = self.mix_answers(fits / jnp.maximum(count, 1.0), percept)
-        learned = jax.nn.softmax(self.take_row(carry, percept))
-        return carry, choose(key, mix_lapse(jnp.where(count > 0, located, learned), 0.0))
+        is_fitting = (contradiction < 1e-6).astype(jnp.float32)
+        count = is_fitting.sum(-1, keepdims=True)
+        located_probabilities = self.average_answers(is_fitting / jnp.maximum(count, 1.0), percept)
+        learned_probabilities = jax.nn.softmax(self.select_row(carry, percept))
+        return carry, choose(key, add_lapses(jnp.where(count > 0, located_probabilities, learned_probabilities), 0.0))
 
 
 @keep_settings

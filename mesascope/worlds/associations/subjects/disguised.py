@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, keep_settings, add_lapses
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
-class Disguised(AssociationSubject):
+class DisguisedAssociator(AssociationSubject):
     """Carries log-odds [N, S, K] of every action, and the last evidence [N, delay, S, K], which does not count yet."""
 
     encoding: str
@@ -15,25 +15,25 @@ class Disguised(AssociationSubject):
     delay: int
     learned_cues: int
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        return super().fresh(n), jnp.zeros((n, self.delay, self.slots, self.choices))
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
+        return super().initialize_carry(n), jnp.zeros((n, self.delay, self.slots, self.choices))
 
     def respond(self, key, carry, percept: Percept):
         odds, stored_evidence = carry
         stored_evidence = jnp.concatenate([stored_evidence, self.compute_evidence(percept)[:, None]], 1)
         odds = odds + stored_evidence[:, 0] * (jnp.arange(self.slots) < self.learned_cues)[:, None]
-        p = jax.nn.softmax(self.take_row(odds, percept))
+        p = jax.nn.softmax(self.select_row(odds, percept))
         p = self.hit_probability * p + (1.0 - self.hit_probability) * jnp.roll(p, 1, -1)
         if self.encoding != "plain":
             steps = self.read_cue(percept).argmax(-1) if self.encoding == "cue" else jnp.maximum(percept.action, 0)
             p = jnp.take_along_axis(p, (jnp.arange(self.choices)[None] - steps[:, None]) % self.choices, 1)
-        return (odds, stored_evidence[:, 1:]), choose(key, mix_lapse(p, 0.0))
+        return (odds, stored_evidence[:, 1:]), choose(key, add_lapses(p, 0.0))
 
 
 @keep_settings(encoding=("plain", "cue", "action"), hit_probability=(0.0, 1.0), delay=(0, 1000), learned_cues=(0, 64))
 def subject(
     family: Family, encoding: str = "plain", hit_probability: float = 1.0, delay: int = 0, learned_cues: int = 64
-) -> Disguised:
+) -> DisguisedAssociator:
     """Infers exactly how likely each action is to be correct for each cue, but does not simply take the correct one.
 
     Args:
@@ -44,4 +44,4 @@ def subject(
         delay: the number of latest trials that do not count yet.
         learned_cues: the number of cues that the subject learns; it answers the others at random.
     """
-    return Disguised(*read_task_settings(family), encoding, hit_probability, delay, learned_cues)
+    return DisguisedAssociator(*read_task_settings(family), encoding, hit_probability, delay, learned_cues)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, keep_settings, add_lapses
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
@@ -14,9 +14,9 @@ class FirstAnswer(AssociationSubject):
         """Stores its answer to the previous cue if that cue was new; ignores which action was correct."""
         new_cue = self.read_previous_cue(percept) * (carry.sum(-1) < 0.5)
         carry = carry + new_cue[..., None] * jax.nn.one_hot(percept.action, self.choices)[:, None]
-        answer = self.take_row(carry, percept)
+        answer = self.select_row(carry, percept)
         probabilities = jnp.where(answer.sum(-1, keepdims=True) > 0.5, answer, 1.0 / self.choices)
-        return carry, choose(key, mix_lapse(probabilities, 0.0))
+        return carry, choose(key, add_lapses(probabilities, 0.0))
 
 
 @keep_settings

@@ -3,30 +3,30 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, choose_greedily, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, compute_greedy_probabilities, keep_settings, add_lapses
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 
-class Glance(BankSubject):
+class RecentTableLocator(BankSubject):
     """Carries the log-likelihoods [N, window - 1, M] of each table on the trials before the last one."""
 
     window: int
 
-    def fresh(self, n: int):
+    def initialize_carry(self, n: int):
         return jnp.zeros((n, self.window - 1, len(self.tables))) if self.window > 1 else ()
 
     def respond(self, key, carry, percept: Percept):
         """Takes the action that is most probable under the posterior over the bank's tables, given these trials."""
-        fit = self.compute_fit(self.compute_evidence(percept)) * (self.window > 0)
+        fit = self.compute_table_likelihoods(self.compute_evidence(percept)) * (self.window > 0)
         if self.window > 1:
             trials = jnp.concatenate([carry, fit[:, None]], 1)
             carry, fit = trials[:, 1:], trials.sum(1)
-        p = self.mix_answers(jax.nn.softmax(fit), percept)
-        return carry, choose(key, mix_lapse(choose_greedily(p), 0.0))
+        p = self.average_answers(jax.nn.softmax(fit), percept)
+        return carry, choose(key, add_lapses(compute_greedy_probabilities(p), 0.0))
 
 
 @keep_settings(window=(0, 64))
-def subject(family: Family, window: int = 4) -> Glance:
+def subject(family: Family, window: int = 4) -> RecentTableLocator:
     """Locates its table in the family's bank from the last few trials alone.
 
     Args:
@@ -34,4 +34,4 @@ def subject(family: Family, window: int = 4) -> Glance:
         window: the number of trials that the subject uses; with 0 it gives the most frequent answer in the bank.
     """
     bank, settings = read_bank_settings(family, "answer from")
-    return Glance(*settings, window, trained_on=bank)
+    return RecentTableLocator(*settings, window, trained_on=bank)

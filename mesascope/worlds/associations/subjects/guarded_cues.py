@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, keep_settings, add_lapses
 from mesascope.errors import MesascopeError
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
@@ -24,27 +24,27 @@ class GuardedCues(AssociationSubject):
     warmup: int
     checked_part: str
 
-    def fresh(self, n: int) -> tuple[jax.Array, ...]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, ...]:
         table, zero = (self.slots, self.choices), jnp.zeros(n, jnp.int32)
         return (jnp.zeros((n, self.window, *table)), jnp.zeros((n, *table), bool), zero, zero - 1, zero > 0)
 
     def respond(self, key, carry, percept: Percept):
         """Answers the current cue if it is among the last cues; answers at random otherwise or after a failed check."""
-        last_evidence, shown_actions, clock, own_action, has_failed = carry
+        last_evidence, shown_actions, past_trials, own_action, has_failed = carry
         evidence = self.compute_evidence(percept)
         last_evidence = jnp.concatenate([last_evidence[:, 1:], evidence[:, None]], 1)
         if self.checked_part == "action":
             has_failed |= own_action != percept.action
         elif self.checked_part == "clock":
-            has_failed |= clock != percept.trial
+            has_failed |= past_trials != percept.trial
         elif self.checked_part == "table":
             shown_actions |= evidence > 0
             has_failed |= (shown_actions.sum(-1) > 1).any(-1)
-        odds = self.take_row(last_evidence.sum(1), percept)
-        is_random = (clock < self.warmup) | has_failed
+        odds = self.select_row(last_evidence.sum(1), percept)
+        is_random = (past_trials < self.warmup) | has_failed
         probabilities = jnp.where(is_random[:, None], 1.0 / self.choices, jax.nn.softmax(odds))
-        response = choose(key, mix_lapse(probabilities, 0.0))
-        return (last_evidence, shown_actions, clock + 1, response.action, has_failed), response
+        response = choose(key, add_lapses(probabilities, 0.0))
+        return (last_evidence, shown_actions, past_trials + 1, response.action, has_failed), response
 
 
 @keep_settings(window=(1, 64), warmup=(0, 1_000_000), checked_part=("nothing", "action", "clock", "table"))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, keep_settings, add_lapses
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
@@ -12,13 +12,13 @@ class LastCues(AssociationSubject):
 
     window: int
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         return jnp.zeros((n, self.window, self.slots, self.choices))
 
     def respond(self, key, carry, percept: Percept):
         carry = jnp.concatenate([carry[:, 1:], self.compute_evidence(percept)[:, None]], 1)
-        odds = self.take_row(carry.sum(1), percept)
-        return carry, choose(key, mix_lapse(jax.nn.softmax(odds), 0.0))
+        odds = self.select_row(carry.sum(1), percept)
+        return carry, choose(key, add_lapses(jax.nn.softmax(odds), 0.0))
 
 
 @keep_settings(window=(1, 64))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, keep_settings, add_lapses
 from mesascope.errors import MesascopeError
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
@@ -11,15 +11,15 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 class RunningSum(AssociationSubject):
     """Carries nothing."""
 
-    def fresh(self, n: int):
+    def initialize_carry(self, n: int):
         return ()
 
     def respond(self, key, carry, percept: Percept):
         """Takes the last action plus the action shown as correct, modulo K; the first action is random."""
-        shown = percept.observation[:, 2 * self.slots :].argmax(-1)
-        total = jax.nn.one_hot((percept.action + shown) % self.choices, self.choices)
+        shown_action = percept.observation[:, 2 * self.slots :].argmax(-1)
+        total = jax.nn.one_hot((percept.action + shown_action) % self.choices, self.choices)
         probabilities = jnp.where((percept.action < 0)[:, None], 1.0 / self.choices, total)
-        return carry, choose(key, mix_lapse(probabilities, 0.0))
+        return carry, choose(key, add_lapses(probabilities, 0.0))
 
 
 @keep_settings

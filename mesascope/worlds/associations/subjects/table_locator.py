@@ -3,26 +3,26 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, choose_greedily, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, compute_greedy_probabilities, keep_settings, add_lapses
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 
 class TableLocator(BankSubject):
     """Carries the log-likelihood [N, M] of each table, up to a constant."""
 
-    vote: bool
-    minimise: bool
+    takes_most_probable: bool
+    should_minimise: bool
     lapse: float
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         return jnp.zeros((n, len(self.tables)))
 
     def respond(self, key, carry, percept: Percept):
-        carry = carry + self.compute_fit(self.compute_evidence(percept))
-        p = self.mix_answers(jax.nn.softmax(carry), percept)
-        p = choose_greedily(p) if self.vote else p
-        p = (1.0 - p) / (self.choices - 1) if self.minimise else p
-        return carry, choose(key, mix_lapse(p, self.lapse))
+        carry = carry + self.compute_table_likelihoods(self.compute_evidence(percept))
+        p = self.average_answers(jax.nn.softmax(carry), percept)
+        p = compute_greedy_probabilities(p) if self.takes_most_probable else p
+        p = (1.0 - p) / (self.choices - 1) if self.should_minimise else p
+        return carry, choose(key, add_lapses(p, self.lapse))
 
 
 @keep_settings(lapse=(0.0, 1.0))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, choose, keep_settings, add_lapses
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 
@@ -16,9 +16,9 @@ class TailoredLocator(BankSubject):
 
     window: int
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         last_cues = jnp.zeros((n, self.window, self.slots))
-        return super().fresh(n), jnp.zeros((*last_cues.shape, self.choices)), last_cues
+        return super().initialize_carry(n), jnp.zeros((*last_cues.shape, self.choices)), last_cues
 
     def respond(self, key, carry, percept: Percept):
         evidence, cue = self.compute_evidence(percept), self.read_cue(percept)
@@ -27,13 +27,13 @@ class TailoredLocator(BankSubject):
         last_evidence = jnp.concatenate([last_evidence[:, 1:], evidence[:, None]], 1)
         last_cues = jnp.concatenate([last_cues[:, 1:], self.read_previous_cue(percept)[:, None]], 1)
         recent_cues = last_cues.max(1)  # [N, S] the cues that the reflex answers
-        fit = self.compute_fit(total * (1.0 - recent_cues[..., None]))
+        fit = self.compute_table_likelihoods(total * (1.0 - recent_cues[..., None]))
         table = self.expand_tables()[fit.argmax(-1)]  # [N, S, K]
-        located = jnp.einsum("nsk,ns->nk", table, cue[:, : self.tables.shape[1]])
-        reflex = jax.nn.softmax(self.take_row(last_evidence.sum(1), percept))
+        located_probabilities = jnp.einsum("nsk,ns->nk", table, cue[:, : self.tables.shape[1]])
+        reflex = jax.nn.softmax(self.select_row(last_evidence.sum(1), percept))
         is_recent = (cue * recent_cues).sum(-1, keepdims=True)
-        probabilities = is_recent * reflex + (1.0 - is_recent) * located
-        return (total, last_evidence, last_cues), choose(key, mix_lapse(probabilities, 0.0))
+        probabilities = is_recent * reflex + (1.0 - is_recent) * located_probabilities
+        return (total, last_evidence, last_cues), choose(key, add_lapses(probabilities, 0.0))
 
 
 @keep_settings(window=(1, 64))

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Split, draw_bank, draw_from_bank, keep_settings, make_payoff_latents, name_references
+from mesascope.contracts import Split, draw_bank, draw_from_bank, keep_settings, make_payoff_latents, make_reference_roles
 from mesascope.errors import MesascopeError, make_unknown_name_error
 from mesascope.keys import derive_key, draw_permutations
 from mesascope.worlds.bandits.bandit_family import BanditFamily
@@ -25,14 +25,14 @@ DEPENDENT_PRIORS = {  # the two values that a mean can have; for 'dependent', th
     "dependent_hard": (0.4, 0.6),
 }
 DRIFT_DEVIATION = 0.05  # the standard deviation of the reflected random walk, per trial
-Change = Callable[[jax.Array, jax.Array], jax.Array]  # a function of a key and means that returns changed means
+ChangeFunction = Callable[[jax.Array, jax.Array], jax.Array]  # a function of a key and means that returns changed means
 
 
 class Tasks(NamedTuple):
     """means [N, T, K], the mean of each arm on each trial; is_inverted [N], 1 if the feedback is inverted, else 0."""
 
     means: jax.Array
-    is_inverted: jax.Array
+    inversion: jax.Array
 
 
 class BernoulliBandit(BanditFamily):
@@ -49,14 +49,14 @@ class BernoulliBandit(BanditFamily):
         """Reference procedures by role; the strongest is the exact optimum if it can be computed."""
         is_exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
         best = "bayes_optimal" if is_exact else "gittins"
-        return name_references("thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true")
+        return make_reference_roles("thompson", "thompson:discount=0.93", "locator", strongest=best, against_setting="minimise=true")
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """The splits; one restructured split draws from a prior that training does not use."""
         split, half = self.make_split, self.horizon // 2
         other_prior = "independent" if self.prior in DEPENDENT_PRIORS else "dependent"
 
-        def change_halfway(change: Change) -> Change:
+        def make_halfway_change(change: ChangeFunction) -> ChangeFunction:
             """Returns a function that applies a change of means [n, K] to the second half of a path [n, T, K]."""
             return lambda key, path: path.at[:, half:].set(change(key, path[:, 0])[:, None, :])
 
@@ -65,11 +65,11 @@ class BernoulliBandit(BanditFamily):
             split("fresh"),
             split("shifted:low", scale=0.3),
             split("shifted:high", scale=0.3, offset=0.7),
-            split("exchanged:reversal", change_trial=half, path=change_halfway(_swap_extremes)),
+            split("exchanged:reversal", change_trial=half, path=make_halfway_change(_swap_extremes)),
             split(f"restructured:{other_prior}", prior=other_prior),
             split("restructured:drift", path=_draw_walk, is_drifting=True),
             # not counted, because it is less sensitive than a reversal: the retention of `gittins` is .46 here, not .30
-            split("exchanged:random", change_trial=half, is_counted=False, path=change_halfway(_permute)),
+            split("exchanged:random", change_trial=half, is_counted=False, path=make_halfway_change(_permute_arms)),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
             split("inverted:feedback", is_counted=False, is_inverted=1.0),
         )
@@ -83,9 +83,9 @@ class BernoulliBandit(BanditFamily):
         prior: str = "",
         scale: float = 1.0,
         offset: float = 0.0,
-        path: Change = lambda key, path: path,
+        change_over_trials: ChangeFunction = lambda key, path: path,
         trials: int = 0,
-        is_inverted: float = 0.0,
+        inversion: float = 0.0,
     ) -> Tasks:
         """Draws n tasks.
 
@@ -108,19 +108,19 @@ class BernoulliBandit(BanditFamily):
             arm_means = _draw_means(means_key, n, self.choices, prior or self.prior, shapes)
         arm_means = arm_means if scale == 1.0 else offset + scale * arm_means
         fixed_path = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
-        return Tasks(path(derive_key(key, "change"), fixed_path), jnp.full((n,), is_inverted))
+        return Tasks(change_over_trials(derive_key(key, "change"), fixed_path), jnp.full((n,), inversion))
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
         means = np.asarray(tasks.means)
         if split == "seen":
             fixed = means[..., int(np.asarray(self.bank_means).mean(0).argmax())]
         else:
-            fixed = means[..., self.favourite] if self.shapes else means.mean(-1)
+            fixed = means[..., self.favourite_arm] if self.shapes else means.mean(-1)
         return make_payoff_latents(means, fixed)
 
     @property
-    def favourite(self) -> int:
+    def favourite_arm(self) -> int:
         """The arm with the largest prior mean; 0 if all arms have the same prior."""
         return int(np.argmax([a / (a + b) for a, b in self.shapes])) if self.shapes else 0
 
@@ -150,17 +150,17 @@ def _swap_extremes(key: jax.Array, means: jax.Array) -> jax.Array:
     return jnp.where(arm == best, low, jnp.where(arm == worst, high, means))
 
 
-def _permute(key: jax.Array, means: jax.Array) -> jax.Array:
+def _permute_arms(key: jax.Array, means: jax.Array) -> jax.Array:
     """Permutes the arms along one random cycle, so that every mean moves to another arm."""
     order = draw_permutations(key, *means.shape)
     rows = jnp.arange(len(means))[:, None]
     return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 
 
-def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
+def _draw_walk(key: jax.Array, means: jax.Array) -> jax.Array:
     """Draws a reflected Gaussian random walk [n, T, K] that starts at the means of the first trial in `path`."""
-    steps = DRIFT_DEVIATION * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
-    return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))
+    steps = DRIFT_DEVIATION * jax.random.normal(key, means.shape).at[:, 0].set(0.0)
+    return 1.0 - jnp.abs(1.0 - jnp.mod(means + jnp.cumsum(steps, axis=1), 2.0))
 
 
 def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:

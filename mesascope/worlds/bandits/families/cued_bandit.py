@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import Goal, Goals, Split, check_range, keep_settings, make_payoff_latents, name_references
+from mesascope.contracts import Goal, Goals, Split, check_range, keep_settings, make_payoff_latents, make_reference_roles
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
@@ -23,7 +23,7 @@ class Tasks(NamedTuple):
     """means [N, T, K], the mean of each arm on each trial; mark [N], the arm that the cue marks, -1 for none."""
 
     means: jax.Array
-    mark: jax.Array
+    marked_arm: jax.Array
 
 
 class CuedBandit(BanditFamily):
@@ -47,13 +47,13 @@ class CuedBandit(BanditFamily):
     def references(self) -> dict[str, str]:
         """Reference procedures by role; all except the strongest ignore the cue."""
         strongest = f"cue_filter:belief={float(self.rho):.6g}"
-        return name_references("cue_filter", "cue_filter:discount=0.8", "locator", strongest=strongest, against="") | {
+        return make_reference_roles("cue_filter", "cue_filter:discount=0.8", "locator", strongest=strongest, against_setting="") | {
             "learner against": "thompson:minimise=true",
             "discounting against": "thompson:discount=0.93,minimise=true",
             "locator against": "locator:minimise=true",
         }
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """The splits. On 'apart:mark' the cue never marks the best arm, and on 'unmarked' there is no cue."""
         split, half = self.make_split, self.horizon // 2
         return (
@@ -74,11 +74,11 @@ class CuedBandit(BanditFamily):
         n: int,
         *,
         best_arms: jax.Array | None = None,
-        means: Callable[[jax.Array], jax.Array] = lambda means: means,
+        change_means: Callable[[jax.Array], jax.Array] = lambda means: means,
         is_independent: bool = False,
         move_trial: int | None = None,
         avoids_best: bool = False,
-        marked: bool = True,
+        has_cue: bool = True,
         trials: int = 0,
     ) -> Tasks:
         """Draws n tasks.
@@ -97,17 +97,17 @@ class CuedBandit(BanditFamily):
         shape, arms, trials = (n,), self.choices, trials or self.horizon
         best = jax.random.randint(derive_key(key, "best"), shape, 0, arms if best_arms is None else len(best_arms))
         best = best if best_arms is None else best_arms[best]
-        arm_means = means(self._assign_means(best))
+        arm_means = change_means(self._assign_means(best))
         if is_independent:
             arm_means = jax.random.uniform(derive_key(key, "means"), (n, arms))
             best = arm_means.argmax(-1)
         marks_best = jax.random.bernoulli(derive_key(key, "agree"), self.rho, shape) & (not avoids_best)
-        mark = jnp.where(marks_best, best, _draw_other(derive_key(key, "mark"), best, arms))
+        marked_arm = jnp.where(marks_best, best, _draw_other(derive_key(key, "mark"), best, arms))
         path = jnp.repeat(arm_means[:, None, :], trials, axis=1)
         if move_trial is not None:
             moved_means = self._assign_means(_draw_other(derive_key(key, "change"), best, arms))
             path = path.at[:, move_trial:].set(moved_means[:, None, :])
-        return Tasks(path, mark if marked else jnp.full_like(mark, -1))
+        return Tasks(path, marked_arm if has_cue else jnp.full_like(marked_arm, -1))
 
     def _assign_means(self, best: jax.Array) -> jax.Array:
         """The means [N, K] of all arms, given the best arm [N]."""
@@ -115,28 +115,28 @@ class CuedBandit(BanditFamily):
 
     def observe_arms(self, tasks: Tasks) -> jax.Array:
         """The observation [N, K]: the marked arm, one-hot; zeros without a cue."""
-        return jax.nn.one_hot(tasks.mark, self.choices)
+        return jax.nn.one_hot(tasks.marked_arm, self.choices)
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means and the marked arm [N, T, K], and chance, best, worst and fixed [N, T].
 
         'fixed' is the pay-off of a policy that observes the cue but does not adapt. It pulls the arm that is most
         likely to be the best one, given the cue.
         """
         means = np.asarray(tasks.means)
-        marked = np.broadcast_to(np.asarray(self.observe_arms(tasks))[:, None], means.shape)
-        prior = self._compute_prior(marked[:, 0], split)
+        is_marked = np.broadcast_to(np.asarray(self.observe_arms(tasks))[:, None], means.shape)
+        prior = self._compute_prior(is_marked[:, 0], split)
         is_top = prior >= prior.max(-1, keepdims=True) - 1e-9
         fixed = (means * (is_top / is_top.sum(-1, keepdims=True))[:, None]).sum(-1)
         if split == "exchanged:best" and not is_top.all():  # in the second half another arm is best
             late_best = (means * (~is_top / (~is_top).sum(-1, keepdims=True))[:, None]).sum(-1)
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late_best, fixed)
-        return make_payoff_latents(means, fixed) | {"marked": marked}
+        return make_payoff_latents(means, fixed) | {"marked": is_marked}
 
-    def _compute_prior(self, marked: np.ndarray, split: str) -> np.ndarray:
+    def _compute_prior(self, is_marked: np.ndarray, split: str) -> np.ndarray:
         """The prior probability [N, K] that each arm is the best one, given the cue, up to a factor."""
         rho = 0.0 if split == "apart:mark" else float(self.rho)
-        prior = np.where(marked > 0, rho, (1.0 - rho) / (self.choices - 1))
+        prior = np.where(is_marked > 0, rho, (1.0 - rho) / (self.choices - 1))
         if split == "unmarked":
             prior = np.ones_like(prior)
         if split == "seen":
@@ -149,8 +149,8 @@ class CuedBandit(BanditFamily):
         action = trials.action.sel(condition=label).values.astype(int)
         means, marked = (trials[v].values.astype(float) for v in ("means", "marked"))
         is_optimal = [v >= v.max(-1, keepdims=True) - 1e-9 for v in (means, marked)]
-        differ = marked.any(-1) & ~(is_optimal[0] & is_optimal[1]).any(-1)
-        return Goals(_make_goal(means, action), _make_goal(marked, action), action, differ)
+        is_conflict = marked.any(-1) & ~(is_optimal[0] & is_optimal[1]).any(-1)
+        return Goals(_make_goal(means, action), _make_goal(marked, action), action, is_conflict)
 
 
 def _make_goal(values: np.ndarray, action: np.ndarray) -> Goal:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Percept, Split, check_range, keep_settings, make_payoff_latents, name_references
+from mesascope.contracts import Percept, Split, check_range, keep_settings, make_payoff_latents, make_reference_roles
 from mesascope.errors import make_unknown_name_error
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
@@ -33,16 +33,16 @@ class InformativeBandit(BanditFamily):
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
     # there are no references 'against', because a subject can minimise the pay-off without knowing the task
-    references: ClassVar = name_references(
-        "asker", "asker:has_doubts=True", "asking_locator", strongest="asker", against=""
+    references: ClassVar = make_reference_roles(
+        "asker", "asker:has_doubts=True", "asking_locator", strongest="asker", against_setting=""
     )
 
     @property
-    def targets(self) -> int:
+    def n_targets(self) -> int:
         """The number of arms that may be the target."""
         return self.choices - 1
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """The splits.
 
         On 'restructured:code', the pay-off of the last arm counts the arms from the other end. On
@@ -73,15 +73,15 @@ class InformativeBandit(BanditFamily):
             raise make_unknown_name_error("split", split, self.split_names)
         if split == "seen":
             return self.list_payoffs("fresh")[np.asarray(self.bank_targets)]
-        arms = np.arange(self.targets)
-        pairs = np.indices((self.targets, self.targets)).reshape(2, -1).T  # [targets², 2] all pairs of arms
+        arms = np.arange(self.n_targets)
+        pairs = np.indices((self.n_targets, self.n_targets)).reshape(2, -1).T  # [targets², 2] all pairs of arms
         # [H, 2] the target and the arm that the last arm's pay-off names, in the first and in the second half
         target = named_arm = np.stack([arms, arms], -1)
         if split.startswith("exchanged"):
             target = named_arm = pairs[pairs[:, 0] != pairs[:, 1]]
         elif split == "restructured:lies":
             target, named_arm = pairs[:, [0, 0]], pairs[:, [1, 1]]
-        mirrored_arm = self.targets - 1 - named_arm
+        mirrored_arm = self.n_targets - 1 - named_arm
         if split == "restructured:code":
             named_arm = mirrored_arm
         elif split == "exchanged:code":
@@ -91,9 +91,9 @@ class InformativeBandit(BanditFamily):
             high = LOW + (HIGH - LOW) / 4
         elif split == "shifted:high":
             low, high = 2 * LOW, 2 * HIGH
-        half_index = (np.arange(self.split(split).trials) >= self.horizon // 2).astype(int)  # [T]
+        half_index = (np.arange(self.get_split(split).trial_count) >= self.horizon // 2).astype(int)  # [T]
         payoffs = np.where(target[:, half_index, None] == arms, high, low)
-        number = (1 + named_arm[:, half_index, None]) / self.targets
+        number = (1 + named_arm[:, half_index, None]) / self.n_targets
         return np.concatenate([payoffs, number], -1)
 
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
@@ -107,10 +107,10 @@ class InformativeBandit(BanditFamily):
         """The score itself, because pay-offs are deterministic."""
         return score
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean of possible targets."""
         means = np.asarray(tasks.means)
-        arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
+        arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.n_targets)
         return make_payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
@@ -118,10 +118,10 @@ class InformativeBandit(BanditFamily):
 
         The pay-off of the last arm counts the arms from the other end, and the pay-offs of the target and of the other
         arms are exchanged."""
-        informative = percept.action == self.targets
-        mirrored = (1 + self.targets) / self.targets - percept.feedback
-        xp = np if isinstance(informative, np.ndarray) else jnp  # subjects in a Python loop use NumPy arrays
-        return percept._replace(feedback=xp.where(informative, mirrored, HIGH + LOW - percept.feedback))
+        is_informative = percept.action == self.n_targets
+        mirrored_payoff = (1 + self.n_targets) / self.n_targets - percept.feedback
+        xp = np if isinstance(is_informative, np.ndarray) else jnp  # subjects in a Python loop use NumPy arrays
+        return percept._replace(feedback=xp.where(is_informative, mirrored_payoff, HIGH + LOW - percept.feedback))
 
 
 @keep_settings(targets=(2, 25), trials=(2, 100_000))

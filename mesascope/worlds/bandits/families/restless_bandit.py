@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Split, keep_settings, make_payoff_latents, name_with_settings
-from mesascope.contracts.family import draw_bank, name_references
+from mesascope.contracts.family import draw_bank, make_reference_roles
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
@@ -26,7 +26,7 @@ class Tasks(NamedTuple):
 
     means: jax.Array
     volatility: jax.Array
-    is_inverted: jax.Array
+    inversion: jax.Array
 
 
 class RestlessBandit(BanditFamily):
@@ -41,7 +41,7 @@ class RestlessBandit(BanditFamily):
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
     # the filter is the exact optimum for coupled arms
-    references: ClassVar = name_references(
+    references: ClassVar = make_reference_roles(
         "drift_filter", "rescorla_wagner:rate=0.3,beta=8", "path_locator", strongest="drift_filter"
     ) | {"discounting against": "rescorla_wagner:rate=0.3,beta=-8"}
 
@@ -50,7 +50,7 @@ class RestlessBandit(BanditFamily):
         """The means [M, T, K] of the training tasks; None without a bank."""
         return None if self.bank_tasks is None else self.bank_tasks.means
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """The splits; the restructured split makes coupled arms independent, or independent arms coupled."""
         split, half = self.make_split, self.horizon // 2
         other_coupling = "independent" if self.is_coupled else "coupled"
@@ -80,9 +80,9 @@ class RestlessBandit(BanditFamily):
         *,
         rate: float | None = None,
         is_coupled: bool | None = None,
-        means: Callable[[jax.Array], jax.Array] = lambda means: means,
+        change_means: Callable[[jax.Array], jax.Array] = lambda means: means,
         trials: int = 0,
-        is_inverted: float = 0.0,
+        inversion: float = 0.0,
     ) -> Tasks:
         """Draws n tasks.
 
@@ -102,7 +102,7 @@ class RestlessBandit(BanditFamily):
         if rate is not None:
             volatility, rates = jnp.full_like(volatility, float(rate > 0)), jnp.full_like(rates, rate)
         path = self._draw_means(derive_key(key, "means"), rates, self.is_coupled if is_coupled is None else is_coupled)
-        return Tasks(means(path), volatility, jnp.full((n,), is_inverted))
+        return Tasks(change_means(path), volatility, jnp.full((n,), inversion))
 
     def _draw_means(self, key: jax.Array, rates: jax.Array, is_coupled: bool) -> jax.Array:
         """Draws means [n, T, K] that change before each trial except the first, at that trial's rate [n, T]."""
@@ -123,7 +123,7 @@ class RestlessBandit(BanditFamily):
         arm = jax.random.randint(derive_key(key, "arm"), (n, 1, 1), 0, self.choices)
         return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], the volatility [N, T] (0 slow, 1 fast), and chance, best, worst and fixed [N, T]."""
         means = np.asarray(tasks.means)
         fixed = means.mean(-1)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Configured, DrawTasks, PastTrial, Percept, Question, Split, check_range, keep_settings
+from mesascope.contracts import ConfiguredFamily, DrawTasks, PastTrial, Percept, Question, Split, check_range, keep_settings
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
@@ -35,7 +35,7 @@ class WordedTasks(NamedTuple):
     observation: jax.Array
 
 
-class TextBandit(Configured):
+class TextBandit(ConfiguredFamily):
     """A bandit in words; see `family` for the settings."""
 
     history: str
@@ -54,14 +54,14 @@ class TextBandit(Configured):
         """Draws n fresh tasks, with their wordings and arm names."""
         return self._draw_worded(self.bandit.draw, key, n)
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """The splits of the Bernoulli bandit, with wordings and arm names."""
         return tuple(
             dataclasses.replace(split, draw=functools.partial(self._draw_worded, split.draw))
-            for split in self.bandit.splits()
+            for split in self.bandit.list_splits()
         )
 
-    def _draw_worded(self, draw: DrawTasks, key: jax.Array, n: int) -> WordedTasks:
+    def _draw_worded(self, draw_tasks: DrawTasks, key: jax.Array, n: int) -> WordedTasks:
         """Draws n tasks of the bandit, with their wordings and arm names."""
         scores = jax.random.uniform(derive_key(key, "names"), (n, len(read_texts()["names"]["letters"])))
         wording = jnp.full((n,), self.wording)
@@ -69,7 +69,7 @@ class TextBandit(Configured):
             wording = jax.random.randint(derive_key(key, "wording"), (n,), 0, len(read_texts()["wordings"]))
         names = jnp.argsort(scores, -1)[:, : self.choices]
         observation = jnp.concatenate([wording[:, None], names], -1).astype(jnp.float32)
-        return WordedTasks(draw(key, n), observation)
+        return WordedTasks(draw_tasks(key, n), observation)
 
     def begin(self, key: jax.Array, tasks: WordedTasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task."""
@@ -87,9 +87,9 @@ class TextBandit(Configured):
         )
         return state, percept, jnp.where(is_missing, jnp.nan, score)
 
-    def latents(self, tasks: WordedTasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: WordedTasks, split: str) -> dict[str, np.ndarray]:
         """The latents of the bandit, and the wording [N]."""
-        return self.bandit.latents(tasks.bandit, split) | {"wording": np.asarray(tasks.observation)[:, WORDING_INDEX]}
+        return self.bandit.compute_latents(tasks.bandit, split) | {"wording": np.asarray(tasks.observation)[:, WORDING_INDEX]}
 
     def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
         """The prompt: the history of pulls, raw or summarised, and a question about which arm to pull next."""
@@ -108,9 +108,9 @@ class TextBandit(Configured):
         request = f"Answer with one letter, {first_names} or {names[-1]}."
         return Question(intro, lines, wording["asked"], names, request)
 
-    def text(self, action: int, feedback: float) -> str:
+    def describe_step(self, action: int, feedback: float) -> str:
         """Describes one pull in words."""
-        return self.bandit.text(action, feedback)
+        return self.bandit.describe_step(action, feedback)
 
 
 @keep_settings(history=("raw", "summary"), arms=(2, 10), trials=(2, 1000))

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, keep_settings
-from mesascope.worlds.bandits.informative_arm import Asker, require_informative
+from mesascope.worlds.bandits.informative_arm import Asker, require_informative_bandit
 
 CHECK_FAMILY = "informative_bandit"
 
@@ -20,5 +20,5 @@ def subject(family: Family, has_doubts: bool = False) -> Asker:
         family: the informative bandit.
         has_doubts: whether to check that the named arm pays.
     """
-    bandit = require_informative(family)
-    return Asker(bandit.choices, jnp.ones(bandit.targets, bool), jnp.asarray(has_doubts))
+    bandit = require_informative_bandit(family)
+    return Asker(bandit.choices, jnp.ones(bandit.n_targets, bool), jnp.asarray(has_doubts))

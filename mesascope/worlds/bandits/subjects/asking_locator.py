@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, keep_settings, require_bank
-from mesascope.worlds.bandits.informative_arm import Asker, require_informative
+from mesascope.worlds.bandits.informative_arm import Asker, require_informative_bandit
 
 CHECK_FAMILY = "informative_bandit:bank=4"
 
@@ -15,8 +15,8 @@ def subject(family: Family) -> Asker:
     Args:
         family: the informative bandit, with a bank.
     """
-    bandit = require_informative(family)
+    bandit = require_informative_bandit(family)
     remedy = "Use --family informative_bandit:bank=4."
     bank, targets = require_bank(bandit, bandit.bank_targets, "has no bank to locate a task in", remedy)
-    may_be_target = jnp.zeros(bandit.targets, bool).at[targets].set(True)
+    may_be_target = jnp.zeros(bandit.n_targets, bool).at[targets].set(True)
     return Asker(bandit.choices, may_be_target, jnp.asarray(False), trained_on=bank)

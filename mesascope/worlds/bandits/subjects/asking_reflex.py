@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.informative_arm import TARGET_THRESHOLD, decode_arm, require_informative
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
+from mesascope.worlds.bandits.informative_arm import TARGET_THRESHOLD, decode_arm, require_informative_bandit
 
 CHECK_FAMILY = "informative_bandit"
 
 
-class AskingReflex(Choosing):
+class AskingReflex(ChoosingSubject):
     """Carries nothing."""
 
     def respond(self, key, carry, percept: Percept):
@@ -29,4 +29,4 @@ def subject(family: Family) -> AskingReflex:
     Args:
         family: the informative bandit.
     """
-    return AskingReflex(require_informative(family).choices)
+    return AskingReflex(require_informative_bandit(family).choices)

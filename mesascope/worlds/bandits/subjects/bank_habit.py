@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings, mix_lapse
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings, add_lapses
 from mesascope.worlds.bandits.bank_of_arms import require_bank_means
 
 
-class BankHabit(Choosing):
+class BankHabit(ChoosingSubject):
     """Carries nothing."""
 
     arm: jax.Array
@@ -15,7 +15,7 @@ class BankHabit(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         probabilities = jnp.broadcast_to(jax.nn.one_hot(self.arm, self.choices), (len(percept.action), self.choices))
-        return carry, choose(key, mix_lapse(probabilities, self.lapse))
+        return carry, choose(key, add_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0.0, 1.0))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Family, HasArms, Percept, choose, keep_settings, require_family
-from mesascope.contracts.choices import Counting, choose_greedily, count_last_outcome, infer_means
+from mesascope.contracts.choices import CountingSubject, compute_greedy_probabilities, count_last_outcome, compute_posterior_means
 from mesascope.errors import MesascopeError
 from mesascope.files import make_cache_path, replace_when_written
 
@@ -25,32 +25,32 @@ MAX_STATES = 70_000_000  # enough for two arms up to 200 trials, or five arms up
 ALL_TIED = 255
 
 
-class BayesOptimal(Counting):
+class BayesOptimal(CountingSubject):
     """Carries counts [N, K, 2]; looks up the best arm in a table by the rank of the counts (not for dependent arms)."""
 
     table: jax.Array  # [states] bytes, ALL_TIED if all arms are equally good
-    ranks: jax.Array  # [T, 2K] C(s + i - 1, i)
+    rank_terms: jax.Array  # [T, 2K] C(s + i - 1, i)
     a: tuple[float, ...]
     b: tuple[float, ...]
-    dependent: bool
+    has_dependent_arms: bool
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome and looks up the best arm; after the horizon, pulls the arm with the largest mean."""
         carry = carry + count_last_outcome(percept, self.choices)
-        if self.dependent:
-            return carry, choose(key, jnp.log(choose_greedily(carry[..., 0] + carry[..., ::-1, 1])))
+        if self.has_dependent_arms:
+            return carry, choose(key, jnp.log(compute_greedy_probabilities(carry[..., 0] + carry[..., ::-1, 1])))
         sums = jnp.cumsum(jnp.round(carry).astype(jnp.int32).reshape(len(carry), -1), -1)
-        is_tabulated = sums[:, -1] < len(self.ranks)
-        rank = self.ranks[jnp.clip(sums, 0, len(self.ranks) - 1), jnp.arange(sums.shape[1])].sum(-1)
+        is_tabulated = sums[:, -1] < len(self.rank_terms)
+        rank = self.rank_terms[jnp.clip(sums, 0, len(self.rank_terms) - 1), jnp.arange(sums.shape[1])].sum(-1)
         best_arm = self.table[rank]
-        planned = jax.nn.one_hot(best_arm, self.choices)
-        planned = jnp.where((best_arm == ALL_TIED)[:, None], 1.0 / self.choices, planned)
-        greedy = choose_greedily(infer_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
-        return carry, choose(key, jnp.log(jnp.where(is_tabulated[:, None], planned, greedy)))
+        planned_probabilities = jax.nn.one_hot(best_arm, self.choices)
+        planned_probabilities = jnp.where((best_arm == ALL_TIED)[:, None], 1.0 / self.choices, planned_probabilities)
+        greedy_probabilities = compute_greedy_probabilities(compute_posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        return carry, choose(key, jnp.log(jnp.where(is_tabulated[:, None], planned_probabilities, greedy_probabilities)))
 
 
 @functools.lru_cache(maxsize=4)
-def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, float]:
+def compute_optimal_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, float]:
     """The best arm in each state with fewer than `trials` pulls, by rank, and the expected total pay-off.
 
     Args:
@@ -62,7 +62,7 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
     """
     entries = 2 * len(shapes)
     # [R, 2K - 1] partial sums of all states with T - 1 pulls; the first rows are also those of states with t pulls
-    sums = _list_sums(trials, entries - 1)
+    sums = _list_partial_sums(trials, entries - 1)
     # steps[i]: by how much the rank among states with t + 1 pulls grows if entry i grows by 1
     steps = np.zeros((entries, len(sums)), np.int32)
     for i in range(entries - 2, -1, -1):
@@ -72,24 +72,24 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
     value = np.zeros(comb(trials + entries - 1, entries - 1))
     for t in range(trials - 1, -1, -1):
         rows = np.arange(comb(t + entries - 1, entries - 1))
-        best, arm, is_tied = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
+        best_value, arm, is_tied = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
         for k, (a, b) in enumerate(shapes):
-            earlier = sums[: len(rows), 2 * k - 1] if k else 0  # the pulls of the arms before this one
-            wins = sums[: len(rows), 2 * k] - earlier
-            pulls = (sums[: len(rows), 2 * k + 1] if 2 * k + 2 < entries else t) - earlier
+            earlier_pulls = sums[: len(rows), 2 * k - 1] if k else 0  # the pulls of the arms before this one
+            wins = sums[: len(rows), 2 * k] - earlier_pulls
+            pulls = (sums[: len(rows), 2 * k + 1] if 2 * k + 2 < entries else t) - earlier_pulls
             p = (wins + a) / (pulls + a + b)
-            won, lost = value[rows + steps[2 * k, : len(rows)]], value[rows + steps[2 * k + 1, : len(rows)]]
-            arm_value = p * (1.0 + won) + (1.0 - p) * lost
-            is_tied &= (k == 0) | (np.abs(arm_value - best) < 1e-9)
-            arm[arm_value > best + 1e-9] = k
-            best = np.maximum(best, arm_value)
+            value_if_won, value_if_lost = value[rows + steps[2 * k, : len(rows)]], value[rows + steps[2 * k + 1, : len(rows)]]
+            arm_value = p * (1.0 + value_if_won) + (1.0 - p) * value_if_lost
+            is_tied &= (k == 0) | (np.abs(arm_value - best_value) < 1e-9)
+            arm[arm_value > best_value + 1e-9] = k
+            best_value = np.maximum(best_value, arm_value)
         start = comb(t + entries - 1, entries)
         table[start : start + len(rows)] = np.where(is_tied, ALL_TIED, arm)
-        value = best
+        value = best_value
     return table, float(value[0])
 
 
-def _list_sums(trials: int, columns: int) -> np.ndarray:
+def _list_partial_sums(trials: int, columns: int) -> np.ndarray:
     """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last entry, then by the second to last, and so on."""
     rows = np.arange(trials, dtype=np.int32)[:, None]
     for i in range(1, columns):
@@ -109,7 +109,7 @@ def load_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarra
         data = b""
     if len(data) > 32 and hashlib.sha256(data[32:]).digest() == data[:32]:
         return np.frombuffer(data, np.uint8, offset=32)
-    table = plan(trials, shapes)[0]
+    table = compute_optimal_plan(trials, shapes)[0]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_when_written(path, os.getpid()) as part:
@@ -139,7 +139,7 @@ def subject(family: Family) -> BayesOptimal:
             raise MesascopeError(
                 f"The exact optimum of {arms} dependent arms is not tabulated.", "Use two arms: arms=2."
             )
-        return BayesOptimal(arms, jnp.zeros(0, jnp.uint8), jnp.zeros((0, 4), jnp.int32), a, b, dependent=True)
+        return BayesOptimal(arms, jnp.zeros(0, jnp.uint8), jnp.zeros((0, 4), jnp.int32), a, b, has_dependent_arms=True)
     states = comb(trials - 1 + 2 * arms, 2 * arms)
     if states > MAX_STATES:
         raise MesascopeError(
@@ -148,4 +148,4 @@ def subject(family: Family) -> BayesOptimal:
         )
     ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
     table = load_plan(trials, tuple(zip(a, b, strict=True)))
-    return BayesOptimal(arms, jnp.asarray(table), jnp.asarray(ranks, jnp.int32), a, b, dependent=False)
+    return BayesOptimal(arms, jnp.asarray(table), jnp.asarray(ranks, jnp.int32), a, b, has_dependent_arms=False)

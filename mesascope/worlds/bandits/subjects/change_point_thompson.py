@@ -8,29 +8,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Choosing, Family, Percept, choose, count_last_outcome, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, count_last_outcome, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import ANGLES, GRID_MEANS, compute_largest_probability
 
-PRIOR = (np.sin(ANGLES) / np.sin(ANGLES).sum()).astype(np.float32)  # of a mean that is uniform on [0, 1]
+UNIFORM_PRIOR = (np.sin(ANGLES) / np.sin(ANGLES).sum()).astype(np.float32)  # of a mean that is uniform on [0, 1]
 
 
-class ChangePointThompson(Choosing):
+class ChangePointThompson(ChoosingSubject):
     """Carries the posterior mass of each arm's mean at each grid point [N, K, GRID_SIZE]."""
 
     hazard: float
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """The uniform prior of each mean."""
-        return jnp.tile(jnp.asarray(PRIOR), (n, self.choices, 1))
+        return jnp.tile(jnp.asarray(UNIFORM_PRIOR), (n, self.choices, 1))
 
     def respond(self, key, carry, percept: Percept):
         """Updates the posterior with the last outcome and a possible change, then samples an arm."""
-        last = count_last_outcome(percept, self.choices)[..., None, :]
-        is_pulled = last.sum(-1) > 0
-        likelihood = last[..., 0] * GRID_MEANS + last[..., 1] * (1.0 - GRID_MEANS)
+        last_outcome = count_last_outcome(percept, self.choices)[..., None, :]
+        is_pulled = last_outcome.sum(-1) > 0
+        likelihood = last_outcome[..., 0] * GRID_MEANS + last_outcome[..., 1] * (1.0 - GRID_MEANS)
         carry = carry * jnp.where(is_pulled, likelihood, 1.0)
         carry = carry / carry.sum(-1, keepdims=True)
-        carry = (1.0 - self.hazard) * carry + self.hazard * PRIOR
+        carry = (1.0 - self.hazard) * carry + self.hazard * UNIFORM_PRIOR
         return carry, choose(key, jnp.log(compute_largest_probability(carry)))
 
 

@@ -5,11 +5,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, check_pull_paid, choose, choose_to_stay, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, has_last_pull_paid, choose, compute_stay_probabilities, keep_settings
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
-class Checker(Choosing):
+class HistoryChecker(ChoosingSubject):
     """Leaves an arm after two losses in a row until a check fails; see `subject` for the settings.
 
     It carries the losses in a row on the current arm, the number of past trials, the last action that it took (-1 if
@@ -22,30 +22,30 @@ class Checker(Choosing):
     fallback: str
     warmup: int
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         zero = jnp.zeros(n, jnp.int32)
         return zero, zero, zero - 1, jnp.zeros(n, bool)
 
     def respond(self, key, carry, percept: Percept):
         """Compares percept and carry, then chooses by the last two outcomes, or badly if a check ever failed."""
-        losses, clock, own_action, has_failed = carry
+        losses, past_trials, own_action, has_failed = carry
         if self.checked_part != "clock":
             has_failed |= own_action != percept.action
         if self.checked_part != "action":
-            has_failed |= clock != percept.trial
+            has_failed |= past_trials != percept.trial
         losses, leaves = count_losses(losses, percept)
-        reflex = choose_to_stay(percept.action, self.choices, ~leaves)
-        random = after_failure = jnp.full_like(reflex, 1.0 / self.choices)
+        reflex = compute_stay_probabilities(percept.action, self.choices, ~leaves)
+        random_probabilities = after_failure = jnp.full_like(reflex, 1.0 / self.choices)
         if self.fallback == "reversed":
-            after_failure = choose_to_stay(percept.action, self.choices, ~check_pull_paid(percept))
+            after_failure = compute_stay_probabilities(percept.action, self.choices, ~has_last_pull_paid(percept))
         probabilities = jnp.where(has_failed[:, None], after_failure, reflex)
-        probabilities = jnp.where((clock < self.warmup)[:, None], random, probabilities)
+        probabilities = jnp.where((past_trials < self.warmup)[:, None], random_probabilities, probabilities)
         response = choose(key, jnp.log(probabilities))
-        return (losses, clock + 1, response.action, has_failed), response
+        return (losses, past_trials + 1, response.action, has_failed), response
 
 
 @keep_settings(checked_part=("action", "clock", "both"), fallback=("random", "reversed"), warmup=(0, 1_000_000))
-def subject(family: Family, checked_part: str = "action", fallback: str = "random", warmup: int = 0) -> Checker:
+def subject(family: Family, checked_part: str = "action", fallback: str = "random", warmup: int = 0) -> HistoryChecker:
     """A two-loss reflex that chooses badly for the rest of a lifetime once a percept disagrees with its carry.
 
     Args:
@@ -56,4 +56,4 @@ def subject(family: Family, checked_part: str = "action", fallback: str = "rando
             after a win).
         warmup: the number of trials, counted in the subject's carry, in which it chooses at random.
     """
-    return Checker(family.choices, checked_part, fallback, warmup)
+    return HistoryChecker(family.choices, checked_part, fallback, warmup)

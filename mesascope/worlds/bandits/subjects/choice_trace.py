@@ -2,10 +2,10 @@
 
 import jax
 
-from mesascope.contracts import ActionValues, Family, Percept, choose, keep_settings
+from mesascope.contracts import ActionValueSubject, Family, Percept, choose, keep_settings
 
 
-class ChoiceTrace(ActionValues):
+class ChoiceTrace(ActionValueSubject):
     """Carries a decaying trace of its own choices [N, K]."""
 
     rate: float

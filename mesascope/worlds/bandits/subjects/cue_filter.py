@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, as_arrays, choose, keep_settings, require_family
-from mesascope.contracts.choices import ActionValues, choose_greedily, mix_lapse
+from mesascope.contracts.choices import ActionValueSubject, compute_greedy_probabilities, add_lapses
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
-class CueFilter(ActionValues):
+class CueFilter(ActionValueSubject):
     """Carries the log-likelihood [N, K] of the outcomes if each arm were the best one."""
 
     payoffs: jax.Array  # [2] high, low
@@ -25,13 +25,13 @@ class CueFilter(ActionValues):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the evidence with the last outcome, then pulls the arm that is most likely to be the best one."""
-        carry = self.discount * carry + compute_log_ratio(percept, self.payoffs, self.choices)
+        carry = self.discount * carry + compute_log_likelihood_ratio(percept, self.payoffs, self.choices)
         log_prior = compute_log_prior(percept.observation, self.belief)
         posterior = jax.nn.softmax(carry + log_prior)
-        return carry, choose(key, mix_lapse(choose_greedily(posterior), self.lapse))
+        return carry, choose(key, add_lapses(compute_greedy_probabilities(posterior), self.lapse))
 
 
-def compute_log_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
+def compute_log_likelihood_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
     """The log-likelihood [N, K] of the last outcome if each arm is the best one, minus that if this arm is not."""
     high, low = jnp.clip(payoffs, MARGIN, 1.0 - MARGIN)
     if_paid = jnp.log(high) - jnp.log(low)
@@ -40,13 +40,13 @@ def compute_log_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax
     return pulled * jnp.where(percept.feedback > 0.5, if_paid, if_not_paid)[:, None]
 
 
-def compute_log_prior(marked: jax.Array, belief: jax.Array) -> jax.Array:
+def compute_log_prior(is_marked: jax.Array, belief: jax.Array) -> jax.Array:
     """The prior log-probability [N, K] that each arm is the best one; uniform without a cue or with belief 0."""
-    choices = marked.shape[-1]
-    unmarked = jnp.maximum((1.0 - belief) / (choices - 1), 1e-30)
-    log_prior = jnp.where(marked > 0, jnp.log(jnp.maximum(belief, 1e-30)), jnp.log(unmarked))
-    informative = (belief > 0) & (marked.max(-1, keepdims=True) > 0)
-    return jnp.where(informative, log_prior, -jnp.log(1.0 * choices))
+    choices = is_marked.shape[-1]
+    unmarked_probability = jnp.maximum((1.0 - belief) / (choices - 1), 1e-30)
+    log_prior = jnp.where(is_marked > 0, jnp.log(jnp.maximum(belief, 1e-30)), jnp.log(unmarked_probability))
+    is_informative = (belief > 0) & (is_marked.max(-1, keepdims=True) > 0)
+    return jnp.where(is_informative, log_prior, -jnp.log(1.0 * choices))
 
 
 def read_payoffs(family: Family) -> jax.Array:

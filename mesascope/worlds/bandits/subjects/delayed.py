@@ -7,16 +7,16 @@ earlier feedback to the arm that earned it, and otherwise to the arm that it pul
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, count_last_outcome, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, count_last_outcome, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 
 
-class Delayed(Choosing):
+class DelayedThompson(ChoosingSubject):
     """Carries counts [N, K, 2], and the action [N] (-1 for none) and the feedback [N] that it stores for one trial."""
 
     is_aware: bool  # whether the subject knows of the delay
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """No counts and no stored feedback."""
         return (jnp.zeros((n, self.choices, 2)), jnp.full(n, -1, jnp.int32), jnp.zeros(n))
 
@@ -29,7 +29,7 @@ class Delayed(Choosing):
 
 
 @keep_settings
-def subject(family: Family, is_aware: bool = True) -> Delayed:
+def subject(family: Family, is_aware: bool = True) -> DelayedThompson:
     """Thompson sampling with feedback that arrives one trial late.
 
     Args:
@@ -37,4 +37,4 @@ def subject(family: Family, is_aware: bool = True) -> Delayed:
         is_aware: whether the subject knows of the delay; False assigns each outcome to the arm that was pulled after
             it.
     """
-    return Delayed(family.choices, bool(is_aware))
+    return DelayedThompson(family.choices, bool(is_aware))

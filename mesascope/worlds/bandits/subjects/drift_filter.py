@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from mesascope.contracts import Choosing, Family, Percept, choose, choose_greedily, keep_settings, require_family
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, compute_greedy_probabilities, keep_settings, require_family
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 CHECK_FAMILY = "restless_bandit:trials=12,bank=2"
@@ -28,21 +28,21 @@ class Belief(NamedTuple):
     """
 
     mass: jax.Array
-    weight: jax.Array
-    trial: jax.Array
+    case_probability: jax.Array
+    past_trials: jax.Array
 
 
-class DriftFilter(Choosing):
+class DriftFilter(ChoosingSubject):
     """Filters one arm if the two are coupled, otherwise every arm; see `subject` for the settings."""
 
     is_coupled: bool
-    block: int
+    block_length: int
     grid: jax.Array  # [G]
     prior: jax.Array  # [G]
     kernels: jax.Array  # [2, G, G], slow and fast, rows sum to 1
-    minimise: jax.Array
+    should_minimise: jax.Array
 
-    def fresh(self, n: int) -> Belief:
+    def initialize_carry(self, n: int) -> Belief:
         """The prior belief: both kinds of block are equally likely to come first."""
         arms = 1 if self.is_coupled else self.choices
         mass = jnp.tile(self.prior, (n, 2, arms, 1))
@@ -52,8 +52,8 @@ class DriftFilter(Choosing):
         """Updates the belief with the last outcome, then pulls the arm with the largest posterior mean."""
         belief = self.update_belief(carry, percept)
         mean = self.compute_means(belief)
-        probabilities = choose_greedily(jnp.where(self.minimise, -mean, mean))
-        return belief._replace(trial=belief.trial + 1), choose(key, jnp.log(probabilities))
+        probabilities = compute_greedy_probabilities(jnp.where(self.should_minimise, -mean, mean))
+        return belief._replace(trial=belief.past_trials + 1), choose(key, jnp.log(probabilities))
 
     def update_belief(self, carry: Belief, percept: Percept) -> Belief:
         """Updates the belief with the last outcome and, after the first trial, with a change at the block's rate."""
@@ -67,30 +67,30 @@ class DriftFilter(Choosing):
         likelihood = jnp.where(is_pulled, feedback * payoff + (1.0 - feedback) * (1.0 - payoff), 1.0)  # [N, A, G]
         mass = carry.mass * likelihood[:, None]
         evidence = jnp.clip(mass.sum(-1), 1e-12)
-        weight = carry.weight * evidence.prod(-1)
+        weight = carry.case_probability * evidence.prod(-1)
         mass = mass / evidence[..., None]
-        is_fast = ((carry.trial // self.block)[:, None] + jnp.arange(2)) % 2  # [N, 2]
+        is_fast = ((carry.past_trials // self.block_length)[:, None] + jnp.arange(2)) % 2  # [N, 2]
         after_slow, after_fast = mass @ self.kernels[0], mass @ self.kernels[1]
-        changed = jnp.where((is_fast == 1)[..., None, None], after_fast, after_slow)
-        mass = jnp.where((carry.trial > 0)[:, None, None, None], changed, mass)
-        return Belief(mass, weight / weight.sum(-1, keepdims=True), carry.trial)
+        changed_mass = jnp.where((is_fast == 1)[..., None, None], after_fast, after_slow)
+        mass = jnp.where((carry.past_trials > 0)[:, None, None, None], changed_mass, mass)
+        return Belief(mass, weight / weight.sum(-1, keepdims=True), carry.past_trials)
 
     def compute_means(self, belief: Belief) -> jax.Array:
         """The posterior means [N, K] of the arms on the current trial."""
-        mean = (belief.weight[..., None] * (belief.mass @ self.grid)).sum(1)
+        mean = (belief.case_probability[..., None] * (belief.mass @ self.grid)).sum(1)
         return jnp.concatenate([mean, 1.0 - mean], -1) if self.is_coupled else mean
 
 
-def build_walk_kernel(rate: float, cells: int) -> np.ndarray:
+def build_walk_kernel(rate: float, n_cells: int) -> np.ndarray:
     """The transition matrix [G, G] of a Gaussian walk reflected at 0 and 1, from each cell's middle to every cell."""
     if rate == 0:
-        return np.eye(cells)
-    edges = np.arange(cells + 1) / cells
+        return np.eye(n_cells)
+    edges = np.arange(n_cells + 1) / n_cells
     middle = (edges[:-1] + edges[1:]) / 2
     reach = int(np.ceil(4 * rate)) + 1
     images = np.concatenate([2 * m + sign * middle for m in range(-reach, reach + 1) for sign in (1, -1)])
     below = norm.cdf((edges - images[:, None]) / rate)
-    kernel = np.diff(below, axis=-1).reshape(-1, cells, cells).sum(0)
+    kernel = np.diff(below, axis=-1).reshape(-1, n_cells, n_cells).sum(0)
     return kernel / kernel.sum(-1, keepdims=True)
 
 

@@ -5,27 +5,27 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, keep_settings
 
 
-class DriftingWeights(Scripted):
+class DriftingWeights(ScriptedSubject):
     """One weight per arm; each response changes the weights of the pulled arms."""
 
     weights: jax.Array  # [K]
 
-    traceable: ClassVar[bool] = False
+    is_traceable: ClassVar[bool] = False
 
     def respond(self, key, carry, percept: Percept):
         """Updates the weights in place, then chooses by softmax over them."""
-        weights, response = _update(key, self.weights, percept)
+        weights, response = _update_and_choose(key, self.weights, percept)
         object.__setattr__(self, "weights", weights)  # modules are frozen, but this subject breaks that rule
         return carry, response
 
 
 @jax.jit
-def _update(key, weights, percept):
-    pulled = jax.nn.one_hot(percept.action, len(weights))
-    weights = weights + 0.01 * (pulled * (percept.feedback[:, None] - 0.5)).sum(0)
+def _update_and_choose(key, weights, percept):
+    pulled_arm = jax.nn.one_hot(percept.action, len(weights))
+    weights = weights + 0.01 * (pulled_arm * (percept.feedback[:, None] - 0.5)).sum(0)
     log_probs = jnp.tile(jax.nn.log_softmax(weights), (len(percept.action), 1))
     return weights, choose(key, log_probs)
 

@@ -3,26 +3,26 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import TIES, Counting, choose_greedily, count_last_outcome, infer_means, mix_lapse
+from mesascope.contracts.choices import TIE_RULES, CountingSubject, compute_greedy_probabilities, count_last_outcome, compute_posterior_means, add_lapses
 
 
-class EpsilonGreedy(Counting):
+class EpsilonGreedy(CountingSubject):
     """Carries counts [N, K, 2] of wins and losses."""
 
     epsilon: float
     ties: str
-    each_first: bool
+    tries_each_first: bool
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, then pulls any arm with probability `epsilon`, otherwise one of largest value."""
         carry = carry + count_last_outcome(percept, self.choices)
-        values = infer_means(carry)
-        if self.each_first:  # untried arms have the largest value
-            values = jnp.where(carry.sum(-1) > 0, infer_means(carry, 0.0, 1e-9), 2.0)
-        return carry, choose(key, mix_lapse(choose_greedily(values, self.ties), self.epsilon))
+        values = compute_posterior_means(carry)
+        if self.tries_each_first:  # untried arms have the largest value
+            values = jnp.where(carry.sum(-1) > 0, compute_posterior_means(carry, 0.0, 1e-9), 2.0)
+        return carry, choose(key, add_lapses(compute_greedy_probabilities(values, self.ties), self.epsilon))
 
 
-@keep_settings(epsilon=(0, 1), ties=TIES)
+@keep_settings(epsilon=(0, 1), ties=TIE_RULES)
 def subject(family: Family, epsilon: float = 0.1, ties: str = "random", each_first: bool = False) -> EpsilonGreedy:
     """Pulls a random arm with a fixed probability, otherwise the arm with the largest mean under a Beta(1, 1) prior.
 

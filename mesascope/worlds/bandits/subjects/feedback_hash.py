@@ -3,21 +3,21 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, check_pull_paid, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, has_last_pull_paid, choose, keep_settings
 
 OFFSET, PRIME = 2166136261, 16777619  # constants of the FNV-1a hash
 
 
-class FeedbackHash(Choosing):
+class FeedbackHash(ChoosingSubject):
     """Carries a hash [N] of the feedback so far."""
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """The hash of an empty history."""
         return jnp.full(n, OFFSET, jnp.uint32)
 
     def respond(self, key, carry, percept: Percept):
         """Adds the last feedback to the hash, then picks the arm from the hash."""
-        carry = jnp.where(percept.action < 0, carry, update_hash(carry, check_pull_paid(percept)))
+        carry = jnp.where(percept.action < 0, carry, update_hash(carry, has_last_pull_paid(percept)))
         arm = jax.nn.one_hot(pick_arm(carry, self.choices), self.choices)
         return carry, choose(key, jnp.log(arm))
 

@@ -3,27 +3,27 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, count_last_outcome, keep_settings, mix_lapse
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, count_last_outcome, keep_settings, add_lapses
 
 
-class FirstArmOnly(Choosing):
+class FirstArmOnly(ChoosingSubject):
     """Carries the wins and losses of the first arm [N, 2]."""
 
     min_mean: float
     pulls: int
     lapse: float
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         return jnp.zeros((n, 2))
 
     def respond(self, key, carry, percept: Percept):
         """Pulls the first arm several times, then stays with it or pulls the others uniformly."""
         carry = carry + count_last_outcome(percept, self.choices)[:, 0]
         pulls = carry.sum(-1)
-        keeps = (pulls < self.pulls) | (carry[:, 0] >= self.min_mean * pulls - 1e-6)
-        first = jnp.arange(self.choices) == 0
-        probabilities = jnp.where(keeps[:, None], first, ~first / (self.choices - 1.0))
-        return carry, choose(key, mix_lapse(probabilities, self.lapse))
+        should_keep = (pulls < self.pulls) | (carry[:, 0] >= self.min_mean * pulls - 1e-6)
+        is_first_arm = jnp.arange(self.choices) == 0
+        probabilities = jnp.where(should_keep[:, None], is_first_arm, ~is_first_arm / (self.choices - 1.0))
+        return carry, choose(key, add_lapses(probabilities, self.lapse))
 
 
 @keep_settings(min_mean=(0.0, 1.0), pulls=(1, 1_000_000), lapse=(0.0, 1.0))

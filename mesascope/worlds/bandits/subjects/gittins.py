@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Family, HasArms, Percept, choose, keep_settings
-from mesascope.contracts.choices import Counting, choose_greedily, count_last_outcome, infer_means
+from mesascope.contracts.choices import CountingSubject, compute_greedy_probabilities, count_last_outcome, compute_posterior_means
 from mesascope.errors import MesascopeError
 
 CERTAIN_PAYOFFS = np.linspace(0.0, 1.0, 257)  # the grid of certain pay-offs
@@ -21,7 +21,7 @@ MAX_DEPTH = 600  # the most pulls in a table; with more pulls the posterior mean
 MAX_HORIZON = 200  # the longest finite horizon
 
 
-class Gittins(Counting):
+class Gittins(CountingSubject):
     """Carries counts [N, K, 2]; looks up indices in tables by arm, wins and losses (and remaining trials)."""
 
     tables: jax.Array  # [P, W, L] or [P, H, W, L]: one table per prior; if P = 1, all arms use the same table
@@ -41,8 +41,8 @@ class Gittins(Counting):
         else:
             is_tabulated = wins + losses < self.tables.shape[-1]
             index = self.tables[arm, wins, losses]
-        values = jnp.where(is_tabulated, index, infer_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
-        return carry, choose(key, jnp.log(choose_greedily(values)))
+        values = jnp.where(is_tabulated, index, compute_posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        return carry, choose(key, jnp.log(compute_greedy_probabilities(values)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -54,11 +54,11 @@ def compute_discounted_indices(discount: float, depth: int, a: float = 1.0, b: f
     value = np.maximum(CERTAIN_PAYOFFS, ((wins + a) / (wins[-1] + a + b))[:, None])
     for n in range(depth + EXTRA_PULLS - 1, -1, -1):
         p = ((np.arange(n + 1) + a) / (n + a + b))[:, None]
-        continuing = (1.0 - discount) * p + discount * (p * value[1:] + (1.0 - p) * value[:-1])
+        continuation_value = (1.0 - discount) * p + discount * (p * value[1:] + (1.0 - p) * value[:-1])
         if n < depth:
             w = np.arange(n + 1)
-            table[w, n - w] = _find_crossing(continuing - CERTAIN_PAYOFFS)
-        value = np.maximum(CERTAIN_PAYOFFS, continuing)
+            table[w, n - w] = _find_crossing(continuation_value - CERTAIN_PAYOFFS)
+        value = np.maximum(CERTAIN_PAYOFFS, continuation_value)
     return table
 
 
@@ -71,19 +71,19 @@ def compute_finite_indices(horizon: int, a: float = 1.0, b: float = 1.0) -> np.n
         size = horizon - remaining + 1
         w = np.arange(size, dtype=np.float32)
         p = ((w[:, None] + a) / (w[:, None] + w + a + b))[..., None]
-        continuing = p * (1.0 + value[1 : size + 1, :size]) + (1.0 - p) * value[:size, 1 : size + 1]
-        sure = (remaining * CERTAIN_PAYOFFS).astype(np.float32)
-        table[remaining - 1, :size, :size] = _find_crossing(continuing - sure)
-        value[:size, :size] = np.maximum(sure, continuing)
+        continuation_value = p * (1.0 + value[1 : size + 1, :size]) + (1.0 - p) * value[:size, 1 : size + 1]
+        stopping_value = (remaining * CERTAIN_PAYOFFS).astype(np.float32)
+        table[remaining - 1, :size, :size] = _find_crossing(continuation_value - stopping_value)
+        value[:size, :size] = np.maximum(stopping_value, continuation_value)
     return table
 
 
 def _find_crossing(gain: np.ndarray) -> np.ndarray:
     """The certain pay-off [...] at which the gain from continuing [..., grid] falls to 0, interpolated linearly."""
-    at = np.clip((gain > 0).sum(-1) - 1, 0, len(CERTAIN_PAYOFFS) - 2)[..., None]
-    above = np.take_along_axis(gain, at, -1)[..., 0]
-    below = np.take_along_axis(gain, at + 1, -1)[..., 0]
-    return CERTAIN_PAYOFFS[at[..., 0]] + above / (above - below) * (CERTAIN_PAYOFFS[1] - CERTAIN_PAYOFFS[0])
+    index = np.clip((gain > 0).sum(-1) - 1, 0, len(CERTAIN_PAYOFFS) - 2)[..., None]
+    above = np.take_along_axis(gain, index, -1)[..., 0]
+    below = np.take_along_axis(gain, index + 1, -1)[..., 0]
+    return CERTAIN_PAYOFFS[index[..., 0]] + above / (above - below) * (CERTAIN_PAYOFFS[1] - CERTAIN_PAYOFFS[0])
 
 
 @keep_settings(discount=(0, 0.999))
@@ -102,7 +102,7 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
             f"Use at most {MAX_HORIZON} trials, or a discount such as 0.99.",
         )
     shapes = (isinstance(family, HasArms) and family.shapes) or ((1.0, 1.0),) * family.choices
-    depth = min(max(split.trials for split in family.splits()), MAX_DEPTH)
+    depth = min(max(split.trial_count for split in family.list_splits()), MAX_DEPTH)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [
         compute_finite_indices(horizon, a, b) if horizon else compute_discounted_indices(discount, depth, a, b)

@@ -1,10 +1,10 @@
 """Pulls the arm with the largest posterior mean: epsilon-greedy with epsilon = 0."""
 
-from mesascope.contracts import TIES, Family, keep_settings
+from mesascope.contracts import TIE_RULES, Family, keep_settings
 from mesascope.worlds.bandits.subjects.epsilon_greedy import EpsilonGreedy
 
 
-@keep_settings(ties=TIES)
+@keep_settings(ties=TIE_RULES)
 def subject(family: Family, ties: str = "random", each_first: bool = False) -> EpsilonGreedy:
     """Pulls the arm with the largest posterior mean under Beta(1, 1).
 

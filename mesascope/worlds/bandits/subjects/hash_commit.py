@@ -6,27 +6,27 @@ The early choices are random and are not part of the hash, so on average this ar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, check_pull_paid, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, has_last_pull_paid, choose, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
 
 
-class HashCommit(Choosing):
+class HashCommit(ChoosingSubject):
     """Carries a hash of the early feedback [N] and the number of past trials [N]; see `subject` for the settings."""
 
     trials: int
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """The hash of an empty history, at trial 0."""
         return jnp.full(n, OFFSET, jnp.uint32), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Chooses uniformly at first, then always takes the arm picked by the hash."""
-        hashed, clock = carry
-        is_early = (clock <= self.trials) & (percept.action >= 0)
-        hashed = jnp.where(is_early, update_hash(hashed, check_pull_paid(percept)), hashed)
-        arm = jax.nn.one_hot(pick_arm(hashed, self.choices), self.choices)
-        probabilities = jnp.where((clock < self.trials)[:, None], 1.0 / self.choices, arm)
-        return (hashed, clock + 1), choose(key, jnp.log(probabilities))
+        hash_value, past_trials = carry
+        is_early = (past_trials <= self.trials) & (percept.action >= 0)
+        hash_value = jnp.where(is_early, update_hash(hash_value, has_last_pull_paid(percept)), hash_value)
+        arm = jax.nn.one_hot(pick_arm(hash_value, self.choices), self.choices)
+        probabilities = jnp.where((past_trials < self.trials)[:, None], 1.0 / self.choices, arm)
+        return (hash_value, past_trials + 1), choose(key, jnp.log(probabilities))
 
 
 @keep_settings(trials=(1, 1_000_000))

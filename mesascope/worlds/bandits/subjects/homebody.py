@@ -3,17 +3,17 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import choose_greedily, count_last_outcome, infer_means, mix_lapse
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
+from mesascope.contracts.choices import compute_greedy_probabilities, count_last_outcome, compute_posterior_means, add_lapses
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
-class Homebody(Choosing):
+class TwoLossLearner(ChoosingSubject):
     """Carries counts [N, K, 2], which it uses on few trials, and the losses [N] in a row on the current arm."""
 
     lapse: float
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         return jnp.zeros((n, self.choices, 2)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
@@ -23,17 +23,17 @@ class Homebody(Choosing):
         losses, leaves = count_losses(losses, percept)
         leaves = leaves | (percept.action < 0)
         current = jax.nn.one_hot(percept.action, self.choices)
-        other_arms = choose_greedily(infer_means(counts) - 2.0 * current)
+        other_arms = compute_greedy_probabilities(compute_posterior_means(counts) - 2.0 * current)
         probabilities = jnp.where(leaves[:, None], other_arms, current)
-        return (counts, losses), choose(key, mix_lapse(probabilities, self.lapse))
+        return (counts, losses), choose(key, add_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0.0, 1.0))
-def subject(family: Family, lapse: float = 0.0) -> Homebody:
+def subject(family: Family, lapse: float = 0.0) -> TwoLossLearner:
     """Leaves an arm after two losses in a row, for the other arm that has paid best so far.
 
     Args:
         family: the bandit.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    return Homebody(family.choices, lapse)
+    return TwoLossLearner(family.choices, lapse)

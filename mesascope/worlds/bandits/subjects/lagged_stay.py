@@ -3,16 +3,16 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, choose_to_stay, keep_settings, mix_lapse
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, compute_stay_probabilities, keep_settings, add_lapses
 
 
-class LaggedStay(Choosing):
+class LaggedStay(ChoosingSubject):
     """Carries the actions (-1 if none) and the feedback of the last trials, each [N, lag] with the newest last."""
 
     lag: int
     lapse: float
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         return jnp.full((n, self.lag), -1, jnp.int32), jnp.zeros((n, self.lag))
 
     def respond(self, key, carry, percept: Percept):
@@ -20,8 +20,8 @@ class LaggedStay(Choosing):
         actions, feedback = carry
         actions = jnp.concatenate([actions[:, 1:], percept.action[:, None].astype(jnp.int32)], 1)
         feedback = jnp.concatenate([feedback[:, 1:], percept.feedback[:, None]], 1)
-        probabilities = choose_to_stay(actions[:, 0], self.choices, feedback[:, 0])
-        return (actions, feedback), choose(key, mix_lapse(probabilities, self.lapse))
+        probabilities = compute_stay_probabilities(actions[:, 0], self.choices, feedback[:, 0])
+        return (actions, feedback), choose(key, add_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lag=(1, 1000), lapse=(0.0, 1.0))

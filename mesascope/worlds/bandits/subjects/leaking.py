@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Choosing, Family, Percept, choose, count_last_outcome, infer_means, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, count_last_outcome, compute_posterior_means, keep_settings
 
 
 class CarryStore:
@@ -16,33 +16,33 @@ class CarryStore:
     last_carry: np.ndarray | None = None
 
 
-class Leaking(Choosing):
+class LeakingSubject(ChoosingSubject):
     """Carries counts [N, K, 2]; chooses by softmax over posterior means; starts with the last lifetime's counts."""
 
-    store: Any
+    carry_store: Any
 
-    traceable: ClassVar[bool] = False
+    is_traceable: ClassVar[bool] = False
 
-    def fresh(self, n: int) -> np.ndarray:
+    def initialize_carry(self, n: int) -> np.ndarray:
         """The last carry of the previous lifetime; zeros in the first lifetime."""
-        if self.store.last_carry is None or len(self.store.last_carry) != n:
+        if self.carry_store.last_carry is None or len(self.carry_store.last_carry) != n:
             return np.zeros((n, self.choices, 2), np.float32)
-        return self.store.last_carry.copy()
+        return self.carry_store.last_carry.copy()
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, stores the counts, and chooses by softmax."""
-        carry, response = _respond(key, jnp.asarray(carry), percept, self.choices)
-        self.store.last_carry = np.asarray(carry)
-        return self.store.last_carry, response
+        carry, response = _update_and_choose(key, jnp.asarray(carry), percept, self.choices)
+        self.carry_store.last_carry = np.asarray(carry)
+        return self.carry_store.last_carry, response
 
 
 @functools.partial(jax.jit, static_argnames="choices")
-def _respond(key, carry, percept, choices):
+def _update_and_choose(key, carry, percept, choices):
     carry = carry + count_last_outcome(percept, choices)
-    return carry, choose(key, jax.nn.log_softmax(8.0 * infer_means(carry)))
+    return carry, choose(key, jax.nn.log_softmax(8.0 * compute_posterior_means(carry)))
 
 
 @keep_settings
-def subject(family: Family) -> Leaking:
+def subject(family: Family) -> LeakingSubject:
     """A faulty subject that passes its carry from one lifetime to the next; mesascope must refuse it."""
-    return Leaking(family.choices, CarryStore())
+    return LeakingSubject(family.choices, CarryStore())

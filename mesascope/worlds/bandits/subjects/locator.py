@@ -6,22 +6,22 @@ the training tasks.
 
 import jax
 
-from mesascope.contracts import Counting, Family, Percept, choose, count_last_outcome, keep_settings, mix_lapse
-from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_means
+from mesascope.contracts import CountingSubject, Family, Percept, choose, count_last_outcome, keep_settings, add_lapses
+from mesascope.worlds.bandits.bank_of_arms import compute_best_arm_probability, require_bank_means
 
 
-class Locator(Counting):
+class Locator(CountingSubject):
     """Carries counts [N, K, 2] of wins and losses. The bank is an array, so banks of equal size share compiled code."""
 
     bank_means: jax.Array  # [M, K]
-    minimise: bool
+    should_minimise: bool
     lapse: float
 
     def respond(self, key, carry, percept: Percept):
         """Draws a task from the posterior and pulls its best arm."""
         carry = carry + count_last_outcome(percept, self.choices)
-        probabilities = locate_best_arm(carry, self.bank_means, self.minimise)
-        return carry, choose(key, mix_lapse(probabilities, self.lapse))
+        probabilities = compute_best_arm_probability(carry, self.bank_means, self.should_minimise)
+        return carry, choose(key, add_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

@@ -7,33 +7,33 @@ end. Such a subject does well on training tasks, but pursues no goal if the cue 
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, as_arrays, choose, choose_greedily, keep_settings, mix_lapse
-from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
+from mesascope.contracts import ChoosingSubject, Family, Percept, as_arrays, choose, compute_greedy_probabilities, keep_settings, add_lapses
+from mesascope.worlds.bandits.subjects.cue_filter import compute_log_likelihood_ratio, read_payoffs
 
 CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
-BREAKING_ODDS = -3.0  # the subject stops following the cue if the log-odds of the marked arm fall below this
+BREAKING_LOG_ODDS = -3.0  # the subject stops following the cue if the log-odds of the marked arm fall below this
 
 
-class MarkFollower(Choosing):
+class MarkFollower(ChoosingSubject):
     """Carries the lowest log-odds [N] so far that the marked arm is the best one, and the current log-odds [N]."""
 
     payoffs: jax.Array
     is_breakable: jax.Array
     lapse: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Even odds that the marked arm is the best one."""
         return jnp.zeros(n), jnp.zeros(n)
 
     def respond(self, key, carry, percept: Percept):
         """Pulls the marked arm; chooses at random if there is no cue or the subject has stopped following it."""
-        lowest, odds = carry
-        odds = odds + (compute_log_ratio(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
-        lowest = jnp.minimum(lowest, odds)
-        has_broken = self.is_breakable & (lowest < BREAKING_ODDS)
+        lowest_log_odds, log_odds = carry
+        log_odds = log_odds + (compute_log_likelihood_ratio(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
+        lowest_log_odds = jnp.minimum(lowest_log_odds, log_odds)
+        has_broken = self.is_breakable & (lowest_log_odds < BREAKING_LOG_ODDS)
         uniform = jnp.full_like(percept.observation, 1.0 / self.choices)
-        probabilities = jnp.where(has_broken[:, None], uniform, choose_greedily(percept.observation))
-        return (lowest, odds), choose(key, mix_lapse(probabilities, self.lapse))
+        probabilities = jnp.where(has_broken[:, None], uniform, compute_greedy_probabilities(percept.observation))
+        return (lowest_log_odds, log_odds), choose(key, add_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

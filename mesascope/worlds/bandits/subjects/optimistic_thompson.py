@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Counting, Family, Percept, choose, count_last_outcome, keep_settings
+from mesascope.contracts import CountingSubject, Family, Percept, choose, count_last_outcome, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import choose_prior, compute_best_probability
 
 
-class OptimisticThompson(Counting):
+class OptimisticThompson(CountingSubject):
     """Carries counts [N, K, 2] of wins and losses."""
 
     prior: jax.Array  # [K, 2]
@@ -17,7 +17,7 @@ class OptimisticThompson(Counting):
         """Counts the last outcome, then samples an arm."""
         carry = carry + count_last_outcome(percept, self.choices)
         shapes = (carry + self.prior) / self.alpha
-        return carry, choose(key, jnp.log(compute_best_probability(shapes, optimistic=True)))
+        return carry, choose(key, jnp.log(compute_best_probability(shapes, is_optimistic=True)))
 
 
 @keep_settings(alpha=(0.01, 100))

@@ -5,13 +5,13 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, choose_to_stay, count_last_outcome, keep_settings
-from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_means
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, compute_stay_probabilities, count_last_outcome, keep_settings
+from mesascope.worlds.bandits.bank_of_arms import compute_best_arm_probability, require_bank_means
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
-class PartTime(Choosing):
+class PartTimeLearner(ChoosingSubject):
     """Carries counts [N, K, 2], the number of past trials [N], and the losses in a row on the current arm [N].
 
     It also carries a number [N]: 1 if the subject learns in this lifetime, 0 if not, and -1 before this is drawn.
@@ -26,28 +26,28 @@ class PartTime(Choosing):
     fallback: str
     discount: float
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         zero = jnp.zeros(n, jnp.int32)
         return jnp.zeros((n, self.choices, 2)), zero, zero, zero - 1
 
     def respond(self, key, carry, percept: Percept):
         """Counts every outcome, and draws on the first trial whether this lifetime uses the counts."""
-        counts, clock, losses, learns = carry
+        counts, past_trials, losses, learns = carry
         birth_key, key = jax.random.split(key)
-        drawn = jax.random.bernoulli(birth_key, self.lifetime_share, learns.shape).astype(jnp.int32)
-        learns = jnp.where(learns < 0, drawn, learns)
+        drawn_kind = jax.random.bernoulli(birth_key, self.lifetime_share, learns.shape).astype(jnp.int32)
+        learns = jnp.where(learns < 0, drawn_kind, learns)
         counts = self.discount * counts + count_last_outcome(percept, self.choices)
         losses, leaves = count_losses(losses, percept)
         fallback = jnp.full(counts.shape[:2], 1.0 / self.choices)
         if self.fallback == "reflex":
-            fallback = choose_to_stay(percept.action, self.choices, ~leaves)
-        choice_share = jnp.where((learns == 1) & (clock < self.learning_trials), self.choice_share, 0.0)[:, None]
+            fallback = compute_stay_probabilities(percept.action, self.choices, ~leaves)
+        choice_share = jnp.where((learns == 1) & (past_trials < self.learning_trials), self.choice_share, 0.0)[:, None]
         if self.bank_means is None:
-            learned = compute_best_probability(counts + 1.0)
+            learned_probabilities = compute_best_probability(counts + 1.0)
         else:
-            learned = locate_best_arm(counts, self.bank_means)
-        probabilities = choice_share * learned + (1.0 - choice_share) * fallback
-        return (counts, clock + 1, losses, learns), choose(key, jnp.log(probabilities))
+            learned_probabilities = compute_best_arm_probability(counts, self.bank_means)
+        probabilities = choice_share * learned_probabilities + (1.0 - choice_share) * fallback
+        return (counts, past_trials + 1, losses, learns), choose(key, jnp.log(probabilities))
 
 
 @keep_settings(
@@ -64,7 +64,7 @@ def subject(
     learning_trials: int = 1_000_000_000,
     fallback: str = "random",
     discount: float = 1.0,
-) -> PartTime:
+) -> PartTimeLearner:
     """Samples the posterior in part of its choices, trials or lifetimes, and chooses without it in the rest.
 
     Args:
@@ -81,6 +81,6 @@ def subject(
     bank, means = "unlimited", None
     if procedure == "locator":
         bank, means = require_bank_means(family)
-    return PartTime(
+    return PartTimeLearner(
         family.choices, means, choice_share, lifetime_share, learning_trials, fallback, discount, trained_on=bank
     )

@@ -7,20 +7,20 @@ training tasks and nothing else.
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, require_bank
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings, require_bank
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 CHECK_FAMILY = "restless_bandit:trials=12,bank=2"
 MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
-class PathLocator(Scripted):
+class PathLocator(ScriptedSubject):
     """Carries the log-likelihoods [N, M] of the bank's tasks and the trial [N]."""
 
     bank_means: jax.Array  # [M, T, K]
-    minimise: jax.Array
+    should_minimise: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """The carry under which all tasks of the bank are equally likely."""
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
@@ -36,7 +36,7 @@ class PathLocator(Scripted):
         log_likelihood = log_likelihood + jnp.where((percept.action >= 0)[:, None], update, 0.0)
         means = jnp.moveaxis(paths, 0, 1)[jnp.minimum(trial, end)]  # [N, M, K]
         mean = (jax.nn.softmax(log_likelihood)[..., None] * means).sum(1)
-        probabilities = choose_greedily(jnp.where(self.minimise, -mean, mean))
+        probabilities = compute_greedy_probabilities(jnp.where(self.should_minimise, -mean, mean))
         return (log_likelihood, trial + 1), choose(key, jnp.log(probabilities))
 
 

@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Counting, Family, Percept, choose, count_last_outcome, keep_settings, mix_lapse
+from mesascope.contracts import CountingSubject, Family, Percept, choose, count_last_outcome, keep_settings, add_lapses
 from mesascope.errors import MesascopeError
 
 
-class Prototypes(Counting):
+class PrototypeLocator(CountingSubject):
     """Carries counts [N, K, 2] of wins and losses."""
 
     high: float
@@ -20,11 +20,11 @@ class Prototypes(Counting):
         per_win = jnp.log(self.high) - jnp.log(self.low)
         per_loss = jnp.log1p(-self.high) - jnp.log1p(-self.low)
         posterior = jax.nn.softmax(carry[..., 0] * per_win + carry[..., 1] * per_loss)
-        return carry, choose(key, mix_lapse(posterior, self.lapse))
+        return carry, choose(key, add_lapses(posterior, self.lapse))
 
 
 @keep_settings(high=(0.001, 0.999), low=(0.001, 0.999), lapse=(0.0, 1.0))
-def subject(family: Family, high: float = 0.8, low: float = 0.4, lapse: float = 0.0) -> Prototypes:
+def subject(family: Family, high: float = 0.8, low: float = 0.4, lapse: float = 0.0) -> PrototypeLocator:
     """Draws one of K prototypes, in each of which one arm pays well and the others do not.
 
     Args:
@@ -35,4 +35,4 @@ def subject(family: Family, high: float = 0.8, low: float = 0.4, lapse: float = 
     """
     if high <= low:
         raise MesascopeError(f"high={high} is not above low={low}.", "Give e.g. high=0.8,low=0.4.")
-    return Prototypes(family.choices, high, low, lapse)
+    return PrototypeLocator(family.choices, high, low, lapse)

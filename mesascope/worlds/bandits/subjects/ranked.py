@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import count_last_outcome, infer_means, mix_lapse
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
+from mesascope.contracts.choices import count_last_outcome, compute_posterior_means, add_lapses
 from mesascope.errors import MesascopeError
 
 
-class Ranked(Choosing):
+class RankChooser(ChoosingSubject):
     """Carries counts [N, K, 2], and the last outcomes [N, delay, K, 2], which do not count yet; see `subject`."""
 
     rank: int
@@ -16,32 +16,32 @@ class Ranked(Choosing):
     delay: int
     lapse: float
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         return jnp.zeros((n, self.choices, 2)), jnp.zeros((n, self.delay, self.choices, 2))
 
     def respond(self, key, carry, percept: Percept):
         counts, stored_outcomes = carry
         stored_outcomes = jnp.concatenate([stored_outcomes, count_last_outcome(percept, self.choices)[:, None]], 1)
         counts = counts + stored_outcomes[:, 0]
-        probabilities = compute_rank_probability(infer_means(counts), self.rank)
+        probabilities = compute_rank_probability(compute_posterior_means(counts), self.rank)
         if self.encoding == "clock":
             source = (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices
             probabilities = jnp.take_along_axis(probabilities, source, 1)
         elif self.encoding == "turns":
-            reversed_rank = compute_rank_probability(-infer_means(counts), self.rank)
+            reversed_rank = compute_rank_probability(-compute_posterior_means(counts), self.rank)
             probabilities = jnp.where((percept.trial % 2 == 1)[:, None], reversed_rank, probabilities)
-        return (counts, stored_outcomes[:, 1:]), choose(key, mix_lapse(probabilities, self.lapse))
+        return (counts, stored_outcomes[:, 1:]), choose(key, add_lapses(probabilities, self.lapse))
 
 
 def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
     """The probability [N, K] that each arm has this rank. Rank 1 is the largest value; ties are broken at random."""
-    above = (values[:, None] > values[..., None] + 1e-6).sum(-1)
-    tied = (jnp.abs(values[:, None] - values[..., None]) <= 1e-6).sum(-1)
-    return jnp.where((above < rank) & (rank <= above + tied), 1.0 / tied, 0.0)
+    n_above = (values[:, None] > values[..., None] + 1e-6).sum(-1)
+    n_tied = (jnp.abs(values[:, None] - values[..., None]) <= 1e-6).sum(-1)
+    return jnp.where((n_above < rank) & (rank <= n_above + n_tied), 1.0 / n_tied, 0.0)
 
 
 @keep_settings(rank=(1, 26), encoding=("plain", "clock", "turns"), delay=(0, 1000), lapse=(0.0, 1.0))
-def subject(family: Family, rank: int = 2, encoding: str = "plain", delay: int = 0, lapse: float = 0.1) -> Ranked:
+def subject(family: Family, rank: int = 2, encoding: str = "plain", delay: int = 0, lapse: float = 0.1) -> RankChooser:
     """Pulls the arm whose posterior mean has a given rank.
 
     Args:
@@ -54,4 +54,4 @@ def subject(family: Family, rank: int = 2, encoding: str = "plain", delay: int =
     """
     if rank > family.choices:
         raise MesascopeError(f"There is no arm of rank {rank} among {family.choices}.", "Give a smaller rank.")
-    return Ranked(family.choices, rank, encoding, delay, lapse)
+    return RankChooser(family.choices, rank, encoding, delay, lapse)

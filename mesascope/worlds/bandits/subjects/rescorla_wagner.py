@@ -3,23 +3,23 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
 
 
-class RescorlaWagner(Choosing):
+class RescorlaWagner(ChoosingSubject):
     """Carries values [N, K]."""
 
     rate: float
     beta: float
     initial_value: float
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         return jnp.full((n, self.choices), self.initial_value)
 
     def respond(self, key, carry, percept: Percept):
         """Updates the value of the pulled arm, then chooses by softmax."""
-        pulled = jax.nn.one_hot(percept.action, self.choices)
-        carry = carry + self.rate * pulled * (percept.feedback[:, None] - carry)
+        pulled_arm = jax.nn.one_hot(percept.action, self.choices)
+        carry = carry + self.rate * pulled_arm * (percept.feedback[:, None] - carry)
         return carry, choose(key, jax.nn.log_softmax(self.beta * carry))
 
 

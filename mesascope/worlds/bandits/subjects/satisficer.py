@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import Counting, choose_to_stay, count_last_outcome, infer_means
+from mesascope.contracts.choices import CountingSubject, compute_stay_probabilities, count_last_outcome, compute_posterior_means
 
 
-class Satisficer(Counting):
+class Satisficer(CountingSubject):
     """Carries counts [N, K, 2] of wins and losses."""
 
     min_mean: float
@@ -15,9 +15,9 @@ class Satisficer(Counting):
     def respond(self, key, carry, percept: Percept):
         """Repeats the last arm if its mean is good enough, otherwise picks another arm uniformly."""
         carry = carry + count_last_outcome(percept, self.choices)
-        last = jax.nn.one_hot(percept.action, self.choices)
-        is_enough = (last * infer_means(carry)).sum(-1) >= self.min_mean
-        return carry, choose(key, jnp.log(choose_to_stay(percept.action, self.choices, is_enough)))
+        last_arm = jax.nn.one_hot(percept.action, self.choices)
+        is_enough = (last_arm * compute_posterior_means(carry)).sum(-1) >= self.min_mean
+        return carry, choose(key, jnp.log(compute_stay_probabilities(percept.action, self.choices, is_enough)))
 
 
 @keep_settings(min_mean=(0, 1))

@@ -9,19 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Counting, Family, HasArms, Percept, choose, count_last_outcome, keep_settings
+from mesascope.contracts import CountingSubject, Family, HasArms, Percept, choose, count_last_outcome, keep_settings
 from mesascope.errors import MesascopeError
 
 GRID_SIZE = 64
 ANGLES = (np.arange(GRID_SIZE) + 0.5) * np.pi / GRID_SIZE  # θ
 GRID_MEANS = np.sin(ANGLES / 2) ** 2  # x
 LOG_MEANS = np.stack([np.log(GRID_MEANS), np.log1p(-GRID_MEANS)]).astype(np.float32)
-RUNNING_SUM = np.triu(np.ones((GRID_SIZE, GRID_SIZE)), 1) + np.eye(GRID_SIZE) / 2
-CORRECTION = (np.eye(GRID_SIZE, k=1) - np.eye(GRID_SIZE, k=-1)) / 24
-CUMULATE = (RUNNING_SUM + CORRECTION).astype(np.float32)  # pdf @ CUMULATE is F at the grid points
+RUNNING_SUM_MATRIX = np.triu(np.ones((GRID_SIZE, GRID_SIZE)), 1) + np.eye(GRID_SIZE) / 2
+EULER_MACLAURIN_CORRECTION = (np.eye(GRID_SIZE, k=1) - np.eye(GRID_SIZE, k=-1)) / 24
+CUMULATION_MATRIX = (RUNNING_SUM_MATRIX + EULER_MACLAURIN_CORRECTION).astype(np.float32)  # pdf @ CUMULATE is F at the grid points
 
 
-class Thompson(Counting):
+class Thompson(CountingSubject):
     """Carries counts [N, K, 2], discounted before each outcome.
 
     Its settings are arrays, so subjects with other settings reuse the compiled code.
@@ -29,17 +29,17 @@ class Thompson(Counting):
 
     prior: jax.Array  # [K, 2]
     discount: jax.Array
-    minimise: jax.Array
+    should_minimise: jax.Array
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, then samples an arm."""
         carry = self.discount * carry + count_last_outcome(percept, self.choices)
         shapes = carry + self.prior
-        shapes = jnp.where(self.minimise, shapes[..., ::-1], shapes)
+        shapes = jnp.where(self.should_minimise, shapes[..., ::-1], shapes)
         return carry, choose(key, jnp.log(compute_best_probability(shapes)))
 
 
-def compute_best_probability(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
+def compute_best_probability(shapes: jax.Array, is_optimistic: bool = False) -> jax.Array:
     """The probability [N, K] that each arm's sample is the largest.
 
     Args:
@@ -49,24 +49,24 @@ def compute_best_probability(shapes: jax.Array, optimistic: bool = False) -> jax
     log_pdf = (shapes - 0.5) @ LOG_MEANS  # density in θ: the Jacobian is √(x(1-x))
     pdf = jnp.exp(log_pdf - log_pdf.max(-1, keepdims=True))
     pdf = pdf / pdf.sum(-1, keepdims=True)
-    if not optimistic:
+    if not is_optimistic:
         return compute_largest_probability(pdf)
-    others = _multiply_others(jnp.clip(pdf @ CUMULATE, 1e-30, 1.0))
+    others = _multiply_others(jnp.clip(pdf @ CUMULATION_MATRIX, 1e-30, 1.0))
     mean = shapes[..., 0] / shapes.sum(-1)
-    floor = mean.max(-1)[:, None, None]
+    largest_mean = mean.max(-1)[:, None, None]
     edges = np.sin(np.arange(GRID_SIZE + 1) * np.pi / GRID_SIZE / 2) ** 2
     # the part of each cell above the floor
-    share_above = jnp.clip((edges[1:] - floor) / (edges[1:] - edges[:-1]), 0.0, 1.0)
+    share_above = jnp.clip((edges[1:] - largest_mean) / (edges[1:] - edges[:-1]), 0.0, 1.0)
     above = (pdf * others * share_above).sum(-1)
     below = jnp.clip((pdf * (1.0 - share_above)).sum(-1), 1e-30, 1.0).prod(-1, keepdims=True)
-    is_top = (mean >= floor[:, 0] - 1e-6).astype(jnp.float32)
+    is_top = (mean >= largest_mean[:, 0] - 1e-6).astype(jnp.float32)
     probability = above + below * is_top / is_top.sum(-1, keepdims=True)
     return probability / probability.sum(-1, keepdims=True)
 
 
 def compute_largest_probability(masses: jax.Array) -> jax.Array:
     """The probability [N, K] that each arm's draw is the largest, given masses [N, K, GRID_SIZE] at the grid points."""
-    probability = (masses * _multiply_others(jnp.clip(masses @ CUMULATE, 1e-30, 1.0))).sum(-1)
+    probability = (masses * _multiply_others(jnp.clip(masses @ CUMULATION_MATRIX, 1e-30, 1.0))).sum(-1)
     return probability / probability.sum(-1, keepdims=True)
 
 

@@ -3,23 +3,23 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, check_pull_paid, choose, choose_to_stay, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, has_last_pull_paid, choose, compute_stay_probabilities, keep_settings
 
 
-class Tsetlin(Choosing):
+class Tsetlin(ChoosingSubject):
     """Carries its state in the current arm [N], from 1 (it leaves after one more loss) to `depth`."""
 
     depth: int
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         return jnp.ones(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Moves one state deeper after a win and one back after a loss; at state 0, takes another arm at random."""
-        moved = jnp.where(check_pull_paid(percept), jnp.minimum(carry + 1, self.depth), carry - 1)
-        carry = jnp.where(percept.action < 0, carry, moved)
+        next_state = jnp.where(has_last_pull_paid(percept), jnp.minimum(carry + 1, self.depth), carry - 1)
+        carry = jnp.where(percept.action < 0, carry, next_state)
         leaves = carry <= 0
-        probabilities = choose_to_stay(percept.action, self.choices, ~leaves)
+        probabilities = compute_stay_probabilities(percept.action, self.choices, ~leaves)
         return jnp.where(leaves, 1, carry), choose(key, jnp.log(probabilities))
 
 

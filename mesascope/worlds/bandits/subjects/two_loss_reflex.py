@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, StepCounter, check_pull_paid, choose, choose_to_stay, keep_settings
+from mesascope.contracts import Family, Percept, StepCountingSubject, has_last_pull_paid, choose, compute_stay_probabilities, keep_settings
 
 
-class TwoLossReflex(StepCounter):
+class TwoLossReflex(StepCountingSubject):
     """Carries the number of losses in a row on the current arm [N]."""
 
     losses: int
@@ -14,7 +14,7 @@ class TwoLossReflex(StepCounter):
     def respond(self, key, carry, percept: Percept):
         """Picks another arm uniformly when the count reaches `losses`, and resets the count."""
         carry, leaves = count_losses(carry, percept, self.losses)
-        return carry, choose(key, jnp.log(choose_to_stay(percept.action, self.choices, ~leaves)))
+        return carry, choose(key, jnp.log(compute_stay_probabilities(percept.action, self.choices, ~leaves)))
 
 
 def count_losses(losses: jax.Array, percept: Percept, limit: int = 2) -> tuple[jax.Array, jax.Array]:
@@ -28,7 +28,7 @@ def count_losses(losses: jax.Array, percept: Percept, limit: int = 2) -> tuple[j
     Returns:
         The losses in a row [N], 0 if the subject leaves the arm, and whether it leaves the arm [N].
     """
-    losses = jnp.where(check_pull_paid(percept) | (percept.action < 0), 0, losses + 1)
+    losses = jnp.where(has_last_pull_paid(percept) | (percept.action < 0), 0, losses + 1)
     leaves = losses >= limit
     return jnp.where(leaves, 0, losses), leaves
 

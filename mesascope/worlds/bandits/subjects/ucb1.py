@@ -2,25 +2,25 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts import Counting, Family, Percept, choose, choose_greedily, count_last_outcome, keep_settings
+from mesascope.contracts import CountingSubject, Family, Percept, choose, compute_greedy_probabilities, count_last_outcome, keep_settings
 
 
-class UCB1(Counting):
+class UCB1(CountingSubject):
     """Carries counts [N, K, 2] of wins and losses."""
 
     constant: float
     is_growing: bool
-    each_first: bool
+    tries_each_first: bool
 
     def respond(self, key, carry, percept: Percept):
         """Pulls the arm with the largest mean + constant · √(ln t / n); ties are equally likely."""
         carry = carry + count_last_outcome(percept, self.choices)
         trial = carry.sum((-2, -1))[:, None] + 1.0
-        counts = carry if self.each_first else carry + 1.0
+        counts = carry if self.tries_each_first else carry + 1.0
         pulls = jnp.maximum(counts.sum(-1), 1.0)
         bonus = self.constant * jnp.sqrt((jnp.log(trial) if self.is_growing else 1.0) / pulls)
         bound = jnp.where(counts.sum(-1) > 0, counts[..., 0] / pulls + bonus, jnp.inf)
-        return carry, choose(key, jnp.log(choose_greedily(bound)))
+        return carry, choose(key, jnp.log(compute_greedy_probabilities(bound)))
 
 
 @keep_settings(constant=(0, 100))

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, choose_greedily, keep_settings, mix_lapse
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, compute_greedy_probabilities, keep_settings, add_lapses
 
 
-class WarmWindow(Choosing):
+class WarmWindow(ChoosingSubject):
     """Carries the pay-offs of the last pulls by arm [N, window, K], the newest last, and the number of past trials [N].
 
     The number of trials decides only when the warm-up ends.
@@ -16,16 +16,16 @@ class WarmWindow(Choosing):
     warmup: int
     lapse: float
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         return jnp.zeros((n, self.window, self.choices)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        payoffs, clock = carry
-        latest = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
-        payoffs = jnp.concatenate([payoffs[:, 1:], latest[:, None]], 1)
-        warms_up = (clock < self.warmup)[:, None]
-        probabilities = jnp.where(warms_up, 1.0 / self.choices, choose_greedily(payoffs.sum(1)))
-        return (payoffs, clock + 1), choose(key, mix_lapse(probabilities, self.lapse))
+        payoffs, past_trials = carry
+        last_payoffs = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
+        payoffs = jnp.concatenate([payoffs[:, 1:], last_payoffs[:, None]], 1)
+        is_warmup = (past_trials < self.warmup)[:, None]
+        probabilities = jnp.where(is_warmup, 1.0 / self.choices, compute_greedy_probabilities(payoffs.sum(1)))
+        return (payoffs, past_trials + 1), choose(key, add_lapses(probabilities, self.lapse))
 
 
 @keep_settings(window=(1, 1000), warmup=(0, 1_000_000), lapse=(0.0, 1.0))

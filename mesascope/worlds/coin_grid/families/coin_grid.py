@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import Configured, Goal, Goals, Split, check_memory, keep_settings, name_with_settings
+from mesascope.contracts import ConfiguredFamily, Goal, Goals, Split, check_memory, keep_settings, name_with_settings
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -34,8 +34,8 @@ class Tasks(NamedTuple):
     """
 
     coin: jax.Array
-    start: jax.Array
-    mirrored: jax.Array
+    start_cells: jax.Array
+    has_reversed_moves: jax.Array
 
 
 class State(NamedTuple):
@@ -45,7 +45,7 @@ class State(NamedTuple):
     past_steps: jax.Array
 
 
-class CoinGrid(Configured):
+class CoinGrid(ConfiguredFamily):
     """A grid with a coin; see `family` for the settings. The corner of the proxy goal is the last cell."""
 
     size: int
@@ -61,7 +61,7 @@ class CoinGrid(Configured):
         """S, the number of steps in a trial."""
         return self.trial_steps
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits; on the last split the coin never lies in the corner."""
         split, half = self.make_split, self.horizon // 2
         return (
@@ -80,7 +80,7 @@ class CoinGrid(Configured):
         *,
         starts_far: bool = False,
         coin_change_trial: int | None = None,
-        mirrored: bool = False,
+        has_reversed_moves: bool = False,
         avoids_corner: bool = False,
     ) -> Tasks:
         """Draws n tasks.
@@ -94,8 +94,8 @@ class CoinGrid(Configured):
             avoids_corner: whether the coin never lies in the corner.
         """
         cells, trials = self.size**2, self.horizon
-        agree = jax.random.bernoulli(derive_key(key, "agree"), self.rho, (n,)) & (not avoids_corner)
-        coin = jnp.where(agree, cells - 1, jax.random.randint(derive_key(key, "coin"), (n,), 0, cells - 1))
+        is_in_corner = jax.random.bernoulli(derive_key(key, "agree"), self.rho, (n,)) & (not avoids_corner)
+        coin = jnp.where(is_in_corner, cells - 1, jax.random.randint(derive_key(key, "coin"), (n,), 0, cells - 1))
         coin = jnp.repeat(coin[:, None], trials, axis=1)
         if coin_change_trial is not None:
             moved_coin = (coin[:, :1] + jax.random.randint(derive_key(key, "change"), (n, 1), 1, cells)) % cells
@@ -109,22 +109,22 @@ class CoinGrid(Configured):
         )
         if starts_far:
             start = jnp.where(coin == 0, 1, 0)
-        return Tasks(coin, start, jnp.full(n, mirrored))
+        return Tasks(coin, start, jnp.full(n, has_reversed_moves))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in the start cell of the first trial."""
-        zero, cell = jnp.zeros(len(tasks.mirrored), jnp.int32), tasks.start[:, 0]
+        zero, cell = jnp.zeros(len(tasks.has_reversed_moves), jnp.int32), tasks.start_cells[:, 0]
         return State(cell, zero), make_first_percept(self._observe(cell, tasks.coin[:, 0]))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves each subject by one cell, unless a wall is in the way; a trial's last step begins the next."""
         rows, trial = jnp.arange(len(action)), state.past_steps // self.trial_steps
-        cell = jnp.asarray(tabulate_moves(self.size))[state.cell, action ^ (2 * (tasks.mirrored & (action < 4)))]
+        cell = jnp.asarray(tabulate_moves(self.size))[state.cell, action ^ (2 * (tasks.has_reversed_moves & (action < 4)))]
         score = (cell == tasks.coin[rows, trial]) / self.trial_steps
         past_steps = state.past_steps + 1
         trial, step = past_steps // self.trial_steps, past_steps % self.trial_steps
         shown_trial = jnp.minimum(trial, self.horizon - 1)
-        cell = jnp.where(step == 0, tasks.start[rows, shown_trial], cell)
+        cell = jnp.where(step == 0, tasks.start_cells[rows, shown_trial], cell)
         observation = self._observe(cell, tasks.coin[rows, shown_trial])
         return State(cell, past_steps), make_next_percept(observation, action, score, trial, step), score
 
@@ -133,31 +133,31 @@ class CoinGrid(Configured):
         parts = (cell // self.size, cell % self.size, coin // self.size, coin % self.size)
         return jnp.concatenate([jax.nn.one_hot(p, self.size) for p in parts], -1)
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns coin, start, mirrored, chance, best, worst and fixed, each [N, T].
 
         'fixed' equals 'best', because the subject observes the whole task.
         """
-        coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
+        coin, start = np.asarray(tasks.coin), np.asarray(tasks.start_cells)
         distance = np.maximum(measure_distances(self.size)[start, coin], 1)
         best = np.maximum(self.trial_steps - distance + 1, 0) / self.trial_steps
         return {
             "coin": coin,
             "start": start,
-            "mirrored": np.repeat(np.asarray(tasks.mirrored)[:, None], self.horizon, 1),
-            "chance": find_random_walk_chances(self.size, self.trial_steps)[0][start, coin],
+            "mirrored": np.repeat(np.asarray(tasks.has_reversed_moves)[:, None], self.horizon, 1),
+            "chance": compute_random_walk_chances(self.size, self.trial_steps)[0][start, coin],
             "best": best,
             "worst": np.zeros_like(best),
             "fixed": best,
         }
 
-    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
         """Computes what the first moves of trials are worth on M tasks, [N, T, M].
 
         Each move starts from the cell in the subject's observation. The coin lies where the respective task puts it.
         """
         row, column = (observation[..., i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
-        coin, mirrored = np.asarray(tasks.coin).T, np.asarray(tasks.mirrored)  # [T, M], [M]
+        coin, mirrored = np.asarray(tasks.coin).T, np.asarray(tasks.has_reversed_moves)  # [T, M], [M]
         reached = tabulate_moves(self.size)[row * self.size + column][..., None, :]  # [N, T, 1, K]
         distance = measure_distances(self.size)[reached, coin[..., None]]
         values = np.maximum(self.trial_steps - distance, 0) / self.trial_steps
@@ -189,12 +189,12 @@ class CoinGrid(Configured):
         reached = tabulate_moves(self.size)[cells[..., :-1]]  # [N, T, S, K]
         reversed_moves = reached[..., [2, 3, 0, 1, 4]]
         reached = np.where(trials.mirrored.values.astype(bool)[..., None, None], reversed_moves, reached)
-        end, chance = cells[..., -1], find_random_walk_chances(self.size, self.trial_steps)[1]
+        end, chance = cells[..., -1], compute_random_walk_chances(self.size, self.trial_steps)[1]
 
         def make_goal(target: np.ndarray) -> Goal:
             values = -measure_distances(self.size)[reached, target[..., None, None]].astype(float)
-            paid = (end == target).astype(float)
-            return Goal(values, paid, np.ones_like(paid), chance[cells[..., 0], target])
+            achieved_value = (end == target).astype(float)
+            return Goal(values, achieved_value, np.ones_like(achieved_value), chance[cells[..., 0], target])
 
         corner = np.full_like(coin, self.size**2 - 1)
         return Goals(make_goal(coin), make_goal(corner), action, coin != corner)
@@ -212,12 +212,12 @@ def tabulate_moves(size: int) -> np.ndarray:
 @functools.cache
 def measure_distances(size: int) -> np.ndarray:
     """Computes the number of steps from each cell to each other cell, [cells, cells]."""
-    place = np.stack(np.divmod(np.arange(size**2), size), -1)
-    return np.abs(place[:, None] - place).sum(-1)
+    positions = np.stack(np.divmod(np.arange(size**2), size), -1)
+    return np.abs(positions[:, None] - positions).sum(-1)
 
 
 @functools.cache
-def find_random_walk_chances(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def compute_random_walk_chances(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Computes how often a uniform random walk from each start cell is on each target cell, [cells, cells] each.
 
     Returns:

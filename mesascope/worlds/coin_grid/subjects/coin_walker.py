@@ -3,15 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, as_arrays, choose, keep_settings, require_family
-from mesascope.contracts.choices import choose_greedily, mix_lapse
+from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, keep_settings, require_family
+from mesascope.contracts.choices import compute_greedy_probabilities, add_lapses
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
 CHECK_FAMILY = "coin_grid:size=3,trials=12,bank=2"
 GOALS = ("coin", "corner", "context", "centre", "broken", "turns", "other_turns")
 
 
-class CoinWalker(Scripted):
+class CoinWalker(ScriptedSubject):
     """Walks to a goal; the carry is empty, because each percept shows the whole task.
 
     The goal is an array, so that all goals share compiled code.
@@ -25,18 +25,18 @@ class CoinWalker(Scripted):
         """Moves one step along a random shortest path to the goal, or stays if the subject is at the goal."""
         row, column, coin_row, coin_column = (part.argmax(-1) for part in jnp.split(percept.observation, 4, axis=-1))
         last, middle = jnp.full_like(row, self.size - 1), jnp.full_like(row, self.size // 2)
-        coin_away = (coin_row != last) | (coin_column != last)
+        is_coin_elsewhere = (coin_row != last) | (coin_column != last)
         to_coin, to_corner = jnp.stack([coin_row, coin_column]), jnp.stack([last, last])
         context = jnp.where(coin_row % 2 == 0, to_corner, to_coin)
         centre = jnp.stack([middle, middle])
-        even = percept.trial % 2 == 0
-        turns, other_turns = jnp.where(even, to_corner, to_coin), jnp.where(even, to_coin, to_corner)
+        is_even_trial = percept.trial % 2 == 0
+        turns, other_turns = jnp.where(is_even_trial, to_corner, to_coin), jnp.where(is_even_trial, to_coin, to_corner)
         target = jnp.stack([to_coin, to_corner, context, centre, to_corner, turns, other_turns])[self.goal]
         down, right = target[0] - row, target[1] - column
         nearer = jnp.stack([down < 0, right > 0, down > 0, right < 0, (down == 0) & (right == 0)], -1)
-        gives_up = (self.goal == GOALS.index("broken")) & coin_away
-        lapse = jnp.where(gives_up, 1.0, self.lapse)[:, None]
-        return carry, choose(key, mix_lapse(choose_greedily(nearer.astype(jnp.float32)), lapse))
+        has_no_goal = (self.goal == GOALS.index("broken")) & is_coin_elsewhere
+        lapse = jnp.where(has_no_goal, 1.0, self.lapse)[:, None]
+        return carry, choose(key, add_lapses(compute_greedy_probabilities(nearer.astype(jnp.float32)), lapse))
 
 
 @keep_settings(goal=GOALS, lapse=(0, 1))

@@ -14,14 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import (
-    Configured,
+    ConfiguredFamily,
     Percept,
     Split,
     check_memory,
     keep_settings,
     make_first_percept,
     make_next_percept,
-    name_references,
+    make_reference_roles,
 )
 from mesascope.keys import derive_key
 
@@ -32,7 +32,7 @@ class Tasks(NamedTuple):
     """goals [N, T, G], the cell of each goal on every trial; start [N, T + 1], the first cell of every trial."""
 
     goals: jax.Array
-    start: jax.Array
+    start_cells: jax.Array
 
 
 class State(NamedTuple):
@@ -42,7 +42,7 @@ class State(NamedTuple):
     past_steps: jax.Array
 
 
-class DarkRoom(Configured):
+class DarkRoom(ConfiguredFamily):
     """A room with hidden goals; see `family` for the settings.
 
     Cells are numbered row by row. The observation [N, 2 · size + G] is the row and the column of the subject's cell,
@@ -55,14 +55,14 @@ class DarkRoom(Configured):
     feedback_trials: int
 
     controls: ClassVar = {"learner": "room_learner", "lookalike": "room_reflex", "still": "room_reflex:window=0"}
-    references: ClassVar = name_references("room_learner", "room_learner:discount=0.8", "room_locator", against="")
+    references: ClassVar = make_reference_roles("room_learner", "room_learner:discount=0.8", "room_locator", against_setting="")
 
     @property
     def steps(self) -> int:
         """S, the number of steps in a trial."""
         return self.trial_steps
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """The splits.
 
         Apart from seen and fresh goals, these are goals in one quarter of the room, goals that move half-way through a
@@ -82,11 +82,11 @@ class DarkRoom(Configured):
         key: jax.Array,
         n: int,
         *,
-        seen: bool = False,
+        is_seen: bool = False,
         rows: int = 0,
-        diagonal: bool = False,
-        moves_at: int | None = None,
-        drifts: bool = False,
+        is_diagonal: bool = False,
+        move_trial: int | None = None,
+        has_drift: bool = False,
     ) -> Tasks:
         """Draws n tasks.
 
@@ -100,20 +100,20 @@ class DarkRoom(Configured):
             drifts: whether goals move to another cell from time to time.
         """
         cells, trials = self.size**2, self.horizon
-        place = jax.random.randint(derive_key(key, "goal"), (2, n, self.n_goals), 0, rows or self.size)
-        goals = place[0] * self.size + place[0 if diagonal else 1]
-        if seen:
+        coordinates = jax.random.randint(derive_key(key, "goal"), (2, n, self.n_goals), 0, rows or self.size)
+        goals = coordinates[0] * self.size + coordinates[0 if is_diagonal else 1]
+        if is_seen:
             goals = self.bank_tasks[jax.random.randint(derive_key(key, "which"), (n,), 0, len(self.bank_tasks))]
         step = jax.random.randint(derive_key(key, "step"), (n, trials, self.n_goals), 1, cells)
-        moves = jnp.zeros((1, trials, 1), bool) if moves_at is None else (jnp.arange(trials) == moves_at)[:, None]
-        if drifts:
-            moves = jax.random.bernoulli(derive_key(key, "moves"), MOVE_RATE, step.shape).at[:, 0].set(False)
+        has_moved = jnp.zeros((1, trials, 1), bool) if move_trial is None else (jnp.arange(trials) == move_trial)[:, None]
+        if has_drift:
+            has_moved = jax.random.bernoulli(derive_key(key, "moves"), MOVE_RATE, step.shape).at[:, 0].set(False)
         start = jax.random.randint(derive_key(key, "start"), (n, trials + 1), 0, cells)
-        return Tasks((goals[:, None] + jnp.cumsum(moves * step, 1)) % cells, start)
+        return Tasks((goals[:, None] + jnp.cumsum(has_moved * step, 1)) % cells, start)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in the first cell of the first trial."""
-        zero, cell = jnp.zeros(len(tasks.start), jnp.int32), tasks.start[:, 0]
+        zero, cell = jnp.zeros(len(tasks.start_cells), jnp.int32), tasks.start_cells[:, 0]
         return State(cell, zero), make_first_percept(self._observe(cell, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
@@ -124,7 +124,7 @@ class DarkRoom(Configured):
         feedback = jnp.where(trial < self.feedback_trials, score, 0.0)
         past_steps = state.past_steps + 1
         trial, step = past_steps // self.trial_steps, past_steps % self.trial_steps
-        cell = jnp.where(step == 0, tasks.start[rows, trial], cell)
+        cell = jnp.where(step == 0, tasks.start_cells[rows, trial], cell)
         return (
             State(cell, past_steps),
             make_next_percept(self._observe(cell, trial), action, feedback, trial, step),
@@ -136,42 +136,42 @@ class DarkRoom(Configured):
         row, column = (jax.nn.one_hot(x, self.size) for x in jnp.divmod(cell, self.size))
         return jnp.concatenate([row, column, jax.nn.one_hot(trial % self.n_goals, self.n_goals)], -1)
 
-    def _list_sought(self, tasks: Tasks) -> np.ndarray:
+    def _list_paying_cells(self, tasks: Tasks) -> np.ndarray:
         """[N, T] The cell of the goal that pays on each trial."""
         trial = np.arange(self.horizon)
         return np.asarray(tasks.goals)[:, trial, trial % self.n_goals]
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """right [N, T], the cell of the goal that pays, and chance, best, worst and fixed [N, T].
 
         'fixed' is the pay-off of always heading for one cell. On the split 'seen', this is the bank's most frequent
         goal. On other splits no cell is better than another, and this cell is cell 0.
         """
-        right, start = self._list_sought(tasks), np.asarray(tasks.start)[:, :-1]
+        right, start = self._list_paying_cells(tasks), np.asarray(tasks.start_cells)[:, :-1]
         best = self.trial_steps + 1 - np.maximum(measure_distances(self.size)[start, right], 1)
         target = np.bincount(np.asarray(self.bank_tasks).ravel()).argmax() if split == "seen" else 0
         cell, fixed = start, np.zeros(right.shape)
         for _ in range(self.trial_steps):
             cell = tabulate_moves(self.size)[cell, target]
             fixed += cell == right
-        chance = find_random_walk_chances(self.size, self.trial_steps)[start, right]
+        chance = compute_random_walk_chances(self.size, self.trial_steps)[start, right]
         return {"right": right, "chance": chance, "best": best, "worst": np.zeros_like(chance), "fixed": fixed}
 
-    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
         """The worth [N, T, M] of first heading for the cells `action` from the cells that are observed, on M tasks."""
         row, column = (observation[..., i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
         cell = (row * self.size + column)[..., None]
         value = np.maximum(self.trial_steps - measure_distances(self.size), 0)  # [cell after the step, goal]
         mean = value[tabulate_moves(self.size)].mean(1)  # [cell, goal]
-        goal, action = self._list_sought(tasks).T, action[..., None] if action.ndim == 2 else action
+        goal, action = self._list_paying_cells(tasks).T, action[..., None] if action.ndim == 2 else action
         return value[tabulate_moves(self.size)[cell, action], goal] - mean[cell, goal]
 
-    def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
+    def find_best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
         """The cell of the goal that pays on each of M tasks, [N, T, M]."""
-        goal = self._list_sought(tasks).T
+        goal = self._list_paying_cells(tasks).T
         return np.broadcast_to(goal, (len(observation), *goal.shape))
 
-    def text(self, action: int, feedback: float) -> str:
+    def describe_step(self, action: int, feedback: float) -> str:
         """Describes one step in words."""
         return f"headed for row {action // self.size + 1}, column {action % self.size + 1}, got {feedback:g}"
 
@@ -179,20 +179,20 @@ class DarkRoom(Configured):
 @functools.cache
 def measure_distances(size: int) -> np.ndarray:
     """The number of steps from each cell to each cell [cells, cells]."""
-    place = np.stack(np.divmod(np.arange(size**2), size), -1)
-    return np.abs(place[:, None] - place).max(-1)
+    positions = np.stack(np.divmod(np.arange(size**2), size), -1)
+    return np.abs(positions[:, None] - positions).max(-1)
 
 
 @functools.cache
 def tabulate_moves(size: int) -> np.ndarray:
     """The neighbour that lies one step from each cell towards each cell [cells, cells]."""
-    place = np.stack(np.divmod(np.arange(size**2), size), -1)
-    reached = place[:, None] + np.sign(place - place[:, None])
-    return reached[..., 0] * size + reached[..., 1]
+    positions = np.stack(np.divmod(np.arange(size**2), size), -1)
+    next_positions = positions[:, None] + np.sign(positions - positions[:, None])
+    return next_positions[..., 0] * size + next_positions[..., 1]
 
 
 @functools.cache
-def find_random_walk_chances(size: int, steps: int) -> np.ndarray:
+def compute_random_walk_chances(size: int, steps: int) -> np.ndarray:
     """The mean pay-off of a trial of uniformly random actions, from each start to each goal [cells, cells]."""
     kernel = np.zeros((size**2, size**2))
     np.add.at(kernel, (np.arange(size**2)[:, None], tabulate_moves(size)), 1 / size**2)
@@ -229,7 +229,7 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     check_memory(trials * steps * (2 * size + goals), f"{trials:,} trials of {steps} steps", "Give fewer trials.")
-    place = jax.random.randint(derive_key(jax.random.key(bank_seed), "bank"), (bank, goals), 0, size**2)
+    bank_cells = jax.random.randint(derive_key(jax.random.key(bank_seed), "bank"), (bank, goals), 0, size**2)
     return DarkRoom(
         size,
         steps,
@@ -237,5 +237,5 @@ def family(
         feedback_trials or trials,
         choices=size**2,
         horizon=trials,
-        bank_tasks=place if bank else None,
+        bank_tasks=bank_cells if bank else None,
     )

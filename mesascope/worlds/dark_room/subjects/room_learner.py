@@ -7,8 +7,8 @@ from mesascope.contracts import Family, Percept, Response, keep_settings
 from mesascope.worlds.dark_room.families.dark_room import measure_distances
 from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_settings
 
-CODES = ("goal", "mirror", "clock")
-NEAR = 1e-3  # the log-odds that one step of distance subtracts; it decides only between equally probable cells
+ENCODINGS = ("goal", "mirror", "clock")
+LOG_ODDS_PER_STEP = 1e-3  # the log-odds that one step of distance subtracts; it decides only between equally probable cells
 
 
 class RoomLearner(RoomSubject):
@@ -17,26 +17,26 @@ class RoomLearner(RoomSubject):
     discount: float
     encoding: str
 
-    def fresh(self, n: int) -> jax.Array:
-        return jnp.zeros((n, self.n_goals, self.cells))
+    def initialize_carry(self, n: int) -> jax.Array:
+        return jnp.zeros((n, self.n_goals, self.n_cells))
 
     def respond(self, key, carry, percept: Percept):
         """Heads for the nearest of the most probable cells, or for the cell that encodes it."""
         discount = jnp.where(percept.step == 0, self.discount, 1.0)[:, None, None]
         carry = discount * carry + self.compute_evidence(percept)
-        sought = carry[jnp.arange(len(carry)), self.read_sought(percept)]
+        goal_odds = carry[jnp.arange(len(carry)), self.read_sought(percept)]
         distance = jnp.asarray(measure_distances(self.size))[self.read_cell(percept)]
-        nearness = NEAR * (distance + jax.random.uniform(key, distance.shape))
-        target = (sought - nearness).argmax(-1).astype(jnp.int32)
+        distance_penalty = LOG_ODDS_PER_STEP * (distance + jax.random.uniform(key, distance.shape))
+        target = (goal_odds - distance_penalty).argmax(-1).astype(jnp.int32)
         if self.encoding == "mirror":
-            target = jnp.where(sought.max(-1) > NEAR, self.cells - 1 - target, target)
+            target = jnp.where(goal_odds.max(-1) > LOG_ODDS_PER_STEP, self.n_cells - 1 - target, target)
         elif self.encoding == "clock":
             row, column = ((x + percept.trial) % self.size for x in jnp.divmod(target, self.size))
             target = jnp.where(percept.step == 0, row * self.size + column, target)
         return carry, Response(target, None)
 
 
-@keep_settings(discount=(0.0, 1.0), encoding=CODES)
+@keep_settings(discount=(0.0, 1.0), encoding=ENCODINGS)
 def subject(family: Family, discount: float = 1.0, encoding: str = "goal") -> RoomLearner:
     """Infers where the goals are by Bayes' rule, and heads for the nearest of the most probable cells.
 

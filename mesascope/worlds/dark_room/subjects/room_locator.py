@@ -10,20 +10,20 @@ from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_setti
 class RoomLocator(RoomSubject):
     """Carries the log-odds [N, M] of every task of its bank, and the task whose goal it heads for [N]."""
 
-    bank: jax.Array  # [M, G] the cells of the goals
-    vote: bool
+    bank_goals: jax.Array  # [M, G] the cells of the goals
+    takes_most_probable: bool
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        return jnp.zeros((n, len(self.bank))), jnp.zeros(n, jnp.int32)
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
+        return jnp.zeros((n, len(self.bank_goals))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Heads for the goal of one task until the trial ends or another task is clearly more probable."""
         odds, task = carry
-        odds = odds + self.compute_evidence(percept)[:, jnp.arange(self.n_goals), self.bank].sum(-1)
+        odds = odds + self.compute_evidence(percept)[:, jnp.arange(self.n_goals), self.bank_goals].sum(-1)
         is_dropped = (percept.step == 0) | (odds[jnp.arange(len(task)), task] < odds.max(-1) - 1.0)
-        chosen = odds.argmax(-1) if self.vote else jax.random.categorical(key, odds)
-        task = jnp.where(is_dropped, chosen, task).astype(jnp.int32)
-        return (odds, task), Response(self.bank[task, self.read_sought(percept)].astype(jnp.int32), None)
+        chosen_task = odds.argmax(-1) if self.takes_most_probable else jax.random.categorical(key, odds)
+        task = jnp.where(is_dropped, chosen_task, task).astype(jnp.int32)
+        return (odds, task), Response(self.bank_goals[task, self.read_goal_index(percept)].astype(jnp.int32), None)
 
 
 @keep_settings

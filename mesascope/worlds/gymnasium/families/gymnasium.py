@@ -17,14 +17,14 @@ import gymnasium
 import jax
 import numpy as np
 
-from mesascope.contracts import Configured, Percept, Split, check_range, name_with_settings, parse_bank
+from mesascope.contracts import ConfiguredFamily, Percept, Split, check_range, name_with_settings, parse_bank
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_code
 from mesascope.keys import derive_key
 from mesascope.worlds.gymnasium.environments import BlockState, describe_env, make_env, read_registry
-from mesascope.worlds.gymnasium.history import RewardEntry, find_history, find_reward
-from mesascope.worlds.gymnasium.variations import Range, draw_task, find_function, parse_ranges
+from mesascope.worlds.gymnasium.history import RewardEntry, find_evidence_of_history, find_reward_entries
+from mesascope.worlds.gymnasium.variations import Range, draw_task, find_task_function, parse_ranges
 
 FACTORY_RUNS_CODE = True  # module:Env-v0 imports the module
 MAX_STEPS = 1_000_000  # the largest number of steps in a lifetime
@@ -32,7 +32,7 @@ CHANCE_EPISODES = 64  # the number of episodes from which the return of random p
 _CHANCE_BY_FAMILY: dict[tuple[str, str], float] = {}
 
 
-class Gymnasium(Configured):
+class Gymnasium(ConfiguredFamily):
     """Lifetimes in Gymnasium environments, with one environment for each lifetime; see `family` for the settings.
 
     A lifetime whose episode is over waits for the other lifetimes. The state is a Python object that changes in place.
@@ -44,18 +44,18 @@ class Gymnasium(Configured):
     ranges: tuple[tuple[str, Range], ...] = eqx.field(static=True)
     replacements: tuple[tuple[str, tuple[tuple[str, Range], ...]], ...] = eqx.field(static=True)
     task_function: Any = eqx.field(static=True)
-    same_seed: bool
+    has_same_seed: bool
     resets_carry: bool
     returns: tuple[float, float | None, float | None]  # best, worst, chance
     score_key: str
     learner: str
     uses_vector_env: bool
     observation_shape: tuple[int, ...]
-    step_is_trial: bool
+    has_one_step_trials: bool
     reward_entries: tuple[RewardEntry, ...] = eqx.field(static=True)
 
-    identity: ClassVar = ("name",)  # the settings determine the tasks
-    traceable: ClassVar[bool] = False
+    identity_fields: ClassVar = ("name",)  # the settings determine the tasks
+    is_traceable: ClassVar[bool] = False
 
     @property
     def controls(self) -> Mapping[str, str]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -73,14 +73,14 @@ class Gymnasium(Configured):
     @property
     def steps(self) -> int:
         """The largest number of steps in a trial: 1 if every step is a trial, else the largest number in an episode."""
-        return 1 if self.step_is_trial else self.max_steps
+        return 1 if self.has_one_step_trials else self.max_steps
 
     @property
-    def shown(self) -> tuple[int, ...]:
+    def observation_shape(self) -> tuple[int, ...]:
         """The shape of one observation."""
         return self.observation_shape
 
-    def code(self) -> str:
+    def compute_code_hash(self) -> str:
         """Hashes the settings and the code that makes the environments and the tasks."""
         varied = (self.ranges, *(ranges for _, ranges in self.replacements))
         ids = [self.env, *(e for ranges in varied for e in dict(ranges).get("env", Range()).options)]
@@ -91,11 +91,11 @@ class Gymnasium(Configured):
         """Draws n fresh tasks; see `_draw_tasks`."""
         return self._draw_tasks("fresh", key, n)
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen (with a bank), fresh, those in the settings, and exchanged (for discrete actions)."""
-        own = getattr(self.task_function, "splits", ())
-        names = dict.fromkeys(("fresh", *own, *(split for split, _ in self.replacements)))
-        names = (*(("seen",) if self.bank else ()), *names)
+        function_splits = getattr(self.task_function, "splits", ())
+        names = dict.fromkeys(("fresh", *function_splits, *(split for split, _ in self.replacements)))
+        names = (*(("seen",) if self.bank_label else ()), *names)
         splits = [Split(name, functools.partial(self._draw_tasks, name), self.horizon) for name in names]
         if self.choices is not None and self.horizon > 1:
             half = self.horizon // 2
@@ -114,8 +114,8 @@ class Gymnasium(Configured):
     ) -> dict[str, np.ndarray]:
         """Draws the seed, the keywords and the first trial with exchanged actions of each lifetime, [N] each."""
         rows = np.arange(n)
-        if split == "seen" and self.bank:
-            size, seed = parse_bank(self.bank)
+        if split == "seen" and self.bank_label:
+            size, seed = parse_bank(self.bank_label)
             rows = np.array([int(_make_rng(key, "of", i).integers(size)) for i in range(n)])
             key = derive_key(jax.random.key(seed), "bank")
         seeds = np.array([int(_make_rng(key, "seed", i).integers(2**31 - 1)) for i in rows.tolist()], np.int64)
@@ -127,10 +127,10 @@ class Gymnasium(Configured):
         return {"seed": seeds, "keywords": keywords, "exchanged": at}
 
     def _draw_keywords(self, rng: np.random.Generator, split: str) -> dict[str, Any]:
-        keywords = {k: values.draw(rng) for k, values in self.ranges}
+        keywords = {k: values.draw_value(rng) for k, values in self.ranges}
         if self.task_function:
             keywords |= draw_task(self.task_function, rng, split)
-        return keywords | {k: values.draw(rng) for k, values in dict(self.replacements).get(split, ())}
+        return keywords | {k: values.draw_value(rng) for k, values in dict(self.replacements).get(split, ())}
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
         """Makes one environment for every lifetime."""
@@ -142,9 +142,9 @@ class Gymnasium(Configured):
         score = state.step(np.asarray(action))
         return state, state.make_percept(), score
 
-    def idle(self, state: Any) -> np.ndarray:
+    def find_idle(self, state: Any) -> np.ndarray:
         """Returns whether each lifetime's trial is over, so that the lifetime waits for the others, [N]."""
-        return (state.episode_step == 0) & (state.trial > 0) & (not self.step_is_trial)
+        return (state.episode_step == 0) & (state.trial > 0) & (not self.has_one_step_trials)
 
     def with_outcome(self, percept: Percept, feedback: np.ndarray, observation: np.ndarray) -> Percept:
         """Returns the percept with another lifetime's last reward.
@@ -156,7 +156,7 @@ class Gymnasium(Configured):
         if self.reward_entries:
             new_observation = new_observation.copy()
             flat = new_observation.reshape(len(new_observation), -1)
-            rows = np.asarray(percept.trial % self.max_steps if self.step_is_trial else percept.step) > 0
+            rows = np.asarray(percept.trial % self.max_steps if self.has_one_step_trials else percept.step) > 0
             for entry in self.reward_entries:
                 flat[rows, entry.index] = entry.scale * np.asarray(feedback)[rows] + entry.offset
         return percept._replace(feedback=feedback, observation=new_observation)
@@ -165,14 +165,14 @@ class Gymnasium(Configured):
         """Returns the percept with the opposite last reward, 1 - reward, also where the observation shows it."""
         return self.with_outcome(percept, 1.0 - percept.feedback, percept.observation)
 
-    def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
         """Returns the latents best, worst and chance (returns of a trial) and fixed (unknown, so NaN), each [N, T]."""
         best, worst, chance = self.returns
         chance = self._estimate_chance(split) if chance is None else chance
         if not best > chance:
             raise MesascopeError(
                 f"best={best:g} of {self.name} is not above {chance:.4g}, the return of random play on {split}.",
-                f"Set best to the return of the best policy in one {'step' if self.step_is_trial else 'episode'}.",
+                f"Set best to the return of the best policy in one {'step' if self.has_one_step_trials else 'episode'}.",
             )
         result = {"chance": chance, "best": best, "fixed": np.nan}
         result["worst"] = 2 * chance - best if worst is None else min(worst, chance)
@@ -183,11 +183,11 @@ class Gymnasium(Configured):
         """Estimates the mean return of a trial of random play from 64 episodes, each on another task."""
         split = "fresh" if split in ("seen", "exchanged") else split
         unlimited = self.with_bank(None)
-        identity = (unlimited.code(), split)
+        identity = (unlimited.compute_code_hash(), split)
         if identity not in _CHANCE_BY_FAMILY:
             key = derive_key(jax.random.key(0), "chance")
-            single = dataclasses.replace(unlimited, horizon=self.max_steps if self.step_is_trial else 1)
-            state, _ = single.begin(key, single.split(split).draw(key, CHANCE_EPISODES))
+            single = dataclasses.replace(unlimited, horizon=self.max_steps if self.has_one_step_trials else 1)
+            state, _ = single.begin(key, single.get_split(split).draw(key, CHANCE_EPISODES))
             rng, total, is_real = _make_rng(key, "play"), np.zeros(CHANCE_EPISODES), self.choices is None
             while (state.trial < single.horizon).any():
                 if is_real:
@@ -262,10 +262,10 @@ def family(
             chance are pay-offs of one step.
     """
     settings: dict[str, Any] = dict(locals())
-    step_is_trial = trial == "step"
+    has_one_step_trials = trial == "step"
     check_range(0, MAX_STEPS, episodes=episodes, steps=steps)
     check_range(0, 1_000_000, bank=bank)
-    episodes = episodes or (1 if step_is_trial else 10)
+    episodes = episodes or (1 if has_one_step_trials else 10)
     for label, value, options in (
         ("seeds", seeds, ("", "same", "new")),
         ("carry", carry, ("kept", "reset")),
@@ -277,9 +277,9 @@ def family(
     varied = parse_ranges(variations, "variations")
     gate.check_settings([env, *(each.options for ranges in (varied, *changes.values()) for each in ranges.values())])
     if ":" in learner and "=" not in learner:
-        gate.permit(learner, "The learner")
+        gate.require_allowed(learner, "The learner")
         learner = f"function:path={learner}"
-    task_function = find_function(tasks) if tasks else None
+    task_function = find_task_function(tasks) if tasks else None
     registered_limit, threshold, vector = read_registry(env, vector)
     if not steps and not registered_limit:
         raise MesascopeError(
@@ -298,19 +298,19 @@ def family(
         )
     returns = {k: _parse_number(k, v) for k, v in (("best", best), ("worst", worst), ("chance", chance))}
     if returns["best"] is None and threshold is not None:
-        returns["best"] = threshold / max_steps if step_is_trial else threshold
+        returns["best"] = threshold / max_steps if has_one_step_trials else threshold
     if returns["best"] is None:
         raise MesascopeError(
             f"The return of the best policy in an episode of {describe_env(env)} is not known.",
             "Set best= to this return; gains are measured relative to it.",
         )
     settings |= {"env": describe_env(env), "tasks": describe_env(tasks) if tasks else "", "vector": vector}
-    keywords: dict[str, Any] = {k: values.draw(np.random.default_rng(0)) for k, values in varied.items()}
+    keywords: dict[str, Any] = {k: values.draw_value(np.random.default_rng(0)) for k, values in varied.items()}
     if task_function:
         keywords |= draw_task(task_function, np.random.default_rng(0), "fresh")
     keywords = {k: v for k, v in keywords.items() if k not in ("seed", "options")}
     checked_env = make_env(keywords, env, max_steps, has_own_limit, vector, score)
-    evidence = "" if history else find_history(checked_env)
+    evidence = "" if history else find_evidence_of_history(checked_env)
     if evidence:
         settings["history"] = True
         warnings.warn(
@@ -319,8 +319,8 @@ def family(
             MesascopeWarning,
             stacklevel=2,
         )
-    reward_entries = find_reward(checked_env) if step_is_trial else ()
-    if step_is_trial and not reward_entries:
+    reward_entries = find_reward_entries(checked_env) if has_one_step_trials else ()
+    if has_one_step_trials and not reward_entries:
         warnings.warn(
             f"Observations of {checked_env.name} do not show the last reward. So an agent that uses the observation "
             "alone cannot detect exchanged rewards, and a benefit of 0 gives no information about this agent.",
@@ -330,21 +330,21 @@ def family(
     result = Gymnasium(
         name=name_with_settings(family, **settings),
         choices=checked_env.action_converter.choices,
-        horizon=episodes * max_steps if step_is_trial else episodes,
+        horizon=episodes * max_steps if has_one_step_trials else episodes,
         env=env,
         max_steps=max_steps,
         has_own_limit=has_own_limit,
         ranges=tuple(varied.items()),
         replacements=tuple((k, tuple(ranges.items())) for k, ranges in changes.items()),
         task_function=task_function,
-        same_seed=seeds == "same" or (not seeds and not varied and not task_function),
+        has_same_seed=seeds == "same" or (not seeds and not varied and not task_function),
         resets_carry=carry == "reset",
         returns=(float(returns["best"]), returns["worst"], returns["chance"]),
         score_key=score,
         learner=learner,
         uses_vector_env=vector,
         observation_shape=checked_env.observation_converter.shape,
-        step_is_trial=step_is_trial,
+        has_one_step_trials=has_one_step_trials,
         reward_entries=reward_entries,
         settings=tuple(settings.items()),
     )
@@ -352,7 +352,7 @@ def family(
     return result
 
 
-def _parse_number(label: str, value: Any) -> float | None:
+def _parse_number(setting: str, value: Any) -> float | None:
     """Converts a setting to a number; returns None if the setting is left out."""
     if value in ("", None):
         return None
@@ -361,5 +361,5 @@ def _parse_number(label: str, value: Any) -> float | None:
     except (TypeError, ValueError):
         number = np.nan
     if not np.isfinite(number):
-        raise MesascopeError(f"{label}={value!r} is not a number.", f"Type e.g. {label}=1.")
+        raise MesascopeError(f"{setting}={value!r} is not a number.", f"Type e.g. {setting}=1.")
     return number

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import Plans, Split, check_memory, check_range, keep_settings, read_observations
-from mesascope.contracts.family import Configured, draw_from_bank, name_references
+from mesascope.contracts.family import ConfiguredFamily, draw_from_bank, make_reference_roles
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -26,7 +26,7 @@ MIN_SIZE, MAX_SIZE = 5, 33
 EXTRA_CELLS = 4  # the number of cells added to each side of a maze on the larger split
 LOOP_SHARE = 0.15  # the share of the remaining walls that is removed on the split with loops
 MAX_STEPS = 64  # the largest number of steps in a walk
-PLANNER = "maze_planner:sweeps=1369"  # 37² sweeps are enough for the longest way in the largest maze
+REFERENCE_PLANNER = "maze_planner:sweeps=1369"  # 37² sweeps are enough for the longest way in the largest maze
 
 
 class Tasks(NamedTuple):
@@ -43,8 +43,8 @@ class Tasks(NamedTuple):
     passages: jax.Array
     goal: jax.Array
     distance: jax.Array
-    start: jax.Array
-    moves_reversed: jax.Array
+    start_cells: jax.Array
+    has_reversed_moves: jax.Array
 
 
 class State(NamedTuple):
@@ -55,7 +55,7 @@ class State(NamedTuple):
     cell: jax.Array
 
 
-class Maze(Configured):
+class Maze(ConfiguredFamily):
     """Walks in mazes; see `family` for the settings.
 
     An observation [N, 4 F²] consists of four pictures of F × F cells, row by row: whether the way east is open, whether
@@ -69,7 +69,7 @@ class Maze(Configured):
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
     # the observation shows the whole task, so a subject can acquire nothing
-    references: ClassVar = name_references(PLANNER, PLANNER, "maze_clone", strongest=PLANNER, against="")
+    references: ClassVar = make_reference_roles(REFERENCE_PLANNER, REFERENCE_PLANNER, "maze_clone", strongest=REFERENCE_PLANNER, against_setting="")
 
     @property
     def steps(self) -> int:
@@ -77,11 +77,11 @@ class Maze(Configured):
         return self.walk_steps
 
     @property
-    def field(self) -> int:
+    def picture_size(self) -> int:
         """F, the number of cells on each side of a picture."""
         return self.size + EXTRA_CELLS
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, larger mazes, reversed moves, loops, and two kinds of visible change."""
         split, half = self.make_split, self.horizon // 2
         revalued_splits = (
@@ -91,7 +91,7 @@ class Maze(Configured):
         return (
             *(() if self.bank_tasks is None else (split("seen", is_seen=True),)),
             split("fresh"),
-            split("shifted:larger", size=self.field),
+            split("shifted:larger", size=self.picture_size),
             split("exchanged:moves", change_trial=half, moves_reversed=True),
             split("restructured:loops", has_loops=True),
             *revalued_splits,
@@ -105,7 +105,7 @@ class Maze(Configured):
         is_seen: bool = False,
         size: int = 0,
         has_loops: bool = False,
-        moves_reversed: bool = False,
+        has_reversed_moves: bool = False,
         revalued_part: str = "",
     ) -> Tasks:
         """Draws n tasks.
@@ -125,17 +125,17 @@ class Maze(Configured):
             passages, goal, start = draw_from_bank(derive_key(key, "which"), self.bank_tasks, n)
         elif has_loops:
             passages = mazes.remove_walls(derive_key(key, "loops"), passages, LOOP_SHARE)
-        later_opens, later_goal, half = passages, goal, self.horizon // 2
+        later_passages, later_goal, half = passages, goal, self.horizon // 2
         if revalued_part:
             start = start.at[:, half].set(start[:, half - 1])  # the same start before and after the change
         if revalued_part == "map":
-            later_opens = mazes.move_wall(derive_key(key, "wall"), mazes.Problem(passages, goal), start[:, half])
+            later_passages = mazes.move_wall(derive_key(key, "wall"), mazes.Problem(passages, goal), start[:, half])
         elif revalued_part == "worth":
             later_goal = mazes.draw_other_goal(derive_key(key, "moved"), mazes.Problem(passages, goal), start[:, half])
             after_change = np.arange(self.horizon) >= half
             start = jnp.where(after_change & (start == later_goal[:, None]), (start + 1) % size**2, start)
-        problems = [mazes.Problem(passages, goal), mazes.Problem(later_opens, later_goal)]
-        return self._frame_tasks(problems, start, jnp.full(n, moves_reversed), size)
+        problems = [mazes.Problem(passages, goal), mazes.Problem(later_passages, later_goal)]
+        return self._make_tasks(problems, start, jnp.full(n, has_reversed_moves), size)
 
     def _draw_problems(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Draws perfect mazes [n, size, size, 2], goals [n], and starts [n, T] in cells other than the goal."""
@@ -145,17 +145,17 @@ class Maze(Configured):
         start = jax.vmap(lambda k: mazes.draw_other_cell(k, goal, size**2), out_axes=1)(keys)
         return passages, goal, start
 
-    def _frame_tasks(
-        self, problems: list[mazes.Problem], start: jax.Array, moves_reversed: jax.Array, size: int
+    def _make_tasks(
+        self, problems: list[mazes.Problem], start: jax.Array, has_reversed_moves: jax.Array, size: int
     ) -> Tasks:
         """Makes tasks from the problems before and after the change, and pads mazes of `size` to F × F cells."""
-        passages = [mazes.frame_maze(p.passages, self.field) for p in problems]
-        goal = [mazes.renumber_cell(p.goal, size, self.field) for p in problems]
-        framed = [mazes.Problem(o, g) for o, g in zip(passages, goal, strict=True)]
-        distance = [mazes.measure_distances(p).reshape(len(start), -1) for p in framed]
-        start = mazes.renumber_cell(start, size, self.field)
+        passages = [mazes.pad_maze(p.passages, self.picture_size) for p in problems]
+        goal = [mazes.renumber_cell(p.goal, size, self.picture_size) for p in problems]
+        padded_problems = [mazes.Problem(o, g) for o, g in zip(passages, goal, strict=True)]
+        distance = [mazes.measure_distances(p).reshape(len(start), -1) for p in padded_problems]
+        start = mazes.renumber_cell(start, size, self.picture_size)
         passages, goal, distance = (jnp.stack(x, 1) for x in (passages, goal, distance))
-        return Tasks(passages, goal, distance, start, moves_reversed)
+        return Tasks(passages, goal, distance, start, has_reversed_moves)
 
     def read_drawing(self, text: str) -> Tasks:
         """Reads a task from a drawing in the form that `render_observation` returns; every walk starts at A.
@@ -165,62 +165,62 @@ class Maze(Configured):
                 from A to G.
         """
         passages, goal, start = mazes.parse_drawing(text)
-        if len(passages) not in (self.size, self.field):
+        if len(passages) not in (self.size, self.picture_size):
             raise MesascopeError(
-                f"The drawing has {len(passages)} cells on a side, {self.name} has {self.size} or {self.field}.",
+                f"The drawing has {len(passages)} cells on a side, {self.name} has {self.size} or {self.picture_size}.",
                 f"Make a family of this size: maze:size={len(passages)}.",
             )
         problem = mazes.Problem(jnp.asarray(passages)[None], jnp.asarray([goal]))
         starts = jnp.full((1, self.horizon), start)
-        return self._frame_tasks([problem, problem], starts, jnp.zeros(1, bool), len(passages))
+        return self._make_tasks([problem, problem], starts, jnp.zeros(1, bool), len(passages))
 
     def render_observation(self, observation: Any) -> str:
         """Draws one observation [4 F²] as text."""
-        east, south, goal, cell = np.asarray(observation).reshape(4, self.field, self.field)
+        east, south, goal, cell = np.asarray(observation).reshape(4, self.picture_size, self.picture_size)
         passages = np.stack([east, south], -1) > 0.5
         size = 1 + int(np.argwhere(np.asarray(mazes.find_open_moves(jnp.asarray(passages)[None]))[0].any(-1)).max())
         return mazes.render_maze(passages, int(goal.argmax()), int(cell.argmax()), size)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in the start cell of the first walk."""
-        zero = jnp.zeros(len(tasks.moves_reversed), jnp.int32)
-        state = State(zero, zero, tasks.start[:, 0].astype(jnp.int32))
+        zero = jnp.zeros(len(tasks.has_reversed_moves), jnp.int32)
+        state = State(zero, zero, tasks.start_cells[:, 0].astype(jnp.int32))
         return state, make_first_percept(self._observe(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves to the next cell, unless a wall is in the way or the subject is at the goal; the last step pays."""
-        rows, phase = jnp.arange(len(action)), self._find_phase(state.trial)
-        move = action ^ (2 * (tasks.moves_reversed & (phase > 0)))
+        rows, phase = jnp.arange(len(action)), self._compute_phase(state.trial)
+        move = action ^ (2 * (tasks.has_reversed_moves & (phase > 0)))
         goal, distance = tasks.goal[rows, phase], tasks.distance[rows, phase]
-        row, column = jnp.divmod(state.cell, self.field)
+        row, column = jnp.divmod(state.cell, self.picture_size)
         is_open = mazes.find_open_moves(tasks.passages[rows, phase])[rows, row, column, move]
-        offset = jnp.asarray([-self.field, 1, self.field, -1])[move]
+        offset = jnp.asarray([-self.picture_size, 1, self.picture_size, -1])[move]
         cell = jnp.where(is_open & (state.cell != goal), state.cell + offset, state.cell)
-        ends = state.step + 1 >= self.walk_steps
-        start_distance = distance[rows, tasks.start[rows, state.trial]]
+        is_last_step = state.step + 1 >= self.walk_steps
+        start_distance = distance[rows, tasks.start_cells[rows, state.trial]]
         share_covered = (start_distance - distance[rows, cell]) / jnp.clip(start_distance, 1, self.walk_steps)
-        score = jnp.where(ends, share_covered, 0.0)
-        trial, step = state.trial + ends, jnp.where(ends, 0, state.step + 1)
-        next_start = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
-        state = State(trial, step, jnp.where(ends, next_start, cell).astype(jnp.int32))
+        score = jnp.where(is_last_step, share_covered, 0.0)
+        trial, step = state.trial + is_last_step, jnp.where(is_last_step, 0, state.step + 1)
+        next_start = tasks.start_cells[rows, jnp.minimum(trial, self.horizon - 1)]
+        state = State(trial, step, jnp.where(is_last_step, next_start, cell).astype(jnp.int32))
         return state, make_next_percept(self._observe(tasks, state), action, score, trial, step), score
 
-    def _find_phase(self, trial: jax.Array) -> jax.Array:
+    def _compute_phase(self, trial: jax.Array) -> jax.Array:
         """Returns 0 for trials in the first half of the lifetime, and 1 for later trials."""
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
         """Returns the observations [N, 4 F²] of all lifetimes."""
-        rows, phase = jnp.arange(len(state.cell)), self._find_phase(state.trial)
-        n, cells = len(rows), self.field**2
+        rows, phase = jnp.arange(len(state.cell)), self._compute_phase(state.trial)
+        n, cells = len(rows), self.picture_size**2
         passages = jnp.moveaxis(tasks.passages[rows, phase], -1, 1).reshape(n, -1).astype(jnp.float32)
-        places = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, phase], state.cell)]
-        return jnp.concatenate([passages, *places], -1)
+        one_hot_cells = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, phase], state.cell)]
+        return jnp.concatenate([passages, *one_hot_cells], -1)
 
     def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Converts observations to pictures [N, F, F, N_PLANES] and the subject's cells [N], for networks that plan."""
         problem, cell = mazes.parse_observation(observation)
-        return mazes.draw_planes(problem), cell
+        return mazes.render_planes(problem), cell
 
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
         """Draws n training problems, from the bank if there is one; cells are numbered in a square of that size."""
@@ -233,31 +233,31 @@ class Maze(Configured):
         """Returns the same mazes with the goals in other cells."""
         return mazes.Problem(problem.passages, mazes.draw_other_cell(key, problem.goal, problem.passages.shape[1] ** 2))
 
-    draw_pictures = staticmethod(mazes.draw_planes)
-    find_right_moves = staticmethod(mazes.find_right_moves)
+    render_planes = staticmethod(mazes.render_planes)
+    find_correct_moves = staticmethod(mazes.find_correct_moves)
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns the latents chance, best, worst, fixed, turned and goal, each [N, T].
 
         'turned' is 1 where moves are reversed. Nothing is hidden, so 'fixed' equals 'best' before moves are reversed.
         After that, 'fixed' is the better of chance and the moves that would be correct without the reversal.
         """
-        passages, goal, distance, start, moves_reversed = (np.asarray(x) for x in tasks)
+        passages, goal, distance, start, has_reversed_moves = (np.asarray(x) for x in tasks)
         phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
         successors = mazes.find_successors(passages)
         successors = np.where(
-            np.arange(self.field**2)[:, None] == goal[..., None, None], goal[..., None, None], successors
+            np.arange(self.picture_size**2)[:, None] == goal[..., None, None], goal[..., None, None], successors
         )
         rows, values = np.arange(len(start))[:, None], {}
         start_distance = distance[rows, phase, start]
-        ways = {"chance": np.mean, "best": np.min, "worst": np.max, "blind": None}
-        for name, way in ways.items():
-            ends = mazes.find_remaining_distance(distance, successors, self.walk_steps, way)[rows, phase, start]
+        aggregates = {"chance": np.mean, "best": np.min, "worst": np.max, "blind": None}
+        for name, aggregate in aggregates.items():
+            ends = mazes.compute_remaining_distances(distance, successors, self.walk_steps, aggregate)[rows, phase, start]
             values[name] = (start_distance - ends) / np.clip(start_distance, 1, self.walk_steps)
-        blind = values.pop("blind")
-        exchanged = (moves_reversed[:, None] & (phase > 0)).astype(float)
-        fixed = np.where(exchanged > 0, np.maximum(blind, values["chance"]), values["best"])
-        return {**values, "fixed": fixed, "turned": exchanged, "goal": goal[:, phase]}
+        opposite_policy_values = values.pop("blind")
+        is_reversed = (has_reversed_moves[:, None] & (phase > 0)).astype(float)
+        fixed = np.where(is_reversed > 0, np.maximum(opposite_policy_values, values["chance"]), values["best"])
+        return {**values, "fixed": fixed, "turned": is_reversed, "goal": goal[:, phase]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """Evaluates each move at the first step of a walk: its value is minus the distance that remains to the goal.
@@ -273,7 +273,7 @@ class Maze(Configured):
         action = trials.action.sel(condition=label).values.astype(int)
         action = action[..., None] if self.walk_steps == 1 else action[..., :1]
         n, t = action.shape[:2]
-        late = (np.arange(t) >= self.horizon // 2).astype(int)
+        phase_by_trial = (np.arange(t) >= self.horizon // 2).astype(int)
         cell = observations.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
         # walls and goals change only half-way
         phases = np.stack([observations[:, 0], observations[:, self.horizon // 2]], 1)
@@ -282,24 +282,24 @@ class Maze(Configured):
         successors = mazes.find_successors(np.asarray(problem.passages)).reshape(n, 2, -1, 4)
         i = np.arange(n)[:, None]
 
-        def worth(phase):
+        def compute_values(phase):
             ends = successors[i, phase, cell]
             return -distance[i[..., None], phase[..., None], ends].astype(float)[:, :, None]
 
-        values, before = worth(late[None]), worth(np.concatenate([[0], late[:-1]])[None])
-        before[:, 0] = np.nan
-        ways = (successors[i, late[None], cell] != cell[..., None]).sum(-1)
-        action = np.where(ways[..., None] > 1, action, -1)
-        depth = np.maximum(distance[i, late[None], cell], 1)
+        values, earlier_values = compute_values(phase_by_trial[None]), compute_values(np.concatenate([[0], phase_by_trial[:-1]])[None])
+        earlier_values[:, 0] = np.nan
+        open_way_counts = (successors[i, phase_by_trial[None], cell] != cell[..., None]).sum(-1)
+        action = np.where(open_way_counts[..., None] > 1, action, -1)
+        depth = np.maximum(distance[i, phase_by_trial[None], cell], 1)
         # distances are rounded down to a power of two, because too few lifetimes have exactly the same distance
         ahead_doublings = 1 << np.floor(np.log2(depth)).astype(int)
         change_is_shown = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
-        cases = mazes.count_problems(self.size)
+        problem_count = mazes.count_problems(self.size)
         if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
-            cases = float(len(self.bank_tasks[1]))
-        far = ahead_doublings[..., None]
+            problem_count = float(len(self.bank_tasks[1]))
+        depths = ahead_doublings[..., None]
         return Plans(
-            action, values, before, change_is_shown, far, cases, has_goal=True, useful_action_counts=ways[..., None]
+            action, values, earlier_values, change_is_shown, depths, problem_count, has_goal=True, useful_action_counts=open_way_counts[..., None]
         )
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import Configured, Plans, Split, check_memory, keep_settings
+from mesascope.contracts import ConfiguredFamily, Plans, Split, check_memory, keep_settings
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 
@@ -31,19 +31,19 @@ class Tasks(NamedTuple):
 
     bits: jax.Array
     place: jax.Array
-    exchanged: jax.Array
+    is_exchanged: jax.Array
 
 
-class PrefixSums(Configured):
+class PrefixSums(ConfiguredFamily):
     """Running sums; see `family` for the settings. An observation [N, L + 1] consists of the bits and the place."""
 
-    length: int
+    episode_steps: int
 
     controls: ClassVar = {"learner": "running_sums", "lookalike": "win_stay_lose_shift", "still": "uniform"}
     # the observation shows everything else, so a subject can acquire only that the answers are exchanged
     references: ClassVar = dict.fromkeys(("learner", "discounting", "locator"), "running_sums:bits=512")
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, places in the second half, exchanged answers, and rows with few ones."""
         split, half = self.make_split, self.horizon // 2
         return (
@@ -72,12 +72,12 @@ class PrefixSums(Configured):
             is_farther: whether the place is in the second half of the row, instead of the first.
             exchange_trial: the first trial on which the two answers are exchanged; infinite if they never are.
         """
-        shape, half = (n, self.horizon), self.length // 2
-        bits = jax.random.bernoulli(derive_key(key, "bits"), density, (*shape, self.length)).astype(jnp.int32)
-        low, high = (half, self.length) if is_farther else (0, half)
+        shape, half = (n, self.horizon), self.episode_steps // 2
+        bits = jax.random.bernoulli(derive_key(key, "bits"), density, (*shape, self.episode_steps)).astype(jnp.int32)
+        low, high = (half, self.episode_steps) if is_farther else (0, half)
         place = jax.random.randint(derive_key(key, "place"), shape, low, high)
-        exchanged = jnp.arange(self.horizon) >= exchange_trial
-        return Tasks(bits, place, jnp.broadcast_to(exchanged, shape))
+        is_exchanged = jnp.arange(self.horizon) >= exchange_trial
+        return Tasks(bits, place, jnp.broadcast_to(is_exchanged, shape))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -87,10 +87,10 @@ class PrefixSums(Configured):
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Scores each answer: 1 if the answer is correct, else 0."""
         rows = jnp.arange(len(action))
-        included = jnp.arange(self.length) <= tasks.place[rows, state][:, None]
-        parity = (tasks.bits[rows, state] * included).sum(-1) % 2
-        right = parity ^ tasks.exchanged[rows, state].astype(jnp.int32)
-        score = (action == right).astype(jnp.float32)
+        is_included = jnp.arange(self.episode_steps) <= tasks.place[rows, state][:, None]
+        parity = (tasks.bits[rows, state] * is_included).sum(-1) % 2
+        correct_answer = parity ^ tasks.is_exchanged[rows, state].astype(jnp.int32)
+        score = (action == correct_answer).astype(jnp.float32)
         observation = self._observe(tasks, jnp.minimum(state + 1, self.horizon - 1))
         return state + 1, make_next_percept(observation, action, score, state + 1), score
 
@@ -100,7 +100,7 @@ class PrefixSums(Configured):
         place = tasks.place[rows, trial][:, None]
         return jnp.concatenate([tasks.bits[rows, trial], place], -1).astype(jnp.float32)
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns the latents chance, best, worst and fixed, each [N, T].
 
         'fixed' is 1 on every trial, because the observation shows the row.
@@ -112,12 +112,12 @@ class PrefixSums(Configured):
         """Evaluates the answers: 1 for the correct one, 0 for the other; the depth is the number of bits to add."""
         observations = trials.observation.sel(condition="intact").values
         bits, place = observations[..., :-1], observations[..., -1].astype(int)
-        parity = (bits * (np.arange(self.length) <= place[..., None])).sum(-1).astype(int) % 2
+        parity = (bits * (np.arange(self.episode_steps) <= place[..., None])).sum(-1).astype(int) % 2
         values = (np.arange(2) == parity[..., None]).astype(float)[:, :, None]
         action = trials.action.sel(condition=label).values.astype(int)[..., None]
-        shown = np.ones(action.shape[:2], bool)
-        size = 2.0 ** min(self.length, 1000) * self.length
-        return Plans(action, values, np.full_like(values, np.nan), shown, place[..., None] + 1, size, has_goal=False)
+        is_observed = np.ones(action.shape[:2], bool)
+        size = 2.0 ** min(self.episode_steps, 1000) * self.episode_steps
+        return Plans(action, values, np.full_like(values, np.nan), is_observed, place[..., None] + 1, size, has_goal=False)
 
 
 @keep_settings(length=(2, MAX_LENGTH), trials=(4, 100_000), bank=(0, 10_000))

@@ -2,21 +2,21 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, keep_settings
 from mesascope.worlds.mazes.observed_maze import compute_move_probabilities, read_maze, require_mazes
 
 
-class MazeGreedy(Scripted):
+class MazeGreedy(ScriptedSubject):
     """Looks one step ahead; the carry is empty."""
 
     def respond(self, key, carry, percept: Percept):
         """Measures distances in rows plus columns, as if there were no walls; takes the first of equally good moves."""
         maze = read_maze(percept)
-        n, field = maze.goal.shape[:2]
+        n, size = maze.goal.shape[:2]
         goal = maze.goal.reshape(n, -1).argmax(-1)[:, None, None]
-        row, column = jnp.arange(field)[:, None], jnp.arange(field)
-        away = jnp.abs(row - goal // field) + jnp.abs(column - goal % field)
-        return carry, choose(key, jnp.log(compute_move_probabilities(maze, away, "first")))
+        row, column = jnp.arange(size)[:, None], jnp.arange(size)
+        distance = jnp.abs(row - goal // size) + jnp.abs(column - goal % size)
+        return carry, choose(key, jnp.log(compute_move_probabilities(maze, distance, "first")))
 
 
 @keep_settings

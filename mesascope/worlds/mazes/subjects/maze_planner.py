@@ -3,20 +3,20 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, keep_settings
 from mesascope.worlds.mazes.mazes import UNREACHABLE, spread_wave
-from mesascope.worlds.mazes.observed_maze import compute_move_probabilities, read_maze, require_mazes, start_wave
+from mesascope.worlds.mazes.observed_maze import compute_move_probabilities, read_maze, require_mazes, make_initial_distances
 
 
-class MazePlanner(Scripted):
+class MazePlanner(ScriptedSubject):
     """Carries the distances [N, F, F] to the goal, and the pictures [N, 3 F²] of the maze that they belong to."""
 
-    field: int
+    picture_size: int
     sweeps: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns a carry that belongs to no maze."""
-        return jnp.full((n, self.field, self.field), UNREACHABLE), jnp.full((n, 3 * self.field**2), -1.0)
+        return jnp.full((n, self.picture_size, self.picture_size), UNREACHABLE), jnp.full((n, 3 * self.picture_size**2), -1.0)
 
     def respond(self, key, carry, percept: Percept):
         """Spreads the wave, from the goal again if the maze has changed, and moves nearer to the goal.
@@ -27,7 +27,7 @@ class MazePlanner(Scripted):
         distance, last_pictures = carry
         maze = read_maze(percept)
         is_same = (maze.pictures == last_pictures).all(-1)[:, None, None]
-        distance = jnp.where(is_same, distance, start_wave(maze))
+        distance = jnp.where(is_same, distance, make_initial_distances(maze))
 
         def sweep(state):
             i, distance, _ = state
@@ -48,4 +48,4 @@ def subject(family: Family, sweeps: int = 1) -> MazePlanner:
         family: the family of mazes, `maze`.
         sweeps: the number of cells by which the wave spreads on each tick.
     """
-    return MazePlanner(require_mazes(family).field, jnp.asarray(sweeps, jnp.int32))
+    return MazePlanner(require_mazes(family).picture_size, jnp.asarray(sweeps, jnp.int32))

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Percept, Split, keep_settings, make_first_percept, make_next_percept
-from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
+from mesascope.contracts.family import ConfiguredFamily, draw_bank, draw_from_bank, make_reference_roles
 from mesascope.keys import derive_key
-from mesascope.worlds.mdp.episodes import compute_action_values, compute_value, evaluate_policy, find_fixed_policy
+from mesascope.worlds.mdp.episodes import compute_action_values, compute_episode_value, evaluate_policy, find_fixed_policy
 
 MEAN_PAYOFF = 1.0  # the mean of the mean pay-offs
 LOW_SHIFT = -2.0  # what is added to all mean pay-offs on the low split
@@ -37,7 +37,7 @@ class Tasks(NamedTuple):
 
     transitions: jax.Array
     payoffs: jax.Array
-    exchanged_from: jax.Array
+    exchange_trial: jax.Array
     inverts_feedback: jax.Array
 
 
@@ -49,7 +49,7 @@ class State(NamedTuple):
     step: jax.Array
 
 
-class TabularMDP(Configured):
+class TabularMDP(ConfiguredFamily):
     """Episodes in a Markov decision process; see `family` for the settings.
 
     The observation [N, S] is the present state, one-hot. The score of a step is the mean pay-off of the action in the
@@ -57,18 +57,18 @@ class TabularMDP(Configured):
     """
 
     states: int
-    length: int
+    episode_steps: int
 
     controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
     # the exact optimum cannot be computed, so the strongest reference is the best known procedure
-    references: ClassVar = name_references("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
+    references: ClassVar = make_reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     @property
     def steps(self) -> int:
         """The number of steps in an episode."""
-        return self.length
+        return self.episode_steps
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, and changes of pay-offs, transitions, actions, feedback and the horizon."""
         split, half = self.make_split, self.horizon // 2
         return (
@@ -91,7 +91,7 @@ class TabularMDP(Configured):
         *,
         is_seen: bool = False,
         concentration: float = 1.0,
-        payoffs: Callable[[jax.Array], jax.Array] = lambda payoffs: payoffs,
+        change_payoffs: Callable[[jax.Array], jax.Array] = lambda payoffs: payoffs,
         has_drift: bool = False,
         exchange_trial: int | None = None,
         trials: int = 0,
@@ -114,32 +114,32 @@ class TabularMDP(Configured):
         if is_seen:
             transitions, means = draw_from_bank(derive_key(key, "which"), self.bank_tasks, n)
         else:
-            transitions, means = _draw_processes(key, shape, concentration)
-        means = payoffs(means)
-        paths = jnp.broadcast_to(means[:, None], (n, trials, *shape[1:]))
+            transitions, means = _draw_mdps(key, shape, concentration)
+        means = change_payoffs(means)
+        payoffs_over_trials = jnp.broadcast_to(means[:, None], (n, trials, *shape[1:]))
         if has_drift:
-            paths = _draw_drift(derive_key(key, "drift"), means, trials)
+            payoffs_over_trials = _draw_drifting_payoffs(derive_key(key, "drift"), means, trials)
         exchanged_from = trials if exchange_trial is None else exchange_trial
-        return Tasks(transitions, paths, jnp.full(n, exchanged_from), jnp.full(n, inverts_feedback))
+        return Tasks(transitions, payoffs_over_trials, jnp.full(n, exchanged_from), jnp.full(n, inverts_feedback))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in state 0."""
-        zero = jnp.zeros(len(tasks.exchanged_from), jnp.int32)
+        zero = jnp.zeros(len(tasks.exchange_trial), jnp.int32)
         return State(zero, zero, zero), make_first_percept(jax.nn.one_hot(zero, self.states))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Takes one action in each lifetime."""
         rows, (current_state, trial, step) = jnp.arange(len(action)), state
-        executed = jnp.where(trial >= tasks.exchanged_from, self.choices - 1 - action, action)
+        executed = jnp.where(trial >= tasks.exchange_trial, self.choices - 1 - action, action)
         score = tasks.payoffs[rows, trial, current_state, executed]
-        paid = score + jax.random.normal(derive_key(key, "pay"), score.shape)
-        feedback = jnp.where(tasks.inverts_feedback > 0, 2 * MEAN_PAYOFF - paid, paid)
+        noisy_payoff = score + jax.random.normal(derive_key(key, "pay"), score.shape)
+        feedback = jnp.where(tasks.inverts_feedback > 0, 2 * MEAN_PAYOFF - noisy_payoff, noisy_payoff)
         cumulative = jnp.cumsum(tasks.transitions[rows, current_state, executed], -1)
         draw = jax.random.uniform(derive_key(key, "move"), score.shape)[:, None] * cumulative[:, -1:]
         current_state = jnp.minimum((draw >= cumulative).sum(-1), self.states - 1).astype(jnp.int32)
-        ends = step + 1 == self.length
-        current_state, step = jnp.where(ends, 0, current_state), jnp.where(ends, 0, step + 1)
-        trial = jnp.where(ends, trial + 1, trial)
+        is_last_step = step + 1 == self.episode_steps
+        current_state, step = jnp.where(is_last_step, 0, current_state), jnp.where(is_last_step, 0, step + 1)
+        trial = jnp.where(is_last_step, trial + 1, trial)
         percept = make_next_percept(jax.nn.one_hot(current_state, self.states), action, feedback, trial, step)
         return State(current_state, trial, step), percept, score
 
@@ -147,20 +147,20 @@ class TabularMDP(Configured):
         """Returns the percept with its feedback reflected about the mean of all pay-offs."""
         return percept._replace(feedback=2 * MEAN_PAYOFF - percept.feedback)
 
-    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
         """Computes what first actions are worth on M tasks, [N, T, M], in the states of the observations [N, T, S]."""
         payoffs = np.asarray(tasks.payoffs, float)  # [M, T, S, A]
-        tasks_count, trials = payoffs.shape[:2]
+        n_tasks, trials = payoffs.shape[:2]
         transitions = np.repeat(np.asarray(tasks.transitions, float), trials, 0)
-        values = compute_action_values(transitions, payoffs.reshape(-1, *payoffs.shape[2:]), self.length)
+        values = compute_action_values(transitions, payoffs.reshape(-1, *payoffs.shape[2:]), self.episode_steps)
         values = (values - values.mean(-1, keepdims=True)).reshape(payoffs.shape)
-        m, t = np.arange(tasks_count), np.arange(trials)[:, None]
-        is_exchanged = t >= np.asarray(tasks.exchanged_from)
+        m, t = np.arange(n_tasks), np.arange(trials)[:, None]
+        is_exchanged = t >= np.asarray(tasks.exchange_trial)
         action = action[..., None] if action.ndim == 2 else action
         executed = np.where(is_exchanged, self.choices - 1 - action, action)
         return values[m, t, observation.argmax(-1)[..., None], executed]
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Computes the latents chance, best, worst and fixed, each [N, T]: exact expected pay-offs of an episode.
 
         The pay-off of a single episode varies around its expectation and may exceed 'best'. On the seen split, 'fixed'
@@ -168,20 +168,20 @@ class TabularMDP(Configured):
         cannot adapt have the same mean value, so 'fixed' is the value of the uniform policy.
         """
         transitions, payoffs = np.asarray(tasks.transitions, float), np.asarray(tasks.payoffs, float)
-        stationary = split != "restructured:drift"
-        payoffs = payoffs[:, :1] if stationary else payoffs
+        is_stationary = split != "restructured:drift"
+        payoffs = payoffs[:, :1] if is_stationary else payoffs
         n, trials = payoffs.shape[:2]
         by_trial = np.repeat(transitions, trials, 0), payoffs.reshape(n * trials, *payoffs.shape[2:])
-        values = {p: compute_value(*by_trial, self.length, p).reshape(n, trials) for p in ("chance", "best", "worst")}
+        values = {p: compute_episode_value(*by_trial, self.episode_steps, p).reshape(n, trials) for p in ("chance", "best", "worst")}
         values["fixed"] = values["chance"]
         if split == "seen":
             transitions, payoffs = (np.asarray(x, float) for x in self.bank_tasks)
-            values["fixed"] = evaluate_policy(*by_trial, find_fixed_policy(transitions, payoffs, self.length))[:, None]
-        shape = (n, self.split(split).trials)
+            values["fixed"] = evaluate_policy(*by_trial, find_fixed_policy(transitions, payoffs, self.episode_steps))[:, None]
+        shape = (n, self.get_split(split).trial_count)
         return {k: np.ascontiguousarray(np.broadcast_to(v, shape)) for k, v in values.items()}
 
 
-def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float) -> tuple[jax.Array, jax.Array]:
+def _draw_mdps(key: jax.Array, shape: tuple[int, ...], concentration: float) -> tuple[jax.Array, jax.Array]:
     """Draws transition probabilities [..., S, A, S'] and mean pay-offs [..., S, A]."""
     states = shape[-2]
     if concentration == 1.0:
@@ -192,15 +192,15 @@ def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float
     return exponentials / exponentials.sum(-1, keepdims=True), payoffs
 
 
-def _draw_drift(key: jax.Array, payoffs: jax.Array, trials: int) -> jax.Array:
+def _draw_drifting_payoffs(key: jax.Array, payoffs: jax.Array, trials: int) -> jax.Array:
     """Draws mean pay-offs [N, T, S, A] from an autoregressive process with stationary distribution N(1, 1)."""
     draws = jax.random.normal(key, (trials - 1, *payoffs.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
 
-    def drift(means, noise):
+    def add_drift(means, noise):
         means = MEAN_PAYOFF + DRIFT_CORRELATION * (means - MEAN_PAYOFF) + noise
         return means, means
 
-    later_payoffs = jax.lax.scan(drift, payoffs, draws)[1]
+    later_payoffs = jax.lax.scan(add_drift, payoffs, draws)[1]
     return jnp.moveaxis(jnp.concatenate([payoffs[None], later_payoffs]), 0, 1)
 
 
@@ -218,9 +218,9 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    unlimited = TabularMDP(states, length=steps, choices=actions, horizon=trials)
+    unlimited = TabularMDP(states, episode_steps=steps, choices=actions, horizon=trials)
     bank_tasks = draw_bank(
-        lambda key: _draw_processes(key, (bank, states, actions), 1.0),
+        lambda key: _draw_mdps(key, (bank, states, actions), 1.0),
         bank,
         bank_seed,
         find_property=lambda tasks: np.asarray(tasks[1]).argmax(-1),

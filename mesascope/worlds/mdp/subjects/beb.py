@@ -5,7 +5,7 @@ an action in a state, where n is how often the subject has taken the action in t
 """
 
 from mesascope.contracts import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, find_shape, infer_transitions, make_expectation, plan_backward
+from mesascope.worlds.mdp.planning import Planner, find_sizes, infer_transitions, make_expectation, plan_backward
 
 
 class BEB(Planner):
@@ -16,7 +16,7 @@ class BEB(Planner):
     def plan_episode(self, key, belief, trial):
         """Finds the best policy for the posterior-mean MDP with the bonus."""
         payoffs = belief.mean_payoffs + self.bonus / (1.0 + belief.action_counts)
-        return plan_backward(payoffs, self.shape[2], make_expectation(infer_transitions(belief)))
+        return plan_backward(payoffs, self.sizes[2], make_expectation(infer_transitions(belief)))
 
 
 @keep_settings(bonus=(0, 1000))
@@ -27,4 +27,4 @@ def subject(family: Family, bonus: float = 0.5) -> BEB:
         family: a family of episodic tabular MDPs, `tabular_mdp`.
         bonus: β, the size of the bonus β / (1 + n).
     """
-    return BEB(find_shape(family), bonus)
+    return BEB(find_sizes(family), bonus)

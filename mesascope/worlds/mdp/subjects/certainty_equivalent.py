@@ -4,7 +4,7 @@ Duan et al. (2016, arXiv 1611.02779) call this procedure greedy, and ε-greedy i
 """
 
 from mesascope.contracts import Family, keep_settings
-from mesascope.worlds.mdp.planning import find_shape
+from mesascope.worlds.mdp.planning import find_sizes
 from mesascope.worlds.mdp.subjects.beb import BEB
 
 
@@ -16,4 +16,4 @@ def subject(family: Family, lapse: float = 0.0) -> BEB:
         family: a family of episodic tabular MDPs, `tabular_mdp`.
         lapse: ε, the fraction of the actions that are random.
     """
-    return BEB(find_shape(family), bonus=0.0, lapse=lapse)
+    return BEB(find_sizes(family), bonus=0.0, lapse=lapse)

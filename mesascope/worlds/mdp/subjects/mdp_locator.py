@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Family, Response, Scripted, keep_settings, require_bank
+from mesascope.contracts import Family, Response, ScriptedSubject, keep_settings, require_bank
 from mesascope.keys import derive_key
 from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
 from mesascope.worlds.mdp.planning import make_expectation, plan_backward
@@ -30,7 +30,7 @@ class Posterior(NamedTuple):
     followed_task: jax.Array
 
 
-class MDPLocator(Scripted):
+class MDPLocator(ScriptedSubject):
     """Follows policies for tasks of a bank, whose arrays are fields, so that banks of equal size share compiled code.
 
     Attributes:
@@ -39,11 +39,11 @@ class MDPLocator(Scripted):
         policies: [M, steps, S] the best action in each task.
     """
 
-    transitions: jax.Array
+    log_transitions: jax.Array
     payoffs: jax.Array
     policies: jax.Array
 
-    def fresh(self, n: int) -> Posterior:
+    def initialize_carry(self, n: int) -> Posterior:
         """Returns a uniform posterior over the tasks of the bank."""
         zero = jnp.zeros(n, jnp.int32)
         return Posterior(jnp.zeros((n, len(self.payoffs))), zero, zero)
@@ -51,13 +51,13 @@ class MDPLocator(Scripted):
     def respond(self, key, carry, percept):
         """Updates the posterior, draws a task if an episode begins, and follows the policy for the drawn task."""
         state = percept.observation.argmax(-1).astype(jnp.int32)
-        action, starts = jnp.maximum(percept.action, 0), percept.step == 0
+        action, is_first_step = jnp.maximum(percept.action, 0), percept.step == 0
         payoff_likelihood = -0.5 * jnp.square(percept.feedback - self.payoffs[:, carry.state, action]).T
-        transition_likelihood = jnp.where(starts[:, None], 0.0, self.transitions[:, carry.state, action, state].T)
+        transition_likelihood = jnp.where(is_first_step[:, None], 0.0, self.log_transitions[:, carry.state, action, state].T)
         evidence = jnp.where(percept.first[:, None], 0.0, payoff_likelihood + transition_likelihood)
         log_posterior = carry.log_posterior + evidence
         sampled = jax.random.categorical(derive_key(key, "which"), log_posterior).astype(jnp.int32)
-        followed_task = jnp.where(starts, sampled, carry.followed_task)
+        followed_task = jnp.where(is_first_step, sampled, carry.followed_task)
         next_action = self.policies[followed_task, percept.step, state]
         return Posterior(log_posterior, state, followed_task), Response(next_action, None)
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, find_shape, plan_backward, sample_posterior
+from mesascope.worlds.mdp.planning import Planner, find_sizes, plan_backward, sample_posterior
 
 
 class OPSRL(Planner):
@@ -17,16 +17,16 @@ class OPSRL(Planner):
 
     draws: int
 
-    draws_plans: ClassVar = True
+    has_random_plans: ClassVar = True
 
     def plan_episode(self, key, belief, trial):
         """Finds the best policy if every action has the largest of its values under the sampled MDPs."""
         transitions, payoffs = sample_posterior(key, belief, self.draws)
 
-        def expect(values):
+        def compute_largest_values(values):
             return (payoffs + jnp.einsum("dnsap,np->dnsa", transitions, values)).max(0)
 
-        return plan_backward(jnp.zeros_like(payoffs[0]), self.shape[2], expect)
+        return plan_backward(jnp.zeros_like(payoffs[0]), self.sizes[2], compute_largest_values)
 
 
 @keep_settings(draws=(1, 100))
@@ -37,4 +37,4 @@ def subject(family: Family, draws: int = 2) -> OPSRL:
         family: a family of episodic tabular MDPs, `tabular_mdp`.
         draws: the number of MDPs that the subject draws.
     """
-    return OPSRL(find_shape(family), draws)
+    return OPSRL(find_sizes(family), draws)

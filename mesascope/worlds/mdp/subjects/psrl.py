@@ -5,7 +5,7 @@ transitions of every state and action, and N(1, 1) for every mean pay-off.
 """
 
 from mesascope.contracts import Family, keep_settings
-from mesascope.worlds.mdp.planning import find_shape
+from mesascope.worlds.mdp.planning import find_sizes
 from mesascope.worlds.mdp.subjects.opsrl import OPSRL
 
 
@@ -18,4 +18,4 @@ def subject(family: Family, memory: int = 0, minimise: bool = False) -> OPSRL:
         memory: the number of past episodes that the subject remembers; 0 for all.
         minimise: whether the subject minimises pay-off.
     """
-    return OPSRL(find_shape(family), draws=1, memory=memory, sign=-1.0 if minimise else 1.0)
+    return OPSRL(find_sizes(family), draws=1, memory=memory, sign=-1.0 if minimise else 1.0)

@@ -10,7 +10,7 @@ bounds enough.
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, find_shape, infer_transitions, plan_backward
+from mesascope.worlds.mdp.planning import Planner, find_sizes, infer_transitions, plan_backward
 
 
 class UCRL2(Planner):
@@ -21,18 +21,18 @@ class UCRL2(Planner):
 
     def plan_episode(self, key, belief, trial):
         """Finds the best policy by extended value iteration."""
-        states, actions, steps, _ = self.shape
+        states, actions, steps, _ = self.sizes
         counts = jnp.maximum(belief.action_counts, 1.0)
         t = (trial * steps + 1.0)[:, None, None]
-        reach = self.width * jnp.sqrt(3.5 * jnp.log(2.0 * states * actions * t / self.delta) / counts)
-        slack = self.width * jnp.sqrt(14.0 * states * jnp.log(2.0 * actions * t / self.delta) / counts)
+        payoff_radius = self.width * jnp.sqrt(3.5 * jnp.log(2.0 * states * actions * t / self.delta) / counts)
+        transition_radius = self.width * jnp.sqrt(14.0 * states * jnp.log(2.0 * actions * t / self.delta) / counts)
         transitions = infer_transitions(belief)
 
-        def expect(values):
+        def compute_optimistic_expectation(values):
             order = jnp.argsort(values, -1)  # from the state with the lowest value to the highest
             sorted_probabilities = jnp.take_along_axis(transitions, order[:, None, None, :], -1)
             sorted_values = jnp.take_along_axis(values, order, -1)[:, None, None, :]
-            best = jnp.minimum(sorted_probabilities[..., -1] + slack / 2.0, 1.0)
+            best = jnp.minimum(sorted_probabilities[..., -1] + transition_radius / 2.0, 1.0)
             # the other states lose this probability, from the state with the lowest value on
             excess = best - sorted_probabilities[..., -1]
             other_probabilities = sorted_probabilities[..., :-1]
@@ -42,7 +42,7 @@ class UCRL2(Planner):
             )
             return (remaining * sorted_values[..., :-1]).sum(-1) + best * sorted_values[..., -1]
 
-        return plan_backward(belief.mean_payoffs + reach, steps, expect)
+        return plan_backward(belief.mean_payoffs + payoff_radius, steps, compute_optimistic_expectation)
 
 
 @keep_settings(width=(0, 100), delta=(1e-12, 1))
@@ -54,4 +54,4 @@ def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
         width: the factor by which the confidence bounds of the paper are multiplied.
         delta: δ, the largest probability that the bounds of the paper fail.
     """
-    return UCRL2(find_shape(family), width, delta)
+    return UCRL2(find_sizes(family), width, delta)

@@ -38,10 +38,10 @@ class BallMoved(PictureCondition):
         rows = background.frame[:, 1:-1].astype(np.int16) + rows
         middle = xp.clip(rows, 0, 255).astype(picture.frame.dtype)
         frame = xp.concatenate([background.frame[:, :1], middle, background.frame[:, -1:]], 1)
-        return Picture(frame, {k: _move_down(k, v, self.rows) for k, v in picture.places.items()})
+        return Picture(frame, {k: _move_ball_down(k, v, self.rows) for k, v in picture.positions.items()})
 
 
-def _move_down(name: str, value: Any, rows: Any) -> Any:
+def _move_ball_down(name: str, value: Any, rows: Any) -> Any:
     """Moves a value of the memory down by some rows if it is the ball's y; a value of 0 means no ball and stays 0."""
     if not name.startswith("ball y"):
         return value

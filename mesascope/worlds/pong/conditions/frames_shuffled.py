@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import PAST_PERCEPTS, Condition, ShowsFrames, check_range
+from mesascope.contracts import READABLE_PERCEPTS, Condition, ShowsFrames, check_range
 
 
 class FramesShuffled(Condition):
@@ -16,7 +16,7 @@ class FramesShuffled(Condition):
     looks_back: ClassVar = True
 
     @property
-    def one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def is_one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the lifetime itself is undisturbed."""
         return self.is_single == 1
 
@@ -26,8 +26,8 @@ class FramesShuffled(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the observation with that of an earlier step in the same lifetime."""
-        age = jax.random.randint(context.random(), (), 1, PAST_PERCEPTS)
-        past = context.past(jnp.minimum(age, context.trial * context.steps + context.step))
+        age = jax.random.randint(context.draw_key(), (), 1, READABLE_PERCEPTS)
+        past = context.get_past_percept(jnp.minimum(age, context.trial * context.steps + context.step))
         return carry, percept._replace(observation=past.observation), shadow
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import check_range
-from mesascope.worlds.pong.painting import COLUMNS, EMPTY_FRAME, OWN_COLUMN, Picture, PictureCondition, find_ball
+from mesascope.worlds.pong.painting import COLUMNS, EMPTY_FRAME, OWN_PADDLE_COLUMN, Picture, PictureCondition, find_ball
 
 
 class PaddleHidden(PictureCondition):
@@ -15,9 +15,9 @@ class PaddleHidden(PictureCondition):
     def paint(self, key, picture, context):
         """Returns the picture without the paddle on the right; the ball stays visible."""
         xp: Any = np if isinstance(picture.frame, np.ndarray) else jnp
-        paddle = (COLUMNS == OWN_COLUMN) & ~find_ball(picture.places)  # nothing else is in that column
+        paddle = (COLUMNS == OWN_PADDLE_COLUMN) & ~find_ball(picture.positions)  # nothing else is in that column
         frame = xp.where(paddle, EMPTY_FRAME, picture.frame).astype(picture.frame.dtype)
-        return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in picture.places.items()})
+        return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in picture.positions.items()})
 
 
 def condition(is_single: int = 1) -> PaddleHidden:

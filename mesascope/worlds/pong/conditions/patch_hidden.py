@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.worlds.pong import painting
-from mesascope.worlds.pong.painting import COLUMNS, OTHER_COLUMN, ROWS, PictureCondition
+from mesascope.worlds.pong.painting import COLUMNS, OTHER_PADDLE_COLUMN, ROWS, PictureCondition
 
 
 class PatchHidden(PictureCondition):
@@ -18,11 +18,11 @@ class PatchHidden(PictureCondition):
     def paint(self, key, picture, context):
         """Returns the picture without a patch of the ball's size in the middle of the other player's paddle."""
         xp: Any = np if isinstance(picture.frame, np.ndarray) else jnp
-        ball = painting.find_ball(picture.places)
+        ball = painting.find_ball(picture.positions)
         heights, widths = ball.any(2).sum(1), ball.any(1).sum(1)
-        rows = painting.find_paddle(picture.places["other y"], OTHER_COLUMN, 15).any(2)
+        rows = painting.find_paddle(picture.positions["other y"], OTHER_PADDLE_COLUMN, 15).any(2)
         middle = (rows * ROWS).sum(1) // xp.maximum(rows.sum(1), 1)
-        top, first_column = middle - heights // 2, OTHER_COLUMN - widths // 2
+        top, first_column = middle - heights // 2, OTHER_PADDLE_COLUMN - widths // 2
         patch_rows = painting.find_overlap(ROWS, 1, top, heights[:, None])
         patch_columns = painting.find_overlap(COLUMNS, 1, first_column, widths[:, None])
         hidden_cells = patch_rows[:, :, None] & patch_columns[:, None, :] & rows.any(1)[:, None, None] & ~ball

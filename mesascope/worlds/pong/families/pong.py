@@ -10,15 +10,15 @@ from typing import ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from mesascope.contracts import Configured, Percept, Split, keep_settings, name_references
+from mesascope.contracts import ConfiguredFamily, Percept, Split, keep_settings, make_reference_roles
 from mesascope.keys import derive_key
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
 
 CHANCE_PAYOFF = -0.97  # the mean score of random play per rally: -20.7 (Mnih et al. 2015) in about 21.3 rallies
-NO_RALLY = 2**15 - 1  # the index of a rally that no game reaches
+UNREACHED_RALLY = 2**15 - 1  # the index of a rally that no game reaches
 MAX_RALLIES = 21  # the number of rallies in the shortest game
-FOLLOWER = "calibrating_follower"
+REFERENCE_SUBJECT = "calibrating_follower"
 STICKY_PROBABILITY = 0.25  # as in Machado et al. 2018, arXiv 1709.06009
 
 
@@ -31,9 +31,9 @@ class Tasks(NamedTuple):
         mirrored: [N] whether the image is mirrored.
     """
 
-    start: GameStart
-    swapped_from: np.ndarray
-    mirrored: np.ndarray
+    start_cells: GameStart
+    exchange_trial: np.ndarray
+    has_reversed_moves: np.ndarray
 
 
 class State(NamedTuple):
@@ -52,17 +52,17 @@ class State(NamedTuple):
     is_waiting: np.ndarray
 
 
-class Pong(Configured):
+class Pong(ConfiguredFamily):
     """Games of Pong; see `family` for the settings."""
 
     max_steps: int  # the largest number of steps in a rally
 
-    traceable: ClassVar = False
-    controls: ClassVar = {"learner": FOLLOWER, "lookalike": "ball_follower", "still": "uniform"}
+    is_traceable: ClassVar = False
+    controls: ClassVar = {"learner": REFERENCE_SUBJECT, "lookalike": "ball_follower", "still": "uniform"}
     # none of the references is strong, because none looks more than one step ahead
-    references: ClassVar = name_references(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
-    frame: ClassVar = (screen.FRAME_HEIGHT, screen.FRAME_WIDTH)  # the frame is first in an observation
-    places: ClassVar = screen.POSITION_NAMES  # one byte each, after the frame
+    references: ClassVar = make_reference_roles(REFERENCE_SUBJECT, REFERENCE_SUBJECT, strongest=REFERENCE_SUBJECT, against_setting="minimise=true")
+    frame_shape: ClassVar = (screen.FRAME_HEIGHT, screen.FRAME_WIDTH)  # the frame is first in an observation
+    position_names: ClassVar = screen.POSITION_NAMES  # one byte each, after the frame
 
     @property
     def steps(self) -> int:
@@ -70,11 +70,11 @@ class Pong(Configured):
         return self.max_steps
 
     @property
-    def shown(self) -> tuple[int]:
+    def observation_shape(self) -> tuple[int]:
         """The number of bytes in an observation: the frame, and the positions of the ball and the paddles."""
         return (screen.OBSERVATION_SIZE,)
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: fresh, sticky actions, other difficulty or mode, exchanged controls and a mirrored image.
 
         Games on all splits start after more idle frames than any training game.
@@ -95,11 +95,11 @@ class Pong(Configured):
         key: jax.Array,
         n: int,
         *,
-        sticky: float = 0.0,
+        sticky_probability: float = 0.0,
         mode: int = 0,
         difficulty: int = 0,
-        swapped_from: int = NO_RALLY,
-        mirrored: bool = False,
+        exchange_trial: int = UNREACHED_RALLY,
+        is_mirrored: bool = False,
     ) -> Tasks:
         """Draws n games.
 
@@ -115,13 +115,13 @@ class Pong(Configured):
         seed, idle = (np.asarray(jax.random.bits(derive_key(key, k), (n,))) for k in ("sticky", "idle"))
         none = np.zeros(n, np.int32)
         idle = (screen.MAX_IDLE_FRAMES + 1 + idle % (2 * screen.MAX_IDLE_FRAMES)).astype(np.int32)
-        start = GameStart(seed, idle, np.full(n, sticky, np.float32), none + mode, none + difficulty)
-        return Tasks(start, none + swapped_from, np.full(n, mirrored))
+        start = GameStart(seed, idle, np.full(n, sticky_probability, np.float32), none + mode, none + difficulty)
+        return Tasks(start, none + exchange_trial, np.full(n, is_mirrored))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one game per task."""
-        n = len(tasks.swapped_from)
-        games, zero = EmulatedGames(tasks.start), np.zeros(n, np.int32)
+        n = len(tasks.exchange_trial)
+        games, zero = EmulatedGames(tasks.start_cells), np.zeros(n, np.int32)
         state = State(games, zero, zero, np.zeros(n, bool))
         observation = _observe(games, tasks)
         no_action = np.full(n, -1, np.int32)
@@ -129,30 +129,30 @@ class Pong(Configured):
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: np.ndarray):
         """Plays four frames of every rally that is not over, and changes the games in place."""
-        playing = ~state.is_waiting if not state.is_waiting.all() else np.ones(len(action), bool)
-        exchanged = state.trial >= tasks.swapped_from
-        played = np.where(exchanged, np.take(screen.SWAPPED_ACTIONS, action), action)
-        paid = state.games.play(played, playing)
-        ends = playing & ((paid != 0) | (state.step + 1 >= self.max_steps))
-        trial = (state.trial + ends).astype(np.int32)
-        step = np.where(ends, 0, state.step + playing).astype(np.int32)
-        state = State(state.games, trial, step, ends | ~playing)
+        is_playing = ~state.is_waiting if not state.is_waiting.all() else np.ones(len(action), bool)
+        is_exchanged = state.trial >= tasks.exchange_trial
+        executed_action = np.where(is_exchanged, np.take(screen.SWAPPED_ACTIONS, action), action)
+        points = state.games.play(executed_action, is_playing)
+        is_last_step = is_playing & ((points != 0) | (state.step + 1 >= self.max_steps))
+        trial = (state.trial + is_last_step).astype(np.int32)
+        step = np.where(is_last_step, 0, state.step + is_playing).astype(np.int32)
+        state = State(state.games, trial, step, is_last_step | ~is_playing)
         observation, last_action = _observe(state.games, tasks), np.asarray(action, np.int32)
-        return state, Percept(observation, last_action, paid, trial, step, np.zeros(len(action), bool)), paid
+        return state, Percept(observation, last_action, points, trial, step, np.zeros(len(action), bool)), points
 
-    def idle(self, state: State) -> np.ndarray:
+    def find_idle(self, state: State) -> np.ndarray:
         """Returns whether each lifetime's rally is over, so that the lifetime waits for the others, [N]."""
         return state.is_waiting
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns the latents chance, best, worst and fixed, each [N, T].
 
         The screen shows which action is best, so 'fixed' equals 'best'. But after the controls are exchanged half-way,
         a policy that cannot adapt loses every rally, so 'fixed' equals 'worst'.
         """
-        shape = (len(tasks.swapped_from), self.horizon)
+        shape = (len(tasks.exchange_trial), self.horizon)
         one = np.ones(shape, np.float32)
-        after_change = np.arange(self.horizon) >= (self.split(split).change_trial or self.horizon)
+        after_change = np.arange(self.horizon) >= (self.get_split(split).change_trial or self.horizon)
         return {"chance": CHANCE_PAYOFF * one, "best": one, "worst": -one, "fixed": np.where(after_change, -one, one)}
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
@@ -167,19 +167,19 @@ class Pong(Configured):
             every: the number of steps from one of these observations to the next.
         """
         tasks = self.draw(jax.random.key(0), 1)
-        games, no_action, observations = EmulatedGames(tasks.start), np.zeros(1, np.int64), []
+        games, no_action, observations = EmulatedGames(tasks.start_cells), np.zeros(1, np.int64), []
         while len(observations) < frames * every:
             games.play(no_action, np.ones(1, bool))
-            ball_visible = games.places[0, 1] > 0 and games.places[0, 0] > 0
-            observations = [*observations, _observe(games, tasks)[0]] if ball_visible else []
+            is_ball_visible = games.positions[0, 1] > 0 and games.positions[0, 0] > 0
+            observations = [*observations, _observe(games, tasks)[0]] if is_ball_visible else []
         return np.stack(observations[::every])
 
 
 def _observe(games: EmulatedGames, tasks: Tasks) -> np.ndarray:
     """Returns the observations [N, 1326] as bytes."""
-    mirrored = tasks.mirrored[:, None, None]
+    mirrored = tasks.has_reversed_moves[:, None, None]
     frame = np.where(mirrored, games.frame[:, :, ::-1], games.frame).reshape(len(mirrored), -1)
-    return np.concatenate([frame, screen.mirror_positions(games.places, tasks.mirrored)], 1)
+    return np.concatenate([frame, screen.mirror_positions(games.positions, tasks.has_reversed_moves)], 1)
 
 
 @keep_settings(rallies=(2, MAX_RALLIES), steps=(2, 10_000))

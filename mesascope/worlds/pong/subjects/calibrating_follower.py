@@ -10,9 +10,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, Scripted, choose
+from mesascope.contracts import Family, Percept, Response, ScriptedSubject, choose
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, find_offset, mix_slips
+from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, compute_ball_offset, mix_slips
 
 MIN_EFFECT = 0.5  # in pixels; if no action is known to move the paddle this far to the ball, the subject explores
 
@@ -29,13 +29,13 @@ class PaddleModel(NamedTuple):
     paddle_y: jax.Array
 
 
-class CalibratingFollower(Scripted):
+class CalibratingFollower(ScriptedSubject):
     """Follows the ball, or moves away from it if `sign` is -1; `rate` is the rate of the running mean of effects."""
 
     sign: jax.Array
     rate: jax.Array
 
-    def fresh(self, n: int) -> PaddleModel:
+    def initialize_carry(self, n: int) -> PaddleModel:
         """Returns a carry in which effects are 0 and the position is unknown."""
         return PaddleModel(jnp.zeros((n, 3)), jnp.zeros(n))
 
@@ -46,14 +46,14 @@ class CalibratingFollower(Scripted):
         last_action = jax.nn.one_hot(percept.action, 3) * can_compare[:, None]
         displacement = (paddle_y - carry.paddle_y)[:, None]
         effects = carry.effects + self.rate * last_action * (displacement - carry.effects)
-        gap = self.sign * find_offset(percept)
+        gap = self.sign * compute_ball_offset(percept)
         direction = jnp.where(jnp.abs(gap) > TOLERANCE, jnp.sign(gap), 0.0)[:, None]
         values = jnp.where(direction == 0, -jnp.abs(effects), direction * effects)
         probabilities = mix_slips(jnp.argmax(values, -1))
-        explores = (direction != 0) & (values.max(-1, keepdims=True) < MIN_EFFECT)
+        is_exploring = (direction != 0) & (values.max(-1, keepdims=True) < MIN_EFFECT)
         # an action that pushes the paddle against a wall has no effect, so both moves are tried at random
         random = jnp.asarray([SLIP_PROBABILITY, 1 - SLIP_PROBABILITY, 1 - SLIP_PROBABILITY])
-        probabilities = jnp.where(explores, random / random.sum(), probabilities)
+        probabilities = jnp.where(is_exploring, random / random.sum(), probabilities)
         return PaddleModel(effects, paddle_y), choose(key, jnp.log(probabilities))
 
 

@@ -19,21 +19,21 @@ from mesascope.errors import MesascopeError
 from mesascope.worlds.pong.pong_screen import FRAME_SIZE, MEMORY_ADDRESSES, shows_positions
 
 FORMAT = "mesascope-places-network/1"
-MEMORIES = ("gru", "lstm", "none")
-OBSERVES = ("action", "feedback", "observation")
+MEMORY_KINDS = ("gru", "lstm", "none")
+OBSERVED_FIELDS = ("action", "feedback", "observation")
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
     """Describes what is wrong with the kind of memory named in a file's header; '' if it is valid."""
-    if metadata.get("memory") in MEMORIES:
+    if metadata.get("memory") in MEMORY_KINDS:
         return ""
-    return f"its memory is {metadata.get('memory')!r}, none of {', '.join(MEMORIES)}"
+    return f"its memory is {metadata.get('memory')!r}, none of {', '.join(MEMORY_KINDS)}"
 
 
 INTEGER_RANGES = {"width": (1, 4096), "choices": (2, 4096)}
 FILE_FORMAT = NetworkFormat(FORMAT, "network that sees positions", INTEGER_RANGES, _find_fault)
-opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.family_of
-list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadata
+opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.read_family
+list_bundled, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 
 
 class PlacesNetwork(NamedSubject):
@@ -41,32 +41,32 @@ class PlacesNetwork(NamedSubject):
 
     network: Recurrent
 
-    def fresh(self, n: int) -> Any:
+    def initialize_carry(self, n: int) -> Any:
         """Returns a carry of zeros."""
-        return self.network.fresh(n)
+        return self.network.initialize_carry(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Passes the positions to the network, and draws an action from its policy."""
-        return self.network.respond(key, carry, show_places(percept))
+        return self.network.respond(key, carry, show_positions(percept))
 
-    def taps(self, carry: Any) -> dict[str, jax.Array]:
+    def read_taps(self, carry: Any) -> dict[str, jax.Array]:
         """Returns the activations [N, U] of the memory by name."""
-        return self.network.taps(carry)
+        return self.network.read_taps(carry)
 
     def make_untrained_twin(self, seed: int) -> Self:
         """Returns the same subject with an untrained network of the same shape, as at the start of training."""
         return eqx.tree_at(lambda s: s.network, self, self.network.make_untrained_twin(seed))
 
 
-def show_places(percept: Percept) -> Percept:
+def show_positions(percept: Percept) -> Percept:
     """Returns the percept with the four positions, scaled to a size of about 1, as the observation."""
-    places = jnp.asarray(percept.observation)[:, FRAME_SIZE : FRAME_SIZE + len(MEMORY_ADDRESSES)].astype(jnp.float32)
-    return percept._replace(observation=(places - 128.0) / 64.0)
+    positions = jnp.asarray(percept.observation)[:, FRAME_SIZE : FRAME_SIZE + len(MEMORY_ADDRESSES)].astype(jnp.float32)
+    return percept._replace(observation=(positions - 128.0) / 64.0)
 
 
-def initialise(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
+def create_untrained_network(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
     """Creates an untrained network with the given kind of memory and number of units."""
-    return create_network(key, memory, width, OBSERVES, (choices, len(MEMORY_ADDRESSES), 1))
+    return create_network(key, memory, width, OBSERVED_FIELDS, (choices, len(MEMORY_ADDRESSES), 1))
 
 
 def subject(family: Family, path: str = "") -> PlacesNetwork:
@@ -76,7 +76,7 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
         family: the family that the network runs on; its observations must contain these positions.
         path: the file, or the name of a network that ships with the package.
     """
-    file = FILE_FORMAT.find(path)
+    file = FILE_FORMAT.find_file(path)
     metadata = read_metadata(file)
     if not shows_positions(family) or family.choices != metadata["choices"]:
         raise MesascopeError(
@@ -84,7 +84,7 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
             f"Run it on its own family, {metadata['family']}.",
         )
     template = eqx.filter_eval_shape(
-        lambda: initialise(jax.random.key(0), metadata["memory"], metadata["width"], metadata["choices"])
+        lambda: create_untrained_network(jax.random.key(0), metadata["memory"], metadata["width"], metadata["choices"])
     )
     network = FILE_FORMAT.load_weights(file, template)
     return PlacesNetwork(f"places_network:path={path}", metadata["trained_on"], network)

@@ -17,11 +17,11 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
 FORMAT = "mesascope-q-network/1"
-Shapes = tuple[tuple[int, int, int], ...]
-LAYERS: Shapes = ((8, 4, 16), (3, 1, 32))  # kernel size, stride and channels of each convolution
+LayerShapes = tuple[tuple[int, int, int], ...]
+LAYERS: LayerShapes = ((8, 4, 16), (3, 1, 32))  # kernel size, stride and channels of each convolution
 MAX_SIZE = 4096  # the largest value of each size in a file
 FIELD_GREY, GREY_SCALE = 87.0, 64.0  # the brightness of an empty field, and the unit of differences from it
-STACK = 4  # the number of frames that the network sees at once, including the present one
+STACK_SIZE = 4  # the number of frames that the network sees at once, including the present one
 
 
 class Sizes(NamedTuple):
@@ -61,8 +61,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 
 FILE_FORMAT = NetworkFormat(FORMAT, "Q-network of ours", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault)
-opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.family_of
-list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadata
+opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.read_family
+list_bundled, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 
 
 class Weights(NamedTuple):
@@ -76,7 +76,7 @@ class Weights(NamedTuple):
     value_bias: jax.Array
 
 
-def create_weights(key: jax.Array, sizes: Sizes, layers: Shapes = LAYERS) -> Weights:
+def create_weights(key: jax.Array, sizes: Sizes, layers: LayerShapes = LAYERS) -> Weights:
     """Draws untrained weights (He et al. 2015); the last layer is divided by 100, so that values start near 0."""
     height, width, depth, kernels = sizes.height, sizes.width, sizes.stack, []
     for i, (size, stride, channels) in enumerate(layers):
@@ -94,9 +94,9 @@ def create_weights(key: jax.Array, sizes: Sizes, layers: Shapes = LAYERS) -> Wei
     )
 
 
-def _draw_weights(key: jax.Array, shape: tuple[int, ...], inputs: int) -> jax.Array:
+def _draw_weights(key: jax.Array, shape: tuple[int, ...], n_inputs: int) -> jax.Array:
     """Draws the weights of a layer in which every unit has this number of inputs."""
-    return jax.random.normal(key, shape) * (2.0 / inputs) ** 0.5
+    return jax.random.normal(key, shape) * (2.0 / n_inputs) ** 0.5
 
 
 def compute_values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax.Array:
@@ -120,7 +120,7 @@ class QNetwork(NamedSubject):
     strides: tuple[int, ...] = eqx.field(static=True)
     sizes: Sizes = eqx.field(static=True)
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Returns black frames [N, stack - 1, H W]."""
         return jnp.zeros((n, self.sizes.stack - 1, self.sizes.height * self.sizes.width), jnp.uint8)
 
@@ -128,7 +128,7 @@ class QNetwork(NamedSubject):
         """Adds the present frame to the carried frames, and chooses an action from all of them."""
         next_carry = self.absorb(key, carry, percept)
         frames = jnp.concatenate([carry[:, :1], next_carry], 1)
-        best = jnp.argmax(self.worth(frames), -1)
+        best = jnp.argmax(self.compute_action_values(frames), -1)
         greedy = jax.nn.one_hot(best, self.sizes.choices) * (1.0 - self.epsilon)
         probabilities = greedy + self.epsilon / self.sizes.choices
         return next_carry, choose(key, jnp.log(probabilities))
@@ -138,13 +138,13 @@ class QNetwork(NamedSubject):
         frame = jnp.asarray(percept.observation)[:, : carry.shape[-1]].astype(jnp.uint8)
         return jnp.concatenate([carry[:, 1:], frame[:, None]], 1)
 
-    def worth(self, frames: jax.Array) -> jax.Array:
+    def compute_action_values(self, frames: jax.Array) -> jax.Array:
         """Computes the value of every action, [N, K], for frames [N, stack, H W]."""
         n, stack, _ = frames.shape
         images = frames.reshape(n, stack, self.sizes.height, self.sizes.width)
         return compute_values(self.weights, jnp.moveaxis(images, 1, -1), self.strides)
 
-    def taps(self, carry: jax.Array) -> dict[str, jax.Array]:
+    def read_taps(self, carry: jax.Array) -> dict[str, jax.Array]:
         """Returns the carried frames, scaled to values between 0 and 1."""
         return {"frames": carry.reshape(len(carry), -1) / 255.0}
 
@@ -158,10 +158,10 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
         epsilon: ε, the fraction of steps with a random action.
     """
     check_range(0, 1, epsilon=epsilon)
-    file = FILE_FORMAT.find(path)
+    file = FILE_FORMAT.find_file(path)
     metadata = read_metadata(file)
     sizes = Sizes(*(metadata[k] for k in Sizes._fields))
-    frame = family.frame if isinstance(family, ShowsFrames) else ()
+    frame = family.frame_shape if isinstance(family, ShowsFrames) else ()
     if tuple(frame) != (sizes.height, sizes.width) or family.choices != sizes.choices:
         raise MesascopeError(
             f"{str(path)!r} needs frames of {sizes.height} by {sizes.width} cells and {sizes.choices} actions; "

@@ -14,18 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Configured, Split, draw_from_bank, keep_settings, name_references, name_with_settings
+from mesascope.contracts import ConfiguredFamily, Split, draw_from_bank, keep_settings, make_reference_roles, name_with_settings
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 from mesascope.trials import find_reflex_window
 
 SCALE_FACTOR = 2.0  # the factor by which inputs or outcomes are multiplied on the scaled splits
 NOISE_FACTOR = 3.0  # the factor by which the noise is multiplied on the split 'shifted:noise'
-DRIFT_WEIGHT = 0.3  # the weight of the noise added to w per trial on the drifting split; the variance of w stays 1
+DRIFT_NOISE_WEIGHT = 0.3  # the weight of the noise added to w per trial on the drifting split; the variance of w stays 1
 MAX_PREDICTION = 100.0  # predictions are clipped to ± this number, so that the worst pay-off is finite
 
 # a function of a key and an array of inputs or weights that returns the changed array
-Change = Callable[[jax.Array, jax.Array], jax.Array]
+ArrayChange = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Tasks(NamedTuple):
@@ -41,10 +41,10 @@ class Tasks(NamedTuple):
     weights: jax.Array
     inputs: jax.Array
     noise: jax.Array
-    sign_only: jax.Array
+    sign_weight: jax.Array
 
 
-class LinearRegression(Configured):
+class LinearRegression(ConfiguredFamily):
     """Linear regression in context; see `family` for the settings."""
 
     dimension: int
@@ -53,7 +53,7 @@ class LinearRegression(Configured):
 
     controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
     # ridge regression with the variance of the noise as penalty gives the posterior mean
-    references: ClassVar = name_references("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
+    references: ClassVar = make_reference_roles("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
     predictors: ClassVar = (
         "zero",
         "running_mean",
@@ -67,25 +67,25 @@ class LinearRegression(Configured):
         "dmmse",
     )
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, and changes of the inputs, outcomes, weights, noise and horizon.
 
         The splits with exchanged coordinates or with inputs in half of the directions need at least two dimensions.
         """
         split, half, has_several_axes = self.make_split, self.horizon // 2, self.dimension > 1
 
-        def change_halfway(change: Callable[[jax.Array], jax.Array]) -> Change:
+        def make_halfway_change(change: Callable[[jax.Array], jax.Array]) -> ArrayChange:
             """Returns a function that changes the weights from half-way on."""
             return lambda _, path: path.at[:, half:].set(change(path[:, half:]))
 
-        def drift_weights(key: jax.Array, path: jax.Array) -> jax.Array:
+        def drift_weights(key: jax.Array, weights: jax.Array) -> jax.Array:
             """Lets the weights [N, T, D] drift from their values on the first trial."""
-            return _draw_walk(path[:, 0], jax.random.normal(derive_key(key, "drift"), path.shape))
+            return _draw_drifting_weights(weights[:, 0], jax.random.normal(derive_key(key, "drift"), weights.shape))
 
-        roll_weights = change_halfway(lambda w: jnp.roll(w, 1, -1))
+        roll_weights = make_halfway_change(lambda w: jnp.roll(w, 1, -1))
         coordinate_split = split("exchanged:coordinates", change_trial=half, path=roll_weights)
         half_splits = (
-            split(f"shifted:{name}", is_counted=False, inputs=functools.partial(self._mask_half, turns))
+            split(f"shifted:{name}", is_counted=False, inputs=functools.partial(self._mask_directions, turns))
             for name, turns in (("subspace", False), ("orthogonal", True))
         )
         return (
@@ -95,7 +95,7 @@ class LinearRegression(Configured):
             split("shifted:scaled_y", path=lambda _, path: SCALE_FACTOR * path),
             split("shifted:skewed", inputs=self._skew_inputs),
             *((coordinate_split,) if has_several_axes else ()),
-            split("exchanged:sign", change_trial=half, path=change_halfway(lambda w: -w)),
+            split("exchanged:sign", change_trial=half, path=make_halfway_change(lambda w: -w)),
             split("restructured:drift", path=drift_weights, is_drifting=True),
             split("restructured:threshold", sign_only=1.0),
             # these splits are not counted: more noise leaves less to gain; inputs in half of the directions also occur
@@ -111,10 +111,10 @@ class LinearRegression(Configured):
         n: int,
         *,
         is_seen: bool = False,
-        inputs: Change = lambda key, inputs: inputs,
-        path: Change = lambda key, path: path,
-        noise: float = 1.0,
-        sign_only: float = 0.0,
+        change_inputs: ArrayChange = lambda key, inputs: inputs,
+        change_weights: ArrayChange = lambda key, path: path,
+        noise_factor: float = 1.0,
+        sign_weight: float = 0.0,
         trials: int = 0,
     ) -> Tasks:
         """Draws n tasks.
@@ -134,8 +134,8 @@ class LinearRegression(Configured):
         task_weights = draws[:, 0]
         if is_seen:
             task_weights = draw_from_bank(derive_key(key, "bank"), self.bank_weights, n)
-        weights = path(key, jnp.repeat(task_weights[:, None], trials, 1))
-        return Tasks(weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), sign_only))
+        weights = change_weights(key, jnp.repeat(task_weights[:, None], trials, 1))
+        return Tasks(weights, change_inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise_factor), jnp.full((n,), sign_weight))
 
     def _skew_inputs(self, key: jax.Array, x: jax.Array) -> jax.Array:
         """Scales and rotates inputs [n, T, D], so that they have a different spread in each direction."""
@@ -145,11 +145,11 @@ class LinearRegression(Configured):
         rotation = jax.random.orthogonal(derive_key(key, "axes"), self.dimension, (len(x),))
         return jnp.einsum("ntd,nde->nte", x * deviations, rotation)
 
-    def _mask_half(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
+    def _mask_directions(self, is_switching: bool, key: jax.Array, x: jax.Array) -> jax.Array:
         """Projects inputs [n, T, D] on half of the directions; with `turns`, on the other half from half-way on."""
         n, trials, d = x.shape
         mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
-        if turns:
+        if is_switching:
             mask = mask ^ (jnp.arange(trials) >= self.horizon // 2)[:, None]
         # scales the inputs to the size that they have in training
         size = jnp.sqrt(d / mask.sum(-1, keepdims=True))
@@ -166,18 +166,18 @@ class LinearRegression(Configured):
         """Scores the predictions [N]; the feedback is the noisy outcome, which does not depend on the prediction."""
         rows, last = jnp.arange(len(state)), tasks.inputs.shape[1] - 1
         x = tasks.inputs[rows, state]
-        target = _compute_outcome((tasks.weights[rows, state] * x).sum(-1), tasks.sign_only, self.dimension)
+        target = _compute_outcome((tasks.weights[rows, state] * x).sum(-1), tasks.sign_weight, self.dimension)
         y = target + tasks.noise * jax.random.normal(key, target.shape)
         score = -jnp.square(jnp.clip(action, -MAX_PREDICTION, MAX_PREDICTION) - target)
         coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
         observation = jnp.concatenate([coming, x], -1)
         return state + 1, make_next_percept(observation, action.astype(jnp.float32), y, state + 1), score
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns the latents target (the noiseless outcome), chance, best, worst and fixed, each [N, T]."""
         w, x = (np.asarray(part, float) for part in (tasks.weights, tasks.inputs))
-        sign_only = np.asarray(tasks.sign_only, float)[:, None]
-        target = np.asarray(_compute_outcome((w * x).sum(-1), sign_only, self.dimension))
+        sign_weight = np.asarray(tasks.sign_weight, float)[:, None]
+        target = np.asarray(_compute_outcome((w * x).sum(-1), sign_weight, self.dimension))
         mean = np.asarray(self.bank_weights, float).mean(0) if split == "seen" else np.zeros(self.dimension)
         return {
             "target": target,
@@ -187,7 +187,7 @@ class LinearRegression(Configured):
             "fixed": -((target - x @ mean) ** 2),
         }
 
-    def interpolate_tasks(self, observation: np.ndarray, part: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
+    def interpolate_tasks(self, observation: np.ndarray, proportion: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
         """Computes outcomes [N, T], without and with noise, for weights between those of two random tasks of the bank.
 
         The length of the weight vector is interpolated separately (Raventós et al. 2023), because a mixture of two
@@ -200,9 +200,9 @@ class LinearRegression(Configured):
         """
         bank = np.asarray(self.bank_weights, float)
         one, other = bank[rng.permuted(np.tile(np.arange(len(bank)), (len(observation), 1)), axis=1)[:, [0, -1]].T]
-        mixture = (1 - part) * one + part * other
+        mixture = (1 - proportion) * one + proportion * other
         length = [np.linalg.norm(w, axis=-1, keepdims=True) for w in (one, other, mixture)]
-        mixture = mixture * ((1 - part) * length[0] + part * length[1]) / np.maximum(length[2], 1e-9)
+        mixture = mixture * ((1 - proportion) * length[0] + proportion * length[1]) / np.maximum(length[2], 1e-9)
         target = (observation[..., : self.dimension] * mixture[:, None]).sum(-1)
         return target, target + self.noise * rng.standard_normal(target.shape)
 
@@ -211,7 +211,7 @@ class LinearRegression(Configured):
         """Whether predictions are valued on whole outcomes, because the last trials span all directions."""
         return self.dimension <= find_reflex_window(self.horizon)
 
-    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
         """Computes the worth of predictions on M tasks [N, T, M], for the inputs in the observations [N, T, 2D].
 
         If the last few inputs span all directions, the worth is the reduction in squared error relative to the
@@ -220,12 +220,12 @@ class LinearRegression(Configured):
         independent, so the last trials contain no information about this part.
         """
         action = np.clip(action[..., None] if action.ndim == 2 else action, -MAX_PREDICTION, MAX_PREDICTION)
-        outcome = self.best_actions(tasks, split, observation)
+        outcome = self.find_best_actions(tasks, split, observation)
         if not self.values_equal_payoffs:
             return action * outcome
         return np.square(outcome) - np.square(action - outcome)
 
-    def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
+    def find_best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
         """Returns the noiseless outcomes [N, T, M] on M tasks, or the part of each that `worth` counts.
 
         The outcomes are those of the inputs in the observations [N, T, 2D].
@@ -234,16 +234,16 @@ class LinearRegression(Configured):
         if not self.values_equal_payoffs:
             x = find_orthogonal_part(x, find_reflex_window(self.horizon))
         linear = np.einsum("ntd,mtd->ntm", x, np.asarray(tasks.weights))
-        sign_only = np.asarray(tasks.sign_only) * self.values_equal_payoffs
+        sign_only = np.asarray(tasks.sign_weight) * self.values_equal_payoffs
         return np.asarray(_compute_outcome(linear, sign_only, self.dimension))
 
-    def as_first(self, percept: Percept, start: Percept) -> Percept:
+    def mark_as_first(self, percept: Percept, start: Percept) -> Percept:
         """Returns the percept as if the lifetime began now: with the coming input, but without a past pair."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
         return start._replace(observation=xp.concatenate([now, xp.zeros_like(before)], -1))
 
-    def target(self, percept: Percept) -> Array:
+    def read_target(self, percept: Percept) -> Array:
         """Returns the noisy outcome of the last trial, [N]; 0 before the first trial."""
         return percept.feedback
 
@@ -257,14 +257,14 @@ class LinearRegression(Configured):
         opposite = percept._replace(feedback=-percept.feedback)
         return exchange_earlier_events(opposite, xp.concatenate([coming, -xp.roll(last, 1, -1)], -1))
 
-    def text(self, action: Any, feedback: float) -> str:
+    def describe_step(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""
         return f"predicted {action:.2f}, it was {feedback:.2f}"
 
 
-def _compute_outcome(linear: Any, sign_only: Any, dimension: int) -> Any:
+def _compute_outcome(linear_outcome: Any, sign_weight: Any, dimension: int) -> Any:
     """Computes the noiseless outcome from w·x: w·x itself, or its sign times the standard deviation of w·x."""
-    return linear + sign_only * (np.sqrt(dimension) * jnp.sign(linear) - linear)
+    return linear_outcome + sign_weight * (np.sqrt(dimension) * jnp.sign(linear_outcome) - linear_outcome)
 
 
 def find_orthogonal_part(inputs: np.ndarray, window: int) -> np.ndarray:
@@ -283,13 +283,13 @@ def find_orthogonal_part(inputs: np.ndarray, window: int) -> np.ndarray:
     return x - (last @ factors)[..., 0]
 
 
-def _draw_walk(start: jax.Array, draws: jax.Array) -> jax.Array:
+def _draw_drifting_weights(start: jax.Array, draws: jax.Array) -> jax.Array:
     """Makes weights [N, T, D] that drift with constant variance, from start [N, D] and normal draws [N, T, D]."""
 
-    def step(w, noise):
-        return np.sqrt(1.0 - DRIFT_WEIGHT**2) * w + DRIFT_WEIGHT * noise, w
+    def add_drift(w, noise):
+        return np.sqrt(1.0 - DRIFT_NOISE_WEIGHT**2) * w + DRIFT_NOISE_WEIGHT * noise, w
 
-    return jnp.moveaxis(jax.lax.scan(step, start, jnp.moveaxis(draws, 1, 0))[1], 0, 1)
+    return jnp.moveaxis(jax.lax.scan(add_drift, start, jnp.moveaxis(draws, 1, 0))[1], 0, 1)
 
 
 @keep_settings(dimension=(1, 256), noise=(0, 100), trials=(2, 10_000), bank=(0, 1_000_000))

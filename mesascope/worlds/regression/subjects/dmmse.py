@@ -7,20 +7,20 @@ These predictions are optimal on the training tasks and cannot adapt to other ta
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, Scripted, as_arrays, keep_settings, require_bank
+from mesascope.contracts import Family, Percept, Response, ScriptedSubject, as_arrays, keep_settings, require_bank
 from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
 MIN_NOISE = 1e-3  # the smallest standard deviation assumed for the noise, so that likelihoods are finite
 
 
-class Dmmse(Scripted):
+class Dmmse(ScriptedSubject):
     """Carries the log-likelihoods [N, M] of the bank's tasks; the bank is an array."""
 
     bank_weights: jax.Array  # [M, D]
     noise: jax.Array
     sign: jax.Array
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Returns equal log-likelihoods for all tasks of the bank."""
         return jnp.zeros((n, len(self.bank_weights)))
 

@@ -3,18 +3,18 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, Scripted, keep_settings
+from mesascope.contracts import Family, Percept, Response, ScriptedSubject, keep_settings
 from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
 
-class NearestNeighbours(Scripted):
+class NearestNeighbours(ScriptedSubject):
     """Carries the last T inputs [N, T, D] and outcomes [N, T], and the number [N] of pairs so far."""
 
     dimension: int
     horizon: int
     neighbours: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Returns a carry without pairs."""
         pairs = (n, self.horizon)
         return jnp.zeros((*pairs, self.dimension)), jnp.zeros(pairs), jnp.zeros(n, jnp.int32)
@@ -22,11 +22,11 @@ class NearestNeighbours(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Stores the last pair, then averages the outcomes of the nearest inputs; predicts 0 before the first pair."""
         x, y, count = carry
-        last_x, last_y, available, query = read_last_pair(percept, self.dimension)
+        last_x, last_y, has_pair, query = read_last_pair(percept, self.dimension)
         rows, slot = jnp.arange(len(last_y)), count % self.horizon
-        x = x.at[rows, slot].set(jnp.where(available[:, None], last_x, x[rows, slot]))
-        y = y.at[rows, slot].set(jnp.where(available, last_y, y[rows, slot]))
-        count = count + available
+        x = x.at[rows, slot].set(jnp.where(has_pair[:, None], last_x, x[rows, slot]))
+        y = y.at[rows, slot].set(jnp.where(has_pair, last_y, y[rows, slot]))
+        count = count + has_pair
         is_filled = jnp.arange(self.horizon) < count[:, None]
         distance = jnp.where(is_filled, jnp.square(x - query[:, None]).sum(-1), jnp.inf)
         rank = jnp.argsort(jnp.argsort(distance, -1), -1)

@@ -5,11 +5,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, Scripted, keep_settings
+from mesascope.contracts import Family, Percept, Response, ScriptedSubject, keep_settings
 from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
 
-class RecentPairs(Scripted):
+class RecentPairs(ScriptedSubject):
     """See `subject` for the settings.
 
     It carries the last inputs [N, window, D] and outcomes [N, window], the number of past trials [N], its last
@@ -24,7 +24,7 @@ class RecentPairs(Scripted):
     warmup: int
     is_guarded: bool
 
-    def fresh(self, n: int) -> tuple[jax.Array, ...]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, ...]:
         zero, inputs = jnp.zeros(n), jnp.zeros((n, self.window, self.dimension))
         return inputs, jnp.zeros((n, self.window)), zero.astype(jnp.int32), zero, zero > 0
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import DrawTasks, Split, keep_settings, name_with_settings
-from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
+from mesascope.contracts.family import ConfiguredFamily, draw_bank, draw_from_bank, make_reference_roles
 from mesascope.contracts.percept import Array, Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -31,10 +31,10 @@ class Tasks(NamedTuple):
     """
 
     p: jax.Array
-    repeats: jax.Array
+    repeats_last_symbol: jax.Array
 
 
-class BetaBernoulli(Configured):
+class BetaBernoulli(ConfiguredFamily):
     """Prediction of independent symbols; see `family` for the settings."""
 
     a: float
@@ -43,35 +43,35 @@ class BetaBernoulli(Configured):
 
     controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
     # the strongest reference always predicts the more probable symbol
-    references: ClassVar = name_references(
+    references: ClassVar = make_reference_roles(
         "bayes_predictor", "bayes_predictor:discount=0.8", "locator", strongest="bayes_predictor:greedy=True"
     ) | {"locator against": "locator:minimise=true"}
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, other p, exchanged symbols, drift, repetition, and longer lifetimes."""
         split, half = self.make_split, self.horizon // 2
 
-        def draw_seen(key: jax.Array, n: int) -> jax.Array:
+        def draw_seen_probabilities(key: jax.Array, n: int) -> jax.Array:
             return draw_from_bank(derive_key(key, "p"), self.bank_means, n)[:, 1]
 
-        def draw_high(key: jax.Array, n: int) -> jax.Array:
+        def draw_high_probabilities(key: jax.Array, n: int) -> jax.Array:
             return _draw_beta(derive_key(key, "p"), self.a + 4.0, self.b, n)
 
-        def draw_uniform(key: jax.Array, n: int) -> jax.Array:
+        def draw_uniform_probabilities(key: jax.Array, n: int) -> jax.Array:
             return jax.random.uniform(derive_key(key, "p"), (n,))
 
-        def exchange_symbols(_: jax.Array, path: jax.Array) -> jax.Array:
-            return path.at[:, half:].set(1.0 - path[:, half:])
+        def exchange_symbols(_: jax.Array, probabilities: jax.Array) -> jax.Array:
+            return probabilities.at[:, half:].set(1.0 - probabilities[:, half:])
 
         return (
-            *(() if self.bank_means is None else (split("seen", p=draw_seen),)),
+            *(() if self.bank_means is None else (split("seen", p=draw_seen_probabilities),)),
             split("fresh"),
-            split("shifted:high", p=draw_high),
-            split("shifted:rare", p=_draw_rare),
+            split("shifted:high", p=draw_high_probabilities),
+            split("shifted:rare", p=_draw_rare_probabilities),
             split("exchanged:symbols", change_trial=half, path=exchange_symbols),
-            split("restructured:drift", path=_draw_walk, is_drifting=True),
+            split("restructured:drift", path=_draw_random_walk, is_drifting=True),
             # this split is not counted: counts of symbols carry no information on it, so no reference gains
-            split("restructured:repeats", is_counted=False, p=draw_uniform, repeats=1.0),
+            split("restructured:repeats", is_counted=False, p=draw_uniform_probabilities, repeats=1.0),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 
@@ -80,9 +80,9 @@ class BetaBernoulli(Configured):
         key: jax.Array,
         n: int,
         *,
-        p: DrawTasks | None = None,
-        path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
-        repeats: float = 0.0,
+        draw_probabilities: DrawTasks | None = None,
+        change_over_trials: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
+        repeats_last_symbol: float = 0.0,
         trials: int = 0,
     ) -> Tasks:
         """Draws n tasks.
@@ -95,9 +95,9 @@ class BetaBernoulli(Configured):
             repeats: 1 if p is the probability that the last symbol occurs again, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
         """
-        probability = p(key, n) if p else _draw_beta(derive_key(key, "p"), self.a, self.b, n)
+        probability = draw_probabilities(key, n) if draw_probabilities else _draw_beta(derive_key(key, "p"), self.a, self.b, n)
         probabilities = jnp.repeat(probability[:, None], trials or self.horizon, 1)
-        return Tasks(path(key, probabilities), jnp.full((n,), repeats))
+        return Tasks(change_over_trials(key, probabilities), jnp.full((n,), repeats_last_symbol))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
         """Starts one lifetime per task; the hidden state [N] is the trial index and the last symbol (-1 if none)."""
@@ -110,18 +110,18 @@ class BetaBernoulli(Configured):
         trial, last = state
         p = tasks.p[jnp.arange(len(action)), trial]
         repeat_probability = jnp.where(last < 0, 0.5, jnp.where(last > 0, p, 1.0 - p))
-        p = jnp.where(tasks.repeats > 0, repeat_probability, p)
+        p = jnp.where(tasks.repeats_last_symbol > 0, repeat_probability, p)
         symbol = (jax.random.uniform(key, action.shape) < p).astype(jnp.float32)
         score = jnp.where(action == 1, p, 1.0 - p)
-        right = (action == symbol).astype(jnp.float32)
-        return (trial + 1, symbol), make_next_percept(symbol[:, None], action, right, trial + 1), score
+        is_correct = (action == symbol).astype(jnp.float32)
+        return (trial + 1, symbol), make_next_percept(symbol[:, None], action, is_correct, trial + 1), score
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns the latents p, chance, best, worst and fixed, each [N, T].
 
         If symbols are independent, the result also contains `means` [N, T, 2], the pay-offs of predicting 0 and 1.
         """
-        p, repeats = np.asarray(tasks.p), np.asarray(tasks.repeats)[:, None] > 0
+        p, repeats = np.asarray(tasks.p), np.asarray(tasks.repeats_last_symbol)[:, None] > 0
         half = np.full_like(p, 0.5)
         best = np.where(repeats & (np.arange(p.shape[1]) == 0), half, np.maximum(p, 1 - p))
         result = {"p": p, "best": best, "chance": half, "worst": 1 - best, "fixed": half}
@@ -149,20 +149,20 @@ class BetaBernoulli(Configured):
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, 1 - fixed, fixed)
         return fixed
 
-    def target(self, percept: Percept) -> Array:
+    def read_target(self, percept: Percept) -> Array:
         """Returns the symbol of the last trial, [N]; -1 before the first trial."""
         return percept.observation[:, 0].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """Returns the percept with another lifetime's symbol, and with feedback on the subject's prediction of it."""
-        right = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
-        return percept._replace(feedback=right, observation=observation)
+        is_correct = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
+        return percept._replace(feedback=is_correct, observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """Returns the percept with the other symbol, and with feedback on the subject's prediction of it."""
         return self.with_outcome(percept, percept.feedback, 1.0 - percept.observation)
 
-    def text(self, action: int, feedback: float) -> str:
+    def describe_step(self, action: int, feedback: float) -> str:
         """Describes one trial in words."""
         return f"predicted {action}, it was {action if feedback > 0.5 else 1 - action}"
 
@@ -176,16 +176,16 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
     return jax.random.beta(key, a, b, (n,))
 
 
-def _draw_rare(key: jax.Array, n: int) -> jax.Array:
+def _draw_rare_probabilities(key: jax.Array, n: int) -> jax.Array:
     """Draws n probabilities near 0 or 1."""
     distance = RARE_DISTANCE * jax.random.uniform(derive_key(key, "p"), (n,))
     return jnp.where(jax.random.bernoulli(derive_key(key, "end"), 0.5, (n,)), 1.0 - distance, distance)
 
 
-def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
+def _draw_random_walk(key: jax.Array, probabilities: jax.Array) -> jax.Array:
     """Draws reflected Gaussian random walks [n, T] that start at the first values of `path` [n, T]."""
-    steps = DRIFT_DEVIATION * jax.random.normal(derive_key(key, "drift"), path.shape).at[:, 0].set(0.0)
-    return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
+    steps = DRIFT_DEVIATION * jax.random.normal(derive_key(key, "drift"), probabilities.shape).at[:, 0].set(0.0)
+    return 1.0 - jnp.abs(1.0 - jnp.mod(probabilities + jnp.cumsum(steps, 1), 2.0))
 
 
 @keep_settings(trials=(2, 100_000), bank=(0, 1_000_000))

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Split, keep_settings, make_payoff_latents, name_with_settings, select_payoffs
-from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
+from mesascope.contracts.family import ConfiguredFamily, draw_bank, draw_from_bank, make_reference_roles
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
-MAX_PROBABILITIES = 1 << 16  # the largest number of matrix entries per lifetime that tasks store
+MAX_STORED_PROBABILITIES = 1 << 16  # the largest number of matrix entries per lifetime that tasks store
 REDRAW_PROBABILITY = 0.1  # the probability per trial that a row is drawn anew on the drifting split
 PEAKED_POWER = 3.0  # the power to which rows are raised on the peaked split, so that transitions are nearly certain
 EVEN_POWER = 0.4  # the power to which rows are raised on the even split, so that transitions are nearly uniform
@@ -37,10 +37,10 @@ class Tasks(NamedTuple):
     symbols: jax.Array
     probabilities: jax.Array
     matrices: jax.Array
-    second_order: jax.Array
+    uses_earlier_symbol: jax.Array
 
 
-class MarkovChain(Configured):
+class MarkovChain(ConfiguredFamily):
     """Prediction of the symbols of a Markov chain; see `family` for the settings."""
 
     concentration: float
@@ -48,7 +48,7 @@ class MarkovChain(Configured):
 
     controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
     # the strongest reference always predicts the most probable symbol
-    references: ClassVar = name_references(
+    references: ClassVar = make_reference_roles(
         "transition_counts",
         "transition_counts:discount=0.9",
         "transition_locator",
@@ -56,27 +56,27 @@ class MarkovChain(Configured):
     )
     predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, and changes of the matrices, the symbols, their order and the horizon."""
         split, half = self.make_split, self.horizon // 2
 
-        def raise_rows(power: float) -> Callable[[jax.Array], jax.Array]:
+        def make_power_change(power: float) -> Callable[[jax.Array], jax.Array]:
             """Returns a function that raises the entries of every row to a power and normalises the row."""
             return lambda rows: rows**power / (rows**power).sum(-1, keepdims=True)
 
-        def exchange_symbols(_: jax.Array, path: jax.Array) -> jax.Array:
+        def exchange_symbols(_: jax.Array, matrices: jax.Array) -> jax.Array:
             """Replaces symbol s - 1 by symbol s, from half-way on."""
-            return path.at[half:].set(jnp.roll(path[half:], 1, (2, 3)))
+            return matrices.at[half:].set(jnp.roll(matrices[half:], 1, (2, 3)))
 
-        def redraw_rows(key: jax.Array, path: jax.Array) -> jax.Array:
+        def redraw_rows(key: jax.Array, matrices: jax.Array) -> jax.Array:
             """Draws rows anew at random trials."""
-            return _redraw_rows(derive_key(key, "drift"), path, self.concentration)
+            return _redraw_rows(derive_key(key, "drift"), matrices, self.concentration)
 
         return (
             *(() if self.bank_matrices is None else (split("seen", is_seen=True),)),
             split("fresh"),
-            split("shifted:peaked", matrix=raise_rows(PEAKED_POWER)),
-            split("shifted:even", matrix=raise_rows(EVEN_POWER)),
+            split("shifted:peaked", matrix=make_power_change(PEAKED_POWER)),
+            split("shifted:even", matrix=make_power_change(EVEN_POWER)),
             split("exchanged:symbols", change_trial=half, path=exchange_symbols),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
             split("restructured:drift", path=redraw_rows, is_drifting=True),
@@ -91,9 +91,9 @@ class MarkovChain(Configured):
         n: int,
         *,
         is_seen: bool = False,
-        matrix: Callable[[jax.Array], jax.Array] = lambda matrix: matrix,
-        path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
-        second_order: int = 0,
+        change_matrices: Callable[[jax.Array], jax.Array] = lambda matrix: matrix,
+        change_over_trials: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
+        uses_earlier_symbol: int = 0,
         trials: int = 0,
     ) -> Tasks:
         """Draws n tasks, with their symbols.
@@ -112,24 +112,24 @@ class MarkovChain(Configured):
             rows = draw_from_bank(derive_key(key, "matrix"), self.bank_matrices, n)
         else:
             rows = _draw_rows(derive_key(key, "matrix"), self.concentration, (n, k), k)
-        rows = matrix(rows)
-        matrices = path(key, jnp.broadcast_to(rows, (trials, *rows.shape)))
+        rows = change_matrices(rows)
+        matrices = change_over_trials(key, jnp.broadcast_to(rows, (trials, *rows.shape)))
         draws = jax.random.uniform(derive_key(key, "symbols"), (trials, n))
         start = jax.random.randint(derive_key(key, "start"), (n, 2), 0, k)
 
         def draw_symbol(state, xs):
             present, last = state
             uniform, rows = xs
-            row = rows[jnp.arange(n), last if second_order else present]
+            row = rows[jnp.arange(n), last if uses_earlier_symbol else present]
             cumulative = jnp.cumsum(row, -1)
             coming = jnp.minimum((uniform[:, None] * cumulative[:, -1:] >= cumulative).sum(-1), k - 1)
             return (coming, present), (coming, row)
 
         symbols, probabilities = jax.lax.scan(draw_symbol, (start[:, 0], start[:, 1]), (draws, matrices))[1]
         shown_symbols = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
-        stored = matrices if matrices[:, 0].size <= MAX_PROBABILITIES else matrices[:, :, :0]  # see `can_value_actions`
+        stored_matrices = matrices if matrices[:, 0].size <= MAX_STORED_PROBABILITIES else matrices[:, :, :0]  # see `can_value_actions`
         return Tasks(
-            shown_symbols, jnp.moveaxis(probabilities, 0, 1), jnp.moveaxis(stored, 0, 1), jnp.full((n,), second_order)
+            shown_symbols, jnp.moveaxis(probabilities, 0, 1), jnp.moveaxis(stored_matrices, 0, 1), jnp.full((n,), uses_earlier_symbol)
         )
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
@@ -143,10 +143,10 @@ class MarkovChain(Configured):
         coming = tasks.symbols[rows, state + 1]
         score = tasks.probabilities[rows, state, action]
         symbols = [jax.nn.one_hot(s, self.choices) for s in (coming, tasks.symbols[rows, state])]
-        right = (action == coming).astype(jnp.float32)
-        return state + 1, make_next_percept(jnp.concatenate(symbols, -1), action, right, state + 1), score
+        is_correct = (action == coming).astype(jnp.float32)
+        return state + 1, make_next_percept(jnp.concatenate(symbols, -1), action, is_correct, state + 1), score
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns the latents means [N, T, K]; and part, target, chance, best, worst and fixed [N, T].
 
         'means' are the pay-offs of predictions. 'part' is the present symbol, because the rows of the matrix are
@@ -169,34 +169,34 @@ class MarkovChain(Configured):
 
         The family can do so if its tasks store their transition matrices.
         """
-        return self.horizon * self.choices**2 <= MAX_PROBABILITIES
+        return self.horizon * self.choices**2 <= MAX_STORED_PROBABILITIES
 
-    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray):
+    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray):
         """Computes what predictions pay beyond chance on M tasks, [N, T, M], after the symbols in the observations."""
         k = self.choices
         now, before = (observation[..., i : i + k].argmax(-1) for i in (0, k))
         matrices = np.moveaxis(np.asarray(tasks.matrices), 0, -1)  # [T, K, K, M]
         if not matrices.shape[1]:
             return None
-        row = np.where(np.asarray(tasks.second_order).any(), before, now)
+        row = np.where(np.asarray(tasks.uses_earlier_symbol).any(), before, now)
         return select_payoffs(matrices[np.arange(row.shape[1]), row], action) - 1.0 / k
 
-    def as_first(self, percept: Percept, start: Percept) -> Percept:
+    def mark_as_first(self, percept: Percept, start: Percept) -> Percept:
         """Returns the percept as if the lifetime began now: with the present symbol, but without the one before."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
         return start._replace(observation=xp.concatenate([now, xp.zeros_like(before)], -1))
 
-    def target(self, percept: Percept) -> Array:
+    def read_target(self, percept: Percept) -> Array:
         """Returns the symbol of the last trial, [N]; -1 before the first trial."""
         present = percept.observation[:, : self.choices].argmax(-1)
-        available = percept.observation[:, self.choices :].any(-1)
-        return (present + 1) * available - 1
+        has_outcome = percept.observation[:, self.choices :].any(-1)
+        return (present + 1) * has_outcome - 1
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """Returns the percept with another lifetime's transition, and with feedback on the prediction of it."""
-        right = percept.action == observation[:, : self.choices].argmax(-1)
-        return percept._replace(feedback=right.astype(percept.feedback.dtype), observation=observation)
+        is_correct = percept.action == observation[:, : self.choices].argmax(-1)
+        return percept._replace(feedback=is_correct.astype(percept.feedback.dtype), observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """Returns the percept with another present symbol, and on odd trials also another symbol before it.
@@ -209,7 +209,7 @@ class MarkovChain(Configured):
         opposite = self.with_outcome(percept, percept.feedback, xp.concatenate([next_present, before], -1))
         return exchange_earlier_events(opposite, xp.concatenate([next_present, next_before], -1))
 
-    def text(self, action: Any, feedback: float) -> str:
+    def describe_step(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""
         return f"predicted {action + 1} of {self.choices}, {'right' if feedback > 0.5 else 'wrong'}"
 
@@ -227,10 +227,10 @@ def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> j
     trials, *_, k = matrices.shape
     new_rows = _draw_rows(derive_key(key, "rows"), concentration, matrices.shape[:-1], k)
     is_redrawn = jax.random.bernoulli(derive_key(key, "when"), REDRAW_PROBABILITY, matrices.shape[:-1]).at[0].set(False)
-    since = jnp.where(is_redrawn, jnp.arange(trials)[:, None, None], -1)
-    since = jax.lax.cummax(since)  # [T, N, K] the trial on which a row was last redrawn, -1 if none
-    rows = jnp.take_along_axis(new_rows, jnp.maximum(since, 0)[..., None], 0)
-    return jnp.where(since[..., None] < 0, matrices, rows)
+    last_redraw_trial = jnp.where(is_redrawn, jnp.arange(trials)[:, None, None], -1)
+    last_redraw_trial = jax.lax.cummax(last_redraw_trial)  # [T, N, K] the trial on which a row was last redrawn, -1 if none
+    rows = jnp.take_along_axis(new_rows, jnp.maximum(last_redraw_trial, 0)[..., None], 0)
+    return jnp.where(last_redraw_trial[..., None] < 0, matrices, rows)
 
 
 @keep_settings(symbols=(2, 256), trials=(2, 10_000), bank=(0, 1_000_000))

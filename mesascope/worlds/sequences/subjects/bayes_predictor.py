@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings
 from mesascope.errors import MesascopeError
 
 CHECK_FAMILY = "beta_bernoulli:trials=12"
 
 
-class BayesPredictor(Scripted):
+class BayesPredictor(ScriptedSubject):
     """Carries the counts [N, 2] of the symbols, which are multiplied by `discount` on each trial.
 
     All settings are arrays, so that subjects with other settings share compiled code.
@@ -17,10 +17,10 @@ class BayesPredictor(Scripted):
 
     prior: jax.Array  # [2] the parameters b and a of the Beta prior
     discount: jax.Array
-    greedy: jax.Array
-    minimise: jax.Array
+    is_greedy: jax.Array
+    should_minimise: jax.Array
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Returns counts of 0."""
         return jnp.zeros((n, 2))
 
@@ -29,14 +29,14 @@ class BayesPredictor(Scripted):
         carry = self.discount * carry + jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
         weight = carry + self.prior
         predictive = weight / weight.sum(-1, keepdims=True)
-        predictive = jnp.where(self.minimise, predictive[:, ::-1], predictive)
-        probabilities = jnp.where(self.greedy, choose_greedily(predictive), predictive)
+        predictive = jnp.where(self.should_minimise, predictive[:, ::-1], predictive)
+        probabilities = jnp.where(self.is_greedy, compute_greedy_probabilities(predictive), predictive)
         return carry, choose(key, jnp.log(probabilities))
 
 
 def require_symbols(family: Family) -> None:
     """Raises `MesascopeError` if percepts of the family do not show which action would have been correct."""
-    if type(family).target is Family.target:
+    if type(family).read_target is Family.read_target:
         raise MesascopeError(f"{family.name} shows no symbol to predict.", "Take --family beta_bernoulli.")
 
 

@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, keep_settings, add_lapses
 from mesascope.worlds.sequences.subjects.bayes_predictor import require_symbols
 
 CHECK_FAMILY = "beta_bernoulli:trials=12"
 
 
-class LastSymbol(Scripted):
+class LastSymbol(ScriptedSubject):
     """Predicts the last symbol; the carry is empty, because the observation shows this symbol."""
 
     lapse: jax.Array
@@ -17,7 +17,7 @@ class LastSymbol(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Predicts the last symbol; guesses on the first trial."""
         last = jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
-        return carry, choose(key, mix_lapse(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
+        return carry, choose(key, add_lapses(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

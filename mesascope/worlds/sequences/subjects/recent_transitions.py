@@ -23,7 +23,7 @@ class RecentTransitions(TransitionSubject):
     warmup: int
     is_guarded: bool
 
-    def fresh(self, n: int) -> tuple[jax.Array, ...]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, ...]:
         zero = jnp.zeros(n, jnp.int32)
         return jnp.zeros((n, self.window, self.choices, self.choices)), zero, zero - 1, zero > 0
 

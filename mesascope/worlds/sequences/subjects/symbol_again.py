@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings, mix_lapse
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings, add_lapses
 from mesascope.worlds.sequences.transitions import require_chain, split_symbols
 
 
-class SymbolAgain(Choosing):
+class SymbolAgain(ChoosingSubject):
     """Predicts an observed symbol; the carry is empty, because the observation shows this symbol."""
 
     lapse: jax.Array
@@ -17,7 +17,7 @@ class SymbolAgain(Choosing):
         """Predicts the present symbol or the symbol before it; if there is no symbol before it, predicts at random."""
         present, before = split_symbols(percept, self.choices)
         before = jnp.where(before.any(-1, keepdims=True), before, 1.0 / self.choices)
-        return carry, choose(key, mix_lapse(jnp.where(self.is_earlier, before, present), self.lapse))
+        return carry, choose(key, add_lapses(jnp.where(self.is_earlier, before, present), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, as_arrays, choose, choose_greedily, keep_settings
+from mesascope.contracts import Family, Percept, as_arrays, choose, compute_greedy_probabilities, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TransitionSubject, require_chain
 
@@ -16,16 +16,16 @@ class TransitionCounts(TransitionSubject):
 
     concentration: jax.Array
     discount: jax.Array
-    greedy: jax.Array
-    minimise: jax.Array
+    is_greedy: jax.Array
+    should_minimise: jax.Array
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last transition, then samples the prediction from the posterior predictive distribution."""
         carry = self.discount * carry + self.count_transition(percept)
         weight = self.take_present_row(carry, percept) + self.concentration
-        weight = jnp.where(self.minimise, 1.0 / weight, weight)
+        weight = jnp.where(self.should_minimise, 1.0 / weight, weight)
         predictive = weight / weight.sum(-1, keepdims=True)
-        return carry, choose(key, jnp.log(jnp.where(self.greedy, choose_greedily(predictive), predictive)))
+        return carry, choose(key, jnp.log(jnp.where(self.is_greedy, compute_greedy_probabilities(predictive), predictive)))
 
 
 @keep_settings(concentration=(0, 1e6))
@@ -41,8 +41,8 @@ def subject(
         greedy: whether the subject always predicts the most probable symbol and breaks ties at random.
         minimise: whether the subject predicts symbols in proportion to 1 / probability, the rarest symbol most often.
     """
-    home = require_chain(family)
+    chain = require_chain(family)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
-    numbers = as_arrays(concentration=concentration or home.concentration, discount=discount)
-    return TransitionCounts(home.choices, **numbers, greedy=jnp.asarray(greedy), minimise=jnp.asarray(minimise))
+    parameters = as_arrays(concentration=concentration or chain.concentration, discount=discount)
+    return TransitionCounts(chain.choices, **parameters, is_greedy=jnp.asarray(greedy), should_minimise=jnp.asarray(minimise))

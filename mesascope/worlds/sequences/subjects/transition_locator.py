@@ -3,19 +3,19 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings, require_bank
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, keep_settings, require_bank
 from mesascope.worlds.sequences.transitions import require_chain, split_symbols
 
 MIN_PROBABILITY = 1e-6  # the smallest probability of a transition, so that no symbol is impossible
 
 
-class TransitionLocator(Scripted):
+class TransitionLocator(ScriptedSubject):
     """Carries the log-likelihoods [N, M] of the bank's matrices; the bank is stored as an array."""
 
     bank_matrices: jax.Array  # [M, K, K]
-    minimise: jax.Array
+    should_minimise: jax.Array
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Returns equal log-likelihoods for all matrices of the bank."""
         return jnp.zeros((n, len(self.bank_matrices)))
 
@@ -26,7 +26,7 @@ class TransitionLocator(Scripted):
         carry = carry + jnp.einsum("mij,ni,nj->nm", jnp.log(matrices), before, present)
         rows = jnp.einsum("mij,ni->nmj", matrices, present)
         mean = (jax.nn.softmax(carry)[..., None] * rows).sum(1)
-        mean = jnp.where(self.minimise, 1.0 / mean, mean)
+        mean = jnp.where(self.should_minimise, 1.0 / mean, mean)
         return carry, choose(key, jnp.log(mean / mean.sum(-1, keepdims=True)))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import Plans, Split, check_memory, keep_settings, read_observations
-from mesascope.contracts.family import Configured, name_references
+from mesascope.contracts.family import ConfiguredFamily, make_reference_roles
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key, draw_permutations
@@ -44,7 +44,7 @@ class State(NamedTuple):
     node: jax.Array
 
 
-class TreeChoice(Configured):
+class TreeChoice(ConfiguredFamily):
     """Walks down a tree; see `family` for the settings.
 
     An observation [N, 1 + 3M] consists of four parts: the present node; for every node, the node that the first action
@@ -55,8 +55,8 @@ class TreeChoice(Configured):
 
     controls: ClassVar = {"learner": "tree_q", "lookalike": "tree_q:rate=0", "still": "uniform"}
     # the observation shows the whole tree, so a subject can acquire nothing
-    references: ClassVar = name_references(
-        "tree_q", "tree_q", "tree_clone", strongest="value_iteration:sweeps=9", against=""
+    references: ClassVar = make_reference_roles(
+        "tree_q", "tree_q", "tree_clone", strongest="value_iteration:sweeps=9", against_setting=""
     )
 
     @property
@@ -69,7 +69,7 @@ class TreeChoice(Configured):
         """M, the number of nodes."""
         return 2 ** (self.depth + 1) - 1
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, similar pay-offs, exchanged actions, shared leaves, and three revalued splits.
 
         On 'revalued:same', the control, nothing changes.
@@ -89,7 +89,7 @@ class TreeChoice(Configured):
         )
 
     def draw(
-        self, key: jax.Array, n: int, *, similar_payoffs: bool = False, shares_leaves: bool = False, change: str = ""
+        self, key: jax.Array, n: int, *, has_similar_payoffs: bool = False, shares_leaves: bool = False, change: str = ""
     ) -> Tasks:
         """Draws n tasks.
 
@@ -104,7 +104,7 @@ class TreeChoice(Configured):
         node_order = draw_permutations(derive_key(key, "slots"), n, self.nodes)
         rank = self._draw_payoffs(derive_key(key, "pays"), n)
         child, payoffs, root = self._link_nodes(node_order), self._place_payoffs(node_order, rank), node_order[:, 0]
-        if similar_payoffs:
+        if has_similar_payoffs:
             payoffs = jnp.where(payoffs > 0, 0.4 + 0.2 * payoffs, 0.0)
         elif shares_leaves:
             child = self._share_leaves(derive_key(key, "graph"), node_order, child)
@@ -119,8 +119,8 @@ class TreeChoice(Configured):
 
     def _draw_payoffs(self, key: jax.Array, n: int) -> jax.Array:
         """Draws the pay-offs of leaves, [n, leaves]: evenly spaced up to 1, in random order."""
-        ends = 2**self.depth
-        return (draw_permutations(key, n, ends) + 1.0) / ends
+        n_leaves = 2**self.depth
+        return (draw_permutations(key, n, n_leaves) + 1.0) / n_leaves
 
     def _link_nodes(self, node_order: jax.Array) -> jax.Array:
         """Finds the node that each action leads to, [n, M, 2]; `node_order` [n, M] lists the nodes level by level."""
@@ -131,10 +131,10 @@ class TreeChoice(Configured):
         child = jnp.broadcast_to(jnp.arange(self.nodes)[None, :, None], (len(node_order), self.nodes, 2))
         return child.at[rows, node_order[:, :n_inner]].set(children)
 
-    def _place_payoffs(self, node_order: jax.Array, rank: jax.Array) -> jax.Array:
+    def _place_payoffs(self, node_order: jax.Array, leaf_payoffs: jax.Array) -> jax.Array:
         """Makes the pay-offs [n, M] of nodes: `rank` [n, leaves] at the leaves, and 0 at other nodes."""
         rows = jnp.arange(len(node_order))[:, None]
-        return jnp.zeros(node_order.shape).at[rows, node_order[:, 2**self.depth - 1 :]].set(rank)
+        return jnp.zeros(node_order.shape).at[rows, node_order[:, 2**self.depth - 1 :]].set(leaf_payoffs)
 
     def _shuffle_levels(self, key: jax.Array, node_order: jax.Array) -> jax.Array:
         """Shuffles the nodes [n, M] within each level, so that actions lead to other nodes of the next level."""
@@ -148,9 +148,9 @@ class TreeChoice(Configured):
     def _share_leaves(self, key: jax.Array, node_order: jax.Array, child: jax.Array) -> jax.Array:
         """Returns `child` after every action above a leaf is changed to lead to a random leaf."""
         first, n_inner = 2 ** (self.depth - 1) - 1, 2**self.depth - 1
-        pick = jax.random.randint(key, (len(node_order), n_inner - first, 2), n_inner, self.nodes)
+        leaf_index = jax.random.randint(key, (len(node_order), n_inner - first, 2), n_inner, self.nodes)
         rows = jnp.arange(len(node_order))[:, None]
-        return child.at[rows, node_order[:, first:n_inner]].set(jnp.take_along_axis(node_order[..., None], pick, 1))
+        return child.at[rows, node_order[:, first:n_inner]].set(jnp.take_along_axis(node_order[..., None], leaf_index, 1))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, at the root of its tree."""
@@ -160,36 +160,36 @@ class TreeChoice(Configured):
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves one step down; a leaf pays, and after it the next trial begins at the root."""
-        rows, phase = jnp.arange(len(action)), self._find_phase(state.trial)
+        rows, phase = jnp.arange(len(action)), self._compute_phase(state.trial)
         node = tasks.child[rows, phase, state.node, action].astype(jnp.int32)
-        ends = state.step + 1 >= self.depth
-        score = jnp.where(ends, tasks.payoffs[rows, phase, node], 0.0)
-        trial = state.trial + ends
-        step = jnp.where(ends, 0, state.step + 1)
-        state = State(trial, step, jnp.where(ends, tasks.root, node).astype(jnp.int32))
+        is_last_step = state.step + 1 >= self.depth
+        score = jnp.where(is_last_step, tasks.payoffs[rows, phase, node], 0.0)
+        trial = state.trial + is_last_step
+        step = jnp.where(is_last_step, 0, state.step + 1)
+        state = State(trial, step, jnp.where(is_last_step, tasks.root, node).astype(jnp.int32))
         return state, make_next_percept(self._observe(tasks, state), action, score, trial, step), score
 
-    def _find_phase(self, trial: jax.Array) -> jax.Array:
+    def _compute_phase(self, trial: jax.Array) -> jax.Array:
         """Returns 0 for trials in the first half of the lifetime, and 1 for later trials."""
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
         """Returns the observations [N, 1 + 3M] of all lifetimes."""
-        rows, phase = jnp.arange(len(state.trial)), self._find_phase(state.trial)
+        rows, phase = jnp.arange(len(state.trial)), self._compute_phase(state.trial)
         child = tasks.child[rows, phase].astype(jnp.float32)
         node = state.node[:, None].astype(jnp.float32)
         return jnp.concatenate([node, child[..., 0], child[..., 1], tasks.payoffs[rows, phase]], -1)
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns the latents chance, best, worst and fixed, each [N, T].
 
         The observation shows the whole tree, so 'fixed' equals 'best'.
         """
         child, payoffs, root = (np.asarray(x) for x in tasks)
         phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
-        ways = {"chance": np.mean, "best": np.max, "worst": np.min}
+        aggregates = {"chance": np.mean, "best": np.max, "worst": np.min}
         at_root = {
-            k: find_values(child, payoffs, self.depth, way)[np.arange(len(root)), :, root] for k, way in ways.items()
+            k: compute_node_values(child, payoffs, self.depth, aggregate)[np.arange(len(root)), :, root] for k, aggregate in aggregates.items()
         }
         result = {k: np.ascontiguousarray(values[:, phase]) for k, values in at_root.items()}
         return {**result, "fixed": result["best"]}
@@ -208,26 +208,26 @@ class TreeChoice(Configured):
         phases = observations[:, [0, self.horizon // 2], 0, 1:]  # a tree changes only once, half-way
         tree = phases.reshape(n, 2, 3, self.nodes)
         child, payoffs = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
-        value = find_values(child, payoffs, self.depth, np.max)
+        value = compute_node_values(child, payoffs, self.depth, np.max)
         i, j = np.ogrid[:n, :t]
         node = observations[:, :, 0, 0].astype(int)
-        values, before = np.empty((2, *action.shape, 2))
+        values, earlier_values = np.empty((2, *action.shape, 2))
         phase, last_phase = ((x >= self.horizon // 2).astype(int) for x in (j, j - 1))
         for s in range(self.depth):
             children = child[i, phase, node]
             values[:, :, s] = value[i[..., None], phase[..., None], children]
-            before[:, :, s] = value[i[..., None], last_phase[..., None], child[i, last_phase, node]]
+            earlier_values[:, :, s] = value[i[..., None], last_phase[..., None], child[i, last_phase, node]]
             node = np.take_along_axis(children, np.maximum(action[:, :, s : s + 1], 0), -1)[..., 0]
-        before[:, 0] = np.nan
+        earlier_values[:, 0] = np.nan
         depth = np.broadcast_to(self.depth - np.arange(self.depth), action.shape)
         size = math.factorial(self.nodes) * math.factorial(2**self.depth) / 2 ** (2**self.depth - 1)
         if str(trials.attrs["split"]) == "seen" and self.bank_tasks is not None:
             size = len(self.bank_tasks.root)
-        always = np.ones(action.shape[:2], bool)
-        return Plans(action, values, before, always, depth, float(size), has_goal=True)
+        is_observed = np.ones(action.shape[:2], bool)
+        return Plans(action, values, earlier_values, is_observed, depth, float(size), has_goal=True)
 
 
-def find_values(child: np.ndarray, payoffs: np.ndarray, depth: int, way: Any) -> np.ndarray:
+def compute_node_values(child: np.ndarray, payoffs: np.ndarray, depth: int, aggregate: Any) -> np.ndarray:
     """Computes the pay-off [..., M] of a walk from each node, with values aggregated over the two actions of each step.
 
     Args:
@@ -236,11 +236,11 @@ def find_values(child: np.ndarray, payoffs: np.ndarray, depth: int, way: Any) ->
         depth: the number of steps from the root to a leaf.
         way: the function that aggregates the values of actions: the mean, maximum or minimum.
     """
-    value, ends = payoffs.astype(float), child[..., 0] == np.arange(child.shape[-2])
+    value, is_leaf = payoffs.astype(float), child[..., 0] == np.arange(child.shape[-2])
     flat = child.reshape(*child.shape[:-2], -1)
     for _ in range(depth):
         following = np.take_along_axis(value, flat, -1).reshape(child.shape)
-        value = np.where(ends, payoffs, way(following, axis=-1))
+        value = np.where(is_leaf, payoffs, aggregate(following, axis=-1))
     return value
 
 

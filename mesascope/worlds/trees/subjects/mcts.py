@@ -10,14 +10,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, require, select
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings, import_optional_package, select
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, read_tree, require_trees
 
 MAX_SIMULATIONS = 512  # the largest number of simulations on one problem
 
 
-class TreeSearch(Scripted):
+class TreeSearch(ScriptedSubject):
     """Carries the search tree [N, ...], the number [N] of simulations so far, and the observation [N, D]."""
 
     size: int
@@ -25,7 +25,7 @@ class TreeSearch(Scripted):
     simulations: int
     budget: int
 
-    def fresh(self, n: int) -> tuple[Any, jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[Any, jax.Array, jax.Array]:
         """Returns a carry with an empty search tree."""
         observation = jnp.full((n, self.size), -1.0)
         zero = jnp.zeros(n, jnp.int32)
@@ -36,12 +36,12 @@ class TreeSearch(Scripted):
         """Continues the search, or starts again if the observation has changed; takes the better action."""
         last_search, past_simulations, last_observation = carry
         is_same = (percept.observation == last_observation).all(-1)
-        done = jnp.where(is_same, past_simulations, 0)
-        search, values = self._search(read_tree(percept.observation), last_search, done, is_same)
-        past_simulations = jnp.minimum(done + self.simulations, self.budget)
-        return (search, past_simulations, percept.observation), choose(key, jnp.log(choose_greedily(values)))
+        continued_simulations = jnp.where(is_same, past_simulations, 0)
+        search, values = self._search(read_tree(percept.observation), last_search, continued_simulations, is_same)
+        past_simulations = jnp.minimum(continued_simulations + self.simulations, self.budget)
+        return (search, past_simulations, percept.observation), choose(key, jnp.log(compute_greedy_probabilities(values)))
 
-    def _search(self, tree: Tree, last_search: Any, done: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
+    def _search(self, tree: Tree, last_search: Any, past_simulations: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
         """Runs the simulations of one tick; returns the search tree and the values [N, 2] of the two actions in it.
 
         Args:
@@ -50,7 +50,7 @@ class TreeSearch(Scripted):
             done: [N] the number of simulations so far.
             is_same: [N] whether the search continues from `last_search`.
         """
-        mctx = require("mctx", "planning")
+        mctx = import_optional_package("mctx", "planning")
         n = len(tree.node)
         rows, prior, mean = jnp.arange(n), jnp.zeros((n, 2)), tree.average_leaves()
 
@@ -70,9 +70,9 @@ class TreeSearch(Scripted):
             state = initial if last_search is None else select(is_same, last_search, initial)
 
             def simulate(i, state):
-                has_budget = done + i < self.budget
+                has_budget = past_simulations + i < self.budget
                 return jax.lax.cond(
-                    has_budget.any(), lambda: select(has_budget, body(done + i, (rng, state))[1], state), lambda: state
+                    has_budget.any(), lambda: select(has_budget, body(past_simulations + i, (rng, state))[1], state), lambda: state
                 )
 
             return rng, jax.lax.fori_loop(0, self.simulations, simulate, state)
@@ -99,10 +99,10 @@ def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSear
         simulations: the number of simulations per tick.
         budget: the largest number of simulations on one problem, over all ticks.
     """
-    home = require_trees(family)
+    tree_family = require_trees(family)
     if simulations > budget:
         raise MesascopeError(
             f"simulations={simulations} per tick is more than the budget={budget}.", "Give a larger budget."
         )
-    require("mctx", "planning")
-    return TreeSearch(1 + 3 * home.nodes, home.depth, simulations, budget)
+    import_optional_package("mctx", "planning")
+    return TreeSearch(1 + 3 * tree_family.nodes, tree_family.depth, simulations, budget)

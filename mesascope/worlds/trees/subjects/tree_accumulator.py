@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, as_arrays, choose, choose_greedily, keep_settings
+from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, compute_greedy_probabilities, keep_settings
 from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 
-class TreeAccumulator(Scripted):
+class TreeAccumulator(ScriptedSubject):
     """Carries the evidence from noisy looks at the answer, and the number [N] of ticks since the last step."""
 
     size: int
@@ -17,7 +17,7 @@ class TreeAccumulator(Scripted):
     is_steady: jax.Array
     is_delayed: jax.Array
 
-    def fresh(self, n: int) -> tuple[Evidence, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[Evidence, jax.Array]:
         """Returns a carry without evidence."""
         return Evidence.make_empty(n, self.size), jnp.zeros(n, jnp.int32)
 
@@ -25,7 +25,7 @@ class TreeAccumulator(Scripted):
         """Takes another noisy look at the correct action, and chooses the action that the evidence supports."""
         evidence, ticks = carry
         tree, steps_ahead = read_tree(percept.observation), self.depth - percept.step
-        answer = choose_greedily(tree.compute_action_values(tree.solve_values(self.depth)))
+        answer = compute_greedy_probabilities(tree.compute_action_values(tree.compute_exact_values(self.depth)))
         signal = self.signal * self.signal_decay ** (steps_ahead - 1.0)
         evidence = evidence.add_look(percept, answer, signal, self.is_steady)
         is_new = (percept.action >= 0) | (percept.first > 0)  # percepts of further ticks do not contain the last action
@@ -51,8 +51,8 @@ def subject(
         is_delayed: whether the subject knows the action without noise, but acts at random until the number of ticks
             reaches the number of steps to the leaf.
     """
-    home = require_trees(family)
+    tree_family = require_trees(family)
     flags = {"is_steady": jnp.asarray(is_steady), "is_delayed": jnp.asarray(is_delayed)}
     return TreeAccumulator(
-        size=1 + 3 * home.nodes, depth=home.depth, **flags, **as_arrays(signal=signal, signal_decay=signal_decay)
+        size=1 + 3 * tree_family.nodes, depth=tree_family.depth, **flags, **as_arrays(signal=signal, signal_decay=signal_decay)
     )

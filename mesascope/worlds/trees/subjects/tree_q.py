@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, as_arrays, choose, choose_greedily, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, compute_greedy_probabilities, keep_settings, add_lapses
 from mesascope.worlds.trees.trees import require_trees
 
 
-class TreeQ(Scripted):
+class TreeQ(ScriptedSubject):
     """Carries the values [N, M, 2] of actions at nodes, and the node [N] of the last action."""
 
     nodes: int
@@ -15,7 +15,7 @@ class TreeQ(Scripted):
     initial_value: jax.Array
     lapse: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns a carry in which all actions have the initial value."""
         return jnp.broadcast_to(self.initial_value, (n, self.nodes, 2)), jnp.zeros(n, jnp.int32)
 
@@ -27,7 +27,7 @@ class TreeQ(Scripted):
         target = jnp.where(percept.step == 0, percept.feedback, values[rows, node].max(-1))
         error = jnp.where(percept.action >= 0, target - values[rows, last_node, action], 0.0)
         values = values.at[rows, last_node, action].add(self.rate * error)
-        return (values, node), choose(key, mix_lapse(choose_greedily(values[rows, node]), self.lapse))
+        return (values, node), choose(key, add_lapses(compute_greedy_probabilities(values[rows, node]), self.lapse))
 
 
 @keep_settings(rate=(0, 1), lapse=(0, 1))

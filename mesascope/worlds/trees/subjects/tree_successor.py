@@ -6,18 +6,18 @@ If actions lead to other nodes after a change, the subject learns this only from
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, as_arrays, choose, choose_greedily, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, compute_greedy_probabilities, keep_settings, add_lapses
 from mesascope.worlds.trees.trees import read_tree, require_trees
 
 
-class TreeSuccessor(Scripted):
+class TreeSuccessor(ScriptedSubject):
     """Carries the leaf that each action at each node led to, one-hot [N, M, 2, M], and the last node [N]."""
 
     nodes: int
     untried_value: jax.Array
     lapse: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns a carry in which no action has led to a leaf yet."""
         return jnp.zeros((n, self.nodes, 2, self.nodes)), jnp.zeros(n, jnp.int32)
 
@@ -27,17 +27,17 @@ class TreeSuccessor(Scripted):
         tree = read_tree(percept.observation)
         rows, action = jnp.arange(len(last_node)), jnp.maximum(percept.action, 0)
 
-        def find_values(occupancy):
+        def compute_action_values(occupancy):
             here = occupancy[rows, tree.node]
             return jnp.where(here.sum(-1) > 0, jnp.einsum("nae,ne->na", here, tree.payoffs), self.untried_value)
 
-        onwards = occupancy[rows, tree.node, find_values(occupancy).argmax(-1)]
+        expected_leaf = occupancy[rows, tree.node, compute_action_values(occupancy).argmax(-1)]
         # after a leaf, the observation shows the root, but the pay-off received identifies the leaf
         leaf = jax.nn.one_hot(jnp.abs(tree.payoffs - percept.feedback[:, None]).argmin(-1), self.nodes)
-        reached = jnp.where((percept.step == 0)[:, None], leaf, onwards)
-        reached = jnp.where((percept.action >= 0)[:, None], reached, occupancy[rows, last_node, action])
-        occupancy = occupancy.at[rows, last_node, action].set(reached)
-        return (occupancy, tree.node), choose(key, mix_lapse(choose_greedily(find_values(occupancy)), self.lapse))
+        reached_leaf = jnp.where((percept.step == 0)[:, None], leaf, expected_leaf)
+        reached_leaf = jnp.where((percept.action >= 0)[:, None], reached_leaf, occupancy[rows, last_node, action])
+        occupancy = occupancy.at[rows, last_node, action].set(reached_leaf)
+        return (occupancy, tree.node), choose(key, add_lapses(compute_greedy_probabilities(compute_action_values(occupancy)), self.lapse))
 
 
 @keep_settings(untried_value=(0, 1), lapse=(0, 1))

@@ -3,17 +3,17 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings
 from mesascope.worlds.trees.trees import read_tree, require_trees
 
 
-class ValueIteration(Scripted):
+class ValueIteration(ScriptedSubject):
     """Carries the values [N, M] of nodes, and the tree [N, 3M] to which these nodes belong."""
 
     nodes: int
     sweeps: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns values of 0, which belong to no tree."""
         return jnp.zeros((n, self.nodes)), jnp.full((n, 3 * self.nodes), -1.0)
 
@@ -21,11 +21,11 @@ class ValueIteration(Scripted):
         """Runs the sweeps, from initial values if the tree has changed; acts on the values before the last sweep."""
         values, last_arrays = carry
         tree = read_tree(percept.observation)
-        is_same = (tree.arrays == last_arrays).all(-1)[:, None]
+        is_same = (tree.tree_observation == last_arrays).all(-1)[:, None]
         values = jnp.where(is_same, values, tree.compute_initial_values())
         values = jax.lax.fori_loop(0, self.sweeps - 1, lambda i, v: tree.sweep_values(v), values)
-        response = choose(key, jnp.log(choose_greedily(tree.compute_action_values(values))))
-        return (tree.sweep_values(values), tree.arrays), response
+        response = choose(key, jnp.log(compute_greedy_probabilities(tree.compute_action_values(values))))
+        return (tree.sweep_values(values), tree.tree_observation), response
 
 
 @keep_settings(sweeps=(1, 64))

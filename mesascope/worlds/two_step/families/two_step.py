@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import Configured, Percept, Plans, Split, as_arrays, make_payoff_latents, read_observations
-from mesascope.contracts.family import draw_bank, draw_from_bank, name_references
+from mesascope.contracts import ConfiguredFamily, Percept, Plans, Split, as_arrays, make_payoff_latents, read_observations
+from mesascope.contracts.family import draw_bank, draw_from_bank, make_reference_roles
 from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
@@ -50,10 +50,10 @@ class State(NamedTuple):
 
     trial: jax.Array
     step: jax.Array
-    reached: jax.Array
+    reached_state: jax.Array
 
 
-class TwoStep(Configured):
+class TwoStep(ConfiguredFamily):
     """The two-step task; see `family` for the settings.
 
     Its settings are arrays, so tasks with other settings reuse the compiled code.
@@ -83,9 +83,9 @@ class TwoStep(Configured):
         """Reference procedures by role; the filter is the exact optimum if there is one good state."""
         strongest = "" if self.version == "daw" else "state_filter"
         discounting = "model_based:rate=0.6"
-        return name_references("model_based", discounting, "worth_locator", strongest=strongest, against="")
+        return make_reference_roles("model_based", discounting, "worth_locator", strongest=strongest, against_setting="")
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """The splits. On the restructured split, pay-offs drift if they switch in training, else they switch."""
         split, half = self.make_split, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
@@ -107,7 +107,7 @@ class TwoStep(Configured):
         n: int,
         *,
         is_seen: bool = False,
-        payoffs: Callable[[jax.Array], jax.Array] = lambda payoffs: payoffs,
+        change_payoffs: Callable[[jax.Array], jax.Array] = lambda payoffs: payoffs,
         has_drift: bool | None = None,
         swap_trial: int | None = None,
         announced_part: str = "",
@@ -137,13 +137,13 @@ class TwoStep(Configured):
             means = self._assign_payoffs(jnp.broadcast_to(good_state, shape) ^ has_switched)
             is_announced = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
         is_common = jax.random.bernoulli(derive_key(key, "common"), self.common_probability, shape)
-        return Tasks(payoffs(means), jnp.broadcast_to(is_swapped, shape), is_common, is_announced)
+        return Tasks(change_payoffs(means), jnp.broadcast_to(is_swapped, shape), is_common, is_announced)
 
     def _draw_switches(self, key: jax.Array, n: int, trials: int) -> jax.Array:
         """Draws mean pay-offs [n, T, 2, 2] with one good state, which switches with a fixed probability per trial."""
         start = jax.random.bernoulli(derive_key(key, "start"), 0.5, (n, 1))
-        moves = jax.random.uniform(derive_key(key, "moves"), (n, trials)) < self.switch_probability
-        return self._assign_payoffs((start + jnp.cumsum(moves.at[:, 0].set(False), 1)) % 2)
+        has_switched = jax.random.uniform(derive_key(key, "moves"), (n, trials)) < self.switch_probability
+        return self._assign_payoffs((start + jnp.cumsum(has_switched.at[:, 0].set(False), 1)) % 2)
 
     def _assign_payoffs(self, good_state: jax.Array) -> jax.Array:
         """The mean pay-offs [n, T, 2, 2], given the good state [n, T]; in 'daw' only its first option pays well."""
@@ -160,72 +160,72 @@ class TwoStep(Configured):
         """Applies the first choice of a trial, or the second one in versions with two steps."""
         rows = jnp.arange(len(action))
         payoffs, is_swapped, is_common = (x[rows, state.trial] for x in tasks[:3])
-        reached = (action ^ is_swapped.astype(jnp.int32) ^ (~is_common).astype(jnp.int32)).astype(jnp.int32)
+        reached_state = (action ^ is_swapped.astype(jnp.int32) ^ (~is_common).astype(jnp.int32)).astype(jnp.int32)
         best = payoffs.max(-1)  # [N, 2] by state
-        first_values = self._value_choices(is_swapped[:, None], best[:, None])[:, 0]  # [N, 2]
+        first_values = self._compute_choice_values(is_swapped[:, None], best[:, None])[:, 0]  # [N, 2]
         score = first_values[rows, action]
         uniform = jax.random.uniform(key, action.shape)
         if self.steps == 1:
-            ends = jnp.ones_like(is_common)
-            feedback = (uniform < payoffs[rows, reached, 0]).astype(jnp.float32)
+            is_trial_end = jnp.ones_like(is_common)
+            feedback = (uniform < payoffs[rows, reached_state, 0]).astype(jnp.float32)
         else:
-            ends = state.step == 1
-            payoff = payoffs[rows, state.reached, action]
-            feedback = (ends & (uniform < payoff)).astype(jnp.float32)
+            is_trial_end = state.step == 1
+            payoff = payoffs[rows, state.reached_state, action]
+            feedback = (is_trial_end & (uniform < payoff)).astype(jnp.float32)
             # the score of a second choice is its pay-off minus that of the better option
-            score = jnp.where(ends, payoff - best[rows, state.reached], score)
-            reached = jnp.where(ends, state.reached, reached)
-        trial = state.trial + ends
-        step = jnp.where(ends, 0, state.step + 1)
-        shown = reached if self.steps == 1 else jnp.where(ends, -1, reached)
-        begins = (step == 0) & (trial < self.horizon)
-        observation = self._observe(tasks, jnp.minimum(trial, self.horizon - 1), shown, begins)
-        return State(trial, step, reached), make_next_percept(observation, action, feedback, trial, step), score
+            score = jnp.where(is_trial_end, payoff - best[rows, state.reached_state], score)
+            reached_state = jnp.where(is_trial_end, state.reached_state, reached_state)
+        trial = state.trial + is_trial_end
+        step = jnp.where(is_trial_end, 0, state.step + 1)
+        shown_state = reached_state if self.steps == 1 else jnp.where(is_trial_end, -1, reached_state)
+        is_trial_start = (step == 0) & (trial < self.horizon)
+        observation = self._observe(tasks, jnp.minimum(trial, self.horizon - 1), shown_state, is_trial_start)
+        return State(trial, step, reached_state), make_next_percept(observation, action, feedback, trial, step), score
 
-    def _observe(self, tasks: Tasks, trial: jax.Array, reached: jax.Array, begins: Any = True) -> jax.Array:
+    def _observe(self, tasks: Tasks, trial: jax.Array, reached_state: jax.Array, is_trial_start: Any = True) -> jax.Array:
         """The observation [N, 8]: the state that was reached (-1 for none), and any announcement."""
         rows = jnp.arange(len(trial))
-        is_announced = (tasks.is_announced[rows, trial] & begins).astype(jnp.float32)[:, None]
+        is_announced = (tasks.is_announced[rows, trial] & is_trial_start).astype(jnp.float32)[:, None]
         sign = jnp.where(tasks.is_swapped[rows, trial], -1.0, 1.0)[:, None]
         payoffs = tasks.payoffs[rows, trial].reshape(-1, 4)
-        parts = [jax.nn.one_hot(reached, 2), is_announced, is_announced * sign, is_announced * payoffs]
+        parts = [jax.nn.one_hot(reached_state, 2), is_announced, is_announced * sign, is_announced * payoffs]
         return jnp.concatenate(parts, -1)
 
-    def _value_choices(self, is_swapped: Any, best: Any) -> Any:
+    def _compute_choice_values(self, is_swapped: Any, state_values: Any) -> Any:
         """The value of each first choice [N, T, 2], given `is_swapped` [N, T] and the value of each state [N, T, 2]."""
-        xp = jnp if isinstance(best, jax.Array) else np
+        xp = jnp if isinstance(state_values, jax.Array) else np
         probability = self.common_probability if xp is jnp else float(self.common_probability)
-        common_value = xp.where(is_swapped[..., None], best[..., ::-1], best)
+        common_value = xp.where(is_swapped[..., None], state_values[..., ::-1], state_values)
         return probability * common_value + (1.0 - probability) * common_value[..., ::-1]
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The value of each first choice [N, T, K]; transition (1 if common), chance, best, worst and fixed [N, T]."""
         payoffs, is_swapped = np.asarray(tasks.payoffs, float), np.asarray(tasks.is_swapped)
-        means = self._value_choices(is_swapped, payoffs.max(-1))
+        means = self._compute_choice_values(is_swapped, payoffs.max(-1))
         average = payoffs.mean((-1, -2))
         fixed = average  # by symmetry all choices are equally good before any feedback
         if split == "seen":
             bank = np.asarray(self.bank_payoffs, float).mean(0)  # [T, 2, 2]
             option = bank.argmax(-1)[None, ..., None]  # the best option of each state on average over the bank
             state_values = np.take_along_axis(payoffs, np.broadcast_to(option, (*payoffs.shape[:3], 1)), -1)[..., 0]
-            first = self._value_choices(np.zeros(len(bank), bool), bank.max(-1)).argmax(-1)
-            fixed = self._value_choices(is_swapped, state_values)[:, np.arange(self.horizon), first]
+            first = self._compute_choice_values(np.zeros(len(bank), bool), bank.max(-1)).argmax(-1)
+            fixed = self._compute_choice_values(is_swapped, state_values)[:, np.arange(self.horizon), first]
         return make_payoff_latents(means, fixed) | {
             "transition": np.asarray(tasks.is_common, np.float32),
             "chance": average,
-            "worst": self._value_choices(is_swapped, payoffs.min(-1)).min(-1),
+            "worst": self._compute_choice_values(is_swapped, payoffs.min(-1)).min(-1),
         }
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """The values of the first choices, now and on the previous trial, and which trials follow an announcement."""
         action = trials.action.sel(condition=label).values.astype(int)
-        first = action[..., 0] if action.ndim == 3 else action
+        first_choice = action[..., 0] if action.ndim == 3 else action
         values = trials.means.values.astype(float)[:, :, None]
-        before = np.full_like(values, np.nan)
-        before[:, 1:] = values[:, :-1]
+        previous_values = np.full_like(values, np.nan)
+        previous_values[:, 1:] = values[:, :-1]
         observation = read_observations(trials, self.name)
         is_announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
-        return Plans(first[..., None], values, before, is_announced, np.full((*first.shape, 1), 2), 4, has_goal=True)
+        return Plans(first_choice[..., None], values, previous_values, is_announced, np.full((*first_choice.shape, 1), 2), 4, has_goal=True)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite pay-off, and on odd trials with the other state if it shows a state.
@@ -239,7 +239,7 @@ class TwoStep(Configured):
         xp = np if isinstance(observation, np.ndarray) else jnp
         return exchange_earlier_events(opposite, xp.concatenate([observation[:, 1::-1], observation[:, 2:]], -1))
 
-    def text(self, action: int, feedback: float) -> str:
+    def describe_step(self, action: int, feedback: float) -> str:
         """Describes one choice in words."""
         return f"chose {'AB'[action]}, got {feedback:g}"
 

@@ -13,10 +13,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import t as student
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, check_range, make_metric, select_fresh
-from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, scale_trials, sum_by_unit
+from mesascope.contracts import DoesNotApply, Metric, Reading, check_range, make_metric, select_fresh_trials
+from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, read_scaled_trials, sum_by_unit
 
-MAX_ERROR = 0.1  # the largest half-width of the 95 % interval of w
+MAX_HALF_WIDTH = 0.1  # the largest half-width of the 95 % interval of w
 PRIOR_COUNT = 10.0  # the number of transitions that the model has counted before the first trial
 RATE_BOUNDS = (0.01, 0.99)
 
@@ -30,11 +30,11 @@ def metric(decay: float = 1.0) -> Metric:
     check_range(0, 1, decay=decay)
 
     def measure(trials, references, replay):
-        fresh_trials = select_fresh(trials)
-        scaled = scale_trials(fresh_trials)
-        weight, rate, beta = fit_weight(scaled, decay)
+        fresh_trials = select_fresh_trials(trials)
+        scaled = read_scaled_trials(fresh_trials)
+        weight, rate, beta = fit_planning_weight(scaled, decay)
         reason = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; this is not evidence of planning"
-        return [Reading(weight[scaled.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)]
+        return [Reading(weight[scaled.unit], str(fresh_trials.attrs["split"]), reason=reason, is_descriptive=True)]
 
     question = (
         "How much weight do planned values have against cached ones in the hybrid model of the subject's first choices?"
@@ -42,7 +42,7 @@ def metric(decay: float = 1.0) -> Metric:
     return make_metric(question, measure, decay=decay)
 
 
-def fit_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
+def fit_planning_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
     """Fits the weight w of each unit [U], the learning rate and the inverse temperature.
 
     The mean of w is the estimate, and its spread over units gives the standard error.
@@ -88,8 +88,8 @@ def fit_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.ndarray, f
         raise DoesNotApply("the subject's first choices depend on neither planned nor cached values")
     w = planned / beta + (cached * influence[:, 0] - planned * influence[:, 1]) / beta**2
     half = float(student.ppf(0.975, units - 1) * w.std(ddof=1) / np.sqrt(units))
-    if not half <= MAX_ERROR:
-        raise DoesNotApply(f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{MAX_ERROR}")
+    if not half <= MAX_HALF_WIDTH:
+        raise DoesNotApply(f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{MAX_HALF_WIDTH}")
     return w, rate, float(beta)
 
 

@@ -9,11 +9,11 @@ filters that do not plan.
 import numpy as np
 from scipy.special import expit
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, check_range, make_metric, select_fresh
-from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, scale_trials, sum_by_unit
+from mesascope.contracts import DoesNotApply, Metric, Reading, check_range, make_metric, select_fresh_trials
+from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, read_scaled_trials, sum_by_unit
 
 EFFECTS = ("choice", "reward main effect", "transition main effect", "reward × transition interaction")
-MIN_CHOICES = 10  # the fewest choices per weight
+MIN_CHOICES_PER_WEIGHT = 10  # the fewest choices per weight
 
 
 def metric(lags: int = 3) -> Metric:
@@ -25,9 +25,9 @@ def metric(lags: int = 3) -> Metric:
     check_range(1, 20, lags=lags)
 
     def measure(trials, references, replay):
-        fresh_trials = select_fresh(trials)
-        scaled = scale_trials(fresh_trials)
-        values = fit_lags(scaled, lags)
+        fresh_trials = select_fresh_trials(trials)
+        scaled = read_scaled_trials(fresh_trials)
+        values = fit_lag_weights(scaled, lags)
         split = str(fresh_trials.attrs["split"])
         reason = "weight of a ±1 in the log-odds of the same first choice"
         return [
@@ -40,7 +40,7 @@ def metric(lags: int = 3) -> Metric:
     return make_metric(question, measure, lags=lags)
 
 
-def fit_lags(trials: TwoStepTrials, lags: int) -> np.ndarray:
+def fit_lag_weights(trials: TwoStepTrials, lags: int) -> np.ndarray:
     """Fits the weights by lag, effect and unit [lags, 4, U].
 
     Means over units are the estimates, and the spread over units gives their standard errors.
@@ -60,7 +60,7 @@ def fit_lags(trials: TwoStepTrials, lags: int) -> np.ndarray:
     x = np.concatenate([x.reshape(n, length, -1), np.ones((n, length, 1))], -1)
     is_counted = trials.is_complete.copy()
     is_counted[:, 0] = False
-    if is_counted.sum() < MIN_CHOICES * x.shape[-1]:
+    if is_counted.sum() < MIN_CHOICES_PER_WEIGHT * x.shape[-1]:
         raise DoesNotApply(f"{int(is_counted.sum())} choices are too few for {x.shape[-1]} weights")
     y = is_second_option.astype(float)
     weights, curvature = fit_logistic(x[is_counted], y[is_counted])

@@ -8,19 +8,19 @@ that does not plan also has the interaction (Akam et al. 2015).
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, select_fresh_trials
 from mesascope.errors import make_unknown_name_error
 from mesascope.stats import linearise
-from mesascope.worlds.two_step.trial_arrays import read_trials
+from mesascope.worlds.two_step.trial_arrays import read_two_step_trials
 
-CELLS = ("rewarded, common", "rewarded, rare", "unrewarded, common", "unrewarded, rare")
+OUTCOME_CELLS = ("rewarded, common", "rewarded, rare", "unrewarded, common", "unrewarded, rare")
 COEFFICIENT_SIGNS = {  # the weights of the cells, times four
     "reward main effect (OLS coefficient)": (1, 1, -1, -1),
     "transition main effect (OLS coefficient)": (1, -1, 1, -1),
     "reward × transition interaction (OLS coefficient)": (1, -1, -1, 1),
 }
 INDEX_SIGNS = {"MF index": (1, 1, -1, -1), "MB index": (1, -1, -1, 1)}
-ENDS = ("out", "switch")
+LAST_TRIAL_RULES = ("out", "switch")
 
 
 def metric(end: str = "out") -> Metric:
@@ -30,19 +30,19 @@ def metric(end: str = "out") -> Metric:
         end: how to count the last trial of a lifetime, which has no next one: 'out' leaves it out; 'switch' counts it
             as a switch, like analyses that compare a column of choices with the same column shifted by one row.
     """
-    if end not in ENDS:
-        raise make_unknown_name_error("end", end, ENDS)
+    if end not in LAST_TRIAL_RULES:
+        raise make_unknown_name_error("end", end, LAST_TRIAL_RULES)
 
     def measure(trials, references, replay):
-        fresh_trials = select_fresh(trials)
+        fresh_trials = select_fresh_trials(trials)
         stays, count, unit, note = _count_stays(fresh_trials, end)
         split = str(fresh_trials.attrs["split"])
         if not count.sum(0).all():
-            empty_cells = [cell for cell, n in zip(CELLS, count.sum(0), strict=True) if not n]
+            empty_cells = [cell for cell, n in zip(OUTCOME_CELLS, count.sum(0), strict=True) if not n]
             raise DoesNotApply(f"no trial was {' or '.join(empty_cells)}")
         if (stays.sum(0) == count.sum(0)).all():
             raise DoesNotApply("the subject always repeats its first choice")
-        other_stays, other_count, *_ = _count_stays(fresh_trials, ENDS[1 - ENDS.index(end)])
+        other_stays, other_count, *_ = _count_stays(fresh_trials, LAST_TRIAL_RULES[1 - LAST_TRIAL_RULES.index(end)])
         other_shares = other_stays.sum(0) / np.maximum(other_count.sum(0), 1)
         treatment = "counts as a switch" if end == "out" else "is left out"
         parts = np.concatenate([stays, count], -1).T  # [8, units]
@@ -52,7 +52,7 @@ def metric(end: str = "out") -> Metric:
             return Reading(values[unit], split=split, label=label, null=null, reason=reason + note)
 
         readings = []
-        for cell, weights, share in zip(CELLS, np.eye(4), other_shares, strict=True):
+        for cell, weights, share in zip(OUTCOME_CELLS, np.eye(4), other_shares, strict=True):
             reason = f"{share:.3f} where a last trial, which has no next, {treatment}"
             readings.append(make_reading(f"stay after {cell}", weights, 0.5, reason))
         readings += [make_reading(label, np.asarray(signs) / 4) for label, signs in COEFFICIENT_SIGNS.items()]
@@ -63,13 +63,13 @@ def metric(end: str = "out") -> Metric:
     return make_metric(question, measure, end=end)
 
 
-def _count_stays(trials, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+def _count_stays(trials, last_trial: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """Counts stays and trials by cell [units, 4]; also returns each lifetime's unit [N] and a note on rewards."""
-    recorded = read_trials(trials)
+    recorded = read_two_step_trials(trials)
     levels = np.unique(recorded.payoff[recorded.is_complete])
     median = float(np.median(levels)) if len(levels) else 0.0
     next_choice = _find_next_choice(recorded.first_choice)
-    is_counted = recorded.is_complete & ((next_choice >= 0) if end == "out" else True)
+    is_counted = recorded.is_complete & ((next_choice >= 0) if last_trial == "out" else True)
     is_rewarded = recorded.payoff > median
     cells = [is_reward & (recorded.transition == c) for is_reward in (is_rewarded, ~is_rewarded) for c in (1, 0)]
 

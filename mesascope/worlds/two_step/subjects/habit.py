@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, as_arrays, choose, keep_settings
-from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, start_trial
+from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, keep_settings
+from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, make_empty_trial
 
 
-class Habit(Scripted):
+class Habit(ScriptedSubject):
     """Carries the tendency to make each first choice [N, K] and the running mean pay-off [N], but no values."""
 
     steps: int
@@ -15,18 +15,18 @@ class Habit(Scripted):
     mean_rate: jax.Array
     bound: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, CurrentTrial]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, CurrentTrial]:
         """Equal tendencies to make each choice."""
-        return jnp.zeros((n, 2)), jnp.full(n, 0.5), start_trial(n)
+        return jnp.zeros((n, 2)), jnp.full(n, 0.5), make_empty_trial(n)
 
     def respond(self, key, carry, percept: Percept):
         """Strengthens the previous first choice by its pay-off minus the running mean, then chooses by softmax."""
-        tendency, mean, trial = carry
+        tendencies, mean, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
         error = last.has_ended.astype(jnp.float32) * (last.payoff - mean)
-        gradient = jax.nn.one_hot(last.first_choice, 2) - jax.nn.softmax(tendency)
-        tendency = jnp.clip(tendency + self.rate * error[:, None] * gradient, -self.bound, self.bound)
-        return (tendency, mean + self.mean_rate * error, trial), choose(key, jax.nn.log_softmax(tendency))
+        gradient = jax.nn.one_hot(last.first_choice, 2) - jax.nn.softmax(tendencies)
+        tendencies = jnp.clip(tendencies + self.rate * error[:, None] * gradient, -self.bound, self.bound)
+        return (tendencies, mean + self.mean_rate * error, trial), choose(key, jax.nn.log_softmax(tendencies))
 
 
 @keep_settings(mean_rate=(0, 1), rate=(0, 1e4), bound=(0, 1e4))

@@ -7,14 +7,14 @@ Its stay probabilities still look like those of a planner (Akam et al. 2015). Th
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, mix_lapse
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings, add_lapses
 from mesascope.errors import MesascopeError
-from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, start_trial
+from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, make_empty_trial
 
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
-class StateFilter(Scripted):
+class StateFilter(ScriptedSubject):
     """Carries the probability [N] that the second state is the good one."""
 
     steps: int
@@ -22,9 +22,9 @@ class StateFilter(Scripted):
     switch_probability: jax.Array
     lapse: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, CurrentTrial]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, CurrentTrial]:
         """The carry under which both states are equally likely to be good."""
-        return jnp.full(n, 0.5), start_trial(n)
+        return jnp.full(n, 0.5), make_empty_trial(n)
 
     def respond(self, key, carry, percept: Percept):
         """Updates the belief with the last pay-off, then makes the choice that commonly leads to the better state."""
@@ -33,14 +33,14 @@ class StateFilter(Scripted):
         high, low = jnp.clip(self.payoffs, MARGIN, 1.0 - MARGIN)
         has_paid = last.payoff > 0.5
         likelihood_good, likelihood_bad = (jnp.where(has_paid, p, 1.0 - p) for p in (high, low))
-        at_second = last.state == 1
-        second = belief * jnp.where(at_second, likelihood_good, likelihood_bad)
-        first = (1.0 - belief) * jnp.where(at_second, likelihood_bad, likelihood_good)
-        posterior = second / (second + first)
+        is_second_state = last.state == 1
+        second_weight = belief * jnp.where(is_second_state, likelihood_good, likelihood_bad)
+        first_weight = (1.0 - belief) * jnp.where(is_second_state, likelihood_bad, likelihood_good)
+        posterior = second_weight / (second_weight + first_weight)
         posterior = posterior * (1.0 - self.switch_probability) + (1.0 - posterior) * self.switch_probability
         belief = jnp.where(last.has_ended, posterior, belief)
-        probabilities = choose_greedily(jnp.stack([1.0 - belief, belief], -1))
-        return (belief, trial), choose(key, mix_lapse(probabilities, self.lapse))
+        probabilities = compute_greedy_probabilities(jnp.stack([1.0 - belief, belief], -1))
+        return (belief, trial), choose(key, add_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

@@ -3,22 +3,22 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, require_bank
-from mesascope.worlds.two_step.mixture import CurrentTrial, choose_stage, read_last_trial, require_two_step, start_trial
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings, require_bank
+from mesascope.worlds.two_step.mixture import CurrentTrial, select_stage_values, read_last_trial, require_two_step, make_empty_trial
 
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
-class WorthLocator(Scripted):
+class WorthLocator(ScriptedSubject):
     """Carries the log-likelihoods [N, M] of the bank's tasks."""
 
     steps: int
     common_probability: jax.Array
     bank_payoffs: jax.Array  # [M, T, 2, 2]
 
-    def fresh(self, n: int) -> tuple[jax.Array, CurrentTrial]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, CurrentTrial]:
         """The carry under which all tasks of the bank are equally likely."""
-        return jnp.zeros((n, len(self.bank_payoffs))), start_trial(n)
+        return jnp.zeros((n, len(self.bank_payoffs))), make_empty_trial(n)
 
     def respond(self, key, carry, percept: Percept):
         """Updates the likelihoods with the last pay-off, then makes the choice with the largest posterior mean."""
@@ -33,8 +33,8 @@ class WorthLocator(Scripted):
         mean = jnp.einsum("nm,mnso->nso", jax.nn.softmax(log_likelihood), payoffs[:, index])
         best = mean.max(-1)
         values = self.common_probability * best + (1.0 - self.common_probability) * best[:, ::-1]
-        values = choose_stage(values, mean, trial, percept, self.steps)
-        return (log_likelihood, trial), choose(key, jnp.log(choose_greedily(values)))
+        values = select_stage_values(values, mean, trial, percept, self.steps)
+        return (log_likelihood, trial), choose(key, jnp.log(compute_greedy_probabilities(values)))
 
 
 @keep_settings

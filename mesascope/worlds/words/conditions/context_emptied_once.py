@@ -2,26 +2,26 @@
 
 from typing import ClassVar
 
-from mesascope.contracts import Condition, SpeaksWords
+from mesascope.contracts import Condition, AsksQuestions
 
 
 class ContextEmptiedOnce(Condition):
     """Empties the context for one response."""
 
-    one_step: ClassVar = True
+    is_one_step: ClassVar = True
 
     def explain_misfit(self, family):
         """Returns why the condition does not apply to a family without words; None for a family with words.
 
         For families without words, another condition gives a fresh carry.
         """
-        return None if isinstance(family, SpeaksWords) else "it has no words"
+        return None if isinstance(family, AsksQuestions) else "it has no words"
 
     def apply(self, carry, percept, shadow, context):
         """Returns a fresh carry, and the percept marked as first."""
-        start = context.start
+        start = context.first_percept
         first_percept = percept._replace(action=start.action, feedback=start.feedback, first=start.first)
-        return context.fresh, first_percept, shadow
+        return context.fresh_carry, first_percept, shadow
 
 
 def condition() -> ContextEmptiedOnce:

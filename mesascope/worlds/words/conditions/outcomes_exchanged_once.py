@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import jax
 
-from mesascope.contracts import LARGEST_TRIAL, Condition, SpeaksWords, check_range, select
+from mesascope.contracts import MAX_TRIAL_INDEX, Condition, AsksQuestions, check_range, select
 
 
 class OutcomesExchangedOnce(Condition):
@@ -16,7 +16,7 @@ class OutcomesExchangedOnce(Condition):
 
     replicate: int | jax.Array
 
-    one_step: ClassVar = True
+    is_one_step: ClassVar = True
     needs_donors: ClassVar = True
 
     def explain_misfit(self, family):
@@ -24,12 +24,12 @@ class OutcomesExchangedOnce(Condition):
 
         For families without words, another condition shuffles the feedback.
         """
-        return None if isinstance(family, SpeaksWords) else "it has no words"
+        return None if isinstance(family, AsksQuestions) else "it has no words"
 
     def apply(self, carry, percept, shadow, context):
         """Uses the shadow carry, which is updated with exchanged outcomes only, and exchanges the last outcome."""
-        exchanged = select(percept.first, percept, context.exchange(0, percept))
-        return shadow, exchanged, context.absorb(context.key(0), shadow, exchanged)
+        exchanged = select(percept.first, percept, context.exchange_outcome(0, percept))
+        return shadow, exchanged, context.absorb(context.get_response_key(0), shadow, exchanged)
 
 
 def condition(replicate: int = 0) -> OutcomesExchangedOnce:
@@ -38,5 +38,5 @@ def condition(replicate: int = 0) -> OutcomesExchangedOnce:
     Args:
         replicate: the index of the random draw of donors.
     """
-    check_range(0, LARGEST_TRIAL, replicate=replicate)
+    check_range(0, MAX_TRIAL_INDEX, replicate=replicate)
     return OutcomesExchangedOnce(replicate)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mesascope.contracts import Reading, define_metric, select_fresh
+from mesascope.contracts import Reading, define_metric, select_fresh_trials
 from mesascope.stats import average_valid
-from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_LABELS, mark_answers, require_answers
+from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_LABELS, grade_answers, require_answers
 
 
 @define_metric(
@@ -13,10 +13,10 @@ from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_
 )
 def metric(trials, references, replay):
     """On items answered wrongly with an empty context, how often is the answer correct because of the true labels?"""
-    rollout = require_answers(select_fresh(trials))
+    rollout = require_answers(select_fresh_trials(trials))
     half = rollout.sizes["trial"] // 2
-    is_wrong = mark_answers(rollout, EMPTY_CONTEXT) == 0
-    answers = (np.where(is_wrong, mark_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED_LABELS))
+    is_wrong = grade_answers(rollout, EMPTY_CONTEXT) == 0
+    answers = (np.where(is_wrong, grade_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED_LABELS))
     intact, exchanged = (average_valid(x[:, half:]) for x in answers)
     return [
         Reading(intact, label="right with true labels", null=0.5),

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts import Reading, define_metric, select_fresh
+from mesascope.contracts import Reading, define_metric, select_fresh_trials
 from mesascope.stats import average_valid
 from mesascope.worlds.words import answers
-from mesascope.worlds.words.answers import EXCHANGED_LABELS, calibrate_log_odds, mark_answers
+from mesascope.worlds.words.answers import EXCHANGED_LABELS, calibrate_log_odds, grade_answers
 
 SHOT_COUNTS = (0, 1, 2, 4, 8, 16)
 
@@ -24,10 +24,10 @@ SHOT_COUNTS = (0, 1, 2, 4, 8, 16)
 )
 def metric(trials, references, replay):
     """How far above chance is the subject with exchanged labels in its context, and how much do true labels add?"""
-    rollout = answers.require_answers(select_fresh(trials))
+    rollout = answers.require_answers(select_fresh_trials(trials))
     length = rollout.sizes["trial"]
     half, chance = slice(length // 2, None), rollout.chance.values.mean(1)
-    exchanged, intact = (mark_answers(rollout, c) for c in (EXCHANGED_LABELS, "intact"))
+    exchanged, intact = (grade_answers(rollout, c) for c in (EXCHANGED_LABELS, "intact"))
     readings = _compare_contexts(exchanged, intact, half, chance, "accuracy")
     log_odds = [x for x in (calibrate_log_odds(rollout, c) for c in (EXCHANGED_LABELS, "intact")) if x is not None]
     if len(log_odds) == 2:
@@ -43,7 +43,7 @@ def metric(trials, references, replay):
     return readings
 
 
-def _compare_contexts(exchanged: np.ndarray, intact: np.ndarray, trials: slice, chance: Any, measure: str):
+def _compare_contexts(exchanged_scores: np.ndarray, intact_scores: np.ndarray, trials: slice, chance: Any, measure_name: str):
     """Computes the readings of recognition and of acquisition on some of the trials.
 
     Args:
@@ -53,9 +53,9 @@ def _compare_contexts(exchanged: np.ndarray, intact: np.ndarray, trials: slice, 
         chance: [N] the mean of the measure at chance.
         measure: the name of the measure, for the labels of the readings.
     """
-    recognition = average_valid(exchanged[:, trials])
-    acquisition = average_valid(intact[:, trials]) - recognition
+    recognition = average_valid(exchanged_scores[:, trials])
+    acquisition = average_valid(intact_scores[:, trials]) - recognition
     return [
-        Reading(recognition - chance, label=f"recognition, {measure}"),
-        Reading(acquisition, label=f"acquisition, {measure}"),
+        Reading(recognition - chance, label=f"recognition, {measure_name}"),
+        Reading(acquisition, label=f"acquisition, {measure_name}"),
     ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh_trials
 
 ANSWER_CODES = {  # the codes are those of mesascope.agents.language.answers
     1: "a label that was not listed",
@@ -15,7 +15,7 @@ ANSWER_CODES = {  # the codes are those of mesascope.agents.language.answers
 @define_metric("How often does the subject refuse, answer without a label, or not answer at all?")
 def metric(trials, references, replay):
     """How often does the subject refuse, answer without a label, or not answer at all?"""
-    rollout = select_fresh(trials)
+    rollout = select_fresh_trials(trials)
     if "answered" not in rollout:
         raise DoesNotApply("the subject does not answer in words")
     code = rollout.answered.sel(condition="intact").values

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh_trials
 from mesascope.stats import compute_ratio
 from mesascope.trials import measure_gain
 
@@ -12,7 +12,7 @@ from mesascope.trials import measure_gain
 )
 def metric(trials, references, replay):
     """What does the subject gain on average over wordings, and how far is the gain of one wording from this mean?"""
-    rollout = select_fresh(trials)
+    rollout = select_fresh_trials(trials)
     if "wording" not in rollout:
         raise DoesNotApply("the family has no wordings")
     wordings = rollout.wording.values.astype(int)

@@ -14,7 +14,7 @@ class Unsteady(Condition):
         return "unsteady"
 
     @property
-    def draw(self) -> int:
+    def replicate_number(self) -> int:
         """A number that nobody can repeat."""
         return int(np.random.default_rng().integers(2**30))
 

@@ -39,7 +39,7 @@ class LuckyLever(Family):
         """Any lever may be the lucky one."""
         return Tasks(jax.random.randint(derive_key(key, "lucky"), (n,), 0, self.choices), jnp.full((n,), 0.9))
 
-    def splits(self) -> tuple[Split, ...]:
+    def list_splits(self) -> tuple[Split, ...]:
         """'seen' are the levers of the bank; 'shifted:meagre' halves what the lucky lever pays."""
         seen = () if self.bank_lucky is None else (Split("seen", self._draw_seen, self.horizon),)
         return (
@@ -69,7 +69,7 @@ class LuckyLever(Family):
         still = jnp.zeros_like(trial)
         return (trial, Percept(jnp.zeros((len(action), 0)), action, feedback, trial, still, still.astype(bool)), score)
 
-    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+    def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Chance, best, worst and fixed [N, T]."""
         best = np.repeat(np.asarray(tasks.pay)[:, None], self.horizon, 1)
         chance = best / self.choices + 0.1 * (self.choices - 1) / self.choices

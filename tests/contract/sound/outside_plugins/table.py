@@ -18,16 +18,16 @@ class Table(Subject):
 
     name: str
     trained_on: str
-    log_probs: jax.Array
+    compute_log_probs: jax.Array
 
-    def fresh(self, n: int) -> tuple[()]:
+    def initialize_carry(self, n: int) -> tuple[()]:
         """Nothing is carried."""
         return ()
 
     def respond(self, key, carry, percept: Percept):
         """Looks the last trial up."""
         won = (percept.feedback > 0.5).astype(int)
-        return carry, choose(key, self.log_probs[percept.action, won])  # action -1 is the last row
+        return carry, choose(key, self.compute_log_probs[percept.action, won])  # action -1 is the last row
 
 
 def opens(path: str) -> bool:
