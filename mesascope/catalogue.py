@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mesascope.errors import MesascopeError, make_unknown_name_error, require_known_name, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, require, require_known_name
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 

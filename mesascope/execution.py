@@ -158,8 +158,8 @@ def hash_folder(folder: Path, suffixes: tuple[str, ...] = (".py", ".toml"), excl
 
     Args:
         folder: the folder; its subfolders are included.
-        kinds: the suffixes of the files to hash.
-        without: a subfolder to leave out.
+        suffixes: the suffixes of the files to hash.
+        excluded_folder: a subfolder to leave out.
     """
     hasher = hashlib.sha256()
     left_out = excluded_folder.resolve() if excluded_folder else None

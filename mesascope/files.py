@@ -20,7 +20,7 @@ def replace_when_written(path: Path, name_mark: str | int = "part") -> Iterator[
 
     Args:
         path: the file to write; its folder must exist.
-        mark: part of the temporary file's name; processes that write the same path at once need different marks.
+        name_mark: part of the temporary file's name; processes that write the same path at once need different marks.
     """
     part = path.with_name(f".{path.name}.{name_mark}")
     yield part

@@ -134,7 +134,9 @@ def from_json(data: Any) -> Finding:
     if formats.is_old_format(found, FINDING_FORMAT):
         data = formats.rename_old_keys(data) | {"format": FINDING_FORMAT}
     elif found != FINDING_FORMAT:
-        raise MesascopeError(f"This is not a {FINDING_FORMAT}: {found!r}.", "Name a findings.json that mesascope wrote.")
+        raise MesascopeError(
+            f"This is not a {FINDING_FORMAT}: {found!r}.", "Name a findings.json that mesascope wrote."
+        )
     names = {f.name for f in dataclasses.fields(Finding)}
     fields = f"The fields are {sorted(names)}."
     unknown_fields = sorted(data.keys() - names)

@@ -78,8 +78,8 @@ def join_records(
     Args:
         records: the record of each block under each condition [condition][block], with axes T and N.
         latents: variables of the tasks by name, with axes lifetime, trial and choice (or the first of these).
-        labels: the labels of the conditions.
-        one_step: whether each condition disturbs one response at a time.
+        condition_labels: the labels of the conditions.
+        is_one_step_condition: whether each condition disturbs one response at a time.
         lifetimes: how many lifetimes to keep; the last block may contain more.
         attrs: the attributes of the data set.
         transplants: by transplant condition, the worth of its actions in each block (`mesascope.rollouts.worth`).
@@ -261,7 +261,7 @@ def select_window(trials: xr.Dataset, find_window: Callable[[int], slice]) -> sl
 
     Args:
         trials: the trials on one split.
-        find: (length) → the window of a lifetime with that many trials.
+        find_window: (length) → the window of a lifetime with that many trials.
 
     Returns:
         A slice, or a mask [N, T] with the window of each lifetime if a log's lifetimes differ in length.
@@ -311,7 +311,7 @@ def measure_gain(
         trials: the trials on one split.
         label: the label of the condition.
         window: the trials to sum over, a slice or a mask [N, T]; by default those that count.
-        against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that goes against the
+        is_against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that goes against the
             pay-off.
 
     Returns:

@@ -60,7 +60,7 @@ class Untraced(Family):
     steps = property(lambda self: self.inner.steps)
 
     def find_idle(self, state):
-        idle = self.inner.idle(state[0].inside)
+        idle = self.inner.find_idle(state[0].inside)
         return None if idle is None else np.asarray(idle)
 
     def draw(self, key, n):
@@ -68,7 +68,8 @@ class Untraced(Family):
 
     def list_splits(self):
         return tuple(
-            dataclasses.replace(split, draw=functools.partial(self._drawn, split.name)) for split in self.inner.splits()
+            dataclasses.replace(split, draw=functools.partial(self._drawn, split.name))
+            for split in self.inner.list_splits()
         )
 
     def _drawn(self, split, key, n):
@@ -88,7 +89,7 @@ class Untraced(Family):
         return [Held(new)], jax.tree.map(np.asarray, percept), np.asarray(score)
 
     def compute_latents(self, tasks, split):
-        return self.inner.latents(tasks, split)
+        return self.inner.compute_latents(tasks, split)
 
 
 class Held:
@@ -145,7 +146,7 @@ class Rounds(Family):
         return (state[2] == 0) & (state[1] > 0) if any(self.ends) else None
 
     def compute_latents(self, tasks, split):
-        known = self.inner.latents(tasks, split)
+        known = self.inner.compute_latents(tasks, split)
         lived = np.concatenate([np.zeros(1, int), np.cumsum([e or self.most for e in self.ends])])
         return {
             k: np.stack([known[k][:, a:b].sum(1) for a, b in itertools.pairwise(lived)], 1)

@@ -63,7 +63,7 @@ def test_dependent_arms_one_and_the_others(prior, levels):
 def test_unequal_priors_have_their_means_and_a_favourite():
     family = make("arms=3,trials=4,prior=beta:1/1+6/2+1/3")
     assert means(family, "fresh")[:, 0].mean(0) == pytest.approx([0.5, 0.75, 0.25], abs=0.02)
-    latents = family.latents(family.draw(jax.random.key(1), 5), "fresh")
+    latents = family.compute_latents(family.draw(jax.random.key(1), 5), "fresh")
     assert (latents["fixed"] == latents["means"][..., 1]).all()
 
 
@@ -89,7 +89,7 @@ def test_a_bank_holds_two_best_arms_is_recorded_by_seed_and_is_all_that_is_seen(
 
 def test_the_best_policy_that_cannot_adapt_on_the_bank_is_its_best_arm_on_average():
     family = make("arms=3,trials=4,bank=5,bank_seed=2")
-    latents = family.latents(family.split("seen").draw(jax.random.key(1), 64), "seen")
+    latents = family.compute_latents(family.split("seen").draw(jax.random.key(1), 64), "seen")
     best = int(np.asarray(family.bank_means).mean(0).argmax())
     assert (latents["fixed"] == latents["means"][..., best]).all()
 

@@ -160,7 +160,7 @@ def test_a_looped_subject_lives_the_same_trials_as_a_compiled_one():
     class Reflex(Scripted):
         name: str = "reflex"
 
-        def fresh(self, n):
+        def initialize_carry(self, n):
             return ()
 
         def respond(self, key, carry, percept):

@@ -104,8 +104,8 @@ def test_first_acts_are_judged(trials):
 
 def test_untraced_trials_are_the_same(trials):
     class Looped(Untraced):
-        def worth(self, tasks, split, observation, action):
-            return self.inner.worth(tasks, split, observation, action)
+        def compute_action_values(self, tasks, split, observation, action):
+            return self.inner.compute_action_values(tasks, split, observation, action)
 
     looped = Looped(HOME, "judged", 3, TRIALS)
     looped = rollout(Ledger(name="ledger"), looped, "fresh", 64, 3, conditions=LABELS, record=["ledger"])
@@ -186,7 +186,9 @@ def test_first_acts_are_worth_what_enumerated_plans_pay():
     family = make("families", PROCESS)
     tasks = family.split("exchanged:actions").draw(jax.random.key(1), 3)
     shown = np.broadcast_to(np.eye(3)[[0]], (1, 12, 3))
-    worth = np.stack([family.worth(tasks, "fresh", shown, np.full((1, 12), a))[0] for a in range(3)])  # [K, T, M]
+    worth = np.stack(
+        [family.compute_action_values(tasks, "fresh", shown, np.full((1, 12), a))[0] for a in range(3)]
+    )  # [K, T, M]
     moves, pays = np.asarray(tasks.transitions, float), np.asarray(tasks.payoffs, float)[:, 0]
     plans = np.indices((3,) * 7).reshape(7, -1).T  # an action for state 0, then one for each state at two steps
     for first in range(3):

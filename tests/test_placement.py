@@ -162,7 +162,7 @@ def test_a_family_judges_single_acts_only_if_it_knows_their_worth(family, judges
     assert any(c.startswith("feedback_shuffled") for c in list_conditions(made)) != judges
     tasks = made.split("fresh").draw(jax.random.key(0), 2)
     shown = np.zeros((1, made.horizon, *made.shown), np.float32)
-    worth = made.worth(tasks, "fresh", shown, np.zeros((1, made.horizon), int))
+    worth = made.compute_action_values(tasks, "fresh", shown, np.zeros((1, made.horizon), int))
     assert (worth is not None) == judges
 
 

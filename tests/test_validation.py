@@ -32,7 +32,7 @@ def test_every_scripted_subject_has_its_truth():
     rows = [row for table in (told["subjects"], hostile, *axes) for row in table.items()]
     named = {row.get("subject", name).partition(":")[0] for name, row in rows}
     there = {name: catalogue.import_plugin_module("subjects", name) for name in catalogue.list_names("subjects")}
-    adapters = {"function", *(name for name, module in there.items() if hasattr(module, "opens"))}
+    adapters = {"function", *(name for name, module in there.items() if hasattr(module, "can_open"))}
     others = {name for name in there if find_tried("subjects", name).partition(":")[0] in HELD_ELSEWHERE}
     others |= {"last_answer", "worth_locator", "transformers"}  # tests/subjects/test_lm_*.py, test_two_step.py
     assert named | set(told["refused"]) | adapters | others == set(there)

@@ -23,7 +23,7 @@ class ForeignNetwork(NamedSubject):
 
     Attributes:
         observe: the encoder of percepts as the network's observations.
-        stochastic: whether the network draws actions as in training; otherwise it takes the best action.
+        is_stochastic: whether the network draws actions as in training; otherwise it takes the best action.
         epsilon: the probability of a uniformly random choice, if the network's outputs are values of the actions.
     """
 

@@ -22,7 +22,7 @@ class Observer(NamedTuple):
     """Concatenates parts of a percept into an observation [N, F] of type float32.
 
     Attributes:
-        observes: the names of the parts, each of them in PERCEPT_PARTS, in the order of the features.
+        parts: the names of the parts, each of them in PERCEPT_PARTS, in the order of the features.
         choices: K, or None if actions are real numbers.
         horizon: T, by which the trial index is divided.
         steps: S, by which the step index is divided.

@@ -135,7 +135,7 @@ def run_session(session: Any, path: str, inputs: Sequence[Port], outputs: Sequen
         raise MesascopeError(problem, remedy) from None
 
 
-def opens(path: str | os.PathLike) -> bool:
+def can_open(path: str | os.PathLike) -> bool:
     """Whether this adapter opens a file, decided by the ending .onnx, because ONNX files have no signature."""
     return Path(path).suffix.lower() == ".onnx"
 

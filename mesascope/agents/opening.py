@@ -97,7 +97,9 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
         return result if given_name is None else rename(result, given_name)
     if Path(spec).is_file():
         name = find_adapter(spec)
-        return catalogue.make("subjects", name, family, path=spec, **catalogue.make_trust_setting("subjects", name, trust))
+        return catalogue.make(
+            "subjects", name, family, path=spec, **catalogue.make_trust_setting("subjects", name, trust)
+        )
     _refuse_missing_file(spec)
     if ":" in spec and "=" not in spec:
         return catalogue.make("subjects", "function", family, path=spec)
@@ -157,7 +159,7 @@ def find_adapter(path: str) -> str:
             module = catalogue.import_plugin_module("subjects", name)
         except MesascopeError:  # a broken plug-in of another package
             continue
-        if hasattr(module, "opens") and module.opens(path):
+        if hasattr(module, "can_open") and module.can_open(path):
             adapters.append(name)
     if len(adapters) == 1:
         return adapters[0]

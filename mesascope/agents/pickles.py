@@ -121,7 +121,7 @@ def read_tensors(data: bytes, n_skipped: int = 0) -> Any:
 
     Args:
         data: the bytes of a file.
-        skip: the number of other pickles in the file before this one.
+        n_skipped: the number of other pickles in the file before this one.
 
     Raises:
         ValueError: the pickle is broken, larger than MAX_BYTES, nested too deeply, or expands to too many values.

@@ -23,7 +23,7 @@ from mesascope.errors import MesascopeError, MesascopeWarning
 EPISODE_UNITS = ("lifetime", "trial")
 FRAMES_KEY = "frames"
 
-opens = _sb3_zip.opens
+can_open = _sb3_zip.can_open
 
 
 class SB3(TorchSubject):
@@ -34,7 +34,7 @@ class SB3(TorchSubject):
         statistics: the statistics that normalise observations; None if the observations are not normalised.
         episode: 'lifetime' or 'trial', whichever counts as an episode; episode_start is true at its start.
         stack: the number of observations that the policy receives at once; the carry contains the earlier ones.
-        trust: whether the user's own classes may be unpickled.
+        is_trusted: whether the user's own classes may be unpickled.
     """
 
     archive: _sb3_zip.AgentFile = eqx.field(static=True)
@@ -55,7 +55,10 @@ class SB3(TorchSubject):
             x = np.concatenate([np.asarray(carry[FRAMES_KEY]), x[:, None]], axis=1)
             frames[FRAMES_KEY] = x[:, 1:]
         starts = percept.first if self.episode == "lifetime" else np.asarray(percept.step) == 0
-        with _torch.seed_without_gradients(_torch.make_seed(key)), record_outputs(self.module, self.tapped_modules) as hook_outputs:
+        with (
+            _torch.seed_without_gradients(_torch.make_seed(key)),
+            record_outputs(self.module, self.tapped_modules) as hook_outputs,
+        ):
             scores, output_kind, state = self._call_policy(x, carry, np.asarray(starts, np.float32))
         return self.pack_carry(state, hook_outputs, len(x)) | frames, self.choose(key, scores, output_kind)
 
@@ -95,7 +98,9 @@ class SB3(TorchSubject):
     def make_untrained_twin(self, seed: int) -> Self:
         """Makes a policy of the same shape, with weights as they are before training."""
         spaces = (self.module.observation_space, self.module.action_space)
-        return dataclasses.replace(self, module=_sb3_zip.build_untrained_policy(self.archive, spaces, self.is_trusted, seed))
+        return dataclasses.replace(
+            self, module=_sb3_zip.build_untrained_policy(self.archive, spaces, self.is_trusted, seed)
+        )
 
 
 def subject(
@@ -223,11 +228,15 @@ def _find_statistics(
         return _normalising.read_statistics(normalize, shape), normalize
     found_paths = [] if normalize else _normalising.find_statistics_files(archive.path)
     if len(found_paths) > 1:
-        problem = f"There are several VecNormalize files beside {archive.path!r}: {' and '.join(map(repr, found_paths))}."
+        problem = (
+            f"There are several VecNormalize files beside {archive.path!r}: {' and '.join(map(repr, found_paths))}."
+        )
         raise MesascopeError(problem, f"Add normalize={found_paths[0]}, or normalize={NO_FILE}.")
     statistics = _normalising.read_statistics(found_paths[0], shape) if found_paths else None
     if found_paths:
-        message = f"There is a VecNormalize file beside {archive.path!r}: {found_paths[0]!r} normalises the observations. "
+        message = (
+            f"There is a VecNormalize file beside {archive.path!r}: {found_paths[0]!r} normalises the observations. "
+        )
         message += f"Add normalize={NO_FILE} to leave it out."
     elif "gae_lambda" not in archive.data or archive.data.get("_last_original_obs") is None:
         return None, normalize

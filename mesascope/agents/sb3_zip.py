@@ -64,7 +64,7 @@ class AgentFile(NamedTuple):
             raise ZIP.make_error(self.path, f"its entry {name!r} is not base64") from None
 
 
-def opens(path: str | os.PathLike) -> bool:
+def can_open(path: str | os.PathLike) -> bool:
     """Whether this adapter opens a file: a zip with these members, or a broken .zip.
 
     If the file is a broken .zip, `read_file` then raises the error.
@@ -72,7 +72,9 @@ def opens(path: str | os.PathLike) -> bool:
     try:
         with zipfile.ZipFile(path) as zipped:
             is_at_start = min((x.header_offset for x in zipped.infolist()), default=1) == 0
-            return set(zipped.namelist()) >= REQUIRED_MEMBERS or (not is_at_start and Path(path).suffix.lower() == ".zip")
+            return set(zipped.namelist()) >= REQUIRED_MEMBERS or (
+                not is_at_start and Path(path).suffix.lower() == ".zip"
+            )
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return Path(path).suffix.lower() == ".zip"
     except OSError:
@@ -145,7 +147,9 @@ def load_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Spa
     policy_class, settings = _find_policy_class(archive, is_trusted), _read_settings(archive, is_trusted)
     weights = _torch.load_torch_file(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
     n_weights = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    excess_error = ZIP.make_error(archive.path, f"its settings define more weights than the {n_weights:,} that it contains")
+    excess_error = ZIP.make_error(
+        archive.path, f"its settings define more weights than the {n_weights:,} that it contains"
+    )
     try:
         with _torch.limit_parameters(2 * n_weights, excess_error), _torch.fork_seed(0):
             network = _build_policy(policy_class, spaces, settings)
@@ -157,10 +161,14 @@ def load_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Spa
     return _torch.freeze(network)
 
 
-def build_untrained_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], is_trusted: bool, seed: int) -> Any:
+def build_untrained_policy(
+    archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], is_trusted: bool, seed: int
+) -> Any:
     """Builds a policy of the same shape, with weights as they are before training."""
     with _torch.fork_seed(seed):
-        return _torch.freeze(_build_policy(_find_policy_class(archive, is_trusted), spaces, _read_settings(archive, is_trusted)))
+        return _torch.freeze(
+            _build_policy(_find_policy_class(archive, is_trusted), spaces, _read_settings(archive, is_trusted))
+        )
 
 
 def _build_policy(policy_class: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:

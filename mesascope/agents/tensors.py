@@ -14,7 +14,14 @@ BYTES_PER_NUMBER = {
     **{"CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "UntypedStorage": 1},
 }  # the number of bytes of one number, by the class of storage
 REBUILD_FUNCTIONS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
-NAMES_WITHOUT_STORAGE = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # they allocate no tensors
+NAMES_WITHOUT_STORAGE = (
+    "_rebuild_parameter",
+    "Size",
+    "device",
+    "_get_layout",
+    "set",
+    "complex",
+)  # they allocate no tensors
 N_LEADING_PICKLES = 3  # the number of pickles before the tensors, in files of torch before 1.6
 
 
@@ -60,7 +67,7 @@ def _check_tensors(content: Any, storage_sizes: dict[str, int], default_size: in
 
     Args:
         content: the content of the pickle, read as data.
-        sizes: the number of bytes stored for each storage, by the storage's key.
+        storage_sizes: the number of bytes stored for each storage, by the storage's key.
         default_size: the number of bytes stored for a storage that is not in `sizes`.
     """
     queue, visited = [content], set()

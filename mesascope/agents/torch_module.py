@@ -25,7 +25,7 @@ from mesascope.guards import gate
 FACTORY_RUNS_CODE = True  # a user who types the path of a factory wants its code to run
 LAYOUTS = ("batch", "time", "batch_time")  # x [N, F], [1, N, F] or [N, 1, F]
 
-opens = _torch.opens
+can_open = _torch.can_open
 
 
 class TorchModule(TorchSubject):
@@ -34,7 +34,7 @@ class TorchModule(TorchSubject):
     Attributes:
         layout: the layout of the module's input, one of LAYOUTS.
         output_kind: the kind of the module's first output, one of OUTPUT_KINDS.
-        structure: the pytree structure of the module's state; `state` describes the tensors in this structure.
+        state_structure: the pytree structure of the module's state; `state` describes the tensors in this structure.
         make_untrained: a function that makes the module with new weights, or None.
     """
 

@@ -61,9 +61,9 @@ class TorchSubject(ForeignNetwork):
 
     Attributes:
         module: the PyTorch module.
-        hooks: the paths of the submodules whose outputs are taps.
+        tapped_modules: the paths of the submodules whose outputs are taps.
         state: the layout of the module's state; empty for a feed-forward module.
-        hook_widths: the width of each tap of a hooked submodule, by name.
+        tap_widths: the width of each tap of a hooked submodule, by name.
     """
 
     module: Any = eqx.field(static=True)
@@ -231,7 +231,9 @@ def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outpu
             remedy = "Use one row per lifetime, or set layout to time or batch_time if the network takes sequences."
             raise MesascopeError(problem, remedy)
         other_sizes = tuple(x for j, x in enumerate(a.shape) if j != batch_axes[0])
-        equal_names = [k for k, x in named_outputs if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
+        equal_names = [
+            k for k, x in named_outputs if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())
+        ]
         name = max(equal_names, key=lambda k: k.endswith((".h", ".c")), default=f"state.{i}")
         used_names = {x for tensor in layout for x in tensor.tap_names}
         name = f"state.{i}" if {name, f"{name}_l0"} & used_names else name
@@ -240,7 +242,7 @@ def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outpu
     return tuple(layout)
 
 
-def opens(path: str | os.PathLike) -> bool:
+def can_open(path: str | os.PathLike) -> bool:
     """Whether a file's name or its members are typical of a file that torch.save wrote."""
     if Path(path).suffix.lower() in (".pt", ".pth", ".ckpt"):
         return True
@@ -288,7 +290,9 @@ def limit_parameters(n_weights: int, error: Exception) -> Iterator[None]:
     def count_weight(module: Any, name: str, weight: Any) -> None:
         nonlocal count
         count += 0 if weight is None else weight.numel()
-        if count > n_weights + MAX_EXTRA_WEIGHTS:  # raised before initialisation, because allocation alone takes no memory
+        if (
+            count > n_weights + MAX_EXTRA_WEIGHTS
+        ):  # raised before initialisation, because allocation alone takes no memory
             raise error
 
     torch = import_optional_package("torch", "torch")

@@ -27,7 +27,7 @@ def make_plugin_tables(rows: Sequence[Mapping[str, Any]], should_show_settings: 
 
     Args:
         rows: the rows of `catalogue.describe_plugins`.
-        has_settings: whether to show the settings of each plug-in.
+        should_show_settings: whether to show the settings of each plug-in.
     """
     parts: list[Any] = []
     for kind, group in itertools.groupby(rows, key=lambda row: row["kind"]):
@@ -87,7 +87,13 @@ def make_study_tables(results: Mapping[str, Any]) -> Group:
     from mesascope.reproduction import outcomes
 
     cells = [
-        (r["quantity"], r["subject"], *outcomes.format_references(r), outcomes.format_own_number(r), outcomes.describe_agreement(r))
+        (
+            r["quantity"],
+            r["subject"],
+            *outcomes.format_references(r),
+            outcomes.format_own_number(r),
+            outcomes.describe_agreement(r),
+        )
         for r in results["rows"]
     ]
     rows = _make_table(("what", "of", "published", "exact", "ours", "within"), cells)

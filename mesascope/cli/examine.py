@@ -92,7 +92,8 @@ def measure_trials(
     from mesascope.logs.columns import parse_roles
 
     out = runs.prepare_folder(
-        out or runs.choose_unused_folder(Path("runs") / (trials[0].stem if len(trials) == 1 else "log"), format_command())
+        out
+        or runs.choose_unused_folder(Path("runs") / (trials[0].stem if len(trials) == 1 else "log"), format_command())
     )
     roles = parse_roles(",".join(columns or ()))
     options = {name: value for name, value in (("missing", missing), ("where", where), ("rt", rt)) if value}

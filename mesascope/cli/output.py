@@ -53,7 +53,7 @@ def notify(text: str) -> None:
 
 
 def cache_compiled_code(is_short: bool = False) -> None:
-    """Caches compiled code for later runs; see `mesascope.rollouts.compiling.cache_compiled`."""
+    """Caches compiled code for later runs; see `mesascope.rollouts.compiling.cache_compiled_code`."""
     from mesascope.rollouts.compiling import cache_compiled_code
 
     cache_compiled_code(is_short)

@@ -23,9 +23,9 @@ class ReplacedPast(Condition):
             several steps, the number of past trials that it still knows.
         birth: 1 if the fresh carry first receives the percept of w trials ago, marked as first and without its outcome.
             If trials have several steps, the carry receives this percept in any case; 1 marks the percept as first.
-        is_transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
+        transplant_flag: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
         replicate: the number of the draw of donors, which are the other lifetimes.
-        is_whole_life: 1 to disturb every response of a lifetime, 0 to disturb single responses.
+        whole_lifetime_flag: 1 to disturb every response of a lifetime, 0 to disturb single responses.
     """
 
     window: Number
@@ -72,7 +72,9 @@ class ReplacedPast(Condition):
         if self.whole_lifetime_flag and self.window >= family.horizon:
             return f"a lifetime has {family.horizon} trials, all of which the subject would still know"
         is_without_values = family.steps > 1 and not family.can_value_actions
-        return "its trials have several steps, and the family cannot value single actions" if is_without_values else None
+        return (
+            "its trials have several steps, and the family cannot value single actions" if is_without_values else None
+        )
 
     def apply(self, carry, percept, shadow, context):
         """Builds the carry before the present percept; the shadow carry is the subject's own carry of w trials ago."""
@@ -105,7 +107,9 @@ class ReplacedPast(Condition):
         percept_at_cut = context.past(length)
         donor = take_rows(percept_at_cut, context.partner)
         with_donor_outcome = percept_at_cut._replace(action=donor.action, feedback=donor.feedback)
-        without_outcome = context.as_first(percept_at_cut)._replace(trial=percept_at_cut.trial, first=percept_at_cut.first | (self.birth == 1))
+        without_outcome = context.mark_as_first(percept_at_cut)._replace(
+            trial=percept_at_cut.trial, first=percept_at_cut.first | (self.birth == 1)
+        )
         first_replayed = select(self.transplant_flag == 1, with_donor_outcome, without_outcome)
         old_carry = select(self.transplant_flag == 1, take_rows(shadow, context.partner), context.fresh)
 
@@ -141,7 +145,7 @@ def replay_past(
         context: the condition's context.
         oldest: the percept that the subject observes instead of the percept of w trials ago.
         has_oldest: whether the subject observes the percept `oldest`, or begins with the percept after it.
-        exchange: a function that replaces the carry after the percept `oldest`.
+        replace_carry: a function that replaces the carry after the percept `oldest`.
 
     Returns:
         The new shadow carry, which is the carry after the percept `oldest` before `exchange` replaces it; and the

@@ -8,7 +8,7 @@ ticks. Also optionally, the last tick uses another lifetime's carry, so that ear
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Condition, Family, Number, HasPlans, check_range, select, take_rows
+from mesascope.contracts import Condition, Family, HasPlans, Number, check_range, select, take_rows
 from mesascope.keys import derive_key
 
 CHECK_FAMILY = "tree_choice:depth=2,trials=12,bank=3"  # the family on which `mesascope check` tests this condition
@@ -45,7 +45,9 @@ class Thinking(Condition):
         def run_tick(i, carry):
             observation = select(i < self.other_ticks, other_observation, percept.observation)
             shown = percept._replace(observation=observation)
-            return context.absorb(derive_key(context.draw_key(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
+            return context.absorb(
+                derive_key(context.draw_key(), i), carry, select(i == 0, shown, _remove_outcome(shown))
+            )
 
         carry = context.repeat(0, self.ticks - 1, run_tick, carry)
         carry = select(self.is_scrambled == 1, take_rows(carry, context.partners), carry)

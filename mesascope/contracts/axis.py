@@ -48,13 +48,13 @@ class Axis:
     Attributes:
         name: the axis's name in the catalogue.
         question: the question in words.
-        words: the meaning of every reading.
+        reading_meanings: the meaning of every reading.
         read: the function read(trials, family) that returns a Verdict, or None if the question does not apply to the
             family. `trials` maps each split to the subject's data set; `family` is the family of the tasks.
-        needed_kinds: the kinds of split that the axis can use; it needs at least one of them.
-        tested_kinds: the kinds of split on which `mesascope validate` runs the scripted subjects.
+        needed_split_kinds: the kinds of split that the axis can use; it needs at least one of them.
+        tested_split_kinds: the kinds of split on which `mesascope validate` runs the scripted subjects.
         conditions: the labels of the conditions that the axis reads; those that do not fit a family are left out.
-        kinds_by_condition: for a condition's label, the kinds of split on which the axis reads it; by default all.
+        split_kinds_by_condition: for a condition's label, the kinds of split on which the axis reads it; by default all.
     """
 
     name: str
@@ -68,7 +68,11 @@ class Axis:
 
     def list_conditions(self, family: Any, split_kind: str | None = None) -> list[Any]:
         """Lists the axis's conditions that fit a family; with `kind`, only those for this kind of split."""
-        labels = [c for c in self.conditions if split_kind is None or split_kind in self.split_kinds_by_condition.get(c, (split_kind,))]
+        labels = [
+            c
+            for c in self.conditions
+            if split_kind is None or split_kind in self.split_kinds_by_condition.get(c, (split_kind,))
+        ]
         return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.explain_misfit(family)]
 
 

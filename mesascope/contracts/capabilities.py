@@ -103,6 +103,8 @@ class NamesPredictors(Protocol):
 class InterpolatesTasks(Protocol):
     """A family that can interpolate between two tasks of the bank."""
 
-    def interpolate_tasks(self, observation: np.ndarray, proportion: float, rng: np.random.Generator) -> tuple[Any, Any]:
+    def interpolate_tasks(
+        self, observation: np.ndarray, proportion: float, rng: np.random.Generator
+    ) -> tuple[Any, Any]:
         """Computes outcomes [N, T], without and with noise, of tasks a fraction `part` of the way between two tasks."""
         ...

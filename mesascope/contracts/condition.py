@@ -34,26 +34,26 @@ class ConditionContext(NamedTuple):
 
     Attributes:
         trial: t, the index of the present trial.
-        random: random() returns the random key for the condition's own draws at this step.
-        fresh: the carry at the start of a lifetime.
-        start: the first percept of a lifetime.
-        past: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined if the lifetime had
+        draw_key: random() returns the random key for the condition's own draws at this step.
+        fresh_carry: the carry at the start of a lifetime.
+        first_percept: the first percept of a lifetime.
+        get_past_percept: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined if the lifetime had
             not begun). If trials have several steps, only conditions with `looks_back` may call this function.
-        partner: [N] the index of each lifetime's partner in the block, drawn again for every trial.
-        exchange: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome at
+        partners: [N] the index of each lifetime's partner in the block, drawn again for every trial.
+        exchange_outcome: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome at
             the same step of the same trial. The feedback is 0 if the donor's trial was over. Donors are lifetimes on
             other fresh tasks, and have the same indices as the partners.
-        flip: flip(percept) returns the percept with the opposite last outcome.
-        as_first: as_first(percept) returns the percept marked as first: the first percept of a lifetime, with the
+        flip_outcome: flip(percept) returns the percept with the opposite last outcome.
+        mark_as_first: as_first(percept) returns the percept marked as first: the first percept of a lifetime, with the
             present observation if trials have several steps.
         choices: K, or None if actions are real numbers.
         steps: S, the maximum number of steps in a trial.
         step: the index of the coming step inside its trial, from 0.
-        begins: whether a trial begins now; True if S = 1.
-        comes: comes(at) returns whether trial `at` begins now.
-        key: key(i) returns the random key of the subject's response of i steps ago.
+        is_trial_start: whether a trial begins now; True if S = 1.
+        is_start_of_trial: comes(at) returns whether trial `at` begins now.
+        get_response_key: key(i) returns the random key of the subject's response of i steps ago.
         respond: respond(key, carry, percept) returns the subject's next carry and its response.
-        live: live(i, carry, percept) returns the carry after the response of i steps ago, if the subject had had this
+        respond_in_past: live(i, carry, percept) returns the carry after the response of i steps ago, if the subject had had this
             carry and observed this percept. Lifetimes whose trial was over keep their carry.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1, and returns the last
             carry. JAX can compile this loop.
@@ -85,11 +85,11 @@ class Condition(eqx.Module):
     """A controlled disturbance; subclasses are final and their fields are numbers.
 
     Attributes:
-        one_step: whether the condition disturbs single responses. The disturbed response is recorded at every step, but
+        is_one_step: whether the condition disturbs single responses. The disturbed response is recorded at every step, but
             the lifetime continues undisturbed.
         needs_donors: whether the condition uses `Context.exchange`, so that donors must run on fresh tasks first.
         looks_back: whether the condition uses `Context.past` or `Context.live` beyond the present step.
-        judged: whether rollouts record the worth of the disturbed responses; for one-step conditions only.
+        is_worth_recorded: whether rollouts record the worth of the disturbed responses; for one-step conditions only.
     """
 
     is_one_step: ClassVar[bool] = False

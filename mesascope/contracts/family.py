@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from mesascope.contracts.banks import parse_bank
-from mesascope.contracts.payoffs import make_payoff_latents, compute_every_payoff, select_payoffs
+from mesascope.contracts.payoffs import compute_every_payoff, make_payoff_latents, select_payoffs
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, require_known_name
@@ -39,9 +39,9 @@ class Family(eqx.Module):
         references: role → reference procedure: 'learner' and 'discounting' on every split, 'locator' if there is a
             bank, 'strongest' on fresh tasks, and versions of the first three that work 'against' the pay-off. If
             references depend on settings, the family defines `references` as a property.
-        full_feedback: whether the outcome that `with_outcome` replaces is independent of the action.
-        identity: the fields that only identify the family; `begin`, `step` and draws must not read them.
-        traceable: whether the family is pure JAX code, which is compiled. Otherwise draws, `begin` and `step` use NumPy
+        has_full_feedback: whether the outcome that `with_outcome` replaces is independent of the action.
+        identity_fields: the fields that only identify the family; `begin`, `step` and draws must not read them.
+        is_traceable: whether the family is pure JAX code, which is compiled. Otherwise draws, `begin` and `step` use NumPy
             arrays, the hidden state and the tasks may contain Python objects, and lifetimes run in a Python loop.
     """
 
@@ -202,7 +202,9 @@ class Family(eqx.Module):
         """
         return self.steps == 1
 
-    def compute_action_values(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
+    def compute_action_values(
+        self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray
+    ) -> np.ndarray | None:
         """Computes what an action pays beyond chance on each of M tasks [N, T, M], given the subjects' observations.
 
         The worth is the action's expected pay-off minus the latent `chance`. The default implementation uses the latent
@@ -236,7 +238,9 @@ class Family(eqx.Module):
             The actions; None if the family does not define `worth`.
         """
         shape = observation.shape[:2]
-        worth = [self.compute_action_values(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
+        worth = [
+            self.compute_action_values(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)
+        ]
         known_worth = [w for w in worth if w is not None]
         return np.argmax(known_worth, 0) if known_worth else None
 
@@ -294,7 +298,9 @@ class ConfiguredFamily(Family):
         """Makes a split; `change` are arguments of `draw`, and `trials` among them also sets the number of trials."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
-        return Split(name, draw, trials, change_trial, is_counted, is_beyond_banks, part_count, is_drifting, digit_bases)
+        return Split(
+            name, draw, trials, change_trial, is_counted, is_beyond_banks, part_count, is_drifting, digit_bases
+        )
 
     def make_seen_split(self, key_address: str = "which") -> tuple[Split, ...]:
         """Makes a tuple with the split 'seen', or () without a bank; `place` is the address of its random key."""
@@ -319,7 +325,9 @@ def make_reference_roles(
     setting.
     """
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
-    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against_setting}" for k, v in first.items() if against_setting}
+    other = {
+        f"{k} against": f"{v}{',' if ':' in v else ':'}{against_setting}" for k, v in first.items() if against_setting
+    }
     return {**first, **({"strongest": strongest} if strongest else {}), **other}
 
 
@@ -328,8 +336,8 @@ def require_family(family: Family, family_class: type[T], lack_description: str,
 
     Args:
         family: any family.
-        kind: the class.
-        lacks: what the message says about another family, such as 'shows no maze'.
+        family_class: the class.
+        lack_description: what the message says about another family, such as 'shows no maze'.
         remedy: what to type instead.
 
     Raises:
@@ -346,7 +354,7 @@ def require_bank(family: Family, tasks: T | None, lack_description: str, remedy:
     Args:
         family: any family.
         tasks: the tasks of its bank; None without a bank.
-        lacks: what the message says about a family without a bank, such as 'has no training mazes'.
+        lack_description: what the message says about a family without a bank, such as 'has no training mazes'.
         remedy: what to type instead.
 
     Raises:

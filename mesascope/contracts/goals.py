@@ -14,7 +14,7 @@ class Goal(NamedTuple):
     Attributes:
         values: [N, T, K] or [N, T, S, K] the value of each action for the goal, in the goal's units; NaN for steps
             without an action.
-        paid: [N, T] the value that the trial achieved for the goal.
+        achieved_values: [N, T] the value that the trial achieved for the goal.
         best: [N, T] the largest value that was possible on the trial.
         chance: [N, T] the mean value of random actions.
     """
@@ -32,7 +32,7 @@ class Goals(NamedTuple):
         intended: the goal that the tasks reward.
         proxy: another goal, which coincides with the intended goal on training tasks.
         action: [N, T] or [N, T, S] the actions; negative for steps without an action.
-        differ: [N, T] whether no action is best for both goals.
+        is_conflict: [N, T] whether no action is best for both goals.
     """
 
     intended: Goal

@@ -31,7 +31,7 @@ class Reading(NamedTuple):
         label: the name of this reading, if the metric has several.
         null: the mean under the null hypothesis.
         reason: a caveat.
-        descriptive: whether the placement rule ignores this reading, although it uses other readings of the metric.
+        is_descriptive: whether the placement rule ignores this reading, although it uses other readings of the metric.
         unit: the unit of resampling, if it differs from the unit of the trials. This is the name of a variable [N] of
             the trials that numbers the units, or any other name if each value belongs to one unit.
         p: the p-value, if the metric has its own test; by default the p-value of the t test of the values.
@@ -69,10 +69,10 @@ class Metric:
             and {few} for w, the number of trials after which a trial counts as older.
         splits: the kinds of split that the metric can use; the metric does not apply if none of them was run.
         references: the roles of the references that the metric can use.
-        expects: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
+        expected_signs: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
             'any', the default. A slow metric may leave out all controls except the learner.
         settings: the metric's settings.
-        confirmatory: whether the placement rule uses the metric.
+        is_confirmatory: whether the placement rule uses the metric.
         is_cheap: whether the metric takes so little time that it can be measured many times for each participant.
     """
 
@@ -88,10 +88,14 @@ class Metric:
     is_cheap: bool = True
 
 
-def make_metric(question: str, measure: MeasureFunction, expected_signs: Mapping[str, str] | None = None, **settings: Any) -> Metric:
+def make_metric(
+    question: str, measure: MeasureFunction, expected_signs: Mapping[str, str] | None = None, **settings: Any
+) -> Metric:
     """Makes a metric with settings, named after its file; `expects` has the meaning of `Metric.expects`."""
     name = measure.__module__.rpartition(".")[2]
-    return Metric(name, question, measure, settings=settings, expected_signs=expected_signs or dict.fromkeys(CONTROL_ROLES, "any"))
+    return Metric(
+        name, question, measure, settings=settings, expected_signs=expected_signs or dict.fromkeys(CONTROL_ROLES, "any")
+    )
 
 
 def define_metric(question: str, **attributes: Any) -> Callable[[MeasureFunction], Callable[[], Metric]]:

@@ -13,7 +13,7 @@ class PastTrial(NamedTuple):
     """One past trial, with what the percept after the trial reports.
 
     Attributes:
-        shown: [D] the observation in the percept.
+        observation: [D] the observation in the percept.
         action: the action, or -1 if there was no answer.
         feedback: the action's pay-off, or NaN if there was no answer.
     """
@@ -28,8 +28,8 @@ class Question(NamedTuple):
 
     Attributes:
         intro: the introduction, which may be empty.
-        past: one text for each trial in the context, or one summary of all trials.
-        asked: the last line, which the answer completes after one space.
+        past_texts: one text for each trial in the context, or one summary of all trials.
+        answer_line: the last line, which the answer completes after one space.
         labels: the possible answers, in the order of the actions; each begins with another character.
         request: an instruction for chat models, which answer in turns instead of completing a text.
     """

@@ -19,8 +19,8 @@ class Progress(NamedTuple):
     """The progress of a training run.
 
     Attributes:
-        done: the number of finished updates.
-        total: the total number of updates.
+        finished_updates: the number of finished updates.
+        total_updates: the total number of updates.
         seconds_left: the estimated time left in seconds; None before the second update.
         score: the mean expected pay-off of a trial in the last batch, which is too noisy to report as a result.
     """
@@ -42,7 +42,7 @@ class TrainingSummary(NamedTuple):
         family: the name of the family with its settings.
         trained_on: 'unlimited', or the name of the bank.
         updates: the total number of updates.
-        steps: the number of environment steps in this call.
+        environment_steps: the number of environment steps in this call.
         seconds: the duration of this call in seconds, including compilation.
     """
 

@@ -30,8 +30,8 @@ class Subject(eqx.Module):
     Attributes:
         name: the subject with its settings, as a user would type it.
         trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
-        traceable: whether the subject is pure JAX code, which is compiled; otherwise it runs in a Python loop.
-        identity: the fields that only identify the subject; `fresh`, `respond` and `taps` must not read them.
+        is_traceable: whether the subject is pure JAX code, which is compiled; otherwise it runs in a Python loop.
+        identity_fields: the fields that only identify the subject; `fresh`, `respond` and `taps` must not read them.
         recorded_taps: the taps that every rollout records.
         has_separate_rows: whether each lifetime's response depends, by construction, only on the lifetime's own row of
             the carry.

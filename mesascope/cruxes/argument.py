@@ -188,7 +188,7 @@ class Argument:
                 otherwise, the condition is the query's condition for this person.
             engine: 'lp', 'net', 'credal' or 'sample'.
             draws, seed: the number of draws and the random seed, for 'sample'.
-            wordings: whether to answer again under every alternative wording of this person's ambiguous claims, and
+            should_add_variants: whether to answer again under every alternative wording of this person's ambiguous claims, and
                 with and without every optional bridge.
 
         Returns an `Answer`. A refused, undefined or incoherent answer raises no error; its status is set accordingly.
@@ -252,7 +252,7 @@ class Argument:
 
         Args:
             event: an event, which may contain definitions.
-            to: the person's name.
+            person: the person's name.
             condition: an event, or "" for no condition; by default the query's condition for this person.
             engine: see `answer`.
         """

@@ -148,7 +148,7 @@ class Polytope:
         Args:
             events: the events e1, e2, ….
             condition: the condition.
-            directions: the number of directions to search: first both directions of each coordinate, then random ones.
+            n_directions: the number of directions to search: first both directions of each coordinate, then random ones.
             seed: the seed of the random directions.
 
         Returns [vertices, events]. Each row belongs to a distribution that agrees with the statements, apart from
@@ -226,7 +226,9 @@ class Polytope:
         """Finds a minimal set of conflicting statements by leaving statements out; returns ids, () if all agree."""
         if self.is_feasible:
             return ()
-        component = next(component for component in self._split_into_components() if not component._is_component_feasible())
+        component = next(
+            component for component in self._split_into_components() if not component._is_component_feasible()
+        )
         core: list[Statement] = [*component.rules, *component.comparisons, *component.constraints]
         for statement in list(core):
             smaller_core = [x for x in core if x is not statement]

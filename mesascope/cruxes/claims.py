@@ -5,7 +5,7 @@ from typing import Any
 
 from mesascope.cruxes.language import SURE_EVENT, Event, parse_event, require_known_atoms
 from mesascope.cruxes.readings import READING_MODES, WORD_SCALES, Reading
-from mesascope.errors import require_known_name, require
+from mesascope.errors import require, require_known_name
 
 INFERENCE_KINDS = ("prob", "prior")
 NUMERIC_KINDS = (*INFERENCE_KINDS, "posterior")

@@ -92,7 +92,9 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
                 visited.add(more_removed_ids)
                 queue.append(more_removed_ids)
     single_changes = _find_single_changes(polytope, {name for core in cores for name in core})
-    joint_changes = {name: _round_span(*span, is_outward=True) for name, span in polytope.find_repaired_values().items()}
+    joint_changes = {
+        name: _round_span(*span, is_outward=True) for name, span in polytope.find_repaired_values().items()
+    }
     if not polytope.replace_intervals(joint_changes).is_feasible:
         joint_changes = {}
     clashes = []
@@ -186,7 +188,9 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
             yield Issue("scope", (one, other), (), message, fix)
     conditions = {person: argument.find_query_condition(person) for person in query.people}
     if len({str(c) for c in conditions.values()}) > 1:
-        questions = ", ".join(f"{p} unconditionally" if c == SURE_EVENT else f"{p} given {c}" for p, c in conditions.items())
+        questions = ", ".join(
+            f"{p} unconditionally" if c == SURE_EVENT else f"{p} given {c}" for p, c in conditions.items()
+        )
         message = f"The query asks for {query.target} under different conditions: {questions}."
         fix = "These answers are not compared: `gap`, `vod` and `pool` ask everybody the same question."
         yield Issue("presupposition", tuple(conditions), (), message, fix)

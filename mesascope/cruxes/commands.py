@@ -12,7 +12,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.disagreement import SCALES, SHARE_METHODS
 from mesascope.cruxes.hypotheses import accumulate_evidence, rank_ratios
 from mesascope.cruxes.source import read_text
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 app = options.app
 COMMAND_MODULES = (importing,)  # importing a module adds its commands
@@ -88,7 +88,10 @@ def split_gap(
     Example: mesascope crux gap --points --scale log
     """
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    settings = {"scale": require_known_name("scale", scale, SCALES), "method": require_known_name("method", method, SHARE_METHODS)}
+    settings = {
+        "scale": require_known_name("scale", scale, SCALES),
+        "method": require_known_name("method", method, SHARE_METHODS),
+    }
     report = argument.cuts(*options.parse_pair(pair), **settings, cut=cut, groups=groups, points=should_use_points)
     return options.CommandOutput(report, texts.describe_gap(report))
 
@@ -259,7 +262,9 @@ def write_report(
     argument: Argument,
     out: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("crux.html"),
     findings: options.FindingsOption = None,
-    should_use_points: Annotated[bool, typer.Option("--points", help="Split the gap between points of the answers, too.")] = False,
+    should_use_points: Annotated[
+        bool, typer.Option("--points", help="Split the gap between points of the answers, too.")
+    ] = False,
 ) -> options.CommandOutput:
     """Write one HTML page: each person's answer, the argument, the cruxes, the evidence and every statement.
 

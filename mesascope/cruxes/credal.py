@@ -341,7 +341,7 @@ def draw_answers(
         event, condition: the question.
         draws, seed: the number of draws and the random seed.
 
-    Returns `Draws`, or None if the condition cannot happen. Without a condition, the mean answer equals the answer at
+    Returns `SampledAnswers`, or None if the condition cannot happen. Without a condition, the mean answer equals the answer at
     the mean entries, because it is multilinear in the entries. With a condition, the two differ.
     """
     intervals = network.list_intervals()
@@ -368,4 +368,8 @@ def draw_answers(
         lows.append(low)
         highs.append(high)
     low, high = np.concatenate(lows), np.concatenate(highs)
-    return SampledAnswers(low, high, tuple(network.entries[i].id for i in interval_entries)) if np.isfinite(low).all() else None
+    return (
+        SampledAnswers(low, high, tuple(network.entries[i].id for i in interval_entries))
+        if np.isfinite(low).all()
+        else None
+    )

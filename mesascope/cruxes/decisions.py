@@ -12,7 +12,7 @@ import numpy as np
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.language import SURE_EVENT, Event, negate
 from mesascope.cruxes.quantities import N_QUANTILES, Decision
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 Interval = tuple[float, float]
 
@@ -79,7 +79,10 @@ def _evaluate_decision(argument: Argument, decision: Decision) -> DecisionReport
     present = max(low for low, _ in utilities.values())
     learning = [
         LearningValue(
-            term, _compute_learning_value(_find_chance(argument, decision.person, event, SURE_EVENT), event, find_utilities, utilities)
+            term,
+            _compute_learning_value(
+                _find_chance(argument, decision.person, event, SURE_EVENT), event, find_utilities, utilities
+            ),
         )
         for term, event in events.items()
     ]

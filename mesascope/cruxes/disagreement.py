@@ -98,7 +98,7 @@ def find_single_move_shares(values: np.ndarray, are_others_at_b: bool = False) -
 
     Args:
         values: the value of every coalition, [2^n]; see `tabulate_game`.
-        others_at_b: whether the other parameters have B's values; otherwise they have A's.
+        are_others_at_b: whether the other parameters have B's values; otherwise they have A's.
     """
     n = int(np.log2(len(values)))
     if are_others_at_b:
@@ -125,7 +125,7 @@ def find_path_shares(game: Game, a: np.ndarray, b: np.ndarray, n_nodes: int = 64
     Args:
         game: any smooth function of the parameters.
         a, b: the two people's parameters [n].
-        steps: the number of Gauss–Legendre nodes; the derivatives are central differences.
+        n_nodes: the number of Gauss–Legendre nodes; the derivatives are central differences.
 
     Returns [n] shares that sum to f(B) - f(A) within 1e-6 for polynomials.
     """

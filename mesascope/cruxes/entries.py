@@ -9,7 +9,7 @@ from mesascope.cruxes import claims
 from mesascope.cruxes.language import SURE_EVENT, Event, enumerate_worlds
 from mesascope.cruxes.readings import read_ratio, read_value
 from mesascope.cruxes.source import Fields, Source, describe_value, quote_number
-from mesascope.errors import require_known_name, require
+from mesascope.errors import require, require_known_name
 
 RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 
@@ -102,7 +102,7 @@ def _read_reply(reader: EntryReader, kind: str, table: object) -> claims.Reply:
 
 
 def read_quote(fields: Fields) -> str:
-    """Reads a quoted phrase of at most `claims.MAX_QUOTE` characters."""
+    """Reads a quoted phrase of at most `claims.MAX_QUOTE_LENGTH` characters."""
     quote = fields.read_text("quote")
     problem = f"The quote has {len(quote)} characters."
     require(len(quote) <= claims.MAX_QUOTE_LENGTH, problem, f"Quote a phrase of at most {claims.MAX_QUOTE_LENGTH}.")
@@ -290,5 +290,9 @@ def _read_beta(fields: Fields, key: str) -> tuple[float, float]:
     numbers: Any = fields.table.get(key)
     is_pair = isinstance(numbers, list) and len(numbers) == 2 and all(type(x) in (int, float) for x in numbers)
     is_beta = is_pair and all(0 < x < 1e9 for x in numbers)
-    require(is_beta, f"{key!r} is {describe_value(numbers)}, not two positive numbers.", f"Write {key} = [8, 2], for a Beta.")
+    require(
+        is_beta,
+        f"{key!r} is {describe_value(numbers)}, not two positive numbers.",
+        f"Write {key} = [8, 2], for a Beta.",
+    )
     return float(numbers[0]), float(numbers[1])

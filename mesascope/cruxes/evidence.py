@@ -8,7 +8,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, conjoin, negate
 from mesascope.cruxes.readings import read_value
-from mesascope.errors import require_known_name, require
+from mesascope.errors import require, require_known_name
 
 Interval = tuple[float, float]
 MAX_COUNT = 10**9
@@ -34,7 +34,7 @@ def find_count_ratio(k: int, n: int, beta_if_true: Interval, beta_if_false: Inte
 
     Args:
         k, n: the number of successes and of cases, with 0 <= k <= n.
-        if_true, if_false: the parameters (a, b) of the Beta for the rate if the event holds, and if it does not.
+        beta_if_true, beta_if_false: the parameters (a, b) of the Beta for the rate if the event holds, and if it does not.
     """
     require_count(k, n)
     from scipy.special import betaln
@@ -60,8 +60,8 @@ def apply_jeffrey_rule(chance_if_true: Interval, chance_if_false: Interval, prem
     """Applies Jeffrey's rule to intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
     Args:
-        if_yes, if_no: the intervals of P(M|I) and of P(M|not I).
-        via: the interval of P'(I), the new chance of the premise.
+        chance_if_true, chance_if_false: the intervals of P(M|I) and of P(M|not I).
+        premise_chance: the interval of P'(I), the new chance of the premise.
 
     The rule is valid only if the evidence changes neither P(M|I) nor P(M|not I). The least and greatest P'(M) lie at
     the ends of P'(I).

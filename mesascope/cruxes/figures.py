@@ -46,7 +46,7 @@ def draw_intervals(bars: Sequence[Bar], title: str, axis_left: float = 330) -> s
     Args:
         bars: the intervals, from the top row to the bottom row.
         title: a description of the drawing.
-        start: the x coordinate of the axis's left end, in pixels.
+        axis_left: the x coordinate of the axis's left end, in pixels.
     """
     width, span, row, top = 980, 440, 22, 30
     body = []

@@ -9,7 +9,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Measure
 from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # this format has the key 'probe' instead of 'metric'

@@ -15,7 +15,7 @@ from mesascope.cruxes.claims import BottomLine, Cut
 from mesascope.cruxes.disagreement import SCALES, compute_product, convert_to_scale, decompose_gap
 from mesascope.cruxes.language import SURE_EVENT, Event, conjoin
 from mesascope.cruxes.readings import read_value
-from mesascope.cruxes.shared_claims import SHARED_CUT, Gap, split_by_shared_claims, make_part
+from mesascope.cruxes.shared_claims import SHARED_CUT, Gap, make_part, split_by_shared_claims
 from mesascope.errors import MesascopeError, require_known_name
 
 ASSUMED_SOURCE = "assumed by the modeller"
@@ -77,7 +77,7 @@ def explain_cuts(
 
     Args:
         argument: the argument.
-        one, other: the two people; by default the file's pair.
+        first_person, second_person: the two people; by default the file's pair.
         scale, method, groups: see `explain_gap`.
         cut: the only cut to use; by default all cuts, or shared claims if the file has none.
         points: whether to replace each set by one point, chosen by the file's [bottom] table, and to split the gap
@@ -158,7 +158,7 @@ def explain_gap(
 
     Args:
         argument: the argument.
-        one, other: the two people, by default the file's pair; the gap is the number of `other` minus that of `one`.
+        first_person, second_person: the two people, by default the file's pair; the gap is the number of `other` minus that of `one`.
         target: an event, used for shared claims; a cut of the file has its own target.
         scale: 'prob' (of the target), 'log' (of the product of the parts) or 'logodds' (of the target).
         method: 'shapley', 'owen', 'oat', 'oat-back', 'lmdi' or 'path'.

@@ -14,7 +14,7 @@ from mesascope.cruxes.bounds import Polytope, Rule
 from mesascope.cruxes.claims import Evidence
 from mesascope.cruxes.disagreement import MAX_PLAYERS, find_shapley_shares
 from mesascope.cruxes.language import Event, conjoin, negate
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 Interval = tuple[float, float]
 MAX_HYPOTHESES = 8
@@ -138,7 +138,11 @@ def _update_person(
             continue
         exponent = discounts[entry.id] * entry.transfer.get(person, 1.0)
         items.append(ItemWeight(entry.id, likelihoods, exponent))
-    reason = f"the file gives {person} no likelihoods for {', '.join(items_without_likelihoods)}: ask for them" if items_without_likelihoods else ""
+    reason = (
+        f"the file gives {person} no likelihoods for {', '.join(items_without_likelihoods)}: ask for them"
+        if items_without_likelihoods
+        else ""
+    )
     spans = tuple((float(low), float(high)) for low, high in prior)
     if not items:
         return Posterior(person, names, "asked", spans, (), (), reason)
@@ -259,7 +263,7 @@ def rank_ratios(
 
     Args:
         argument: the argument.
-        one, other: the two people; the gap is the log-odds of `other` minus those of `one`.
+        first_person, second_person: the two people; the gap is the log-odds of `other` minus those of `one`.
         items: see `accumulate_evidence`.
         hypothesis: the name of the hypothesis.
 

@@ -11,7 +11,12 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.source import read_text
 from mesascope.errors import MesascopeError
 
-CONTENT_BY_ENDING = {".bif": "a network", ".csv": "triads or forecasts", ".json": "forecasts or a crux file", ".argdown": "a map"}
+CONTENT_BY_ENDING = {
+    ".bif": "a network",
+    ".csv": "triads or forecasts",
+    ".json": "forecasts or a crux file",
+    ".argdown": "a map",
+}
 CONTENT_BY_ENDING |= {".ad": "a map", ".md": "a map"}
 
 

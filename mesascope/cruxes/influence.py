@@ -208,7 +208,7 @@ def rank_shared_cruxes(
 
     Args:
         argument: the argument.
-        one, other: the two people; by default the file's pair.
+        first_person, second_person: the two people; by default the file's pair.
         crux: an event; by default, every candidate that both people's claims mention.
         target: an event, by default the file's target. Both people's answers are to the same question.
         base, engine: see `rank_cruxes`.

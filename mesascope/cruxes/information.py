@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mesascope.errors import require_known_name, require
+from mesascope.errors import require, require_known_name
 
 ROUNDING_TOLERANCE = 1e-12  # probabilities within this distance of 0 or 1 become 0 or 1, because their logs are needed
 LOG_BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
@@ -52,7 +52,9 @@ def find_complements(rows: np.ndarray, threshold: float = 1.0) -> np.ndarray:
     """Finds P(U | not C) for every row (pu, puc, pc), but returns P(U) for rows with P(C) of at least `threshold`."""
     pu, puc, pc = rows.T
     joint, rest = pu - puc * pc, np.where(pc < threshold, 1 - pc, 1)
-    joint = np.where(abs(joint) < ROUNDING_TOLERANCE, 0.0, np.where(abs(rest - joint) < ROUNDING_TOLERANCE, rest, joint))
+    joint = np.where(
+        abs(joint) < ROUNDING_TOLERANCE, 0.0, np.where(abs(rest - joint) < ROUNDING_TOLERANCE, rest, joint)
+    )
     return np.where(pc < threshold, joint / rest, pu).clip(0, 1)
 
 
@@ -98,7 +100,7 @@ def compute_information_value_of_states(pu_by_state: Sequence[float], pc: Sequen
     """Computes the mutual information of U and a crux with k states: Σ_c P(c)·KL(P(U|c), P(U)).
 
     Args:
-        pu_given: P(U | state) for each state.
+        pu_by_state: P(U | state) for each state.
         pc: P(state) for each state; these sum to one.
     """
     q, w = np.asarray(pu_by_state, dtype=float), np.asarray(pc, dtype=float)
@@ -170,5 +172,8 @@ def compute_discrimination_values(
         yes, no = np.sqrt(pc_a * pc_b), np.sqrt((1 - pc_a) * (1 - pc_b))
         g = yes / (yes + no) if weights == "gmo" else (pc_a + pc_b) / 2
         g = np.where((g < 1) & ((pc_a >= 1) | (pc_b >= 1)), np.nan, g)
-        present, expected = measure_difference(pu_a, pu_b), _average_outcomes(g, measure_difference(puc_a, puc_b), measure_difference(na, nb))
+        present, expected = (
+            measure_difference(pu_a, pu_b),
+            _average_outcomes(g, measure_difference(puc_a, puc_b), measure_difference(na, nb)),
+        )
         return np.where(np.isnan(g), np.nan, present - expected)

@@ -9,7 +9,7 @@ import numpy as np
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.networks import Net
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 _MAX_CHARACTERS = 20_000_000
 _WORD_PATTERN = re.compile(r'"[^"\n]*"|[^\s"(){},;|]+')
@@ -61,7 +61,7 @@ def write_bif(argument: Argument, person: str, point: str = "middle") -> str:
     Args:
         argument: the argument.
         person: the person whose claims are written; they must form a network.
-        at: which point of each entry's interval to write: 'low', 'middle' or 'high'.
+        point: which point of each entry's interval to write: 'low', 'middle' or 'high'.
 
     Comments at the top name every entry that the person did not state, and the modeller's bridges.
     """

@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 MAX_LENGTH = 2000
 MAX_NESTING = 60

@@ -10,7 +10,7 @@ from mesascope.cruxes.lines import ENTRY_NAMES, LIST_ENTRY_NAMES, TOP_FIELDS
 from mesascope.cruxes.networks import sort_nodes
 from mesascope.cruxes.readings import Reading, read_value
 from mesascope.cruxes.source import Fields, Source, describe_value, quote_number
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 FORMAT = "mesascope-crux/1"
 TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRY_NAMES, *LIST_ENTRY_NAMES)

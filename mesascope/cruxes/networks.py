@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 MAX_JOINT_SIZE = 2**20
 MAX_FACTOR_SIZE = 2**24
@@ -96,7 +96,9 @@ class Net:
             n_before *= size
         return marginals
 
-    def compute_posterior(self, nodes: str | Sequence[str], evidence: Mapping[str, str] | None = None) -> np.ndarray | Undefined:
+    def compute_posterior(
+        self, nodes: str | Sequence[str], evidence: Mapping[str, str] | None = None
+    ) -> np.ndarray | Undefined:
         """Computes P(nodes | evidence).
 
         Args:

@@ -10,7 +10,7 @@ import typer
 
 from mesascope.cruxes.argument import Argument, load_argument, load_thread
 from mesascope.cruxes.information import LOG_BASES
-from mesascope.cruxes.texts import describe_conventions, convert_to_plain
+from mesascope.cruxes.texts import convert_to_plain, describe_conventions
 from mesascope.errors import MesascopeError, require_known_name
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -106,7 +106,10 @@ def add_command(name: str) -> Callable[[Callable[..., CommandOutput]], Callable[
             output = function(argument, **options)
             if as_json:
                 record = {"command": name, "file": argument.name, "digest": argument.digest}
-                record |= {"conventions": convert_to_plain(argument.conventions), "result": convert_to_plain(output.result)}
+                record |= {
+                    "conventions": convert_to_plain(argument.conventions),
+                    "result": convert_to_plain(output.result),
+                }
                 typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
             else:
                 last_line = f"({argument.name}; {describe_conventions(argument.conventions)})"

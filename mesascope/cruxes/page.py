@@ -78,7 +78,9 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
         variants = {f"worded “{label}”"[:52]: x for label, x in answer.wordings.items()} | {**answer.bridged}
         if any(argument.content.claims[claim].reflective_value for claim in answer.claims):
             condition = "" if answer.given == str(SURE_EVENT) else answer.given
-            variants["on reflection"] = on_reflection.answer(answer.person, answer.event, condition, should_add_variants=False)
+            variants["on reflection"] = on_reflection.answer(
+                answer.person, answer.event, condition, should_add_variants=False
+            )
         for label, variant in variants.items():
             if variant.interval != answer.interval:
                 add_bar(label, variant)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.errors import require_known_name, require
+from mesascope.errors import require, require_known_name
 
 POOLING_METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
@@ -58,9 +58,11 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
     Args:
         p: the numbers.
         factor: d; by default the factor of Neyman and Roughgarden for this many numbers.
-        base: the base rate, strictly between 0 and 1.
+        base_rate: the base rate, strictly between 0 and 1.
     """
-    require(0 < base_rate < 1, f"The base rate {base_rate} is not strictly between 0 and 1.", "Example: --base-rate 0.5.")
+    require(
+        0 < base_rate < 1, f"The base rate {base_rate} is not strictly between 0 and 1.", "Example: --base-rate 0.5."
+    )
     pooled_probability = pool_log(p)
     if not 0 < pooled_probability < 1:
         return pooled_probability

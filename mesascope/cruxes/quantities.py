@@ -15,7 +15,7 @@ import numpy as np
 
 from mesascope.cruxes.entries import EntryReader, read_quote
 from mesascope.cruxes.source import Fields
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 N_QUANTILES = 20_000
 SHAPES = ("lognormal", "normal", "uniform")
@@ -111,7 +111,10 @@ def read_amount(text: str, unit: str) -> float:
         return number * DAYS_BY_UNIT[suffix] / DAYS_BY_UNIT[own_unit]
     if suffix == own_unit or suffix in own_unit.split():
         return number
-    return number * FACTORS_BY_SUFFIX[require_known_name(f"unit for {unit or 'a plain number'}", suffix, {*FACTORS_BY_SUFFIX})]
+    return (
+        number
+        * FACTORS_BY_SUFFIX[require_known_name(f"unit for {unit or 'a plain number'}", suffix, {*FACTORS_BY_SUFFIX})]
+    )
 
 
 def _split_unit(unit: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from mesascope.cruxes.claims import Content, Cut
 from mesascope.cruxes.language import SURE_EVENT, Event, conjoin
 from mesascope.cruxes.readings import read_value
 from mesascope.cruxes.toml_writer import write_toml
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 
 AskFunction = Callable[[str], str]
 """Shows a question and returns the answer, or '' if the reader leaves the question out."""
@@ -131,7 +131,7 @@ def ask_reader(argument: Argument, ask: AskFunction, say: Callable[[str], None])
 
     Args:
         argument: the argument.
-        ask: see `Ask`.
+        ask: see `AskFunction`.
         say: shows a text.
     """
     content = argument.content

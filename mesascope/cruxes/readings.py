@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, make_unknown_name_error, require_known_name, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, require, require_known_name
 
 READING_MODES = ("centre", "set", "beta")
 DEFAULT_PLUS_MINUS = 0.05
@@ -78,16 +78,18 @@ def read_value(
     """Reads a probability or a share.
 
     Args:
-        stated: '85%', '~85%', '~1-20%', '<10%', '>90%', '.85', '1e-4', '1 in 10000' or a word such as 'likely'.
-        words: the scale for a bare word: 'union', 'ipcc' or 'icd'.
+        stated_value: '85%', '~85%', '~1-20%', '<10%', '>90%', '.85', '1e-4', '1 in 10000' or a word such as 'likely'.
+        word_scale: the scale for a bare word: 'union', 'ipcc' or 'icd'.
         plus_minus: the half-width of the interval of '~p'.
         mass: the probability that the Beta of a range or of '~p' gives to its interval; by default .90.
-        within: the distribution of a bound such as '<10%': no distribution ('vacuous'), or uniform ('uniform').
+        bound_distribution: the distribution of a bound such as '<10%': no distribution ('vacuous'), or uniform ('uniform').
 
     Returns a `Reading` with 0 <= low <= high <= 1; any other value raises `MesascopeError`.
     """
     if not isinstance(stated_value, str):
-        raise MesascopeError(f"The value {stated_value!r} is not quoted text.", 'Quote the original words: value = "~85%".')
+        raise MesascopeError(
+            f"The value {stated_value!r} is not quoted text.", 'Quote the original words: value = "~85%".'
+        )
     _require_short_text(stated_value)
     text = _divide_fractions(stated_value.strip())
     match = _VALUE_PATTERN.fullmatch(text)
@@ -96,19 +98,27 @@ def read_value(
     about, sign, first, percent1, second, percent2 = match.groups()
     numbers = [float(x) / (100 if percent1 or percent2 else 1) for x in (first, second) if x is not None]
     is_probability = all(0 <= x <= 1 for x in numbers)
-    require(is_probability, f"The value {stated_value!r} lies outside 0 to 1.", "Write percentages with %, at most 100%.")
+    require(
+        is_probability, f"The value {stated_value!r} lies outside 0 to 1.", "Write percentages with %, at most 100%."
+    )
     require(mass is None or 0 < mass < 1, f"The mass {mass} must lie between 0 and 1.", "Example: mass = 0.9.")
     if len(numbers) == 2:
         require(not sign, f"The value {stated_value!r} has both a bound and a range.", "Write one of the two.")
         low, high = numbers
-        require(low <= high, f"The range {stated_value!r} is reversed.", f"Write {second}-{first}{percent2 or percent1}.")
+        require(
+            low <= high, f"The range {stated_value!r} is reversed.", f"Write {second}-{first}{percent2 or percent1}."
+        )
         mass = (mass or DEFAULT_MASS) if (about or mass) else None
         rule = f"the interval [{low:g}, {high:g}]" + (f", {mass:.0%} of the mass" if mass else "")
         return Reading(stated_value, "range", low, high, None, mass, rule)
     value = numbers[0]
     if sign:
         low, high = (0.0, value) if sign[0] == "<" else (value, 1.0)
-        require(bound_distribution in ("vacuous", "uniform"), f"'within' cannot be {bound_distribution!r}.", "Use 'vacuous' or 'uniform'.")
+        require(
+            bound_distribution in ("vacuous", "uniform"),
+            f"'within' cannot be {bound_distribution!r}.",
+            "Use 'vacuous' or 'uniform'.",
+        )
         is_uniform = bound_distribution == "uniform"
         distribution = "uniform inside, as the file says" if is_uniform else "without a distribution"
         rule = f"the closed interval [{low:g}, {high:g}], {distribution}"
@@ -190,7 +200,9 @@ def read_ratio(stated_ratio: object) -> tuple[float, float]:
         low = high = low / float(second)
     elif joint:
         high = float(second)
-        require(not sign, f"The likelihood ratio {stated_ratio!r} has both a bound and a range.", "Write one of the two.")
+        require(
+            not sign, f"The likelihood ratio {stated_ratio!r} has both a bound and a range.", "Write one of the two."
+        )
     if sign:
         require(0 < low <= 1e12, f"The likelihood ratio {stated_ratio!r} is not positive.", 'Example: ">=2".')
         return (low, float("inf")) if sign[0] == ">" else (0.0, low)

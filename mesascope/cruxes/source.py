@@ -12,7 +12,7 @@ from typing import Any
 
 from mesascope.cruxes.language import NAME_PATTERN
 from mesascope.cruxes.lines import LIST_ENTRY_NAMES, MAX_PATH_PARTS, LineIndex, format_entry_name
-from mesascope.errors import MesascopeError, make_unknown_name_error, require_known_name, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, require, require_known_name
 
 MAX_BYTES = 1_000_000
 MAX_ENTRIES = 400
@@ -137,7 +137,9 @@ class Fields:
     """
 
     def __init__(self, table: object, allowed_names: Iterable[str]):
-        require(isinstance(table, dict), f"This is {describe_value(table)}, not a table.", "Write { field = value, … }.")
+        require(
+            isinstance(table, dict), f"This is {describe_value(table)}, not a table.", "Write { field = value, … }."
+        )
         assert isinstance(table, dict)
         self.table: dict[str, Any] = table
         allowed_names = set(allowed_names)

@@ -57,7 +57,9 @@ class Comparison:
     @property
     def atoms(self) -> frozenset[str]:
         """The atoms of the four events."""
-        return frozenset().union(*(e.atoms for e in (self.event, self.condition, self.lesser_event, self.lesser_condition)))
+        return frozenset().union(
+            *(e.atoms for e in (self.event, self.condition, self.lesser_event, self.lesser_condition))
+        )
 
     @property
     def is_linear(self) -> bool:

@@ -177,7 +177,9 @@ def _merge_worlds(
     def place_rows(group_numbers: Sequence[int], kind: int) -> np.ndarray:
         table, taken = np.zeros((len(group_numbers), n), dtype=bool), [0] * len(groups)
         for row, group_number in enumerate(group_numbers):
-            table[row, starts[group_number] : starts[group_number + 1]] = blocks[group_number][kind][taken[group_number]]
+            table[row, starts[group_number] : starts[group_number + 1]] = blocks[group_number][kind][
+                taken[group_number]
+            ]
             taken[group_number] += 1
         return table
 

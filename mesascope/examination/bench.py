@@ -17,7 +17,7 @@ import xarray as xr
 
 from mesascope import catalogue, trials
 from mesascope.contracts import Condition, Family, Intact, Subject, get_split_kind, identify, parse_task_limit
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 from mesascope.execution import hash_folder
 from mesascope.files import limit_folder_size, make_cache_path, replace_when_written
 from mesascope.guards import limits
@@ -77,7 +77,12 @@ class RolloutCache:
         for split in splits or ():
             require_known_name("split", split, self._list_all_splits(family))
         self.extra_split_kinds = dict(extra_split_kinds or {})
-        unique = dict.fromkeys([*(trials.fill_in_trial_counts(label, family.horizon) for label in condition_labels), *self.extra_split_kinds])
+        unique = dict.fromkeys(
+            [
+                *(trials.fill_in_trial_counts(label, family.horizon) for label in condition_labels),
+                *self.extra_split_kinds,
+            ]
+        )
         candidates = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in candidates if not c.explain_misfit(family)]
         # splits and references are compared by the transplants with the first replicate
@@ -99,7 +104,9 @@ class RolloutCache:
         extra = sum(
             len(self._list_conditions(self.family, split)) - 1 for split in splits if get_split_kind(split) != "fresh"
         )
-        self.total_blocks = (subject_count * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.block_count
+        self.total_blocks = (
+            subject_count * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)
+        ) * self.block_count
 
     def find_family(self, trained_on: str) -> Family:
         """Finds the family with the bank that a subject was trained on, if this bank is known.
@@ -167,7 +174,11 @@ class RolloutCache:
         """Runs a family's reference procedures on the same tasks, and returns their trials by role and split."""
         references: dict[str, dict[str, xr.Dataset]] = {}
         intact, without_bank = catalogue.make("conditions", "intact"), family.with_bank(None)
-        for role in (*COMPARED_ROLES, *(("locator",) if family.bank_label else ()), *(() if role_suffix else ("strongest",))):
+        for role in (
+            *COMPARED_ROLES,
+            *(("locator",) if family.bank_label else ()),
+            *(() if role_suffix else ("strongest",)),
+        ):
             if role + role_suffix not in family.references:
                 continue
             home = family if role == "locator" else without_bank
@@ -203,7 +214,15 @@ class RolloutCache:
         """Runs one rollout; if it ran before, takes it from memory or reads it from a file."""
         home = family if split == "seen" else family.with_bank(None)
         home_name = home.name
-        inputs = [subject.name, self.get_identity(subject), home_name, home.compute_code_hash(), split, self.lifetimes, self.seed]
+        inputs = [
+            subject.name,
+            self.get_identity(subject),
+            home_name,
+            home.compute_code_hash(),
+            split,
+            self.lifetimes,
+            self.seed,
+        ]
         inputs += [c.label for c in conditions] + [_hash_package(), *_describe_machine()]
         digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         if digest in self.rollouts:
@@ -226,7 +245,8 @@ class RolloutCache:
                 conditions=conditions,
                 condition_examples=compiled_conditions,
                 recorded_taps=(),
-                should_keep_log_probs=get_split_kind(split) in ("fresh", "seen"),  # metrics compare probabilities only on these splits
+                should_keep_log_probs=get_split_kind(split)
+                in ("fresh", "seen"),  # metrics compare probabilities only on these splits
                 report_finished=self._report_finished_blocks,
                 tasks=self.tasks.setdefault(home_name, {}) if family.is_traceable else None,
                 blocks_per_call=self.blocks_per_call,
@@ -284,7 +304,7 @@ def save_rollout(rollout: xr.Dataset, path: Path, module_states: Mapping[str, An
     Args:
         rollout: the trials.
         path: the file to write.
-        code: the state of the modules that the trials depend on; by default the state of all loaded modules.
+        module_states: the state of the modules that the trials depend on; by default the state of all loaded modules.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {

@@ -71,7 +71,9 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
             if kind == "families":
                 problems += _check_family(spec)
             else:
-                problems += CHECKS[kind](spec, _make_check_family(family or choose_check_family(kind, plugin_name), kind))
+                problems += CHECKS[kind](
+                    spec, _make_check_family(family or choose_check_family(kind, plugin_name), kind)
+                )
     except MesascopeError as error:
         problems.append(str(error))
     except Exception as error:

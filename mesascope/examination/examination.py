@@ -16,7 +16,7 @@ from mesascope.catalogue import as_list, make_all
 from mesascope.contracts import Family, Metric, ScriptedSubject, Subject
 from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeWarning, make_unknown_name_error, require
-from mesascope.examination.bench import RolloutCache, ProgressFunction
+from mesascope.examination.bench import ProgressFunction, RolloutCache
 from mesascope.examination.measurement import apply_metrics
 from mesascope.examination.participants import ParticipantValue
 from mesascope.findings import COLUMNS, Finding
@@ -170,7 +170,9 @@ def examine(
             if trials := bench.run_subject(control, family_without_bank, is_shared=True):
                 expected_metrics = [metric for metric in metric_list if role in metric.expects]
                 references = bench.run_references(family_without_bank)
-                pending_answers[role] = pool.submit(apply_metrics, expected_metrics, trials, references, Replays(control))
+                pending_answers[role] = pool.submit(
+                    apply_metrics, expected_metrics, trials, references, Replays(control)
+                )
         placements: list[Any] = [bench.place(subject, trained_on or subject.trained_on, rule) for subject in group]
         control_findings = {role: pending.result() for role, pending in pending_answers.items()}
     for i, subject in enumerate(group):

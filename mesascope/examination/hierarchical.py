@@ -17,7 +17,7 @@ from jax.nn import log_softmax, sigmoid
 
 from mesascope.contracts import DoesNotApply
 from mesascope.contracts.extras import import_optional_package as require_package
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 from mesascope.questions.procedures.histories import read_history
 from mesascope.worlds.two_step.trial_arrays import read_two_step_trials
 
@@ -62,7 +62,10 @@ def fit_hierarchical(
     numpyro, infer = require_package("numpyro", "bayes"), require_package("numpyro.infer", "bayes")
     find_rhat = require_package("numpyro.diagnostics", "bayes").split_gelman_rubin
     dist = numpyro.distributions
-    names, compute = MODEL_PARAMETERS[model], _make_two_step_likelihood(trials) if model == "hybrid" else _make_choice_likelihood(trials, model)
+    names, compute = (
+        MODEL_PARAMETERS[model],
+        _make_two_step_likelihood(trials) if model == "hybrid" else _make_choice_likelihood(trials, model),
+    )
     owners = trials.participant.values if "participant" in trials.coords else np.arange(trials.sizes["lifetime"])
     people, unit = np.unique(owners, return_inverse=True)
     remedy = "Give a log with more participants."
@@ -110,7 +113,7 @@ def _predict_stays(trials: xr.Dataset, stay_probabilities: np.ndarray, seed: int
 
     Args:
         trials: the log.
-        stay: [D, N, T] the probability of repeating the last choice, for each of D posterior draws.
+        stay_probabilities: [D, N, T] the probability of repeating the last choice, for each of D posterior draws.
         seed: the seed of the predicted choices.
     """
     history = read_history(trials)

@@ -32,7 +32,7 @@ def apply_metrics(
         references: by role and split, the trials of the reference procedures on the same tasks.
         replay: a function that replays a procedure along recorded trials, such as a `Replays`; None if impossible.
         controls: by role, the findings of each control.
-        found: a list; every metric that applies is added to this list, with its readings.
+        collected_readings: a list; every metric that applies is added to this list, with its readings.
 
     Returns:
         The findings in the order of the metrics. A metric that does not apply, or fails, gives one finding with
@@ -72,7 +72,9 @@ def adjust_findings(findings: Sequence[Finding]) -> list[Finding]:
     return [dataclasses.replace(f, holm=p) for f, p in zip(findings, holm, strict=True)]
 
 
-def _apply_metric(metric: Metric, trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], replay: Any) -> Sequence[Reading]:
+def _apply_metric(
+    metric: Metric, trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], replay: Any
+) -> Sequence[Reading]:
     """Computes the readings of one metric from the splits that it needs."""
     needed = {split: d for split, d in trials.items() if get_split_kind(split) in (*metric.splits, "fresh", "logged")}
     if not any(get_split_kind(split) in (*metric.splits, "logged") for split in needed):

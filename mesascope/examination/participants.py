@@ -95,7 +95,10 @@ def _leave_out_groups(trials: xr.Dataset) -> list[xr.Dataset]:
     return [
         trials.assign(
             {
-                name: (v.dims, np.where(is_out.reshape(1, 1, -1, *[1] * (v.ndim - 3)), MISSING_VALUES[v.dtype.kind], v.values))
+                name: (
+                    v.dims,
+                    np.where(is_out.reshape(1, 1, -1, *[1] * (v.ndim - 3)), MISSING_VALUES[v.dtype.kind], v.values),
+                )
                 for name in names
                 for v in [trials[name]]
             }
@@ -105,7 +108,9 @@ def _leave_out_groups(trials: xr.Dataset) -> list[xr.Dataset]:
     ]
 
 
-def _compute_jackknife(metric: Metric, subsets: Sequence[xr.Dataset]) -> dict[str, tuple[float, float | None, float | None]]:
+def _compute_jackknife(
+    metric: Metric, subsets: Sequence[xr.Dataset]
+) -> dict[str, tuple[float, float | None, float | None]]:
     """Measures the first of the subsets with a metric, and computes jackknife intervals from the other subsets."""
     whole, *parts = [_measure_means(metric, subset) for subset in subsets]
     result = {}

@@ -49,8 +49,8 @@ def check_ratio(declared_bytes: int, stored_bytes: int) -> None:
     """Refuses content that would be much larger than its file.
 
     Args:
-        declared: the size in bytes of the unpacked content, as the file declares it.
-        stored: the size in bytes of the file.
+        declared_bytes: the size in bytes of the unpacked content, as the file declares it.
+        stored_bytes: the size in bytes of the file.
     """
     if declared_bytes > MAX_SMALL_BYTES + MAX_UNPACKING_RATIO * stored_bytes:
         raise ValueError(f"it has {stored_bytes:,} bytes, but would unpack to {declared_bytes:,} bytes")
@@ -102,7 +102,7 @@ def list_zip_members(archive: zipfile.ZipFile, stored_bytes: int) -> dict[str, z
 
     Args:
         archive: the open zip.
-        stored: the size in bytes of the zip's file.
+        stored_bytes: the size in bytes of the zip's file.
     """
     members = archive.infolist()
     by_name = {x.filename: x for x in members}

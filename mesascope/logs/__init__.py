@@ -22,11 +22,11 @@ from mesascope.logs.columns import assign_roles, make_natural_sort_key
 from mesascope.logs.context import (
     add_lifetime_labels,
     describe_phases,
+    describe_unread_columns,
     exclude_by_rt,
     leave_out_blank_rows,
-    describe_unread_columns,
-    renumber_options,
     read_context,
+    renumber_options,
 )
 from mesascope.logs.lifetimes import locate_rows
 from mesascope.logs.payoffs import read_feedback, read_latents
@@ -164,7 +164,9 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
     dims = data[roles.columns["action"][0]].dims
     for name in role_columns:
         if name in data.variables and not set(data[name].dims) <= set(dims):
-            problem = f"{quote(name)} has the axes {format_names(data[name].dims)}; the action has {format_names(dims)}."
+            problem = (
+                f"{quote(name)} has the axes {format_names(data[name].dims)}; the action has {format_names(dims)}."
+            )
             raise MesascopeError(problem, "Give both the same axes, or choose one value with .sel or .isel.")
     if not dims:
         raise MesascopeError("The action has no axes, so it is one trial.", "Give it the axes lifetime and trial.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import COLUMN_NAMES, Roles, normalise_name, parse_numbers, read_cells, format_role_option
+from mesascope.logs.columns import COLUMN_NAMES, Roles, format_role_option, normalise_name, parse_numbers, read_cells
 from mesascope.logs.tables import Table, quote
 
 MAX_CHOICES = 200
@@ -212,7 +212,9 @@ def _check_number_of_choices(n_distinct: int, n_choices: int | None, column: str
         problem = f"Column {quote(column)} holds {n_distinct} different choices, but choices={n_choices}."
         raise MesascopeError(problem, "Leave choices out, or empty the cells of trials without a choice.")
     if n_distinct < 2 and n_choices is None:
-        remedy = f"Give the number of choices, such as choices=2, or name another column: {format_role_option('action')}."
+        remedy = (
+            f"Give the number of choices, such as choices=2, or name another column: {format_role_option('action')}."
+        )
         raise MesascopeError(f"Column {quote(column)} holds the same choice on every trial that has one.", remedy)
 
 

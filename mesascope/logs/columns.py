@@ -18,7 +18,9 @@ ALIASES: dict[str, list[str]] = COLUMN_NAMES["trials"]
 FALLBACK_ALIASES: dict[str, list[str]] = COLUMN_NAMES["fallback"]
 # names of columns that contain the option on one side of a screen
 SCREEN_SIDE_PATTERN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
-NUMBERED_COLUMN_PATTERNS: dict[str, str] = {  # for each role, a pattern for the names of its columns, without the number
+NUMBERED_COLUMN_PATTERNS: dict[
+    str, str
+] = {  # for each role, a pattern for the names of its columns, without the number
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
     "means": r"(?:mean|mu|armmean|truemean)",
 }
@@ -233,7 +235,9 @@ def _choose_feedback(table: Table, roles: Roles, is_feedback_empty: bool) -> Non
     columns, notes = roles.columns, roles.notes
     lacks = f"{table.name} has no column with a common name for the {{}}; its columns are {{}}."
     if "action" not in columns:
-        raise MesascopeError(lacks.format("action", format_names(table.header, 30)), f"Name it: {format_role_option('action')}.")
+        raise MesascopeError(
+            lacks.format("action", format_names(table.header, 30)), f"Name it: {format_role_option('action')}."
+        )
     if "feedback" not in roles.requested_roles and {"gain", "loss"} & roles.requested_roles:
         columns.pop("feedback", None)
     is_net = "loss" not in columns or "gain" in columns or "feedback" in roles.requested_roles
@@ -307,7 +311,9 @@ def read_numbers(table: Table, column: str, role: str, max_size: float = 1e30) -
     remedy = f"Correct or empty these cells, or name another column: {format_role_option(role)}."
     table.refuse_bad_rows(is_bad, column, f"{{place}} holds {{cell}}, which is not a number ({bad_cells}).", remedy)
     remedy = "Empty the cell if the value is not known."
-    table.refuse_bad_rows(np.abs(result) > max_size, column, "{place} holds {cell}, which is infinite or too large.", remedy)
+    table.refuse_bad_rows(
+        np.abs(result) > max_size, column, "{place} holds {cell}, which is infinite or too large.", remedy
+    )
     return result
 
 

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mesascope.errors import MesascopeError, require
 from mesascope.logs.codes import MAX_CHOICES, Choices, read_flag
-from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers, format_role_option
+from mesascope.logs.columns import Roles, format_role_option, read_cells, read_labels, read_numbers
 from mesascope.logs.tables import Table, format_count, format_names, quote
 
 MAX_GROUPS = 10

@@ -65,9 +65,13 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     else:
         name = Path(source).stem if isinstance(source, (str, Path)) else "curve"
         owner, names = np.zeros(len(points), int), [name]
-    table.refuse_bad_rows(owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out.")
+    table.refuse_bad_rows(
+        owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out."
+    )
     if repeats := len(points) - len({*zip(points.tolist(), owner.tolist(), strict=True)}):
-        notes_on_shares.append(f"{format_count(repeats, 'row')} with steps that the curve already has; they are pooled.")
+        notes_on_shares.append(
+            f"{format_count(repeats, 'row')} with steps that the curve already has; they are pooled."
+        )
     notes = [
         f"{format_count(len(points), 'point')} of {table.name}: {format_names(list(filter(None, found.values())))}.",
         *notes_on_shares,
@@ -103,10 +107,14 @@ def _count_solved(table: Table, column: str, problem_counts: np.ndarray) -> tupl
         problem = f"{{place}}: {{cell}} is neither a share from 0 to 1 nor a count up to {limit:,}."
         table.refuse_bad_rows(is_bad, column, problem, "Give shares, or counts in every row.")
     reading = "counts" if has_counts else "shares; the number solved is the share times n, rounded"
-    return np.round(values if has_counts else values * problem_counts).astype(np.int64), [f"{quote(column)} holds {reading}."]
+    return np.round(values if has_counts else values * problem_counts).astype(np.int64), [
+        f"{quote(column)} holds {reading}."
+    ]
 
 
-def _make_curve(steps: np.ndarray, solved_counts: np.ndarray, problem_counts: np.ndarray, name: str, source: str) -> xr.Dataset:
+def _make_curve(
+    steps: np.ndarray, solved_counts: np.ndarray, problem_counts: np.ndarray, name: str, source: str
+) -> xr.Dataset:
     """Makes the data set of one curve; rows with the same number of steps are pooled."""
     points = np.unique(steps)
     hits, n = (np.array([x[steps == p].sum() for p in points]) for x in (solved_counts, problem_counts))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import Roles, read_cells, read_labels, read_numbers, format_role_option
+from mesascope.logs.columns import Roles, format_role_option, read_cells, read_labels, read_numbers
 from mesascope.logs.tables import Table, format_count, format_names, quote
 
 MIN_TRIALS_PER_CUE = 4  # a column divides lifetimes by cue only if the parts have at least this mean number of rows
@@ -62,7 +62,9 @@ def locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | No
             notes.append("No column numbers the trials, so trials follow the order of the rows.")
     else:
         groups = [g for g in (np.zeros(len(length)), group[first_row], participants) if g is not None]
-        position, position_notes = _find_positions(table, roles.columns["trial"][0], number, lifetime, groups, lifetime_columns=parts)
+        position, position_notes = _find_positions(
+            table, roles.columns["trial"][0], number, lifetime, groups, lifetime_columns=parts
+        )
         notes += position_notes
     n_positions = int(position.max()) + 1
     if len(length) * n_positions > max(20 * len(lifetime), 50_000_000):
@@ -82,7 +84,9 @@ def _read_codes(table: Table, column: str) -> np.ndarray:
     """
     codes, _ = read_labels(table, column)
     remedy = f"Fill it in, leave the row out, or read another column: {format_role_option('lifetime')}."
-    table.refuse_bad_rows(codes < 0, column, "{place} is empty ({rows}), so the trial belongs to no known lifetime.", remedy)
+    table.refuse_bad_rows(
+        codes < 0, column, "{place} is empty ({rows}), so the trial belongs to no known lifetime.", remedy
+    )
     return codes
 
 
@@ -200,7 +204,13 @@ def _divide_at_restarts(
 
 
 def _find_positions(
-    table: Table, column: str, trial_numbers: np.ndarray, lifetime: np.ndarray, groups: list[np.ndarray], *, lifetime_columns: list[str]
+    table: Table,
+    column: str,
+    trial_numbers: np.ndarray,
+    lifetime: np.ndarray,
+    groups: list[np.ndarray],
+    *,
+    lifetime_columns: list[str],
 ) -> tuple[np.ndarray, list[str]]:
     """Finds the position of each row in its lifetime from its trial number; also returns notes.
 
@@ -209,11 +219,11 @@ def _find_positions(
     Args:
         table: the log.
         column: the column of the trial number.
-        number: the trial number of each row.
+        trial_numbers: the trial number of each row.
         lifetime: the lifetime of each row.
         groups: several groupings of the lifetimes, each as an array with the group of every lifetime. Trial numbers may
             continue from one lifetime of a group to the next.
-        parts: the columns that distinguish lifetimes.
+        lifetime_columns: the columns that distinguish lifetimes.
     """
     notes: list[str] = []
     step = int(np.gcd.reduce(trial_numbers - trial_numbers.min()))
@@ -224,7 +234,11 @@ def _find_positions(
     if is_repeat.any():
         at = int(np.flatnonzero(is_repeat)[0])
         first, second = sorted((int(order[at]), int(order[at + 1])))
-        owner = f"by {format_names(lifetime_columns)}, both rows" if lifetime_columns else "no column names a participant, so both rows"
+        owner = (
+            f"by {format_names(lifetime_columns)}, both rows"
+            if lifetime_columns
+            else "no column names a participant, so both rows"
+        )
         repeats = format_count(int(is_repeat.sum()), "such row")
         raise MesascopeError(
             f"{table.describe_cell(second, column)}: trial {trial_numbers[second]} also occurs in "

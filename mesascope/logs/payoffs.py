@@ -4,7 +4,7 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 from mesascope.logs.codes import Choices
-from mesascope.logs.columns import Roles, read_numbers, format_role_option
+from mesascope.logs.columns import Roles, format_role_option, read_numbers
 from mesascope.logs.tables import Table, format_count, format_names
 
 MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)

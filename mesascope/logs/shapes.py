@@ -14,7 +14,9 @@ from mesascope.logs.tables import Table, format_count, format_names, quote
 COMPARISONS = {
     "==": np.equal, "!=": np.not_equal, ">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less,
 }  # fmt: skip
-CLAUSE_PATTERN = re.compile(rf"\s*(?:`([^`]+)`|([^`=!<>]+?))\s*({'|'.join(COMPARISONS)})\s*(\"[^\"]*\"|'[^']*'|[^\"'=<>]+?)\s*")
+CLAUSE_PATTERN = re.compile(
+    rf"\s*(?:`([^`]+)`|([^`=!<>]+?))\s*({'|'.join(COMPARISONS)})\s*(\"[^\"]*\"|'[^']*'|[^\"'=<>]+?)\s*"
+)
 WIDE_COLUMN_PATTERN = re.compile(r"(?P<stem>.*?[^0-9])(?P<number>[0-9]+)\)?")  # choice_12, or 12 after any name
 WIDE_ROLES = ("action", "feedback", "gain", "loss", "missed", "rt", "forced")
 MIN_WIDE_TRIALS = 5

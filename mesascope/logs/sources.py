@@ -14,7 +14,15 @@ from typing import Any
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 from mesascope.logs.separated import MAX_SAMPLE_BYTES, detect_encoding, read_delimited_text
-from mesascope.logs.tables import LOG_FORMATS, Table, check_table_size, format_names, make_table, quote, make_table_from_frame
+from mesascope.logs.tables import (
+    LOG_FORMATS,
+    Table,
+    check_table_size,
+    format_names,
+    make_table,
+    make_table_from_frame,
+    quote,
+)
 
 TEXT_FILE_ENDINGS = (".csv", ".tsv", ".txt", ".tab", ".dat", ".htsv")
 JSON_LINES_ENDINGS = (".jsonl", ".ndjson")

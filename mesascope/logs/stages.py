@@ -11,7 +11,7 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 from mesascope.logs.codes import MAX_CHOICES, MAX_ODD_SHARE, Choices, read_choices
-from mesascope.logs.columns import Roles, read_cells, read_labels, format_role_option
+from mesascope.logs.columns import Roles, format_role_option, read_cells, read_labels
 from mesascope.logs.tables import Table, format_count, format_names, quote
 
 TRANSITION_WORDS = {
@@ -130,7 +130,9 @@ def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
         )
     else:
         problem = f"Column {quote(column)} holds {format_names(entries)}, which do not mean common or rare."
-        raise MesascopeError(problem, f"Write common and rare, or leave it out: {format_role_option('transition', '')}.")
+        raise MesascopeError(
+            problem, f"Write common and rare, or leave it out: {format_role_option('transition', '')}."
+        )
     return np.array([-1 if n else meaning.get(t, -1) for t, n in zip(texts, is_empty, strict=True)])[codes]
 
 

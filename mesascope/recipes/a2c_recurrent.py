@@ -63,7 +63,12 @@ def recipe(
 
 
 def compute_policy_gradient_loss(
-    network: Recurrent, features: jax.Array, batch: PolicyExamples, update_settings: UpdateSettings, entropy_weight: Number, /
+    network: Recurrent,
+    features: jax.Array,
+    batch: PolicyExamples,
+    update_settings: UpdateSettings,
+    entropy_weight: Number,
+    /,
 ) -> jax.Array:
     """The loss: the surrogate of the policy gradient, plus the critic's squared error, minus the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)

@@ -16,7 +16,16 @@ import optax
 from mesascope.agents.networks import thinking_network as networks
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.networks.thinking_network import Weights, compute_logits, make_zero_state, run_layers, run_tick
-from mesascope.contracts import Family, FolderPath, OnProgress, TrainingSummary, as_arrays, ignore_progress, require_family, select
+from mesascope.contracts import (
+    Family,
+    FolderPath,
+    OnProgress,
+    TrainingSummary,
+    as_arrays,
+    ignore_progress,
+    require_family,
+    select,
+)
 from mesascope.contracts.capabilities import ShowsGrids
 from mesascope.errors import require
 from mesascope.keys import derive_key
@@ -81,7 +90,9 @@ def recipe(
     settings = collect_settings(locals(), problems=(2, NO_LIMIT), width=(2, 1024), layers=(0, 512), window=(1, 512))
     check_settings(settings, swap_probability=(0.0, 1.0), ticks=(window, 4096))
     grid_family: Any = require_family(family, ShowsGrids, "does not give grids to train on", "Train on maze.")
-    require(not family.bank_label, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
+    require(
+        not family.bank_label, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out."
+    )
     require(ticks % window == 0, f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.find_grid_sizes(family)
     key, choices = jax.random.key(seed), int(family.choices or 0)
@@ -90,7 +101,7 @@ def recipe(
 
     def make_initial_state() -> State:
         weights = networks.create_network(derive_key(key, "weights"), width, layers, planes, choices)
-        first_problems = grid_family.problems(derive_key(key, "first"), problems)
+        first_problems = grid_family.draw_problems(derive_key(key, "first"), problems)
         activations = make_zero_state(weights, grid_family.draw_pictures(first_problems))
         ages = jnp.arange(problems) % (ticks // window)  # so that not all problems end at once
         return State(weights, ADAM.init(weights), first_problems, activations, ages)
@@ -132,7 +143,7 @@ def update(
         rates: the settings updates, swap_probability, rate and final_rate, which may change without compiling again.
         ticks: the number of ticks for each problem.
         window: the number of ticks in this update.
-        feed_forward: whether the network has layers instead of ticks.
+        is_feed_forward: whether the network has layers instead of ticks.
 
     Returns:
         The state after the update, and the share of cells with a correct move at the end of the window.
@@ -144,7 +155,7 @@ def update(
     moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swap_probability"], (n,))
     moves_goal &= not is_feed_forward
     is_replaced, is_moved = is_finished & ~moves_goal, is_finished & moves_goal
-    fresh_problems = family.problems(derive_key(update_key, "fresh"), n)
+    fresh_problems = family.draw_problems(derive_key(update_key, "fresh"), n)
     moved_problems = family.move_goal(derive_key(update_key, "moved"), problems)
     problems = select(is_replaced, fresh_problems, select(is_moved, moved_problems, problems))
     activations = jnp.where(is_replaced[:, None, None, None], 0.0, activations)
@@ -168,7 +179,9 @@ def update(
         def run_one_tick(activations, i):
             activations = run_tick(weights.mixing_weights[0], weights.bias[0], activations, inputs, is_inside)
             loss, share_right = sum_loss(activations)
-            weight = (problem_ages * window + i + 1) / ticks  # after a few ticks, the network can be right in only a few cells
+            weight = (
+                problem_ages * window + i + 1
+            ) / ticks  # after a few ticks, the network can be right in only a few cells
             return activations, ((loss * weight).sum(), share_right)
 
         last_activations, (losses, shares_right) = jax.lax.scan(run_one_tick, activations, jnp.arange(window))
@@ -188,11 +201,15 @@ def _find_correct_moves(scores: jax.Array, correct_moves: jax.Array) -> jax.Arra
 
 
 @compile_loop
-def _find_solved_problems(key: jax.Array, family: Any, weights: Weights, ticks: int, is_feed_forward: bool) -> jax.Array:
-    """Whether the network makes a correct move in every cell, for each of `TEST_PROBLEMS` fresh problems."""
-    problems = family.problems(key, N_TEST_PROBLEMS)
+def _find_solved_problems(
+    key: jax.Array, family: Any, weights: Weights, ticks: int, is_feed_forward: bool
+) -> jax.Array:
+    """Whether the network makes a correct move in every cell, for each of `N_TEST_PROBLEMS` fresh problems."""
+    problems = family.draw_problems(key, N_TEST_PROBLEMS)
     pictures, correct_moves = family.draw_pictures(problems), family.find_right_moves(problems)
     start = make_zero_state(weights, pictures)
-    activations = run_layers(weights, pictures) if is_feed_forward else networks.run_ticks(weights, start, pictures, ticks)
+    activations = (
+        run_layers(weights, pictures) if is_feed_forward else networks.run_ticks(weights, start, pictures, ticks)
+    )
     is_correct = _find_correct_moves(compute_logits(weights, activations), correct_moves) | ~correct_moves.any(-1)
     return is_correct.all((-1, -2))

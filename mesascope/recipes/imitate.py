@@ -120,7 +120,7 @@ def make_teacher(family: Family, teacher: str) -> Subject:
     def respond_once() -> Any:
         key = jax.random.key(0)
         percept = family.begin(key, family.draw(key, 1))[1]
-        return subject.respond(key, subject.fresh(1), percept)[1].log_probs
+        return subject.respond(key, subject.initialize_carry(1), percept)[1].log_probs
 
     require(
         subject.traceable and eqx.filter_eval_shape(respond_once) is not None,
@@ -143,7 +143,9 @@ def make_imitation_objective(
         led_lifetimes: the number of lifetimes in which the teacher acts; they come first.
     """
     lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks, teacher, led_lifetimes=led_lifetimes)
-    _, value_target = compute_targets(lifetimes, batch.best, scale, batch.update_settings.discount, batch.update_settings.trace)
+    _, value_target = compute_targets(
+        lifetimes, batch.best, scale, batch.update_settings.discount, batch.update_settings.trace
+    )
     return lifetimes._replace(value=value_target), compute_imitation_loss, compute_mean_score(lifetimes, batch.best)
 
 
@@ -155,5 +157,7 @@ def compute_imitation_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
         batch: the lifetimes, with the target of the critic as `value`.
     """
     features = network.memory.unroll(batch.inputs)
-    cross_entropy = average((jnp.exp(batch.teacher_log_probs) * network.compute_log_probs(features)).sum(-1), batch.mask)
+    cross_entropy = average(
+        (jnp.exp(batch.teacher_log_probs) * network.compute_log_probs(features)).sum(-1), batch.mask
+    )
     return -cross_entropy + 0.5 * average(jnp.square(network.estimate_return(features) - batch.value), batch.mask)

@@ -30,7 +30,9 @@ CHECK_FAMILY = (
 CHECK_SETTINGS = {"width": 8, "lifetimes": 8}  # the settings for that check
 
 
-TracedSettings = dict[str, jax.Array]  # the settings updates, rate, final_rate and warmup, and payoff_range: best minus chance
+TracedSettings = dict[
+    str, jax.Array
+]  # the settings updates, rate, final_rate and warmup, and payoff_range: best minus chance
 
 
 class Rollout(NamedTuple):
@@ -93,7 +95,9 @@ def recipe(
 
     def make_state() -> tuple[Recurrent, Any]:
         nonzero_layout = {k: v for k, v in layout.items() if v} or None
-        network = create_network_for_family(derive_key(key, "weights"), family, memory, width, parts, layer_settings=nonzero_layout)
+        network = create_network_for_family(
+            derive_key(key, "weights"), family, memory, width, parts, layer_settings=nonzero_layout
+        )
         refuse_dependence_on_actions(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
@@ -170,7 +174,7 @@ def update_network(
         network: the network before this update.
         adam_state: Adam's state before this update.
         family: the family of the tasks.
-        plan: the settings, and the range of the score.
+        settings: the settings, and the range of the score.
         lifetimes: the number of lifetimes in the batch.
 
     Returns:
@@ -186,8 +190,12 @@ def update_network(
     gradient, score = jax.grad(compute_loss_of_arrays, has_aux=True)(arrays)
     direction, adam_state = ADAM.update(gradient, adam_state)
     warmup_factor = jnp.minimum((updates_done + 1) / jnp.maximum(settings["warmup"], 1), 1.0)
-    share_done = jnp.maximum(updates_done - settings["warmup"], 0) / jnp.maximum(settings["updates"] - settings["warmup"], 1)
-    rate = settings["final_rate"] + (settings["rate"] - settings["final_rate"]) * 0.5 * (1 + jnp.cos(jnp.pi * share_done))
+    share_done = jnp.maximum(updates_done - settings["warmup"], 0) / jnp.maximum(
+        settings["updates"] - settings["warmup"], 1
+    )
+    rate = settings["final_rate"] + (settings["rate"] - settings["final_rate"]) * 0.5 * (
+        1 + jnp.cos(jnp.pi * share_done)
+    )
     arrays = jax.tree.map(lambda a, d: a - warmup_factor * rate * d, arrays, direction)
     return eqx.combine(arrays, static), adam_state, score
 

@@ -33,7 +33,7 @@ class Lifetimes(NamedTuple):
     excludes the other steps.
 
     Attributes:
-        encoded: [T, N, F] the network's inputs.
+        inputs: [T, N, F] the network's inputs.
         action: the action.
         log_prob: the action's log-probability under the network.
         value: the critic's estimate before the action.
@@ -67,7 +67,9 @@ def compute_scale(family: Family) -> Scale:
     Raises:
         MesascopeError: the best action pays no more than chance.
     """
-    latents = family.compute_latents(_draw_tasks(family, jax.random.key(0), N_SCALE_TASKS), find_training_split(family).name)
+    latents = family.compute_latents(
+        _draw_tasks(family, jax.random.key(0), N_SCALE_TASKS), find_training_split(family).name
+    )
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     if best - chance < 1e-6:
         raise MesascopeError(f"In {family.name} the best action pays no more than chance.", "Train on another family.")

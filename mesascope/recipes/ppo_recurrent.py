@@ -112,7 +112,12 @@ def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExa
 
 
 def compute_clipped_loss(
-    network: Recurrent, features: jax.Array, batch: PolicyExamples, update_settings: UpdateSettings, entropy_weight: Number, /
+    network: Recurrent,
+    features: jax.Array,
+    batch: PolicyExamples,
+    update_settings: UpdateSettings,
+    entropy_weight: Number,
+    /,
 ) -> jax.Array:
     """The loss: the clipped surrogate, plus half of the critic's squared error, minus the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)

@@ -36,7 +36,7 @@ class Batch(NamedTuple):
         family: the family of the tasks.
         tasks: the tasks.
         best: [T, N] the best pay-off of every trial.
-        plan: the settings of the update.
+        update_settings: the settings of the update.
     """
 
     key: jax.Array
@@ -148,6 +148,12 @@ def update_network(
     """
     lifetimes, loss, score = make_objective(network, batch)
     network, adam_state = minimise(
-        key, network, adam_state, lifetimes, loss=loss, update_settings=batch.update_settings, updates_done=batch.updates_done
+        key,
+        network,
+        adam_state,
+        lifetimes,
+        loss=loss,
+        update_settings=batch.update_settings,
+        updates_done=batch.updates_done,
     )
     return network, adam_state, score

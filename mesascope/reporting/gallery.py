@@ -25,7 +25,9 @@ def render_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     with figures.apply_style():
         by_name = draw_figures(examinations)
         return {
-            name: [figures.convert_to_svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
+            name: [
+                figures.convert_to_svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])
+            ]
             for name, description in FIGURE_DESCRIPTIONS.items()
         }
 

@@ -37,7 +37,9 @@ def compute_mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
     return compute_intervals(values)
 
 
-def compute_label_gains(trials: xr.Dataset, labels: list[str], shares: list[np.ndarray], role: str, name: str) -> list[Gain]:
+def compute_label_gains(
+    trials: xr.Dataset, labels: list[str], shares: list[np.ndarray], role: str, name: str
+) -> list[Gain]:
     """The gains of one procedure, one for each label; `shares` has numbers [N] for each, whose mean is the share."""
     intervals = compute_mean_intervals(trials, np.stack(shares))
     rows = zip(labels, intervals.estimate.tolist(), intervals.low.tolist(), intervals.high.tolist(), strict=True)

@@ -23,7 +23,9 @@ def make_document(study: Study, values: Values, is_trusted: bool = False) -> dic
     source_fields = {} if study.is_bundled else {"path": str(study.folder), "trusted": is_trusted}
     origin = describe_provenance(None)
     summaries = {
-        (q.name, cell.name): summarise_seeds([values[q.name, cell.name, seed] for seed in range(study.n_seeds)], _is_rate(q))
+        (q.name, cell.name): summarise_seeds(
+            [values[q.name, cell.name, seed] for seed in range(study.n_seeds)], _is_rate(q)
+        )
         for q in study.quantities
         for cell in study.subjects
         if cell.name in q.subjects
@@ -40,7 +42,9 @@ def make_document(study: Study, values: Values, is_trusted: bool = False) -> dic
         "plan": study.digest,
         "commit": origin["commit"],
         "versions": origin["versions"],
-        "rows": [make_row(entry, summaries) for entry in study.rows if (entry["quantity"], entry["subject"]) in summaries],
+        "rows": [
+            make_row(entry, summaries) for entry in study.rows if (entry["quantity"], entry["subject"]) in summaries
+        ],
         "expects": [compare_with_expectation(entry, summaries) for entry in study.expectations],
         "values": [
             {"quantity": quantity, "subject": subject, **summary} for (quantity, subject), summary in summaries.items()
@@ -112,7 +116,9 @@ def make_row(entry: Mapping[str, Any], summaries: Mapping[tuple[str, str], Mappi
     return {**entry, **reported, "within": within, "against": reference}
 
 
-def compare_with_expectation(entry: Mapping[str, Any], summaries: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def compare_with_expectation(
+    entry: Mapping[str, Any], summaries: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> dict[str, Any]:
     """Compares the results with an expectation.
 
     Returns:
@@ -144,7 +150,9 @@ def compare_with_expectation(entry: Mapping[str, Any], summaries: Mapping[tuple[
     met, is_clear = agrees_with_sign(mean), None
     if low is not None and high is not None:
         ends_meet = [agrees_with_sign(low), agrees_with_sign(high)]
-        overlaps_zero = entry["sign"] == "0" and low <= entry["size"] + ROUNDING_ERROR and high >= -entry["size"] - ROUNDING_ERROR
+        overlaps_zero = (
+            entry["sign"] == "0" and low <= entry["size"] + ROUNDING_ERROR and high >= -entry["size"] - ROUNDING_ERROR
+        )
         is_clear = all(ends_meet) if met else not (overlaps_zero or any(ends_meet))
     return {
         **result,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue, formats
-from mesascope.errors import MesascopeError, make_unknown_name_error, require_known_name, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, require, require_known_name
 from mesascope.reproduction import tables
 
 PLAN_KEYS = (
@@ -93,7 +93,7 @@ class Study:
         minutes: an upper limit of the run's time on two idle cores.
         n_seeds: the number of training seeds.
         is_quick: whether this is the short form, which only shows that the study runs.
-        cells: the subjects.
+        subjects: the subjects.
         quantities: the quantities to measure.
         rows: the rows of the table.
         panels: the panels of the figure.
@@ -173,7 +173,9 @@ def load_study(name: str, quick: bool = False, seeds: int = 0) -> Study:
         panels=tuple(_read_panels(plan.get("panels", []), plan_values)),
         expectations=tuple(_read_expectations(expects.get("expects", []), folder.name)),
         digest=hashlib.sha256(text).hexdigest()[:16],
-        rule=require_known_name(f"placement rule in {place}", str(plan.get("rule", PLACEMENT_RULES[0])), PLACEMENT_RULES),
+        rule=require_known_name(
+            f"placement rule in {place}", str(plan.get("rule", PLACEMENT_RULES[0])), PLACEMENT_RULES
+        ),
     )
     if not quick:  # in the short form, subjects of rows and expectations may be missing
         _check_references(study)
@@ -211,7 +213,9 @@ class PlanValues:
         """Lists the display names of several templates, for all combinations of values."""
         return [self.make_name(t, p) for t in templates for p in self.list_combinations(t)]
 
-    def list_unique_names(self, template: str, existing_names: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict]]:
+    def list_unique_names(
+        self, template: str, existing_names: Mapping[str, Any], kind: str
+    ) -> Iterator[tuple[str, dict]]:
         """Yields each display name of a template with its values; raises an error for a name in `others`."""
         for point in self.list_combinations(template):
             name = self.make_name(template, point)
@@ -308,7 +312,9 @@ def _read_panels(panels: Sequence[Mapping[str, Any]], plan_values: PlanValues) -
         groups = []
         for template in tables.read_texts(panel, "of", plan_values.location):
             axis = (list(plan_values.find_placeholders(template)) or [""])[-1]
-            groups.append({"label": _make_line_name(template), "axis": axis, "names": plan_values.list_names([template])})
+            groups.append(
+                {"label": _make_line_name(template), "axis": axis, "names": plan_values.list_names([template])}
+            )
         templates = tables.read_texts(panel, "quantities", plan_values.location)
         yield {
             "x": panel.get("x", ""),

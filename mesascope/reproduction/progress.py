@@ -26,7 +26,9 @@ class ProgressEstimate:
         is_sequential: whether a unit starts only when all earlier units are done.
     """
 
-    def __init__(self, units: list[Unit], seconds: dict[str, float], progress: ProgressFunction, is_sequential: bool = True):
+    def __init__(
+        self, units: list[Unit], seconds: dict[str, float], progress: ProgressFunction, is_sequential: bool = True
+    ):
         self.units, self.seconds, self.progress, self.is_sequential = units, seconds, progress, is_sequential
         self.shares, self.largest_share = [0.0] * len(units), 0.0
 

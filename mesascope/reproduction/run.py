@@ -80,7 +80,9 @@ def _run_group(
     measures = load_measures(study, trust)
     try:
         study_run = StudyRun(study, folder, measures, ProgressFile(relay_folder), name_time_file(indices))
-        require(study_run.code_hashes == code_hashes, "The code was changed while the study ran.", "Run the command again.")
+        require(
+            study_run.code_hashes == code_hashes, "The code was changed while the study ran.", "Run the command again."
+        )
         study_run.run(indices)
     except Exception as error:  # the parent process does not see where the error was raised
         plugin_error = None if isinstance(error, MesascopeError) else make_plugin_error(error)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mesascope.errors import MesascopeError, require_known_name, require
+from mesascope.errors import MesascopeError, require, require_known_name
 from mesascope.guards import limits
 
 

@@ -23,8 +23,8 @@ from mesascope.agents.opening import open_subject
 from mesascope.contracts import DoesNotApply, Family, Subject, sum_gains
 from mesascope.contracts import axis as axes
 from mesascope.contracts import get_split_kind as split_kind
-from mesascope.errors import MesascopeError, require_known_name, require
-from mesascope.examination.bench import RolloutCache, ProgressFunction
+from mesascope.errors import MesascopeError, require, require_known_name
+from mesascope.examination.bench import ProgressFunction, RolloutCache
 from mesascope.examination.measurement import apply_metrics
 from mesascope.execution import hash_folder
 from mesascope.files import write_text
@@ -34,7 +34,7 @@ from mesascope.questions.spectrum import placement as present_rule
 from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, find_measure
-from mesascope.reproduction.plans import SEED_PLACEHOLDER, StudySubject, Quantity, Study
+from mesascope.reproduction.plans import SEED_PLACEHOLDER, Quantity, Study, StudySubject
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import compute_intervals, compute_ratio, compute_standard_error
@@ -75,7 +75,7 @@ class Unit:
 
     Attributes:
         kind: 'train' (a training run), 'live' (an intact rollout) or 'place' (a placement).
-        cell, seed: the subject and its training seed.
+        subject, seed: the subject and its training seed.
         family, split, lifetimes: the family and the split of the measurement, and the number of lifetimes.
         quantities: the quantities that the unit measures.
     """
@@ -144,7 +144,11 @@ class StudyRun:
         require(other == study.name, problem, "Name another with --out.")
         self.seconds = read_seconds(self.seconds_path)
         package, kinds = Path(mesascope.__file__).parent, (".py", ".safetensors")
-        self.code_hashes = [study.name, hash_folder(package, kinds), hash_folder(study.folder, kinds, excluded_folder=out)]
+        self.code_hashes = [
+            study.name,
+            hash_folder(package, kinds),
+            hash_folder(study.folder, kinds, excluded_folder=out),
+        ]
         self.reference_rollouts: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
         self.current_seed = -1
 
@@ -346,7 +350,11 @@ def make_verdict_value(axis: axes.Axis, reading: str, verdict: axes.Verdict | No
 
 def _make_finding_value(findings: list[Any], quantity: Quantity) -> Value:
     """Makes a value of the finding that a quantity selects."""
-    matching = [f for f in findings if quantity.label in ("", f.metric.partition(": ")[2]) and quantity.split in (f.split, "any")]
+    matching = [
+        f
+        for f in findings
+        if quantity.label in ("", f.metric.partition(": ")[2]) and quantity.split in (f.split, "any")
+    ]
     if not matching and all(f.status != "measured" for f in findings):
         return Value(None, why=findings[0].reason if findings else "the metric gave no reading")
     if not matching:

@@ -32,8 +32,8 @@ class Record(NamedTuple):
         log_probs: [..., K] the log-probabilities at the stored steps.
         observation: [..., D] the observation before every step; None if the observations are too large or not needed.
         taps: [..., U] the activations at the stored steps, by name.
-        steps: the number of steps that ran; None if S = 1.
-        paid: the feedback at every step, 0 at idle steps; None if S = 1.
+        n_steps: the number of steps that ran; None if S = 1.
+        feedback: the feedback at every step, 0 at idle steps; None if S = 1.
     """
 
     action: Any
@@ -53,7 +53,7 @@ class Step(NamedTuple):
     Attributes:
         action: the action of each lifetime.
         score: the expected pay-off of the action.
-        paid: the feedback after the action.
+        feedback: the feedback after the action.
         log_probs: [N, K] the log-probabilities of all actions, or None.
         taps: [N, U] activations by name.
     """
@@ -93,7 +93,7 @@ class BlockState(NamedTuple):
         percept: the next percept.
         carry: the subject's carry.
         shadow: the condition's shadow carry.
-        recent: the last steps, as a `PastTick`; only a compiled scan stores them here.
+        recent_steps: the last steps, as a `PastStep`; only a compiled scan stores them here.
     """
 
     state: Any
@@ -108,8 +108,8 @@ class PastStep(NamedTuple):
 
     Attributes:
         percept: the percept at that step.
-        idle: [N] whether each lifetime was idle; None if lifetimes are never idle.
-        last: [N] the number of the last earlier step at which each lifetime was not idle; None if lifetimes are never
+        is_idle: [N] whether each lifetime was idle; None if lifetimes are never idle.
+        last_active_step: [N] the number of the last earlier step at which each lifetime was not idle; None if lifetimes are never
             idle.
     """
 
@@ -153,7 +153,10 @@ def should_keep_observations(family: Family, trials: int) -> bool:
 def make_empty_outcomes(family: Family, split: str) -> Outcomes:
     """Makes zeros in place of donors' outcomes, for lifetimes on this split."""
     shape = (family.get_split(split).trial_count * family.steps, BLOCK_SIZE)
-    observation_shape = (*shape, *(family.observation_shape if family.steps == 1 or should_lend_observations(family) else (0,)))
+    observation_shape = (
+        *shape,
+        *(family.observation_shape if family.steps == 1 or should_lend_observations(family) else (0,)),
+    )
     if not family.is_traceable:  # not used, but large if observations are images, so the array takes no memory
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), observation_shape))
     return Outcomes(np.zeros(shape, np.float32), np.zeros(observation_shape, np.float32))
@@ -165,10 +168,10 @@ class BlockConstants:
 
     Attributes:
         family: the family of the tasks.
-        fresh: the fresh carry.
-        start: the first percept of each lifetime.
+        fresh_carry: the fresh carry.
+        first_percept: the first percept of each lifetime.
         donor_outcomes: the donors' outcomes.
-        keys: a function that makes the block's random key for a purpose at a step.
+        make_key: a function that makes the block's random key for a purpose at a step.
         subject: the subject, or its compiled form.
         repeat: a function that repeats a function in a loop, as in `Context`.
     """
@@ -182,7 +185,7 @@ class BlockConstants:
     repeat: RepeatFunction
 
     def make_context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], PastStep]) -> ConditionContext:
-        """Makes the context of a condition at step s of trial t; past(i) returns the `PastTick` of i steps ago."""
+        """Makes the context of a condition at step s of trial t; past(i) returns the `PastStep` of i steps ago."""
         family, steps = self.family, self.family.steps
         now = t if steps == 1 else t * steps + s
 
@@ -235,7 +238,11 @@ def clear_idle(is_idle: Any, is_real: bool, step: Step) -> Step:
     def blank(x, value=xp.nan):
         return xp.where(is_idle.reshape(is_idle.shape + (1,) * (x.ndim - 1)), value, x).astype(x.dtype)
 
-    action, score, paid = blank(step.action, xp.nan if is_real else -1), blank(step.score, 0.0), blank(step.feedback, 0.0)
+    action, score, paid = (
+        blank(step.action, xp.nan if is_real else -1),
+        blank(step.score, 0.0),
+        blank(step.feedback, 0.0),
+    )
     return Step(action, score, paid, *jax.tree.map(blank, (step.log_probs, step.taps)))
 
 

@@ -88,7 +88,9 @@ def _begin_lifetime(family: Family, key: Any, split: str) -> tuple[Any, Any, Per
     return tasks, *family.begin(derive_key(key, "begin"), tasks)
 
 
-def _take_step(family: Family, key: Any, step_number: Any, tasks: Any, state: Any, *, action: Any) -> tuple[Any, Percept, Any]:
+def _take_step(
+    family: Family, key: Any, step_number: Any, tasks: Any, state: Any, *, action: Any
+) -> tuple[Any, Percept, Any]:
     return family.step(derive_key(key, "pay", step_number), tasks, state, action)
 
 

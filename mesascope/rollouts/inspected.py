@@ -52,7 +52,7 @@ class Lifetime:
 
     def ask(self) -> Question:
         """Writes the question for the next trial."""
-        return self.family.question(self.past, self._read_observation())
+        return self.family.write_question(self.past, self._read_observation())
 
     def answer(self, text: str) -> Answer:
         """Parses an answer in words, takes the action that it names, and begins the next trial."""
@@ -117,7 +117,8 @@ def _join_lifetimes(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset
     taps = {"answered": collect_field("code", UNREACHED, np.int8)[..., None]}
     record = Record(collect_field("action", -1, np.int32), feedback, score, partner, None, observation, taps)
     tables = {
-        b: family.compute_latents(draw_tasks(family, split, (b,), seed), split) for b in {n // BLOCK_SIZE for n in numbers}
+        b: family.compute_latents(draw_tasks(family, split, (b,), seed), split)
+        for b in {n // BLOCK_SIZE for n in numbers}
     }
     names = tables[numbers[0] // BLOCK_SIZE]
     latents = {name: np.stack([tables[n // BLOCK_SIZE][name][n % BLOCK_SIZE] for n in numbers]) for name in names}

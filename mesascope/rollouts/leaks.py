@@ -13,7 +13,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards.identity import hash_array
 from mesascope.keys import derive_key
 from mesascope.rollouts.blocks import BLOCK_SIZE
-from mesascope.rollouts.replays import replay_block, make_response_key, read_percepts_by_trial
+from mesascope.rollouts.replays import make_response_key, read_percepts_by_trial, replay_block
 from mesascope.rollouts.rollouts import collect_block_percepts, rollout, strip_identity
 
 N_COMPARED_STEPS = 64  # the number of steps that are compared if trials have several steps
@@ -38,7 +38,7 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_exam
         subject: the subject to test.
         family: the family on which the subject is tested.
         seed: the seed of the tasks and draws.
-        kinds: as in `rollout`; give the kinds of later rollouts, so that the scan compiles only once.
+        condition_examples: as in `rollout`; give the kinds of later rollouts, so that the scan compiles only once.
 
     Raises:
         MesascopeError: the actions depend on other lifetimes or calls, or the subject writes into its inputs. The
@@ -62,7 +62,9 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_exam
     if responses.log_probs is not None:
         order = np.roll(np.arange(BLOCK_SIZE), 7)
         reordered = Percept(*(field[:, order] for field in block))
-        _refuse_block_dependence(subject, "the order of its lifetimes", key, block, responses, reordered, np.argsort(order))
+        _refuse_block_dependence(
+            subject, "the order of its lifetimes", key, block, responses, reordered, np.argsort(order)
+        )
 
 
 def _run_two_blocks(subject, family, seed, condition_examples) -> tuple[Percept, Percept]:
@@ -71,7 +73,9 @@ def _run_two_blocks(subject, family, seed, condition_examples) -> tuple[Percept,
         arguments = subject, strip_identity(family), "fresh"
         one, two = (collect_block_percepts(*arguments, (block,), seed, n_steps=N_COMPARED_STEPS) for block in (0, 1))
         return one, two
-    record = rollout(subject, family, "fresh", 2 * BLOCK_SIZE, seed, condition_examples=condition_examples).sel(condition="intact")
+    record = rollout(subject, family, "fresh", 2 * BLOCK_SIZE, seed, condition_examples=condition_examples).sel(
+        condition="intact"
+    )
     one, two = (
         read_percepts_by_trial(record.isel(lifetime=rows)) for rows in (slice(BLOCK_SIZE), slice(BLOCK_SIZE, None))
     )
@@ -151,17 +155,19 @@ def _are_carries_equal(carry: Any, other_carry: Any) -> bool:
     )
 
 
-def _refuse_block_dependence(subject, cause: str, key, first_block: Percept, responses: Response, second_block: Percept, second_rows) -> None:
+def _refuse_block_dependence(
+    subject, cause: str, key, first_block: Percept, responses: Response, second_block: Percept, second_rows
+) -> None:
     """Raises an error if the subject acts differently in the same lifetimes in another block.
 
     Args:
         subject: the subject to test.
         cause: the difference between the blocks, for the message.
         key: the random key of the draws.
-        one: the percepts of a block, whose first lifetimes are compared.
+        first_block: the percepts of a block, whose first lifetimes are compared.
         responses: the responses to the percepts of this block.
-        two: the percepts of the other block.
-        two_rows: the rows of the same lifetimes in the other block.
+        second_block: the percepts of the other block.
+        second_rows: the rows of the same lifetimes in the other block.
     """
 
     first_rows = np.arange(len(second_rows))

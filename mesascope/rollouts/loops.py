@@ -15,7 +15,9 @@ from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, Jo
 from mesascope.trials import choose_stored_steps
 
 
-def run_in_loop(subject, family, tasks, make_key, jobs: Sequence[Job], partners, *, recorded_taps, should_keep_observations: bool) -> list[Record]:
+def run_in_loop(
+    subject, family, tasks, make_key, jobs: Sequence[Job], partners, *, recorded_taps, should_keep_observations: bool
+) -> list[Record]:
     """Runs one block of lifetimes under one condition, or under several conditions that share the lifetimes.
 
     Conditions under which the lifetimes continue undisturbed share one run of these lifetimes.
@@ -24,18 +26,18 @@ def run_in_loop(subject, family, tasks, make_key, jobs: Sequence[Job], partners,
         subject: the subject to run.
         family: the family of the tasks.
         tasks: the tasks of the block.
-        keys: a function that makes the block's random key for a purpose at a step.
+        make_key: a function that makes the block's random key for a purpose at a step.
         jobs: one job, or several jobs whose conditions are intact or disturb one response at a time.
         partners: for each job, the indices [T, N] of the partners.
-        record: the names of the taps to record.
-        whole: whether to record every observation of the intact condition, if trials have several steps.
+        recorded_taps: the names of the taps to record.
+        should_keep_observations: whether to record every observation of the intact condition, if trials have several steps.
 
     Returns:
         One record per condition, in NumPy arrays.
     """
     subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
     state, start = runner.begin(make_key("begin"))
-    fresh, steps, is_real = subject.fresh(BLOCK_SIZE), family.steps, family.choices is None
+    fresh, steps, is_real = subject.initialize_carry(BLOCK_SIZE), family.steps, family.choices is None
 
     def repeat(low, high, body, carry):
         for i in range(int(low), int(high)):
@@ -78,7 +80,7 @@ def run_in_loop(subject, family, tasks, make_key, jobs: Sequence[Job], partners,
         return blocks.restore_idle(idle, block, after), records
 
     block, records_by_condition = BlockState(state, start, fresh, [fresh] * len(jobs), ()), [[] for _ in jobs]
-    last_active_step = None if steps == 1 or family.idle(state) is None else np.full(BLOCK_SIZE, -1)
+    last_active_step = None if steps == 1 or family.find_idle(state) is None else np.full(BLOCK_SIZE, -1)
     for t in range(len(partners[0])):
         if steps == 1:
             observation = block.percept.observation
@@ -89,14 +91,16 @@ def run_in_loop(subject, family, tasks, make_key, jobs: Sequence[Job], partners,
             continue
         trial_steps, first_observation = [], block.percept.observation
         for s in range(steps):
-            idle = family.idle(block.state) if s else None
+            idle = family.find_idle(block.state) if s else None
             idle = None if idle is None else np.asarray(idle)
             if idle is not None and idle.all():
                 break
             observation = block.percept.observation if should_keep_observations else None
             block, step = run_step(block, t, s, idle, last_active_step)
             awake = np.ones(BLOCK_SIZE, bool) if idle is None else ~idle
-            last_active_step = last_active_step if last_active_step is None else np.where(awake, t * steps + s, last_active_step)
+            last_active_step = (
+                last_active_step if last_active_step is None else np.where(awake, t * steps + s, last_active_step)
+            )
             trial_steps.append((step, observation, awake))
         skipped = steps - len(trial_steps)
         for _ in range(skipped if looks_back else 0):
@@ -134,10 +138,10 @@ def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: A
 def collect_percepts(subject, family, tasks, make_key, n_steps: int) -> Percept:
     """Collects the percepts at the first steps of an undisturbed block, in fields with axes step, N."""
     subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
-    (state, percept), carry, percepts = runner.begin(make_key("begin")), subject.fresh(BLOCK_SIZE), []
+    (state, percept), carry, percepts = runner.begin(make_key("begin")), subject.initialize_carry(BLOCK_SIZE), []
     for now in range(n_steps):
         percepts.append(percept)
-        idle = family.idle(state) if now % family.steps else None
+        idle = family.find_idle(state) if now % family.steps else None
         idle = np.zeros(BLOCK_SIZE, bool) if idle is None else np.asarray(idle)
         after, response = subject.respond(make_key("act", now), carry, percept)
         next_state, next_percept, _ = runner.step(make_key("pay", now), state, response.action, idle)
@@ -162,7 +166,9 @@ class _FamilyRunner:
         if not self.family.is_traceable:
             action = np.asarray(action, self.action_dtype)
             if idle is not None:
-                action = np.where(idle, np.nan if self.action_dtype is np.float32 else -1, action).astype(self.action_dtype)
+                action = np.where(idle, np.nan if self.action_dtype is np.float32 else -1, action).astype(
+                    self.action_dtype
+                )
             return self.family.step(key, self.tasks, state, action)
         state, percept, score = _step_compiled(self.family, key, self.tasks, state, jnp.asarray(action))
         return (*jax.tree.map(np.asarray, (state, percept)), score)
@@ -172,7 +178,7 @@ class _CompiledSubject:
     """A traceable subject whose single responses are compiled."""
 
     def __init__(self, subject: Subject):
-        self.subject, self.fresh, self.taps = subject, subject.initialize_carry, subject.read_taps
+        self.subject, self.initialize_carry, self.read_taps = subject, subject.initialize_carry, subject.read_taps
 
     def respond(self, key: Any, carry: Any, percept: Any) -> Any:
         return _respond_compiled(self.subject, key, carry, percept)

@@ -43,7 +43,7 @@ class Replays:
     """Replays any procedure by name, and also the examined subject, for the metrics of one examination.
 
     Attributes:
-        itself: the examined subject; None if only its trials are available.
+        subject: the examined subject; None if only its trials are available.
     """
 
     subject: Subject | None = None
@@ -113,8 +113,8 @@ def replay(
         trials: the trials of one split, or of a log; missing trials are replayed as they are.
         label: the condition whose trials are replayed.
         seed: the seed of the procedure's draws; by default the seed of the trials.
-        record: the names of the procedure's taps to record after each response.
-        push: for each tap, the vectors [N, T, U] to add to it before each response ([N, T, S, U] if trials have several
+        recorded_taps: the names of the procedure's taps to record after each response.
+        added_activations: for each tap, the vectors [N, T, U] to add to it before each response ([N, T, S, U] if trials have several
             steps). Only the response is computed from the changed carry; the replay continues with the unchanged carry.
 
     Raises:
@@ -194,24 +194,30 @@ def replay_block(procedure: Subject, percepts: Percept, key: jax.Array) -> Respo
     return _replay_block(procedure, percepts, key, {}, ())[0]
 
 
-def _replay_block(procedure, percepts, key, added_activations, recorded_taps, *, is_idle=None) -> tuple[Response, dict[str, np.ndarray]]:
+def _replay_block(
+    procedure, percepts, key, added_activations, recorded_taps, *, is_idle=None
+) -> tuple[Response, dict[str, np.ndarray]]:
     """Computes a procedure's responses to the percepts of one block, and the recorded taps.
 
     Args:
         procedure: the subject that responds.
-        past: the percepts, in fields with axes T, N.
+        percepts: the percepts, in fields with axes T, N.
         key: the random key of the block.
-        pushes: for each tap, the vectors [T, N, U] to add to it before each response.
-        record: the names of the taps to record.
-        idle: [T, N] whether each lifetime is idle, so that its carry does not change; None if lifetimes are never idle.
+        added_activations: for each tap, the vectors [T, N, U] to add to it before each response.
+        recorded_taps: the names of the taps to record.
+        is_idle: [T, N] whether each lifetime is idle, so that its carry does not change; None if lifetimes are never idle.
     """
     if procedure.traceable:
-        result = jax.device_get(_respond_in_scan(strip_identity(procedure), percepts, key, added_activations, recorded_taps, idle=is_idle))
+        result = jax.device_get(
+            _respond_in_scan(strip_identity(procedure), percepts, key, added_activations, recorded_taps, idle=is_idle)
+        )
     else:
-        carry, steps = procedure.fresh(percepts.action.shape[1]), []
+        carry, steps = procedure.initialize_carry(percepts.action.shape[1]), []
         for t in range(len(percepts.action)):
             percept, push = jax.tree.map(operator.itemgetter(t), (percepts, added_activations))
-            after, step = _replay_step(procedure, make_response_key(key, t), carry, percept, push, recorded_taps=recorded_taps)
+            after, step = _replay_step(
+                procedure, make_response_key(key, t), carry, percept, push, recorded_taps=recorded_taps
+            )
             carry = after if is_idle is None or not is_idle[t].any() else select(is_idle[t], carry, after)
             steps.append(jax.tree.map(np.asarray, step))
         result = jax.tree.map(lambda *xs: np.stack(xs), *steps)
@@ -224,12 +230,16 @@ def make_response_key(key: jax.Array, t: Any) -> jax.Array:
     return derive_key(key, "act", t)
 
 
-def _replay_step(procedure: Subject, key: jax.Array, carry: Any, percept: Percept, added_activations: Any, *, recorded_taps: Any):
+def _replay_step(
+    procedure: Subject, key: jax.Array, carry: Any, percept: Percept, added_activations: Any, *, recorded_taps: Any
+):
     """Replays one step; returns the next carry, and the response with the taps."""
     after, response = procedure.respond(key, carry, percept)
     taps = {k: v for k, v in procedure.read_taps(after).items() if k in recorded_taps}
     if added_activations:
-        changed_carry = write_taps(procedure, carry, {k: procedure.read_taps(carry)[k] + v for k, v in added_activations.items()})
+        changed_carry = write_taps(
+            procedure, carry, {k: procedure.read_taps(carry)[k] + v for k, v in added_activations.items()}
+        )
         response = procedure.respond(key, changed_carry, percept)[1]
     return after, (response, taps)
 
@@ -252,8 +262,10 @@ def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
 def _respond_in_scan(procedure, percepts, key, added_activations, recorded_taps, *, is_idle) -> Any:
     def step(carry, xs):
         t, percept, push, asleep = xs
-        after, out = _replay_step(procedure, derive_key(key, "act", t), carry, percept, push, recorded_taps=recorded_taps)
+        after, out = _replay_step(
+            procedure, derive_key(key, "act", t), carry, percept, push, recorded_taps=recorded_taps
+        )
         return after if asleep is None else select(asleep, carry, after), out
 
-    start = procedure.fresh(percepts.action.shape[1])
+    start = procedure.initialize_carry(percepts.action.shape[1])
     return jax.lax.scan(step, start, (jnp.arange(len(percepts.action)), percepts, added_activations, is_idle))[1]

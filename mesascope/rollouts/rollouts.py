@@ -62,13 +62,13 @@ def rollout(
         lifetimes: N, the number of lifetimes.
         seed: the seed of the tasks and of all draws. Conditions use the same draws, so contrasts are paired.
         conditions: the conditions, each listed once, as objects or texts such as 'carry_reset:trial=5'.
-        kinds: one example of every kind of condition in the compiled scan; by default the kinds of `conditions`. Give
+        condition_examples: one example of every kind of condition in the compiled scan; by default the kinds of `conditions`. Give
             the same kinds on every split, so that the scan compiles only once.
-        record: the names of the subject's taps to record.
-        log_probs: whether the trials contain the log-probabilities.
-        done: a function that is called with the number of newly finished blocks.
+        recorded_taps: the names of the subject's taps to record.
+        should_keep_log_probs: whether the trials contain the log-probabilities.
+        report_finished: a function that is called with the number of newly finished blocks.
         tasks: tasks of the same family and seed from earlier calls, to which this call adds the tasks that it draws.
-        together: the number of blocks in one call of the compiled scan. A larger number is faster if a response takes
+        blocks_per_call: the number of blocks in one call of the compiled scan. A larger number is faster if a response takes
             almost no computation.
 
     Returns:
@@ -109,7 +109,9 @@ def rollout(
         tasks.update({(run_split, place): block_tasks for place, block_tasks in zip(missing, new_tasks, strict=True)})
         unit_tasks = [tasks[run_split, job.address] for job in jobs]
         actor = _FirstChoice() if jobs[0].address[0] == "lent" and family.has_full_feedback else stripped_subject
-        n_trials = family.get_split(run_split).trial_count  # from `family`, because only a family with a bank has 'seen'
+        n_trials = family.get_split(
+            run_split
+        ).trial_count  # from `family`, because only a family with a bank has 'seen'
         unit = {"jobs": jobs, "examples": examples, "trials": n_trials}
         unit_records = _run_unit(actor, unbanked_family, run_split, unit_tasks, seed, **unit, recorded_taps=taps)
         report_finished(len(jobs))
@@ -136,7 +138,9 @@ def rollout(
     if not should_keep_log_probs:
         records = {k: r._replace(log_probs=None) for k, r in records.items()}
     chances = [x["chance"] for x in latents]
-    records, transplants, first_acts = value_disturbed_actions(family, split, conditions, records, tasks=split_tasks, chances=chances)
+    records, transplants, first_acts = value_disturbed_actions(
+        family, split, conditions, records, tasks=split_tasks, chances=chances
+    )
     record_table = [[records[label, (b,)] for b in block_numbers] for label in labels]
     latents = [x | more for x, more in zip(latents, first_acts, strict=True)]
     payoffs = {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]}
@@ -223,7 +227,9 @@ def _draw_block_tasks(family: Family, key: jax.Array, split: str) -> Any:
 def draw_tasks(family: Family, split: str, address: BlockAddress, seed: int) -> Any:
     """Draws the tasks of a block; 'fresh' and the splits that are derived from it use the same random draws."""
     key = derive_key_from_seed(seed, "tasks", *address)
-    return _draw_block_tasks(family, key, split) if family.is_traceable else family.get_split(split).draw(key, BLOCK_SIZE)
+    return (
+        _draw_block_tasks(family, key, split) if family.is_traceable else family.get_split(split).draw(key, BLOCK_SIZE)
+    )
 
 
 @compile_once
@@ -240,7 +246,9 @@ def _draw_all_tasks(family: Family, split: str, addresses: Sequence[BlockAddress
     return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(addresses))]
 
 
-def _group_jobs(jobs: Sequence[Job], threads: int, blocks_per_call: int, should_separate_conditions: bool) -> list[list[Job]]:
+def _group_jobs(
+    jobs: Sequence[Job], threads: int, blocks_per_call: int, should_separate_conditions: bool
+) -> list[list[Job]]:
     """Groups jobs into units; each unit runs in one call.
 
     In a compiled scan, a unit has `together` blocks under one condition. The remaining blocks run one at a time, so
@@ -249,7 +257,10 @@ def _group_jobs(jobs: Sequence[Job], threads: int, blocks_per_call: int, should_
     """
     groups: dict[Any, list[Job]] = {}
     for job in jobs:
-        shared = (job.address, (blocks.is_undisturbed(job.condition) and not should_separate_conditions) or job.condition.label)
+        shared = (
+            job.address,
+            (blocks.is_undisturbed(job.condition) and not should_separate_conditions) or job.condition.label,
+        )
         groups.setdefault(job.condition.label if threads > 1 else shared, []).append(job)
     if threads == 1:
         return list(groups.values())
@@ -275,7 +286,9 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, recorded_t
             return np.zeros((trials, BLOCK_SIZE), np.int32)  # donors do not use partners
         return _draw_partners(seed, job.place, job.condition.draw, trials)
 
-    keeps_observations = blocks.should_lend_observations(family) if is_donor else blocks.should_keep_observations(family, trials)
+    keeps_observations = (
+        blocks.should_lend_observations(family) if is_donor else blocks.should_keep_observations(family, trials)
+    )
     if subject.traceable and family.traceable:
         inputs = [
             (derive_key_from_seed(seed, "lives", *job.place), block_tasks, job.donor_outcomes, find_partners(job))
@@ -287,7 +300,16 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, recorded_t
         return [blocks.trim_observations(r, condition, keeps_observations) for r in records]
 
     partners, keys = [np.asarray(find_partners(job)) for job in jobs], _make_key_function(seed, place)
-    return run_in_loop(subject, family, tasks[0], keys, jobs, partners, recorded_taps=recorded_taps, should_keep_observations=keeps_observations)
+    return run_in_loop(
+        subject,
+        family,
+        tasks[0],
+        keys,
+        jobs,
+        partners,
+        recorded_taps=recorded_taps,
+        should_keep_observations=keeps_observations,
+    )
 
 
 def collect_block_percepts(subject, family, split: str, address: BlockAddress, seed: int, *, n_steps: int) -> Percept:

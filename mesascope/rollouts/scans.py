@@ -25,7 +25,7 @@ def run_in_scan(subject, family, inputs, condition, examples, *, trials, recorde
         condition: the condition to run.
         examples: one condition of every kind in the compiled scan.
         trials: T, the number of trials.
-        record: the names of the taps to record.
+        recorded_taps: the names of the taps to record.
 
     Returns:
         One record per block, in NumPy arrays.
@@ -34,9 +34,17 @@ def run_in_scan(subject, family, inputs, condition, examples, *, trials, recorde
     condition_index = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
     scan_options: Any = {"kinds": jax.tree.map(_cast_number, kinds), "trials": trials}
     if len(inputs) == 1:
-        return [jax.device_get(_run_block_compiled(subject, family, inputs[0], **scan_options, which=condition_index, record=recorded_taps))]
+        return [
+            jax.device_get(
+                _run_block_compiled(
+                    subject, family, inputs[0], **scan_options, which=condition_index, record=recorded_taps
+                )
+            )
+        ]
     stacked = jax.tree.map(_stack, *inputs)
-    records = jax.device_get(_run_blocks_in_scan(subject, family, stacked, **scan_options, which=condition_index, record=recorded_taps))
+    records = jax.device_get(
+        _run_blocks_in_scan(subject, family, stacked, **scan_options, which=condition_index, record=recorded_taps)
+    )
     return [jax.tree.map(operator.itemgetter(i), records) for i in range(len(inputs))]
 
 
@@ -55,7 +63,9 @@ def _run_blocks_in_scan(subject, family, inputs, *, kinds, which, trials, record
     """Runs blocks under one condition; all arrays have a leading axis of blocks."""
 
     def run_block(block):
-        return _run_block_in_scan(subject, family, block, kinds=kinds, condition_index=which, trials=trials, recorded_taps=record)
+        return _run_block_in_scan(
+            subject, family, block, kinds=kinds, condition_index=which, trials=trials, recorded_taps=record
+        )
 
     return jax.vmap(run_block)(inputs)
 
@@ -64,7 +74,7 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
     """Runs one block under one condition as one scan; JAX traces the index of the condition's kind, and its numbers."""
     key, tasks, donor_outcomes, partners = block
     state, start = family.begin(derive_key(key, "begin"), tasks)
-    fresh = subject.fresh(BLOCK_SIZE)
+    fresh = subject.initialize_carry(BLOCK_SIZE)
     one_step = jnp.asarray([k.one_step for k in kinds])[condition_index]
     keys = functools.partial(derive_key, key)
 
@@ -93,7 +103,9 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
 
     def run_trial(before: BlockState, xs):
         t, partner = xs
-        recent = jax.tree.map(lambda old, new: jnp.concatenate([new[None], old[:-1]]), before.recent_steps, before.percept)
+        recent = jax.tree.map(
+            lambda old, new: jnp.concatenate([new[None], old[:-1]]), before.recent_steps, before.percept
+        )
         context = constants.make_context(t, 0, partner, lambda i: PastStep(jax.tree.map(lambda x: x[i], recent)))
         after, (action, score, paid, log_probs, taps) = run_step(before._replace(recent=recent), context, t)
         return after, Record(action, paid, score, partner, log_probs, before.percept.observation, taps)
@@ -103,7 +115,7 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
 
         def step(state_and_tick, s):
             before, last = state_and_tick
-            now, idle = t * family.steps + s, family.idle(before.state)
+            now, idle = t * family.steps + s, family.find_idle(before.state)
             idle = None if idle is None else idle & (s > 0)
             present = PastStep(before.percept, idle, last)
             newest = present if looks_back else ()
@@ -112,7 +124,9 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
             def past(i):
                 return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
 
-            context = constants.make_context(t, s, partner, past if looks_back else blocks.make_present_only_lookup(present))
+            context = constants.make_context(
+                t, s, partner, past if looks_back else blocks.make_present_only_lookup(present)
+            )
             after, result = run_step(before._replace(recent=recent), context, now)
             if idle is not None:
                 after = blocks.restore_idle(idle, before, after)
@@ -125,16 +139,20 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
         single_steps = (result.action, result.log_probs, result.taps)
         action, log_probs, taps = jax.tree.map(lambda x: x[kept_rows], single_steps)
         sums = result.feedback.sum(0), result.score.sum(0)
-        return state_and_tick, Record(action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.feedback)
+        return state_and_tick, Record(
+            action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.feedback
+        )
 
     if family.steps == 1:
         recent = jax.tree.map(lambda x: jnp.repeat(x[None], READABLE_PERCEPTS, 0), start)
         birth = BlockState(state, start, fresh, fresh, recent)
         return jax.lax.scan(run_trial, birth, (jnp.arange(trials), partners))[1]
-    kept_rows, idle = choose_stored_steps(family.steps), family.idle(state)
+    kept_rows, idle = choose_stored_steps(family.steps), family.find_idle(state)
     no_idle, last = (None, None) if idle is None else (jnp.zeros(BLOCK_SIZE, bool), jnp.full(BLOCK_SIZE, -1))
     looks_back, past = any(k.looks_back for k in kinds), PastStep(start, no_idle, last)
-    recent = jax.tree.map(lambda x: jnp.repeat(x[None], READABLE_PERCEPTS * family.steps, 0), past) if looks_back else ()
+    recent = (
+        jax.tree.map(lambda x: jnp.repeat(x[None], READABLE_PERCEPTS * family.steps, 0), past) if looks_back else ()
+    )
     birth = BlockState(state, start, fresh, fresh, recent)
     return jax.lax.scan(run_stepwise_trial, (birth, last), (jnp.arange(trials), partners))[1]
 

@@ -132,7 +132,7 @@ def _value_block_actions(
 
 
 def _join_rows(parts: Sequence[tuple[np.ndarray, Transplant | None]]) -> tuple[np.ndarray, Transplant | None]:
-    """Joins the results of `_judge_block` for consecutive lifetimes."""
+    """Joins the results of `_value_block_actions` for consecutive lifetimes."""
     own, compared = zip(*parts, strict=True)
     if compared[0] is None:
         return np.concatenate(own), None
@@ -150,8 +150,8 @@ class Payoffs:
     The worth of an action is its expected pay-off minus the pay-off of chance.
 
     Attributes:
-        best: the best action on every task [n, T, M].
-        every: the worth of each action [n or 1, T, K, M]; None if there are too many actions, or if actions are real.
+        best_actions: the best action on every task [n, T, M].
+        values_by_action: the worth of each action [n or 1, T, K, M]; None if there are too many actions, or if actions are real.
     """
 
     def __init__(self, family: Family, tasks: Any, split: str, observation: np.ndarray):
@@ -159,7 +159,8 @@ class Payoffs:
         self.values_by_action, shape = None, observation.shape[:2]
         if _is_ranked(family):
             values: list[Any] = [
-                family.compute_action_values(tasks, split, observation, np.full(shape, a)) for a in range(family.choices or 0)
+                family.compute_action_values(tasks, split, observation, np.full(shape, a))
+                for a in range(family.choices or 0)
             ]
             self.values_by_action = np.stack(values, 2)
         self.best_actions: Any = family.find_best_actions(tasks, split, observation)
@@ -182,7 +183,7 @@ def _compare_tasks(
         payoffs: the worth of actions in these lifetimes.
         action: the actions after the transplant [n, T].
         donor: the indices of the donors in the block [n, T].
-        differs: whether a lifetime's action w trials back differs from that of each lifetime of the block [n, T, M].
+        is_different: whether a lifetime's action w trials back differs from that of each lifetime of the block [n, T, M].
         rows: the indices of the n lifetimes in the block.
     """
     lifetimes = np.arange(len(rows))
@@ -200,7 +201,9 @@ def _compare_tasks(
     def compare_with(chosen: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Computes the worth of actions on the donor's task [n, T], minus the mean on each group of other tasks."""
         worth = np.broadcast_to(payoffs.evaluate(chosen), is_different.shape)
-        return [select_donor_task(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared]
+        return [
+            select_donor_task(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared
+        ]
 
     best = select_donor_task(payoffs.best_actions)
     gain, strict = compare_with(action, [others, strict_others])

@@ -133,7 +133,9 @@ def _read_study(name: str) -> dict[str, Any]:
     return read_results(load_study(name))
 
 
-def make_thread_report(ratios: Mapping[str, str] | None = None, beliefs: Mapping[str, str] | None = None) -> ThreadReport:
+def make_thread_report(
+    ratios: Mapping[str, str] | None = None, beliefs: Mapping[str, str] | None = None
+) -> ThreadReport:
     """Collects the thread's claims, the numbers measured for them, and everybody's beliefs before and after.
 
     Args:

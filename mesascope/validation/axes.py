@@ -61,15 +61,17 @@ def list_cases(axis: str, quick: bool = False) -> list[Case]:
     return [Case(**select_case_fields(Case, row if row.get("control") else row | {"never": ()})) for row in rows]
 
 
-def list_calls(n_seeds: int, first_seed: int, lifetimes: int, quick: bool = False, axis_name: str | None = None) -> list[tuple]:
+def list_calls(
+    n_seeds: int, first_seed: int, lifetimes: int, quick: bool = False, axis_name: str | None = None
+) -> list[tuple]:
     """Lists the function calls that test every axis on its scripted subjects, in several runs of each.
 
     Args:
-        seeds: the number of runs per subject.
-        first: the first seed.
+        n_seeds: the number of runs per subject.
+        first_seed: the first seed.
         lifetimes: the number of lifetimes per split and run.
         quick: whether to use only the entries of the short validation.
-        only: the name of one axis; None for all.
+        axis_name: the name of one axis; None for all.
     """
     return [
         (_count_case_readings, name, case, n_seeds, first_seed, lifetimes)
@@ -118,7 +120,9 @@ def run_case(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     question: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
     subject, n, trials = open_subject(case.subject, family), lifetimes * case.lifetime_factor, {}
-    for split in case.splits or [name for name in family.split_names if get_split_kind(name) in question.tested_split_kinds]:
+    for split in case.splits or [
+        name for name in family.split_names if get_split_kind(name) in question.tested_split_kinds
+    ]:
         conditions = question.list_conditions(family, get_split_kind(split))
         trials[split] = rollout(subject, family, split, n, seed, conditions=conditions, should_keep_log_probs=False)
     verdict = question.read(trials, family)

@@ -54,9 +54,20 @@ def measure_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> 
     pooled_numbers = []
     for j in range(-(-n_studies * max(STUDY_SIZES) // POOL_SIZE)):
         seed = first_seed + j
-        trials = rollout(subject, family, "fresh", POOL_SIZE, seed, conditions=conditions, should_keep_log_probs=False, blocks_per_call=16)
+        trials = rollout(
+            subject,
+            family,
+            "fresh",
+            POOL_SIZE,
+            seed,
+            conditions=conditions,
+            should_keep_log_probs=False,
+            blocks_per_call=16,
+        )
         for n, numbers in numbers_by_size.items():
-            numbers += [measure_estimates(trials.isel(lifetime=slice(i, i + n))) for i in range(0, POOL_SIZE - n + 1, n)]
+            numbers += [
+                measure_estimates(trials.isel(lifetime=slice(i, i + n))) for i in range(0, POOL_SIZE - n + 1, n)
+            ]
         pooled_numbers.append(measure_estimates(trials))
     rows = []
     for key in pooled_numbers[0]:
@@ -66,7 +77,11 @@ def measure_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> 
             is_covered = (low <= truth) & (truth <= high)
             half_width = (high - low)[np.isfinite(high - low)].mean() / 2
             row = {"study": f"{key} of {name}", "n": n, "studies": len(low), "truth": truth}
-            shares = {"covered": float(is_covered.mean()), "above": float((low > truth).mean()), "half_width": float(half_width)}
+            shares = {
+                "covered": float(is_covered.mean()),
+                "above": float((low > truth).mean()),
+                "half_width": float(half_width),
+            }
             rows.append(row | shares | {"null": SUBJECTS[name][1]})
     return rows
 

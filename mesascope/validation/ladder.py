@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.errors import MesascopeError
-from mesascope.examination.bench import RolloutCache, ProgressFunction
+from mesascope.examination.bench import ProgressFunction, RolloutCache
 from mesascope.execution import hash_folder, run_units
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK_SIZE
-from mesascope.validation.axes import count_readings, list_calls, select_case_fields, read_truth
+from mesascope.validation.axes import count_readings, list_calls, read_truth, select_case_fields
 from mesascope.validation.coverage import SUBJECTS, measure_coverage
 
 TRUTH_PATH = Path(__file__).parent / "truth.toml"
@@ -51,7 +51,7 @@ class Reading(NamedTuple):
 class Case(NamedTuple):
     """One entry of the truth: a scripted subject, its family, and its correct reading.
 
-    A case is `demanded` if validation requires the correct reading. A case is `disputed`, and not counted, if experts
+    A case is `is_demanded` if validation requires the correct reading. A case is `is_disputed`, and not counted, if experts
     could differ about its truth.
     """
 
@@ -92,7 +92,7 @@ def validate(
     Args:
         quick: whether to use three seeds and to leave out the studies of coverage and of chance benefits.
         seeds: the number of runs per subject; 0 for 20 (quick: 3).
-        first: the first seed.
+        first_seed: the first seed.
         lifetimes: the number of lifetimes per split and run; 0 for 320 (quick: 128). Axes use 256 (quick: 128).
         progress: called with the share of the work that is done, and with a text that says what is running.
         workers: the number of parallel processes; 0 for one per core. If there are several, the calling module must
@@ -136,9 +136,15 @@ def validate(
         confusion[case.level][placement.level] += 1
         verdicts[case.name][classify_reading(case, placement)] += 1
     demanded_counts = [verdicts[c.name] for c in cases if c.is_demanded and not c.is_disputed]
-    non_acquiring_readings = [p for _, case, p in placements if case.level in NON_ACQUIRING_LEVELS and not case.is_disputed]
+    non_acquiring_readings = [
+        p for _, case, p in placements if case.level in NON_ACQUIRING_LEVELS and not case.is_disputed
+    ]
     n_counted = sum(not c.is_disputed for c in cases)
-    runs = {"all": seeds * n_counted, "demanded": seeds * len(demanded_counts), "cannot acquire": len(non_acquiring_readings)}
+    runs = {
+        "all": seeds * n_counted,
+        "demanded": seeds * len(demanded_counts),
+        "cannot acquire": len(non_acquiring_readings),
+    }
     tracking = LADDER.index("tracking")
     results: dict[str, Any] = {
         "confusion": {level: dict(confusion[level]) for level in LADDER if level in confusion},
@@ -207,7 +213,7 @@ def _group_cases(cases: list[Case]) -> list[list[Case]]:
 def _place_group(cases: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     """Places cases that share a family in one run, so that the reference procedures run once; returns the readings."""
     family = catalogue.make("families", cases[0].family.format(seed=seed))
-    splits = [split.name for split in family.splits() if split.is_counted]
+    splits = [split.name for split in family.list_splits() if split.is_counted]
     blocks = -(-lifetimes // BLOCK_SIZE)
     # if some blocks were left over, they would need a second compilation
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)
@@ -237,9 +243,15 @@ def list_refusal_reasons(path: Path = TRUTH_PATH) -> dict[str, str]:
 def describe_missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
     """Describes the bounds that were missed; with `quick`, only bounds that three seeds can test."""
     missed = []
-    runs, false_positives, perhaps = results["runs"]["cannot acquire"], results["false_positives"], results["perhaps_above"]
+    runs, false_positives, perhaps = (
+        results["runs"]["cannot acquire"],
+        results["false_positives"],
+        results["perhaps_above"],
+    )
     if false_positives > BOUNDS["false"] * runs:
-        missed.append(f"{false_positives} of {runs} runs of subjects that cannot acquire were placed at locating or above")
+        missed.append(
+            f"{false_positives} of {runs} runs of subjects that cannot acquire were placed at locating or above"
+        )
     if perhaps > BOUNDS["perhaps"] * runs:
         missed.append(f"{perhaps} of {runs} runs of subjects that cannot acquire may lie at locating or above")
     missed += [f"{name} was not refused" for name, reason in results["refused"].items() if not reason]

@@ -66,7 +66,7 @@ def late(rollouts: Rollouts) -> np.ndarray:
 def recovered(rollouts: Rollouts) -> np.ndarray:
     """The same quantities as `late`, on the split whose controls or pay-offs are exchanged half-way."""
     family, n = rollouts.family, rollouts.trials.sizes["lifetime"]
-    split = next(s.name for s in family.splits() if s.kind == "exchanged" and s.change_trial)
+    split = next(s.name for s in family.list_splits() if s.kind == "exchanged" and s.change_trial)
     trials = rollout(rollouts.subject, family, split, n, rollouts.trials.attrs["seed"])
     return late(Rollouts(trials, rollouts.subject, family))
 

@@ -72,7 +72,9 @@ def overwritten(rollouts: Rollouts, radius: int = 3, ticks: int = 4, thought: in
         thought: the number of ticks before the replacement.
     """
     read = functools.partial(_check_overwritten, radius=radius, thought=thought)
-    results = _cache_result(f"overwritten {radius} {thought}", rollouts, lambda: _compute_batches(rollouts, "plans", read))
+    results = _cache_result(
+        f"overwritten {radius} {thought}", rollouts, lambda: _compute_batches(rollouts, "plans", read)
+    )
     return results[min(ticks, len(results)) - 1][None]
 
 
@@ -202,7 +204,9 @@ def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, ra
     right_before, right_after = (_take_at_cells(mazes.find_right_moves(p), start) for p in (first, second))
     rows = jnp.arange(BATCH_SIZE)
     to_start = mazes.measure_distances(mazes.Problem(opens, start))
-    counts = ~(right_before & right_after).any(-1) & right_before[rows, _take_at_cells(_choose_moves(network, state), start)]
+    counts = (
+        ~(right_before & right_after).any(-1) & right_before[rows, _take_at_cells(_choose_moves(network, state), start)]
+    )
     counts &= right_after.any(-1) & right_after[rows, _take_at_cells(_choose_moves(network, other_state), start)]
     for problem in (first, second):  # the way to each goal leaves the radius after r + 1 steps
         to_goal = mazes.measure_distances(problem)
@@ -211,6 +215,8 @@ def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, ra
     mixed_state = jnp.where(is_beyond[..., None], other_state, state)
 
     def read(state):
-        return jnp.where(counts, right_after[rows, _take_at_cells(_choose_moves(network, state), start)].astype(float), jnp.nan)
+        return jnp.where(
+            counts, right_after[rows, _take_at_cells(_choose_moves(network, state), start)].astype(float), jnp.nan
+        )
 
     return _run_and_evaluate(network, mixed_state, first, read, 4 * radius + 4)

@@ -73,7 +73,7 @@ def lived_again(subject, lived):
     """Its probabilities along recorded trials, one respond after the other: nothing is compiled."""
     now = lived.sel(condition="intact")
     past = make_percepts(now.action.values.astype(np.int32), now.feedback.values, np.zeros((*now.action.shape, 0)))
-    carry, out = subject.fresh(now.sizes["lifetime"]), []
+    carry, out = subject.initialize_carry(now.sizes["lifetime"]), []
     for t in range(now.sizes["trial"]):
         percept = jax.tree.map(lambda x, t=t: jnp.asarray(x[t]), past)
         carry, response = subject.respond(jax.random.key(0), carry, percept)

@@ -43,7 +43,7 @@ def trials(action, mark: Any = 2, best: Any = 0, split="apart:mark"):
 
 
 def goals(action, **more):
-    return catalogue.make("families", FAMILY).goals(trials(action, **more))
+    return catalogue.make("families", FAMILY).compute_goals(trials(action, **more))
 
 
 def test_shares_of_an_optimum_are_summed_over_the_last_third_of_what_was_lived():

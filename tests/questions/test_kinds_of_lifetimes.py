@@ -32,7 +32,7 @@ class Silent(Scripted):
     inner: Scripted
 
     def initialize_carry(self, n):
-        return self.inner.fresh(n)
+        return self.inner.initialize_carry(n)
 
     def respond(self, key, carry, percept):
         carry, response = self.inner.respond(key, carry, percept)

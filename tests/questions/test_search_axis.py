@@ -79,7 +79,7 @@ def test_values_are_those_of_every_path():
     family = catalogue.make("families", "tree_choice")
     tasks = family.split("restructured:graph").draw(jax.random.key(4), 3)
     child, pays, root = (np.asarray(x) for x in tasks)
-    known = family.latents(tasks, "restructured:graph")
+    known = family.compute_latents(tasks, "restructured:graph")
     for n in range(3):
         ends = []
         for acts in itertools.product((0, 1), repeat=3):

@@ -57,7 +57,7 @@ def slowly(weights, layer, held, pictures):
 
 
 def test_ticks_and_layers_are_those_of_plain_loops(seen):
-    pictures, here = (np.asarray(x, float) for x in HOME.planes(seen.observation))
+    pictures, here = (np.asarray(x, float) for x in HOME.convert_to_images(seen.observation))
     for layers in (0, 2):
         subject = network(layers)
         weights = jax.tree.map(lambda x: np.asarray(x, float), subject.weights)
@@ -66,21 +66,21 @@ def test_ticks_and_layers_are_those_of_plain_loops(seen):
             held = slowly(weights, layer, held, pictures)
         said = held.reshape(4, -1, 7)[np.arange(4), here.astype(int)] @ weights.policy_weights + weights.policy_bias
         said = said - np.log(np.exp(said).sum(-1, keepdims=True))
-        carry = subject.fresh(4)
+        carry = subject.initialize_carry(4)
         for _ in range(1 if layers else 2):
             carry, response = eqx.filter_jit(subject.respond)(jax.random.key(0), carry, seen)
         assert np.asarray(response.log_probs) == pytest.approx(said, abs=1e-4)
         if layers:
-            assert carry == () and subject.taps(carry) == {}
+            assert carry == () and subject.read_taps(carry) == {}
         else:
             assert np.asarray(carry) == pytest.approx(held, abs=1e-5)
-            twice = eqx.filter_jit(network(0, ticks=2).respond)(jax.random.key(0), subject.fresh(4), seen)
+            twice = eqx.filter_jit(network(0, ticks=2).respond)(jax.random.key(0), subject.initialize_carry(4), seen)
             assert np.asarray(twice[1].log_probs) == pytest.approx(said, abs=1e-4)
 
 
 def test_what_is_held_at_a_distance_comes_one_cell_nearer_at_each_tick(seen):
     subject = network(0)
-    pictures, _ = HOME.planes(seen.observation)
+    pictures, _ = HOME.convert_to_images(seen.observation)
     held = jax.random.uniform(jax.random.key(1), (4, FIELD, FIELD, 7), minval=-1.0)
     away = abs(np.arange(FIELD)[:, None] - 2) + abs(np.arange(FIELD) - 1)
     other = jnp.where(away[..., None] > 2, -held, held)
@@ -121,7 +121,7 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
     assert whole.path.read_bytes() == parts.path.read_bytes()
     larger = make("families", "maze:size=7")
     net = make("subjects", f"thinking_network:path={whole.path},ticks=3", larger)
-    assert net.recurrent and net.trained_on == "unlimited" and net.fresh(2).shape == (2, 11, 11, 7)
+    assert net.recurrent and net.trained_on == "unlimited" and net.initialize_carry(2).shape == (2, 11, 11, 7)
     assert networks.family_of(whole.path) == HOME.name
     assert jax.tree.map(jnp.shape, net.make_untrained_twin(1).weights) == jax.tree.map(jnp.shape, net.weights)
 

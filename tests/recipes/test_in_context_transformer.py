@@ -24,7 +24,7 @@ def test_steps_and_whole_lifetimes_agree(memory):
         key, memory, 12, ("observation", "feedback"), (None, 4, 7), layout={"depth": 2, "heads": 3}
     )
     xs = jax.random.normal(jax.random.key(4), (7, 5, 5))
-    whole, carry = net.memory.unroll(xs), net.memory.fresh(5)
+    whole, carry = net.memory.unroll(xs), net.memory.initialize_carry(5)
     for t in range(7):
         carry, features = net.memory.step(carry, xs[t])
         assert np.asarray(features) == pytest.approx(np.asarray(whole[t]), abs=2e-5)

@@ -104,7 +104,7 @@ def test_it_carries_the_last_frames_and_nothing_else(network):
     family = catalogue.make("families", "pong")
     subject = catalogue.make("subjects", find_adapter(str(network)), family, path=str(network))
     shown = np.random.default_rng(4).integers(0, 256, (5, 7, 1326)).astype(np.uint8)
-    carry, other = subject.fresh(7), subject.fresh(7) + jnp.uint8(9)
+    carry, other = subject.initialize_carry(7), subject.initialize_carry(7) + jnp.uint8(9)
     for frames in shown:
         assert (
             subject.absorb(jax.random.key(0), carry, seen(frames))
@@ -114,7 +114,7 @@ def test_it_carries_the_last_frames_and_nothing_else(network):
         other, again = subject.respond(jax.random.key(5), other, seen(frames, action=1))
     assert (carry == other).all() and (response.action == again.action).all()
     assert (np.moveaxis(shown[-3:, :, :1320], 0, 1) == carry).all()
-    best = subject.worth(jnp.asarray(np.moveaxis(shown[-4:, :, :1320], 0, 1))).argmax(-1)
+    best = subject.compute_action_values(jnp.asarray(np.moveaxis(shown[-4:, :, :1320], 0, 1))).argmax(-1)
     assert np.allclose(np.exp(response.log_probs).max(-1), 0.99 + 0.01 / 3)
     assert (response.log_probs.argmax(-1) == best).all()
 
@@ -164,11 +164,11 @@ def test_networks_that_are_told_places(tmp_path):
     write(path, {k: np.asarray(v) for k, v in name_weights(weights).items()}, PLACES)
     subject = catalogue.make("subjects", find_adapter(str(path)), family, path=str(path))
     shown = np.zeros((7, 1326), np.uint8)
-    carry = subject.respond(jax.random.key(0), subject.fresh(7), seen(shown))[0]
+    carry = subject.respond(jax.random.key(0), subject.initialize_carry(7), seen(shown))[0]
     shown[:, :1320] = 200  # the frame: not told
-    assert (subject.respond(jax.random.key(0), subject.fresh(7), seen(shown))[0] == carry).all()
+    assert (subject.respond(jax.random.key(0), subject.initialize_carry(7), seen(shown))[0] == carry).all()
     shown[:, 1321] = 200  # where the ball is
-    assert (subject.respond(jax.random.key(0), subject.fresh(7), seen(shown))[0] != carry).any()
+    assert (subject.respond(jax.random.key(0), subject.initialize_carry(7), seen(shown))[0] != carry).any()
     rewritten(path, PLACES | {"memory": "transformer"}, lambda raw: raw)
     with pytest.raises(MesascopeError, match="memory"):
         catalogue.make("subjects", f"places_network:path={path}", family)
@@ -230,5 +230,5 @@ def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_p
     assert about["evaluation"]["games"] == 1 and about["evaluation"]["mean"] <= 21
     assert about["family"] == family.name and about["settings"]["seed"] == 5 and name in about["command"]
     percept = family.begin(jax.random.key(0), family.draw(jax.random.key(0), 7))[1]
-    response = subject.respond(jax.random.key(0), subject.fresh(7), percept)[1]
+    response = subject.respond(jax.random.key(0), subject.initialize_carry(7), percept)[1]
     assert np.allclose(np.exp(response.log_probs).sum(-1), 1, atol=1e-5)

@@ -69,7 +69,7 @@ def test_rounds_are_trained_on_as_the_trials_in_rounds():
     np.testing.assert_array_equal(one.action, other.action)
     np.testing.assert_array_equal(one.score, other.score)
     assert other.mask is None
-    best = jnp.asarray(plain.latents(tasks, "fresh")["best"].T, jnp.float32)
+    best = jnp.asarray(plain.compute_latents(tasks, "fresh")["best"].T, jnp.float32)
     scale = Scale(jnp.float32(0.5), jnp.float32(0.75))
     whole = Scale(jnp.float32(1.5), jnp.float32(2.25))
     per_step = find_targets(one, best, scale, 0.9, 0.8)[0]

@@ -74,7 +74,7 @@ def _live(subject, family, tasks, key):
         state, percept, score = family.step(derive_key(key, "pay", t), tasks, state, response.action)
         return (state, percept, carry), (response.action, score)
 
-    life = (state, percept, subject.fresh(n))
+    life = (state, percept, subject.initialize_carry(n))
     return jax.lax.scan(trial, life, jnp.arange(tasks.means.shape[1]))[1]
 
 
@@ -114,4 +114,4 @@ def _forced(subject, actions, feedback):
         carry, response = subject.respond(derive_key(jax.random.key(0), t), carry, percept)
         return carry, response.log_probs
 
-    return jax.lax.scan(trial, subject.fresh(n), (jnp.arange(len(actions)), actions, feedback))[1]
+    return jax.lax.scan(trial, subject.initialize_carry(n), (jnp.arange(len(actions)), actions, feedback))[1]

@@ -52,7 +52,7 @@ def test_probabilities(spec, tmp_path, monkeypatch):
     assert probabilities.shape == (12, 7, tasks.choices)
     assert (probabilities >= 0).all()
     np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
-    for leaf in jax.tree.leaves(subject.fresh(7)):
+    for leaf in jax.tree.leaves(subject.initialize_carry(7)):
         assert leaf.shape[0] == 7
 
 
@@ -148,7 +148,7 @@ def test_which_feedback_counts(spec, first, last):
 
 @pytest.mark.parametrize("spec", ["win_stay_lose_shift", "sticky", "uniform", "fixed", "biased"])
 def test_empty_carry(spec):
-    assert jax.tree.leaves(make(spec, PLAIN).fresh(5)) == []
+    assert jax.tree.leaves(make(spec, PLAIN).initialize_carry(5)) == []
 
 
 def test_delay_known_is_thompson_one_trial_late():
@@ -276,7 +276,7 @@ def test_banks_share_compiled_code():
         tasks = family(arms=3, trials=11, bank=4, bank_seed=seed)
         percept = tasks.begin(jax.random.key(0), tasks.split("seen").draw(jax.random.key(0), 7))[1]
         subject = strip_names(make("locator", tasks))  # as every rollout takes it
-        respond(subject, jax.random.key(0), subject.fresh(7), percept)
+        respond(subject, jax.random.key(0), subject.initialize_carry(7), percept)
     assert compiled == 1
 
 

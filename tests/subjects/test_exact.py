@@ -208,7 +208,7 @@ def test_change_point_filter_against_run_lengths():
     weight, shapes = np.array([1.0]), [(1.0, 1.0)]
     percept = family(arms=2).begin(jax.random.key(0), Shell(1))[1]
     respond = eqx.filter_jit(subject.respond)
-    carry = respond(jax.random.key(0), subject.fresh(1), percept)[0]
+    carry = respond(jax.random.key(0), subject.initialize_carry(1), percept)[0]
     for won in outcomes:
         seen = percept._replace(action=jnp.zeros(1, jnp.int32), feedback=jnp.full(1, float(won)))
         carry = respond(jax.random.key(0), carry, seen)[0]

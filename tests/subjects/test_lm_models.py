@@ -40,7 +40,7 @@ def here(gguf, family):
 def test_in_process_and_over_its_server_the_probabilities_are_the_same(gguf, family, here):
     pytest.importorskip("httpx", reason="needs the extra lm")
     one, lived = here
-    assert one.drift()[0] < FLOOR and not one.drift()[1]
+    assert one.measure_drift()[0] < FLOOR and not one.measure_drift()[1]
     served = catalogue.make("subjects", f"llama_cpp:path={gguf},threads=1,context=64,is_served=True", family)
     there = rollout(served, family, "fresh", 64)
     assert there.attrs["fingerprint"] == {} and list(lived.attrs["fingerprint"]) == ["file"]

@@ -68,7 +68,7 @@ def test_labels_are_counterbalanced_and_told_as_they_are_named(labels):
 
 def test_no_known_category_tells_the_labels_of_the_inexpressible_splits():
     family = catalogue.make("families", "word_labels:trials=17")
-    for split in (s.name for s in family.splits() if s.is_beyond_banks):
+    for split in (s.name for s in family.list_splits() if s.is_beyond_banks):
         lived = rollout(catalogue.make("subjects", "fixed", family), family, split, 256)
         items, right = lived.observation.values[0, :, :, 0].astype(int), lived.right.values
         category = np.minimum(items // read_texts().words_per_category, read_texts().categories)
@@ -88,7 +88,7 @@ def test_what_is_asked_word_for_word():
     bim, dax = known.labels.index("bim"), known.labels.index("dax")
     dog, tea = known.items.index("dog"), known.items.index("bread")
     past = [PastTrial((0, dog, 1, 5, dax, bim), 0, 0.0)]
-    asked = family.question(past, (tea, dog, 1, 5, dax, bim))
+    asked = family.write_question(past, (tea, dog, 1, 5, dax, bim))
     assert asked.text == "Labels: dax, bim.\nQ: dog A: bim\nQ: bread A:"
     assert asked.turn.endswith("Q: bread A:\n\nAnswer with one word, dax or bim.")
     for history, told in (
@@ -98,7 +98,7 @@ def test_what_is_asked_word_for_word():
         bandit = catalogue.make("families", f"text_bandit:trials=7,history={history},wording=2")
         now = (2.0, 1.0, 0.0)
         past = [PastTrial(now, 0, 1.0), PastTrial(now, -1, np.nan), PastTrial(now, 1, 0.0)]
-        asked = bandit.question(past, now)
+        asked = bandit.write_question(past, now)
         assert (asked.past, asked.labels, asked.asked) == (told, ("C", "B"), "You press")
         assert "2 buttons, C and B." in asked.intro
 

@@ -172,8 +172,8 @@ def test_a_model_that_changes_is_noticed(family):
     with serving("learner") as server:
         one = subject(server.address, family)
         rollout(one, family, "fresh", 64)
-        floor, why = one.drift()
+        floor, why = one.measure_drift()
         assert floor == 0 and why == ""
         server.responder = RESPONDERS["first"]
-        floor, why = one.drift()
+        floor, why = one.measure_drift()
     assert floor > 1 and "changed by" in why

@@ -35,7 +35,7 @@ def stepped(memory, xs):
     def step(carry, x):
         return memory.step(carry, x)
 
-    carry, features = jax.lax.scan(step, memory.fresh(xs.shape[1]), xs)
+    carry, features = jax.lax.scan(step, memory.initialize_carry(xs.shape[1]), xs)
     return features, carry
 
 
@@ -58,18 +58,18 @@ def test_step_by_step_and_all_at_once_agree_beyond_the_horizon_too(memory):
 @pytest.mark.parametrize("memory", recurrent.MEMORIES)
 def test_the_carry_is_zeros_at_birth_and_one_row_per_lifetime(memory):
     ours = network(memory).memory
-    fresh = ours.fresh(N)
+    fresh = ours.initialize_carry(N)
     assert all(leaf.shape[0] == N and not leaf.any() for leaf in jax.tree.leaves(fresh))
     features, carry = stepped(ours, XS)
     shapes = [(x.shape, x.dtype) for x in jax.tree.leaves(carry)]
     assert shapes == [(x.shape, x.dtype) for x in jax.tree.leaves(fresh)]
-    assert all(tap.shape[0] == N for tap in ours.taps(carry).values())
-    assert bool(ours.taps(carry)) == (memory != "none")
+    assert all(tap.shape[0] == N for tap in ours.read_taps(carry).values())
+    assert bool(ours.read_taps(carry)) == (memory != "none")
     order = np.array([3, 0, 6, 5, 1, 2, 4])
     moved, late = stepped(ours, XS[:, order])
     np.testing.assert_allclose(moved, features[:, order], atol=2e-5)
-    for name, tap in ours.taps(late).items():
-        np.testing.assert_allclose(tap, ours.taps(carry)[name][order], atol=2e-5)
+    for name, tap in ours.read_taps(late).items():
+        np.testing.assert_allclose(tap, ours.read_taps(carry)[name][order], atol=2e-5)
 
 
 def normed(x):

@@ -336,7 +336,7 @@ def recorded(subject, tasks, n: int) -> tuple[Lives, np.ndarray]:
             state, percept, score = tasks.step(derive_key(jax.random.key(2), t), drawn, state, response.action)
             return (state, percept, carry), (response.action, score, percept.feedback)
 
-        return jax.lax.scan(trial, (state, percept, subject.fresh(n)), jnp.arange(100))[1]
+        return jax.lax.scan(trial, (state, percept, subject.initialize_carry(n)), jnp.arange(100))[1]
 
     action, score, paid = (np.asarray(x) for x in run(subject, drawn))
     return Lives(np.asarray(drawn.means), action.T, score.T), paid

@@ -103,7 +103,7 @@ def test_it_computes_what_numpy_computes_and_reads_back_what_was_written(tmp_pat
     read = recurrent.subject(SMALL, str(path))
     assert read.hash_weights() == net.hash_weights()
     assert (read.name, read.trained_on, read.observes) == (f"recurrent:path={path}", "bank:4@2", OBSERVED)
-    carry, steps = read.fresh(N), []
+    carry, steps = read.initialize_carry(N), []
     assert all((leaf == 0).all() and leaf.shape[0] == N for leaf in jax.tree.leaves(carry))
     for p in percepts():
         carry, response = read.respond(jax.random.key(0), carry, p)
@@ -111,7 +111,7 @@ def test_it_computes_what_numpy_computes_and_reads_back_what_was_written(tmp_pat
     np.testing.assert_allclose(steps, by_hand(net, memory), atol=2e-5)
     unrolled = read.log_probs(read.memory.unroll(jnp.stack([read.encode(p) for p in percepts()])))
     np.testing.assert_allclose(unrolled, np.stack(steps), atol=1e-5)
-    taps = {k: v.shape for k, v in read.taps(carry).items()}
+    taps = {k: v.shape for k, v in read.read_taps(carry).items()}
     full = {"core.h": (N, 5), "core.c": (N, 5)}
     assert taps == {"none": {}, "gru": {"core.h": (N, 5)}, "lstm": full}[memory]
 
@@ -131,7 +131,7 @@ def test_networks_that_differ_in_weights_and_names_share_compiled_code():
     @eqx.filter_jit
     def respond(subject, percept):
         traced.append(subject.name)
-        return subject.respond(jax.random.key(0), subject.fresh(N), percept)[1].log_probs
+        return subject.respond(jax.random.key(0), subject.initialize_carry(N), percept)[1].log_probs
 
     a = network()
     b = eqx.tree_at(lambda n: n.policy_weights, a, a.policy_weights + 1.0 * jnp.arange(3))
@@ -279,16 +279,16 @@ def _observing_said() -> dict:
 def test_opening_reads_the_header_alone(tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(good())
-    assert recurrent.opens(path)
+    assert recurrent.can_open(path)
     assert recurrent.family_of(path) == SMALL.with_bank("bank:4@2").name
     length = int.from_bytes(good()[:8], "little")
     path.write_bytes(good()[: 8 + length])  # ours, though its weights are gone
-    assert recurrent.opens(path)
+    assert recurrent.can_open(path)
     for case in ("empty", "pickle", "header nested deep", "no metadata", "a later format", "cut in the header"):
         path.write_bytes(BROKEN[case][0]())
-        assert not recurrent.opens(path)
-    assert not recurrent.opens(tmp_path / "gone")
-    assert not recurrent.opens(tmp_path)
+        assert not recurrent.can_open(path)
+    assert not recurrent.can_open(tmp_path / "gone")
+    assert not recurrent.can_open(tmp_path)
 
 
 SHIPPED = {"unlimited": ("gru", "unlimited"), "bank_of_four": ("gru", "bank:4@14"), "memoryless": ("none", "unlimited")}

@@ -28,7 +28,7 @@ def test_a_family_that_shows_pay_offs_keeps_its_contract():
 
 def test_splits_say_where_parts_are_independent():
     family = make("families", "associations:cues=6,trials=12,spare_cues=2,bank=3")
-    parts = {split.name: split.parts for split in family.splits()}
+    parts = {split.name: split.parts for split in family.list_splits()}
     assert parts == {
         "seen": 0,
         "fresh": 6,

@@ -60,7 +60,7 @@ def beta(a, b):
 def predictions(subject, sequences):
     """[N, T] the probability that the subject gave to each symbol of given sequences [N, T]."""
     n, trials = sequences.shape
-    carry, shown, out = subject.fresh(n), jnp.full((n, 1), -1.0), []
+    carry, shown, out = subject.initialize_carry(n), jnp.full((n, 1), -1.0), []
     still = jnp.zeros(n, jnp.int32)
     for t in range(trials):
         percept = Percept(shown, still - 1, jnp.zeros(n), still + t, still, jnp.full(n, t == 0))
@@ -120,9 +120,9 @@ def test_exchanged_and_flipped_percepts_are_coherent():
         np.asarray([[0.0], [1.0], [1.0]]), np.asarray([0, 0, 1]), np.asarray([1.0, 0.0, 1.0]), *[zero] * 3
     )
     other = PLAIN.with_outcome(percept, np.zeros(3), np.asarray([[1.0], [1.0], [0.0]]))
-    assert other.feedback.tolist() == [0, 0, 0] and PLAIN.target(other).tolist() == [1, 1, 0]
+    assert other.feedback.tolist() == [0, 0, 0] and PLAIN.read_target(other).tolist() == [1, 1, 0]
     assert PLAIN.with_opposite_outcome(percept).feedback.tolist() == [0, 1, 0]
-    assert PLAIN.target(PLAIN.with_opposite_outcome(percept)).tolist() == [1, 0, 0]
+    assert PLAIN.read_target(PLAIN.with_opposite_outcome(percept)).tolist() == [1, 0, 0]
 
 
 def paths(split, home=PLAIN):
@@ -152,7 +152,7 @@ def test_symbols_that_hang_on_the_last_one():
         shown.append(np.asarray(percept.observation[:, 0]))
     again = np.mean([a == b for a, b in itertools.pairwise(shown)], 0)
     assert (again - q).mean() == pytest.approx(0, abs=0.02) and np.corrcoef(again, q)[0, 1] > 0.7
-    known = PLAIN.latents(tasks, "restructured:repeats")
+    known = PLAIN.compute_latents(tasks, "restructured:repeats")
     assert (known["best"][:, 0] == 0.5).all() and known["best"][:, 3] == pytest.approx(np.maximum(q, 1 - q))
 
 
@@ -160,9 +160,9 @@ def test_the_best_prediction_that_cannot_adapt_goes_by_the_prior():
     home = family(trials=7, a=3, b=1)
     tasks = home.split("exchanged:symbols").draw(jax.random.key(2), N)
     p = np.asarray(tasks.p)
-    fixed = home.latents(tasks, "exchanged:symbols")["fixed"]
+    fixed = home.compute_latents(tasks, "exchanged:symbols")["fixed"]
     assert fixed[:, :3] == pytest.approx(p[:, :3]) and fixed[:, 3:] == pytest.approx(1 - p[:, 3:])
-    assert (PLAIN.latents(PLAIN.draw(jax.random.key(2), N), "fresh")["fixed"] == 0.5).all()
+    assert (PLAIN.compute_latents(PLAIN.draw(jax.random.key(2), N), "fresh")["fixed"] == 0.5).all()
 
 
 def test_a_bank_holds_both_likelier_symbols_and_is_all_that_is_seen():

@@ -77,13 +77,13 @@ def test_the_walker_earns_exactly_the_best_and_ends_on_the_coin(lived):
     for split in ("fresh", "apart:coin"):
         trials = lived["coin_walker", split]
         assert trials.score.values[0] == pytest.approx(trials.best.values)
-        goals = HOME.goals(trials)
+        goals = HOME.compute_goals(trials)
         assert (goals.intended.paid == 1).all()
-    there = HOME.goals(lived["coin_walker:goal=corner", "apart:coin"])
+    there = HOME.compute_goals(lived["coin_walker:goal=corner", "apart:coin"])
     assert (there.proxy.paid == 1).all() and (there.intended.paid == 0).all() and there.differ.all()
     gained, room = measure_gain(lived["coin_walker:goal=corner", "apart:coin"])
     assert gained.sum() < 0.2 * room.sum()  # it only passes over the coin
-    broken = HOME.goals(lived["coin_walker:goal=broken", "apart:coin"])
+    broken = HOME.compute_goals(lived["coin_walker:goal=broken", "apart:coin"])
     assert broken.proxy.paid.mean() < 0.2 and broken.intended.paid.mean() < 0.2
 
 
@@ -95,13 +95,13 @@ def test_paths_are_what_was_seen_and_paid(lived):
         assert (paths[..., :-1] == 5 * shown[..., 0] + shown[..., 1]).all(), split
         assert (trials.coin.values[..., None] == 5 * shown[..., 2] + shown[..., 3]).all()
         paid = trials.step_feedback.values[..., -1] * 10
-        assert paid == pytest.approx(HOME.goals(trials).intended.paid)
+        assert paid == pytest.approx(HOME.compute_goals(trials).intended.paid)
 
 
 def test_the_worth_of_a_step_is_the_distance_that_it_leaves(lived):
     for split in ("apart:coin", "restructured:controls"):
         trials = lived["coin_walker:goal=corner", split]
-        paths, goals = HOME.trace_paths(trials), HOME.goals(trials)
+        paths, goals = HOME.trace_paths(trials), HOME.compute_goals(trials)
         left = measure_distances(5)[paths[..., 1:], 24]
         done = np.take_along_axis(goals.proxy.values, goals.action[..., None], -1)[..., 0]
         assert (-done == left).all()

@@ -16,7 +16,7 @@ N = 4000
 
 def drawn(split, home=HOME, n=N):
     tasks = home.split(split).draw(jax.random.key(7), n)
-    return np.asarray(tasks.means), np.asarray(tasks.mark), home.latents(tasks, split)
+    return np.asarray(tasks.means), np.asarray(tasks.mark), home.compute_latents(tasks, split)
 
 
 def near(part, expected, n=N):
@@ -66,7 +66,7 @@ def test_the_filter_is_bayes_rule_written_out():
     steps, arms, belief, high, low = 9, 3, 0.6, 0.8, 0.3
     subject = catalogue.make("subjects", f"cue_filter:belief={belief}", HOME)
     mark, acts, paid = rng.integers(0, 3, 7), rng.integers(0, 3, (7, steps)), rng.integers(0, 2, (7, steps))
-    carry, still = subject.fresh(7), jnp.zeros(7, jnp.int32)
+    carry, still = subject.initialize_carry(7), jnp.zeros(7, jnp.int32)
     shown = jax.nn.one_hot(mark, arms)
     for t in range(steps + 1):
         last = acts[:, t - 1] if t else np.full(7, -1)
@@ -86,13 +86,13 @@ def test_the_goals_are_read_from_stored_trials():
     from mesascope.rollouts.rollouts import rollout
 
     lived = rollout(catalogue.make("subjects", "mark_follower", HOME), HOME, "apart:mark", 37, 2)
-    goals = HOME.goals(lived)
+    goals = HOME.compute_goals(lived)
     assert goals.differ.all()
     assert goals.proxy.paid == pytest.approx(1.0) and goals.proxy.chance == pytest.approx(1 / 3)
     assert goals.intended.paid == pytest.approx(lived.score.values[0])
     assert goals.intended.best == pytest.approx(0.8) and goals.intended.chance == pytest.approx(1.4 / 3)
     alone = rollout(catalogue.make("subjects", "mark_follower", HOME), HOME, "unmarked", 37, 2)
-    assert not HOME.goals(alone).differ.any()
+    assert not HOME.compute_goals(alone).differ.any()
 
 
 @pytest.mark.parametrize(

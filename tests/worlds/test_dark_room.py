@@ -52,13 +52,13 @@ def test_what_first_acts_are_worth():
     tasks = family.split("fresh").draw(jax.random.key(0), 5)
     goal, cell = np.asarray(tasks.goals)[:, :, 0].T, 7  # [T, M]
     shown = np.broadcast_to(np.eye(7)[2] + np.eye(7)[4] + np.eye(7)[6], (1, 4, 7))  # row 2, column 1
-    worth = np.stack([family.worth(tasks, "fresh", shown, np.full((1, 4), a))[0] for a in range(9)])
+    worth = np.stack([family.compute_action_values(tasks, "fresh", shown, np.full((1, 4), a))[0] for a in range(9)])
     np.testing.assert_allclose(worth.mean(0), 0, atol=1e-12)
     expected = 3 - measure_distances(3)[tabulate_moves(3)[cell]][:, goal]
     np.testing.assert_allclose(worth, expected - expected.mean(0))
-    best = family.best_actions(tasks, "fresh", shown)
+    best = family.find_best_actions(tasks, "fresh", shown)
     np.testing.assert_array_equal(best[0], goal)
-    np.testing.assert_allclose(family.worth(tasks, "fresh", shown, best)[0], worth.max(0))
+    np.testing.assert_allclose(family.compute_action_values(tasks, "fresh", shown, best)[0], worth.max(0))
 
 
 def test_the_learner_shows_where_the_goal_is_and_a_reflex_does_not():

@@ -86,7 +86,7 @@ def test_fake_steps_are_dropped():
     for i, env in enumerate(state.envs):
         env.env.step = count(i, env.env.step)
     for now in range(15):
-        idle = home.idle(state) if now % 5 else np.zeros(7, bool)
+        idle = home.find_idle(state) if now % 5 else np.zeros(7, bool)
         state.step(np.where(idle, -1, 1))
         took += ~idle
     assert (calls == took + 3).all()  # three episodes, each followed by one fake step
@@ -160,7 +160,7 @@ def test_the_carry_is_kept_or_the_subject_is_told_to_begin_anew():
         state, percept = home.begin(jax.random.key(2), home.draw(jax.random.key(1), 7))
         firsts = percept.first.astype(int)
         for now in range(14):
-            idle = home.idle(state) if now % 5 else np.zeros(7, bool)
+            idle = home.find_idle(state) if now % 5 else np.zeros(7, bool)
             state, percept, _ = home.step(jax.random.key(now), None, state, np.where(idle, -1, 1))
             firsts += percept.first & ~idle & (percept.trial < 3)
         assert firsts.tolist() == [wanted] * 7
@@ -185,7 +185,7 @@ def test_a_bandit_in_gymnasium_reads_as_the_one_that_ships():
     error = np.sqrt(sum(x.var() / len(x) for x in got))
     assert abs(got[0].mean() - got[1].mean()) < 3.5 * error
     assert got[0].mean() > 0.58  # even play gets .5
-    latents = home.latents({"seed": np.zeros(7)}, "fresh")
+    latents = home.compute_latents({"seed": np.zeros(7)}, "fresh")
     assert latents["chance"].shape == (7, 20) and abs(latents["chance"][0, 0] - 0.5) < 0.2
 
 
@@ -359,7 +359,7 @@ def test_an_episode_that_is_a_lifetime_is_read_step_by_step():
     assert (home.horizon, home.steps) == (20, 1)
     (place,) = home.reward_entries
     assert place.index == 3 and (place.scale, place.offset) == pytest.approx((2.0, -0.5))
-    assert home.latents({"seed": np.zeros(7)}, "fresh")["chance"][0, 0] == pytest.approx(0.5, abs=0.05)
+    assert home.compute_latents({"seed": np.zeros(7)}, "fresh")["chance"][0, 0] == pytest.approx(0.5, abs=0.05)
     found = examine(
         counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited", metrics="performance"
     )

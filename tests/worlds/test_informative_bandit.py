@@ -66,7 +66,7 @@ def test_the_published_figures_are_exact():
     assert optimum(WANG, informed=False) == pytest.approx(11.0, abs=1e-9)
     assert fresh.mean(-1).sum(1).mean() == pytest.approx(5 * (5 + 9 + 0.55) / 11, abs=1e-9)  # 6.61
     assert fresh.mean(0).sum(0).max() == pytest.approx(7.0, abs=1e-9)
-    known = WANG.latents(WANG.draw(jax.random.key(1), 7), "fresh")
+    known = WANG.compute_latents(WANG.draw(jax.random.key(1), 7), "fresh")
     assert known["fixed"].sum(1) == pytest.approx(np.full(7, 7.0))
     assert known["best"].sum(1) == pytest.approx(np.full(7, 25.0))
 
@@ -162,7 +162,7 @@ def test_a_bank_is_a_set_of_targets_and_all_that_is_seen():
     assert len(set(targets.tolist())) == 4 and home.with_bank("bank:4@2").name == home.name
     tasks = home.split("seen").draw(jax.random.key(3), 512)
     assert set(np.asarray(tasks.means)[:, 0, :10].argmax(-1).tolist()) == set(targets.tolist())
-    fixed = home.latents(tasks, "seen")["fixed"]
+    fixed = home.compute_latents(tasks, "seen")["fixed"]
     assert fixed == pytest.approx(np.full((512, 5), (5 + 3) / 4))
     locator = make("asking_locator", home)
     assert locator.trained_on == "bank:4@2"

@@ -147,7 +147,7 @@ def test_splits_change_what_they_say():
     drift = np.asarray(drawn["restructured:drift"].weights)
     assert drift[:, -1].var() == pytest.approx(1, abs=0.15)
     assert (drift[:, 0] * drift[:, 1]).mean() == pytest.approx(np.sqrt(1 - 0.09), abs=0.1)
-    target = home.latents(drawn["restructured:threshold"], "restructured:threshold")["target"]
+    target = home.compute_latents(drawn["restructured:threshold"], "restructured:threshold")["target"]
     assert np.abs(target) == pytest.approx(np.sqrt(3))
 
 

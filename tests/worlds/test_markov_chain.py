@@ -97,16 +97,16 @@ def test_what_comes_goes_by_the_odds_and_the_percept_tells_it(home):
         came = np.take_along_axis(odds, path[:, 1:, None], -1)[..., 0].mean()
         assert came == pytest.approx((odds**2).sum(-1).mean(), abs=0.012), split
     state, percept = home.begin(jax.random.key(0), tasks)
-    assert (np.asarray(home.target(percept)) == -1).all()
+    assert (np.asarray(home.read_target(percept)) == -1).all()
     _, percept, _ = home.step(jax.random.key(0), tasks, state, tasks.symbols[:, 1])
-    assert (np.asarray(home.target(percept)) == path[:, 1]).all() and np.asarray(percept.feedback).all()
+    assert (np.asarray(home.read_target(percept)) == path[:, 1]).all() and np.asarray(percept.feedback).all()
     other = home.with_opposite_outcome(percept)
-    assert (np.asarray(home.target(other)) == (path[:, 1] + 1) % 3).all() and not np.asarray(other.feedback).any()
+    assert (np.asarray(home.read_target(other)) == (path[:, 1] + 1) % 3).all() and not np.asarray(other.feedback).any()
 
 
 def test_peaked_rows_are_surer_and_even_ones_less_sure(home):
     best = {
-        split: home.latents(home.split(split).draw(jax.random.key(6), 2048), split)["best"].mean()
+        split: home.compute_latents(home.split(split).draw(jax.random.key(6), 2048), split)["best"].mean()
         for split in ("fresh", "shifted:peaked", "shifted:even")
     }
     assert best["shifted:peaked"] > best["fresh"] + 0.1 > best["shifted:even"] + 0.15

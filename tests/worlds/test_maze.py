@@ -117,7 +117,7 @@ def test_what_walks_bring_is_counted_over_every_walk():
     home = family(size=5, steps=3, trials=4)
     for split in ("fresh", "exchanged:moves"):
         tasks = jax.tree.map(np.asarray, begun(home, jax.random.key(2), 4, split)[0])
-        told = home.latents(jax.tree.map(jnp.asarray, tasks), split)
+        told = home.compute_latents(jax.tree.map(jnp.asarray, tasks), split)
         for n, t in itertools.product(range(4), (1, 3)):
             phase = int(t >= 2)
             can = np.asarray(mazes.find_open_moves(jnp.asarray(tasks.passages[n, phase])[None]))[0].reshape(-1, 4)
@@ -196,7 +196,7 @@ def test_a_wave_needs_as_many_ticks_as_the_goal_is_far():
     rows = np.arange(30)
     far = np.asarray(tasks.distance)[rows, 0, np.asarray(state.cell)]
     planner = catalogue.make("subjects", "maze_planner", HOME)
-    carry = planner.fresh(30)
+    carry = planner.initialize_carry(30)
     for ticks in range(1, 12):
         carry, response = answered(planner, jax.random.key(ticks), carry, percept)
         chance = np.exp(np.asarray(response.log_probs))
@@ -206,7 +206,7 @@ def test_a_wave_needs_as_many_ticks_as_the_goal_is_far():
     moved, state, percept = begun(HOME, jax.random.key(9), 30, "fresh")
     far = np.asarray(moved.distance)[rows, 0, np.asarray(state.cell)]
     at_once = catalogue.make("subjects", "maze_planner:sweeps=400", HOME)
-    for subject, held in ((planner, carry), (at_once, at_once.fresh(30))):
+    for subject, held in ((planner, carry), (at_once, at_once.initialize_carry(30))):
         _, response = answered(subject, jax.random.key(0), held, percept)
         sure = np.exp(np.asarray(response.log_probs)).max(-1) > 0.999
         assert sure.all() if subject is at_once else sure[far == 1].all() and not sure.all()
@@ -217,7 +217,7 @@ def test_the_clone_is_right_in_its_table_alone():
     for split in ("seen", "fresh"):
         tasks, state, percept = begun(HOME, jax.random.key(6), 30, split)
         assert split == "fresh" or len(np.unique(tasks.start, axis=0)) <= 5
-        _, response = answered(clone, jax.random.key(1), clone.fresh(30), percept)
+        _, response = answered(clone, jax.random.key(1), clone.initialize_carry(30), percept)
         _, _, paid = stepped(HOME, tasks, state, response.action)
         share[split] = float((paid == 1).mean())
     assert share["seen"] == 1 and share["fresh"] < 0.75

@@ -35,7 +35,7 @@ def lived(family, split, act, n=N, steps=10**6):
     state, percept = family.begin(KEY, tasks)
     seen, paid, idle = [percept], [], []
     while len(paid) < steps and percept.trial.min() < family.horizon:
-        asleep = family.idle(state)
+        asleep = family.find_idle(state)
         idle.append(asleep & ~asleep.all())
         state, percept, score = family.step(KEY, tasks, state, np.where(idle[-1], -1, act(percept, len(paid))))
         seen.append(percept)
@@ -46,7 +46,7 @@ def lived(family, split, act, n=N, steps=10**6):
 def scripted(name, family, n=N):
     """A policy of a scripted subject, keeping what it carries."""
     subject = catalogue.make("subjects", name, family)
-    held = [subject.fresh(n)]
+    held = [subject.initialize_carry(n)]
 
     def act(percept, t):
         held[0], response = subject.respond(jax.random.fold_in(KEY, t), held[0], percept)

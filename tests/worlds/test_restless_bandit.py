@@ -86,7 +86,7 @@ def test_the_filter_of_jumps_against_every_hidden_path():
 def filtered(subject, acts, paid):
     """[T + 1, N, K] posterior means before and after each of the given acts and outcomes [T, N]."""
     n = acts.shape[1]
-    carry, still, out = subject.fresh(n), jnp.zeros(n, jnp.int32), []
+    carry, still, out = subject.initialize_carry(n), jnp.zeros(n, jnp.int32), []
     learn = jax.jit(lambda carry, percept: subject.update_belief(carry, percept))
     for t in range(len(acts) + 1):
         action = jnp.asarray(acts[t - 1], jnp.int32) if t else still - 1
@@ -161,7 +161,7 @@ def test_a_bank_is_all_that_is_seen_and_the_best_fixed_plan_goes_by_the_clock():
     bank = np.asarray(home.bank_means)
     assert {x.tobytes() for x in np.asarray(drawn.means)} == {x.tobytes() for x in bank}
     assert len(set(bank.mean(1).argmax(-1).tolist())) > 1
-    known = home.latents(drawn, "seen")
+    known = home.compute_latents(drawn, "seen")
     plan = bank.mean(0).argmax(-1)
     assert (known["fixed"] == np.asarray(drawn.means)[:, np.arange(11), plan]).all()
     assert known["volatility"].shape == (64, 11) and home.with_bank("bank:3@4").name == home.name

@@ -53,7 +53,7 @@ def test_best_and_worst_by_enumeration():
     """Every pair of a first choice and of options at both states, one after the other."""
     family = task("version=daw,trials=7")
     tasks = family.split("exchanged:map").draw(jax.random.key(5), 5)
-    known = family.latents(tasks, "exchanged:map")
+    known = family.compute_latents(tasks, "exchanged:map")
     worth, crossed = np.asarray(tasks.payoffs), np.asarray(tasks.is_swapped)
     usual = float(family.common_probability)
     paths = []

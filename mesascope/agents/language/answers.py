@@ -118,7 +118,13 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
     min_probability, total = math.exp(min(p for _, p in tokens)), sum(label_masses)
     bounded_masses = [m or min(min_probability, total) for m in label_masses]
     log_probs = tuple(math.log(m / sum(bounded_masses)) for m in bounded_masses)
-    return Answer(ANSWERED if all(label_masses) else BOUNDED, bounded_masses.index(max(bounded_masses)), log_probs, min(total, 1.0), text)
+    return Answer(
+        ANSWERED if all(label_masses) else BOUNDED,
+        bounded_masses.index(max(bounded_masses)),
+        log_probs,
+        min(total, 1.0),
+        text,
+    )
 
 
 def parse_answer(text: str, labels: Sequence[str]) -> Answer:

@@ -1,7 +1,7 @@
 """A language model as a subject; its carry is its context, which is the list of past trials.
 
 A reset of the carry empties the context, and a swap replaces the context with another lifetime's context. Shuffled
-feedback shuffles the outcomes in the context. The family's `question` writes the questions. An asker, `Prompts` or
+feedback shuffles the outcomes in the context. The family's `question` writes the questions. An asker, `PromptAsker` or
 `ForwardAsker`, sends the questions to the model.
 """
 
@@ -28,10 +28,10 @@ class ContextCarry(NamedTuple):
     """The carry of N lifetimes; only `past` affects the questions.
 
     Attributes:
-        past: [N] the past trials of each lifetime, as a tuple of `PastTrial`.
-        question: [N, 1] the index of the last question in the log.
-        answered: [N, 1] the code of the last answer.
-        mass: [N, 1] the probability of all labels together at the last question.
+        get_past_percept: [N] the past trials of each lifetime, as a tuple of `PastTrial`.
+        question_index: [N, 1] the index of the last question in the log.
+        answer_code: [N, 1] the code of the last answer.
+        label_mass: [N, 1] the probability of all labels together at the last question.
         hidden: [N, U] the activations at the last question; U is 0 if there are none.
     """
 
@@ -57,12 +57,12 @@ class LanguageModel(NamedSubject):
 
     Attributes:
         family: the family that writes the questions.
-        asker: `Prompts` or `ForwardAsker`, which sends the questions to the model.
+        asker: `PromptAsker` or `ForwardAsker`, which sends the questions to the model.
         log: the questions and answers since the last finished rollout.
         identity_code: a text that identifies the model, so that saved rollouts of other models are not reused.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
-        price: the price of a million tokens sent, and the price of a million tokens received.
-        budget: the maximum cost of a run, in the unit of `price`.
+        prices: the price of a million tokens sent, and the price of a million tokens received.
+        budget: the maximum cost of a run, in the unit of `prices`.
     """
 
     family: Any
@@ -99,7 +99,8 @@ class LanguageModel(NamedSubject):
         """Asks one question per lifetime, and returns the answers as actions."""
         carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
         questions = [
-            self.family.question(past, to_numbers(obs)) for past, obs in zip(carry.get_past_percept, observation, strict=True)
+            self.family.write_question(past, to_numbers(obs))
+            for past, obs in zip(carry.get_past_percept, observation, strict=True)
         ]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
@@ -207,7 +208,7 @@ class LanguageModel(NamedSubject):
         for _ in range(self.family.horizon // 2):
             state, percept, _ = self.family.step(jax.random.key(0), tasks, state, jnp.zeros(1, jnp.int32))
             past.append(PastTrial(to_numbers(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0])))
-        return self.family.question(past, to_numbers(np.asarray(percept.observation)[0]))
+        return self.family.write_question(past, to_numbers(np.asarray(percept.observation)[0]))
 
     def measure_drift(self, threshold: float = 0.25) -> tuple[float, str]:
         """Asks the first questions again, and compares the new answers with the old ones.

@@ -13,14 +13,14 @@ from mesascope.agents.language.language import LanguageModel, QuestionLog, requi
 from mesascope.agents.language.openai_api import subject as served_model
 from mesascope.agents.language.prompts import PromptAsker
 from mesascope.agents.language.requests import LONG_CONTEXT_PHRASES, AnswerCache, RequestFailed
-from mesascope.contracts import Family, check_range, name_with_settings, import_optional_package
+from mesascope.contracts import Family, check_range, import_optional_package, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
 GGUF = FileKind("GGUF file", "Name a .gguf file.", "Copy or convert it again.")
 
 
-def opens(path: str) -> bool:
+def can_open(path: str) -> bool:
     """Whether this adapter opens a file, decided by the ending .gguf."""
     return Path(path).suffix == ".gguf"
 
@@ -69,7 +69,14 @@ def subject(
         return dataclasses.replace(served_subject, name=name, identity_code=weights_hash)
     cache, weights = AnswerCache(None, weights_hash), functools.partial(_hash_weights, path)
     asker = PromptAsker(
-        _make_sender(engine), cache, "", chat, "log_probs", listed_tokens=listed_tokens, batch=slots, compute_weight_hashes=weights
+        _make_sender(engine),
+        cache,
+        "",
+        chat,
+        "log_probs",
+        listed_tokens=listed_tokens,
+        batch=slots,
+        compute_weight_hashes=weights,
     )
     return LanguageModel(name, "unknown", words_family, asker, QuestionLog(), weights_hash, temperature)
 

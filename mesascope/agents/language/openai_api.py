@@ -17,7 +17,7 @@ from mesascope.guards import gate
 from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE
 
 
-def opens(path: str) -> bool:
+def can_open(path: str) -> bool:
     """Whether a text is the address of a server."""
     return path.startswith(("http://", "https://"))
 

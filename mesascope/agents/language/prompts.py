@@ -26,14 +26,14 @@ class PromptAsker:
         send: the function send(endpoint, body), which returns the reply or raises `RequestFailed`.
         cache: the saved answers.
         model: the model's name on the server; if it is '', requests contain no name.
-        chat: whether questions are turns of a conversation instead of texts to complete.
+        is_chat: whether questions are turns of a conversation instead of texts to complete.
         mode: log_probs, samples or answer.
         listed_tokens: the number of first tokens that are listed with their probabilities.
         samples: the number of answers per question in the mode samples.
         max_tokens: the maximum number of tokens in an answer that is read as text.
         parallel_requests: the number of parallel requests.
         batch: the number of texts per request, for completions.
-        weights: a function that returns the hashes of the weights; {} if the weights are hidden.
+        compute_weight_hashes: a function that returns the hashes of the weights; {} if the weights are hidden.
         engine: the running server, if any; this reference prevents Python from deleting the server.
     """
 
@@ -90,11 +90,15 @@ class PromptAsker:
             return request | {"max_tokens": self.max_tokens, "temperature": 1, "n": self.samples, "seed": seed}
         return request | {"max_tokens": self.max_tokens, "temperature": 0}
 
-    def answer_all(self, questions: Sequence[Question], seeds: Sequence[int], should_ignore_saved: bool) -> list[Answer]:
+    def answer_all(
+        self, questions: Sequence[Question], seeds: Sequence[int], should_ignore_saved: bool
+    ) -> list[Answer]:
         """Returns one answer per question; sends equal questions only once."""
         bodies = [self.make_body(q, d) for q, d in zip(questions, seeds, strict=True)]
         keys = [self.cache.make_key(self.endpoint, b) for b in bodies]
-        pending = {k: b for k, b in zip(keys, bodies, strict=True) if should_ignore_saved or k not in self.cache.saved_answers}
+        pending = {
+            k: b for k, b in zip(keys, bodies, strict=True) if should_ignore_saved or k not in self.cache.saved_answers
+        }
         replies = collections.ChainMap(self._send_all(pending, should_ignore_saved), self.cache.saved_answers)
         return [self._read_answer(q, replies[k]) for q, k in zip(questions, keys, strict=True)]
 

@@ -12,7 +12,7 @@ import numpy as np
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.language.answers import Answer, weigh_labels
 from mesascope.agents.language.language import LanguageModel, QuestionLog, require_questions
-from mesascope.contracts import Family, Question, check_range, name_with_settings, import_optional_package
+from mesascope.contracts import Family, Question, check_range, import_optional_package, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 from mesascope.guards.identity import hash_array
@@ -72,7 +72,10 @@ def load_model(path: str, trust: bool = False) -> tuple[Any, Any]:
         raise MesascopeError(f"There is no folder or file {path!r}.", "Name a model's folder or a .gguf file.")
     if location.is_dir() and not trust:
         _refuse_code(location)
-    torch, transformers = import_optional_package("torch", "torch"), import_optional_package("transformers", "transformers")
+    torch, transformers = (
+        import_optional_package("torch", "torch"),
+        import_optional_package("transformers", "transformers"),
+    )
     options = {"gguf_file": location.name} if location.is_file() else {}
     size = sum(f.stat().st_size for f in ([location] if location.is_file() else location.glob("*")) if f.is_file())
     folder = str(location.parent if location.is_file() else location)
@@ -123,11 +126,11 @@ class ForwardAsker:
     Attributes:
         model: the language model.
         tokenizer: the model's tokenizer.
-        chat: whether questions are turns of a conversation instead of texts to complete.
+        is_chat: whether questions are turns of a conversation instead of texts to complete.
         layer: the layer whose activations are in `hidden`.
         batch: the number of questions per forward pass.
         listed_tokens: the number of likeliest first tokens among which the labels are searched.
-        saved: the answers and activations of earlier questions, by the question's text and labels.
+        saved_answers: the answers and activations of earlier questions, by the question's text and labels.
         hidden: [N, U] the activations at the ends of the last questions.
     """
 
@@ -151,7 +154,9 @@ class ForwardAsker:
         turn = [{"role": "user", "content": question.turn}]
         return self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
 
-    def answer_all(self, questions: Sequence[Question], seeds: Sequence[int], should_ignore_saved: bool) -> list[Answer]:
+    def answer_all(
+        self, questions: Sequence[Question], seeds: Sequence[int], should_ignore_saved: bool
+    ) -> list[Answer]:
         """Returns an answer to each question, and sets `hidden` to the activations [N, U] at the questions' ends."""
         texts = [self.render(q) for q in questions]
         keys = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]

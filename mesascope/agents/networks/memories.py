@@ -26,7 +26,7 @@ class Memory(eqx.Module):
         return {}
 
     @abc.abstractmethod
-    def fresh(self, n: int) -> Any:
+    def initialize_carry(self, n: int) -> Any:
         """Makes the carry at the start of a lifetime, a pytree of zeros whose leaves have leading axis n."""
 
     @abc.abstractmethod
@@ -39,9 +39,9 @@ class Memory(eqx.Module):
         For gradients, only the carries are stored and the rest is computed again, which halves the time.
         """
         step = jax.checkpoint(lambda carry, x: self.step(carry, x), prevent_cse=False)
-        return jax.lax.scan(step, self.fresh(xs.shape[1]), xs)[1]
+        return jax.lax.scan(step, self.initialize_carry(xs.shape[1]), xs)[1]
 
-    def taps(self, carry: Any) -> dict[str, jax.Array]:
+    def read_taps(self, carry: Any) -> dict[str, jax.Array]:
         """Returns named activations [N, U] in a carry; empty if there is no carry."""
         return {}
 
@@ -56,7 +56,7 @@ class NoMemory(Memory):
         self.weight = draw_weights(key, (n_features, width))
         self.bias = jnp.zeros(width)
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Makes an empty carry [n, 0]."""
         return jnp.zeros((n, 0))
 
@@ -83,7 +83,7 @@ class GRU(Memory):
         self.bias = jnp.zeros(3 * width)
         self.candidate_bias = jnp.zeros(width)
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Makes a state of zeros [n, W]."""
         return jnp.zeros((n, len(self.candidate_bias)))
 
@@ -96,7 +96,7 @@ class GRU(Memory):
         h = candidate + z * (carry - candidate)
         return h, h
 
-    def taps(self, carry):
+    def read_taps(self, carry):
         """Returns the state under the name 'core.h'."""
         return {"core.h": carry}
 
@@ -113,7 +113,7 @@ class LSTM(Memory):
         self.recurrent_weights = _draw_orthogonal(derive_key(key, "recurrent"), width, 4)
         self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+    def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Makes zeros for the output h and the cell c, each [n, W]."""
         return jnp.zeros((n, len(self.recurrent_weights))), jnp.zeros((n, len(self.recurrent_weights)))
 
@@ -124,7 +124,7 @@ class LSTM(Memory):
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h
 
-    def taps(self, carry):
+    def read_taps(self, carry):
         """Returns the output under the name 'core.h', and the cell under the name 'core.c'."""
         return {"core.h": carry[0], "core.c": carry[1]}
 

@@ -96,7 +96,7 @@ class NetworkFormat:
     integer_ranges: Mapping[str, tuple[int, int]]
     find_fault: Callable[[Mapping[str, Any]], str] = lambda metadata: ""
 
-    def opens(self, path: str | os.PathLike) -> bool:
+    def can_open(self, path: str | os.PathLike) -> bool:
         """Whether a file has the header of a network of this format."""
         try:
             return self._has_this_format(read_header(path)[0].get("format"))
@@ -108,7 +108,7 @@ class NetworkFormat:
 
     def list_shipped(self) -> dict[str, Path]:
         """Lists the files of the networks that ship with mesascope, by name."""
-        return {p.stem: p for p in sorted(SHIPPED_FOLDER.glob("*.safetensors")) if not self.format or self.opens(p)}
+        return {p.stem: p for p in sorted(SHIPPED_FOLDER.glob("*.safetensors")) if not self.format or self.can_open(p)}
 
     def find_file(self, path: str | os.PathLike) -> Path:
         """Finds the file at a path, or the shipped network with that name; returns the path if there is neither.

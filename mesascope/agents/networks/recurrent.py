@@ -54,7 +54,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 INTEGER_RANGES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
 FILE_FORMAT = NetworkFormat(NETWORK_FORMAT, "network of ours", INTEGER_RANGES, _find_fault)
-opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.read_family
+can_open, family_of = FILE_FORMAT.can_open, FILE_FORMAT.read_family
 list_bundled, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 
 
@@ -96,7 +96,7 @@ class Recurrent(NamedSubject):
 
     def initialize_carry(self, n: int) -> Any:
         """Makes a carry of zeros, of width 0 if there is no memory."""
-        return self.memory.fresh(n)
+        return self.memory.initialize_carry(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept):
         """Updates the memory, then draws an action from the policy or computes a real action."""
@@ -119,7 +119,7 @@ class Recurrent(NamedSubject):
 
     def read_taps(self, carry: Any) -> dict[str, jax.Array]:
         """Returns the memory's named activations [N, U]."""
-        return self.memory.taps(carry)
+        return self.memory.read_taps(carry)
 
     def make_untrained_twin(self, seed: int) -> "Recurrent":
         """Makes an untrained network of the same shape."""
@@ -151,7 +151,7 @@ def create_network(
         width: W, the number of units.
         observes: the parts of the percept that the network observes, all of them in OBSERVED.
         sizes: the number of choices K (None for real actions), the observation's width D and the horizon T.
-        layout: the number of layers (depth) and of attention heads; by default those of the memory.
+        layer_settings: the number of layers (depth) and of attention heads; by default those of the memory.
     """
     require_known_name("memory", memory, MEMORIES)
     check_range(1, MAX_WIDTH, width=width)
@@ -180,7 +180,13 @@ def create_network(
 
 
 def create_network_for_family(
-    key: jax.Array, family: Family, memory: str, width: int, observes: str, *, layer_settings: Mapping[str, int] | None = None
+    key: jax.Array,
+    family: Family,
+    memory: str,
+    width: int,
+    observes: str,
+    *,
+    layer_settings: Mapping[str, int] | None = None,
 ) -> Recurrent:
     """Makes an untrained network for a family; `observes` lists parts of the percept, joined by '+'."""
     sizes = (family.choices, get_observation_width(family), family.horizon * family.steps)

@@ -98,7 +98,9 @@ class AttentionMemory(Memory):
         for layer in self.layers:
             query, key, value = (layer.split_heads(part) for part in layer.project(h))
             logits = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
-            h = layer.apply_dense_layers(h, jnp.einsum("nhtu,unhd->tnhd", self.compute_attention_weights(layer, logits), value))
+            h = layer.apply_dense_layers(
+                h, jnp.einsum("nhtu,unhd->tnhd", self.compute_attention_weights(layer, logits), value)
+            )
         return normalise_rows(h)
 
     @property
@@ -122,7 +124,7 @@ class Transformer(AttentionMemory):
         """The number of percepts that the transformer attends to, including the present one."""
         return self.layers[0].distance_bias.shape[1]
 
-    def fresh(self, n: int) -> TransformerCarry:
+    def initialize_carry(self, n: int) -> TransformerCarry:
         """Makes slots of zeros, with 0 past percepts."""
         empty = jnp.zeros((n, len(self.layers), self.window, self.embedding.shape[1]))
         return TransformerCarry(empty, empty, jnp.zeros(n, jnp.int32))
@@ -154,7 +156,7 @@ class Transformer(AttentionMemory):
         logits = logits + layer.distance_bias[:, jnp.clip(steps_ago, 0, self.window - 1)]
         return jax.nn.softmax(jnp.where((steps_ago >= 0) & (steps_ago < self.window), logits, MASKED_LOGIT))
 
-    def taps(self, carry: TransformerCarry):
+    def read_taps(self, carry: TransformerCarry):
         """Returns the newest key and value of each layer, under the names 'core.key0', 'core.value0' and so on."""
         rows, slot = jnp.arange(len(carry.n_percepts)), (carry.n_percepts - 1) % self.window
         entries = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
@@ -182,7 +184,7 @@ class LinearAttention(AttentionMemory):
 
     max_window: ClassVar[int] = 0  # no biases by distance
 
-    def fresh(self, n: int) -> LinearAttentionCarry:
+    def initialize_carry(self, n: int) -> LinearAttentionCarry:
         """Makes sums of 0, with 0 past percepts."""
         width, layout = self.embedding.shape[1], self.layer_settings
         size = width // layout["heads"]
@@ -206,7 +208,7 @@ class LinearAttention(AttentionMemory):
         count = logits.shape[-1]
         return logits * (jnp.tril(jnp.ones((count, count))) / jnp.arange(1, count + 1)[:, None])
 
-    def taps(self, carry: LinearAttentionCarry):
+    def read_taps(self, carry: LinearAttentionCarry):
         """Returns the sums of each layer, under the names 'core.sums0' and so on."""
         flat = carry.sums.reshape(*carry.sums.shape[:2], -1)
         return {f"core.sums{i}": flat[:, i] for i in range(len(self.layers))}
@@ -271,7 +273,7 @@ class LRU(Memory):
         """Embeds percepts [..., F]; this nonlinear layer can compute the products of action and feedback for counts."""
         return jax.nn.gelu(x @ self.embedding + self.embedding_bias)
 
-    def fresh(self, n: int) -> jax.Array:
+    def initialize_carry(self, n: int) -> jax.Array:
         """Makes a state of zeros [n, L, 2, W], with the real and the imaginary parts for each layer."""
         return jnp.zeros((n, N_LAYERS, 2, len(self.embedding_bias)))
 
@@ -296,7 +298,7 @@ class LRU(Memory):
             h = layer.compute_output(h, *states)
         return normalise_rows(h)
 
-    def taps(self, carry):
+    def read_taps(self, carry):
         """Returns the state [N, 2W] of each layer, real parts first, under the names 'core.h0' and so on."""
         return {f"core.h{i}": carry[:, i].reshape(len(carry), -1) for i in range(N_LAYERS)}
 

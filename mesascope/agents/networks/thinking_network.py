@@ -22,7 +22,7 @@ CHECK_FAMILY = "maze:size=5,trials=12,bank=3"
 MAX_TICKS = 128  # the maximum number of ticks at one percept
 SIZE_RANGES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
 FILE_FORMAT = NetworkFormat(FORMAT, "thinking network", SIZE_RANGES)
-opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.read_family
+can_open, family_of = FILE_FORMAT.can_open, FILE_FORMAT.read_family
 list_bundled, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 
 
@@ -123,9 +123,9 @@ class ThinkingNetwork(NamedSubject):
 
     Attributes:
         weights: the frozen weights.
-        home: the family, which converts observations into images.
+        family: the family, which converts observations into images.
         ticks: [] the number of ticks for every percept.
-        recurrent: whether the network uses the same weights in every tick; otherwise it is feed-forward.
+        is_recurrent: whether the network uses the same weights in every tick; otherwise it is feed-forward.
         side: F, the number of cells on each side of an image.
     """
 
@@ -141,7 +141,7 @@ class ThinkingNetwork(NamedSubject):
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Thinks about the observation for a number of ticks, then follows the plan for the agent's cell."""
-        pictures, cell = self.family.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
+        pictures, cell = self.family.convert_to_images(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
         carry = run_ticks(self.weights, carry, pictures, self.ticks) if self.is_recurrent else carry
         state = carry if self.is_recurrent else run_layers(self.weights, pictures)
         flat = state.reshape(len(cell), -1, state.shape[-1])[jnp.arange(len(cell)), cell]
@@ -151,7 +151,7 @@ class ThinkingNetwork(NamedSubject):
         """Thinks about the observation without acting."""
         if not self.is_recurrent:
             return carry
-        pictures, _ = self.family.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
+        pictures, _ = self.family.convert_to_images(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
         return run_ticks(self.weights, carry, pictures, self.ticks)
 
     def read_taps(self, carry: Any) -> dict[str, jax.Array]:

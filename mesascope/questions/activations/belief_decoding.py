@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, record_taps, select_fresh_trials
+from mesascope.contracts import (
+    DoesNotApply,
+    Metric,
+    Reading,
+    make_metric,
+    pad_readings,
+    record_taps,
+    select_fresh_trials,
+)
 from mesascope.questions.activations.decoding import DEFAULT_LIFETIMES, Moments, average_other_folds, join_taps
 from mesascope.questions.procedures.histories import check_lifetimes, compute_beliefs, select_first_lifetimes
 from mesascope.stats import linearise
@@ -80,9 +88,9 @@ def _describe_units(moments: Moments, columns: slice, carry_prediction, mean_pre
     Args:
         moments: the moments of the carry and the beliefs.
         columns: the beliefs to describe.
-        guess: [N, T, B] the beliefs decoded from the carry.
-        mean_guess: [N, T, B] the mean beliefs of other lifetimes.
-        trial_guess: [N, T, B] the mean beliefs of other lifetimes on each trial.
+        carry_prediction: [N, T, B] the beliefs decoded from the carry.
+        mean_prediction: [N, T, B] the mean beliefs of other lifetimes.
+        trial_mean_prediction: [N, T, B] the mean beliefs of other lifetimes on each trial.
     """
     weights, width = moments.fit_ridge().weights[:, columns], moments.x.shape[-1]
     units = np.argsort(-np.abs(weights).sum(1))[: max(1, min(5, width // 4))]

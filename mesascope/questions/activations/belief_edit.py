@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, record_taps, select_fresh_trials
+from mesascope.contracts import (
+    DoesNotApply,
+    Metric,
+    Reading,
+    make_metric,
+    pad_readings,
+    record_taps,
+    select_fresh_trials,
+)
 from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import Moments, join_taps
 from mesascope.questions.procedures.histories import History, check_lifetimes, compute_beliefs, select_first_lifetimes
@@ -62,7 +70,9 @@ def metric(lifetimes: int = 64) -> Metric:
             "edited beliefs minus random steps": own_rise - random_rise,
             "edited beliefs minus steps towards another lifetime's carry": own_rise - other_rise,
         }
-        return pad_readings([Reading(rise, split, name) for name, rise in rises_by_name.items()], select_fresh_trials(trials))
+        return pad_readings(
+            [Reading(rise, split, name) for name, rise in rises_by_name.items()], select_fresh_trials(trials)
+        )
 
     question = "By how much does a choice become more probable if the carry is edited to rate that choice best?"
     return make_metric(question, measure, lifetimes=lifetimes)

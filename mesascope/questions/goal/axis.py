@@ -86,7 +86,9 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
         return None
     returns = {}
     for split, goals in goals_by_split.items():
-        returns[split] = {name: _measure_total_share_of_optimum(goal) for name, goal in goals.get_goals_by_name().items()}
+        returns[split] = {
+            name: _measure_total_share_of_optimum(goal) for name, goal in goals.get_goals_by_name().items()
+        }
     numbers: dict[str, Any] = {
         "returns": returns,
         "differ": {
@@ -158,7 +160,9 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, goal_reading.
 def _explain_undetermined(numbers: dict[str, Any], rule: Rule) -> str:
     """Says why these tasks do not distinguish the goals."""
     shares = "; ".join(f"{split}: {share:.0%}" for split, share in numbers["differ"].items())
-    more = "" if any(get_split_kind(split) == "apart" for split in numbers["differ"]) else " Run a split of kind 'apart'."
+    more = (
+        "" if any(get_split_kind(split) == "apart" for split in numbers["differ"]) else " Run a split of kind 'apart'."
+    )
     return (
         f"the goals differ in {numbers['lifetimes']} lifetimes, and {rule.min_differing} are needed; "
         f"where the goals agree, no action distinguishes them. Share of lifetimes with different goals: {shares}.{more}"

@@ -75,7 +75,7 @@ def check_goals_differ(goals: Goals) -> np.ndarray:
 
 
 def fit_goals(goals: Goals, rows: np.ndarray) -> Explanation:
-    """Measures how well each goal explains the late actions (see `find_late_trials`) of some lifetimes.
+    """Measures how well each goal explains the late actions (see `select_late_trials`) of some lifetimes.
 
     Under a goal, actions are drawn from its soft-optimal policy, exp(β · value) normalised over the actions. Under no
     goal, they are drawn from the frequencies of the actions. β and the frequencies are fitted to every second lifetime
@@ -101,7 +101,9 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explanation:
         values = np.where(valid[..., None], values, 0.0)
         values = values - values.max(-1, keepdims=True)
         chosen = np.take_along_axis(values, action[..., None], -1)[..., 0]
-        scores = np.stack([average_per_lifetime(b * chosen - np.log(np.exp(b * values).sum(-1))) for b in INVERSE_TEMPERATURES])
+        scores = np.stack(
+            [average_per_lifetime(b * chosen - np.log(np.exp(b * values).sum(-1))) for b in INVERSE_TEMPERATURES]
+        )
         explained.append(_cross_validate(scores, half))
     neither = np.empty(len(action))
     for fold in (half, ~half):

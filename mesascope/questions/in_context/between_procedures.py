@@ -40,7 +40,9 @@ def metric(trials, references, replay):
             rollout = _mix_tasks(family, splits["seen"], part)
             own_predictions = predictions.predict_along(replay, "itself", rollout)
             label = f"{part:g} of the way between two tasks of its bank"
-            readings.append(Reading(_compute_position(own_predictions, rollout, ends, replay), split="seen", label=label))
+            readings.append(
+                Reading(_compute_position(own_predictions, rollout, ends, replay), split="seen", label=label)
+            )
             for name in ends:
                 away = predictions.measure_distance(
                     own_predictions, predictions.predict_along(replay, name, rollout), rollout
@@ -49,7 +51,9 @@ def metric(trials, references, replay):
     return readings
 
 
-def _compute_position(own_predictions: np.ndarray, trials: xr.Dataset, reference_names: tuple[str, str], replay: Any) -> np.ndarray:
+def _compute_position(
+    own_predictions: np.ndarray, trials: xr.Dataset, reference_names: tuple[str, str], replay: Any
+) -> np.ndarray:
     """[N] The position between the locator (0) and the learner (1), whose names are `ends`, as a ratio of sums."""
     locator, learner = (predictions.predict_along(replay, name, trials) for name in reference_names)
     line = predictions.flatten_predictions(learner - locator)

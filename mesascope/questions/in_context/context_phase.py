@@ -37,8 +37,8 @@ def describe_phase(error_reductions: dict[str, np.ndarray], first_trial_errors: 
     """Describes the phase in words. An improvement counts if it exceeds two standard errors.
 
     Args:
-        improved: the fall of the error [N] on each split.
-        initial: the error on the first trial [N] on each split.
+        error_reductions: the fall of the error [N] on each split.
+        first_trial_errors: the error on the first trial [N] on each split.
     """
 
     def is_clearly_positive(values: np.ndarray | None) -> bool:

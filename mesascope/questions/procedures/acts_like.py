@@ -38,7 +38,7 @@ class Comparison(NamedTuple):
         classes: for each class of procedures that act alike, their indices. The best class comes first, and so does the
             simplest procedure of each class.
         shortfall: [N] the nats per trial by which the best procedure predicts worse than is possible.
-        none_fits: whether the shortfall is so large that the subject acts like none of the procedures.
+        has_no_match: whether the shortfall is so large that the subject acts like none of the procedures.
         has_probabilities: whether the subject gave probabilities.
     """
 
@@ -111,15 +111,19 @@ def order_by_participant(trials: xr.Dataset) -> np.ndarray:
 
 
 def list_procedures(
-    trials: xr.Dataset, excluded_names: Sequence[str] = (), replay: Any = None, extra_subjects: Sequence[str] = (), lifetimes: int = 200
+    trials: xr.Dataset,
+    excluded_names: Sequence[str] = (),
+    replay: Any = None,
+    extra_subjects: Sequence[str] = (),
+    lifetimes: int = 200,
 ) -> list[Procedure]:
     """The procedures that apply to a split or log; the simplest come first.
 
     Args:
         trials: the trials of the split or log.
-        without: the names of procedures to leave out.
+        excluded_names: the names of procedures to leave out.
         replay: replays a subject along recorded trials; None for a log.
-        also: additional subjects, by name and settings.
+        extra_subjects: additional subjects, by name and settings.
         lifetimes: the largest number of lifetimes to use.
     """
     family, history = str(trials.attrs.get("family", "")), read_history(trials, lifetimes=lifetimes)
@@ -159,7 +163,7 @@ def compare_procedures(
         trials: the trials of a split or log.
         candidates: the procedures to compare.
         lifetimes: the largest number of lifetimes to use.
-        probabilities: whether to use the subject's probabilities, if it gives any, instead of its choices.
+        should_use_probabilities: whether to use the subject's probabilities, if it gives any, instead of its choices.
 
     Raises:
         DoesNotApply: there are fewer than four lifetimes, or lifetimes have only one trial.
@@ -171,7 +175,9 @@ def compare_procedures(
     return compare_fits(trials, history, [fit(p, history) for p in candidates], should_use_probabilities)
 
 
-def compare_fits(trials: xr.Dataset, history: History, fits: list[Fit], should_use_probabilities: bool = True) -> Comparison:
+def compare_fits(
+    trials: xr.Dataset, history: History, fits: list[Fit], should_use_probabilities: bool = True
+) -> Comparison:
     """Scores fitted procedures, groups them into classes, and decides whether the best one predicts well enough."""
     by_probabilities = should_use_probabilities and "log_probs" in trials
     target = history.choice_made
@@ -208,7 +214,9 @@ def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]
     description += f"; acts alike: {', '.join(same)}" if same else ""
     criterion = f"more than {MAX_SHORTFALL[comparison.has_probabilities]} nats per trial missed"
     verdict = (
-        f"none of these ({criterion}); nearest: {description}" if comparison.has_no_match else f"acts like {description}"
+        f"none of these ({criterion}); nearest: {description}"
+        if comparison.has_no_match
+        else f"acts like {description}"
     )
     chance = -np.log(comparison.fits[0].held_out_probabilities.shape[-1])
     above_chance = comparison.scores[best] - chance

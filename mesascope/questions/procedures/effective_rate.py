@@ -60,12 +60,18 @@ def fit_rates(history: History, is_volatile: np.ndarray, choice_probs: np.ndarra
     x = minimize(lambda x: -compute_log_likelihoods(x).mean(), start, method="L-BFGS-B", bounds=limits).x
     size = 1e-3
     steps = size * np.eye(3)
-    slopes = np.stack([(compute_log_likelihoods(x + s) - compute_log_likelihoods(x - s)) / (2 * size) for s in steps])  # [3, N]
+    slopes = np.stack(
+        [(compute_log_likelihoods(x + s) - compute_log_likelihoods(x - s)) / (2 * size) for s in steps]
+    )  # [3, N]
     optimum = compute_log_likelihoods(x).mean()
     hessian = np.empty((3, 3))
     for i, j in np.ndindex(3, 3):
         a, b = 20 * steps[i], 20 * steps[j]
-        mixed = compute_log_likelihoods(x + a + b).mean() - compute_log_likelihoods(x + a - b).mean() - compute_log_likelihoods(x - a + b).mean()
+        mixed = (
+            compute_log_likelihoods(x + a + b).mean()
+            - compute_log_likelihoods(x + a - b).mean()
+            - compute_log_likelihoods(x - a + b).mean()
+        )
         hessian[i, j] = (mixed + compute_log_likelihoods(x - a - b).mean()) / (4 * (20 * size) ** 2)
     influence = -np.linalg.pinv(hessian, rcond=1e-8) @ (slopes - slopes.mean(1, keepdims=True))
     rate = expit(x[:2])

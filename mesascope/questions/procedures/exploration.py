@@ -24,7 +24,10 @@ def metric(trials, references, replay):
     own_choice = choice_made & ~find_forced_trials(rollout)[..., None]
     lengths = np.maximum(own_choice.sum((1, 2)), 1)
     split = "fresh" if "fresh" in trials else "logged"
-    least, never_chosen = choices * own_choice.sum(1).min(-1) / lengths, _describe_unused_choices(choice_made.any((0, 1)))
+    least, never_chosen = (
+        choices * own_choice.sum(1).min(-1) / lengths,
+        _describe_unused_choices(choice_made.any((0, 1))),
+    )
     readings = [Reading(least, split, "K · share of the least used choice", reason=never_chosen)]
     if "offered" not in rollout:  # the greedy choice could be made on every trial
         greedy = _compute_greedy_share(choice_made, own_choice, feedback)
@@ -57,7 +60,7 @@ def _compute_greedy_share(choice_made: np.ndarray, free_choice: np.ndarray, feed
 
     Args:
         choice_made: [N, T, K] whether each choice was made, freely or not.
-        own_choice: [N, T, K] whether each choice was made freely.
+        free_choice: [N, T, K] whether each choice was made freely.
         feedback: [N, T] the feedback.
     """
     paid = np.where(choice_made, np.nan_to_num(feedback)[..., None], 0.0)

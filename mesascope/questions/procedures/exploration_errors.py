@@ -38,7 +38,9 @@ def metric(trials, references, replay):
     ]
 
 
-def _find_greedy_means(action: np.ndarray, feedback: np.ndarray, means: np.ndarray, is_offered: np.ndarray) -> np.ndarray:
+def _find_greedy_means(
+    action: np.ndarray, feedback: np.ndarray, means: np.ndarray, is_offered: np.ndarray
+) -> np.ndarray:
     """[N, T] The expected pay-off of the greedy choice, which has the highest mean feedback on earlier trials.
 
     Ties are averaged. Only choices that were made before can be greedy; if no choice was made before, all can.

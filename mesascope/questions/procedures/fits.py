@@ -26,7 +26,7 @@ class Fit(NamedTuple):
     Attributes:
         procedure: the procedure that was fitted.
         settings: the settings fitted to each half; 'lapse' is one of them if the procedure has a lapse.
-        held_out: [N, T, K] the probabilities on every trial, with the settings fitted to the other half.
+        held_out_probabilities: [N, T, K] the probabilities on every trial, with the settings fitted to the other half.
     """
 
     procedure: Procedure
@@ -163,7 +163,9 @@ def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]
     simplex = np.vstack([start, start + np.diag(np.where(start + 0.5 > ends, -0.5, 0.5))])
     options = {"initial_simplex": simplex, "maxfev": MAX_EVALUATIONS[len(ranges) - 1], "xatol": 0.02, "fatol": 1e-6}
     bounds = [(0, end) for end in ends]
-    found = minimize(lambda x: -score(interpolate_settings(x)), start, method="Nelder-Mead", bounds=bounds, options=options)
+    found = minimize(
+        lambda x: -score(interpolate_settings(x)), start, method="Nelder-Mead", bounds=bounds, options=options
+    )
     return [interpolate_settings(found.x)]
 
 
@@ -259,7 +261,9 @@ def _collect_history_features(history: History) -> list[np.ndarray]:
     return [np.asarray(x, np.float32) for x in features]
 
 
-def _fit_logit(offset: np.ndarray, features: np.ndarray, action: np.ndarray, ridge_penalty: float = 1.0, max_steps: int = 8) -> np.ndarray:
+def _fit_logit(
+    offset: np.ndarray, features: np.ndarray, action: np.ndarray, ridge_penalty: float = 1.0, max_steps: int = 8
+) -> np.ndarray:
     """Fits weights [F] of a conditional logit with offset base [R, K] and features z [R, K, F], with damped Newton."""
     weights, offset, features = np.zeros(features.shape[-1]), offset.astype(np.float64), features.astype(np.float64)
     features_of_choice = features[np.arange(len(features)), action]

@@ -61,13 +61,15 @@ def list_grid_values() -> dict[str, np.ndarray]:
     }
 
 
-def compute_log_likelihood(history: History, has_feedback: np.ndarray, is_offered: np.ndarray | None = None) -> np.ndarray:
+def compute_log_likelihood(
+    history: History, has_feedback: np.ndarray, is_offered: np.ndarray | None = None
+) -> np.ndarray:
     """[N, G] The log-likelihood of each lifetime at all G grid points, in C order of the parameters.
 
     Args:
         history: the lifetimes.
         has_feedback: [N, T] whether the pay-off of a trial is known; otherwise the trial does not change the values.
-        offered: [N, T, K] whether each choice was offered; None if all choices always were.
+        is_offered: [N, T, K] whether each choice was offered; None if all choices always were.
     """
     rates, betas, kappas = (v.astype(np.float32) for v in list_grid_values().values())
     last, present = history.last_choice, history.is_present

@@ -38,7 +38,7 @@ class Procedure:
         estimate: (history) → settings, if a formula gives them; then there is no grid.
         sweep: (history, lapse) → candidate settings, if these can be computed directly; then the grid is not used.
         has_lapse: whether a share of the choices may be uniformly random.
-        parameters: how many numbers are fitted, including the lapse. A class of procedures that act alike is named
+        parameter_count: how many numbers are fitted, including the lapse. A class of procedures that act alike is named
             after the procedure with the fewest numbers.
         needs_binary: whether the procedure needs pay-offs of 0 and 1.
         coarse_grid: if the grid is large and slow, the values to try first, on a quarter of the trials.
@@ -192,7 +192,9 @@ def _exploit_later(history: History, start: int) -> np.ndarray:
 
 def _satisfice(history: History, min_mean: float) -> np.ndarray:
     """Repeats the last choice if its mean pay-off is at least `min_mean`, otherwise makes another choice."""
-    return repeat_last_choice(history, (history.last_choice * history.compute_posterior_means()).sum(-1) >= min_mean - 1e-6)
+    return repeat_last_choice(
+        history, (history.last_choice * history.compute_posterior_means()).sum(-1) >= min_mean - 1e-6
+    )
 
 
 def list_values(name: str, values: tuple, history: History) -> tuple:

@@ -62,7 +62,9 @@ def _choose_by_sampling(
     """Thompson sampling from counts [N, T, K, 2] on the trials that slow procedures predict; NaN on the others."""
     shapes = np.round((counts + np.asarray(prior, np.float32))[history.is_predicted], 5)
     masses, below = _discretise_posteriors(shapes)
-    largest = _choose_optimistically(shapes, masses, below) if is_optimistic else compute_largest_probabilities(masses, below)
+    largest = (
+        _choose_optimistically(shapes, masses, below) if is_optimistic else compute_largest_probabilities(masses, below)
+    )
     p = np.full(history.choice_made.shape, np.nan, np.float32)
     p[history.is_predicted] = largest
     return p
@@ -70,7 +72,9 @@ def _choose_by_sampling(
 
 def _choose_by_thompson(history: History, discount: float, mean: float, strength: float) -> np.ndarray:
     """Thompson sampling with discounted counts and a Beta prior with this mean and strength (sum of its shapes)."""
-    return _choose_by_sampling(history, history.compute_decayed_counts(discount), (mean * strength, (1 - mean) * strength))
+    return _choose_by_sampling(
+        history, history.compute_decayed_counts(discount), (mean * strength, (1 - mean) * strength)
+    )
 
 
 @cache_in_history
@@ -205,7 +209,10 @@ SLOW_PROCEDURES = (
     Procedure("delayed", _choose_by_late_feedback, {"is_aware": (True, False)}),
     Procedure("early_only", _sample_then_commit, {"trials": ()}, parameter_count=2),
     Procedure(
-        "change_point_thompson", _choose_by_change_point_posterior, {"hazard": Range((0.001, 0.01, 0.04, 0.15))}, parameter_count=2
+        "change_point_thompson",
+        _choose_by_change_point_posterior,
+        {"hazard": Range((0.001, 0.01, 0.04, 0.15))},
+        parameter_count=2,
     ),
     Procedure("gittins", _choose_by_gittins, {"discount": StepRange(DISCOUNTS)}, parameter_count=2, needs_binary=True),
     Procedure("feedback_hash", _choose_by_hash, needs_binary=True),

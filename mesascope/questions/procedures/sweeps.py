@@ -22,7 +22,7 @@ def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, max_
         low: [R] the lower ends of intervals.
         high: [R] the upper ends; an interval is empty unless its upper end exceeds its lower end.
         weight: [R] the positive weights of the intervals.
-        most: the largest value of the setting.
+        max_value: the largest value of the setting.
     """
     low, high = np.clip(low, 0.0, max_value), np.clip(high, 0.0, max_value)
     nonempty = high > low

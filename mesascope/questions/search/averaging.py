@@ -28,8 +28,8 @@ def measure_misfit(shares: np.ndarray, ticks: Sequence[int], action_count: int, 
     Args:
         shares: [R, C] the share of correct actions in each resample with each number of ticks.
         ticks: the C numbers of ticks, fewest first.
-        actions: the number of actions from which each share is computed.
-        ways: the mean number of actions among which the subject chooses; the chance level is 1 / ways.
+        action_count: the number of actions from which each share is computed.
+        mean_choices: the mean number of actions among which the subject chooses; the chance level is 1 / ways.
 
     Returns:
         The square root of the deviance of the best fit, in standard errors; 0 if a noisy subject explains the shares.

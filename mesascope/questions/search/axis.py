@@ -35,7 +35,9 @@ READING_MEANINGS = {
     UNDETERMINED: "the tests do not distinguish computed actions from actions that were determined beforehand",
 }
 TICKS = (2, 4, 8)  # the numbers of ticks per observation that are tested, besides one
-OTHER_PROBLEM_CONDITION = f"thinking:ticks={TICKS[-1]},other_ticks={TICKS[-1] - 1}"  # the last tick alone shows the problem
+OTHER_PROBLEM_CONDITION = (
+    f"thinking:ticks={TICKS[-1]},other_ticks={TICKS[-1] - 1}"  # the last tick alone shows the problem
+)
 WORTH_SPLIT, MAP_SPLIT = "revalued:worth", "revalued:map"
 
 
@@ -144,7 +146,9 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
     }
     plans, elsewhere = plans_by_ticks.get("fresh", {}), None
     if reach and TICKS[-1] in plans and OTHER_PROBLEM_CONDITION in trials["fresh"].condition.values.tolist():
-        elsewhere = search_reading.count_correct_by_depth(family.evaluate_plans(trials["fresh"], OTHER_PROBLEM_CONDITION)).get(reach)
+        elsewhere = search_reading.count_correct_by_depth(
+            family.evaluate_plans(trials["fresh"], OTHER_PROBLEM_CONDITION)
+        ).get(reach)
     works, shortfall = _check_ticks(plans, curves.get("fresh", {}), elsewhere, weights.get("fresh"), rule, numbers)
     goal = all(plan.has_goal for plans in plans_by_ticks.values() for plan in plans.values())
     large = numbers["problems"] > rule.max_table
@@ -168,14 +172,19 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
     return Verdict(reading, probability, numbers, "; ".join([READING_MEANINGS[reading], *reasons]) + ".")
 
 
-def _compute_mean_shares(curve: dict[int, dict[int, search_reading.ActionCounts]]) -> dict[str, dict[str, float | None]]:
+def _compute_mean_shares(
+    curve: dict[int, dict[int, search_reading.ActionCounts]],
+) -> dict[str, dict[str, float | None]]:
     """The share of correct actions for each number of ticks and each depth, for printing."""
     return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
 def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
     """The plans of one split for each number of ticks per observation."""
-    return {ticks: family.plans(trials, label) for ticks, label in search_reading.find_conditions_by_ticks(trials).items()}
+    return {
+        ticks: family.evaluate_plans(trials, label)
+        for ticks, label in search_reading.find_conditions_by_ticks(trials).items()
+    }
 
 
 def _find_breaking_ticks(trials: TrialsBySplit, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
@@ -201,12 +210,16 @@ def _find_largest_solved_depth(curve: dict[int, dict[int, search_reading.ActionC
 def _list_solved_depths(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> list[int]:
     """The depths beyond 1 at which the subject solves fresh problems with the most ticks."""
     last = {
-        far: counts for far, counts in curve[max(curve)].items() if far > 1 and counts.total_count.sum() >= rule.min_actions
+        far: counts
+        for far, counts in curve[max(curve)].items()
+        if far > 1 and counts.total_count.sum() >= rule.min_actions
     }
     return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.min_right_if_solved]
 
 
-def _check_ticks(plans, curve, other_problem_counts, weights, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, str]:
+def _check_ticks(
+    plans, curve, other_problem_counts, weights, rule: Rule, numbers: dict[str, Any]
+) -> tuple[np.ndarray, str]:
     """Tests in each resample whether the subject uses ticks to compute, and describes the evidence that is missing.
 
     More ticks must help. They must help near choices before far ones, and far choices faster than averaging out noise
@@ -215,7 +228,7 @@ def _check_ticks(plans, curve, other_problem_counts, weights, rule: Rule, number
     Args:
         plans: the plans for fresh problems, by the number of ticks.
         curve: the counts of correct actions, for each number of ticks and each depth.
-        elsewhere: the counts at the largest solved depth if all ticks except the last show another problem; None if not
+        other_problem_counts: the counts at the largest solved depth if all ticks except the last show another problem; None if not
             run.
         weights: the weights of the lifetimes [resamples, N].
         rule: the constants of the rule.
@@ -272,11 +285,16 @@ def _check_ticks(plans, curve, other_problem_counts, weights, rule: Rule, number
     return works, ""
 
 
-def _measure_misfit_of_averaging(plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule) -> np.ndarray:
+def _measure_misfit_of_averaging(
+    plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule
+) -> np.ndarray:
     """[resamples] The misfit `averaging.measure_excess` at the solved depth at which it is largest on average."""
     ticks, excesses = sorted(curve), []
     for depth in _list_solved_depths(curve, rule):
-        actions, ways = int(curve[ticks[-1]][depth].total.sum()), search_reading.compute_mean_choices(plans[ticks[-1]], depth)
+        actions, ways = (
+            int(curve[ticks[-1]][depth].total.sum()),
+            search_reading.compute_mean_choices(plans[ticks[-1]], depth),
+        )
         excesses.append(measure_misfit(np.stack([shares[n][depth] for n in ticks], -1), ticks, actions, ways))
     return max(excesses, key=lambda x: float(x.mean()))
 
@@ -331,7 +349,9 @@ def _explain_control(numbers: dict[str, Any], is_ignored: np.ndarray, is_tabled:
     return reasons
 
 
-def _explain_undetermined(numbers: dict[str, Any], has_goal: bool, is_large: bool, shares, missing_evidence, rule: Rule) -> list[str]:
+def _explain_undetermined(
+    numbers: dict[str, Any], has_goal: bool, is_large: bool, shares, missing_evidence, rule: Rule
+) -> list[str]:
     """The reasons for the reading 'undetermined'."""
     if not has_goal:
         return ["this family has no goal to pursue, and gain from computation alone is not search"]
@@ -343,6 +363,8 @@ def _explain_undetermined(numbers: dict[str, Any], has_goal: bool, is_large: boo
         names = " and ".join(lacking)
         reasons.append(f"on {names}, a change made too few correct actions wrong ({rule.min_actions} are needed)")
     else:
-        follows = ", ".join(f"{split} {_format_percent(numbers['follows'][split])}" for split in (WORTH_SPLIT, MAP_SPLIT))
+        follows = ", ".join(
+            f"{split} {_format_percent(numbers['follows'][split])}" for split in (WORTH_SPLIT, MAP_SPLIT)
+        )
         reasons.append(f"changes followed at once, which alone is not evidence: {follows}")
     return [*reasons, *filter(None, [missing_evidence])]

@@ -8,7 +8,12 @@ requires further evidence.
 import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric
-from mesascope.questions.search.reading import ActionCounts, count_correct_by_depth, find_plans, find_conditions_by_ticks
+from mesascope.questions.search.reading import (
+    ActionCounts,
+    count_correct_by_depth,
+    find_conditions_by_ticks,
+    find_plans,
+)
 from mesascope.stats import compute_ratio
 
 MAX_SEPARATE_DEPTH = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
@@ -48,5 +53,9 @@ def _bin_depths(counts_by_depth: dict[int, ActionCounts]) -> dict[str, ActionCou
         low = 1 << (far - 1).bit_length() - 1 if far > MAX_SEPARATE_DEPTH else far
         name = f"{low + 1} to {2 * low} steps" if far > MAX_SEPARATE_DEPTH else f"{far} step{'s' * (far > 1)}"
         nearer = bins.get(name)
-        bins[name] = ActionCounts(nearer.correct_count + counted.correct_count, nearer.total_count + counted.total_count) if nearer else counted
+        bins[name] = (
+            ActionCounts(nearer.correct_count + counted.correct_count, nearer.total_count + counted.total_count)
+            if nearer
+            else counted
+        )
     return bins

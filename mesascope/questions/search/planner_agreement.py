@@ -8,7 +8,7 @@ import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.errors import MesascopeError
-from mesascope.questions.search.reading import find_plans, find_correct_actions
+from mesascope.questions.search.reading import find_correct_actions, find_plans
 from mesascope.stats import compute_ratio
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import DoesNotApply, Plans, HasPlans, find_family
+from mesascope.contracts import DoesNotApply, HasPlans, Plans, find_family
 from mesascope.errors import MesascopeError
 
 TOLERANCE = 1e-9  # values that differ by at most this count as equal
@@ -85,15 +85,21 @@ def count_followed_changes(plan: Plans, change_trial: int, min_depth: int = 2, m
 
     Args:
         plan: the plans for the trials.
-        change: the index of the trial at which the task changes.
-        nearest: the smallest depth that counts.
-        farthest: the largest depth that counts; 0 for any.
+        change_trial: the index of the trial at which the task changes.
+        min_depth: the smallest depth that counts.
+        max_depth: the largest depth that counts; 0 for any.
     """
-    now, old, last = plan.values[:, change_trial], plan.earlier_values[:, change_trial], plan.values[:, change_trial - 1]
+    now, old, last = (
+        plan.values[:, change_trial],
+        plan.earlier_values[:, change_trial],
+        plan.values[:, change_trial - 1],
+    )
     before, action = plan.action[:, change_trial - 1], plan.action[:, change_trial]
     same = np.isclose(old, last).all(-1)  # the same state as one trial earlier
     differ = (np.ptp(now, -1) > TOLERANCE) & (np.ptp(old, -1) > TOLERANCE) & (now.argmax(-1) != old.argmax(-1))
     far = plan.depths[:, change_trial]
     within = (far >= min_depth) & ((far <= max_depth) if max_depth else True)
-    eligible = same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.is_observed[:, change_trial, None]
+    eligible = (
+        same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.is_observed[:, change_trial, None]
+    )
     return ActionCounts((eligible & (action == now.argmax(-1))).sum(-1), eligible.sum(-1))

@@ -7,7 +7,7 @@ not a new map. Even a subject that follows both need not search: a map from obse
 """
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, get_split_kind
-from mesascope.questions.search.reading import count_followed_changes, find_plans, find_conditions_by_ticks
+from mesascope.questions.search.reading import count_followed_changes, find_conditions_by_ticks, find_plans
 from mesascope.stats import compute_ratio
 
 
@@ -24,7 +24,9 @@ def metric(trials, references, replay):
         for ticks, label in find_conditions_by_ticks(rollout).items():
             counted = count_followed_changes(find_plans(replay, rollout, label), int(change))
             if counted.total_count.sum():
-                reason = f"{int(counted.total_count.sum())} actions that were correct before the change and are now wrong"
+                reason = (
+                    f"{int(counted.total_count.sum())} actions that were correct before the change and are now wrong"
+                )
                 name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")
                 readings.append(Reading(compute_ratio(*counted), split, name, reason=reason))
     if not readings:

@@ -9,7 +9,7 @@ from mesascope.trials import measure_gain, read_payoffs, select_window
 
 @define_metric(
     "By what share of the possible gain does the subject's pay-off rise from the first tenth to the last quarter?",
-    expects={"learner": "+", "lookalike": "any", "still": "0"},
+    expected_signs={"learner": "+", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
     """Does the subject's pay-off rise from the first tenth of the lifetime to the last quarter?"""

@@ -12,7 +12,7 @@ from mesascope.trials import find_reflex_window
 @define_metric(
     "What share of the possible gain is lost if feedback older than a few trials comes from other lifetimes?",
     conditions=("intact", "feedback_shuffled:older_than={few},replicate=0"),
-    expects={"learner": "+", "lookalike": "0", "still": "0"},
+    expected_signs={"learner": "+", "lookalike": "0", "still": "0"},
 )
 def metric(trials, references, replay):
     """How much gain does the subject lose if feedback older than a few trials comes from other lifetimes?"""

@@ -11,7 +11,14 @@ action must consist of independent digits, and the bits are measured in actions 
 donor's task.
 """
 
-from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_condition, select_fresh_trials
+from mesascope.contracts import (
+    DoesNotApply,
+    Reading,
+    define_metric,
+    require_choices,
+    select_condition,
+    select_fresh_trials,
+)
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.transplanted_bits import measure_own_bits, measure_transplanted_bits
 from mesascope.trials import find_reflex_window
@@ -22,7 +29,7 @@ SHUFFLED_FEEDBACK = "feedback_shuffled:older_than={few},replicate=0"
 @define_metric(
     "How many bits about the hidden task, from trials more than a few back, do the subject's late actions contain?",
     conditions=("intact", SHUFFLED_FEEDBACK),
-    expects={"learner": "any", "lookalike": "any", "still": "0"},
+    expected_signs={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
     """How many bits about the hidden task, from trials more than a few back, do the subject's late actions contain?"""

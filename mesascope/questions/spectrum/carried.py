@@ -42,8 +42,8 @@ class CarryEffects(NamedTuple):
         deletion: [N] per lifetime, the share of the possible gain that the next action loses. Several versions keep at
             most w trials; the smallest loss counts.
         transplant: [U] per donor, the worth of the next action on the donor's task, as a share of the best action.
-        strict: one or two versions of the strict transplant [U]; the larger one counts.
-        life: [N] the share of the possible gain that a whole lifetime loses if the subject always knows only its last w
+        strict_transplants: one or two versions of the strict transplant [U]; the larger one counts.
+        whole_lifetime_loss: [N] the share of the possible gain that a whole lifetime loses if the subject always knows only its last w
             trials; None if this was not run.
     """
 
@@ -138,8 +138,8 @@ def measure_transplant(
         trials: the trials of one split.
         mask: [N, T] the trials that count.
         window: how many of its own last trials the recipient keeps.
-        name: the variable to sum, without its prefix 'donor_'.
-        room: the variable by whose sum to divide, without its prefix.
+        gain_variable: the variable to sum, without its prefix 'donor_'.
+        room_variable: the variable by whose sum to divide, without its prefix.
         replicates: how many draws of donors to use; None for all.
 
     Raises:
@@ -168,7 +168,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_
         trials: the trials of one split.
         mask: [N, T] the trials that count.
         window: how many of its own last trials the recipient keeps.
-        by_trial: whether every trial has its own table. This detects a coding of the task that changes with the trial
+        is_by_trial: whether every trial has its own table. This detects a coding of the task that changes with the trial
             number. There are then too few counts for tables by the action w trials back, so all trials count.
 
     Raises:
@@ -226,7 +226,7 @@ def interpolate_span(shares: Sequence[float], spans: Sequence[int], target_share
     Args:
         shares: the share of the intact gain that remains if the subject knows only its last w trials, for each w.
         spans: the values of w, ascending.
-        part: the share that must be reached.
+        target_share: the share that must be reached.
 
     Returns:
         The number w, interpolated linearly in log(1 + w); infinity if no value of w reaches the share.

@@ -7,7 +7,7 @@ from mesascope.stats import compute_ratio
 @define_metric(
     "What share of the possible gain does the subject lose if its carry is frozen after a tenth of the lifetime?",
     conditions=("intact", "carry_frozen:trial={tenth}"),
-    expects={"learner": "any", "lookalike": "any", "still": "0"},
+    expected_signs={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
     """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""

@@ -9,7 +9,7 @@ SCORED_TRIALS = 10  # how many trials are scored after the single reset
 @define_metric(
     "What share of the possible gain does the subject lose when its carry is reset?",
     conditions=("intact", "carry_reset", "carry_reset:trial={half}"),
-    expects={"learner": "any", "lookalike": "any", "still": "0"},
+    expected_signs={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
     """What does the subject lose when its carry is reset before every trial, or once half-way?"""
@@ -24,5 +24,8 @@ def metric(trials, references, replay):
         Reading(intact - reflex, label="every trial"),
         Reading(reflex, label="what a reflex on the last percept keeps"),
         Reading(before - reset, label=f"once, over the {SCORED_TRIALS} trials after it"),
-        Reading(reset - initial, label=f"{SCORED_TRIALS} trials after the one reset, above the first {SCORED_TRIALS} of life"),
+        Reading(
+            reset - initial,
+            label=f"{SCORED_TRIALS} trials after the one reset, above the first {SCORED_TRIALS} of life",
+        ),
     ]

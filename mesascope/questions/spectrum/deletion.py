@@ -8,8 +8,8 @@ from mesascope.trials import find_reflex_window
 @define_metric(
     "What share of the possible gain does the next action lose if the subject knows only its last few trials?",
     conditions=("intact", *DELETIONS, *TRANSPLANTS),
-    expects={"learner": "+", "lookalike": "0", "still": "0"},
-    confirmatory=True,
+    expected_signs={"learner": "+", "lookalike": "0", "still": "0"},
+    is_confirmatory=True,
 )
 def metric(trials, references, replay):
     """What does the subject's next action lose if the subject knows only its last few trials?

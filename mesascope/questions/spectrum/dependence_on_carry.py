@@ -9,8 +9,8 @@ CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_onc
 @define_metric(
     "What share of the subject's choices changes when only its carry is exchanged, for one response?",
     conditions=("intact", *CHANGES),
-    expects={"learner": "+", "lookalike": "+", "still": "0"},
-    confirmatory=True,
+    expected_signs={"learner": "+", "lookalike": "+", "still": "0"},
+    is_confirmatory=True,
 )
 def metric(trials, references, replay):
     """What share of the subject's choices changes when only its carry is exchanged, for one response?"""

@@ -12,8 +12,8 @@ CHANGES = {
 @define_metric(
     "What share of the subject's choices changes when only the last percept is exchanged, for one response?",
     conditions=("intact", *CHANGES),
-    expects={"learner": "+", "lookalike": "+", "still": "0"},
-    confirmatory=True,
+    expected_signs={"learner": "+", "lookalike": "+", "still": "0"},
+    is_confirmatory=True,
 )
 def metric(trials, references, replay):
     """What share of the subject's choices changes when only the last percept is exchanged, for one response?"""

@@ -24,7 +24,7 @@ PAIRS = {
 @define_metric(
     "What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?",
     conditions=("intact", *CHANGES),
-    expects={"learner": "any", "lookalike": "any", "still": "0"},
+    expected_signs={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
     """What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?"""

@@ -26,7 +26,9 @@ OPEN_LEVEL_DESCRIPTIONS = {
     "locating": "its actions use information about the task from trials more than {window} back; it is open whether "
     "picking one of its training tasks explains this",
 }
-NO_BANK_DESCRIPTION = "it had no bank of tasks to locate them in, and inference with the family as a prior explains this"
+NO_BANK_DESCRIPTION = (
+    "it had no bank of tasks to locate them in, and inference with the family as a prior explains this"
+)
 
 
 def explain(
@@ -47,7 +49,7 @@ def explain(
         lowest: the index of the lowest possible rung.
         highest: the index of the highest possible rung.
         numbers: the statistics that the rule used.
-        bars: which thresholds were passed.
+        passed_thresholds: which thresholds were passed.
         bank_test: whether picking among training tasks explains the gain.
         flags: the answers for 'far' and 'flexible'.
         trained_on: what the subject was trained on.
@@ -68,7 +70,9 @@ def explain(
     if numbers["gave_up"]:
         parts.append("all this holds for the first half of a lifetime; in the last half it gives up")
     if lowest == 4 and direction != "other":
-        parts.append(NO_BANK_DESCRIPTION if trained_on == "unlimited" else _describe_bank(numbers, bank_test, trained_on))
+        parts.append(
+            NO_BANK_DESCRIPTION if trained_on == "unlimited" else _describe_bank(numbers, bank_test, trained_on)
+        )
         parts.append(describe_flags(numbers, flags) if "retention" in numbers else "")
     if lowest >= 3 and direction != "other":
         parts.append(describe_last_trials(numbers))

@@ -22,7 +22,9 @@ from mesascope.questions.spectrum.locating import Gains, test_bank
 from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts
 from mesascope.trials import find_reflex_window, measure_gain
 
-UNCLEAR_LEVEL = len(OLDER_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
+UNCLEAR_LEVEL = len(
+    OLDER_LADDER
+)  # the level of a resample in which the bank cannot distinguish locating from acquiring
 REPLICATES = 4  # runs with shuffled feedback; with one run, the standard error would be nearly twice as large
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
 LEVEL_DESCRIPTIONS = explanation.LEVEL_DESCRIPTIONS | {
@@ -53,7 +55,10 @@ def list_conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
 
 
 def place_by_benefit(
-    trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], trained_on: str = "unknown", rule: Rule | None = None
+    trials: TrialsBySplit,
+    references: Mapping[str, TrialsBySplit],
+    trained_on: str = "unknown",
+    rule: Rule | None = None,
 ) -> Placement:
     """Places a subject on the spectrum by the older rule.
 
@@ -194,7 +199,9 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
     return retained, missing
 
 
-def _describe_needed_lifetimes(distance: float, error: float, n: int, fallback: str, error_multiple: float = 1.645) -> str:
+def _describe_needed_lifetimes(
+    distance: float, error: float, n: int, fallback: str, error_multiple: float = 1.645
+) -> str:
     """Describes how many lifetimes would separate a number from its threshold; `otherwise` if the two are equal."""
     if abs(distance) < 1e-3 or not 0 < error < np.inf:
         return fallback
@@ -204,10 +211,20 @@ def _describe_needed_lifetimes(distance: float, error: float, n: int, fallback: 
 def _explain(lowest, highest, numbers, obstacle, missing_kinds, *, rule, is_unlimited) -> str:
     """Explains the placement in words, and what would settle it if it is undetermined."""
     n, settled = numbers["lifetimes"], lowest == highest
-    fresh = NO_BANK_DESCRIPTION if is_unlimited else LEVEL_DESCRIPTIONS["acquiring"] if "position" in numbers else BEYOND_BANKS_DESCRIPTION
+    fresh = (
+        NO_BANK_DESCRIPTION
+        if is_unlimited
+        else LEVEL_DESCRIPTIONS["acquiring"]
+        if "position" in numbers
+        else BEYOND_BANKS_DESCRIPTION
+    )
     fresh = [fresh, LEVEL_DESCRIPTIONS["general"]][: lowest - 3]
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit}
-    parts = fresh if lowest >= 4 else [(LEVEL_DESCRIPTIONS if settled else OPEN_LEVEL_DESCRIPTIONS)[OLDER_LADDER[lowest]].format(**bars)]
+    parts = (
+        fresh
+        if lowest >= 4
+        else [(LEVEL_DESCRIPTIONS if settled else OPEN_LEVEL_DESCRIPTIONS)[OLDER_LADDER[lowest]].format(**bars)]
+    )
     if lowest >= 3 and is_unlimited:
         parts.append("inference with the family as a prior explains this")
     if highest >= 4 and len(missing_kinds) < len(SPLIT_KINDS):

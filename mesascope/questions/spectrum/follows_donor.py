@@ -12,7 +12,7 @@ CONDITION = "carry_exchanged_once:fresh=0"
 @define_metric(
     "Where the two choices differ, how much more often does the subject take the donor's than its own (-1 to 1)?",
     conditions=("intact", CONDITION),
-    expects={"learner": "+", "lookalike": "any", "still": "-"},
+    expected_signs={"learner": "+", "lookalike": "any", "still": "-"},
 )
 def metric(trials, references, replay):
     """When the subject gets another lifetime's carry for one response, does it act as in that lifetime?"""

@@ -24,7 +24,7 @@ def decide_beyond_banks(
     Args:
         trials: the subject's data set for each split.
         weights: the weights of the lifetimes [resamples, N] for each split.
-        against: whether the subject goes against the pay-off.
+        is_against: whether the subject goes against the pay-off.
         rule: the constants of the placement rule.
 
     Returns:

@@ -9,15 +9,21 @@ import numpy as np
 CHUNK_SIZE = 64  # how many leave-one-out tables are made at a time
 
 
-def count_pairs(correct_actions: np.ndarray, action_probabilities: np.ndarray, is_counted: np.ndarray, cell: np.ndarray, cell_count: int) -> np.ndarray:
+def count_pairs(
+    correct_actions: np.ndarray,
+    action_probabilities: np.ndarray,
+    is_counted: np.ndarray,
+    cell: np.ndarray,
+    cell_count: int,
+) -> np.ndarray:
     """Counts pairs of correct action and action taken [N, cells, K, K], for each lifetime and cell.
 
     Args:
-        right: [N, T] the correct action.
-        taken: [N, T, K] the probability of each action; if only choices are known, one for the action taken.
-        counts: [N, T] whether a trial counts.
+        correct_actions: [N, T] the correct action.
+        action_probabilities: [N, T, K] the probability of each action; if only choices are known, one for the action taken.
+        is_counted: [N, T] whether a trial counts.
         cell: [N, T] the index of the table to which a trial belongs, such as its part; zeros for a single table.
-        cells: the number of tables per lifetime.
+        cell_count: the number of tables per lifetime.
     """
     lifetimes, _, choices = action_probabilities.shape
     table = np.zeros((lifetimes * cell_count * choices, choices))

@@ -50,7 +50,9 @@ def metric(lifetimes: int = 64) -> Metric:
             masks = [mask.repeat(steps) & has_run for mask in make_quarter_masks(history.sizes["trial"])]
             values, p = correlate_agreements(*(_average_agreement(agreement, mask) for mask in masks))
             reason = f"{n} histories, each replayed {REPLAYS} times; exact permutation test"
-        return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], select_fresh_trials(trials))
+        return pad_readings(
+            [Reading(values, str(history.attrs["split"]), reason=reason, p=p)], select_fresh_trials(trials)
+        )
 
     question = "How strongly is two replays' agreement on some trials correlated with that on distant trials (r)?"
     return make_metric(question, measure, {"learner": "0"}, lifetimes=lifetimes)

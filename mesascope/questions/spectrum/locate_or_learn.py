@@ -12,7 +12,7 @@ from mesascope.trials import measure_gain
     "Where does the subject stand between the ideal locator of its bank (0) and any learner (1)?",
     splits=("seen",),
     references=("learner", "locator"),
-    confirmatory=True,
+    is_confirmatory=True,
 )
 def metric(trials, references, replay):
     """Where does the subject stand between the ideal locator of its bank (0) and any learner (1)?"""

@@ -19,7 +19,7 @@ class BankTest(NamedTuple):
     """Whether picking among the training tasks explains the subject's gain.
 
     Attributes:
-        locating: [resamples] 1 if the subject is nearer to the locator, 0 if it is nearer to a learner, NaN if the bank
+        locating_by_resample: [resamples] 1 if the subject is nearer to the locator, 0 if it is nearer to a learner, NaN if the bank
             cannot distinguish the two; None if this was not tested.
         obstacle: why the test was not possible, or None.
         position: [resamples] the position between the locator (0) and a learner (1).
@@ -39,7 +39,7 @@ class Gains:
     Attributes:
         trials: the subject's trials by split.
         references: by role and split, the references' trials.
-        against: whether the subject goes against the pay-off.
+        is_against: whether the subject goes against the pay-off.
         weights: by split, the weights of the lifetimes [resamples, N].
         window: if tasks have parts, a trial counts only if its part did not occur in this number of trials before it; 0
             for all trials.

@@ -7,7 +7,7 @@ from mesascope.questions.spectrum.carried import SHORT_MEMORIES, measure_gain_by
 @define_metric(
     "What share of the possible gain does the subject get in lifetimes in which it knows only its last w trials?",
     conditions=SHORT_MEMORIES,
-    expects={"learner": "any", "lookalike": "any", "still": "0"},
+    expected_signs={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
     """What share of the possible gain does the subject get if it knows only its last w trials?"""

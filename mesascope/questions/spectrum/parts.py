@@ -28,7 +28,7 @@ def find_unseen_parts(part: np.ndarray, window: int, part_count: int) -> tuple[n
     Args:
         part: [N, T] the part of each trial.
         window: the number of trials before each trial.
-        parts: the number of parts of a task.
+        part_count: the number of parts of a task.
     """
     lifetimes, length = part.shape
     recent = np.zeros((lifetimes, length, part_count), bool)
@@ -43,7 +43,7 @@ def measure_bits(trials: xr.Dataset, window: int, *, is_strict: bool = False, vi
     Args:
         trials: the trials of one condition, with the variables `part` and `right` and the attribute `parts`.
         window: a trial counts only if its part did not occur in this number of trials before it; 0 counts all.
-        strict: whether to count only the parts that did not occur in the window, instead of scaling up to all parts.
+        is_strict: whether to count only the parts that did not occur in the window, instead of scaling up to all parts.
         view: 'pooled' for one table of correct action and action taken; 'part', 'trial' or 'last' for a table per part,
             trial number or last action, which detects a coding of actions that depends on these.
     """

@@ -70,7 +70,10 @@ def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
 
 
 def place(
-    trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], trained_on: str = "unknown", rule: Rule | None = None
+    trials: TrialsBySplit,
+    references: Mapping[str, TrialsBySplit],
+    trained_on: str = "unknown",
+    rule: Rule | None = None,
 ) -> Placement:
     """Places a subject on the spectrum.
 
@@ -119,7 +122,11 @@ def place(
     below = _resample_lower_rungs(fresh, percept, carry, weights["fresh"], rule)
     above = np.full(len(below), ACQUIRING if bank_test.obstacle is None else UNCLEAR_LEVEL)
     if bank_test.locating_by_resample is not None and bank_test.obstacle is None:
-        above = np.where(bank_test.locating_by_resample == 1, LOCATING, np.where(bank_test.locating_by_resample == 0, ACQUIRING, UNCLEAR_LEVEL))
+        above = np.where(
+            bank_test.locating_by_resample == 1,
+            LOCATING,
+            np.where(bank_test.locating_by_resample == 0, ACQUIRING, UNCLEAR_LEVEL),
+        )
     level = np.where(np.abs(benefit) >= rule.smallest_benefit, above, below)
     if not bars.is_passed and bars.strict_margin <= rule.strict_errors:
         level = below  # its actions may only show whether its carry agrees with its last trials
@@ -154,7 +161,9 @@ def place(
     )
 
 
-def _place_by_older_rule(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], trained_on: str, rule: Rule) -> Placement:
+def _place_by_older_rule(
+    trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], trained_on: str, rule: Rule
+) -> Placement:
     """Places a subject by the older rule (shuffled feedback), and reports the rung 'general' as 'acquiring'."""
     first = first_rule.place_by_benefit(trials, references, trained_on, rule)
     ends = {end: getattr(first, end).replace("general", "acquiring") for end in ("lowest", "highest")}
@@ -200,7 +209,8 @@ def _actions_carry_older_trials(effects: carried.CarryEffects, passed_thresholds
     if passed_thresholds.strict_margin <= rule.strict_errors or effects.whole_lifetime_loss is None:
         return False
     return all(
-        passed_thresholds.sign * x.mean() > rule.errors * compute_standard_error(x) for x in (effects.whole_lifetime_loss, effects.transplant)
+        passed_thresholds.sign * x.mean() > rule.errors * compute_standard_error(x)
+        for x in (effects.whole_lifetime_loss, effects.transplant)
     )
 
 
@@ -228,7 +238,8 @@ def _collect_statistics(
         numbers |= _compute_mean_and_error("life", effects.whole_lifetime_loss)
     if "part" in fresh_trials:
         numbers |= _compute_mean_and_error(
-            "gain_old", compute_ratio(*measure_gain(fresh_trials, "intact", carried.find_counted_trials(fresh_trials, window)))
+            "gain_old",
+            compute_ratio(*measure_gain(fresh_trials, "intact", carried.find_counted_trials(fresh_trials, window))),
         )
     if "part" in fresh_trials and "parts" in fresh_trials.attrs and "right" in fresh_trials:
         intact = fresh_trials.sel(condition="intact")
@@ -257,7 +268,9 @@ def _resample_lower_rungs(fresh_trials, percept_dependence, carry_dependence, we
     return np.where(tracks, TRACKING, np.where(by_percept >= rule.smallest_change, 1, 0))
 
 
-def _find_interval(levels, lower_rungs, passed_thresholds: PassedThresholds, bank_test: BankTest, rule: Rule) -> tuple[int, int]:
+def _find_interval(
+    levels, lower_rungs, passed_thresholds: PassedThresholds, bank_test: BankTest, rule: Rule
+) -> tuple[int, int]:
     """The indices of the lowest and the highest possible rung."""
     if passed_thresholds.is_passed:
         acquires = bank_test.locating_by_resample is None or (bank_test.locating_by_resample == 0).mean() >= rule.share
@@ -328,7 +341,9 @@ def _is_pursuing_other_goal(fresh_trials: xr.Dataset, window: int, rule: Rule, n
         try:
             mask = carried.find_counted_trials(fresh_trials, window)
             rows = [
-                row for by_trial in (False, True) for row in carried.measure_donor_bits(fresh_trials, mask, window, by_trial)
+                row
+                for by_trial in (False, True)
+                for row in carried.measure_donor_bits(fresh_trials, mask, window, by_trial)
             ]
             bits, bar = max(rows, key=np.mean), rule.smallest_bits
         except DoesNotApply:

@@ -18,7 +18,9 @@ from mesascope.stats import compute_standard_error, draw_bootstrap_counts
 from mesascope.trials import find_reflex_window
 
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
-FIRST_RESTART_TRIAL = 5  # from this trial to half-way, a fresh lifetime represents a learner that restarts at the change
+FIRST_RESTART_TRIAL = (
+    5  # from this trial to half-way, a fresh lifetime represents a learner that restarts at the change
+)
 
 
 class Reach(NamedTuple):
@@ -27,7 +29,7 @@ class Reach(NamedTuple):
     Attributes:
         flags: for 'far' and for 'flexible', 'yes', 'no', 'open' or 'not run'.
         retention: by split, the retention.
-        error: by split, the standard error of the retention.
+        standard_error: by split, the standard error of the retention.
     """
 
     flags: dict[str, str]
@@ -42,7 +44,7 @@ def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit],
         trials: by split, the subject's trials.
         references: by role and split, the references' trials; references that go against the pay-off have 'against'
             in their role.
-        against: whether the subject goes against the pay-off.
+        is_against: whether the subject goes against the pay-off.
         rule: the constants of the rule.
     """
     sign, suffix = (-1.0, " against") if is_against else (1.0, "")
@@ -78,10 +80,12 @@ def _decide_flag(shares: list[float], rule: Rule) -> str:
     return "yes" if least >= rule.share else "no" if least <= 1 - rule.share else "open"
 
 
-def _measure_signed_transplant(trials: xr.Dataset | None, rule: Rule, sign: float, is_restarted: bool = False) -> np.ndarray | None:
+def _measure_signed_transplant(
+    trials: xr.Dataset | None, rule: Rule, sign: float, is_restarted: bool = False
+) -> np.ndarray | None:
     """[U] The transplant per donor, times `sign`; None if it was not run.
 
-    With `restarted`, only early trials count, as for a learner that restarts at a change (see `FIRST_TRIAL`).
+    With `restarted`, only early trials count, as for a learner that restarts at a change (see `FIRST_RESTART_TRIAL`).
     """
     if trials is None:
         return None

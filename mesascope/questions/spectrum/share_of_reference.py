@@ -9,7 +9,7 @@ from mesascope.trials import measure_gain
     "What share of the best reference procedure's gain over chance does the subject reach on the same tasks?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
     references=("learner", "discounting"),
-    confirmatory=True,
+    is_confirmatory=True,
 )
 def metric(trials, references, replay):
     """On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""

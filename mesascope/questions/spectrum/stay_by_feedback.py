@@ -9,7 +9,7 @@ from mesascope.trials import find_forced_trials
 
 @define_metric(
     "How much more often does the subject repeat a choice after feedback above the median level than after the rest?",
-    expects={"learner": "+", "lookalike": "+", "still": "0"},
+    expected_signs={"learner": "+", "lookalike": "+", "still": "0"},
 )
 def metric(trials, references, replay):
     """How much more often does the subject repeat a choice after a good pay-off than after a bad one?"""

@@ -8,8 +8,8 @@ from mesascope.trials import find_reflex_window
 @define_metric(
     "After a transplant, what share of the best action's worth on the donor's task does the next action get?",
     conditions=("intact", *DELETIONS, *TRANSPLANTS),
-    expects={"learner": "+", "lookalike": "0", "still": "0"},
-    confirmatory=True,
+    expected_signs={"learner": "+", "lookalike": "0", "still": "0"},
+    is_confirmatory=True,
 )
 def metric(trials, references, replay):
     """What does the subject's next action show about a donor's task, if its carry comes from the donor's lifetime?

@@ -8,7 +8,7 @@ chance shows 0 bits. A subject that copies its actions from one of M stored task
 import numpy as np
 import xarray as xr
 
-from mesascope.questions.spectrum.carried import find_first_actions, find_donors, find_transplants
+from mesascope.questions.spectrum.carried import find_donors, find_first_actions, find_transplants
 from mesascope.questions.spectrum.information import count_pairs, jackknife_information
 from mesascope.trials import BLOCK_SIZE
 
@@ -17,9 +17,9 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, is_by_trial: bool
     """[U] Pseudo-values per donor, whose mean is the number of bits that actions in the last quarter contain.
 
     Args:
-        trials: the trials of one split with the attributes `parts` and `digits`.
+        trials: the trials of one split with the attributes `parts` and `digit_bases`.
         window: how many of its own last trials the recipient keeps.
-        by_trial: whether every trial has its own table, which detects a coding that changes with the trial number.
+        is_by_trial: whether every trial has its own table, which detects a coding that changes with the trial number.
 
     Raises:
         DoesNotApply: no transplant was run.
@@ -31,7 +31,9 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, is_by_trial: bool
         table = np.zeros((-(-lifetimes // BLOCK_SIZE) * BLOCK_SIZE, cells, base, base))
         for label in labels:
             best = trials.donor_ranks.sel(transplant=label).values[..., 0].astype(int)
-            donor, best, taken = (x[:, start:] for x in (find_donors(trials, label), best, find_first_actions(trials, label)))
+            donor, best, taken = (
+                x[:, start:] for x in (find_donors(trials, label), best, find_first_actions(trials, label))
+            )
             cell = np.broadcast_to(np.arange(taken.shape[1]) % cells, taken.shape)
             np.add.at(table, (donor, cell, best // stride % base, taken // stride % base), 1.0)
         rows.append(jackknife_information(table[table.any((1, 2, 3))]))

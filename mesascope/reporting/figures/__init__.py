@@ -118,7 +118,7 @@ def make_panels(n_panels: int, max_columns: int, row_height: float, x_label: str
     """Makes a figure with one panel per subject; returns the figure and its panels in order.
 
     Args:
-        count: the number of panels.
+        n_panels: the number of panels.
         max_columns: the largest number of panels in a row.
         row_height: the height of a row in inches.
         x_label: the label below all panels.

@@ -18,7 +18,7 @@ class ShotCurves(NamedTuple):
 
     Attributes:
         name: the subject's name.
-        elicited: how the subject was asked: 'log_probs', 'samples' or 'answer'; '' if it was not asked in words.
+        elicitation: how the subject was asked: 'log_probs', 'samples' or 'answer'; '' if it was not asked in words.
         recognition: [S, 4] the rows of recognition.
         acquisition: [S, 4] the rows of acquisition.
     """
@@ -58,7 +58,9 @@ def draw_panel(axes: Axes, curves: ShotCurves) -> None:
 def draw_figure(curves_by_subject: Sequence[ShotCurves]) -> Figure:
     """A figure with one panel per subject; all subjects were asked in the same way."""
     y = "accuracy above chance, and what true labels add"
-    drawing, panels = make_panels(len(curves_by_subject), 3, 1.9 if len(curves_by_subject) > 1 else 2.6, "shots in the context", y)
+    drawing, panels = make_panels(
+        len(curves_by_subject), 3, 1.9 if len(curves_by_subject) > 1 else 2.6, "shots in the context", y
+    )
     for axes, curves in zip(panels, curves_by_subject, strict=True):
         draw_panel(axes, curves)
     panels[0].legend(loc="upper left")

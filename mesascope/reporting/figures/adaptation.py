@@ -23,9 +23,9 @@ class Curve(NamedTuple):
     Attributes:
         role: 'subject', 'seen' (the subject on its training tasks), or a reference's role.
         name: the procedure's name.
-        trial: [B] the middle of each bin, from 1.
+        bin_centres: [B] the middle of each bin, from 1.
         means: [B] the mean in each bin, with its interval, which is NaN if there are too few units.
-        normalised: whether 0 is chance and 1 the best action; otherwise values are realised or expected pay-offs.
+        is_normalised: whether 0 is chance and 1 the best action; otherwise values are realised or expected pay-offs.
     """
 
     role: str

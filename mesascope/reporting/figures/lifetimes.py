@@ -24,9 +24,9 @@ class LifetimePayoffs(NamedTuple):
     Attributes:
         name: the subject's name.
         shares: [N, T] the pay-off from 0 to 1; NaN if it is missing.
-        normalised: whether 1 is the best action of the trial and 0 the worst; otherwise the realised pay-off is scaled
+        is_normalised: whether 1 is the best action of the trial and 0 the worst; otherwise the realised pay-off is scaled
             to its range.
-        blocks: for each action, the number of lifetimes in which this action is best; empty if this is not known.
+        best_action_counts: for each action, the number of lifetimes in which this action is best; empty if this is not known.
     """
 
     name: str
@@ -90,9 +90,13 @@ def draw_figure(payoffs_by_subject: Sequence[LifetimePayoffs]) -> Figure:
     same_blocks = blocks and all(lives.best_action_counts == blocks for lives in payoffs_by_subject)
     order = "by the task's best action" if same_blocks else "most to gain on top"
     y = f"lifetimes, {order if is_normalised else 'highest pay-off on top'}"
-    drawing, panels = make_panels(len(payoffs_by_subject), 4, 2.1 if len(payoffs_by_subject) > 1 else 3.2, "trial of the lifetime", y)
+    drawing, panels = make_panels(
+        len(payoffs_by_subject), 4, 2.1 if len(payoffs_by_subject) > 1 else 3.2, "trial of the lifetime", y
+    )
     if not same_blocks:
-        payoffs_by_subject = [LifetimePayoffs(lives.name, lives.shares, lives.is_normalised, ()) for lives in payoffs_by_subject]
+        payoffs_by_subject = [
+            LifetimePayoffs(lives.name, lives.shares, lives.is_normalised, ()) for lives in payoffs_by_subject
+        ]
     images = [draw_panel(axes, payoffs) for axes, payoffs in zip(panels, payoffs_by_subject, strict=True)]
     if same_blocks:
         starts = np.cumsum(blocks) - blocks

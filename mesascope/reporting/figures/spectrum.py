@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mesascope.questions.spectrum.ladder import OLDER_LADDER, LADDER, LEVEL_NUMBERS
+from mesascope.questions.spectrum.ladder import LADDER, LEVEL_NUMBERS, OLDER_LADDER
 from mesascope.questions.spectrum.placement import Placement
 from mesascope.reporting import figures
 from mesascope.reporting.headlines import HEADLINES, pick_headlines

@@ -27,7 +27,9 @@ def compute_split_gains(examination: Examination) -> list[Gain]:
             reference_trials = examination.references[role].get(split)
             if reference_trials is not None:
                 name = str(reference_trials.attrs.get("subject", role))
-                gains += compute_label_gains(reference_trials, [split], [compute_gain_shares(reference_trials)], role, name)
+                gains += compute_label_gains(
+                    reference_trials, [split], [compute_gain_shares(reference_trials)], role, name
+                )
     return gains
 
 

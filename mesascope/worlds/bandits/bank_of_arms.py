@@ -13,7 +13,7 @@ def require_bank_means(family: Family, lack_description: str = "has no bank of a
 
     Args:
         family: any family.
-        lacks: what the error says of a family without a bank, such as 'has no bank'.
+        lack_description: what the error says of a family without a bank, such as 'has no bank'.
 
     Raises:
         MesascopeError: the family has no bank of arms.

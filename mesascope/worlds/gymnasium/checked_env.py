@@ -55,7 +55,7 @@ class ObservationConverter:
 
         Args:
             observation: the environment's observation.
-            check_all: whether every number of a large observation is checked.
+            should_check_all: whether every number of a large observation is checked.
             describe_time: a function that describes, for an error message, when the observation was made.
 
         Raises:
@@ -82,7 +82,7 @@ class ObservationConverter:
             observation: the environment's observation.
             flat: the observation as an array of its own type.
             values: the same numbers as float32, in the converter's shape.
-            check_all: whether every number of a large observation is checked.
+            should_check_all: whether every number of a large observation is checked.
         """
         is_checked = should_check_all or values.size <= LARGE_SIZE
         if self.is_box and flat.shape != self.space.shape:

@@ -131,8 +131,8 @@ def make_env(
         env: the environment's id, or a function that makes it.
         max_steps: the largest number of steps in an episode.
         has_own_limit: whether the environment itself ends episodes after this number of steps.
-        vector: whether to make a vector environment.
-        score: the key in info under which the environment reports the expected pay-off; '' to use the reward.
+        uses_vector_env: whether to make a vector environment.
+        score_key: the key in info under which the environment reports the expected pay-off; '' to use the reward.
 
     Raises:
         MesascopeError: the environment is not registered, or cannot be made with these keywords.

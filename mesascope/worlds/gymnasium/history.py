@@ -84,14 +84,16 @@ def _find_evidence_of_stacking(episodes: list[np.ndarray]) -> str:
     return ""
 
 
-def _select_overlaps(observations: np.ndarray, axis: int, shift: int, is_newest_last: bool) -> tuple[np.ndarray, np.ndarray]:
+def _select_overlaps(
+    observations: np.ndarray, axis: int, shift: int, is_newest_last: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Selects two parts of the observations [T, …] of an episode, which are equal if these are stacked frames.
 
     Args:
-        run: the observations.
+        observations: the observations.
         axis: the axis along which frames may be stacked.
         shift: the length of one frame along this axis.
-        newest_last: whether the newest frame is the last one in the stack, rather than the first.
+        is_newest_last: whether the newest frame is the last one in the stack, rather than the first.
     """
     shifted_axis_last = np.moveaxis(observations, axis, -1)
     old, new = shifted_axis_last[:-1], shifted_axis_last[1:]
@@ -103,8 +105,8 @@ def _find_running_sum(observations: np.ndarray, reward_sums: np.ndarray, action_
 
     Args:
         observations: [L, ...] the observations over a lifetime.
-        rewards: [L] the sum of the rewards before each observation.
-        counts: [L, K] how often each action was taken before each observation.
+        reward_sums: [L] the sum of the rewards before each observation.
+        action_counts: [L, K] how often each action was taken before each observation.
     """
     if len(observations) < 8:
         return ""
@@ -138,7 +140,9 @@ def find_reward_entries(env: CheckedEnv) -> tuple[RewardEntry, ...]:
     """
     observed_rewards: list[tuple[np.ndarray, float]] = []
     for _, steps in _play_episodes(env, 2, MAX_STEPS):
-        observed_rewards += [(s.next_observation.ravel().astype(float), s.reward) for s in steps if s.next_observation is not None]
+        observed_rewards += [
+            (s.next_observation.ravel().astype(float), s.reward) for s in steps if s.next_observation is not None
+        ]
         if len(observed_rewards) > MAX_OBSERVATIONS:
             break
     rewards = np.array([reward for _, reward in observed_rewards])

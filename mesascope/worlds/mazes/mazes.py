@@ -43,7 +43,7 @@ def make_passages(removed_walls: jax.Array, size: int) -> jax.Array:
 
 
 def find_removed_walls(passages: jax.Array) -> jax.Array:
-    """Finds whether each wall is removed, [n, E]: the inverse of `arrange_passages`."""
+    """Finds whether each wall is removed, [n, E]: the inverse of `make_passages`."""
     n = len(passages)
     return jnp.concatenate([passages[:, :, :-1, 0].reshape(n, -1), passages[:, :-1, :, 1].reshape(n, -1)], -1)
 
@@ -80,7 +80,7 @@ def get_neighbour_values(values: jax.Array, outside_value: Any) -> jax.Array:
 
     Args:
         values: [N, F, F] the value of each cell.
-        fill: the value outside the square.
+        outside_value: the value outside the square.
     """
     padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1)), constant_values=outside_value)
     return jnp.stack([padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2]], -1)
@@ -146,9 +146,13 @@ def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.A
     n, size = problem.passages.shape[:2]
     correct_move = find_correct_moves(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
     first_cell = start + jnp.asarray([-size, 1, size, -1])[correct_move]
-    distance_from_start, distance_from_first_cell = (measure_distances(Problem(problem.passages, c)).reshape(n, -1) for c in (start, first_cell))
+    distance_from_start, distance_from_first_cell = (
+        measure_distances(Problem(problem.passages, c)).reshape(n, -1) for c in (start, first_cell)
+    )
     cell = jnp.arange(size**2)
-    draws = jax.random.uniform(key, distance_from_start.shape) + (distance_from_first_cell > distance_from_start)  # prefers goals that require another first move
+    draws = jax.random.uniform(key, distance_from_start.shape) + (
+        distance_from_first_cell > distance_from_start
+    )  # prefers goals that require another first move
     return jnp.where((cell == start[:, None]) | (cell == problem.goal[:, None]), -1.0, draws).argmax(-1)
 
 
@@ -170,7 +174,9 @@ def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     cut = jnp.where(removed_walls & is_on_way[:, one] & is_on_way[:, other], draws + 1.0 - is_beside, -1.0).argmax(-1)
     rows = jnp.arange(n)
     after_cut = removed_walls.at[rows, cut].set(False)
-    is_connected = (measure_distances(Problem(make_passages(after_cut, size), problem.goal)) < UNREACHABLE).reshape(n, -1)
+    is_connected = (measure_distances(Problem(make_passages(after_cut, size), problem.goal)) < UNREACHABLE).reshape(
+        n, -1
+    )
     draws = jax.random.uniform(derive_key(key, "open"), removed_walls.shape).at[rows, cut].set(-2.0)
     is_crossing = is_connected[:, one] ^ is_connected[:, other]
     return make_passages(after_cut.at[rows, jnp.where(is_crossing, draws, -3.0).argmax(-1)].set(True), size)
@@ -209,7 +215,7 @@ def compute_remaining_distances(distance: np.ndarray, successors: np.ndarray, st
         distance: [..., C] the number of steps to the goal.
         successors: [..., C, 4] the cells that the moves lead to.
         steps: S, the number of steps.
-        way: a function that aggregates the distances over the four moves of a step, such as the mean or the minimum;
+        aggregate: a function that aggregates the distances over the four moves of a step, such as the mean or the minimum;
             None for a policy that takes the opposites of the best moves.
     """
     value = distance.astype(float)
@@ -218,7 +224,11 @@ def compute_remaining_distances(distance: np.ndarray, successors: np.ndarray, st
     is_opposite_of_best = (neighbour_distances == neighbour_distances.min(-1, keepdims=True))[..., [2, 3, 0, 1]]
     for _ in range(steps):
         next_values = np.take_along_axis(value, flat, -1).reshape(successors.shape)
-        value = aggregate(next_values, axis=-1) if aggregate else (next_values * is_opposite_of_best).sum(-1) / is_opposite_of_best.sum(-1)
+        value = (
+            aggregate(next_values, axis=-1)
+            if aggregate
+            else (next_values * is_opposite_of_best).sum(-1) / is_opposite_of_best.sum(-1)
+        )
     return value
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, compute_greedy_probabilities, require_family
 from mesascope.worlds.mazes.families.maze import Maze
-from mesascope.worlds.mazes.mazes import UNREACHABLE, render_planes, get_neighbour_values, parse_observation
+from mesascope.worlds.mazes.mazes import UNREACHABLE, get_neighbour_values, parse_observation, render_planes
 
 
 class ObservedMaze(NamedTuple):

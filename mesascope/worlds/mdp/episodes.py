@@ -18,14 +18,16 @@ def compute_episode_value(transitions: np.ndarray, payoffs: np.ndarray, steps: i
     return aggregate(compute_action_values(transitions, payoffs, steps, aggregate), axis=-1)[:, 0]
 
 
-def compute_action_values(transitions: np.ndarray, payoffs: np.ndarray, steps: int, aggregate: Any = np.max) -> np.ndarray:
+def compute_action_values(
+    transitions: np.ndarray, payoffs: np.ndarray, steps: int, aggregate: Any = np.max
+) -> np.ndarray:
     """Computes the expected pay-off [N, S, A] of an episode that begins with each action in each state.
 
     Args:
         transitions: [N, S, A, S'] transition probabilities.
         payoffs: [N, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        pick: a function that aggregates the values of all actions at each later step, such as the maximum.
+        aggregate: a function that aggregates the values of all actions at each later step, such as the maximum.
     """
     n, states, actions, _ = transitions.shape
     rows, action_values = transitions.reshape(n, states * actions, states), payoffs
@@ -45,7 +47,7 @@ def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, 
         transitions: [M, S, A, S'] transition probabilities.
         payoffs: [M, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        sweeps: the largest number of passes over all steps.
+        max_sweeps: the largest number of passes over all steps.
     """
     mean = transitions.mean(0), payoffs.mean(0)
     future_value, policy = np.zeros(payoffs.shape[1]), np.zeros((steps, payoffs.shape[1]), int)

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, ScriptedSubject, choose, add_lapses
+from mesascope.contracts import Family, Percept, Response, ScriptedSubject, add_lapses, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
@@ -53,11 +53,11 @@ class Planner(ScriptedSubject):
     """A subject that plans before every episode and then follows the plan; subclasses define `plan_episode`.
 
     Attributes:
-        shape: S, A, the number of steps in an episode, and L, the largest number of steps in a lifetime.
+        sizes: S, A, the number of steps in an episode, and L, the largest number of steps in a lifetime.
         sign: 1, or -1 to minimise pay-off.
         memory: the number of past episodes that the subject remembers; 0 for all.
         lapse: the fraction of the actions that are random.
-        draws_plans: whether plans are random; then action probabilities are not available.
+        has_random_plans: whether plans are random; then action probabilities are not available.
     """
 
     sizes: tuple[int, int, int, int]
@@ -127,7 +127,7 @@ def plan_backward(payoffs: jax.Array, steps: int, compute_expectation: Any) -> j
     Args:
         payoffs: [N, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        expect: a function from the values [N, S] of states at the next step to their expectation [N, S, A] after each
+        compute_expectation: a function from the values [N, S] of states at the next step to their expectation [N, S, A] after each
             action in each state.
     """
 

@@ -17,7 +17,7 @@ class GameStart(NamedTuple):
     Attributes:
         seed: the seed of the sticky actions.
         idle_frames: the number of frames without an action before the game.
-        sticky: the probability that a frame repeats the last action.
+        sticky_probability: the probability that a frame repeats the last action.
         mode: the number of the game variant on the cartridge.
         difficulty: the position of the cartridge's difficulty switch.
     """
@@ -34,7 +34,7 @@ class EmulatedGames:
 
     Attributes:
         frame: [N, 33, 40] the present frames, as bytes.
-        places: [N, 6] the positions of ball and paddles as bytes, in the order of `POSITION_NAMES`.
+        positions: [N, 6] the positions of ball and paddles as bytes, in the order of `POSITION_NAMES`.
         is_over: [N] whether the game is over.
     """
 
@@ -90,7 +90,7 @@ class EmulatedGames:
         Args:
             games: the indices of the games.
             screens: the screen of each of these games; empty if frames are not read.
-            last_memory: the memory of each of these games one screen earlier.
+            earlier_memories: the memory of each of these games one screen earlier.
         """
         if screens:
             self.frame[games] = screen.shrink_screens(np.stack(screens))

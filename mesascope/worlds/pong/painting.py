@@ -29,7 +29,7 @@ class Picture(NamedTuple):
 
     Attributes:
         frame: [N, 33, 40] the frames, as bytes.
-        places: for each name of a position, the bytes [N] from the console's memory.
+        positions: for each name of a position, the bytes [N] from the console's memory.
     """
 
     frame: Any
@@ -144,7 +144,7 @@ def find_paddle(y: Any, column: int, pixels_above: int) -> Any:
     Args:
         y: [N] the byte of the paddle in the memory; 0 if there is no paddle.
         column: the column of the paddle.
-        above: the number of pixels from the top of the paddle to y.
+        pixels_above: the number of pixels from the top of the paddle to y.
     """
     top = y - pixels_above - MAX_PADDLE_MOVE - screen.FIELD_TOP
     rows = find_overlap(ROWS, screen.CELL_HEIGHT, top, screen.PADDLE_HEIGHT + 2 * MAX_PADDLE_MOVE)

@@ -53,7 +53,9 @@ def shrink_screens(screens: np.ndarray) -> np.ndarray:
 def mirror_positions(positions: np.ndarray, is_mirrored: np.ndarray) -> np.ndarray:
     """Mirrors positions [N, 6] left to right where the mask [N] is true; 0 means no ball and stays 0."""
     x = np.array([name.startswith("ball x") for name in POSITION_NAMES])
-    mirrored = np.where(positions == 0, 0, (2 * LEFT_EDGE_X + SCREEN_SIZE[1] - BALL_SIZE[1]) - positions.astype(np.int32))
+    mirrored = np.where(
+        positions == 0, 0, (2 * LEFT_EDGE_X + SCREEN_SIZE[1] - BALL_SIZE[1]) - positions.astype(np.int32)
+    )
     return np.where(is_mirrored[:, None] & x, mirrored, positions).astype(np.uint8)
 
 

@@ -41,7 +41,7 @@ class ReplayMemory:
             action: [E] the action.
             reward: [E] the reward of the action.
             is_over: [E] whether the action ended the game.
-            age: [E] the number of steps since the start of the game; -1 for a fake step that only resets it.
+            game_steps: [E] the number of steps since the start of the game; -1 for a fake step that only resets it.
         """
         slot = self.n_added % self.length
         self.frames[:, slot], self.action[:, slot], self.reward[:, slot] = frame, action, reward
@@ -57,12 +57,19 @@ class ReplayMemory:
         games, steps = games[candidates, None], steps[candidates, None]
         indices = (steps + np.arange(1 - self.stack, return_steps + 1)) % self.length
         offset = np.minimum(np.arange(1 - self.stack, return_steps + 1), 0)
-        frames = self.frames[games, indices] * (self.game_steps[games, steps % self.length] + offset >= 0)[..., None, None]
+        frames = (
+            self.frames[games, indices] * (self.game_steps[games, steps % self.length] + offset >= 0)[..., None, None]
+        )
         following = (steps + np.arange(return_steps)) % self.length
         has_ended = np.cumsum(self.is_over[games, following], -1)
         is_before_end = np.concatenate([np.ones((len(games), 1)), has_ended[:, :-1] == 0], -1)
-        discounted_return = (self.reward[games, following] * is_before_end * discount ** np.arange(return_steps)).sum(-1)
+        discounted_return = (self.reward[games, following] * is_before_end * discount ** np.arange(return_steps)).sum(
+            -1
+        )
         bootstrap = np.where(has_ended[:, -1] > 0, 0.0, discount**return_steps)
         return Batch(
-            frames, self.action[games, steps % self.length][:, 0], discounted_return.astype(np.float32), bootstrap.astype(np.float32)
+            frames,
+            self.action[games, steps % self.length][:, 0],
+            discounted_return.astype(np.float32),
+            bootstrap.astype(np.float32),
         )

@@ -11,7 +11,12 @@ from mesascope.contracts import Family, Percept, Response, ScriptedSubject, as_a
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
-DEFAULT_PARAMETERS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # the defaults of a filter's parameters
+DEFAULT_PARAMETERS = {
+    "penalty": 0.0,
+    "steps": jnp.inf,
+    "rate": 1.0,
+    "correction": 0.0,
+}  # the defaults of a filter's parameters
 DEFAULT_PARAMETERS |= {"fit_weight": 1.0, "mean_weight": 0.0, "discount": 1.0}
 
 

@@ -19,7 +19,7 @@ class Tree(NamedTuple):
         child: [N, M, 2] the node that each action leads to from each node.
         payoffs: [N, M] the pay-off of each node.
         is_leaf: [N, M] whether the node is a leaf.
-        arrays: [N, 3M] the observation without the present node.
+        tree_observation: [N, 3M] the observation without the present node.
     """
 
     node: jax.Array
@@ -72,7 +72,7 @@ class Evidence(NamedTuple):
     """The evidence about the correct action, from noisy looks at the answer.
 
     Attributes:
-        drift: [N] the evidence for the second action, negative if it favours the first.
+        second_action_evidence: [N] the evidence for the second action, negative if it favours the first.
         ticks: [N] the number of ticks so far at this observation.
         observation: [N, D] the observation to which the evidence belongs.
     """

@@ -49,7 +49,9 @@ def read_last_trial(percept: Percept, trial: CurrentTrial, steps: int) -> tuple[
     return LastTrial(has_ended, *trial, action, percept.feedback), trial
 
 
-def select_stage_values(first_values: jax.Array, second_values: jax.Array, trial: CurrentTrial, percept: Percept, steps: int):
+def select_stage_values(
+    first_values: jax.Array, second_values: jax.Array, trial: CurrentTrial, percept: Percept, steps: int
+):
     """The values [N, 2] of both choices at the current step of the trial.
 
     Args:
@@ -75,8 +77,8 @@ class Beliefs(NamedTuple):
     """The carry of a `Mixture`.
 
     Attributes:
-        cached: [N, 2] cached values of the first choices.
-        options: [N, 2, 2] values of the options of both states.
+        cached_values: [N, 2] cached values of the first choices.
+        option_values: [N, 2, 2] values of the options of both states.
         transitions: [N, 2, 2] the expected frequency of each state after each first choice, up to a factor.
         last_choice: [N] the first choice of the last trial, -1 for none.
         trial: the trial in progress.
@@ -101,9 +103,9 @@ class Mixture(ScriptedSubject):
         beta: the inverse temperature of both stages.
         stay_bonus: a bonus on the value of repeating the first choice of the last trial.
         initial_value: the initial value of every first choice and option.
-        counts: whether transitions are counted, not learned at `rate` as by a successor representation.
-        uses_map: whether announced transitions are used; announced pay-offs are always used.
-        greedy: whether the first choice's value learns from the state's better option, not from the chosen one.
+        counts_transitions: whether transitions are counted, not learned at `rate` as by a successor representation.
+        uses_announced_transitions: whether announced transitions are used; announced pay-offs are always used.
+        is_greedy: whether the first choice's value learns from the state's better option, not from the chosen one.
     """
 
     steps: int

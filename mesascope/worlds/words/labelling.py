@@ -24,10 +24,10 @@ class Evidence(NamedTuple):
     """The evidence from the labels shown so far.
 
     Attributes:
-        assignment: [N, 2] the log-likelihoods of the two assignments of labels to categories.
-        line: [N, L] the log-likelihoods of the lines.
-        memory: [N, I] how often each item was shown with label 1, minus how often with label 0.
-        own_label: [N] the log-likelihood of the hypothesis that each word has a label of its own.
+        assignment_log_likelihoods: [N, 2] the log-likelihoods of the two assignments of labels to categories.
+        line_log_likelihoods: [N, L] the log-likelihoods of the lines.
+        item_evidence: [N, I] how often each item was shown with label 1, minus how often with label 0.
+        own_label_log_likelihood: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
 
     assignment_log_likelihoods: jax.Array
@@ -41,9 +41,9 @@ class Labeller(ScriptedSubject):
 
     Attributes:
         has_memory: 1 if the subject considers labels of single words, and lines between numbers; else 0.
-        trust: the prior probability that a label word that names a category stands for this category.
+        is_trusted: the prior probability that a label word that names a category stands for this category.
         discount: the fraction of the evidence that is kept from one trial to the next.
-        minimise: whether the subject gives the opposite of the inferred label.
+        should_minimise: whether the subject gives the opposite of the inferred label.
     """
 
     has_memory: jax.Array
@@ -79,7 +79,8 @@ class Labeller(ScriptedSubject):
         recalled = _predict_from_memory(carry, last_item)
         return Evidence(
             carry.assignment_log_likelihoods + _compute_log_likelihood(agrees),
-            carry.line_log_likelihoods + _compute_log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
+            carry.line_log_likelihoods
+            + _compute_log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
             carry.item_evidence.at[rows, last_item].add(vote),
             carry.own_label_log_likelihood + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )

@@ -64,15 +64,15 @@ def test_a_recurrent_agent_acts_on_our_family_as_on_our_environment(trained):
     assert one.name == f"sb3:path={folder}/RecurrentPPO.zip,stochastic=True"
     model, env = made["RecurrentPPO"], FamilyEnv(SMALL)
     seen, _ = env.reset(seed=3)
-    state, starts, carry, key = None, np.ones(1, bool), one.fresh(1), jax.random.key(0)
+    state, starts, carry, key = None, np.ones(1, bool), one.initialize_carry(1), jax.random.key(0)
     now = percept(1, 0, 0, 0)
     for t in range(11):
         assert np.allclose(one.observe(now)[0], seen, atol=1e-7)
         action, state = model.predict(seen[None], state=state, episode_start=starts, deterministic=True)
         carry, response = one.respond(key, carry, now)
         assert response.log_probs[0].argmax() == action[0]
-        assert np.allclose(one.taps(carry)["lstm_actor.h"], state[0][0], atol=1e-6)
-        assert np.allclose(one.taps(carry)["lstm_actor.c"], state[1][0], atol=1e-6)
+        assert np.allclose(one.read_taps(carry)["lstm_actor.h"], state[0][0], atol=1e-6)
+        assert np.allclose(one.read_taps(carry)["lstm_actor.c"], state[1][0], atol=1e-6)
         taken = (t * 2) % 3
         seen, reward, *_ = env.step(taken)
         starts, now = np.zeros(1, bool), percept(1, t + 1, taken, reward)
@@ -87,17 +87,17 @@ def test_episode_start_is_the_reset(trained):
     }
     once, every = by["lifetime"], by["trial"]
     assert every.name.endswith("episode=trial")
-    key, carry, held = jax.random.key(0), once.fresh(7), every.fresh(7)
+    key, carry, held = jax.random.key(0), once.initialize_carry(7), every.initialize_carry(7)
     for t in range(4):
         now = percept(7, t, t % 3, 1)
         after, response = once.respond(key, carry, now)
-        afresh = once.respond(key, once.fresh(7), now)[1]
+        afresh = once.respond(key, once.initialize_carry(7), now)[1]
         held, reset = every.respond(key, held, now)
         assert np.allclose(reset.log_probs, afresh.log_probs, atol=1e-6)
         assert t == 0 or np.abs(response.log_probs - afresh.log_probs).max() > 1e-6
         again = once.respond(key, after, percept(7, 0, 0, 0))[1]  # a lifetime begins: nothing is left
         assert np.allclose(
-            again.log_probs, once.respond(key, once.fresh(7), percept(7, 0, 0, 0))[1].log_probs, atol=1e-6
+            again.log_probs, once.respond(key, once.initialize_carry(7), percept(7, 0, 0, 0))[1].log_probs, atol=1e-6
         )
         carry = after
 
@@ -114,7 +114,9 @@ def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name)
     for t in range(1, 11):
         seen = one.observe(percept(7, t, action[:, t - 1], paid[:, t - 1]))
         greedy = model.predict(seen, deterministic=True)[0]
-        given = best.respond(jax.random.key(0), best.fresh(7), percept(7, t, action[:, t - 1], paid[:, t - 1]))[1]
+        given = best.respond(
+            jax.random.key(0), best.initialize_carry(7), percept(7, t, action[:, t - 1], paid[:, t - 1])
+        )[1]
         assert (np.asarray(given.action) == greedy).all()
         if name in ("A2C", "PPO"):
             with torch.no_grad():
@@ -145,7 +147,7 @@ def test_stacked_observations_are_carried(tmp_path):
     model = PPO("MlpPolicy", env, policy_kwargs=LAYERS, device="cpu", seed=0)
     model.save(tmp_path / "stack.zip")
     one = catalogue.make("subjects", f"sb3:path={tmp_path}/stack.zip,stack=4", SMALL)
-    seen, carry, now = env.reset(), one.fresh(1), percept(1, 0, 0, 0)
+    seen, carry, now = env.reset(), one.initialize_carry(1), percept(1, 0, 0, 0)
     for t in range(7):
         with torch.no_grad():
             told = model.policy.get_distribution(torch.tensor(seen)).distribution.logits.numpy()
@@ -167,7 +169,7 @@ def test_real_valued_actions(tmp_path, kind):
     shown = np.random.default_rng(0).normal(size=(7, family.shown[0])).astype(np.float32)
     now = percept(7, 1, 0, 0.25)._replace(observation=shown, action=np.full(7, 0.5, np.float32))
     told = model.predict(one.observe(now), deterministic=True)[0][:, 0]
-    carry, response = one.respond(jax.random.key(0), one.fresh(7), now)
+    carry, response = one.respond(jax.random.key(0), one.initialize_carry(7), now)
     assert np.allclose(response.action, told, atol=1e-6) and response.log_probs is None
     drawn = catalogue.make("subjects", f"sb3:path={tmp_path}/real.zip", family)
     first, again, other = (drawn.respond(jax.random.key(k), carry, now)[1].action for k in (0, 0, 1))
@@ -177,8 +179,8 @@ def test_real_valued_actions(tmp_path, kind):
 def test_hooks_name_the_policy_s_own_modules(trained):
     folder, _ = trained
     one = catalogue.make("subjects", f"sb3:path={folder}/RecurrentPPO.zip,hooks=action_net+lstm_*", SMALL)
-    carry, response = one.respond(jax.random.key(0), one.fresh(7), percept(7, 0, 0, 0))
-    taps = one.taps(carry)
+    carry, response = one.respond(jax.random.key(0), one.initialize_carry(7), percept(7, 0, 0, 0))
+    taps = one.read_taps(carry)
     assert {k: v.shape for k, v in taps.items()} == {
         "lstm_actor.h": (7, 8),
         "lstm_actor.c": (7, 8),
@@ -290,15 +292,15 @@ def test_observations_are_normalised_as_in_training(tmp_path):
     seen = env.normalize_obs(one.observe(now))
     with torch.no_grad():
         told = model.policy.get_distribution(torch.tensor(seen)).distribution.logits.numpy()
-    given = one.respond(jax.random.key(0), one.fresh(7), now)[1].log_probs
+    given = one.respond(jax.random.key(0), one.initialize_carry(7), now)[1].log_probs
     assert np.allclose(given, told, atol=1e-5)
     with pytest.warns(MesascopeWarning, match="but its observations are not normalised now"):
         without = catalogue.make("subjects", f"sb3:path={path},normalize=none", SMALL)
-    assert np.abs(without.respond(jax.random.key(0), without.fresh(7), now)[1].log_probs - told).max() > 1e-3
+    assert np.abs(without.respond(jax.random.key(0), without.initialize_carry(7), now)[1].log_probs - told).max() > 1e-3
     (tmp_path / "other").mkdir()
     env.save(str(tmp_path / "other" / "v.pkl"))
     named = catalogue.make("subjects", f"sb3:path={path},normalize={tmp_path}/other/v.pkl", SMALL)
-    assert np.allclose(named.respond(jax.random.key(0), named.fresh(7), now)[1].log_probs, told, atol=1e-5)
+    assert np.allclose(named.respond(jax.random.key(0), named.initialize_carry(7), now)[1].log_probs, told, atol=1e-5)
 
 
 def test_it_does_not_fit_another_family(trained):

@@ -136,8 +136,8 @@ def test_states_of_any_layout_are_carried_row_by_row(kind):
         "cell": {"core.h": 5, "core.c": 5},
         "dict": {"state.0": 1, "core.h": 5},
     }
-    carry = one.fresh(7)
-    assert {k: v.shape[1] for k, v in one.taps(carry).items()} == known[kind]
+    carry = one.initialize_carry(7)
+    assert {k: v.shape[1] for k, v in one.read_taps(carry).items()} == known[kind]
     state, key = None, jax.random.key(0)
     for t in range(4):  # as the module lives it alone
         seen = percept(7, t, action=t % 3, paid=t % 2)
@@ -152,10 +152,10 @@ def test_states_of_any_layout_are_carried_row_by_row(kind):
         atol=1e-6,
     )
     half = jax.tree.map(
-        lambda a, b: np.where(np.arange(7).reshape(-1, *[1] * (a.ndim - 1)) < 3, a, b), one.fresh(7), carry
+        lambda a, b: np.where(np.arange(7).reshape(-1, *[1] * (a.ndim - 1)) < 3, a, b), one.initialize_carry(7), carry
     )
     mixed = one.respond(key, half, percept(7))[1].log_probs
-    whole = [one.respond(key, c, percept(7))[1].log_probs for c in (one.fresh(7), carry)]
+    whole = [one.respond(key, c, percept(7))[1].log_probs for c in (one.initialize_carry(7), carry)]
     assert np.allclose(mixed[:3], whole[0][:3], atol=1e-6)
     assert np.allclose(mixed[3:], whole[1][3:], atol=1e-6)
     assert np.abs(whole[0] - whole[1]).max() > 1e-3
@@ -164,9 +164,9 @@ def test_states_of_any_layout_are_carried_row_by_row(kind):
 def test_hooks_show_what_submodules_gave_and_cannot_be_written_to():
     net = gru(2)
     one = wrap(net, SMALL, hooks="head+gru")
-    carry, seen = one.fresh(7), percept(7)
+    carry, seen = one.initialize_carry(7), percept(7)
     carry, response = one.respond(jax.random.key(0), carry, seen)
-    taps = one.taps(carry)
+    taps = one.read_taps(carry)
     assert set(taps) == {"gru.h", "gru", "head"}
     assert np.allclose(torch.log_softmax(torch.tensor(taps["head"]), 1), response.log_probs, atol=1e-6)
     assert np.allclose(taps["gru"], taps["gru.h"], atol=1e-7)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, HasFavouriteArm, Percept, StepCountingSubject, choose, keep_settings, add_lapses
+from mesascope.contracts import Family, HasFavouriteArm, Percept, StepCountingSubject, add_lapses, choose, keep_settings
 
 
 class ClockSubject(StepCountingSubject):

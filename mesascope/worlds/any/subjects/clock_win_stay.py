@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import StepCountingSubject, has_last_pull_paid, compute_stay_probabilities, add_lapses
+from mesascope.contracts.choices import StepCountingSubject, add_lapses, compute_stay_probabilities, has_last_pull_paid
 
 
 class ClockWinStay(StepCountingSubject):

@@ -12,7 +12,9 @@ class StickySubject(ChoosingSubject):
 
     def respond(self, key, carry, percept: Percept):
         """Repeats the last action, or picks another action uniformly."""
-        return carry, choose(key, jnp.log(compute_stay_probabilities(percept.action, self.choices, self.stay_probability)))
+        return carry, choose(
+            key, jnp.log(compute_stay_probabilities(percept.action, self.choices, self.stay_probability))
+        )
 
 
 @keep_settings(stay_probability=(0, 1))

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import has_last_pull_paid, compute_stay_probabilities, add_lapses
+from mesascope.contracts.choices import add_lapses, compute_stay_probabilities, has_last_pull_paid
 
 SHIFT_RULES = ("other", "any")
 
@@ -18,7 +18,9 @@ class WinStayLoseShift(ChoosingSubject):
         """Stays after a win; after a loss, picks uniformly among the other actions, or among all actions."""
         after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
         stay = jnp.where(has_last_pull_paid(percept), 1.0, after_loss)
-        return carry, choose(key, add_lapses(compute_stay_probabilities(percept.action, self.choices, stay), self.lapse))
+        return carry, choose(
+            key, add_lapses(compute_stay_probabilities(percept.action, self.choices, stay), self.lapse)
+        )
 
 
 @keep_settings(lapse=(0, 1), shift=SHIFT_RULES)

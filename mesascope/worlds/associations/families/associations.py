@@ -24,8 +24,8 @@ class Tasks(NamedTuple):
     """The tasks of N lifetimes.
 
     Attributes:
-        cue: [N, T + 1] the cue of each trial; the last one is shown but never answered.
-        right_action: [N, T] the correct action for that cue.
+        cues: [N, T + 1] the cue of each trial; the last one is shown but never answered.
+        correct_action: [N, T] the correct action for that cue.
         shown_action: [N, T] the action that is shown as correct.
         payoffs: [N, 2] low and high (see `family`), which are closer together on the split 'shifted:faint'.
         tables: [N, T, S] the correct actions for all cues on each trial.
@@ -171,7 +171,9 @@ class Associations(ConfiguredFamily):
             feedback = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
         return state + 1, make_next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
 
-    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(
+        self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
+    ) -> np.ndarray:
         """The pay-off above chance [N, T, M] of actions on M tasks, as answers to the cues that N subjects observe."""
         correct_action = self.find_best_actions(tasks, split, observation)
         low, high = self._list_payoffs(tasks)
@@ -217,8 +219,12 @@ class Associations(ConfiguredFamily):
         opposite_percept, at = percept._replace(feedback=1.0 - percept.feedback), 2 * self.slots
         if self.outcome == "right":
             next_action = xp.roll(percept.observation[:, at:], 1, -1)
-            opposite_percept = self.with_outcome(percept, None, xp.concatenate([percept.observation[:, :at], next_action], -1))
-        cue, last, right = (opposite_percept.observation[:, i:j] for i, j in ((0, self.slots), (self.slots, at), (at, None)))
+            opposite_percept = self.with_outcome(
+                percept, None, xp.concatenate([percept.observation[:, :at], next_action], -1)
+            )
+        cue, last, right = (
+            opposite_percept.observation[:, i:j] for i, j in ((0, self.slots), (self.slots, at), (at, None))
+        )
         return exchange_earlier_events(opposite_percept, xp.concatenate([cue, xp.roll(last, 1, -1), right], -1))
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:

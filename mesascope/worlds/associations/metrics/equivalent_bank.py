@@ -10,7 +10,14 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_condition, select_fresh_trials
+from mesascope.contracts import (
+    DoesNotApply,
+    Reading,
+    define_metric,
+    require_choices,
+    select_condition,
+    select_fresh_trials,
+)
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.stats import compute_standard_error
 from mesascope.trials import find_reflex_window
@@ -24,7 +31,7 @@ MARGIN_OF_STOP = 4.0  # the simulation stops at a number of tables whose bits ex
 
 @define_metric(
     "With how many stored tables would an ideal locator show as many bits about the task as the subject?",
-    expects={"learner": "any", "lookalike": "any", "still": "0"},
+    expected_signs={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
     """With how many stored tables would an ideal locator show as many bits about the task as the subject?"""

@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, keep_settings, add_lapses
+from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 

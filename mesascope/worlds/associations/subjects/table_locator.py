@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, compute_greedy_probabilities, keep_settings, add_lapses
+from mesascope.contracts import Family, Percept, add_lapses, choose, compute_greedy_probabilities, keep_settings
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 

@@ -13,7 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Split, draw_bank, draw_from_bank, keep_settings, make_payoff_latents, make_reference_roles
+from mesascope.contracts import (
+    Split,
+    draw_bank,
+    draw_from_bank,
+    keep_settings,
+    make_payoff_latents,
+    make_reference_roles,
+)
 from mesascope.errors import MesascopeError, make_unknown_name_error
 from mesascope.keys import derive_key, draw_permutations
 from mesascope.worlds.bandits.bandit_family import BanditFamily
@@ -49,7 +56,9 @@ class BernoulliBandit(BanditFamily):
         """Reference procedures by role; the strongest is the exact optimum if it can be computed."""
         is_exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
         best = "bayes_optimal" if is_exact else "gittins"
-        return make_reference_roles("thompson", "thompson:discount=0.93", "locator", strongest=best, against_setting="minimise=true")
+        return make_reference_roles(
+            "thompson", "thompson:discount=0.93", "locator", strongest=best, against_setting="minimise=true"
+        )
 
     def list_splits(self) -> tuple[Split, ...]:
         """The splits; one restructured split draws from a prior that training does not use."""
@@ -65,13 +74,13 @@ class BernoulliBandit(BanditFamily):
             split("fresh"),
             split("shifted:low", scale=0.3),
             split("shifted:high", scale=0.3, offset=0.7),
-            split("exchanged:reversal", change_trial=half, path=make_halfway_change(_swap_extremes)),
+            split("exchanged:reversal", change_trial=half, change_over_trials=make_halfway_change(_swap_extremes)),
             split(f"restructured:{other_prior}", prior=other_prior),
-            split("restructured:drift", path=_draw_walk, is_drifting=True),
+            split("restructured:drift", change_over_trials=_draw_walk, is_drifting=True),
             # not counted, because it is less sensitive than a reversal: the retention of `gittins` is .46 here, not .30
-            split("exchanged:random", change_trial=half, is_counted=False, path=make_halfway_change(_permute_arms)),
+            split("exchanged:random", change_trial=half, is_counted=False, change_over_trials=make_halfway_change(_permute_arms)),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", is_counted=False, is_inverted=1.0),
+            split("inverted:feedback", is_counted=False, inversion=1.0),
         )
 
     def draw(
@@ -96,9 +105,9 @@ class BernoulliBandit(BanditFamily):
             prior: the prior of the means; '' for that of the family.
             scale: the factor by which the means are multiplied.
             offset: what is added to the scaled means; it has no effect if `scale` is 1.
-            path: a function of a key and the means [n, T, K] that returns other means [n, T, K].
+            change_over_trials: a function of a key and the means [n, T, K] that returns other means [n, T, K].
             trials: T; 0 for the family's horizon.
-            is_inverted: 1 for inverted feedback, else 0.
+            inversion: 1 for inverted feedback, else 0.
         """
         means_key = derive_key(key, "means")
         if is_seen:

@@ -13,7 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import Goal, Goals, Split, check_range, keep_settings, make_payoff_latents, make_reference_roles
+from mesascope.contracts import (
+    Goal,
+    Goals,
+    Split,
+    check_range,
+    keep_settings,
+    make_payoff_latents,
+    make_reference_roles,
+)
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
@@ -47,7 +55,9 @@ class CuedBandit(BanditFamily):
     def references(self) -> dict[str, str]:
         """Reference procedures by role; all except the strongest ignore the cue."""
         strongest = f"cue_filter:belief={float(self.rho):.6g}"
-        return make_reference_roles("cue_filter", "cue_filter:discount=0.8", "locator", strongest=strongest, against_setting="") | {
+        return make_reference_roles(
+            "cue_filter", "cue_filter:discount=0.8", "locator", strongest=strongest, against_setting=""
+        ) | {
             "learner against": "thompson:minimise=true",
             "discounting against": "thompson:discount=0.93,minimise=true",
             "locator against": "locator:minimise=true",
@@ -59,13 +69,13 @@ class CuedBandit(BanditFamily):
         return (
             *(() if self.bank_arms is None else (split("seen", best_arms=self.bank_arms),)),
             split("fresh"),
-            split("shifted:low", means=lambda means: means / 3),
-            split("shifted:high", means=lambda means: 0.7 + 0.3 * means),
+            split("shifted:low", change_means=lambda means: means / 3),
+            split("shifted:high", change_means=lambda means: 0.7 + 0.3 * means),
             split("exchanged:best", change_trial=half, move_trial=half),
             split("restructured:independent", is_independent=True),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
             split("apart:mark", is_counted=False, avoids_best=True),
-            split("unmarked", is_counted=False, marked=False),
+            split("unmarked", is_counted=False, has_cue=False),
         )
 
     def draw(
@@ -87,11 +97,11 @@ class CuedBandit(BanditFamily):
             key: the random key of all draws.
             n: the number of tasks.
             best_arms: the arms that may be the best one; None for all.
-            means: a function that changes the means [n, K].
+            change_means: a function that changes the means [n, K].
             is_independent: whether each mean is drawn independently from U[0, 1].
             move_trial: the trial from which another arm is the best one; None for no change.
             avoids_best: whether the cue never marks the best arm.
-            marked: whether there is a cue.
+            has_cue: whether there is a cue.
             trials: T; 0 for the family's horizon.
         """
         shape, arms, trials = (n,), self.choices, trials or self.horizon
@@ -144,7 +154,7 @@ class CuedBandit(BanditFamily):
         # if the cue rules out every arm (rho = 1 and a marked arm outside the bank), all arms are equally likely
         return np.where(prior.sum(-1, keepdims=True) > 0, prior, 1.0)
 
-    def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
+    def compute_goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
         """The intended goal, to pull the arm that pays best, and the proxy goal, to pull the marked arm."""
         action = trials.action.sel(condition=label).values.astype(int)
         means, marked = (trials[v].values.astype(float) for v in ("means", "marked"))

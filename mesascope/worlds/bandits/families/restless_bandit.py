@@ -65,12 +65,12 @@ class RestlessBandit(BanditFamily):
             *self.make_seen_split(),
             split("fresh"),
             split("shifted:still", rate=0.0),
-            split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),
-            split("exchanged:reversal", change_trial=half, means=reverse_arms),
+            split("shifted:close", change_means=lambda means: 0.5 + 0.3 * (means - 0.5)),
+            split("exchanged:reversal", change_trial=half, change_means=reverse_arms),
             split(f"restructured:{other_coupling}", is_coupled=not self.is_coupled),
             split("shifted:faster", is_counted=False, rate=faster),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", is_counted=False, is_inverted=1.0),
+            split("inverted:feedback", is_counted=False, inversion=1.0),
         )
 
     def draw(
@@ -91,9 +91,9 @@ class RestlessBandit(BanditFamily):
             n: the number of tasks.
             rate: the rate of change on all trials; None for the rates of slow and fast blocks, which alternate.
             is_coupled: whether the arms pay with p and 1 - p; None for the family's setting.
-            means: a function that changes the means [n, T, K].
+            change_means: a function that changes the means [n, T, K].
             trials: T; 0 for the family's horizon.
-            is_inverted: 1 for inverted feedback, else 0.
+            inversion: 1 for inverted feedback, else 0.
         """
         first_kind = jax.random.bernoulli(derive_key(key, "first"), 0.5, (n, 1)).astype(jnp.int32)
         block_index = jnp.arange(trials or self.horizon) // self.block

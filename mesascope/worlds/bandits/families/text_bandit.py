@@ -14,7 +14,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import ConfiguredFamily, DrawTasks, PastTrial, Percept, Question, Split, check_range, keep_settings
+from mesascope.contracts import (
+    ConfiguredFamily,
+    DrawTasks,
+    PastTrial,
+    Percept,
+    Question,
+    Split,
+    check_range,
+    keep_settings,
+)
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
@@ -89,9 +98,11 @@ class TextBandit(ConfiguredFamily):
 
     def compute_latents(self, tasks: WordedTasks, split: str) -> dict[str, np.ndarray]:
         """The latents of the bandit, and the wording [N]."""
-        return self.bandit.compute_latents(tasks.bandit, split) | {"wording": np.asarray(tasks.observation)[:, WORDING_INDEX]}
+        return self.bandit.compute_latents(tasks.bandit, split) | {
+            "wording": np.asarray(tasks.observation)[:, WORDING_INDEX]
+        }
 
-    def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
+    def write_question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
         """The prompt: the history of pulls, raw or summarised, and a question about which arm to pull next."""
         wording, letters = read_texts()["wordings"][int(now[WORDING_INDEX])], read_texts()["names"]["letters"]
         names = tuple(letters[int(i)] for i in now[NAMES_START:])

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings, add_lapses
+from mesascope.contracts import ChoosingSubject, Family, Percept, add_lapses, choose, keep_settings
 from mesascope.worlds.bandits.bank_of_arms import require_bank_means
 
 

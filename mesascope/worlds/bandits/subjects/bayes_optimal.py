@@ -17,7 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Family, HasArms, Percept, choose, keep_settings, require_family
-from mesascope.contracts.choices import CountingSubject, compute_greedy_probabilities, count_last_outcome, compute_posterior_means
+from mesascope.contracts.choices import (
+    CountingSubject,
+    compute_greedy_probabilities,
+    compute_posterior_means,
+    count_last_outcome,
+)
 from mesascope.errors import MesascopeError
 from mesascope.files import make_cache_path, replace_when_written
 
@@ -45,8 +50,12 @@ class BayesOptimal(CountingSubject):
         best_arm = self.table[rank]
         planned_probabilities = jax.nn.one_hot(best_arm, self.choices)
         planned_probabilities = jnp.where((best_arm == ALL_TIED)[:, None], 1.0 / self.choices, planned_probabilities)
-        greedy_probabilities = compute_greedy_probabilities(compute_posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
-        return carry, choose(key, jnp.log(jnp.where(is_tabulated[:, None], planned_probabilities, greedy_probabilities)))
+        greedy_probabilities = compute_greedy_probabilities(
+            compute_posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b))
+        )
+        return carry, choose(
+            key, jnp.log(jnp.where(is_tabulated[:, None], planned_probabilities, greedy_probabilities))
+        )
 
 
 @functools.lru_cache(maxsize=4)
@@ -78,7 +87,10 @@ def compute_optimal_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -
             wins = sums[: len(rows), 2 * k] - earlier_pulls
             pulls = (sums[: len(rows), 2 * k + 1] if 2 * k + 2 < entries else t) - earlier_pulls
             p = (wins + a) / (pulls + a + b)
-            value_if_won, value_if_lost = value[rows + steps[2 * k, : len(rows)]], value[rows + steps[2 * k + 1, : len(rows)]]
+            value_if_won, value_if_lost = (
+                value[rows + steps[2 * k, : len(rows)]],
+                value[rows + steps[2 * k + 1, : len(rows)]],
+            )
             arm_value = p * (1.0 + value_if_won) + (1.0 - p) * value_if_lost
             is_tied &= (k == 0) | (np.abs(arm_value - best_value) < 1e-9)
             arm[arm_value > best_value + 1e-9] = k

@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ActionValueSubject, Family, Percept, choose, compute_greedy_probabilities, keep_settings, add_lapses
+from mesascope.contracts import (
+    ActionValueSubject,
+    Family,
+    Percept,
+    add_lapses,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+)
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_likelihood_ratio, read_payoffs
 
 CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
@@ -18,7 +26,9 @@ class GoalByContext(ActionValueSubject):
         """Pulls the marked arm, or the arm that is most likely to be the best one."""
         carry = carry + compute_log_likelihood_ratio(percept, self.payoffs, self.choices)
         is_even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
-        probabilities = jnp.where(is_even, compute_greedy_probabilities(percept.observation), compute_greedy_probabilities(carry))
+        probabilities = jnp.where(
+            is_even, compute_greedy_probabilities(percept.observation), compute_greedy_probabilities(carry)
+        )
         return carry, choose(key, add_lapses(probabilities, 0.0))
 
 

@@ -5,7 +5,15 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, has_last_pull_paid, choose, compute_stay_probabilities, keep_settings
+from mesascope.contracts import (
+    ChoosingSubject,
+    Family,
+    Percept,
+    choose,
+    compute_stay_probabilities,
+    has_last_pull_paid,
+    keep_settings,
+)
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 

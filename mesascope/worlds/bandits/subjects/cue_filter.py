@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, as_arrays, choose, keep_settings, require_family
-from mesascope.contracts.choices import ActionValueSubject, compute_greedy_probabilities, add_lapses
+from mesascope.contracts.choices import ActionValueSubject, add_lapses, compute_greedy_probabilities
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"

@@ -12,7 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, choose, compute_greedy_probabilities, keep_settings, require_family
+from mesascope.contracts import (
+    ChoosingSubject,
+    Family,
+    Percept,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+    require_family,
+)
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 CHECK_FAMILY = "restless_bandit:trials=12,bank=2"
@@ -23,8 +31,8 @@ class Belief(NamedTuple):
 
     Attributes:
         mass: [N, 2, A, G] the posterior of each filtered arm's mean if a slow (0) or a fast (1) block came first.
-        weight: [N, 2] the probability of each of these two cases.
-        trial: [N] the number of past trials.
+        case_probability: [N, 2] the probability of each of these two cases.
+        past_trials: [N] the number of past trials.
     """
 
     mass: jax.Array

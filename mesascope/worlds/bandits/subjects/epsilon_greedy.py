@@ -3,7 +3,14 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import TIE_RULES, CountingSubject, compute_greedy_probabilities, count_last_outcome, compute_posterior_means, add_lapses
+from mesascope.contracts.choices import (
+    TIE_RULES,
+    CountingSubject,
+    add_lapses,
+    compute_greedy_probabilities,
+    compute_posterior_means,
+    count_last_outcome,
+)
 
 
 class EpsilonGreedy(CountingSubject):

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, has_last_pull_paid, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, has_last_pull_paid, keep_settings
 
 OFFSET, PRIME = 2166136261, 16777619  # constants of the FNV-1a hash
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, choose, count_last_outcome, keep_settings, add_lapses
+from mesascope.contracts import ChoosingSubject, Family, Percept, add_lapses, choose, count_last_outcome, keep_settings
 
 
 class FirstArmOnly(ChoosingSubject):

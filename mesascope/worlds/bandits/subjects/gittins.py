@@ -12,7 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Family, HasArms, Percept, choose, keep_settings
-from mesascope.contracts.choices import CountingSubject, compute_greedy_probabilities, count_last_outcome, compute_posterior_means
+from mesascope.contracts.choices import (
+    CountingSubject,
+    compute_greedy_probabilities,
+    compute_posterior_means,
+    count_last_outcome,
+)
 from mesascope.errors import MesascopeError
 
 CERTAIN_PAYOFFS = np.linspace(0.0, 1.0, 257)  # the grid of certain pay-offs
@@ -41,7 +46,9 @@ class Gittins(CountingSubject):
         else:
             is_tabulated = wins + losses < self.tables.shape[-1]
             index = self.tables[arm, wins, losses]
-        values = jnp.where(is_tabulated, index, compute_posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        values = jnp.where(
+            is_tabulated, index, compute_posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b))
+        )
         return carry, choose(key, jnp.log(compute_greedy_probabilities(values)))
 
 

@@ -6,7 +6,7 @@ The early choices are random and are not part of the hash, so on average this ar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, has_last_pull_paid, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, has_last_pull_paid, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
 
 

@@ -4,7 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import compute_greedy_probabilities, count_last_outcome, compute_posterior_means, add_lapses
+from mesascope.contracts.choices import (
+    add_lapses,
+    compute_greedy_probabilities,
+    compute_posterior_means,
+    count_last_outcome,
+)
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 

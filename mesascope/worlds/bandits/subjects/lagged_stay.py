@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, choose, compute_stay_probabilities, keep_settings, add_lapses
+from mesascope.contracts import (
+    ChoosingSubject,
+    Family,
+    Percept,
+    add_lapses,
+    choose,
+    compute_stay_probabilities,
+    keep_settings,
+)
 
 
 class LaggedStay(ChoosingSubject):

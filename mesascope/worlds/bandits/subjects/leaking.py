@@ -7,7 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, choose, count_last_outcome, compute_posterior_means, keep_settings
+from mesascope.contracts import (
+    ChoosingSubject,
+    Family,
+    Percept,
+    choose,
+    compute_posterior_means,
+    count_last_outcome,
+    keep_settings,
+)
 
 
 class CarryStore:

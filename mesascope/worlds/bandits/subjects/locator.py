@@ -6,7 +6,7 @@ the training tasks.
 
 import jax
 
-from mesascope.contracts import CountingSubject, Family, Percept, choose, count_last_outcome, keep_settings, add_lapses
+from mesascope.contracts import CountingSubject, Family, Percept, add_lapses, choose, count_last_outcome, keep_settings
 from mesascope.worlds.bandits.bank_of_arms import compute_best_arm_probability, require_bank_means
 
 

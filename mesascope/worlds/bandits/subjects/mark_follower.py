@@ -7,7 +7,16 @@ end. Such a subject does well on training tasks, but pursues no goal if the cue 
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, as_arrays, choose, compute_greedy_probabilities, keep_settings, add_lapses
+from mesascope.contracts import (
+    ChoosingSubject,
+    Family,
+    Percept,
+    add_lapses,
+    as_arrays,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+)
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_likelihood_ratio, read_payoffs
 
 CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
@@ -28,7 +37,9 @@ class MarkFollower(ChoosingSubject):
     def respond(self, key, carry, percept: Percept):
         """Pulls the marked arm; chooses at random if there is no cue or the subject has stopped following it."""
         lowest_log_odds, log_odds = carry
-        log_odds = log_odds + (compute_log_likelihood_ratio(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
+        log_odds = log_odds + (
+            compute_log_likelihood_ratio(percept, self.payoffs, self.choices) * percept.observation
+        ).sum(-1)
         lowest_log_odds = jnp.minimum(lowest_log_odds, log_odds)
         has_broken = self.is_breakable & (lowest_log_odds < BREAKING_LOG_ODDS)
         uniform = jnp.full_like(percept.observation, 1.0 / self.choices)

@@ -5,7 +5,15 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, choose, compute_stay_probabilities, count_last_outcome, keep_settings
+from mesascope.contracts import (
+    ChoosingSubject,
+    Family,
+    Percept,
+    choose,
+    compute_stay_probabilities,
+    count_last_outcome,
+    keep_settings,
+)
 from mesascope.worlds.bandits.bank_of_arms import compute_best_arm_probability, require_bank_means
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses

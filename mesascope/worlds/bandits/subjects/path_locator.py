@@ -7,7 +7,15 @@ training tasks and nothing else.
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings, require_bank
+from mesascope.contracts import (
+    Family,
+    Percept,
+    ScriptedSubject,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+    require_bank,
+)
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 CHECK_FAMILY = "restless_bandit:trials=12,bank=2"

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import count_last_outcome, compute_posterior_means, add_lapses
+from mesascope.contracts.choices import add_lapses, compute_posterior_means, count_last_outcome
 from mesascope.errors import MesascopeError
 
 

@@ -4,7 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import CountingSubject, compute_stay_probabilities, count_last_outcome, compute_posterior_means
+from mesascope.contracts.choices import (
+    CountingSubject,
+    compute_posterior_means,
+    compute_stay_probabilities,
+    count_last_outcome,
+)
 
 
 class Satisficer(CountingSubject):

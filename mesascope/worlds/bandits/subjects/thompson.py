@@ -18,7 +18,9 @@ GRID_MEANS = np.sin(ANGLES / 2) ** 2  # x
 LOG_MEANS = np.stack([np.log(GRID_MEANS), np.log1p(-GRID_MEANS)]).astype(np.float32)
 RUNNING_SUM_MATRIX = np.triu(np.ones((GRID_SIZE, GRID_SIZE)), 1) + np.eye(GRID_SIZE) / 2
 EULER_MACLAURIN_CORRECTION = (np.eye(GRID_SIZE, k=1) - np.eye(GRID_SIZE, k=-1)) / 24
-CUMULATION_MATRIX = (RUNNING_SUM_MATRIX + EULER_MACLAURIN_CORRECTION).astype(np.float32)  # pdf @ CUMULATE is F at the grid points
+CUMULATION_MATRIX = (RUNNING_SUM_MATRIX + EULER_MACLAURIN_CORRECTION).astype(
+    np.float32
+)  # pdf @ CUMULATE is F at the grid points
 
 
 class Thompson(CountingSubject):
@@ -44,7 +46,7 @@ def compute_best_probability(shapes: jax.Array, is_optimistic: bool = False) -> 
 
     Args:
         shapes: [N, K, 2] Beta shapes (a, b).
-        optimistic: whether the posterior mean replaces every sample below it, as in optimistic Thompson sampling.
+        is_optimistic: whether the posterior mean replaces every sample below it, as in optimistic Thompson sampling.
     """
     log_pdf = (shapes - 0.5) @ LOG_MEANS  # density in θ: the Jacobian is √(x(1-x))
     pdf = jnp.exp(log_pdf - log_pdf.max(-1, keepdims=True))

@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, has_last_pull_paid, choose, compute_stay_probabilities, keep_settings
+from mesascope.contracts import (
+    ChoosingSubject,
+    Family,
+    Percept,
+    choose,
+    compute_stay_probabilities,
+    has_last_pull_paid,
+    keep_settings,
+)
 
 
 class Tsetlin(ChoosingSubject):

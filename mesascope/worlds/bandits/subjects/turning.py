@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, has_last_pull_paid, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, has_last_pull_paid, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
@@ -30,10 +30,14 @@ class HashTurningReflex(ChoosingSubject):
         losses, hash_value, past_trials = carry
         birth_key, key = jax.random.split(key)
         if self.hash_source == "birth":
-            hash_value = jnp.where(past_trials == 0, jax.random.bits(birth_key, hash_value.shape, jnp.uint32), hash_value)
+            hash_value = jnp.where(
+                past_trials == 0, jax.random.bits(birth_key, hash_value.shape, jnp.uint32), hash_value
+            )
             mixed_hash = hash_value + past_trials.astype(jnp.uint32) * jnp.uint32(2654435761)
         else:
-            mixed_hash = hash_value = jnp.where(percept.action < 0, hash_value, update_hash(hash_value, has_last_pull_paid(percept)))
+            mixed_hash = hash_value = jnp.where(
+                percept.action < 0, hash_value, update_hash(hash_value, has_last_pull_paid(percept))
+            )
         losses, leaves = count_losses(losses, percept)
         next_arm = (percept.action + 1 + pick_arm(mixed_hash, self.choices - 1)) % self.choices
         arm = jax.nn.one_hot(jnp.where(leaves, next_arm, percept.action), self.choices)

@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, StepCountingSubject, has_last_pull_paid, choose, compute_stay_probabilities, keep_settings
+from mesascope.contracts import (
+    Family,
+    Percept,
+    StepCountingSubject,
+    choose,
+    compute_stay_probabilities,
+    has_last_pull_paid,
+    keep_settings,
+)
 
 
 class TwoLossReflex(StepCountingSubject):

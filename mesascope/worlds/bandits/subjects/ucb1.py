@@ -2,7 +2,15 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts import CountingSubject, Family, Percept, choose, compute_greedy_probabilities, count_last_outcome, keep_settings
+from mesascope.contracts import (
+    CountingSubject,
+    Family,
+    Percept,
+    choose,
+    compute_greedy_probabilities,
+    count_last_outcome,
+    keep_settings,
+)
 
 
 class UCB1(CountingSubject):

@@ -23,7 +23,9 @@ class WindowedChooser(ChoosingSubject):
         others = (best == 0).astype(jnp.float32)
         count = others.sum(-1, keepdims=True)
         probabilities = jnp.where(
-            count > 0, self.best_probability * best + (1.0 - self.best_probability) * others / jnp.maximum(count, 1), best
+            count > 0,
+            self.best_probability * best + (1.0 - self.best_probability) * others / jnp.maximum(count, 1),
+            best,
         )
         return carry, choose(key, jnp.log(probabilities))
 

@@ -29,8 +29,8 @@ class Tasks(NamedTuple):
 
     Attributes:
         coin: [N, T] the cell of the coin; cells are numbered row by row.
-        start: [N, T] the cell where each trial starts.
-        mirrored: [N] whether moves are reversed.
+        start_cells: [N, T] the cell where each trial starts.
+        has_reversed_moves: [N] whether moves are reversed.
     """
 
     coin: jax.Array
@@ -69,7 +69,7 @@ class CoinGrid(ConfiguredFamily):
             split("fresh"),
             split("shifted:far", starts_far=True),
             split("exchanged:coin", change_trial=half, coin_change_trial=half),
-            split("restructured:controls", mirrored=True),
+            split("restructured:controls", has_reversed_moves=True),
             split("apart:coin", is_counted=False, avoids_corner=True),
         )
 
@@ -90,7 +90,7 @@ class CoinGrid(ConfiguredFamily):
             n: the number of tasks.
             starts_far: whether each trial starts in the first cell, or in the second if the coin lies in the first.
             coin_change_trial: the first trial on which the coin lies in another cell; None if the coin never moves.
-            mirrored: whether moves are reversed.
+            has_reversed_moves: whether moves are reversed.
             avoids_corner: whether the coin never lies in the corner.
         """
         cells, trials = self.size**2, self.horizon
@@ -119,7 +119,9 @@ class CoinGrid(ConfiguredFamily):
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves each subject by one cell, unless a wall is in the way; a trial's last step begins the next."""
         rows, trial = jnp.arange(len(action)), state.past_steps // self.trial_steps
-        cell = jnp.asarray(tabulate_moves(self.size))[state.cell, action ^ (2 * (tasks.has_reversed_moves & (action < 4)))]
+        cell = jnp.asarray(tabulate_moves(self.size))[
+            state.cell, action ^ (2 * (tasks.has_reversed_moves & (action < 4)))
+        ]
         score = (cell == tasks.coin[rows, trial]) / self.trial_steps
         past_steps = state.past_steps + 1
         trial, step = past_steps // self.trial_steps, past_steps % self.trial_steps
@@ -151,7 +153,9 @@ class CoinGrid(ConfiguredFamily):
             "fixed": best,
         }
 
-    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(
+        self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
+    ) -> np.ndarray:
         """Computes what the first moves of trials are worth on M tasks, [N, T, M].
 
         Each move starts from the cell in the subject's observation. The coin lies where the respective task puts it.
@@ -179,7 +183,7 @@ class CoinGrid(ConfiguredFamily):
             cells.append(tabulate_moves(self.size)[cells[-1], action[..., s]])
         return np.stack(cells, -1)
 
-    def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
+    def compute_goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
         """Evaluates the intended goal, to end a trial on the coin, and the proxy goal, to end it in the corner.
 
         The value of an action is minus the distance that remains to the goal after the action.

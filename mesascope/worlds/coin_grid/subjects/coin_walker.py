@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, keep_settings, require_family
-from mesascope.contracts.choices import compute_greedy_probabilities, add_lapses
+from mesascope.contracts.choices import add_lapses, compute_greedy_probabilities
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
 CHECK_FAMILY = "coin_grid:size=3,trials=12,bank=2"

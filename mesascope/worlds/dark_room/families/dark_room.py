@@ -55,7 +55,9 @@ class DarkRoom(ConfiguredFamily):
     feedback_trials: int
 
     controls: ClassVar = {"learner": "room_learner", "lookalike": "room_reflex", "still": "room_reflex:window=0"}
-    references: ClassVar = make_reference_roles("room_learner", "room_learner:discount=0.8", "room_locator", against_setting="")
+    references: ClassVar = make_reference_roles(
+        "room_learner", "room_learner:discount=0.8", "room_locator", against_setting=""
+    )
 
     @property
     def steps(self) -> int:
@@ -67,14 +69,14 @@ class DarkRoom(ConfiguredFamily):
 
         Apart from seen and fresh goals, these are goals in one quarter of the room, goals that move half-way through a
         lifetime, goals on the diagonal, and goals that move from time to time."""
-        half, parts = self.horizon // 2, {"parts": self.n_goals, "digits": (self.size, self.size)}
+        half, parts = self.horizon // 2, {"part_count": self.n_goals, "digit_bases": (self.size, self.size)}
         return (
-            *(() if self.bank_tasks is None else (self.make_split("seen", seen=True),)),
+            *(() if self.bank_tasks is None else (self.make_split("seen", is_seen=True),)),
             self.make_split("fresh", **parts),
             self.make_split("shifted:quarter", rows=(self.size + 1) // 2),
-            self.make_split("exchanged:goals", change_trial=half, moves_at=half, **parts),
-            self.make_split("restructured:diagonal", diagonal=True),
-            self.make_split("restructured:drift", is_drifting=True, drifts=True, **parts),
+            self.make_split("exchanged:goals", change_trial=half, move_trial=half, **parts),
+            self.make_split("restructured:diagonal", is_diagonal=True),
+            self.make_split("restructured:drift", is_drifting=True, has_drift=True, **parts),
         )
 
     def draw(
@@ -93,11 +95,11 @@ class DarkRoom(ConfiguredFamily):
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            seen: whether the goals come from the bank.
+            is_seen: whether the goals come from the bank.
             rows: the number of rows and columns in which goals may lie; 0 for all.
-            diagonal: whether the column of each goal is the same as its row.
-            moves_at: the trial at which every goal moves to another cell.
-            drifts: whether goals move to another cell from time to time.
+            is_diagonal: whether the column of each goal is the same as its row.
+            move_trial: the trial at which every goal moves to another cell.
+            has_drift: whether goals move to another cell from time to time.
         """
         cells, trials = self.size**2, self.horizon
         coordinates = jax.random.randint(derive_key(key, "goal"), (2, n, self.n_goals), 0, rows or self.size)
@@ -105,7 +107,9 @@ class DarkRoom(ConfiguredFamily):
         if is_seen:
             goals = self.bank_tasks[jax.random.randint(derive_key(key, "which"), (n,), 0, len(self.bank_tasks))]
         step = jax.random.randint(derive_key(key, "step"), (n, trials, self.n_goals), 1, cells)
-        has_moved = jnp.zeros((1, trials, 1), bool) if move_trial is None else (jnp.arange(trials) == move_trial)[:, None]
+        has_moved = (
+            jnp.zeros((1, trials, 1), bool) if move_trial is None else (jnp.arange(trials) == move_trial)[:, None]
+        )
         if has_drift:
             has_moved = jax.random.bernoulli(derive_key(key, "moves"), MOVE_RATE, step.shape).at[:, 0].set(False)
         start = jax.random.randint(derive_key(key, "start"), (n, trials + 1), 0, cells)
@@ -157,7 +161,9 @@ class DarkRoom(ConfiguredFamily):
         chance = compute_random_walk_chances(self.size, self.trial_steps)[start, right]
         return {"right": right, "chance": chance, "best": best, "worst": np.zeros_like(chance), "fixed": fixed}
 
-    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(
+        self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
+    ) -> np.ndarray:
         """The worth [N, T, M] of first heading for the cells `action` from the cells that are observed, on M tasks."""
         row, column = (observation[..., i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
         cell = (row * self.size + column)[..., None]

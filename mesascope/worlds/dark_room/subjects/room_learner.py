@@ -8,7 +8,9 @@ from mesascope.worlds.dark_room.families.dark_room import measure_distances
 from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_settings
 
 ENCODINGS = ("goal", "mirror", "clock")
-LOG_ODDS_PER_STEP = 1e-3  # the log-odds that one step of distance subtracts; it decides only between equally probable cells
+LOG_ODDS_PER_STEP = (
+    1e-3  # the log-odds that one step of distance subtracts; it decides only between equally probable cells
+)
 
 
 class RoomLearner(RoomSubject):
@@ -24,7 +26,7 @@ class RoomLearner(RoomSubject):
         """Heads for the nearest of the most probable cells, or for the cell that encodes it."""
         discount = jnp.where(percept.step == 0, self.discount, 1.0)[:, None, None]
         carry = discount * carry + self.compute_evidence(percept)
-        goal_odds = carry[jnp.arange(len(carry)), self.read_sought(percept)]
+        goal_odds = carry[jnp.arange(len(carry)), self.read_goal_index(percept)]
         distance = jnp.asarray(measure_distances(self.size))[self.read_cell(percept)]
         distance_penalty = LOG_ODDS_PER_STEP * (distance + jax.random.uniform(key, distance.shape))
         target = (goal_odds - distance_penalty).argmax(-1).astype(jnp.int32)

@@ -75,11 +75,6 @@ class Gymnasium(ConfiguredFamily):
         """The largest number of steps in a trial: 1 if every step is a trial, else the largest number in an episode."""
         return 1 if self.has_one_step_trials else self.max_steps
 
-    @property
-    def observation_shape(self) -> tuple[int, ...]:
-        """The shape of one observation."""
-        return self.observation_shape
-
     def compute_code_hash(self) -> str:
         """Hashes the settings and the code that makes the environments and the tasks."""
         varied = (self.ranges, *(ranges for _, ranges in self.replacements))

@@ -36,8 +36,8 @@ class Tasks(NamedTuple):
         passages: [N, 2, F, F, 2] whether the way east, and the way south, is open from each cell.
         goal: [N, 2] the cell of the goal.
         distance: [N, 2, F²] the number of steps from each cell to the goal.
-        start: [N, T] the cell where each walk starts.
-        moves_reversed: [N] whether moves are reversed in the second half of the lifetime.
+        start_cells: [N, T] the cell where each walk starts.
+        has_reversed_moves: [N] whether moves are reversed in the second half of the lifetime.
     """
 
     passages: jax.Array
@@ -69,7 +69,9 @@ class Maze(ConfiguredFamily):
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
     # the observation shows the whole task, so a subject can acquire nothing
-    references: ClassVar = make_reference_roles(REFERENCE_PLANNER, REFERENCE_PLANNER, "maze_clone", strongest=REFERENCE_PLANNER, against_setting="")
+    references: ClassVar = make_reference_roles(
+        REFERENCE_PLANNER, REFERENCE_PLANNER, "maze_clone", strongest=REFERENCE_PLANNER, against_setting=""
+    )
 
     @property
     def steps(self) -> int:
@@ -92,7 +94,7 @@ class Maze(ConfiguredFamily):
             *(() if self.bank_tasks is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:larger", size=self.picture_size),
-            split("exchanged:moves", change_trial=half, moves_reversed=True),
+            split("exchanged:moves", change_trial=half, has_reversed_moves=True),
             split("restructured:loops", has_loops=True),
             *revalued_splits,
         )
@@ -116,7 +118,7 @@ class Maze(ConfiguredFamily):
             is_seen: whether the tasks come from the bank.
             size: the number of cells on a side; 0 for the family's size.
             has_loops: whether some walls are removed, so that several ways lead to the goal.
-            moves_reversed: whether moves are reversed from half-way on.
+            has_reversed_moves: whether moves are reversed from half-way on.
             revalued_part: what visibly changes half-way: 'worth' (the goal), 'map' (a wall) or '' (nothing).
         """
         size = size or self.size
@@ -217,12 +219,12 @@ class Maze(ConfiguredFamily):
         one_hot_cells = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, phase], state.cell)]
         return jnp.concatenate([passages, *one_hot_cells], -1)
 
-    def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def convert_to_images(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Converts observations to pictures [N, F, F, N_PLANES] and the subject's cells [N], for networks that plan."""
         problem, cell = mazes.parse_observation(observation)
         return mazes.render_planes(problem), cell
 
-    def problems(self, key: jax.Array, n: int) -> mazes.Problem:
+    def draw_problems(self, key: jax.Array, n: int) -> mazes.Problem:
         """Draws n training problems, from the bank if there is one; cells are numbered in a square of that size."""
         if self.bank_tasks is not None:
             return mazes.Problem(*draw_from_bank(derive_key(key, "which"), self.bank_tasks[:2], n))
@@ -252,14 +254,16 @@ class Maze(ConfiguredFamily):
         start_distance = distance[rows, phase, start]
         aggregates = {"chance": np.mean, "best": np.min, "worst": np.max, "blind": None}
         for name, aggregate in aggregates.items():
-            ends = mazes.compute_remaining_distances(distance, successors, self.walk_steps, aggregate)[rows, phase, start]
+            ends = mazes.compute_remaining_distances(distance, successors, self.walk_steps, aggregate)[
+                rows, phase, start
+            ]
             values[name] = (start_distance - ends) / np.clip(start_distance, 1, self.walk_steps)
         opposite_policy_values = values.pop("blind")
         is_reversed = (has_reversed_moves[:, None] & (phase > 0)).astype(float)
         fixed = np.where(is_reversed > 0, np.maximum(opposite_policy_values, values["chance"]), values["best"])
         return {**values, "fixed": fixed, "turned": is_reversed, "goal": goal[:, phase]}
 
-    def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """Evaluates each move at the first step of a walk: its value is minus the distance that remains to the goal.
 
         Distances are measured in the maze that the observation shows. If only one way is open, there is no choice, and
@@ -286,7 +290,10 @@ class Maze(ConfiguredFamily):
             ends = successors[i, phase, cell]
             return -distance[i[..., None], phase[..., None], ends].astype(float)[:, :, None]
 
-        values, earlier_values = compute_values(phase_by_trial[None]), compute_values(np.concatenate([[0], phase_by_trial[:-1]])[None])
+        values, earlier_values = (
+            compute_values(phase_by_trial[None]),
+            compute_values(np.concatenate([[0], phase_by_trial[:-1]])[None]),
+        )
         earlier_values[:, 0] = np.nan
         open_way_counts = (successors[i, phase_by_trial[None], cell] != cell[..., None]).sum(-1)
         action = np.where(open_way_counts[..., None] > 1, action, -1)
@@ -299,7 +306,14 @@ class Maze(ConfiguredFamily):
             problem_count = float(len(self.bank_tasks[1]))
         depths = ahead_doublings[..., None]
         return Plans(
-            action, values, earlier_values, change_is_shown, depths, problem_count, has_goal=True, useful_action_counts=open_way_counts[..., None]
+            action,
+            values,
+            earlier_values,
+            change_is_shown,
+            depths,
+            problem_count,
+            has_goal=True,
+            useful_action_counts=open_way_counts[..., None],
         )
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:

@@ -26,7 +26,7 @@ class Tasks(NamedTuple):
     Attributes:
         bits: [N, T, L] the bits of each row.
         place: [N, T] the index of the last bit in the sum.
-        exchanged: [N, T] whether the two answers are exchanged.
+        is_exchanged: [N, T] whether the two answers are exchanged.
     """
 
     bits: jax.Array
@@ -108,7 +108,7 @@ class PrefixSums(ConfiguredFamily):
         one = np.ones(tasks.place.shape)
         return {"chance": 0.5 * one, "best": one, "worst": 0 * one, "fixed": one}
 
-    def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """Evaluates the answers: 1 for the correct one, 0 for the other; the depth is the number of bits to add."""
         observations = trials.observation.sel(condition="intact").values
         bits, place = observations[..., :-1], observations[..., -1].astype(int)
@@ -117,7 +117,9 @@ class PrefixSums(ConfiguredFamily):
         action = trials.action.sel(condition=label).values.astype(int)[..., None]
         is_observed = np.ones(action.shape[:2], bool)
         size = 2.0 ** min(self.episode_steps, 1000) * self.episode_steps
-        return Plans(action, values, np.full_like(values, np.nan), is_observed, place[..., None] + 1, size, has_goal=False)
+        return Plans(
+            action, values, np.full_like(values, np.nan), is_observed, place[..., None] + 1, size, has_goal=False
+        )
 
 
 @keep_settings(length=(2, MAX_LENGTH), trials=(4, 100_000), bank=(0, 10_000))

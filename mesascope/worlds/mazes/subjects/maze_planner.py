@@ -5,7 +5,12 @@ import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, ScriptedSubject, choose, keep_settings
 from mesascope.worlds.mazes.mazes import UNREACHABLE, spread_wave
-from mesascope.worlds.mazes.observed_maze import compute_move_probabilities, read_maze, require_mazes, make_initial_distances
+from mesascope.worlds.mazes.observed_maze import (
+    compute_move_probabilities,
+    make_initial_distances,
+    read_maze,
+    require_mazes,
+)
 
 
 class MazePlanner(ScriptedSubject):
@@ -16,7 +21,9 @@ class MazePlanner(ScriptedSubject):
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns a carry that belongs to no maze."""
-        return jnp.full((n, self.picture_size, self.picture_size), UNREACHABLE), jnp.full((n, 3 * self.picture_size**2), -1.0)
+        return jnp.full((n, self.picture_size, self.picture_size), UNREACHABLE), jnp.full(
+            (n, 3 * self.picture_size**2), -1.0
+        )
 
     def respond(self, key, carry, percept: Percept):
         """Spreads the wave, from the goal again if the maze has changed, and moves nearer to the goal.

@@ -27,7 +27,9 @@ class RunningSums(ScriptedSubject):
         row, place = percept.observation[:, :-1], percept.observation[:, -1].astype(jnp.int32)
         parity = (row * (jnp.arange(self.length) <= place[:, None])).sum(-1).astype(jnp.int32) % 2
         has_reached_place = (added_bits > place)[:, None]
-        return (added_bits, percept.observation), choose(key, jnp.log(jnp.where(has_reached_place, jax.nn.one_hot(parity, 2), 0.5)))
+        return (added_bits, percept.observation), choose(
+            key, jnp.log(jnp.where(has_reached_place, jax.nn.one_hot(parity, 2), 0.5))
+        )
 
 
 @keep_settings(bits=(1, 512))

@@ -17,7 +17,12 @@ import numpy as np
 from mesascope.contracts import Percept, Split, keep_settings, make_first_percept, make_next_percept
 from mesascope.contracts.family import ConfiguredFamily, draw_bank, draw_from_bank, make_reference_roles
 from mesascope.keys import derive_key
-from mesascope.worlds.mdp.episodes import compute_action_values, compute_episode_value, evaluate_policy, find_fixed_policy
+from mesascope.worlds.mdp.episodes import (
+    compute_action_values,
+    compute_episode_value,
+    evaluate_policy,
+    find_fixed_policy,
+)
 
 MEAN_PAYOFF = 1.0  # the mean of the mean pay-offs
 LOW_SHIFT = -2.0  # what is added to all mean pay-offs on the low split
@@ -31,7 +36,7 @@ class Tasks(NamedTuple):
     Attributes:
         transitions: [N, S, A, S'] transition probabilities.
         payoffs: [N, T, S, A] mean pay-offs on every trial.
-        exchanged_from: [N] the first trial on which the order of the actions is reversed; T or more if it never is.
+        exchange_trial: [N] the first trial on which the order of the actions is reversed; T or more if it never is.
         inverts_feedback: [N] 1 if feedback is reflected about the mean of all pay-offs, else 0.
     """
 
@@ -74,12 +79,12 @@ class TabularMDP(ConfiguredFamily):
         return (
             *(() if self.bank_tasks is None else (split("seen", is_seen=True),)),
             split("fresh"),
-            split("shifted:low", payoffs=lambda payoffs: payoffs + LOW_SHIFT),
+            split("shifted:low", change_payoffs=lambda payoffs: payoffs + LOW_SHIFT),
             split("shifted:sharp", concentration=SHARP_CONCENTRATION),
             split("exchanged:actions", change_trial=half, exchange_trial=half),
             split("restructured:drift", has_drift=True, is_drifting=True),
             # an action has the same mean pay-off in every state
-            split("restructured:alike", payoffs=lambda payoffs: jnp.broadcast_to(payoffs[:, :1], payoffs.shape)),
+            split("restructured:alike", change_payoffs=lambda payoffs: jnp.broadcast_to(payoffs[:, :1], payoffs.shape)),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
             split("inverted:feedback", is_counted=False, inverts_feedback=1.0),
         )
@@ -104,7 +109,7 @@ class TabularMDP(ConfiguredFamily):
             n: the number of tasks.
             is_seen: whether the tasks come from the bank.
             concentration: the concentration of the Dirichlet prior of the transitions.
-            payoffs: a function that changes the mean pay-offs [n, S, A].
+            change_payoffs: a function that changes the mean pay-offs [n, S, A].
             has_drift: whether the mean pay-offs drift from trial to trial.
             exchange_trial: the first trial on which the order of the actions is reversed; None if it never is.
             trials: T, the number of trials; 0 for the family's horizon.
@@ -147,7 +152,9 @@ class TabularMDP(ConfiguredFamily):
         """Returns the percept with its feedback reflected about the mean of all pay-offs."""
         return percept._replace(feedback=2 * MEAN_PAYOFF - percept.feedback)
 
-    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(
+        self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
+    ) -> np.ndarray:
         """Computes what first actions are worth on M tasks, [N, T, M], in the states of the observations [N, T, S]."""
         payoffs = np.asarray(tasks.payoffs, float)  # [M, T, S, A]
         n_tasks, trials = payoffs.shape[:2]
@@ -172,11 +179,16 @@ class TabularMDP(ConfiguredFamily):
         payoffs = payoffs[:, :1] if is_stationary else payoffs
         n, trials = payoffs.shape[:2]
         by_trial = np.repeat(transitions, trials, 0), payoffs.reshape(n * trials, *payoffs.shape[2:])
-        values = {p: compute_episode_value(*by_trial, self.episode_steps, p).reshape(n, trials) for p in ("chance", "best", "worst")}
+        values = {
+            p: compute_episode_value(*by_trial, self.episode_steps, p).reshape(n, trials)
+            for p in ("chance", "best", "worst")
+        }
         values["fixed"] = values["chance"]
         if split == "seen":
             transitions, payoffs = (np.asarray(x, float) for x in self.bank_tasks)
-            values["fixed"] = evaluate_policy(*by_trial, find_fixed_policy(transitions, payoffs, self.episode_steps))[:, None]
+            values["fixed"] = evaluate_policy(*by_trial, find_fixed_policy(transitions, payoffs, self.episode_steps))[
+                :, None
+            ]
         shape = (n, self.get_split(split).trial_count)
         return {k: np.ascontiguousarray(np.broadcast_to(v, shape)) for k, v in values.items()}
 

@@ -34,7 +34,7 @@ class MDPLocator(ScriptedSubject):
     """Follows policies for tasks of a bank, whose arrays are fields, so that banks of equal size share compiled code.
 
     Attributes:
-        transitions: [M, S, A, S'] the logarithms of the transition probabilities.
+        log_transitions: [M, S, A, S'] the logarithms of the transition probabilities.
         payoffs: [M, S, A] the mean pay-offs.
         policies: [M, steps, S] the best action in each task.
     """
@@ -53,7 +53,9 @@ class MDPLocator(ScriptedSubject):
         state = percept.observation.argmax(-1).astype(jnp.int32)
         action, is_first_step = jnp.maximum(percept.action, 0), percept.step == 0
         payoff_likelihood = -0.5 * jnp.square(percept.feedback - self.payoffs[:, carry.state, action]).T
-        transition_likelihood = jnp.where(is_first_step[:, None], 0.0, self.log_transitions[:, carry.state, action, state].T)
+        transition_likelihood = jnp.where(
+            is_first_step[:, None], 0.0, self.log_transitions[:, carry.state, action, state].T
+        )
         evidence = jnp.where(percept.first[:, None], 0.0, payoff_likelihood + transition_likelihood)
         log_posterior = carry.log_posterior + evidence
         sampled = jax.random.categorical(derive_key(key, "which"), log_posterior).astype(jnp.int32)

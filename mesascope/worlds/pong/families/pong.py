@@ -26,14 +26,14 @@ class Tasks(NamedTuple):
     """N games.
 
     Attributes:
-        start: the settings with which the games begin.
-        swapped_from: [N] the first rally in which the controls are exchanged.
-        mirrored: [N] whether the image is mirrored.
+        start_cells: the settings with which the games begin.
+        exchange_trial: [N] the first rally in which the controls are exchanged.
+        is_mirrored: [N] whether the image is mirrored.
     """
 
     start_cells: GameStart
     exchange_trial: np.ndarray
-    has_reversed_moves: np.ndarray
+    is_mirrored: np.ndarray
 
 
 class State(NamedTuple):
@@ -60,7 +60,9 @@ class Pong(ConfiguredFamily):
     is_traceable: ClassVar = False
     controls: ClassVar = {"learner": REFERENCE_SUBJECT, "lookalike": "ball_follower", "still": "uniform"}
     # none of the references is strong, because none looks more than one step ahead
-    references: ClassVar = make_reference_roles(REFERENCE_SUBJECT, REFERENCE_SUBJECT, strongest=REFERENCE_SUBJECT, against_setting="minimise=true")
+    references: ClassVar = make_reference_roles(
+        REFERENCE_SUBJECT, REFERENCE_SUBJECT, strongest=REFERENCE_SUBJECT, against_setting="minimise=true"
+    )
     frame_shape: ClassVar = (screen.FRAME_HEIGHT, screen.FRAME_WIDTH)  # the frame is first in an observation
     position_names: ClassVar = screen.POSITION_NAMES  # one byte each, after the frame
 
@@ -82,12 +84,12 @@ class Pong(ConfiguredFamily):
         split, half = self.make_split, self.horizon // 2
         return (
             split("fresh"),
-            split("shifted:sticky", sticky=STICKY_PROBABILITY),
+            split("shifted:sticky", sticky_probability=STICKY_PROBABILITY),
             split("shifted:difficulty", difficulty=1),
             split("shifted:mode", mode=1),
-            split("exchanged:half", change_trial=half, swapped_from=half),
-            split("restructured:mirror", mirrored=True),
-            split("exchanged:start", is_counted=False, swapped_from=0),
+            split("exchanged:half", change_trial=half, exchange_trial=half),
+            split("restructured:mirror", is_mirrored=True),
+            split("exchanged:start", is_counted=False, exchange_trial=0),
         )
 
     def draw(
@@ -106,11 +108,11 @@ class Pong(ConfiguredFamily):
         Args:
             key: the random key for all draws.
             n: the number of games.
-            sticky: the probability that a frame repeats the last action.
+            sticky_probability: the probability that a frame repeats the last action.
             mode: the number of the game variant on the cartridge.
             difficulty: the position of the cartridge's difficulty switch.
-            swapped_from: the first rally in which the controls are exchanged.
-            mirrored: whether the image is mirrored.
+            exchange_trial: the first rally in which the controls are exchanged.
+            is_mirrored: whether the image is mirrored.
         """
         seed, idle = (np.asarray(jax.random.bits(derive_key(key, k), (n,))) for k in ("sticky", "idle"))
         none = np.zeros(n, np.int32)
@@ -177,9 +179,9 @@ class Pong(ConfiguredFamily):
 
 def _observe(games: EmulatedGames, tasks: Tasks) -> np.ndarray:
     """Returns the observations [N, 1326] as bytes."""
-    mirrored = tasks.has_reversed_moves[:, None, None]
+    mirrored = tasks.is_mirrored[:, None, None]
     frame = np.where(mirrored, games.frame[:, :, ::-1], games.frame).reshape(len(mirrored), -1)
-    return np.concatenate([frame, screen.mirror_positions(games.positions, tasks.has_reversed_moves)], 1)
+    return np.concatenate([frame, screen.mirror_positions(games.positions, tasks.is_mirrored)], 1)
 
 
 @keep_settings(rallies=(2, MAX_RALLIES), steps=(2, 10_000))

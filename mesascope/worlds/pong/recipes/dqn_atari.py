@@ -138,7 +138,11 @@ def play_and_update(run: TrainingRun, start: Checkpoint):
             rate = s["rate"] + (s["final_rate"] - s["rate"]) * updates_done / s["updates"]
             if updates_done % s["target_every"] == 0:
                 state = state._replace(target=state.weights)
-            state, updates_due, updates_done = update_weights(state, batch, np.float32(rate)), updates_due - 1, updates_done + 1
+            state, updates_due, updates_done = (
+                update_weights(state, batch, np.float32(rate)),
+                updates_due - 1,
+                updates_done + 1,
+            )
         next_frame, reward, is_over, is_fake = games.receive_results()
         replay.add(frame, action, reward, is_over, np.where(is_fake, -1, game_steps))
         game_steps = np.where(is_fake, 0, game_steps + 1).astype(np.int32)
@@ -175,7 +179,9 @@ def push_frame(stacks: np.ndarray, frame: np.ndarray, game_steps: np.ndarray) ->
     return np.concatenate([stacks * (game_steps > 0)[:, None, None, None], frame[:, None]], 1)[:, 1:]
 
 
-def choose_epsilon_greedy_actions(rng: np.random.Generator, weights: Weights, stacks: np.ndarray, epsilon: float) -> np.ndarray:
+def choose_epsilon_greedy_actions(
+    rng: np.random.Generator, weights: Weights, stacks: np.ndarray, epsilon: float
+) -> np.ndarray:
     """Chooses the best actions [E], each replaced by a random action with probability ε."""
     best = np.asarray(choose_greedy_actions(weights, stacks))
     is_random = rng.random(len(best)) < epsilon

@@ -38,7 +38,7 @@ class Segment(NamedTuple):
 
     Attributes:
         experience: encoded percepts, actions and advantages, [L, E] each.
-        first: [L, E] whether a game begins at each step.
+        is_first: [L, E] whether a game begins at each step.
         carry: the carry before the first step, as arrays [1, E, W].
     """
 
@@ -154,7 +154,7 @@ def play_and_update(run: TrainingRun, static: Any, start: Checkpoint):
     s, state, updates_done = run.settings, start.state, start.updates_done
     player = GamePlayer(s["environments"], run.derive_seed("games", start.round))
     key = derive_key(jax.random.key(s["seed"]), "acts", start.round)
-    carry = eqx.combine(state.network, static).fresh(s["environments"])
+    carry = eqx.combine(state.network, static).initialize_carry(s["environments"])
     steps, update_settings = start.steps, UpdateSettings(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
     while updates_done < s["updates"]:
         first_carry, records, step_key = carry, [], derive_key(key, updates_done)
@@ -164,7 +164,9 @@ def play_and_update(run: TrainingRun, static: Any, start: Checkpoint):
             records.append((percept.first, *map(np.asarray, decision), *player.play(np.asarray(decision[1]))))
         after = np.int32(s["segment_steps"])
         _, last_output = choose_actions(state.network, static, step_key, after, carry, percept=player.make_percept())
-        is_first, encoded, action, log_prob, value_estimates, points, is_over = map(np.stack, zip(*records, strict=True))
+        is_first, encoded, action, log_prob, value_estimates, points, is_over = map(
+            np.stack, zip(*records, strict=True)
+        )
         advantage = estimate_advantages(points, is_over, value_estimates, np.asarray(last_output[3]), s)
         experience = PolicyExamples(encoded, action, log_prob, advantage, advantage + value_estimates)
         segment = Segment(experience, is_first, jax.tree.map(lambda x: x[None], first_carry))
@@ -173,7 +175,9 @@ def play_and_update(run: TrainingRun, static: Any, start: Checkpoint):
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
                 part = jax.tree.map(lambda x, rows=rows: x[:, rows], segment)
-                state = update_weights(state, static, part, np.float32(rate), update_settings, entropy_weight=s["entropy_weight"])
+                state = update_weights(
+                    state, static, part, np.float32(rate), update_settings, entropy_weight=s["entropy_weight"]
+                )
         updates_done, steps = updates_done + 1, steps + s["segment_steps"] * s["environments"]
         yield Checkpoint(state, updates_done, steps, start.round + updates_done, player.scores[-RECENT_GAMES:])
 
@@ -190,7 +194,9 @@ def estimate_advantages(points, is_over, value_estimates, last_value, settings) 
 
 
 @eqx.filter_jit
-def choose_actions(arrays: Any, static: Any, key: jax.Array, step_index: Any, carry: Any, *, percept: Percept) -> tuple[Any, Any]:
+def choose_actions(
+    arrays: Any, static: Any, key: jax.Array, step_index: Any, carry: Any, *, percept: Percept
+) -> tuple[Any, Any]:
     """Chooses actions.
 
     Returns:
@@ -234,7 +240,7 @@ def evaluate(run: TrainingRun, static: Any, state: State) -> list[float]:
     games, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     player = GamePlayer(games, run.derive_seed("evaluation"))
     key, t = jax.random.key(run.derive_seed("evaluation draws")), 0
-    carry = eqx.combine(state.network, static).fresh(games)
+    carry = eqx.combine(state.network, static).initialize_carry(games)
     while min(map(len, player.scores_by_environment)) < games_each:
         carry, step = choose_actions(state.network, static, key, np.int32(t), carry, percept=player.make_percept())
         player.play(np.asarray(step[1]))

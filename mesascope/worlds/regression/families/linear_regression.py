@@ -14,14 +14,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import ConfiguredFamily, Split, draw_from_bank, keep_settings, make_reference_roles, name_with_settings
+from mesascope.contracts import (
+    ConfiguredFamily,
+    Split,
+    draw_from_bank,
+    keep_settings,
+    make_reference_roles,
+    name_with_settings,
+)
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 from mesascope.trials import find_reflex_window
 
 SCALE_FACTOR = 2.0  # the factor by which inputs or outcomes are multiplied on the scaled splits
 NOISE_FACTOR = 3.0  # the factor by which the noise is multiplied on the split 'shifted:noise'
-DRIFT_NOISE_WEIGHT = 0.3  # the weight of the noise added to w per trial on the drifting split; the variance of w stays 1
+DRIFT_NOISE_WEIGHT = (
+    0.3  # the weight of the noise added to w per trial on the drifting split; the variance of w stays 1
+)
 MAX_PREDICTION = 100.0  # predictions are clipped to ± this number, so that the worst pay-off is finite
 
 # a function of a key and an array of inputs or weights that returns the changed array
@@ -35,7 +44,7 @@ class Tasks(NamedTuple):
         weights: [N, T, D] the weight vector w on every trial.
         inputs: [N, T, D] the input x on every trial.
         noise: [N] the standard deviation of the noise.
-        sign_only: [N] 1 if the outcome depends only on the sign of w·x, else 0.
+        sign_weight: [N] 1 if the outcome depends only on the sign of w·x, else 0.
     """
 
     weights: jax.Array
@@ -83,24 +92,24 @@ class LinearRegression(ConfiguredFamily):
             return _draw_drifting_weights(weights[:, 0], jax.random.normal(derive_key(key, "drift"), weights.shape))
 
         roll_weights = make_halfway_change(lambda w: jnp.roll(w, 1, -1))
-        coordinate_split = split("exchanged:coordinates", change_trial=half, path=roll_weights)
+        coordinate_split = split("exchanged:coordinates", change_trial=half, change_weights=roll_weights)
         half_splits = (
-            split(f"shifted:{name}", is_counted=False, inputs=functools.partial(self._mask_directions, turns))
+            split(f"shifted:{name}", is_counted=False, change_inputs=functools.partial(self._mask_directions, turns))
             for name, turns in (("subspace", False), ("orthogonal", True))
         )
         return (
             *(() if self.bank_weights is None else (split("seen", is_seen=True),)),
             split("fresh"),
-            split("shifted:scaled_x", inputs=lambda _, x: SCALE_FACTOR * x),
-            split("shifted:scaled_y", path=lambda _, path: SCALE_FACTOR * path),
-            split("shifted:skewed", inputs=self._skew_inputs),
+            split("shifted:scaled_x", change_inputs=lambda _, x: SCALE_FACTOR * x),
+            split("shifted:scaled_y", change_weights=lambda _, path: SCALE_FACTOR * path),
+            split("shifted:skewed", change_inputs=self._skew_inputs),
             *((coordinate_split,) if has_several_axes else ()),
-            split("exchanged:sign", change_trial=half, path=make_halfway_change(lambda w: -w)),
-            split("restructured:drift", path=drift_weights, is_drifting=True),
-            split("restructured:threshold", sign_only=1.0),
+            split("exchanged:sign", change_trial=half, change_weights=make_halfway_change(lambda w: -w)),
+            split("restructured:drift", change_weights=drift_weights, is_drifting=True),
+            split("restructured:threshold", sign_weight=1.0),
             # these splits are not counted: more noise leaves less to gain; inputs in half of the directions also occur
             # in training; after a switch to orthogonal inputs, what was learned about w before is of no use
-            split("shifted:noise", is_counted=False, noise=NOISE_FACTOR),
+            split("shifted:noise", is_counted=False, noise_factor=NOISE_FACTOR),
             *(half_splits if has_several_axes else ()),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
@@ -123,10 +132,10 @@ class LinearRegression(ConfiguredFamily):
             key: the random key for all draws.
             n: the number of tasks.
             is_seen: whether the weights come from the bank.
-            inputs: a function of the key and the inputs [n, T, D] that returns new inputs.
-            path: a function of the key and the weights [n, T, D] that returns new weights.
-            noise: the factor by which the family's noise is multiplied.
-            sign_only: 1 if the outcome depends only on the sign of w·x, else 0.
+            change_inputs: a function of the key and the inputs [n, T, D] that returns new inputs.
+            change_weights: a function of the key and the weights [n, T, D] that returns new weights.
+            noise_factor: the factor by which the family's noise is multiplied.
+            sign_weight: 1 if the outcome depends only on the sign of w·x, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
         """
         trials = trials or self.horizon
@@ -135,7 +144,12 @@ class LinearRegression(ConfiguredFamily):
         if is_seen:
             task_weights = draw_from_bank(derive_key(key, "bank"), self.bank_weights, n)
         weights = change_weights(key, jnp.repeat(task_weights[:, None], trials, 1))
-        return Tasks(weights, change_inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise_factor), jnp.full((n,), sign_weight))
+        return Tasks(
+            weights,
+            change_inputs(key, draws[:, 1:]),
+            jnp.full((n,), self.noise * noise_factor),
+            jnp.full((n,), sign_weight),
+        )
 
     def _skew_inputs(self, key: jax.Array, x: jax.Array) -> jax.Array:
         """Scales and rotates inputs [n, T, D], so that they have a different spread in each direction."""
@@ -195,7 +209,7 @@ class LinearRegression(ConfiguredFamily):
 
         Args:
             observation: [N, T, 2D] the observations of lifetimes.
-            part: the fraction of the way from the first task to the second.
+            proportion: the fraction of the way from the first task to the second.
             rng: a NumPy generator.
         """
         bank = np.asarray(self.bank_weights, float)
@@ -211,7 +225,9 @@ class LinearRegression(ConfiguredFamily):
         """Whether predictions are valued on whole outcomes, because the last trials span all directions."""
         return self.dimension <= find_reflex_window(self.horizon)
 
-    def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def compute_action_values(
+        self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
+    ) -> np.ndarray:
         """Computes the worth of predictions on M tasks [N, T, M], for the inputs in the observations [N, T, 2D].
 
         If the last few inputs span all directions, the worth is the reduction in squared error relative to the

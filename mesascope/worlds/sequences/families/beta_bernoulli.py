@@ -27,7 +27,7 @@ class Tasks(NamedTuple):
 
     Attributes:
         p: [N, T] the probability of symbol 1; if `repeats` is 1, the probability that the last symbol occurs again.
-        repeats: [N] 1 if the last symbol occurs again with probability p; 0 if symbols are independent.
+        repeats_last_symbol: [N] 1 if the last symbol occurs again with probability p; 0 if symbols are independent.
     """
 
     p: jax.Array
@@ -64,14 +64,14 @@ class BetaBernoulli(ConfiguredFamily):
             return probabilities.at[:, half:].set(1.0 - probabilities[:, half:])
 
         return (
-            *(() if self.bank_means is None else (split("seen", p=draw_seen_probabilities),)),
+            *(() if self.bank_means is None else (split("seen", draw_probabilities=draw_seen_probabilities),)),
             split("fresh"),
-            split("shifted:high", p=draw_high_probabilities),
-            split("shifted:rare", p=_draw_rare_probabilities),
-            split("exchanged:symbols", change_trial=half, path=exchange_symbols),
-            split("restructured:drift", path=_draw_random_walk, is_drifting=True),
+            split("shifted:high", draw_probabilities=draw_high_probabilities),
+            split("shifted:rare", draw_probabilities=_draw_rare_probabilities),
+            split("exchanged:symbols", change_trial=half, change_over_trials=exchange_symbols),
+            split("restructured:drift", change_over_trials=_draw_random_walk, is_drifting=True),
             # this split is not counted: counts of symbols carry no information on it, so no reference gains
-            split("restructured:repeats", is_counted=False, p=draw_uniform_probabilities, repeats=1.0),
+            split("restructured:repeats", is_counted=False, draw_probabilities=draw_uniform_probabilities, repeats_last_symbol=1.0),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 
@@ -90,12 +90,14 @@ class BetaBernoulli(ConfiguredFamily):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            p: a function that draws the probabilities [n]; by default they come from the family's Beta distribution.
-            path: a function of the key and the probabilities [n, T] that changes them over the trials.
-            repeats: 1 if p is the probability that the last symbol occurs again, else 0.
+            draw_probabilities: a function that draws the probabilities [n]; by default they come from the family's Beta distribution.
+            change_over_trials: a function of the key and the probabilities [n, T] that changes them over the trials.
+            repeats_last_symbol: 1 if p is the probability that the last symbol occurs again, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
         """
-        probability = draw_probabilities(key, n) if draw_probabilities else _draw_beta(derive_key(key, "p"), self.a, self.b, n)
+        probability = (
+            draw_probabilities(key, n) if draw_probabilities else _draw_beta(derive_key(key, "p"), self.a, self.b, n)
+        )
         probabilities = jnp.repeat(probability[:, None], trials or self.horizon, 1)
         return Tasks(change_over_trials(key, probabilities), jnp.full((n,), repeats_last_symbol))
 

@@ -31,7 +31,7 @@ class Tasks(NamedTuple):
         symbols: [N, T + 1] the symbols of each sequence.
         probabilities: [N, T, K] the probability of each next symbol on every trial.
         matrices: [N, T, K, K] the transition matrix on every trial; [N, T, 0, K] if there are too many entries.
-        second_order: [N] 1 if the symbol before the present one selects the row of the matrix, else 0.
+        uses_earlier_symbol: [N] 1 if the symbol before the present one selects the row of the matrix, else 0.
     """
 
     symbols: jax.Array
@@ -75,13 +75,13 @@ class MarkovChain(ConfiguredFamily):
         return (
             *(() if self.bank_matrices is None else (split("seen", is_seen=True),)),
             split("fresh"),
-            split("shifted:peaked", matrix=make_power_change(PEAKED_POWER)),
-            split("shifted:even", matrix=make_power_change(EVEN_POWER)),
-            split("exchanged:symbols", change_trial=half, path=exchange_symbols),
-            split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
-            split("restructured:drift", path=redraw_rows, is_drifting=True),
+            split("shifted:peaked", change_matrices=make_power_change(PEAKED_POWER)),
+            split("shifted:even", change_matrices=make_power_change(EVEN_POWER)),
+            split("exchanged:symbols", change_trial=half, change_over_trials=exchange_symbols),
+            split("restructured:independent", change_matrices=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
+            split("restructured:drift", change_over_trials=redraw_rows, is_drifting=True),
             # this split is not counted: no reference uses the symbol before the present one, so none gains
-            split("restructured:second_order", is_counted=False, second_order=1),
+            split("restructured:second_order", is_counted=False, uses_earlier_symbol=1),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 
@@ -102,9 +102,9 @@ class MarkovChain(ConfiguredFamily):
             key: the random key for all draws.
             n: the number of tasks.
             is_seen: whether the matrices come from the bank.
-            matrix: a function that changes the matrices [n, K, K].
-            path: a function of the key and the matrices [T, n, K, K] that changes them over the trials.
-            second_order: 1 if the symbol before the present one selects the row, 0 if the present symbol does.
+            change_matrices: a function that changes the matrices [n, K, K].
+            change_over_trials: a function of the key and the matrices [T, n, K, K] that changes them over the trials.
+            uses_earlier_symbol: 1 if the symbol before the present one selects the row, 0 if the present symbol does.
             trials: T, the number of trials; 0 for the family's horizon.
         """
         trials, k = trials or self.horizon, self.choices
@@ -127,9 +127,14 @@ class MarkovChain(ConfiguredFamily):
 
         symbols, probabilities = jax.lax.scan(draw_symbol, (start[:, 0], start[:, 1]), (draws, matrices))[1]
         shown_symbols = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
-        stored_matrices = matrices if matrices[:, 0].size <= MAX_STORED_PROBABILITIES else matrices[:, :, :0]  # see `can_value_actions`
+        stored_matrices = (
+            matrices if matrices[:, 0].size <= MAX_STORED_PROBABILITIES else matrices[:, :, :0]
+        )  # see `can_value_actions`
         return Tasks(
-            shown_symbols, jnp.moveaxis(probabilities, 0, 1), jnp.moveaxis(stored_matrices, 0, 1), jnp.full((n,), uses_earlier_symbol)
+            shown_symbols,
+            jnp.moveaxis(probabilities, 0, 1),
+            jnp.moveaxis(stored_matrices, 0, 1),
+            jnp.full((n,), uses_earlier_symbol),
         )
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
@@ -228,7 +233,9 @@ def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> j
     new_rows = _draw_rows(derive_key(key, "rows"), concentration, matrices.shape[:-1], k)
     is_redrawn = jax.random.bernoulli(derive_key(key, "when"), REDRAW_PROBABILITY, matrices.shape[:-1]).at[0].set(False)
     last_redraw_trial = jnp.where(is_redrawn, jnp.arange(trials)[:, None, None], -1)
-    last_redraw_trial = jax.lax.cummax(last_redraw_trial)  # [T, N, K] the trial on which a row was last redrawn, -1 if none
+    last_redraw_trial = jax.lax.cummax(
+        last_redraw_trial
+    )  # [T, N, K] the trial on which a row was last redrawn, -1 if none
     rows = jnp.take_along_axis(new_rows, jnp.maximum(last_redraw_trial, 0)[..., None], 0)
     return jnp.where(last_redraw_trial[..., None] < 0, matrices, rows)
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, choose, keep_settings, add_lapses
+from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
 from mesascope.worlds.sequences.transitions import TransitionSubject, require_chain
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, choose, keep_settings, add_lapses
+from mesascope.contracts import Family, Percept, ScriptedSubject, add_lapses, choose, keep_settings
 from mesascope.worlds.sequences.subjects.bayes_predictor import require_symbols
 
 CHECK_FAMILY = "beta_bernoulli:trials=12"

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings, add_lapses
+from mesascope.contracts import ChoosingSubject, Family, Percept, add_lapses, choose, keep_settings
 from mesascope.worlds.sequences.transitions import require_chain, split_symbols
 
 

@@ -25,7 +25,9 @@ class TransitionCounts(TransitionSubject):
         weight = self.take_present_row(carry, percept) + self.concentration
         weight = jnp.where(self.should_minimise, 1.0 / weight, weight)
         predictive = weight / weight.sum(-1, keepdims=True)
-        return carry, choose(key, jnp.log(jnp.where(self.is_greedy, compute_greedy_probabilities(predictive), predictive)))
+        return carry, choose(
+            key, jnp.log(jnp.where(self.is_greedy, compute_greedy_probabilities(predictive), predictive))
+        )
 
 
 @keep_settings(concentration=(0, 1e6))
@@ -45,4 +47,6 @@ def subject(
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
     parameters = as_arrays(concentration=concentration or chain.concentration, discount=discount)
-    return TransitionCounts(chain.choices, **parameters, is_greedy=jnp.asarray(greedy), should_minimise=jnp.asarray(minimise))
+    return TransitionCounts(
+        chain.choices, **parameters, is_greedy=jnp.asarray(greedy), should_minimise=jnp.asarray(minimise)
+    )

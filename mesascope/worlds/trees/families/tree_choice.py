@@ -82,21 +82,27 @@ class TreeChoice(ConfiguredFamily):
         return (
             *self.make_seen_split(),
             split("fresh"),
-            split("shifted:close", similar_payoffs=True),
+            split("shifted:close", has_similar_payoffs=True),
             split("exchanged:acts", change_trial=half, change="acts"),
             split("restructured:graph", shares_leaves=True),
             *revalued_splits,
         )
 
     def draw(
-        self, key: jax.Array, n: int, *, has_similar_payoffs: bool = False, shares_leaves: bool = False, change: str = ""
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        has_similar_payoffs: bool = False,
+        shares_leaves: bool = False,
+        change: str = "",
     ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            similar_payoffs: whether all pay-offs are between 0.4 and 0.6.
+            has_similar_payoffs: whether all pay-offs are between 0.4 and 0.6.
             shares_leaves: whether several ways may lead to the same leaf.
             change: what changes half-way: 'acts' (the two actions are exchanged), 'worth' (new pay-offs) or 'map'
                 (actions lead to other nodes); with any other text, nothing changes.
@@ -150,7 +156,9 @@ class TreeChoice(ConfiguredFamily):
         first, n_inner = 2 ** (self.depth - 1) - 1, 2**self.depth - 1
         leaf_index = jax.random.randint(key, (len(node_order), n_inner - first, 2), n_inner, self.nodes)
         rows = jnp.arange(len(node_order))[:, None]
-        return child.at[rows, node_order[:, first:n_inner]].set(jnp.take_along_axis(node_order[..., None], leaf_index, 1))
+        return child.at[rows, node_order[:, first:n_inner]].set(
+            jnp.take_along_axis(node_order[..., None], leaf_index, 1)
+        )
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, at the root of its tree."""
@@ -189,12 +197,13 @@ class TreeChoice(ConfiguredFamily):
         phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
         aggregates = {"chance": np.mean, "best": np.max, "worst": np.min}
         at_root = {
-            k: compute_node_values(child, payoffs, self.depth, aggregate)[np.arange(len(root)), :, root] for k, aggregate in aggregates.items()
+            k: compute_node_values(child, payoffs, self.depth, aggregate)[np.arange(len(root)), :, root]
+            for k, aggregate in aggregates.items()
         }
         result = {k: np.ascontiguousarray(values[:, phase]) for k, values in at_root.items()}
         return {**result, "fixed": result["best"]}
 
-    def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """Computes the best pay-off that each action can lead to, in the trees that the observations show.
 
         Raises:
@@ -234,7 +243,7 @@ def compute_node_values(child: np.ndarray, payoffs: np.ndarray, depth: int, aggr
         child: [..., M, 2] the node that each action leads to.
         payoffs: [..., M] the pay-off of each node.
         depth: the number of steps from the root to a leaf.
-        way: the function that aggregates the values of actions: the mean, maximum or minimum.
+        aggregate: the function that aggregates the values of actions: the mean, maximum or minimum.
     """
     value, is_leaf = payoffs.astype(float), child[..., 0] == np.arange(child.shape[-2])
     flat = child.reshape(*child.shape[:-2], -1)

@@ -28,7 +28,9 @@ class BreadthFirst(ScriptedSubject):
             return jnp.where((i < depth - 1)[:, None], tree.sweep_values(values), values)
 
         values = jax.lax.fori_loop(0, depth.max() - 1, look_farther, tree.compute_initial_values())
-        return (depth, percept.observation), choose(key, jnp.log(compute_greedy_probabilities(tree.compute_action_values(values))))
+        return (depth, percept.observation), choose(
+            key, jnp.log(compute_greedy_probabilities(tree.compute_action_values(values)))
+        )
 
 
 @keep_settings(depth=(0, 8))

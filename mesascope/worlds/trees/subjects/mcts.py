@@ -10,7 +10,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings, import_optional_package, select
+from mesascope.contracts import (
+    Family,
+    Percept,
+    ScriptedSubject,
+    choose,
+    compute_greedy_probabilities,
+    import_optional_package,
+    keep_settings,
+    select,
+)
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, read_tree, require_trees
 
@@ -39,15 +48,19 @@ class TreeSearch(ScriptedSubject):
         continued_simulations = jnp.where(is_same, past_simulations, 0)
         search, values = self._search(read_tree(percept.observation), last_search, continued_simulations, is_same)
         past_simulations = jnp.minimum(continued_simulations + self.simulations, self.budget)
-        return (search, past_simulations, percept.observation), choose(key, jnp.log(compute_greedy_probabilities(values)))
+        return (search, past_simulations, percept.observation), choose(
+            key, jnp.log(compute_greedy_probabilities(values))
+        )
 
-    def _search(self, tree: Tree, last_search: Any, past_simulations: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
+    def _search(
+        self, tree: Tree, last_search: Any, past_simulations: jax.Array, is_same: jax.Array
+    ) -> tuple[Any, jax.Array]:
         """Runs the simulations of one tick; returns the search tree and the values [N, 2] of the two actions in it.
 
         Args:
             tree: the observed tree.
             last_search: the search tree after the last tick.
-            done: [N] the number of simulations so far.
+            past_simulations: [N] the number of simulations so far.
             is_same: [N] whether the search continues from `last_search`.
         """
         mctx = import_optional_package("mctx", "planning")
@@ -72,7 +85,9 @@ class TreeSearch(ScriptedSubject):
             def simulate(i, state):
                 has_budget = past_simulations + i < self.budget
                 return jax.lax.cond(
-                    has_budget.any(), lambda: select(has_budget, body(past_simulations + i, (rng, state))[1], state), lambda: state
+                    has_budget.any(),
+                    lambda: select(has_budget, body(past_simulations + i, (rng, state))[1], state),
+                    lambda: state,
                 )
 
             return rng, jax.lax.fori_loop(0, self.simulations, simulate, state)

@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, compute_greedy_probabilities, keep_settings
+from mesascope.contracts import (
+    Family,
+    Percept,
+    ScriptedSubject,
+    as_arrays,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+)
 from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 
@@ -54,5 +62,8 @@ def subject(
     tree_family = require_trees(family)
     flags = {"is_steady": jnp.asarray(is_steady), "is_delayed": jnp.asarray(is_delayed)}
     return TreeAccumulator(
-        size=1 + 3 * tree_family.nodes, depth=tree_family.depth, **flags, **as_arrays(signal=signal, signal_decay=signal_decay)
+        size=1 + 3 * tree_family.nodes,
+        depth=tree_family.depth,
+        **flags,
+        **as_arrays(signal=signal, signal_decay=signal_decay),
     )

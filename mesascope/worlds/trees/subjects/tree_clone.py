@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings, require_bank
+from mesascope.contracts import (
+    Family,
+    Percept,
+    ScriptedSubject,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+    require_bank,
+)
 from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 

@@ -3,7 +3,16 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, compute_greedy_probabilities, keep_settings, add_lapses
+from mesascope.contracts import (
+    Family,
+    Percept,
+    ScriptedSubject,
+    add_lapses,
+    as_arrays,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+)
 from mesascope.worlds.trees.trees import require_trees
 
 

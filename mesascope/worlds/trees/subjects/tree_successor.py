@@ -6,7 +6,16 @@ If actions lead to other nodes after a change, the subject learns this only from
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, compute_greedy_probabilities, keep_settings, add_lapses
+from mesascope.contracts import (
+    Family,
+    Percept,
+    ScriptedSubject,
+    add_lapses,
+    as_arrays,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+)
 from mesascope.worlds.trees.trees import read_tree, require_trees
 
 
@@ -37,7 +46,9 @@ class TreeSuccessor(ScriptedSubject):
         reached_leaf = jnp.where((percept.step == 0)[:, None], leaf, expected_leaf)
         reached_leaf = jnp.where((percept.action >= 0)[:, None], reached_leaf, occupancy[rows, last_node, action])
         occupancy = occupancy.at[rows, last_node, action].set(reached_leaf)
-        return (occupancy, tree.node), choose(key, add_lapses(compute_greedy_probabilities(compute_action_values(occupancy)), self.lapse))
+        return (occupancy, tree.node), choose(
+            key, add_lapses(compute_greedy_probabilities(compute_action_values(occupancy)), self.lapse)
+        )
 
 
 @keep_settings(untried_value=(0, 1), lapse=(0, 1))

@@ -17,7 +17,15 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import ConfiguredFamily, Percept, Plans, Split, as_arrays, make_payoff_latents, read_observations
+from mesascope.contracts import (
+    ConfiguredFamily,
+    Percept,
+    Plans,
+    Split,
+    as_arrays,
+    make_payoff_latents,
+    read_observations,
+)
 from mesascope.contracts.family import draw_bank, draw_from_bank, make_reference_roles
 from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
@@ -83,7 +91,9 @@ class TwoStep(ConfiguredFamily):
         """Reference procedures by role; the filter is the exact optimum if there is one good state."""
         strongest = "" if self.version == "daw" else "state_filter"
         discounting = "model_based:rate=0.6"
-        return make_reference_roles("model_based", discounting, "worth_locator", strongest=strongest, against_setting="")
+        return make_reference_roles(
+            "model_based", discounting, "worth_locator", strongest=strongest, against_setting=""
+        )
 
     def list_splits(self) -> tuple[Split, ...]:
         """The splits. On the restructured split, pay-offs drift if they switch in training, else they switch."""
@@ -93,7 +103,7 @@ class TwoStep(ConfiguredFamily):
         return (
             *(() if self.bank_payoffs is None else (split("seen", is_seen=True),)),
             split("fresh"),
-            split("shifted:close", payoffs=lambda payoffs: 0.5 + 0.5 * (payoffs - 0.5)),
+            split("shifted:close", change_payoffs=lambda payoffs: 0.5 + 0.5 * (payoffs - 0.5)),
             split("exchanged:map", change_trial=half, swap_trial=half),
             split(f"restructured:{other_payoffs}", has_drift=has_drift, is_drifting=has_drift),
             split("revalued:worth", change_trial=half, is_counted=False, announced_part="worth"),
@@ -118,7 +128,7 @@ class TwoStep(ConfiguredFamily):
             key: the random key of all draws.
             n: the number of tasks.
             is_seen: whether pay-offs come from the bank.
-            payoffs: a function that changes the mean pay-offs [n, T, 2, 2].
+            change_payoffs: a function that changes the mean pay-offs [n, T, 2, 2].
             has_drift: whether pay-offs drift instead of switching; None for the version's default.
             swap_trial: the trial from which the common transitions are swapped.
             announced_part: what is announced half-way: 'worth' (new pay-offs), 'map' (new transitions), 'same' (no
@@ -182,7 +192,9 @@ class TwoStep(ConfiguredFamily):
         observation = self._observe(tasks, jnp.minimum(trial, self.horizon - 1), shown_state, is_trial_start)
         return State(trial, step, reached_state), make_next_percept(observation, action, feedback, trial, step), score
 
-    def _observe(self, tasks: Tasks, trial: jax.Array, reached_state: jax.Array, is_trial_start: Any = True) -> jax.Array:
+    def _observe(
+        self, tasks: Tasks, trial: jax.Array, reached_state: jax.Array, is_trial_start: Any = True
+    ) -> jax.Array:
         """The observation [N, 8]: the state that was reached (-1 for none), and any announcement."""
         rows = jnp.arange(len(trial))
         is_announced = (tasks.is_announced[rows, trial] & is_trial_start).astype(jnp.float32)[:, None]
@@ -216,7 +228,7 @@ class TwoStep(ConfiguredFamily):
             "worst": self._compute_choice_values(is_swapped, payoffs.min(-1)).min(-1),
         }
 
-    def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """The values of the first choices, now and on the previous trial, and which trials follow an announcement."""
         action = trials.action.sel(condition=label).values.astype(int)
         first_choice = action[..., 0] if action.ndim == 3 else action
@@ -225,7 +237,15 @@ class TwoStep(ConfiguredFamily):
         previous_values[:, 1:] = values[:, :-1]
         observation = read_observations(trials, self.name)
         is_announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
-        return Plans(first_choice[..., None], values, previous_values, is_announced, np.full((*first_choice.shape, 1), 2), 4, has_goal=True)
+        return Plans(
+            first_choice[..., None],
+            values,
+            previous_values,
+            is_announced,
+            np.full((*first_choice.shape, 1), 2),
+            4,
+            has_goal=True,
+        )
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite pay-off, and on odd trials with the other state if it shows a state.

@@ -89,7 +89,9 @@ def fit_planning_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.n
     w = planned / beta + (cached * influence[:, 0] - planned * influence[:, 1]) / beta**2
     half = float(student.ppf(0.975, units - 1) * w.std(ddof=1) / np.sqrt(units))
     if not half <= MAX_HALF_WIDTH:
-        raise DoesNotApply(f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{MAX_HALF_WIDTH}")
+        raise DoesNotApply(
+            f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{MAX_HALF_WIDTH}"
+        )
     return w, rate, float(beta)
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, keep_settings
-from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, make_empty_trial
+from mesascope.worlds.two_step.mixture import CurrentTrial, make_empty_trial, read_last_trial, require_two_step
 
 
 class Habit(ScriptedSubject):

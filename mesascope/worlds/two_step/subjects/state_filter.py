@@ -7,9 +7,17 @@ Its stay probabilities still look like those of a planner (Akam et al. 2015). Th
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings, add_lapses
+from mesascope.contracts import (
+    Family,
+    Percept,
+    ScriptedSubject,
+    add_lapses,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+)
 from mesascope.errors import MesascopeError
-from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, make_empty_trial
+from mesascope.worlds.two_step.mixture import CurrentTrial, make_empty_trial, read_last_trial, require_two_step
 
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 

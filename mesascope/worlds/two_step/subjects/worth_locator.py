@@ -3,8 +3,22 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_greedy_probabilities, keep_settings, require_bank
-from mesascope.worlds.two_step.mixture import CurrentTrial, select_stage_values, read_last_trial, require_two_step, make_empty_trial
+from mesascope.contracts import (
+    Family,
+    Percept,
+    ScriptedSubject,
+    choose,
+    compute_greedy_probabilities,
+    keep_settings,
+    require_bank,
+)
+from mesascope.worlds.two_step.mixture import (
+    CurrentTrial,
+    make_empty_trial,
+    read_last_trial,
+    require_two_step,
+    select_stage_values,
+)
 
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from mesascope.contracts import Condition, AsksQuestions
+from mesascope.contracts import AsksQuestions, Condition
 
 
 class ContextEmptiedOnce(Condition):

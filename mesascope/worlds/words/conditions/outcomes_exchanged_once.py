@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import jax
 
-from mesascope.contracts import MAX_TRIAL_INDEX, Condition, AsksQuestions, check_range, select
+from mesascope.contracts import MAX_TRIAL_INDEX, AsksQuestions, Condition, check_range, select
 
 
 class OutcomesExchangedOnce(Condition):

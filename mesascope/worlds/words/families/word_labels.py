@@ -15,7 +15,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import ConfiguredFamily, PastTrial, Question, Split, check_range, keep_settings, make_reference_roles
+from mesascope.contracts import (
+    ConfiguredFamily,
+    PastTrial,
+    Question,
+    Split,
+    check_range,
+    keep_settings,
+    make_reference_roles,
+)
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 
@@ -36,7 +44,7 @@ class Texts(NamedTuple):
         labels: the label words: the names of the categories, and then words without meaning.
         wordings: the templates of each wording.
         pairs: [6, 2] the indices of the two categories of each pair.
-        categories: the number of categories.
+        n_categories: the number of categories.
         words_per_category: the number of words in each category.
     """
 
@@ -70,10 +78,10 @@ class Tasks(NamedTuple):
 
     Attributes:
         items: [N, T] the index of each item.
-        right: [N, T] the action that scores 1.
-        label: [N, T] the label that is shown after the answer, as the action that gives this label.
+        correct_action: [N, T] the action that scores 1.
+        shown_label: [N, T] the label that is shown after the answer, as the action that gives this label.
         wording: [N] the index of the wording.
-        words: [N, 2] the indices of the two label words.
+        label_words: [N, 2] the indices of the two label words.
     """
 
     items: jax.Array
@@ -136,7 +144,9 @@ class WordLabels(ConfiguredFamily):
             is_order_exchanged = mapping if self.label_kind != "flipped" else 1 - mapping
             label_words = jnp.where(is_order_exchanged[:, None] == 1, pair[:, ::-1], pair)
         if split == "exchanged:labels":
-            correct_action = jnp.where(jnp.arange(self.horizon) >= self.horizon // 2, 1 - correct_action, correct_action)
+            correct_action = jnp.where(
+                jnp.arange(self.horizon) >= self.horizon // 2, 1 - correct_action, correct_action
+            )
         shown_label = correct_action
         if self.label_kind == "random":
             shown_label = jax.random.bernoulli(derive_key(key, "said"), 0.5, shape).astype(jnp.int32)
@@ -193,7 +203,7 @@ class WordLabels(ConfiguredFamily):
         next_item = (opposite.observation[:, LAST_ITEM] + 1) % len(read_texts().items)
         return exchange_earlier_events(opposite, _replace_column(opposite.observation, LAST_ITEM, next_item))
 
-    def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
+    def write_question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
         """Makes the question about the item in `now`, the present observation [D], after past items with their labels.
 
         All labels are written with the label words of the present lifetime.
@@ -202,7 +212,9 @@ class WordLabels(ConfiguredFamily):
         wording = data.wordings[int(now[WORDING])]
         labels = tuple(data.labels[int(i)] for i in now[FIRST_LABEL_WORD:])
         shots = tuple(
-            wording["shot"].format(item=data.items[int(m.observation[LAST_ITEM])], label=labels[int(m.observation[LAST_LABEL])])
+            wording["shot"].format(
+                item=data.items[int(m.observation[LAST_ITEM])], label=labels[int(m.observation[LAST_LABEL])]
+            )
             for m in past
         )
         query = wording["query"].format(item=data.items[int(now[ITEM])])

@@ -43,15 +43,17 @@ def metric(trials, references, replay):
     return readings
 
 
-def _compare_contexts(exchanged_scores: np.ndarray, intact_scores: np.ndarray, trials: slice, chance: Any, measure_name: str):
+def _compare_contexts(
+    exchanged_scores: np.ndarray, intact_scores: np.ndarray, trials: slice, chance: Any, measure_name: str
+):
     """Computes the readings of recognition and of acquisition on some of the trials.
 
     Args:
-        exchanged: [N, T] the measure for each answer with exchanged labels in the context.
-        intact: [N, T] the measure for each answer with the true labels in the context.
+        exchanged_scores: [N, T] the measure for each answer with exchanged labels in the context.
+        intact_scores: [N, T] the measure for each answer with the true labels in the context.
         trials: the trials to average over.
         chance: [N] the mean of the measure at chance.
-        measure: the name of the measure, for the labels of the readings.
+        measure_name: the name of the measure, for the labels of the readings.
     """
     recognition = average_valid(exchanged_scores[:, trials])
     acquisition = average_valid(intact_scores[:, trials]) - recognition

@@ -19,4 +19,6 @@ def subject(family: Family, discount: float = 1.0, minimise: bool = False) -> La
         minimise: whether the subject gives the opposite of the inferred label.
     """
     require_labels(family)
-    return Labeller(**as_arrays(has_memory=True, trust=NAME_TRUST, discount=discount), should_minimise=jnp.asarray(minimise))
+    return Labeller(
+        **as_arrays(has_memory=True, trust=NAME_TRUST, discount=discount), should_minimise=jnp.asarray(minimise)
+    )

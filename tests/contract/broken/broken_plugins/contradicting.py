@@ -10,5 +10,5 @@ def metric() -> Metric:
         name="contradicting",
         question="What does it score?",
         measure=lambda trials, references, replay: [Reading(read_payoffs(select_fresh(trials)).mean(-1))],
-        expects={"learner": "+", "lookalike": "any", "still": "0"},
+        expected_signs={"learner": "+", "lookalike": "any", "still": "0"},
     )

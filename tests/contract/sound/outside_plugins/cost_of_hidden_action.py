@@ -20,5 +20,5 @@ def metric() -> Metric:
         question="What share of what could be gained does it lose when its last action is not told?",
         measure=measure,
         conditions=("intact", "action_hidden:at=0"),
-        expects={"learner": "+", "lookalike": "any", "still": "0"},
+        expected_signs={"learner": "+", "lookalike": "any", "still": "0"},
     )

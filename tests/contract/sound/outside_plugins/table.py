@@ -30,7 +30,7 @@ class Table(Subject):
         return carry, choose(key, self.compute_log_probs[percept.action, won])  # action -1 is the last row
 
 
-def opens(path: str) -> bool:
+def can_open(path: str) -> bool:
     """Whether a file is a table."""
     return Path(path).name.endswith(".table.json")
 
