@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 from mesascope.execution import count_cores, run_units
-from mesascope.rollouts.compiling import cache_compiled
+from mesascope.rollouts.compiling import cache_compiled_code
 from mesascope.validation import axes as validation_of_axes
 
 
 def main() -> None:
     """Prints the runs that are read otherwise than the truth has them, and the shares."""
     first, seeds = (int(a) for a in [*sys.argv[1:], *("1000", "20")[len(sys.argv) - 1 :]])
-    cache_compiled(short=True)
+    cache_compiled_code(is_short=True)
     units = validation_of_axes.list_calls(seeds, first, 256)
     found = validation_of_axes.count_readings(units, list(run_units(_read, units, count_cores())), seeds)
     for name, told in found.items():

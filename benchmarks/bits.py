@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 import mesascope
-from mesascope.questions.spectrum.parts import VIEWS, measure_bits
+from mesascope.questions.spectrum.parts import TABLE_VIEWS, measure_bits
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import compute_intervals, compute_standard_error
 
@@ -35,9 +35,9 @@ SUBJECTS = (
 def measure(name: str, bank: int, lifetimes: int, seed: int):
     """The intact trials of a subject on fresh tables."""
     family = mesascope.make("families", f"associations:bank={bank},bank_seed={seed}" if bank else "associations")
-    return rollout(mesascope.make("subjects", name, family), family, lifetimes=lifetimes, seed=seed, together=4).sel(
-        condition="intact"
-    )
+    return rollout(
+        mesascope.make("subjects", name, family), family, lifetimes=lifetimes, seed=seed, blocks_per_call=4
+    ).sel(condition="intact")
 
 
 def main() -> None:
@@ -46,8 +46,8 @@ def main() -> None:
     print("subject, M: older bits (pooled), strict bits, most of the other views")
     for name, bank in SUBJECTS:
         trials = measure(name, bank, 2 * LIFETIMES, 1)
-        older, strict = (measure_bits(trials, WINDOW, strict=s) for s in (False, True))
-        best = max((measure_bits(trials, WINDOW, view=v) for v in VIEWS[1:]), key=np.mean)
+        older, strict = (measure_bits(trials, WINDOW, is_strict=s) for s in (False, True))
+        best = max((measure_bits(trials, WINDOW, view=v) for v in TABLE_VIEWS[1:]), key=np.mean)
         cells = [f"{x.mean():.2f} ± {compute_standard_error(x):.2f}" for x in (older, strict, best)]
         print(f"{name}, {bank or 'unlimited'}: {', '.join(cells)}", flush=True)
     print(f"holders: studies of {LIFETIMES} lifetimes whose low end of the strict bits is above log2 M")
@@ -56,7 +56,7 @@ def main() -> None:
         for seed in range(-(-studies * LIFETIMES // CHUNK)):
             trials = measure(name, bank, CHUNK, 100 + seed)
             for i in range(0, CHUNK, LIFETIMES):
-                values = measure_bits(trials.isel(lifetime=slice(i, i + LIFETIMES)), WINDOW, strict=True)
+                values = measure_bits(trials.isel(lifetime=slice(i, i + LIFETIMES)), WINDOW, is_strict=True)
                 above += bool(compute_intervals(values[None]).low[0] > np.log2(bank))
                 means.append(values.mean())
                 seen += 1

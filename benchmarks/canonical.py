@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mesascope.formats import reword
+from mesascope.formats import rename_old_keys
 
 FIELDS = ("subject", "family", "split", "metric", "status", "estimate", "low", "high", "p", "n")
 
@@ -28,7 +28,7 @@ def rows(document: Any) -> Iterator[tuple[Any, ...]]:
             yield subject["subject"], subject["truth"], *sorted(subject["readings"].items())
             continue
         yield subject["subject"], subject["placement"]["level"], subject["placement"]["probability"]
-        for finding in map(reword, subject["findings"]):
+        for finding in map(rename_old_keys, subject["findings"]):
             told = [finding[field] for field in FIELDS]
             yield tuple(float(f"{x:.10g}") if isinstance(x, float) else x for x in told)
     for name, axis in document.get("axes", {}).items():

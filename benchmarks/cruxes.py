@@ -96,14 +96,14 @@ print(time.perf_counter() - t)
 def time_bounds() -> float:
     """Seconds for bounds on the end of a 14-atom chain with sets for both conditionals: two programs."""
     from mesascope.cruxes.bounds import Constraint, Polytope
-    from mesascope.cruxes.language import SURE, negate, parse_event
+    from mesascope.cruxes.language import SURE_EVENT, negate, parse_event
 
     names = "ABCDEFGHIJKLMN"
-    claims = [Constraint("A", parse_event("A"), SURE, 0.6, 0.8)]
+    claims = [Constraint("A", parse_event("A"), SURE_EVENT, 0.6, 0.8)]
     for i in range(1, 14):
         event, before = parse_event(names[i]), parse_event(names[i - 1])
         claims += [Constraint(f"y{i}", event, before, 0.6, 0.8), Constraint(f"n{i}", event, negate(before), 0.1, 0.3)]
-    claims.append(Constraint("far", parse_event("A & G -> N"), SURE, 0.2, 0.95))
+    claims.append(Constraint("far", parse_event("A & G -> N"), SURE_EVENT, 0.2, 0.95))
     return best_time(lambda: Polytope(claims).bound(parse_event("N")), 3)
 
 
@@ -111,10 +111,10 @@ def time_draws(draws: int = 1_000_000) -> tuple[float, float]:
     """Seconds for as many second-order draws of the 10-claim chain (19 Betas, exact each); and the mean."""
     from mesascope.cruxes.bounds import Constraint
     from mesascope.cruxes.credal import CredalNet, draw_answers
-    from mesascope.cruxes.language import SURE, negate, parse_event
+    from mesascope.cruxes.language import SURE_EVENT, negate, parse_event
 
     names = "ABCDEFGHIJ"
-    claims = [Constraint("A", parse_event("A"), SURE, 0.0, 1.0)]
+    claims = [Constraint("A", parse_event("A"), SURE_EVENT, 0.0, 1.0)]
     betas = [(20 * CHAIN[0], 20 * (1 - CHAIN[0]))]
     for i in range(1, 10):
         event, before = parse_event(names[i]), parse_event(names[i - 1])

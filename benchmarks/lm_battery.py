@@ -20,8 +20,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue, trials
-from mesascope.examination.bench import Bench
-from mesascope.examination.measurement import answer
+from mesascope.examination.bench import RolloutCache
+from mesascope.examination.measurement import apply_metrics
 from mesascope.questions.spectrum.placement import list_conditions, place
 from mesascope.rollouts.rollouts import rollout
 
@@ -48,12 +48,12 @@ def main(path: str, out: str, threads: str = "2") -> None:
             shots = {c: np.round(right[there.index(c)].mean(0), 2).tolist() for c in there}
             late = {c: round(float(right[there.index(c), :, 8:].mean()), 3) for c in shots}
             told |= {"labels": kind, "late": late, "by shots": shots, "floor": lived.attrs["floor"]}
-            found = answer([catalogue.make("metrics", p) for p in METRICS], {"fresh": lived})
+            found = apply_metrics([catalogue.make("metrics", p) for p in METRICS], {"fresh": lived})
             told["found"] = {f.metric: [f.estimate, f.low, f.high] for f in found if f.status == "measured"}
     with told_with_seconds() as told:
         family = catalogue.make("families", f"word_labels:labels={PLACED}")
         lived = asked(path, threads, PLACED, list_conditions(family.horizon), Path(out) / f"{PLACED}_placed.nc")
-        references = Bench(family, ["intact"], ["fresh"], LIFETIMES).run_references(family)
+        references = RolloutCache(family, ["intact"], ["fresh"], LIFETIMES).run_references(family)
         placed = place({"fresh": lived}, references)
         told |= {"labels": PLACED, "lowest": placed.lowest, "highest": placed.highest, "why": placed.reason}
         told |= {"shares": placed.probability, "numbers": placed.numbers}

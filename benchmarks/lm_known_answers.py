@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from subjects.lm_server import serving
 
 from mesascope import catalogue
-from mesascope.examination.bench import Bench
+from mesascope.examination.bench import RolloutCache
 from mesascope.questions.spectrum.placement import list_conditions
 
 RIGHT = {  # twins, and the lowest ends and levels that the truth allows
@@ -48,7 +48,7 @@ def main(runs: str = "20", first: str = "1000", way: str = "address") -> None:
         for seed in range(int(first), int(first) + int(runs)):
             with answerer(who, twin, way) as spec:
                 subject = catalogue.make("subjects", spec, family)
-                bench = Bench(family, list_conditions(family.horizon), None, 64, seed)
+                bench = RolloutCache(family, list_conditions(family.horizon), None, 64, seed)
                 placed = bench.place(subject, "unknown")[2]
             read.append(f"{placed.lowest}..{placed.highest}")
             right += placed.lowest == lowest and placed.level in levels

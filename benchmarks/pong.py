@@ -22,7 +22,7 @@ import numpy as np
 
 from mesascope.recipes.training_loop import Checkpoint, TrainingRun
 from mesascope.worlds.pong.recipes import dqn_atari as ours
-from mesascope.worlds.pong.subjects.q_network import FIELD_GREY, GREY_SCALE, LAYERS, STACK, Sizes, create_weights
+from mesascope.worlds.pong.subjects.q_network import FIELD_GREY, GREY_SCALE, LAYERS, STACK_SIZE, Sizes, create_weights
 from mesascope.worlds.pong.vector_games import VectorGames
 
 GAMES, BATCH, STEPS, REPLAY, BEFORE, HIDDEN, ROUNDS = 16, 32, 4, 50_000, 10_000, 128, 3
@@ -45,10 +45,10 @@ class Ours:
             **{"discount": 0.99, "rate": 2.5e-4, "final_rate": 2.5e-4, "target_every": 1000, "replay": REPLAY},
             **{"first_steps": BEFORE, "exploration_steps": 1, "epsilon": 0.01, "seed": 0},
         }
-        weights = create_weights(jax.random.key(0), Sizes(33, 40, STACK, HIDDEN, 3))
+        weights = create_weights(jax.random.key(0), Sizes(33, 40, STACK_SIZE, HIDDEN, 3))
         state = ours.State(weights, weights, ours.OPTIMISER.init(weights))
         run = TrainingRun("dqn_atari", None, settings, 1, lambda state: ({}, {}))  # pyright: ignore[reportArgumentType]
-        self.loop = ours.play_games(run, Checkpoint(state, 0, 0, 0, ()))
+        self.loop = ours.play_and_update(run, Checkpoint(state, 0, 0, 0, ()))
         self.done = self.steps = 0
 
     def go(self, updates: int) -> None:
@@ -93,7 +93,7 @@ def extractor() -> Any:
         def __init__(self, space: Any) -> None:
             super().__init__(space, HIDDEN)
             (a, s, c), (b, t, d) = LAYERS
-            convolutions = [nn.Conv2d(STACK, c, a, s), nn.ReLU(), nn.Conv2d(c, d, b, t), nn.ReLU(), nn.Flatten()]
+            convolutions = [nn.Conv2d(STACK_SIZE, c, a, s), nn.ReLU(), nn.Conv2d(c, d, b, t), nn.ReLU(), nn.Flatten()]
             flat = nn.Sequential(*convolutions)(torch.zeros(1, *space.shape)).shape[1]
             self.net = nn.Sequential(*convolutions, nn.Linear(flat, HIDDEN), nn.ReLU())
 
@@ -110,7 +110,7 @@ def vectorised() -> Any:
 
     class Table(VecEnv):
         def __init__(self) -> None:
-            shape = (STACK, *VectorGames.shape)
+            shape = (STACK_SIZE, *VectorGames.shape)
             box = gymnasium.spaces.Box(0, 255, shape, np.uint8)
             super().__init__(GAMES, box, gymnasium.spaces.Discrete(3))
             self.games = VectorGames(GAMES, 1, 0)
@@ -124,7 +124,7 @@ def vectorised() -> Any:
             self.games.send(np.asarray(actions))
 
         def step_wait(self) -> Any:
-            frame, reward, over, fake = self.games.receive()
+            frame, reward, over, fake = self.games.receive_results()
             self.age = np.where(fake, 0, self.age + 1)
             self.stacks = ours.push_frame(self.stacks, frame, self.age)
             told = [{"terminal_observation": s} if o else {} for s, o in zip(self.stacks, over, strict=True)]
@@ -177,8 +177,8 @@ def main() -> None:
         "times_per_cpu_second": mine / other,
         "times": found["ours"]["updates_per_second"] / found["stable-baselines3"]["updates_per_second"],
     }
-    if told.reached:
-        updates, seconds = map(float, told.reached.split(","))
+    if told.reached_state:
+        updates, seconds = map(float, told.reached_state.split(","))
         out["cpu_seconds_to_15"] = {"ours": seconds, "stable-baselines3, extrapolated": updates / other}
     if told.json:
         print(json.dumps(out, indent=1))

@@ -14,7 +14,7 @@ import numpy as np
 
 from mesascope import catalogue
 from mesascope.contracts import Subject
-from mesascope.questions.procedures.acts_like import MAX_SHORTFALL, Comparison, compare_fitted, list_procedures
+from mesascope.questions.procedures.acts_like import MAX_SHORTFALL, Comparison, compare_fits, list_procedures
 from mesascope.questions.procedures.fits import fit
 from mesascope.questions.procedures.histories import read_history
 from mesascope.rollouts.replays import Replays
@@ -107,12 +107,12 @@ class Recovered(NamedTuple):
     @property
     def right(self) -> bool:
         """Whether the class that is named holds the procedure."""
-        return not self.found.none_fits and self.known.procedure in self.found.names()
+        return not self.found.has_no_match and self.known.procedure in self.found.names()
 
     @property
     def name(self) -> str:
         """What is named."""
-        return "none of these" if self.found.none_fits else self.found.names()[0]
+        return "none of these" if self.found.has_no_match else self.found.names()[0]
 
     def fitted(self) -> dict[str, Any]:
         """The settings found of its own procedure."""
@@ -130,7 +130,7 @@ def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, R
     rest = [f for f in fitted if f.procedure.name not in out]
     return {
         exact: Recovered(
-            known, _light(compare_fitted(lived, seen, fitted, exact)), _light(compare_fitted(lived, seen, rest, exact))
+            known, _light(compare_fits(lived, seen, fitted, exact)), _light(compare_fits(lived, seen, rest, exact))
         )
         for exact in (True, False)
     }
@@ -138,7 +138,7 @@ def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, R
 
 def _light(found: Comparison) -> Comparison:
     """The same without the predictions, which are large."""
-    return found._replace(fits=[f._replace(held_out=f.held_out[:0]) for f in found.fits])
+    return found._replace(fits=[f._replace(held_out_probabilities=f.held_out_probabilities[:0]) for f in found.fits])
 
 
 def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: str = "") -> str:
@@ -178,7 +178,7 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: s
         aside = []
         for exact in by:
             c = recovered[exact, 0][i].without
-            said = "none of these" if c.none_fits else f"acts like {c.names()[0]}"
+            said = "none of these" if c.has_no_match else f"acts like {c.names()[0]}"
             aside.append(f"{said} ({c.shortfall.mean():.3f})")
         names = ", ".join(first.found.names()[:6]) + (" …" if len(first.found.names()) > 6 else "")
         out.append(

@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from mesascope.agents.networks.recurrent import Recurrent, create_for_family
+from mesascope.agents.networks.recurrent import Recurrent, create_network_for_family
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import make_adam_state
-from mesascope.recipes.lifetimes import find_scale
+from mesascope.recipes.lifetimes import compute_scale
 from mesascope.recipes.ppo_recurrent import compute_clipped_loss, make_policy_objective
 from mesascope.recipes.updates import make_update
 from mesascope.rollouts.rollouts import rollout
@@ -47,13 +47,15 @@ class Ours:
     def __init__(self, parallel: int):
         self.parallel, self.number, self.key = parallel, 0, jax.random.key(0)
         told = "action+feedback+trial+first"
-        self.network: Recurrent = create_for_family(derive_key(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
+        self.network: Recurrent = create_network_for_family(
+            derive_key(self.key, "weights"), BANDIT, "lstm", WIDTH, told
+        )
         self.memory = make_adam_state(self.network)
         told = {"lifetimes": parallel, "updates": UPDATES, "rate": RATE, "final_rate": RATE / 30}
         told |= {"entropy_weight": ENTROPY, "clip": CLIP}
         told |= {"discount": DISCOUNT, "trace": TRACE, "epochs": EPOCHS, "minibatches": MINIBATCHES}
         self.improve = make_update(
-            BANDIT, told, Partial(make_policy_objective, scale=find_scale(BANDIT), policy_loss=compute_clipped_loss)
+            BANDIT, told, Partial(make_policy_objective, scale=compute_scale(BANDIT), policy_loss=compute_clipped_loss)
         )
 
     def update(self) -> None:
@@ -64,7 +66,7 @@ class Ours:
         score.block_until_ready()
 
     def reward(self) -> float:
-        trials = rollout(self.network, BANDIT, lifetimes=TESTED, seed=7, log_probs=False)
+        trials = rollout(self.network, BANDIT, lifetimes=TESTED, seed=7, should_keep_log_probs=False)
         return BEST - float((trials.best - trials.score).sum("trial").mean())
 
 

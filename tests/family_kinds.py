@@ -101,7 +101,7 @@ class Held:
 
 @eqx.filter_jit
 def _drawn(family, key, n, split):
-    return family.split(split).draw(key, n)
+    return family.get_split(split).draw(key, n)
 
 
 @eqx.filter_jit

@@ -14,7 +14,7 @@ def make(spec):
 
 
 def means(family, split, seed=0):
-    return np.asarray(family.split(split).draw(jax.random.key(seed), N).means)
+    return np.asarray(family.get_split(split).draw(jax.random.key(seed), N).means)
 
 
 def test_shifted_splits_are_the_fresh_means_moved():
@@ -34,7 +34,7 @@ def test_a_reversal_exchanges_best_and_worst_half_way_and_nothing_else():
     assert (after[rows, before.argmax(1)] == before.min(1)).all()
     assert (after[rows, before.argmin(1)] == before.max(1)).all()
     assert ((before == after).sum(1) == 2).all()
-    assert family.split("exchanged:reversal").change_trial == 5
+    assert family.get_split("exchanged:reversal").change_trial == 5
 
 
 def test_a_random_exchange_moves_every_arm_and_keeps_the_pay_offs():
@@ -69,7 +69,7 @@ def test_unequal_priors_have_their_means_and_a_favourite():
 
 def test_inverted_feedback_leaves_the_score():
     family = make("arms=2,trials=40")
-    tasks = family.split("inverted:feedback").draw(jax.random.key(0), N)
+    tasks = family.get_split("inverted:feedback").draw(jax.random.key(0), N)
     state, _ = family.begin(jax.random.key(1), tasks)
     _, percept, score = family.step(jax.random.key(2), tasks, state, jnp.zeros(N, jnp.int32))
     assert float(score.mean()) == pytest.approx(float(tasks.means[:, 0, 0].mean()))
@@ -89,7 +89,7 @@ def test_a_bank_holds_two_best_arms_is_recorded_by_seed_and_is_all_that_is_seen(
 
 def test_the_best_policy_that_cannot_adapt_on_the_bank_is_its_best_arm_on_average():
     family = make("arms=3,trials=4,bank=5,bank_seed=2")
-    latents = family.compute_latents(family.split("seen").draw(jax.random.key(1), 64), "seen")
+    latents = family.compute_latents(family.get_split("seen").draw(jax.random.key(1), 64), "seen")
     best = int(np.asarray(family.bank_means).mean(0).argmax())
     assert (latents["fixed"] == latents["means"][..., best]).all()
 

@@ -155,9 +155,9 @@ def test_a_looped_subject_lives_the_same_trials_as_a_compiled_one():
     import jax
     import jax.numpy as jnp
 
-    from mesascope.contracts import Scripted, choose
+    from mesascope.contracts import ScriptedSubject, choose
 
-    class Reflex(Scripted):
+    class Reflex(ScriptedSubject):
         name: str = "reflex"
 
         def initialize_carry(self, n):

@@ -14,7 +14,7 @@ import pytest
 
 from mesascope import catalogue, examine, rollout
 from mesascope.agents.function import wrap
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.rollouts.replays import replay
 
 FAMILY = "bernoulli_bandit:arms=5,trials=11"
@@ -80,7 +80,8 @@ def test_more_blocks_change_no_trial_of_the_earlier_ones(name, family):
 def test_blocks_that_are_lived_together_live_as_alone(family):
     conditions = labelled("intact", "carry_swapped:trial=5", "feedback_shuffled:older_than=2")
     alone, many = (
-        rollout(subject("thompson", family), family, "fresh", 150, 5, conditions=conditions, together=n) for n in (1, 2)
+        rollout(subject("thompson", family), family, "fresh", 150, 5, conditions=conditions, blocks_per_call=n)
+        for n in (1, 2)
     )
     equal(alone, many)
 
@@ -189,7 +190,7 @@ def test_global_seeds_change_nothing(tmp_path, capsys, monkeypatch):
         np.random.seed(seed)  # noqa: NPY002
         random.seed(seed)
         before = random.getstate()
-        assert run(["examine", "thompson", "uniform", *OPTIONS, "--out", str(tmp_path / str(seed))]) == 0
+        assert run_command(["examine", "thompson", "uniform", *OPTIONS, "--out", str(tmp_path / str(seed))]) == 0
         assert random.getstate() == before  # nobody drew from it either
         told.append(findings(tmp_path / str(seed)))
     capsys.readouterr()
@@ -202,6 +203,6 @@ def test_another_process_and_another_hash_seed_change_nothing(tmp_path, capsys):
     code = "import sys; from mesascope.cli.main import main; main()"
     asked = [sys.executable, "-c", code, "examine", "thompson", "uniform", *OPTIONS, "--out", str(tmp_path / "1")]
     subprocess.run(asked, env=environment, check=True, capture_output=True, timeout=300)
-    assert run(["examine", "thompson", "uniform", *OPTIONS, "--out", str(tmp_path / "here")]) == 0
+    assert run_command(["examine", "thompson", "uniform", *OPTIONS, "--out", str(tmp_path / "here")]) == 0
     capsys.readouterr()
     assert findings(tmp_path / "here") == findings(tmp_path / "1")

@@ -13,13 +13,13 @@ import pytest
 
 from mesascope import examine
 from mesascope.catalogue import make
-from mesascope.contracts import Choosing, Percept, Response, Scripted, choose
+from mesascope.contracts import ChoosingSubject, Percept, Response, ScriptedSubject, choose
 from mesascope.rollouts.rollouts import rollout
 
 FLIPPED = "percept_exchanged_once:action=0"
 
 
-class Reads(Choosing):
+class Reads(ChoosingSubject):
     """Takes the action that a function of the observation [N, D] names."""
 
     rule: Callable[[Any], Any] = eqx.field(static=True)
@@ -29,7 +29,7 @@ class Reads(Choosing):
         return carry, choose(key, jnp.log(jax.nn.one_hot(chosen, self.choices)))
 
 
-class Predicts(Scripted):
+class Predicts(ScriptedSubject):
     """Predicts the number that a function of the observation [N, D] gives."""
 
     rule: Callable[[Any], Any] = eqx.field(static=True)

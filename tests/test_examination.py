@@ -8,10 +8,10 @@ import pytest
 from mesascope.agents.function import wrap
 from mesascope.contracts import identify
 from mesascope.examination import runs
-from mesascope.examination.bench import Bench
+from mesascope.examination.bench import RolloutCache
 from mesascope.examination.examination import examine
 from mesascope.examination.logged import measure
-from mesascope.files import limit_size
+from mesascope.files import limit_folder_size
 from mesascope.reporting import headlines, page
 from mesascope.rollouts.rollouts import rollout
 
@@ -45,7 +45,7 @@ def test_a_subject_that_was_changed_does_not_get_what_its_former_self_lived(tmp_
     from mesascope import catalogue
 
     family = catalogue.make("families", FAMILY)
-    bench = [Bench(family, ("intact",), ["fresh"], 64, 0, out=tmp_path) for _ in range(2)]
+    bench = [RolloutCache(family, ("intact",), ["fresh"], 64, 0, out=tmp_path) for _ in range(2)]
     former = bench[0].run_subject(wrap(make(0), family, "mine"), family)
     changed = bench[1].run_subject(wrap(make(1), family, "mine"), family)
     assert (former["fresh"].action.values == 0).all()
@@ -78,7 +78,7 @@ def test_the_cache_has_a_bound(tmp_path):
     for i in range(4):
         (tmp_path / str(i)).write_bytes(b"0" * 100)
         os.utime(tmp_path / str(i), (i, i))
-    limit_size(tmp_path, 250)
+    limit_folder_size(tmp_path, 250)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["2", "3"]
 
 
@@ -112,4 +112,4 @@ def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     assert headlines.list_axis_readings(again[0]) == headlines.list_axis_readings(found)
     (told,) = headlines.list_axis_readings(found)
     assert told[0] == "search" and "near choices before far ones" in told[2]
-    assert "Beside the spectrum" in page.render(again, "mesascope examine value_iteration")
+    assert "Beside the spectrum" in page.render_page(again, "mesascope examine value_iteration")

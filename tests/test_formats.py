@@ -10,7 +10,7 @@ import pytest
 from mesascope import catalogue, formats
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.cruxes.findings import read_findings as read_crux_findings
 from mesascope.examination.logged import measure
 from mesascope.examination.runs import read_run, write_run
@@ -33,9 +33,9 @@ def test_what_was_committed_is_as_it_was(listed):
 @pytest.mark.parametrize("study", catalogue.list_names("studies"))
 def test_every_plan_loads_with_words_of_today(study):
     plan = load_study(study, False, 0)
-    assert plan.cells and plan.quantities
+    assert plan.subjects and plan.quantities
     assert all(q.kind != "probe" for q in plan.quantities)
-    assert not any("told=" in cell.recipe for cell in plan.cells)
+    assert not any("told=" in cell.recipe for cell in plan.subjects)
 
 
 def test_a_plan_in_old_words_measures_what_it_asked_for():
@@ -65,25 +65,25 @@ def test_old_findings_are_evidence_and_old_trials_are_measured():
 
 
 def test_the_page_of_an_old_run_is_made(tmp_path, capsys):
-    assert run(["report", str(OLD_RUN), "--out", str(tmp_path / "page.html")]) == 0
+    assert run_command(["report", str(OLD_RUN), "--out", str(tmp_path / "page.html")]) == 0
     assert "thompson" in (tmp_path / "page.html").read_text()
 
 
 def test_a_log_is_trials_of_today():
     trials, _ = read_log(DATA / "log_v1.csv")
-    assert trials.attrs["format"] == formats.TRIALS and trials.attrs["split"] == "logged"
+    assert trials.attrs["format"] == formats.TRIALS_FORMAT and trials.attrs["split"] == "logged"
 
 
 def test_a_network_of_the_first_format_opens():
-    path = recurrent.list_bundled()["memoryless"]
+    path = recurrent.list_shipped()["memoryless"]
     assert read_header(path)[0]["format"] == "mesascope-network/1"
     told = recurrent.read_metadata(path)
     assert told["observes"] == ["action", "feedback"] and "told" not in told
 
 
 def test_old_words_are_told_apart_from_values():
-    assert formats.reword({"ring": "fresh", "of": ["ring"]}) == {"split": "fresh", "of": ["ring"]}
-    assert formats.reword_spec("ppo_recurrent:told=action,width=3") == "ppo_recurrent:observes=action,width=3"
-    assert formats.reword_spec("sb3:path=told=1.zip") == "sb3:path=told=1.zip"
-    assert formats.reword_spec("mine:slow=1,told=2", {"slow"}) == "mine:slow=1,observes=2"
-    assert not formats.is_old("mesascope-trials/3", formats.TRIALS)
+    assert formats.rename_old_keys({"ring": "fresh", "of": ["ring"]}) == {"split": "fresh", "of": ["ring"]}
+    assert formats.rename_old_settings("ppo_recurrent:told=action,width=3") == "ppo_recurrent:observes=action,width=3"
+    assert formats.rename_old_settings("sb3:path=told=1.zip") == "sb3:path=told=1.zip"
+    assert formats.rename_old_settings("mine:slow=1,told=2", {"slow"}) == "mine:slow=1,observes=2"
+    assert not formats.is_old_format("mesascope-trials/3", formats.TRIALS_FORMAT)

@@ -15,7 +15,7 @@ import mesascope
 from mesascope import catalogue
 from mesascope.agents.networks.network_files import read_header
 from mesascope.agents.opening import open_subject
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.blame import locate_error
@@ -146,7 +146,7 @@ def test_code_that_an_attribute_names_does_not_run(shut, setting):
     family = f"gymnasium:env=CartPole-v1,episodes=3,steps=20,{setting}"
     log = xr.Dataset(attrs={"family": family})
     with pytest.raises(MesascopeError) as error:
-        home = Replays().home(log)
+        home = Replays().make_family(log)
         Replays().find(home.controls["learner"], xr.Dataset(attrs={"family": SMALL}))
     assert "that a file names" in str(error.value) or "is not a setting" in str(error.value)
 
@@ -156,7 +156,7 @@ def test_code_that_a_header_names_does_not_run(shut, capsys):
     told = read_header(path)[0] | {"family": "gymnasium:env=CartPole-v1,steps=20,variations=env=evil:X-v0"}
     header = json.dumps({"__metadata__": {"mesascope": json.dumps(told)}}).encode()
     Path("net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    assert run(["examine", "net.safetensors", "--out", "o"]) == 2
+    assert run_command(["examine", "net.safetensors", "--out", "o"]) == 2
     said = capsys.readouterr().err
     assert "'evil:X-v0' would import and run code that a file names" in said and "--trust" in said
 
@@ -182,9 +182,9 @@ def test_a_file_does_not_have_a_server_asked(shut):
 def test_only_whole_names_count_as_typed(monkeypatch, typed, named, passes):
     monkeypatch.setattr(gate, "_ALLOWED_TEXTS", {typed: None})
     if passes:
-        return gate.permit(named, "It")
+        return gate.require_allowed(named, "It")
     with pytest.raises(MesascopeError, match="--trust"):
-        gate.permit(named, "It")
+        gate.require_allowed(named, "It")
 
 
 def test_packages_that_our_code_does_not_name_are_refused():

@@ -23,12 +23,12 @@ from mesascope.agents import sb3_zip as _sb3_zip
 from mesascope.agents import tensors as _tensors
 from mesascope.agents.language import llama_cpp, transformers  # noqa: F401
 from mesascope.agents.networks import recurrent
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
 from mesascope.examination import bench, examination, runs  # noqa: F401 (imported before time counts)
 from mesascope.guards import limits
 from mesascope.logs import read_log
-from mesascope.reproduction import run as reproduction  # noqa: F401 (imported before time counts)
+from mesascope.reproduction import run_command as reproduction  # noqa: F401 (imported before time counts)
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 
 try:
@@ -64,7 +64,7 @@ def agent(**entries):
     with zipfile.ZipFile("agent.zip", "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("data", json.dumps(told))
         made.writestr("policy.pth", b"")
-    return _sb3_zip.read_file("agent.zip")
+    return _sb3_zip.read_agent_file("agent.zip")
 
 
 def nested():
@@ -127,7 +127,7 @@ def test_zips_that_unpack_to_much():
     with zipfile.ZipFile("agent.zip", "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("data", b"[" + b"0," * 6_000_000 + b"0]")
         made.writestr("policy.pth", b"")
-    assert "contains more than 5,000,000 values" in refused(_sb3_zip.read_file, "agent.zip")
+    assert "contains more than 5,000,000 values" in refused(_sb3_zip.read_agent_file, "agent.zip")
 
 
 def weights(value, change=lambda data: data, packed=zipfile.ZIP_STORED, **named):
@@ -136,7 +136,7 @@ def weights(value, change=lambda data: data, packed=zipfile.ZIP_STORED, **named)
         made.writestr("net/data.pkl", value)
         for name, data in named.items():
             made.writestr(f"net/data/{name[1:]}", data)
-    return _tensors.check_file, "net.pt"
+    return _tensors.check_tensor_file, "net.pt"
 
 
 def tensor(count, offset, size, stride, kind=b"FloatStorage"):
@@ -310,9 +310,9 @@ def test_logs(name):
 def test_settings_that_are_nested():
     Path("plan.toml").write_text("a = " + "[" * 20_000 + "]" * 20_000)
     Path("expects.toml").write_text("")
-    assert run(["reproduce", "."]) == 2
+    assert run_command(["reproduce", "."]) == 2
     Path("findings.json").write_text("[" * 100_000)
-    assert run(["report", "."]) == 2
+    assert run_command(["report", "."]) == 2
     Path("index.json").write_text("{}")
     Path("config.json").write_text("[" * 100_000)
     assert "nested too deeply" in refused(transformers.load_model, ".")
@@ -332,7 +332,7 @@ def test_headers_that_announce_much(capsys):
     ):
         Path("net.gguf").write_bytes(told)
         told = ["examine", "net.gguf", "--family", "word_labels:trials=5", "--out", "o"]
-        assert run(told) == 2
+        assert run_command(told) == 2
         assert "is not a valid GGUF file" in capsys.readouterr().err
 
 

@@ -14,7 +14,7 @@ import pytest
 from mesascope import catalogue, rollout
 from mesascope.agents.function import wrap
 from mesascope.contracts import identify
-from mesascope.examination.bench import Bench
+from mesascope.examination.bench import RolloutCache
 from mesascope.guards import identity
 
 FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=6")
@@ -54,7 +54,9 @@ def live(tmp_path, monkeypatch):
         forget()
         family = catalogue.make("families", family) if isinstance(family, str) else family
         subject = catalogue.make("subjects", f"function:path={spec}" if "=" not in spec else spec, family)
-        return Bench(family, ("intact",), ["fresh"], 64, 0, out=tmp_path / "out").run_subject(subject, family)["fresh"]
+        return RolloutCache(family, ("intact",), ["fresh"], 64, 0, out=tmp_path / "out").run_subject(subject, family)[
+            "fresh"
+        ]
 
     def counted(*given, **more):
         one.made += 1
@@ -96,13 +98,13 @@ def test_a_module_in_another_place_or_that_was_not_there_is_a_change(tmp_path, l
 def test_a_file_that_is_mended_while_its_old_code_runs_is_a_change(tmp_path, live, monkeypatch):
     (tmp_path / "agents_of_mine.py").write_text(AT_ONCE)
     (tmp_path / "helpers_of_mine.py").write_text(HELPER)
-    begun = Bench.run_subject
+    begun = RolloutCache.run_subject
 
     def mended(*given):
         (tmp_path / "helpers_of_mine.py").write_text(HELPER.replace(", 0)", ", 2)"))
         return begun(*given)
 
-    monkeypatch.setattr(Bench, "run_subject", mended)
+    monkeypatch.setattr(RolloutCache, "run_subject", mended)
     assert (live().action == 0).all()
     assert (live().action == 2).all()
 

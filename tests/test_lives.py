@@ -13,10 +13,10 @@ from family_kinds import Aim, Rounds, Tagged, Untraced
 
 from mesascope import catalogue, examine, rollout, trials
 from mesascope.agents.function import wrap
-from mesascope.contracts import Response, Scripted, choose, make_first_percept, make_next_percept
+from mesascope.contracts import Response, ScriptedSubject, choose, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import answer
-from mesascope.questions.spectrum.changes import find_changed_choices
+from mesascope.examination.measurement import apply_metrics
+from mesascope.questions.spectrum.changes import measure_choice_change
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays, replay
 
@@ -40,7 +40,7 @@ def labelled(labels):
     return [catalogue.make("conditions", label) for label in labels]
 
 
-class Climber(Scripted):
+class Climber(ScriptedSubject):
     """Moves at random from the best action so far."""
 
     name: str
@@ -88,7 +88,7 @@ def test_real_actions_are_lived_recorded_and_measured(tmp_path):
     again = trials.open_trials(trials.save_trials({"fresh": lived}, tmp_path / "x.nc"))["fresh"]
     np.testing.assert_array_equal(again.action, lived.action)
     metrics = [catalogue.make("metrics", p) for p in catalogue.list_names("metrics")]
-    found = {f.metric: f for f in answer(metrics, {"fresh": lived})}
+    found = {f.metric: f for f in apply_metrics(metrics, {"fresh": lived})}
     failed = {k: f.reason for k, f in found.items() if f.status == "failed"}
     assert not failed
     assert found["exploration"].status == "does not apply" and "real numbers" in found["exploration"].reason
@@ -130,7 +130,9 @@ def test_an_untraced_family_is_lived_as_the_same_one_compiled(bandit):
     behind = Untraced(bandit, bandit.name, 3, 11)
     subject = catalogue.make("subjects", "thompson", bandit)
     compiled, looped = (
-        rollout(subject, where, "exchanged:reversal", 71, 3, conditions=labelled(CONDITIONS), log_probs=True)
+        rollout(
+            subject, where, "exchanged:reversal", 71, 3, conditions=labelled(CONDITIONS), should_keep_log_probs=True
+        )
         for where in (bandit, behind)
     )
     for name in ("score", "feedback", "action", "partner", "means"):
@@ -176,7 +178,7 @@ def test_an_untraced_family_is_examined(bandit, monkeypatch):
     assert found.placement is not None and found.placement.highest == "inert"
 
 
-class Ledger(Scripted):
+class Ledger(ScriptedSubject):
     """Writes down what it was paid, and when; acts by a fixed rule on all of it."""
 
     name: str
@@ -199,7 +201,7 @@ class Ledger(Scripted):
         return {"ledger": carry}
 
 
-class Fixed(Scripted):
+class Fixed(ScriptedSubject):
     """Counts what each action paid and takes the best, by a rule that draws nothing and asks for no index."""
 
     name: str
@@ -262,7 +264,7 @@ def test_rounds_of_trials_are_the_trials_in_rounds():
     forced = replay(subject, other)
     np.testing.assert_array_equal(forced.action, other.action.sel(condition="intact"))
     for label in labels:  # what a metric reads of single steps is what it reads of the trials
-        np.testing.assert_allclose(find_changed_choices(other, label), find_changed_choices(one, label), atol=1e-5)
+        np.testing.assert_allclose(measure_choice_change(other, label), measure_choice_change(one, label), atol=1e-5)
 
 
 TAGGED = Tagged("tagged", 3, 5)
@@ -277,7 +279,7 @@ EVERY = (
 
 @pytest.fixture(scope="module")
 def tagged():
-    return rollout(Ledger("ledger", 15), TAGGED, "fresh", 71, 3, conditions=labelled(EVERY), record=["ledger"])
+    return rollout(Ledger("ledger", 15), TAGGED, "fresh", 71, 3, conditions=labelled(EVERY), recorded_taps=["ledger"])
 
 
 def test_an_untraced_family_with_steps_is_lived_as_the_same_one_compiled(tagged):
@@ -288,7 +290,7 @@ def test_an_untraced_family_with_steps_is_lived_as_the_same_one_compiled(tagged)
         71,
         3,
         conditions=labelled(EVERY),
-        record=["ledger"],
+        recorded_taps=["ledger"],
     )
     for name in set(tagged.data_vars) - {"log_probs", "tap_ledger"}:
         np.testing.assert_array_equal(tagged[name], looped[name], err_msg=str(name))
@@ -346,7 +348,7 @@ def test_trials_with_steps_are_measured_and_kept(tagged, tmp_path):
     np.testing.assert_array_equal(again.action, tagged.action)
     assert again.attrs == tagged.attrs and len(tagged.to_dataframe())
     metrics = [catalogue.make("metrics", p) for p in catalogue.list_names("metrics")]
-    found = answer(metrics, {"fresh": tagged}, replay=Replays(Ledger("ledger", 15)))
+    found = apply_metrics(metrics, {"fresh": tagged}, replay=Replays(Ledger("ledger", 15)))
     assert not {f.metric: f.reason for f in found if f.status == "failed"}
     lacking = {f.metric for f in found if f.status == "does not apply" and "several steps" in f.reason}
     assert {"exploration", "acts_like", "belief_decoding"} <= lacking

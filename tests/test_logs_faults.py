@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
 from mesascope.guards import limits
 from mesascope.logs import read_log
-from mesascope.logs.columns import ALIASES, FALLBACKS
+from mesascope.logs.columns import ALIASES, FALLBACK_ALIASES
 
 RNG = np.random.default_rng(0)
 
@@ -95,8 +95,8 @@ def test_an_unread_column_that_divides_the_rows_is_asked_about():
 
 
 def test_names_of_roles_are_told_apart():
-    for role in FALLBACKS:
-        assert not {*FALLBACKS[role]} & {n for names in ALIASES.values() for n in names}
+    for role in FALLBACK_ALIASES:
+        assert not {*FALLBACK_ALIASES[role]} & {n for names in ALIASES.values() for n in names}
     frame = make().rename(columns={"choice": "resp"})
     np.testing.assert_array_equal(actions(frame), actions(make()))
     np.testing.assert_array_equal(actions(make().rename(columns={"choice": "key"})), actions(make()))
@@ -383,11 +383,11 @@ def test_options_of_the_command_line(tmp_path, capsys):
     path = tmp_path / "log.csv"
     make(choice=make().choice.replace(2, 9), rt=np.tile(np.linspace(0.1, 3.0, 30), 4)).to_csv(path, index=False)
     start = ["measure", str(path), "--metrics", "stay_by_feedback", "--out", str(tmp_path / "run")]
-    assert run([*start, "--where", "subject != 3", "--rt", "..2.95", "--missing", "7"]) == 0
+    assert run_command([*start, "--where", "subject != 3", "--rt", "..2.95", "--missing", "7"]) == 0
     told = capsys.readouterr().err
     assert "90 of 120" in told and "outside ..2.95: 3" in told
     for wrong in (["--where", "subject"], ["--rt", "fast"], ["--where", "subject == 8"], ["--missing", "1,9"]):
-        assert run([*start, *wrong]) == 2
+        assert run_command([*start, *wrong]) == 2
         assert "Traceback" not in capsys.readouterr().err
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from test_logs_participants import simulate
 
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
 from mesascope.examination import hierarchical
 from mesascope.logs import read_log
@@ -22,23 +22,23 @@ def test_the_likelihood_of_one_stage_is_that_of_the_grid():
     frame.loc[::11, "reward"] = np.nan
     frame["forced"] = (frame.trial < 3).astype(int)
     trials, _ = read_log(frame)
-    grid = learning_parameters.list_grid()
+    grid = learning_parameters.list_grid_values()
     has_feedback = np.isfinite(trials.feedback.values[0])
     expected = learning_parameters.compute_log_likelihood(read_history(trials), has_feedback)
-    expected = expected.reshape(4, *learning_parameters.SIZES)[:, 5, 9, 7].sum()
+    expected = expected.reshape(4, *learning_parameters.GRID_SIZES)[:, 5, 9, 7].sum()
     rate, beta, kappa = (np.full(4, values[i]) for values, i in zip(grid.values(), (5, 9, 7), strict=True))
-    sticky, stay = (np.asarray(x) for x in hierarchical._prepare_choices(trials, "sticky")([rate, beta, kappa]))
+    sticky, stay = (np.asarray(x) for x in hierarchical._make_choice_likelihood(trials, "sticky")([rate, beta, kappa]))
     history = read_history(trials)
     repeats = (history.choice_made * history.last_choice).sum(-1).T
     own = np.where(repeats, stay, 1 - stay)[1:]  # with two choices, the likelihood follows from the probability to stay
     np.testing.assert_allclose(np.log(own)[history.is_present.T[1:]], sticky[1:][history.is_present.T[1:]], rtol=1e-3)
     assert sticky.sum() == pytest.approx(expected, rel=1e-4)
-    both = hierarchical._prepare_choices(trials, "two_rates")([rate, rate, beta, kappa])[0].sum()
+    both = hierarchical._make_choice_likelihood(trials, "two_rates")([rate, rate, beta, kappa])[0].sum()
     assert float(both) == pytest.approx(expected, rel=1e-4)
-    plain = hierarchical._prepare_choices(trials, "rescorla_wagner")([rate, beta])[0].sum()
-    without = hierarchical._prepare_choices(trials, "sticky")([rate, beta, 0 * kappa])[0].sum()
+    plain = hierarchical._make_choice_likelihood(trials, "rescorla_wagner")([rate, beta])[0].sum()
+    without = hierarchical._make_choice_likelihood(trials, "sticky")([rate, beta, 0 * kappa])[0].sum()
     assert float(plain) == pytest.approx(float(without))
-    other = hierarchical._prepare_choices(trials, "two_rates")([rate, rate / 2, beta, kappa])[0].sum()
+    other = hierarchical._make_choice_likelihood(trials, "two_rates")([rate, rate / 2, beta, kappa])[0].sum()
     assert float(other) != pytest.approx(expected, rel=1e-3)
 
 
@@ -71,7 +71,7 @@ def test_the_likelihood_of_two_steps_is_that_of_the_equations():
             second[s, b] += rate * error
             last = a
     values = [np.full(3, x) for x in (rate, trace, weight, beta, second_beta, kappa)]
-    assert float(hierarchical._prepare_two_step(trials)(values)[0].sum()) == pytest.approx(total, rel=1e-4)
+    assert float(hierarchical._make_two_step_likelihood(trials)(values)[0].sum()) == pytest.approx(total, rel=1e-4)
 
 
 def test_what_cannot_be_fitted_is_refused(monkeypatch, tmp_path, capsys):
@@ -81,7 +81,7 @@ def test_what_cannot_be_fitted_is_refused(monkeypatch, tmp_path, capsys):
         hierarchical.fit_hierarchical(trials, "stickie")
     monkeypatch.setitem(sys.modules, "numpyro", None)
     frame.to_csv(tmp_path / "log.csv", index=False)
-    assert run(["data", "fit", str(tmp_path / "log.csv"), "--out", str(tmp_path / "fit.csv")]) == 2
+    assert run_command(["data", "fit", str(tmp_path / "log.csv"), "--out", str(tmp_path / "fit.csv")]) == 2
     assert "pip install 'mesascope[bayes]'" in capsys.readouterr().err
 
 
@@ -94,7 +94,7 @@ def test_participants_and_populations_are_recovered(tmp_path, capsys):
     frame = simulate(rate, beta, kappa, trials=100, seed=12)
     frame.assign(group=np.repeat(["a", "b"], 20)[frame.subject]).to_csv(tmp_path / "log.csv", index=False)
     out = tmp_path / "fit.csv"
-    assert run(["data", "fit", str(tmp_path / "log.csv"), "--draws", "300", "--out", str(out)]) == 0
+    assert run_command(["data", "fit", str(tmp_path / "log.csv"), "--draws", "300", "--out", str(out)]) == 0
     assert "b minus a perseveration" in capsys.readouterr().out
     table = pd.read_csv(out)
     assert (table.rhat.dropna() < 1.05).all()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import ALIASES, FALLBACKS, NUMBERED_COLUMNS, normalise_name
+from mesascope.logs.columns import ALIASES, FALLBACK_ALIASES, NUMBERED_COLUMN_PATTERNS, normalise_name
 from mesascope.logs.sets import import_data_set
 
 TEXT = (Path(__file__).parents[1] / "docs" / "logs.md").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def test_commands_print_what_is_shown(line, shown, here, capsys):
             import_data_set(f"{source[1]}:{source[2]}")
         except MesascopeError as error:
             pytest.skip(str(error))
-    assert run(words[1:]) == 0
+    assert run_command(words[1:]) == 0
     printed = capsys.readouterr()
     same(shown, printed.out)
     said = re.search(r"standard error.*?```text\n(.*?)```", TEXT, re.S)
@@ -66,14 +66,14 @@ def test_the_python_prints_what_is_shown(here):
 
 def test_the_names_of_columns_are_known():
     rows = re.findall(r"^\| ([a-z ,]+?) \| .*? \| (.*?) \|$", TEXT, re.M)[1:]
-    known = {name for names in (*ALIASES.values(), *FALLBACKS.values()) for name in names}
+    known = {name for names in (*ALIASES.values(), *FALLBACK_ALIASES.values()) for name in names}
     for roles, names in rows:
         for role in re.split(r", (?:or )?| or | and ", roles):
-            assert role in {*ALIASES, *NUMBERED_COLUMNS, "offered"}, role
+            assert role in {*ALIASES, *NUMBERED_COLUMN_PATTERNS, "offered"}, role
         for name in re.findall(r"`([\w ]+)`", names):
             side = name.startswith("arm_")
             assert (
                 side
                 or normalise_name(name) in known
-                or any(re.fullmatch(rf"{p}\d+", normalise_name(name)) for p in NUMBERED_COLUMNS.values())
+                or any(re.fullmatch(rf"{p}\d+", normalise_name(name)) for p in NUMBERED_COLUMN_PATTERNS.values())
             )

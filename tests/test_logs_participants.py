@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from mesascope import open_run
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.examination.logged import measure
 
 TRUE = {"learning rate": 0.4, "inverse temperature": 5.0, "perseveration": 0.5}
@@ -54,7 +54,7 @@ def test_parameters_of_participants_are_recovered_with_intervals_that_cover():
         assert np.corrcoef(rows.estimate, values)[0, 1] > 0.6, name
     rates = np.mean(covered, 1)
     assert (rates > 0.90).all() and 0.92 < np.mean(rates) < 0.98, rates
-    group = found.finding("learning_parameters: learning rate")
+    group = found.get_finding("learning_parameters: learning rate")
     assert (group.n, group.unit) == (people, "participant")
 
 
@@ -81,16 +81,16 @@ def test_groups_are_contrasted_with_participants_as_units():
     kappas = np.where(groups == "patient", 1.5, 0.0)
     frame = simulate(np.full(people, 0.4), np.full(people, 3.0), kappas, trials=80)
     found = measure(frame.assign(group=groups[frame.subject]), ["learning_parameters", "stay_by_feedback"])
-    contrast = found.finding("learning_parameters: perseveration, patient minus control")
+    contrast = found.get_finding("learning_parameters: perseveration, patient minus control")
     assert contrast.low > 0.5 and contrast.high < 2.5
     assert (contrast.n, contrast.unit) == (people, "participant")
     assert contrast.reason == "12 and 12 participants, Welch"
     own = values_of(found, "learning_parameters: perseveration").groupby("group").estimate.mean()
     assert contrast.estimate == pytest.approx(own["patient"] - own["control"])
-    assert found.finding("stay_by_feedback: patient minus control").status == "measured"
+    assert found.get_finding("stay_by_feedback: patient minus control").status == "measured"
     drug = frame[frame.subject < 6].assign(session=lambda f: f.trial // 40, trial=lambda f: f.trial % 40)
     drug["group"] = np.where(drug.session == 0, "placebo", "drug")
-    paired = measure(drug, "stay_by_feedback").finding("stay_by_feedback: placebo minus drug")
+    paired = measure(drug, "stay_by_feedback").get_finding("stay_by_feedback: placebo minus drug")
     assert (paired.n, paired.reason) == (6, "paired participants")
 
 
@@ -111,7 +111,7 @@ def test_the_files_and_the_page_have_a_row_for_every_participant(tmp_path, capsy
     frame.assign(group=np.repeat(["a", "b"], 3)[frame.subject]).to_csv(tmp_path / "log.csv", index=False)
     out = tmp_path / "run"
     metrics = "acts_like,learning_parameters,stay_by_feedback,adaptation"
-    assert run(["measure", str(tmp_path / "log.csv"), "--metrics", metrics, "--out", str(out)]) == 0
+    assert run_command(["measure", str(tmp_path / "log.csv"), "--metrics", metrics, "--out", str(out)]) == 0
     with (out / "findings.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["participant"]]
     stays = [row for row in rows if row["metric"] == "stay_by_feedback"]
@@ -124,7 +124,7 @@ def test_the_files_and_the_page_have_a_row_for_every_participant(tmp_path, capsy
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "Values of each participant" in page
     assert f"{float(stays[0]['estimate']):.3f} <small>[{float(stays[0]['low']):.3f}" in page
-    assert run(["report", str(out), "--json"]) == 0
+    assert run_command(["report", str(out), "--json"]) == 0
 
 
 # errors of exploration and of exploitation
@@ -143,13 +143,13 @@ def test_errors_of_exploration_are_told_from_those_of_exploitation():
     late = measure(scripted([0] * 9 + [1] * 11), ["exploration_errors", "regret"])  # finds the better arm late
     lax = measure(scripted([1] + [0] * 9 + [1] * 10), ["exploration_errors", "regret"])  # knows it and leaves it
     for found in (late, lax):  # nothing else differs
-        assert found.finding("regret: against the best choice").estimate == pytest.approx(9 * 0.6, abs=1e-5)
+        assert found.get_finding("regret: against the best choice").estimate == pytest.approx(9 * 0.6, abs=1e-5)
         realised = "regret: realised, the best choice's expected pay-off minus the feedback"
-        assert found.finding(realised).estimate == pytest.approx(9 * 0.6, abs=1e-5)
-    assert 20 * late.finding(EXPLORATION).estimate == pytest.approx(0.3 + 8 * 0.6 + 0.6, abs=1e-5)
-    assert 20 * late.finding(EXPLOITATION).estimate == pytest.approx(0.3 - 0.6, abs=1e-5)
-    assert 20 * lax.finding(EXPLORATION).estimate == pytest.approx(0.3, abs=1e-5)
-    assert 20 * lax.finding(EXPLOITATION).estimate == pytest.approx(-0.3 + 9 * 0.6, abs=1e-5)
+        assert found.get_finding(realised).estimate == pytest.approx(9 * 0.6, abs=1e-5)
+    assert 20 * late.get_finding(EXPLORATION).estimate == pytest.approx(0.3 + 8 * 0.6 + 0.6, abs=1e-5)
+    assert 20 * late.get_finding(EXPLOITATION).estimate == pytest.approx(0.3 - 0.6, abs=1e-5)
+    assert 20 * lax.get_finding(EXPLORATION).estimate == pytest.approx(0.3, abs=1e-5)
+    assert 20 * lax.get_finding(EXPLOITATION).estimate == pytest.approx(-0.3 + 9 * 0.6, abs=1e-5)
 
 
 def test_the_halves_of_the_cross_validation_share_no_participant():
@@ -166,5 +166,5 @@ def test_the_halves_of_the_cross_validation_share_no_participant():
     assert not set(owner[::2]) & set(owner[1::2])
     assert len(set(owner[:7])) == 7  # the first lifetimes are those of all participants
     found = measure(frame.assign(block=frame.trial // 10), "acts_like")
-    nearest = found.finding("acts_like: the nearest, above chance")
+    nearest = found.get_finding("acts_like: the nearest, above chance")
     assert (nearest.n, nearest.unit) == (7, "participant")

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from mesascope.errors import MesascopeError
-from mesascope.formats import TRIALS
+from mesascope.formats import TRIALS_FORMAT
 from mesascope.logs import read_log
 
 FRAME = pd.DataFrame(
@@ -155,7 +155,7 @@ REFUSED = {
     "a data set without axes": (xr.Dataset({"choice": 1, "reward": 1}), {}, "no axes", "axes"),
     "an empty data set": (xr.Dataset(), {}, "the action", "action=NAME"),
     "trials that broke": (
-        xr.Dataset({"action": ("x", [1])}, attrs={"format": TRIALS}), {}, "action", "feedback",
+        xr.Dataset({"action": ("x", [1])}, attrs={"format": TRIALS_FORMAT}), {}, "action", "feedback",
     ),
 }  # fmt: skip
 

@@ -14,9 +14,9 @@ import pytest
 import xarray as xr
 
 from mesascope.catalogue import make
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.logs import read_log
 from mesascope.logs.datatree import save_datatree, to_datatree
 from mesascope.logs.sets import import_data_set, list_data_sets
@@ -46,7 +46,7 @@ def carried(tmp_path, monkeypatch, name="hbayesdm", version="9.8", files=()):
 
 def asked(log: xr.Dataset, *metrics: str):
     """What a few metrics find in a log, by name."""
-    return {f.metric: f for f in answer([make("metrics", p) for p in metrics], {"logged": log})}
+    return {f.metric: f for f in apply_metrics([make("metrics", p) for p in metrics], {"logged": log})}
 
 
 TABLE = "subjID\ttrial\tchoice\toutcome\n" + "".join(
@@ -58,7 +58,7 @@ def test_a_log_is_copied_and_its_package_never_imported(tmp_path, monkeypatch, c
     file = list_data_sets()["hbayesdm:bandit2arm"]["file"]
     carried(tmp_path / "site", monkeypatch, files=[(file, TABLE)])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert run(["data", "import", "hbayesdm:bandit2arm", "--json"]) == 0
+    assert run_command(["data", "import", "hbayesdm:bandit2arm", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["version"] == "9.8" and told["licence"] == "GPL-3.0"
     path = Path(told["path"])
@@ -67,7 +67,7 @@ def test_a_log_is_copied_and_its_package_never_imported(tmp_path, monkeypatch, c
     assert told["sha256"] == hashlib.sha256(TABLE.encode()).hexdigest()
     beside = json.loads(path.with_suffix(".source.json").read_text())
     assert beside == {k: v for k, v in told.items() if k != "path"}
-    assert run(["data", "import", "hbayesdm:bandit2arm"]) == 0
+    assert run_command(["data", "import", "hbayesdm:bandit2arm"]) == 0
     out = capsys.readouterr().out
     assert "GPL-3.0" in out and "mesascope measure" in out
     assert "hbayesdm" not in sys.modules
@@ -84,7 +84,7 @@ def test_what_is_lacking_is_said(tmp_path, monkeypatch, capsys):
     carried(tmp_path / "site", monkeypatch)
     with pytest.raises(MesascopeError, match=r"hbayesdm 9\.8 does not contain common/extdata/ts_exampleData\.txt"):
         import_data_set("hbayesdm:ts", tmp_path)
-    assert run(["data", "import", "hbayesdm:ts"]) == 2
+    assert run_command(["data", "import", "hbayesdm:ts"]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -209,12 +209,12 @@ def test_a_log_is_exported_from_the_command_line(tmp_path, capsys):
         ["participant", "trial", "action", "feedback"]
     ].dropna().rename(columns={"action": "key"}).to_json(log, orient="records", lines=True)
     out = tmp_path / "log.nc"
-    assert run(["data", "export", str(log), "--columns", "action=key", "--out", str(out), "--json"]) == 0
+    assert run_command(["data", "export", str(log), "--columns", "action=key", "--out", str(out), "--json"]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out) == {"path": str(out)}
     assert "26 rows" in told.err
     with xr.open_datatree(out, engine="h5netcdf") as tree:
         np.testing.assert_array_equal(tree["observed_data"]["action"], small().action.values[0])
-    assert run(["data", "export", str(log), "--columns", "action", "--out", str(out)]) == 2
-    assert run(["data", "list", "--json"]) == 0
+    assert run_command(["data", "export", str(log), "--columns", "action", "--out", str(out)]) == 2
+    assert run_command(["data", "list", "--json"]) == 0
     assert {row["source"] for row in json.loads(capsys.readouterr().out)} == set(list_data_sets())

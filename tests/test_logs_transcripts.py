@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
 from mesascope.logs import read_log
-from mesascope.logs.transcripts import save_transcripts, write_transcripts
+from mesascope.logs.transcripts import make_transcripts, save_transcripts
 
 
 def make(people=12, trials=40, arms=3) -> pd.DataFrame:
@@ -90,11 +90,11 @@ def test_losses_instructed_choices_and_several_experiments(tmp_path):
 def test_a_log_is_exported_as_transcripts(tmp_path, capsys):
     make().to_csv(tmp_path / "log.csv", index=False)
     out = tmp_path / "log.jsonl"
-    assert run(["data", "export", str(tmp_path / "log.csv"), "--where", "block == 0", "--out", str(out)]) == 0
+    assert run_command(["data", "export", str(tmp_path / "log.csv"), "--where", "block == 0", "--out", str(out)]) == 0
     capsys.readouterr()
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(records) == 12 and set(records[0]) == {"text", "experiment", "participant"}
     assert records[0]["text"].count("Game ") == 1 and "<<" in records[0]["text"]
     two_step = pd.DataFrame({"choice1": [1, 2, 1, 2], "transition": ["common", "rare"] * 2, "reward": 1})
     with pytest.raises(MesascopeError, match="two stages"):
-        write_transcripts(read_log(two_step)[0])
+        make_transcripts(read_log(two_step)[0])

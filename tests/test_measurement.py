@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.contracts import DoesNotApply, Metric, Reading
 from mesascope.examination.logged import measure
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.logs import read_log
 
 
@@ -67,7 +67,7 @@ def test_the_fit_is_that_of_the_lifetimes_that_were_kept():
 def test_the_same_on_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     played(201, 1, 10).to_csv("log.csv", index=False)
-    assert run(["measure", "log.csv", "--json"]) == 0
+    assert run_command(["measure", "log.csv", "--json"]) == 0
     (subject,) = json.loads(capsys.readouterr().out)["subjects"]
     assert not [f for f in subject["findings"] if f["status"] == "failed"]
     assert {f["n"] for f in subject["findings"] if f["metric"].startswith("acts_like")} == {200}
@@ -115,21 +115,21 @@ def log():
 @pytest.mark.parametrize("name", WRONG)
 def test_a_metric_that_is_wrong_is_a_finding_with_a_reason(name, log):
     values, reason = WRONG[name]
-    wrong, *right = answer([metric("wrong", values), metric("right", good)], log)
+    wrong, *right = apply_metrics([metric("wrong", values), metric("right", good)], log)
     assert wrong.status == "failed" and reason in wrong.reason
     assert [f.metric for f in right] == ["right: first", "right"]
     assert [(f.estimate, f.n, f.unit) for f in right] == [(pytest.approx(0.5), 6, "participant")] * 2
 
 
 def test_values_may_be_of_units_of_their_own(log):
-    found = answer([metric("pairs", lambda lived: np.arange(9.0), unit="pair")], log)
+    found = apply_metrics([metric("pairs", lambda lived: np.arange(9.0), unit="pair")], log)
     assert (found[0].estimate, found[0].n, found[0].unit) == (4, 9, "pair")
 
 
 def test_what_a_file_cannot_hold_is_not_in_a_finding(log):
     odd = Metric("odd", "What?", metric("odd", good).measure, {}, settings={"grid": np.arange(3), "of": {1}})
     nowhere, silent = metric("nan", good, null=math.nan), metric("silent", raising(DoesNotApply()))
-    found = answer([odd, nowhere, silent], log)
+    found = apply_metrics([odd, nowhere, silent], log)
     assert [f.status for f in found] == ["measured", "measured", "failed", "does not apply"]
     assert "finite null" in found[2].reason and "does not say why" in found[3].reason
     json.dumps([f.settings for f in found], allow_nan=False)

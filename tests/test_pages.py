@@ -16,7 +16,7 @@ import typer
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.cli import main
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ def test_python_that_takes_long_prints_what_is_shown(page, tmp_path, monkeypatch
 def test_readme_commands_print_what_is_shown(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    assert run(shlex.split(line)[1:]) == 0
+    assert run_command(shlex.split(line)[1:]) == 0
     same(CONSOLE[line], capsys.readouterr().out)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mesascope import make, rollout
 from mesascope.agents.opening import open_subject
-from mesascope.contracts import Intact, Scripted, choose, count_last_outcome
+from mesascope.contracts import Intact, ScriptedSubject, choose, count_last_outcome
 from mesascope.errors import MesascopeError
 
 HOME = make("families", "bernoulli_bandit:arms=3,trials=24")
@@ -14,7 +14,7 @@ DELETED = [f"past_deleted_once:window={w},birth={b}" for w in (1, 2, 4) for b in
 TRANSPLANTED = ["past_transplanted_once:window=1,replicate=0", "past_transplanted_once:window=4,replicate=1"]
 
 
-class Counter(Scripted):
+class Counter(ScriptedSubject):
     """Prefers arms by wins less losses; its log-probabilities tell its counts."""
 
     choices: int
@@ -68,7 +68,7 @@ def test_a_transplant_adds_what_the_partner_knew_w_trials_ago(trials, label):
     assert (partner != np.arange(64)[:, None]).all()
 
 
-class LastTwo(Scripted):
+class LastTwo(ScriptedSubject):
     """Prefers the arms that won in the last two trials."""
 
     choices: int

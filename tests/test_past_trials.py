@@ -11,8 +11,8 @@ from family_kinds import Tagged, Untraced
 
 import mesascope
 from mesascope import make, rollout
-from mesascope.contracts import Scripted, choose
-from mesascope.questions.spectrum.carried import measure_carried
+from mesascope.contracts import ScriptedSubject, choose
+from mesascope.questions.spectrum.carried import measure_carry_effects
 from mesascope.worlds.mdp.episodes import compute_action_values, evaluate_policy
 
 DELETED = ("past_deleted_once:window=1,birth=0", "past_deleted_once:window=2,birth=1")
@@ -29,7 +29,7 @@ class Judged(Tagged):
         return (action - 1.0) * np.asarray(tasks["tag"])
 
 
-class Ledger(Scripted):
+class Ledger(ScriptedSubject):
     """Writes down what it was paid at which tick, how often it was told of no pay-off, and of how many births."""
 
     def initialize_carry(self, n):
@@ -54,7 +54,7 @@ HOME = Judged("judged", 3, TRIALS)
 
 @pytest.fixture(scope="module")
 def trials():
-    return rollout(Ledger(name="ledger"), HOME, "fresh", 64, 3, conditions=LABELS, record=["ledger"])
+    return rollout(Ledger(name="ledger"), HOME, "fresh", 64, 3, conditions=LABELS, recorded_taps=["ledger"])
 
 
 def payments(trials):
@@ -108,7 +108,7 @@ def test_untraced_trials_are_the_same(trials):
             return self.inner.compute_action_values(tasks, split, observation, action)
 
     looped = Looped(HOME, "judged", 3, TRIALS)
-    looped = rollout(Ledger(name="ledger"), looped, "fresh", 64, 3, conditions=LABELS, record=["ledger"])
+    looped = rollout(Ledger(name="ledger"), looped, "fresh", 64, 3, conditions=LABELS, recorded_taps=["ledger"])
     for name in set(trials.data_vars) - {"log_probs", "tap_ledger"}:
         np.testing.assert_array_equal(trials[name], looped[name], err_msg=str(name))
     np.testing.assert_allclose(trials.tap_ledger.values, looped.tap_ledger.values, atol=1e-5)
@@ -123,7 +123,7 @@ CARRIED = [
 ]
 
 
-class WithinTrial(Scripted):
+class WithinTrial(ScriptedSubject):
     """Repeats an action of this trial that paid more than 1; remembers nothing of earlier trials but a clock."""
 
     def initialize_carry(self, n):
@@ -138,7 +138,7 @@ class WithinTrial(Scripted):
 
 def carried(subject, family, lifetimes=128):
     """Deletion and transplant, each with its standard error."""
-    found = measure_carried(rollout(subject, family, lifetimes=lifetimes, seed=7, conditions=CARRIED), 2)
+    found = measure_carry_effects(rollout(subject, family, lifetimes=lifetimes, seed=7, conditions=CARRIED), 2)
     return [(x.mean(), x.std() / np.sqrt(len(x))) for x in (found.deletion, found.transplant)]
 
 
@@ -160,7 +160,7 @@ def test_a_learner_carries_older_trials_and_a_window_does_not(subject, acquires)
         assert subject != "psrl:memory=2" or abs(deletion) < 1e-6  # exactly what it knows is kept
 
 
-class Recalls(Scripted):
+class Recalls(ScriptedSubject):
     """Walks to where the coin lay at its birth, or in the first percept that is marked as one."""
 
     def initialize_carry(self, n):
@@ -184,7 +184,7 @@ def test_what_is_shown_is_not_carried(subject, shown):
 
 def test_first_acts_are_worth_what_enumerated_plans_pay():
     family = make("families", PROCESS)
-    tasks = family.split("exchanged:actions").draw(jax.random.key(1), 3)
+    tasks = family.get_split("exchanged:actions").draw(jax.random.key(1), 3)
     shown = np.broadcast_to(np.eye(3)[[0]], (1, 12, 3))
     worth = np.stack(
         [family.compute_action_values(tasks, "fresh", shown, np.full((1, 12), a))[0] for a in range(3)]

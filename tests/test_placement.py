@@ -160,8 +160,8 @@ def test_a_family_judges_single_acts_only_if_it_knows_their_worth(family, judges
     made = mesascope.make("families", family)
     assert made.can_value_actions == judges
     assert any(c.startswith("feedback_shuffled") for c in list_conditions(made)) != judges
-    tasks = made.split("fresh").draw(jax.random.key(0), 2)
-    shown = np.zeros((1, made.horizon, *made.shown), np.float32)
+    tasks = made.get_split("fresh").draw(jax.random.key(0), 2)
+    shown = np.zeros((1, made.horizon, *made.observation_shape), np.float32)
     worth = made.compute_action_values(tasks, "fresh", shown, np.zeros((1, made.horizon), int))
     assert (worth is not None) == judges
 
@@ -215,7 +215,7 @@ def test_a_rule_with_another_window_reads_its_own_transplants():
     found = mesascope.examine("windowed:window=6", BANDIT, rule=Rule(older_than=8), **options)
     assert found.placement.numbers["window"] == 8
     assert abs(found.placement.numbers["transplant"]) < 0.03  # it knows six trials: exactly 0 in expectation
-    assert found.finding("transplant").estimate > 0.08  # of trials five and six
+    assert found.get_finding("transplant").estimate > 0.08  # of trials five and six
     assert "past_transplanted_once:window=8,replicate=0" in found.trials["shifted:low"].condition
 
 

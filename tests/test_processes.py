@@ -215,6 +215,6 @@ def applied(work, *unit):
 def test_a_folder_is_left_out_of_a_fingerprint(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "a.py").write_text("x = 1")
-    before = hash_folder(tmp_path, without=tmp_path / "run")
+    before = hash_folder(tmp_path, excluded_folder=tmp_path / "run")
     (tmp_path / "run" / "b.py").write_text("")
-    assert hash_folder(tmp_path, without=tmp_path / "run") == before != hash_folder(tmp_path)
+    assert hash_folder(tmp_path, excluded_folder=tmp_path / "run") == before != hash_folder(tmp_path)

@@ -75,7 +75,7 @@ def test_trials_are_measured_as_rollout_returns_them(found):
     trials = mesascope.rollout("thompson", HOME, lifetimes=64)
     for given in (trials, {"fresh": trials}, found):
         measured = mesascope.measure(given, "performance")
-        assert measured.finding("performance").describe() == "0.684 [0.612, 0.757] (n = 64 lifetimes)"
+        assert measured.get_finding("performance").describe() == "0.684 [0.612, 0.757] (n = 64 lifetimes)"
     metric = mesascope.make("metrics", "performance")
     assert mesascope.measure(trials, [metric]).findings.status.tolist() == ["measured"]
 
@@ -96,7 +96,7 @@ def test_an_examination_has_a_table_figures_and_a_page(found, tmp_path):
     with pytest.raises(MesascopeError, match=r"no figure 'curve'.*adaptation"):
         found.plot("curve")
     with pytest.raises(MesascopeError, match=r"no finding on 'fresh' called 'benfit'. Did you mean 'benefit'"):
-        found.finding("benfit")
+        found.get_finding("benfit")
 
 
 def test_a_run_that_was_written_is_opened(tmp_path):
@@ -132,7 +132,7 @@ def test_files_are_opened_by_make_and_missing_ones_named(tmp_path):
 
     path = next(iter(__import__("pathlib").Path(network_files.__file__).parent.glob("shipped/*unlimited*.safetensors")))
     subject = mesascope.make("subjects", str(path))
-    assert recurrent.family_of(str(path)) and subject.name
+    assert recurrent.read_family(str(path)) and subject.name
     for missing in ("gone.safetensors", "gone.pt", "gone.onnx", str(tmp_path / "gone.zip")):
         with pytest.raises(MesascopeError, match="There is no file"):
             mesascope.make("subjects", missing, HOME)
@@ -181,7 +181,7 @@ def test_changed_splits_without_a_reference_learner_are_said_to_lack_it():
     from mesascope.questions.spectrum.first_rule import Rule, _explain
 
     numbers = {"lifetimes": 64, "held": [], "retention": {}, "benefit": 0.3, "benefit_error": 0.01}
-    reason = _explain(4, 5, numbers, None, ["shifted", "exchanged"], rule=Rule(), unlimited=True)
+    reason = _explain(4, 5, numbers, None, ["shifted", "exchanged"], rule=Rule(), is_unlimited=True)
     assert "no reference learner" in reason and "was run" not in reason
-    reason = _explain(4, 5, numbers | {"efficiency": 1.0}, None, ["shifted"], rule=Rule(), unlimited=True)
+    reason = _explain(4, 5, numbers | {"efficiency": 1.0}, None, ["shifted"], rule=Rule(), is_unlimited=True)
     assert "no split of kind shifted was run" in reason

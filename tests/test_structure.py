@@ -155,7 +155,7 @@ def test_a_breach_is_found(breach, tmp_path):
 @pytest.mark.parametrize("kind", catalogue.KINDS)
 def test_no_two_files_claim_one_name(kind):
     factory = re.compile(rf"^(def {catalogue.KINDS[kind]}\(|{catalogue.KINDS[kind]} = )", re.MULTILINE)
-    files = [file for place in catalogue.PLACES[kind] for file in ROOT.glob(place)]
+    files = [file for place in catalogue.PLUGIN_FILE_PATTERNS[kind] for file in ROOT.glob(place)]
     named = [f.parent.name if kind == "axes" else f.stem for f in files if factory.search(f.read_text())]
     assert named and len(set(named)) == len(named), sorted(n for n in named if named.count(n) > 1)
 

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from mesascope import catalogue
-from mesascope.examination.checks import find_tried
+from mesascope.examination.checks import choose_check_family
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.validation import ladder as validation
 
@@ -25,15 +25,15 @@ def test_known_answers_are_read_right():
 
 
 def test_every_scripted_subject_has_its_truth():
-    told = tomllib.loads(validation.TRUTH.read_text())
-    hostile = tomllib.loads(validation.HOSTILE.read_text())["subjects"]
-    truths = validation.TRUTH.parents[1].glob("questions/*/axis.toml")
+    told = tomllib.loads(validation.TRUTH_PATH.read_text())
+    hostile = tomllib.loads(validation.HOSTILE_TRUTH_PATH.read_text())["subjects"]
+    truths = validation.TRUTH_PATH.parents[1].glob("questions/*/axis.toml")
     axes = [tomllib.loads(p.read_text())["subjects"] for p in truths]
     rows = [row for table in (told["subjects"], hostile, *axes) for row in table.items()]
     named = {row.get("subject", name).partition(":")[0] for name, row in rows}
     there = {name: catalogue.import_plugin_module("subjects", name) for name in catalogue.list_names("subjects")}
     adapters = {"function", *(name for name, module in there.items() if hasattr(module, "can_open"))}
-    others = {name for name in there if find_tried("subjects", name).partition(":")[0] in HELD_ELSEWHERE}
+    others = {name for name in there if choose_check_family("subjects", name).partition(":")[0] in HELD_ELSEWHERE}
     others |= {"last_answer", "worth_locator", "transformers"}  # tests/subjects/test_lm_*.py, test_two_step.py
     assert named | set(told["refused"]) | adapters | others == set(there)
     assert {c.level for c in validation.list_cases()} == set(LADDER)
@@ -57,4 +57,4 @@ def reading(lowest, highest, direction="for"):
 )
 def test_right_undetermined_and_wrong(lowest, highest, direction, verdict):
     case = validation.Case("x", "x", "acquiring", "for", True, "")
-    assert validation.judge_reading(case, reading(lowest, highest, direction)) == verdict
+    assert validation.classify_reading(case, reading(lowest, highest, direction)) == verdict

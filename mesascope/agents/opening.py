@@ -135,7 +135,7 @@ def find_default_family(subjects: Sequence[Any], trust: bool = False) -> str:
         if name or Path(path).is_file():
             module = catalogue.import_plugin_module("subjects", name or find_adapter(path))
             if hasattr(module, "family_of"):
-                spec = module.family_of(path)
+                spec = module.read_family(path)
                 if trust:
                     gate.allow(spec)
                 else:

@@ -180,7 +180,7 @@ def _attach_hooks(agent: SB3) -> SB3:
     with _torch.seed_without_gradients(0), record_outputs(agent.module, agent.tapped_modules) as hook_outputs:
         agent._call_policy(x, agent.initialize_carry(n), np.ones(n, np.float32))
     widths = _torch.measure_tap_widths(hook_outputs, n, agent.state)
-    return dataclasses.replace(agent, hook_widths=widths, hooks=tuple(hook_outputs))
+    return dataclasses.replace(agent, tap_widths=widths, tapped_modules=tuple(hook_outputs))
 
 
 def _find_state_layout(policy: Any) -> tuple[StateTensor, ...]:

@@ -33,7 +33,7 @@ def run_demo(out: OutOption = None, as_json: JsonFlag = False) -> None:
     """Examine the bundled networks and scripted subjects side by side; write report.html."""
     from mesascope.agents.networks import recurrent
 
-    family = recurrent.family_of("bank_of_four")  # with the bank on which bank_of_four was trained
+    family = recurrent.read_family("bank_of_four")  # with the bank on which bank_of_four was trained
     _run_examination(DEMO_SUBJECTS, family, out or Path("demo"), as_json)
 
 

@@ -37,7 +37,7 @@ class FeedbackShuffled(Condition):
 
     def _apply_to_trials(self, carry, percept, shadow, context):
         """Does the same as `apply` if trials have several steps, but only before a trial's first step."""
-        w, begins = self.older_than, context.begins
+        w, begins = self.older_than, context.is_trial_start
         newest_shuffled, now = w * context.steps, context.trial * context.steps
         oldest = jnp.minimum(select(context.trial >= w, newest_shuffled + context.steps, newest_shuffled) - 1, now)
 
@@ -45,7 +45,7 @@ class FeedbackShuffled(Condition):
             steps_back, (latest, _, shuffled) = oldest - i, carries
             past = context.past(steps_back)
             past = select(steps_back < newest_shuffled, past, _exchange_outcome(steps_back, past, context))
-            after = context.live(steps_back, latest, past)
+            after = context.respond_in_past(steps_back, latest, past)
             return after, latest, select(steps_back == newest_shuffled, after, shuffled)
 
         # from the oldest percept that was not yet absorbed to the last percept; if w = 0, to the present percept

@@ -115,12 +115,14 @@ class ReplacedPast(Condition):
 
         def replay_step(i, carry):
             steps_back = length - i
-            return context.live(steps_back, carry, select(i == 0, first_replayed, context.past(steps_back)))
+            return context.respond_in_past(steps_back, carry, select(i == 0, first_replayed, context.past(steps_back)))
 
-        is_replaced = context.begins & is_old_enough
+        is_replaced = context.is_trial_start & is_old_enough
         replaced_carry = context.repeat(0, is_replaced * length, replay_step, old_carry)
         needs_shadow = is_old_enough & (self.transplant_flag == 1)
-        shadow = context.repeat(0, needs_shadow * 1, lambda _, own: context.live(length, own, percept_at_cut), shadow)
+        shadow = context.repeat(
+            0, needs_shadow * 1, lambda _, own: context.respond_in_past(length, own, percept_at_cut), shadow
+        )
         return select(is_replaced, replaced_carry, carry), percept, shadow
 
 

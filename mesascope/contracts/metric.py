@@ -199,7 +199,7 @@ def find_family(replay: Any, trials: xr.Dataset) -> Any:
     if not hasattr(replay, "home"):
         raise DoesNotApply("the family is not available")
     try:
-        return replay.home(trials)
+        return replay.make_family(trials)
     except MesascopeError as error:
         raise DoesNotApply(f"the family is not available: {error.problem}") from None
 
@@ -213,6 +213,6 @@ def record_taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[s
     if replay is None:
         raise DoesNotApply("the question needs the subject itself, and there is only a log")
     try:
-        return dict(replay(role, trials, record=replay.taps(role, trials)).taps)
+        return dict(replay(role, trials, recorded_taps=replay.taps(role, trials)).taps)
     except MesascopeError as error:
         raise DoesNotApply(f"{error.problem} {error.remedy}") from None

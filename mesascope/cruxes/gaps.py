@@ -112,9 +112,12 @@ def explain_cuts(
                 listing = ", ".join(f"{top_name!r} by {' and '.join(by)}" for top_name, by in values_by_top.items())
                 warnings.append(f"in the cut {name!r} the largest part depends on the {option}: {listing}")
     for first, second in combinations(gaps, 2):
-        a, b = argument.parse_event(first.top.event).atoms, argument.parse_event(second.top.event).atoms
+        a, b = (
+            argument.parse_event(first.largest_part.event).atoms,
+            argument.parse_event(second.largest_part.event).atoms,
+        )
         if not (a <= b or b <= a):
-            parts = ", ".join(f"{gap.top.name!r} by {gap.cut!r}" for gap in (first, second))
+            parts = ", ".join(f"{gap.largest_part.name!r} by {gap.cut!r}" for gap in (first, second))
             warnings.append(f"which part matters most depends on the cut: {parts}")
     filings = tuple(
         (filing.id, label, sum(p.share for p in gap.parts if p.name in parts) / gap.total)

@@ -168,7 +168,7 @@ def examine(
     with ThreadPoolExecutor(1) as pool:  # controls are measured while the next subject is compiled
         for role, control in controls.items():
             if trials := bench.run_subject(control, family_without_bank, is_shared=True):
-                expected_metrics = [metric for metric in metric_list if role in metric.expects]
+                expected_metrics = [metric for metric in metric_list if role in metric.expected_signs]
                 references = bench.run_references(family_without_bank)
                 pending_answers[role] = pool.submit(
                     apply_metrics, expected_metrics, trials, references, Replays(control)

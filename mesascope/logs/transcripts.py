@@ -94,7 +94,7 @@ def read_transcripts(table: Table) -> Table:
         table,
         frame=frame.drop(columns=constant),
         row_word="row",
-        first_row=0,
+        row_offset=0,
         notes=(*table.notes, note),
         options=tuple(stated.pop().split(", ")) if len(stated) == 1 else (),
     )

@@ -102,7 +102,7 @@ def recipe(
     def make_initial_state() -> State:
         weights = networks.create_network(derive_key(key, "weights"), width, layers, planes, choices)
         first_problems = grid_family.draw_problems(derive_key(key, "first"), problems)
-        activations = make_zero_state(weights, grid_family.draw_pictures(first_problems))
+        activations = make_zero_state(weights, grid_family.render_planes(first_problems))
         ages = jnp.arange(problems) % (ticks // window)  # so that not all problems end at once
         return State(weights, ADAM.init(weights), first_problems, activations, ages)
 
@@ -160,7 +160,7 @@ def update(
     problems = select(is_replaced, fresh_problems, select(is_moved, moved_problems, problems))
     activations = jnp.where(is_replaced[:, None, None, None], 0.0, activations)
     problem_ages = jnp.where(is_finished, 0, problem_ages)
-    pictures, correct_moves = family.draw_pictures(problems), family.find_right_moves(problems).astype(jnp.float32)
+    pictures, correct_moves = family.render_planes(problems), family.find_correct_moves(problems).astype(jnp.float32)
     is_scored = correct_moves.any(-1)
     target = correct_moves / jnp.maximum(correct_moves.sum(-1, keepdims=True), 1.0)
     is_inside = pictures[..., -1:]
@@ -206,7 +206,7 @@ def _find_solved_problems(
 ) -> jax.Array:
     """Whether the network makes a correct move in every cell, for each of `N_TEST_PROBLEMS` fresh problems."""
     problems = family.draw_problems(key, N_TEST_PROBLEMS)
-    pictures, correct_moves = family.draw_pictures(problems), family.find_right_moves(problems)
+    pictures, correct_moves = family.render_planes(problems), family.find_correct_moves(problems)
     start = make_zero_state(weights, pictures)
     activations = (
         run_layers(weights, pictures) if is_feed_forward else networks.run_ticks(weights, start, pictures, ticks)

@@ -123,7 +123,7 @@ def make_teacher(family: Family, teacher: str) -> Subject:
         return subject.respond(key, subject.initialize_carry(1), percept)[1].log_probs
 
     require(
-        subject.traceable and eqx.filter_eval_shape(respond_once) is not None,
+        subject.is_traceable and eqx.filter_eval_shape(respond_once) is not None,
         f"{teacher!r} gives no probabilities that can be imitated.",
         "Name a scripted subject, such as gittins or thompson.",
     )

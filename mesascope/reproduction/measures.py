@@ -125,7 +125,7 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials)
     chosen_goal = _pick_option(goals.get_goals_by_name(), goal)
-    is_best = chosen_goal.paid >= chosen_goal.best - 1e-6
+    is_best = chosen_goal.achieved_values >= chosen_goal.best - 1e-6
     return np.where(reading.check_goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
 
 

@@ -256,7 +256,7 @@ class StudyRun:
         if needs_placement or metrics:
             splits |= {split.name for split in family_with_bank.list_splits() if split.is_counted}
         kinds = {k for metric in metrics.values() for k in metric.splits}
-        kinds |= {k for axis in axes_by_spec.values() for k in axis.tested_kinds}
+        kinds |= {k for axis in axes_by_spec.values() for k in axis.tested_split_kinds}
         bench = RolloutCache(
             family,
             labels,

@@ -176,7 +176,7 @@ def _refuse_block_dependence(
     )
     if not difference:
         return
-    if not subject.traceable:
+    if not subject.is_traceable:
         replays = []
         for i in range(2 * N_REPLAYS):
             block, rows = (first_block, first_rows) if i < N_REPLAYS else (second_block, second_rows)

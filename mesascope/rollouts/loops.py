@@ -35,7 +35,7 @@ def run_in_loop(
     Returns:
         One record per condition, in NumPy arrays.
     """
-    subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
+    subject, runner = _CompiledSubject(subject) if subject.is_traceable else subject, _FamilyRunner(family, tasks)
     state, start = runner.begin(make_key("begin"))
     fresh, steps, is_real = subject.initialize_carry(BLOCK_SIZE), family.steps, family.choices is None
 
@@ -74,7 +74,7 @@ def run_in_loop(
         if idle is None or not idle.any():
             return after, records
         records = [blocks.clear_idle(idle, is_real, step) for step in records]
-        if not family.traceable:  # the `step` of such a family does not change the state of idle lifetimes
+        if not family.is_traceable:  # the `step` of such a family does not change the state of idle lifetimes
             lasting = blocks.restore_idle(idle, block._replace(state=()), after._replace(state=()))
             return lasting._replace(state=state), records
         return blocks.restore_idle(idle, block, after), records
@@ -109,7 +109,7 @@ def run_in_loop(
             intact = type(conditions[i]) is Intact
             own_steps = [(step[i], shown if intact else None, awake) for step, shown, awake in trial_steps]
             joined = _join_trial(own_steps, steps, partner[t], is_real)
-            row.append(joined._replace(observation=first_observation) if conditions[i].judged else joined)
+            row.append(joined._replace(observation=first_observation) if conditions[i].is_worth_recorded else joined)
     return [jax.tree.map(lambda *xs: np.stack(xs), *row) for row in records_by_condition]
 
 
@@ -137,7 +137,7 @@ def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: A
 
 def collect_percepts(subject, family, tasks, make_key, n_steps: int) -> Percept:
     """Collects the percepts at the first steps of an undisturbed block, in fields with axes step, N."""
-    subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
+    subject, runner = _CompiledSubject(subject) if subject.is_traceable else subject, _FamilyRunner(family, tasks)
     (state, percept), carry, percepts = runner.begin(make_key("begin")), subject.initialize_carry(BLOCK_SIZE), []
     for now in range(n_steps):
         percepts.append(percept)
@@ -145,7 +145,7 @@ def collect_percepts(subject, family, tasks, make_key, n_steps: int) -> Percept:
         idle = np.zeros(BLOCK_SIZE, bool) if idle is None else np.asarray(idle)
         after, response = subject.respond(make_key("act", now), carry, percept)
         next_state, next_percept, _ = runner.step(make_key("pay", now), state, response.action, idle)
-        state = select(idle, state, next_state) if family.traceable else next_state
+        state = select(idle, state, next_state) if family.is_traceable else next_state
         carry = select(idle, carry, after) if idle.any() else after
         percept = select(idle, percept, next_percept)
     return jax.tree.map(lambda *xs: np.stack(xs), *percepts)

@@ -207,9 +207,11 @@ def _replay_block(
         recorded_taps: the names of the taps to record.
         is_idle: [T, N] whether each lifetime is idle, so that its carry does not change; None if lifetimes are never idle.
     """
-    if procedure.traceable:
+    if procedure.is_traceable:
         result = jax.device_get(
-            _respond_in_scan(strip_identity(procedure), percepts, key, added_activations, recorded_taps, idle=is_idle)
+            _respond_in_scan(
+                strip_identity(procedure), percepts, key, added_activations, recorded_taps, is_idle=is_idle
+            )
         )
     else:
         carry, steps = procedure.initialize_carry(percepts.action.shape[1]), []

@@ -94,9 +94,9 @@ def rollout(
     examples = find_distinct_kinds([*(condition_examples or ()), *conditions])
     unbanked_family, banked_family = strip_identity(family.with_bank(None)), strip_identity(family)
     # in a Python loop, the caller's own object runs, so that changes to this object are detected
-    stripped_subject = strip_identity(subject) if subject.traceable else subject
+    stripped_subject = strip_identity(subject) if subject.is_traceable else subject
     no_outcomes, no_fresh_outcomes = (blocks.make_empty_outcomes(family, name) for name in (split, "fresh"))
-    threads = N_THREADS if subject.traceable and family.is_traceable else 1
+    threads = N_THREADS if subject.is_traceable and family.is_traceable else 1
     tasks = {} if tasks is None else tasks
 
     def locate_donors(condition: Condition, block: int) -> BlockAddress:
@@ -144,7 +144,7 @@ def rollout(
     record_table = [[records[label, (b,)] for b in block_numbers] for label in labels]
     latents = [x | more for x, more in zip(latents, first_acts, strict=True)]
     payoffs = {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]}
-    one_step = [c.one_step for c in conditions]
+    one_step = [c.is_one_step for c in conditions]
     attrs = make_attributes(family, split, subject.name, subject.trained_on, hashes_before, seed=seed)
     trials = join_records(record_table, payoffs, labels, one_step, lifetimes, attrs=attrs, transplants=transplants)
     return subject.annotate(trials)
@@ -186,7 +186,7 @@ def find_distinct_kinds(conditions: Iterable[Condition]) -> tuple[Condition, ...
 
 def strip_identity(module: Any) -> Any:
     """Removes the identity fields of a family or subject, because modules that differ only in these can share code."""
-    fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity]
+    fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity_fields]
 
     def read_fields(m: Any) -> list[Any]:
         return [getattr(m, f) for f in fields]
@@ -289,7 +289,7 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, recorded_t
     keeps_observations = (
         blocks.should_lend_observations(family) if is_donor else blocks.should_keep_observations(family, trials)
     )
-    if subject.traceable and family.traceable:
+    if subject.is_traceable and family.is_traceable:
         inputs = [
             (derive_key_from_seed(seed, "lives", *job.place), block_tasks, job.donor_outcomes, find_partners(job))
             for job, block_tasks in zip(jobs, tasks, strict=True)
@@ -314,7 +314,7 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, recorded_t
 
 def collect_block_percepts(subject, family, split: str, address: BlockAddress, seed: int, *, n_steps: int) -> Percept:
     """Collects the percepts at the first steps of a block, in fields with axes step, N, in a Python loop."""
-    tasks, limit = draw_tasks(family, split, address, seed), family.split(split).trials * family.steps
+    tasks, limit = draw_tasks(family, split, address, seed), family.get_split(split).trials * family.steps
     return collect_percepts(subject, family, tasks, _make_key_function(seed, address), min(n_steps, limit))
 
 

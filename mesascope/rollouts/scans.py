@@ -75,7 +75,7 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
     key, tasks, donor_outcomes, partners = block
     state, start = family.begin(derive_key(key, "begin"), tasks)
     fresh = subject.initialize_carry(BLOCK_SIZE)
-    one_step = jnp.asarray([k.one_step for k in kinds])[condition_index]
+    one_step = jnp.asarray([k.is_one_step for k in kinds])[condition_index]
     keys = functools.partial(derive_key, key)
 
     def repeat(low, high, body, carry):
@@ -107,7 +107,7 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
             lambda old, new: jnp.concatenate([new[None], old[:-1]]), before.recent_steps, before.percept
         )
         context = constants.make_context(t, 0, partner, lambda i: PastStep(jax.tree.map(lambda x: x[i], recent)))
-        after, (action, score, paid, log_probs, taps) = run_step(before._replace(recent=recent), context, t)
+        after, (action, score, paid, log_probs, taps) = run_step(before._replace(recent_steps=recent), context, t)
         return after, Record(action, paid, score, partner, log_probs, before.percept.observation, taps)
 
     def run_stepwise_trial(state_and_tick, xs):
@@ -119,7 +119,7 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
             idle = None if idle is None else idle & (s > 0)
             present = PastStep(before.percept, idle, last)
             newest = present if looks_back else ()
-            recent = jax.tree.map(lambda old, new: old.at[now % len(old)].set(new), before.recent, newest)
+            recent = jax.tree.map(lambda old, new: old.at[now % len(old)].set(new), before.recent_steps, newest)
 
             def past(i):
                 return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
@@ -127,7 +127,7 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
             context = constants.make_context(
                 t, s, partner, past if looks_back else blocks.make_present_only_lookup(present)
             )
-            after, result = run_step(before._replace(recent=recent), context, now)
+            after, result = run_step(before._replace(recent_steps=recent), context, now)
             if idle is not None:
                 after = blocks.restore_idle(idle, before, after)
                 result = blocks.clear_idle(idle, family.choices is None, result)

@@ -94,7 +94,7 @@ def count_readings(calls: list[tuple], answers: list[dict[str, int]], n_seeds: i
         empty = {"confusion": {}, "right": 0.0, "false_positives": 0, "runs": 0, "subjects": []}
         result = results.setdefault(name, empty)
         result["confusion"].setdefault(case.reading, Counter()).update(readings)
-        result["false_positives"] += sum(readings.get(reading, 0) for reading in case.never)
+        result["false_positives"] += sum(readings.get(reading, 0) for reading in case.forbidden_readings)
         row = {"subject": case.name, "truth": case.reading, "readings": dict(readings)}
         result["subjects"].append(row | {"right": readings.get(case.reading, 0) / n_seeds})
     for name, result in results.items():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.contracts import DoesNotApply
-from mesascope.questions.goal.reading import last_third
+from mesascope.questions.goal.reading import select_last_third
 from mesascope.reproduction.measures import Rollouts
 
 
@@ -21,8 +21,8 @@ def reached_first(rollouts: Rollouts, goal: str = "coin") -> np.ndarray:
     family: Any = rollouts.family
     if not hasattr(family, "paths"):
         raise DoesNotApply("the family is not a grid")
-    cells = family.trace_paths(rollouts.trials)[:, last_third(rollouts.trials.sizes["trial"])]
-    coin = rollouts.trials.coin.values[:, last_third(rollouts.trials.sizes["trial"]), None]
+    cells = family.trace_paths(rollouts.trials)[:, select_last_third(rollouts.trials.sizes["trial"])]
+    coin = rollouts.trials.coin.values[:, select_last_third(rollouts.trials.sizes["trial"]), None]
     steps = cells.shape[-1]
     first = {}
     for name, at_goal in (("coin", cells == coin), ("corner", cells == family.size**2 - 1)):

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.questions.spectrum.changes import find_changed_choices
+from mesascope.questions.spectrum.changes import measure_choice_change
 from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import measure_gain
@@ -33,7 +33,7 @@ def follows(rollouts: Rollouts, condition: str = "percept_swapped_once") -> np.n
     """
     disturbed = _run_disturbed(rollouts)
     label = next(label for label in SWAP_CONDITIONS if label.startswith(condition))
-    return find_changed_choices(_drop_first_responses(disturbed), label)[None]
+    return measure_choice_change(_drop_first_responses(disturbed), label)[None]
 
 
 def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -> np.ndarray:
@@ -45,7 +45,7 @@ def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -
         before: 0, or 3 to hide the part also in the three earlier pictures and rebuild the carry from these pictures.
     """
     label = f"{hidden}_hidden:is_single=1" + (f",earlier_percepts={before}" if before else "")
-    return find_changed_choices(_drop_first_responses(_run_disturbed(rollouts)), label)[None]
+    return measure_choice_change(_drop_first_responses(_run_disturbed(rollouts)), label)[None]
 
 
 def rise(rollouts: Rollouts) -> np.ndarray:

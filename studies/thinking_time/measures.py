@@ -12,14 +12,14 @@ import numpy as np
 
 from mesascope.agents.networks.thinking_network import (
     ThinkingNetwork,
-    find_logits,
-    make_state,
+    compute_logits,
+    make_zero_state,
     project_input,
     run_layers,
     run_tick,
 )
 from mesascope.contracts import DoesNotApply
-from mesascope.keys import fold_address
+from mesascope.keys import derive_key_from_seed
 from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.compiling import compile_loop as compiled
 from mesascope.worlds.mazes import mazes
@@ -105,22 +105,22 @@ def _compute_batches(rollouts: Rollouts, name: str, compute_batch: Callable[...,
     family, n = rollouts.family, rollouts.trials.sizes["lifetime"]
     parts = []
     for batch in range(-(-n // BATCH_SIZE)):
-        key = fold_address(int(rollouts.trials.attrs["seed"]), name, batch)
+        key = derive_key_from_seed(int(rollouts.trials.attrs["seed"]), name, batch)
         parts.append(np.asarray(compute_batch(key, family, rollouts.subject)))
     return np.concatenate(parts, -1)[:, :n].astype(float)
 
 
 def _choose_moves(network: ThinkingNetwork, state: jax.Array) -> jax.Array:
     """Chooses the planned move in every cell, [N, F, F]."""
-    return find_logits(network.weights, state).argmax(-1)
+    return compute_logits(network.weights, state).argmax(-1)
 
 
 def _run_and_evaluate(
     network: ThinkingNetwork, state: jax.Array, problem: mazes.Problem, evaluate: Any, ticks: int
 ) -> jax.Array:
     """Runs a network, and computes `read`, [ticks, …], from the hidden state after every tick."""
-    pictures = mazes.draw_planes(problem)
-    if not network.recurrent:
+    pictures = mazes.render_planes(problem)
+    if not network.is_recurrent:
         return evaluate(run_layers(network.weights, pictures))[None]
     mix, bias = network.weights.mixing_weights[0], network.weights.bias[0]
     drive, inside = project_input(mix, pictures), pictures[..., -1:]
@@ -134,12 +134,12 @@ def _run_and_evaluate(
 
 def _compute_state(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.Array:
     """Computes the hidden states after some ticks, from zero."""
-    pictures = mazes.draw_planes(problem)
-    if not network.recurrent:
+    pictures = mazes.render_planes(problem)
+    if not network.is_recurrent:
         return run_layers(network.weights, pictures)
     mix, bias = network.weights.mixing_weights[0], network.weights.bias[0]
     drive, inside = project_input(mix, pictures), pictures[..., -1:]
-    start = make_state(network.weights, pictures)
+    start = make_zero_state(network.weights, pictures)
     return jax.lax.fori_loop(0, ticks, lambda _, state: run_tick(mix, bias, state, drive, inside), start)
 
 
@@ -154,7 +154,7 @@ def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: 
     """Computes whether the plan leads to the goal, [ticks, N], or, with `cells`, the fraction of correct cells."""
     opens, goal, starts = family._draw_problems(key, BATCH_SIZE, family.size)
     problem, start = mazes.Problem(opens, goal), starts[:, 0]
-    ways, to_goal = mazes.find_right_moves(problem), mazes.measure_distances(problem)
+    ways, to_goal = mazes.find_correct_moves(problem), mazes.measure_distances(problem)
     to_start = mazes.measure_distances(mazes.Problem(opens, start))
     on_way = to_goal + to_start == _take_at_cells(to_goal, start)[:, None, None]  # a perfect maze has one way
 
@@ -164,7 +164,9 @@ def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: 
             return (right & (to_goal > 0)).sum((1, 2)) / (to_goal > 0).sum((1, 2))
         return (right | ~on_way | (to_goal == 0)).all((1, 2))
 
-    return _run_and_evaluate(network, make_state(network.weights, mazes.draw_planes(problem)), problem, read, MAX_TICKS)
+    return _run_and_evaluate(
+        network, make_zero_state(network.weights, mazes.render_planes(problem)), problem, read, MAX_TICKS
+    )
 
 
 @compiled
@@ -173,7 +175,7 @@ def _check_followed(key: jax.Array, family: Any, network: ThinkingNetwork, thoug
     opens, goal, starts = family._draw_problems(key, BATCH_SIZE, family.size)
     first, start = mazes.Problem(opens, goal), starts[:, 0]
     second = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), first, start))
-    right_before, right_after = (_take_at_cells(mazes.find_right_moves(p), start) for p in (first, second))
+    right_before, right_after = (_take_at_cells(mazes.find_correct_moves(p), start) for p in (first, second))
     state = _compute_state(network, first, thought)
     move = _take_at_cells(_choose_moves(network, state), start)
     counts = ~(right_before & right_after).any(-1) & right_after.any(-1) & right_before[jnp.arange(BATCH_SIZE), move]
@@ -191,7 +193,7 @@ def _check_followed(key: jax.Array, family: Any, network: ThinkingNetwork, thoug
 @compiled
 def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, radius: int, thought: int) -> jax.Array:
     """Computes whether the first move follows the other plan, [ticks, N]; NaN for mazes that do not count."""
-    if not network.recurrent:
+    if not network.is_recurrent:
         raise DoesNotApply("the subject carries nothing")
     size = family.size
     opens, goal, starts = family._draw_problems(key, BATCH_SIZE, size)
@@ -201,7 +203,7 @@ def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, ra
     distance = jnp.abs(row - (start // size)[:, None, None]) + jnp.abs(column - (start % size)[:, None, None])
     is_beyond = distance > radius
     state, other_state = (_compute_state(network, p, thought) for p in (first, second))
-    right_before, right_after = (_take_at_cells(mazes.find_right_moves(p), start) for p in (first, second))
+    right_before, right_after = (_take_at_cells(mazes.find_correct_moves(p), start) for p in (first, second))
     rows = jnp.arange(BATCH_SIZE)
     to_start = mazes.measure_distances(mazes.Problem(opens, start))
     counts = (

@@ -19,7 +19,9 @@ def main() -> None:
     for path in sys.argv[1:]:
         subject = open_subject(f"recurrent:path={path}", family)
         for split in ("fresh", "revalued:worth", "revalued:map"):
-            trials = rollout(subject, family, split, 512, 77, conditions=[intact, *conditions], log_probs=False)
+            trials = rollout(
+                subject, family, split, 512, 77, conditions=[intact, *conditions], should_keep_log_probs=False
+            )
             action, half = trials.action.values, family.horizon // 2
             texts = [
                 f"{n} ticks {(action[0] != other).mean():.2f}, at the trial half-way "

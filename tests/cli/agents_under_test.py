@@ -192,7 +192,7 @@ def own_randomness(family):
     return lambda percept, state, rng: (rng_of_its_own.integers(0, ARMS, len(percept["action"])), None)
 
 
-class Raising(uniform.Uniform):
+class Raising(uniform.UniformSubject):
     """A whole subject that raises."""
 
     is_traceable = False

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 
 HERE = Path(__file__).parent
 FAMILY = "bernoulli_bandit:arms=3,trials=12"
@@ -216,7 +216,7 @@ def here(tmp_path_factory):
     foreign.to_netcdf(here / "foreign.nc", engine="h5netcdf")
     xr.DataTree.from_dict({"/fresh": foreign}).to_netcdf(here / "other.nc", engine="h5netcdf")
     whole = here / "runs" / "whole"
-    assert run(["measure", str(here / "log.csv"), "--out", str(whole)]) == 0
+    assert run_command(["measure", str(here / "log.csv"), "--out", str(whole)]) == 0
     (here / "cut.nc").write_bytes((whole / "trials.nc").read_bytes()[:3000])
     findings = json.loads((whole / "findings.json").read_text())
     index = json.loads((whole / "index.json").read_text())
@@ -257,7 +257,7 @@ def typed(here, monkeypatch):
     monkeypatch.chdir(here)
 
     def type_(arguments, *more):
-        return run([part.replace("{here}", str(here)) for part in (*arguments, *more)])
+        return run_command([part.replace("{here}", str(here)) for part in (*arguments, *more)])
 
     yield type_
     sys.modules.pop("agents_under_test", None)

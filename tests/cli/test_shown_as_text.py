@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 
 HERE = Path(__file__).parent
 TAG = "<script>alert(1)</script>"
@@ -45,14 +45,14 @@ def shown(page):
 
 
 def test_a_subject_named_so(capsys):
-    assert run(["examine", "agents_under_test:evil", "uniform", *OPTIONS, "--out", "run"]) == 0
+    assert run_command(["examine", "agents_under_test:evil", "uniform", *OPTIONS, "--out", "run"]) == 0
     told = capsys.readouterr()
     assert SHOWN in shown("run/report.html")
     assert TAG.split("(")[0] in "".join(told.out.split())  # the terminal shows it as it is, the escape aside
     assert not steers(told.out + told.err)
-    assert run(["report", "run", "--out", "again.html"]) == 0
+    assert run_command(["report", "run", "--out", "again.html"]) == 0
     assert Path("again.html").read_bytes() == Path("run/report.html").read_bytes()
-    assert run(["measure", "run/trials.nc", "--out", "again"]) == 0
+    assert run_command(["measure", "run/trials.nc", "--out", "again"]) == 0
     assert SHOWN in shown("again/report.html")
     assert not steers(capsys.readouterr().out)
 
@@ -62,7 +62,7 @@ def test_columns_cells_and_a_file_named_so(capsys):
     head = f"participant,trial,\x1b[31m{TAG},reward"
     name = "<img src=x onerror=alert(1)>\x1b]0;title\x07.csv"
     Path(name).write_text("\n".join([head, *rows]) + "\n")
-    assert run(["measure", name, "--columns", f"action=\x1b[31m{TAG}", "--out", "run"]) == 0
+    assert run_command(["measure", name, "--columns", f"action=\x1b[31m{TAG}", "--out", "run"]) == 0
     told = capsys.readouterr()
     assert not steers(told.out + told.err)
     text = shown("run/report.html")
@@ -79,11 +79,11 @@ def test_messages_name_them_without_running_them(capsys):
         ["list", "\x1b[2Jprobes"],
         ["\x1b[2J"],
     ):
-        assert run(arguments) == 2
+        assert run_command(arguments) == 2
         told = capsys.readouterr()
         assert not steers(told.out + told.err)
 
 
 def test_one_subject_on_one_split_says_nothing_on_the_side(capsys):
-    assert run(["examine", "uniform", *OPTIONS, "--out", "run"]) == 0
+    assert run_command(["examine", "uniform", *OPTIONS, "--out", "run"]) == 0
     assert "Warning" not in capsys.readouterr().err

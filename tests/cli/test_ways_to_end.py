@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from mesascope import catalogue, examine
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.contracts import Metric, Reading
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.any.subjects import uniform
 
@@ -65,7 +65,7 @@ def examined(tmp_path, monkeypatch):
     def type_(text, *more):
         (tmp_path / "ending.py").write_text(text)
         flags = ["--splits", "fresh", "--metrics", "benefit", "--lifetimes", "64", "--out", "out"]
-        return run(["examine", "ending:made", "--family", FAMILY, *flags, *more])
+        return run_command(["examine", "ending:made", "--family", FAMILY, *flags, *more])
 
     return type_
 
@@ -105,7 +105,7 @@ def test_an_environment_that_leaves(capsys, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     asked = "gymnasium:env=gone_module:Gone-v0,episodes=2,steps=3,best=1"
-    assert run(["examine", "uniform", "--family", asked, "--lifetimes", "64", "--out", "out"]) == 2
+    assert run_command(["examine", "uniform", "--family", asked, "--lifetimes", "64", "--out", "out"]) == 2
     assert "gone_module.py, line 9, would have ended the run: SystemExit: 0" in capsys.readouterr().err
 
 
@@ -119,6 +119,6 @@ def test_a_metric_that_leaves_does_not_lose_the_others():
     family = catalogue.make("families", FAMILY)
     lived = {"fresh": rollout(uniform.subject(family), family, lifetimes=64)}
     asked = [Metric("leaving", "Does it?", leave, {}), Metric("mean", "How much?", count, {})]
-    left, counted = answer(asked, lived)
+    left, counted = apply_metrics(asked, lived)
     assert left.status == "failed" and "would have ended the run: SystemExit: 0" in left.reason
     assert counted.status == "measured" and counted.n == 64

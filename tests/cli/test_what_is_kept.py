@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mesascope import rollout
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 
 HERE = Path(__file__).parent
 LOOKED_AT = 2 + 4 + 4  # calls per trial before the run proper: two lives, four forced along them, two asked for again
@@ -47,16 +47,16 @@ def test_a_run_that_fails_at_its_second_subject_goes_on(tmp_path, monkeypatch, c
     looked_at = 12 * LOOKED_AT
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     monkeypatch.setenv("FAIL", str(12 * LOOKED_AT + 30))
-    assert run(arguments) == 2
+    assert run_command(arguments) == 2
     assert "ConnectionError: the server went away" in capsys.readouterr().err
     first, finished = (tmp_path / "calls").stat().st_size, kept(tmp_path / "run")
     assert first - looked_at > looked_at  # what is lived shows beside what is looked at before
     assert not (tmp_path / "run" / "findings.json").exists()
 
-    assert run(arguments) == 2  # it fails again, and nothing is lived again
+    assert run_command(arguments) == 2  # it fails again, and nothing is lived again
     assert kept(tmp_path / "run") == finished
     monkeypatch.delenv("FAIL")
-    assert run(arguments) == 0
+    assert run_command(arguments) == 0
     assert (tmp_path / "calls").stat().st_size - first == 2 * looked_at
     capsys.readouterr()
     found = json.loads((tmp_path / "run" / "findings.json").read_text())["subjects"]
@@ -67,12 +67,12 @@ def test_a_run_that_fails_at_its_second_subject_goes_on(tmp_path, monkeypatch, c
 def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
     arguments = ["examine", "epsilon_greedy", "agents_under_test:late", *OPTIONS, "--out", "run", "--json"]
     monkeypatch.setenv("FAIL", str(12 * LOOKED_AT + 30))
-    assert run(arguments) == 2
+    assert run_command(arguments) == 2
     capsys.readouterr()
     one = sorted((tmp_path / "run" / "rollouts").glob("*.npz"))[0]
     one.write_bytes(one.read_bytes()[:1000])
     monkeypatch.delenv("FAIL")
-    assert run(arguments) == 0
+    assert run_command(arguments) == 0
     assert len(json.loads(capsys.readouterr().out)["subjects"]) == 2
 
 
@@ -106,7 +106,7 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
     monkeypatch.setattr(
         "mesascope.examination.bench.rollout", lambda *a, **k: lived.append(a[0].name) or rollout(*a, **k)
     )
-    assert run(arguments) == 0
+    assert run_command(arguments) == 0
     assert set(lived) == {"agents_under_test:hangs"}
     assert "epsilon_greedy" in capsys.readouterr().out
 
@@ -116,30 +116,30 @@ def test_measure_reads_a_log_with_the_metrics_that_are_named(tmp_path, capsys):
     (tmp_path / "log.csv").write_text("participant,trial,choice,reward\n" + "\n".join(rows) + "\n")
     named = ["--metrics", "stay_by_feedback", "--metrics", "acts_like"]  # commas: tests/contract/test_outside.py
     named += ["--columns", "action=choice", "--columns", "feedback=reward,trial=trial"]
-    assert run(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
+    assert run_command(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {f["metric"].split(":")[0] for f in told["subjects"][0]["findings"]} == {"stay_by_feedback", "acts_like"}
     kept = tmp_path / "few" / "rollouts" / "of_a_stopped_run.npz"
     kept.parent.mkdir()
     kept.write_bytes(b"")
-    assert run(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
+    assert run_command(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
     assert kept.exists()
     capsys.readouterr()
-    assert run(["measure", "log.csv", "--metrics", "stay_by_feedbac", "--out", "other"]) == 2
+    assert run_command(["measure", "log.csv", "--metrics", "stay_by_feedbac", "--out", "other"]) == 2
     assert "stay_by_feedback" in capsys.readouterr().err
 
 
 def test_another_command_takes_a_folder_of_its_own(tmp_path, capsys):
     def where(*arguments):
-        assert run(["examine", "uniform", *OPTIONS, *arguments]) == 0
+        assert run_command(["examine", "uniform", *OPTIONS, *arguments]) == 0
         return Path(capsys.readouterr().out.split("The report: ")[1].strip()).parent.name
 
     assert where() == "uniform"
     first = (tmp_path / "runs/uniform/findings.json").read_bytes()
-    assert run(["examine", "uniform", *OPTIONS, "--seed", "1", "--splits", "nowhere"]) == 2
+    assert run_command(["examine", "uniform", *OPTIONS, "--seed", "1", "--splits", "nowhere"]) == 2
     assert where("--seed", "1") == "uniform-2"
     assert where("--seed", "1") == "uniform-2"
     assert where("--seed", "2") == "uniform-3"
     assert (tmp_path / "runs/uniform/findings.json").read_bytes() == first
-    assert run(["examine", "uniform", *OPTIONS, "--json"]) == 0
+    assert run_command(["examine", "uniform", *OPTIONS, "--json"]) == 0
     assert not (tmp_path / "runs/uniform-4").exists()

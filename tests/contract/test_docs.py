@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mesascope import catalogue, rollout
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 
 TEXT = (Path(__file__).parents[2] / "docs" / "adding.md").read_text(encoding="utf-8")
 WRITTEN = {
@@ -38,7 +38,7 @@ def _package(monkeypatch, tmp_path):
 @pytest.mark.parametrize("kind", WRITTEN)
 def test_each_keeps_its_contract(kind, capsys):
     name = WRITTEN[kind][0]
-    assert run(["check", f"{kind}/{name}"]) == 0, capsys.readouterr().out
+    assert run_command(["check", f"{kind}/{name}"]) == 0, capsys.readouterr().out
 
 
 def test_a_family_of_four_methods_knows_chance_worst_and_fixed():
@@ -60,15 +60,15 @@ def test_a_family_of_four_methods_knows_chance_worst_and_fixed():
     ],
 )
 def test_a_plugin_is_tried_on_a_family_of_ones_own(command, status, told, capsys):
-    assert run(["check", *command]) == status
+    assert run_command(["check", *command]) == status
     said = capsys.readouterr()
     assert told in said.out + said.err
 
 
 def test_what_was_not_tried_is_said(capsys):
-    assert run(["check", "metrics/goal_return", "--family", "lucky_arm"]) == 0
+    assert run_command(["check", "metrics/goal_return", "--family", "lucky_arm"]) == 0
     told = capsys.readouterr().out
     assert "keeps its contract, as far as it was tried:" in told and "applies to none of the controls" in told
-    assert run(["check", "condition/observation_swapped", "--family", "lucky_arm"]) in (0, 1)
+    assert run_command(["check", "condition/observation_swapped", "--family", "lucky_arm"]) in (0, 1)
     told = capsys.readouterr().out
     assert "observation_swapped" in told and ("changes no action of thompson" in told or "does not apply" in told)

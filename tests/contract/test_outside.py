@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mesascope import catalogue
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
 
 HERE = Path(__file__).parent
@@ -50,26 +50,26 @@ def _broken(monkeypatch, _installed):
 
 
 def test_list_shows_each_with_its_settings(capsys):
-    assert run(["list", "--json"]) == 0
+    assert run_command(["list", "--json"]) == 0
     rows = {(row["kind"], row["name"]): row for row in json.loads(capsys.readouterr().out)}
     for kind, name in SOUND.items():
         assert rows[catalogue.KINDS[kind], name]["says"].endswith((".", "?"))
     assert rows["family", "lucky_lever"]["settings"] == {"choices": 4, "trials": 20, "bank": 0, "bank_seed": 0}
-    assert run(["list"]) == 0
+    assert run_command(["list"]) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in SOUND.values())
 
 
 @pytest.mark.parametrize(("kind", "name"), SOUND.items())
 def test_check_passes_on_each(kind, name, capsys):
-    assert run(["check", f"{kind}/{name}"]) == 0, capsys.readouterr().out
+    assert run_command(["check", f"{kind}/{name}"]) == 0, capsys.readouterr().out
     assert capsys.readouterr().out == f"{kind}/{name} keeps its contract.\n"
 
 
 @pytest.mark.usefixtures("_broken")
 @pytest.mark.parametrize("plugin", BROKEN)
 def test_check_fails_on_each_that_is_broken_and_says_why(plugin, capsys):
-    assert run(["check", plugin, "--json"]) == 1
+    assert run_command(["check", plugin, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["holds"] is False
     assert any(BROKEN[plugin] in way for way in told["broken"]), told["broken"]
@@ -87,11 +87,11 @@ def test_a_plugin_that_cannot_be_imported_or_is_claimed_twice(capsys):
             "mesascope.worlds.bandits.subjects.windowed and broken_plugins.overconfident both define the subject",
         ),
     ):
-        assert run(["check", plugin]) == 2
+        assert run_command(["check", plugin]) == 2
         told = capsys.readouterr()
         assert cause in told.err
         assert told.out == ""
-    assert run(["list", "--json"]) == 0  # the others are still to be had
+    assert run_command(["list", "--json"]) == 0  # the others are still to be had
     rows = {row["name"]: row["says"] for row in json.loads(capsys.readouterr().out)}
     assert rows["unimportable"].startswith("broken: ") and rows["leaving"].startswith("broken: ")
     assert rows["uniform"].endswith(".")
@@ -99,11 +99,11 @@ def test_a_plugin_that_cannot_be_imported_or_is_claimed_twice(capsys):
 
 def test_train_examine_and_measure_again(capsys):
     trained = f"{FAMILY},bank=2"
-    assert run(["train", "tally:updates=4", "--family", trained, "--out", "net"]) == 0
+    assert run_command(["train", "tally:updates=4", "--family", trained, "--out", "net"]) == 0
     network = capsys.readouterr().out.strip()
     assert network == "net/network.table.json"
     asked = ["--splits", "fresh,seen", "--metrics", "benefit,cost_of_hidden_action", "--lifetimes", "64"]
-    assert run(["examine", network, "table:stay=0.9", "thompson", *asked, "--out", "run", "--json"]) == 0
+    assert run_command(["examine", network, "table:stay=0.9", "thompson", *asked, "--out", "run", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["subjects"]
     assert [s["subject"] for s in found] == [f"table:path={network}", "table:stay=0.9", "thompson"]
     assert found[0]["family"] == f"{trained},bank_seed=0"
@@ -113,7 +113,7 @@ def test_train_examine_and_measure_again(capsys):
     assert cost["thompson"]["low"] > 0
     assert set(cost["thompson"]["controls"]) == {"learner", "lookalike", "still"}
     assert found[1]["placement"]["highest"] == "reactive"
-    assert run(["measure", "run/trials.nc", "--out", "again"]) == 0
+    assert run_command(["measure", "run/trials.nc", "--out", "again"]) == 0
 
 
 def test_the_same_in_python():

@@ -6,7 +6,7 @@ import numpy as np
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Constraint
-from mesascope.cruxes.language import SURE, parse_event
+from mesascope.cruxes.language import SURE_EVENT, parse_event
 from mesascope.cruxes.networks import Net
 
 CARLSMITH = np.array([0.65, 0.80, 0.40, 0.65, 0.40, 0.95])
@@ -55,7 +55,7 @@ def pearl() -> Net:
 
 def claim(name: str, event: str, low: float, high: float | None = None, given: str = "") -> Constraint:
     return Constraint(
-        name, parse_event(event), parse_event(given) if given else SURE, low, low if high is None else high
+        name, parse_event(event), parse_event(given) if given else SURE_EVENT, low, low if high is None else high
     )
 
 

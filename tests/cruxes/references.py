@@ -11,7 +11,7 @@ from scipy.special import betainc, betaincinv
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.disagreement import Game
 from mesascope.cruxes.information import measure_symmetric_kl
-from mesascope.cruxes.language import SURE, Event, conjoin
+from mesascope.cruxes.language import SURE_EVENT, Event, conjoin
 from mesascope.cruxes.readings import DEFAULT_MASS, fit_beta
 
 
@@ -32,7 +32,7 @@ def propagate_chain(first: tuple[float, float], yes: np.ndarray, no: np.ndarray)
 
 
 def trace_one_way(
-    network: CredalNet, number: int, theta: np.ndarray, event: Event, given: Event = SURE
+    network: CredalNet, number: int, theta: np.ndarray, event: Event, given: Event = SURE_EVENT
 ) -> tuple[float, float, float, float]:
     """Coefficients (a, b, c, d) with P(event | given) = (a·t + b)/(c·t + d) as entry `number` goes through t.
 
@@ -42,7 +42,7 @@ def trace_one_way(
     ends = np.repeat(np.asarray(theta, dtype=float)[:, None], 2, axis=1)
     ends[number] = (0.0, 1.0)
     both = network.evaluate(ends, conjoin(event, given))
-    base = network.evaluate(ends, given) if given is not SURE else np.ones(2)
+    base = network.evaluate(ends, given) if given is not SURE_EVENT else np.ones(2)
     return float(both[1] - both[0]), float(both[0]), float(base[1] - base[0]), float(base[0])
 
 

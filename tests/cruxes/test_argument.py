@@ -70,7 +70,7 @@ def test_a_bridge_is_never_printed_as_a_claim():
     argument = cruxes.load_thread()
     bridges = set(argument.content.bridges)
     for person in argument.content.people:
-        for answer in (argument.answer(person, "X"), argument.translate("fix_cheap", to=person)):
+        for answer in (argument.answer(person, "X"), argument.translate("fix_cheap", person=person)):
             assert not bridges & set(answer.claims)
             assert set(answer.claims) <= {c.id for c in argument.content.claims.values() if person in c.people}
             for line in describe_answer(answer):

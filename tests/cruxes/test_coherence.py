@@ -57,7 +57,7 @@ def test_a_condition_that_cannot_happen_is_flagged_and_undefined():
 
 
 def test_number_and_word():
-    fits = readings.fits_scales
+    fits = readings.compare_with_scales
     assert fits(readings.read_value("~10%"), "very unlikely") == {"ipcc": True, "icd": True}
     assert fits(readings.read_value("~90%"), "very likely") == {"ipcc": True, "icd": True}
     assert fits(readings.read_value("~15%"), "fairly unlikely") == {"ipcc": True, "icd": False}
@@ -93,7 +93,7 @@ def test_words_and_numbers_as_sets(word, span):
 
 def test_a_bound_has_no_distribution_unless_asked_for():
     assert readings.read_value("<10%").find_beta() is None
-    assert readings.read_value("<10%", within="uniform").mass == 1.0
+    assert readings.read_value("<10%", bound_distribution="uniform").mass == 1.0
     assert readings.read_value("likely").find_beta() is None
 
 

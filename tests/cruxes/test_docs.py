@@ -232,11 +232,11 @@ def test_a_page_is_readable_at_420_pixels(name, tmp_path):
     import json
     import subprocess
 
-    from mesascope.cruxes.reader import render_reader
-    from mesascope.thread.report import measure_thread, render_thread
+    from mesascope.cruxes.reader import render_questions
+    from mesascope.thread.report import make_thread_report, render_thread
 
-    pages = {"argument": draw_page, "thread": lambda: render_thread(measure_thread())}
-    pages["reader"] = lambda: render_reader(cruxes.load_thread())
+    pages = {"argument": draw_page, "thread": lambda: render_thread(make_thread_report())}
+    pages["reader"] = lambda: render_questions(cruxes.load_thread())
     (tmp_path / "inner.html").write_text(pages[name]())
     (tmp_path / "outer.html").write_text(FRAME)
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesascope import cruxes
-from mesascope.cruxes.lines import Lines, format_entry_name
+from mesascope.cruxes.lines import LineIndex, format_entry_name
 
 TEXT = '''format = "mesascope-crux/1"
 title = """
@@ -53,12 +53,12 @@ of = ["two"]
     ],
 )
 def test_an_entry_has_its_line(path, start):
-    assert Lines(TEXT).find_start(*path) == TEXT[: TEXT.index(start)].count("\n") + 1
+    assert LineIndex(TEXT).find_start(*path) == TEXT[: TEXT.index(start)].count("\n") + 1
 
 
 def test_a_line_has_its_entry():
-    lines = Lines(TEXT)
-    told = [lines.name_line(n) for n in range(1, TEXT.count("\n") + 1)]
+    lines = LineIndex(TEXT)
+    told = [lines.describe_line(n) for n in range(1, TEXT.count("\n") + 1)]
     assert told[:8] == ["format", "title", "title", "title", "title", "[atoms]", "[atoms] 'A'", "[atoms] 'B'"]
     assert told[8:16] == ["[claims]", "claim 'one'", *["claim 'two'"] * 4, "claim 'four'", "claim 'five'"]
     assert told[16:] == ["claim 'six'", "claim 'six'", *["refusal 1"] * 2, *["refusal 2"] * 2]
@@ -70,16 +70,16 @@ def test_every_line_of_the_thread():
     for claim in argument.content.claims.values():
         assert text[claim.line - 1].startswith(f"{claim.id} = ")
     for bridge in argument.content.bridges:
-        assert text[Lines(argument.text).find_start("bridges", bridge) - 1].startswith(f"{bridge} = ")
+        assert text[LineIndex(argument.text).find_start("bridges", bridge) - 1].startswith(f"{bridge} = ")
     for refusal in argument.content.refusals:
         assert text[refusal.line - 1] == "[[refusals]]"
 
 
 def test_what_is_left_open_goes_wrong_where_it_opens():
-    assert Lines("a = 1\nb = [1,\n2,\n\n").find_end() == 2
-    assert Lines('a = 1\nb = """x\ny\n').find_end() == 2
-    assert Lines("a = 1\nb\n\n").find_end() == 2
-    assert Lines("").find_end() == 1
+    assert LineIndex("a = 1\nb = [1,\n2,\n\n").find_end() == 2
+    assert LineIndex('a = 1\nb = """x\ny\n').find_end() == 2
+    assert LineIndex("a = 1\nb\n\n").find_end() == 2
+    assert LineIndex("").find_end() == 1
 
 
 def test_names_of_entries_can_be_printed():

@@ -12,7 +12,7 @@ from mesascope import cruxes
 from mesascope.cruxes.answers import answer_question
 from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.credal import CredalNet, find_extremes
-from mesascope.cruxes.language import SURE, Event, conjoin, enumerate_worlds, parse_event
+from mesascope.cruxes.language import SURE_EVENT, Event, conjoin, enumerate_worlds, parse_event
 from mesascope.cruxes.networks import Net, Undefined
 
 from .fixtures import asia, claim
@@ -153,7 +153,9 @@ def test_bounds_contain_the_credal_range_which_contains_the_point_on_200_random_
         atoms = sorted({a for c in claims for a in c.atoms})
         event = Event("atom", name=str(rng.choice(atoms)))
         given = (
-            SURE if rng.random() < 0.6 else parse_event(("!" if rng.random() < 0.5 else "") + str(rng.choice(atoms)))
+            SURE_EVENT
+            if rng.random() < 0.6
+            else parse_event(("!" if rng.random() < 0.5 else "") + str(rng.choice(atoms)))
         )
         polytope = Polytope(claims)
         wide = answer_question("ann", polytope, event, given, "lp")
@@ -252,12 +254,12 @@ def test_merging_worlds_changes_no_bound():
         worlds, event = enumerate_worlds(atoms), Event("atom", name=atoms[-1])
         rows = []
         for c in claims:
-            given, both = c.condition.holds(worlds), c.condition.holds(worlds) & c.event.holds(worlds)
+            given, both = c.condition.evaluate(worlds), c.condition.evaluate(worlds) & c.event.evaluate(worlds)
             rows += [both - c.high * given, c.low * given - both]
         ends = [
             s
             * linprog(
-                s * event.holds(worlds),
+                s * event.evaluate(worlds),
                 A_ub=np.array(rows),
                 b_ub=np.zeros(len(rows)),
                 A_eq=np.ones((1, 2 ** len(atoms))),

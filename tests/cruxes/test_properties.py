@@ -12,9 +12,9 @@ from mesascope.cruxes import information, pooling
 from mesascope.cruxes.answers import answer_question
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
 from mesascope.cruxes.coherence import find_clashes
-from mesascope.cruxes.disagreement import compute_product, decompose, find_owen_shares, find_shapley_shares
+from mesascope.cruxes.disagreement import compute_product, decompose_gap, find_owen_shares, find_shapley_shares
 from mesascope.cruxes.evidence import apply_jeffrey_rule, find_count_ratio, update_interval
-from mesascope.cruxes.language import SURE, Event, are_equivalent, enumerate_worlds, negate, parse_event
+from mesascope.cruxes.language import SURE_EVENT, Event, are_equivalent, enumerate_worlds, negate, parse_event
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 chance = st.floats(0.02, 0.98)
@@ -36,11 +36,11 @@ def polytopes(draw):
     joint, worlds = joint / joint.sum(), enumerate_worlds("ABC")
     claims = []
     for i in range(draw(st.integers(1, 4))):
-        event, condition = draw(events("ABC", 2)), draw(st.one_of(st.just(SURE), events("ABC", 1)))
-        base = joint[condition.holds(worlds)].sum()
+        event, condition = draw(events("ABC", 2)), draw(st.one_of(st.just(SURE_EVENT), events("ABC", 1)))
+        base = joint[condition.evaluate(worlds)].sum()
         if base < 1e-6:
             continue
-        value = joint[event.holds(worlds) & condition.holds(worlds)].sum() / base
+        value = joint[event.evaluate(worlds) & condition.evaluate(worlds)].sum() / base
         half = draw(st.sampled_from([0.02, 0.1]))
         claims.append(Constraint(f"c{i}", event, condition, max(0.0, value - half), min(1.0, value + half)))
     return Polytope(claims)
@@ -70,7 +70,7 @@ def test_precedence_known_answers():
     assert not are_equivalent(parse_event("A -> B -> C"), parse_event("(A -> B) -> C"))
 
 
-@given(polytopes(), events("ABC", 2), st.one_of(st.just(SURE), events("ABC", 1)))
+@given(polytopes(), events("ABC", 2), st.one_of(st.just(SURE_EVENT), events("ABC", 1)))
 @QUICK
 def test_negating_the_question_mirrors_its_bounds(polytope, event, condition):
     plain, other = polytope.bound(event, condition), polytope.bound(negate(event), condition)
@@ -106,7 +106,7 @@ def test_an_irrelevant_claim_changes_nothing(polytope, event, p):
     more = Polytope(
         [
             *polytope.constraints,
-            Constraint("other", parse_event("Q"), SURE, p, p),
+            Constraint("other", parse_event("Q"), SURE_EVENT, p, p),
             Constraint("more", parse_event("R"), parse_event("Q"), 0.0, p),
         ]
     )
@@ -147,10 +147,10 @@ def test_a_person_who_agrees_with_a_joint_is_never_accused(polytope):
 @QUICK
 def test_every_clash_is_irreducible_and_its_repair_repairs(pu, puc, pc):
     claims = [
-        Constraint("pu", parse_event("U"), SURE, pu, pu),
+        Constraint("pu", parse_event("U"), SURE_EVENT, pu, pu),
         Constraint("puc", parse_event("U"), parse_event("C"), puc, puc),
-        Constraint("pc", parse_event("C"), SURE, pc, pc),
-        Constraint("other", parse_event("Z"), SURE, 0.5, 0.5),
+        Constraint("pc", parse_event("C"), SURE_EVENT, pc, pc),
+        Constraint("other", parse_event("Z"), SURE_EVENT, 0.5, 0.5),
     ]
     polytope, sound = Polytope(claims), pc * puc <= pu <= 1 - pc * (1 - puc)
     excess = max(pc * puc - pu, pu - 1 + pc * (1 - puc))
@@ -170,7 +170,7 @@ def test_every_clash_is_irreducible_and_its_repair_repairs(pu, puc, pc):
 def test_evidence_on_an_event_agrees_with_odds_times_ratio(polytope, event, ratio):
     prior = polytope.bound(event)
     assume(prior.low is not None)
-    tilted = polytope.bound(event, SURE, (event, ratio))
+    tilted = polytope.bound(event, SURE_EVENT, (event, ratio))
     assert (tilted.low, tilted.high) == pytest.approx(
         update_interval((prior.low, prior.high), (ratio, ratio)), abs=1e-6
     )
@@ -190,8 +190,8 @@ def test_shares_add_up_and_swap_sign(pair, scale, method):
 
     a, b = (np.array(x) for x in pair)
     groups = [[0, 1], *([i] for i in range(2, len(a)))]
-    there = decompose(compute_product, a, b, method, scale, groups=groups)
-    back = decompose(compute_product, b, a, method, scale, groups=groups)
+    there = decompose_gap(compute_product, a, b, method, scale, groups=groups)
+    back = decompose_gap(compute_product, b, a, method, scale, groups=groups)
     gap = float(np.diff(convert_to_scale(np.array([a.prod(), b.prod()]), scale))[0])
     assert there.sum() == pytest.approx(gap, abs=1e-5)
     np.testing.assert_allclose(there, -back, atol=1e-5)
@@ -202,12 +202,12 @@ def test_shares_add_up_and_swap_sign(pair, scale, method):
 def test_owen_totals_are_stable_when_a_part_is_split(a, b, cut_a, cut_b):
     n = min(len(a), len(b))
     a, b = np.array(a[:n]), np.array(b[:n])
-    whole = decompose(compute_product, a, b, "shapley")
+    whole = decompose_gap(compute_product, a, b, "shapley")
     finer_a, finer_b = np.array([*a, 1.0]), np.array([*b, 1.0])
     finer_a[0], finer_a[-1] = a[0] ** cut_a, a[0] ** (1 - cut_a)
     finer_b[0], finer_b[-1] = b[0] ** cut_b, b[0] ** (1 - cut_b)
     groups = [[0, n], *([i] for i in range(1, n))]
-    cut = decompose(compute_product, finer_a, finer_b, "owen", groups=groups)
+    cut = decompose_gap(compute_product, finer_a, finer_b, "owen", groups=groups)
     assert cut[0] + cut[-1] == pytest.approx(whole[0], abs=1e-9)
     np.testing.assert_allclose(cut[1:n], whole[1:], atol=1e-9)
 

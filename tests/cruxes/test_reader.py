@@ -13,7 +13,7 @@ from mesascope import cruxes
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.commands import app
 from mesascope.cruxes.options import EXAMPLES
-from mesascope.cruxes.reader import ask_reader, draft_argument, endorse_claims, list_questions, render_reader
+from mesascope.cruxes.reader import ask_reader, draft_argument, endorse_claims, list_questions, render_questions
 from mesascope.errors import MesascopeError
 
 from .fixtures import small
@@ -61,7 +61,7 @@ def test_nothing_is_filled_in_and_nobody_elses_numbers_are_shown():
     assert not draft.evidence
     numbers = re.compile(r"\d+\s*%|\b0?\.\d+")
     assert not any(numbers.search(q) for q in questions)
-    page = render_reader(cruxes.load_thread())
+    page = render_questions(cruxes.load_thread())
     body = page[page.index("<body") : page.index("<script")]
     assert not numbers.search(body)
     assert "value=" not in body
@@ -142,7 +142,7 @@ saved.textContent = toText(); document.body.append(saved);
 def test_the_page_computes_offline_from_one_file(tmp_path):
     import html
 
-    page = render_reader(small(SIGHT))
+    page = render_questions(small(SIGHT))
     for outside in ("http://", "https://", "src=", "@import", "<link"):
         assert outside not in page
     (tmp_path / "page.html").write_text(page.replace("</body>", TYPE + "</body>"))

@@ -9,7 +9,7 @@ from scipy.special import betaincc, roots_jacobi
 
 from mesascope import cruxes
 from mesascope.cruxes.answers import compute_log_odds
-from mesascope.cruxes.disagreement import compute_product, decompose
+from mesascope.cruxes.disagreement import compute_product, decompose_gap
 from mesascope.cruxes.readings import fit_beta
 
 from .references import fit_beta_equal_tail
@@ -41,7 +41,9 @@ def test_4_11_thread_lister_other_wording():
 
 
 def test_4_11_thread_lister_sets():
-    credal = cruxes.load_thread(reading="set", bridges=["b1"]).answer("lister", engine="credal", wordings=False)
+    credal = cruxes.load_thread(reading="set", bridges=["b1"]).answer(
+        "lister", engine="credal", should_add_variants=False
+    )
     assert (credal.low, credal.high) == pytest.approx((0.98176, 0.99785), abs=5e-6)
 
 
@@ -122,7 +124,7 @@ def test_4_11_other_readings_do_not_fit_what_is_printed(betas):
 def test_4_11_second_order_as_drawn():
     exact, n = Exact(*MAX_ENTROPY), 100_000
     drawn = cruxes.load_thread(reading="beta", bridges=["b1"]).answer(
-        "lister", engine="sample", draws=n, wordings=False
+        "lister", engine="sample", draws=n, should_add_variants=False
     )
     assert drawn.mean[0] == drawn.mean[1] == pytest.approx(exact.mean, abs=3 * exact.error("mean", n))
     for level, found in zip((0.05, 0.95), drawn.quantiles, strict=True):
@@ -140,7 +142,7 @@ def test_4_11_thread_critic(changes, bounds):
 
 def test_1c_same_word_two_vocabularies():
     argument = cruxes.load_thread()
-    own = argument.translate("fix_cheap", to="lister", condition="P")
+    own = argument.translate("fix_cheap", person="lister", condition="P")
     assert (own.low, own.high) == pytest.approx((0.015, 0.015), abs=1e-9)
     naive = 1 - 0.85
     assert compute_log_odds(0.90) - compute_log_odds(naive) == pytest.approx(3.93, abs=5e-3)
@@ -160,10 +162,10 @@ def test_1c_gap_of_the_two_numbers_that_answer_different_questions():
         ([0.015, 0.5175], (0.9, 0.845 / 0.9), [-0.64445, -0.19279]),
     ]
     for lister, critic, printed in shares:
-        found = -decompose(compute_product, np.array(lister), np.array(critic))
+        found = -decompose_gap(compute_product, np.array(lister), np.array(critic))
         assert found == pytest.approx(printed, abs=6e-6)
         assert found == pytest.approx(split(lister, critic), abs=1e-12)
-    logs = decompose(compute_product, np.array([0.15, 0.05175]), np.array([0.9, 0.845 / 0.9]), scale="log")
+    logs = decompose_gap(compute_product, np.array([0.15, 0.05175]), np.array([0.9, 0.845 / 0.9]), scale="log")
     assert logs / logs.sum() == pytest.approx([0.38, 0.62], abs=5e-3)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mesascope.cruxes import worlds
 from mesascope.cruxes.bounds import Comparison, Constraint, Polytope, Rule
-from mesascope.cruxes.language import SURE, parse_event
+from mesascope.cruxes.language import SURE_EVENT, parse_event
 from mesascope.errors import MesascopeError
 
 from .fixtures import claim
@@ -59,14 +59,14 @@ def test_groups_give_the_bounds_of_all_worlds(seed, monkeypatch):
     polytope_claims = []
     for i in range(7):
         a, b, c = (names[j] for j in rng.choice(8, 3, replace=False))
-        event, given = parse_event(f"{a} | !{b}"), parse_event(f"{c} -> {b}") if rng.random() < 0.5 else SURE
+        event, given = parse_event(f"{a} | !{b}"), parse_event(f"{c} -> {b}") if rng.random() < 0.5 else SURE_EVENT
         table = worlds.enumerate_worlds(names)
-        p = truth @ (event.holds(table) & given.holds(table)) / (truth @ given.holds(table))
+        p = truth @ (event.evaluate(table) & given.evaluate(table)) / (truth @ given.evaluate(table))
         polytope_claims.append(Constraint(f"c{i}", event, given, max(0, p - 0.05), min(1, p + 0.05)))
     rules = [Rule("r", parse_event("A0 & A1 & A2 & A3 & A4 -> A5 | A6 | A7"))]
     question = parse_event("A0 & (A1 | A6)"), parse_event("A2 | A7")
     joint = Polytope(polytope_claims, rules).bound(*question)
-    monkeypatch.setattr(worlds, "_JOINT_ATOMS", 2)
+    monkeypatch.setattr(worlds, "_MAX_JOINT_ATOMS", 2)
     grouped = Polytope(polytope_claims, rules).bound(*question)
     assert grouped.status == joint.status
     if joint.low is not None:
@@ -74,7 +74,7 @@ def test_groups_give_the_bounds_of_all_worlds(seed, monkeypatch):
     about = parse_event("A1"), 3.0
     values = []
     for limit in (10, 2):
-        monkeypatch.setattr(worlds, "_JOINT_ATOMS", limit)
+        monkeypatch.setattr(worlds, "_MAX_JOINT_ATOMS", limit)
         values.append(Polytope(polytope_claims, rules).bound(*question, evidence=about).interval)
     assert (values[0] is None) == (values[1] is None)
     assert values[0] is None or values[0] == pytest.approx(values[1], abs=1e-6)
@@ -95,7 +95,7 @@ def test_what_is_too_dense_is_refused_at_once_with_advice_that_exists():
 
 def test_comparisons_are_constraints():
     def compare(event, than, given="", than_given=""):
-        sides = (parse_event(x) if x else SURE for x in (event, given, than, than_given))
+        sides = (parse_event(x) if x else SURE_EVENT for x in (event, given, than, than_given))
         return Comparison("more", *sides)
 
     claims = [claim("b", "B", 0.3)]

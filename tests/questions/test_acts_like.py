@@ -11,9 +11,9 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.questions.procedures import fits as _fits
-from mesascope.questions.procedures.acts_like import compare_fitted, compare_procedures, list_procedures
+from mesascope.questions.procedures.acts_like import compare_fits, compare_procedures, list_procedures
 from mesascope.questions.procedures.histories import read_history
 from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedure, Range, StepRange, mix_lapse
 from mesascope.questions.procedures.samplers import BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
@@ -134,7 +134,7 @@ def asked(two):
 
     def judged(spec, probabilities, without=()):
         seen, every = fitted(spec)
-        return compare_fitted(two(spec), seen, [f for f in every if f.procedure.name not in without], probabilities)
+        return compare_fits(two(spec), seen, [f for f in every if f.procedure.name not in without], probabilities)
 
     return judged
 
@@ -157,7 +157,7 @@ ALSO_STEPPED = ("ucb1:constant=0.55", "satisficer:min_mean=0.63", "gittins:disco
 def test_it_names_what_was_simulated(asked, spec, probabilities):
     found = asked(spec, probabilities)
     name, settings = NAMED[spec]
-    assert not found.none_fits and name in found.names()
+    assert not found.has_no_match and name in found.names()
     fitted = next(f for f in found.fits if f.procedure.name == name).summarise_settings()
     for key, (true, error) in settings.items():
         assert abs(fitted[key] - true) <= error, (key, fitted)
@@ -166,7 +166,7 @@ def test_it_names_what_was_simulated(asked, spec, probabilities):
 @pytest.mark.parametrize("probabilities", [True, False])
 @pytest.mark.parametrize("spec", ["two_loss_reflex", "ucb1:constant=0.7"])
 def test_what_is_not_in_the_list_is_none_of_these(asked, spec, probabilities):
-    assert asked(spec, probabilities, (spec.partition(":")[0],)).none_fits
+    assert asked(spec, probabilities, (spec.partition(":")[0],)).has_no_match
 
 
 STEPPED = {
@@ -222,8 +222,8 @@ def three_arms():
 
 def test_a_hash_is_told_from_chance_by_its_probabilities_alone(two):
     listed = [p for p in SIMPLE_PROCEDURES if p.name in ("uniform", "sticky", "biased", "win_stay_lose_shift")]
-    assert compare_procedures(two("feedback_hash"), listed, 64, True).none_fits
-    assert not compare_procedures(two("feedback_hash"), listed, 64, False).none_fits
+    assert compare_procedures(two("feedback_hash"), listed, 64, True).has_no_match
+    assert not compare_procedures(two("feedback_hash"), listed, 64, False).has_no_match
 
 
 def test_uniform_is_the_name_of_a_class_that_holds_what_can_be_uniform(two):
@@ -264,14 +264,14 @@ def test_the_lapse_is_the_share_of_the_choices_that_are_even():
 def test_a_subject_of_any_package_is_compared_by_name(two):
     lived = two("ucb1:constant=0.7")
     metric = catalogue.make("metrics", "acts_like:without=ucb1,also=ucb1:constant=0.7")
-    told = answer([metric], {"fresh": lived}, replay=Replays())
+    told = apply_metrics([metric], {"fresh": lived}, replay=Replays())
     assert told[0].reason.startswith("acts like ucb1:constant=0.7 (lapse 0.0001)")
 
 
 def test_a_log_is_compared_by_its_choices(two):
     lived = two("two_loss_reflex").drop_vars("log_probs")
     logged = lived.assign_attrs(split="logged", family="log")
-    told = answer([catalogue.make("metrics", "acts_like")], {"logged": logged}, replay=Replays())
+    told = apply_metrics([catalogue.make("metrics", "acts_like")], {"logged": logged}, replay=Replays())
     assert told[0].status == "measured" and told[0].reason.startswith("acts like two_loss_reflex (losses 2")
 
 
@@ -283,5 +283,5 @@ def test_mistakes_are_told():
 
 
 def test_too_few_lifetimes_do_not_apply(two):
-    told = answer([catalogue.make("metrics", "acts_like")], {"fresh": two("uniform").isel(lifetime=slice(3))})
+    told = apply_metrics([catalogue.make("metrics", "acts_like")], {"fresh": two("uniform").isel(lifetime=slice(3))})
     assert told[0].status == "does not apply" and "3 lifetimes" in told[0].reason

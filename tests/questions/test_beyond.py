@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.questions.procedures.effective_rate import fit_rates
 from mesascope.questions.procedures.histories import History
 from mesascope.rollouts.rollouts import rollout
@@ -22,7 +22,7 @@ def lived(spec, family, splits, n=64):
 
 
 def ask(metric, trials, **references) -> dict[str, Any]:
-    told = answer([catalogue.make("metrics", metric)], trials, references)
+    told = apply_metrics([catalogue.make("metrics", metric)], trials, references)
     return {f.metric.partition(": ")[2]: f for f in told}
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.contracts import Scripted, choose, count_last_outcome, infer_means
+from mesascope.contracts import ScriptedSubject, choose, compute_posterior_means, count_last_outcome
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import answer
-from mesascope.questions.activations.belief_edit import exchange_beliefs
+from mesascope.examination.measurement import apply_metrics
+from mesascope.questions.activations.belief_edit import compute_belief_swap
 from mesascope.questions.activations.decoding import Moments
-from mesascope.questions.procedures.histories import find_beliefs, first_lifetimes
+from mesascope.questions.procedures.histories import compute_beliefs, select_first_lifetimes
 from mesascope.rollouts.replays import Replays, replay
 from mesascope.rollouts.rollouts import rollout
 
@@ -34,13 +34,13 @@ def found():
 
     def ask(metric, spec):
         subject, lived = live(spec)
-        told = answer([catalogue.make("metrics", metric)], {"fresh": lived}, replay=Replays(subject))
+        told = apply_metrics([catalogue.make("metrics", metric)], {"fresh": lived}, replay=Replays(subject))
         return {f.metric.partition(": ")[2]: f for f in told}
 
     return ask
 
 
-class Open(Scripted):
+class Open(ScriptedSubject):
     """Counts [N, 2K] that anyone may read and write; softmax over posterior means."""
 
     name: str
@@ -52,7 +52,7 @@ class Open(Scripted):
 
     def respond(self, key, carry, percept):
         counts = carry.reshape(-1, self.choices, 2) + count_last_outcome(percept, self.choices)
-        return counts.reshape(carry.shape), choose(key, jax.nn.log_softmax(self.beta * infer_means(counts)))
+        return counts.reshape(carry.shape), choose(key, jax.nn.log_softmax(self.beta * compute_posterior_means(counts)))
 
     def read_taps(self, carry):
         return {"counts": carry}
@@ -62,7 +62,7 @@ class Computed(Open):
     """The same whose tap is computed, so that nothing can be written to it."""
 
     def read_taps(self, carry):
-        return {"means": infer_means(carry.reshape(-1, self.choices, 2))}
+        return {"means": compute_posterior_means(carry.reshape(-1, self.choices, 2))}
 
 
 SUBJECTS = {"open": lambda f: Open("open", f.choices, 8.0), "computed": lambda f: Computed("computed", f.choices, 8.0)}
@@ -73,7 +73,7 @@ def test_regressions_from_sums_are_those_from_rows():
     rng = np.random.default_rng(1)
     x = rng.normal(2, 3, (7, 11, 4)) * [1, 2, 3, 0]
     y = x[..., :2] @ rng.normal(size=(2, 3)) + rng.normal(size=(7, 11, 3))
-    got = Moments(x, y).fit_ridge(without=2)
+    got = Moments(x, y).fit_ridge(omitted_fold=2)
     rows, told = x[np.arange(7) % 5 != 2].reshape(-1, 4), y[np.arange(7) % 5 != 2].reshape(-1, 3)
     z = np.where(rows.std(0) > 1e-6, (rows - rows.mean(0)) / np.maximum(rows.std(0), 1e-6), 0)
     by_hand = np.linalg.solve(z.T @ z / len(z) + 1e-3 * np.eye(4), z.T @ (told - told.mean(0)) / len(z))
@@ -96,8 +96,8 @@ def test_beliefs_are_the_moments_of_a_beta(found):
 
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
     lived = rollout(catalogue.make("subjects", "uniform", family), family, "fresh", 7, 1)
-    seen = first_lifetimes(lived, 7)[1]
-    told = find_beliefs(seen)
+    seen = select_first_lifetimes(lived, 7)[1]
+    told = compute_beliefs(seen)
     posterior = stats.beta(1 + seen.counts[3, 9, 1, 0], 1 + seen.counts[3, 9, 1, 1])
     assert told["posterior means"][3, 9, 1] == pytest.approx(posterior.mean(), abs=1e-6)
     assert told["posterior standard deviations"][3, 9, 1] == pytest.approx(posterior.std(), abs=1e-6)
@@ -142,7 +142,7 @@ def test_a_computed_tap_is_read_and_not_written(found):
 
 def test_exchanged_beliefs_are_those_of_the_other_choice():
     y, new = np.array([[[0.2, 0.7, 0.4]], [[0.1, 0.5, 0.3]]]), np.array([[0], [1]])
-    assert np.allclose(y + exchange_beliefs(y, new), [[[0.7, 0.2, 0.4]], [[0.1, 0.5, 0.3]]])
+    assert np.allclose(y + compute_belief_swap(y, new), [[[0.7, 0.2, 0.4]], [[0.1, 0.5, 0.3]]])
 
 
 def test_a_pushed_carry_is_the_one_that_responds(found):
@@ -150,10 +150,10 @@ def test_a_pushed_carry_is_the_one_that_responds(found):
     family = catalogue.make("families", FAMILY)
     subject = SUBJECTS["open"](family)
     lived = rollout(subject, family, "fresh", 7, 2)
-    plain = replay(subject, lived, record=("counts",))
+    plain = replay(subject, lived, recorded_taps=("counts",))
     push = np.zeros_like(plain.taps["counts"])
     push[:, 30, 4] = 10  # wins of arm 2
-    moved = replay(subject, lived, push={"counts": push})
+    moved = replay(subject, lived, added_activations={"counts": push})
     same, after, before = np.arange(100) != 30, np.asarray(moved.log_probs), np.asarray(plain.log_probs)
     assert np.allclose(after[:, same], before[:, same], atol=1e-6)
     counts = plain.taps["counts"][:, 30].reshape(7, 5, 2).astype(float)
@@ -188,7 +188,7 @@ def test_what_needs_the_subject_itself_does_not_apply_to_its_trials(found):
     family = catalogue.make("families", FAMILY)
     lived = rollout(catalogue.make("subjects", "thompson", family), family, "fresh", 64, 2)
     asked = [catalogue.make("metrics", p) for p in ("belief_decoding", "belief_edit", "sufficiency")]
-    for told in (answer(asked, {"fresh": lived}), answer(asked, {"fresh": lived}, replay=Replays())):
+    for told in (apply_metrics(asked, {"fresh": lived}), apply_metrics(asked, {"fresh": lived}, replay=Replays())):
         assert [f.status for f in told] == ["does not apply"] * 3
 
 

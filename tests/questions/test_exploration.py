@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope import catalogue, rollout
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 
 FAMILY = "bernoulli_bandit:arms=5,trials=21"
 LEAST = "exploration: K · share of the least used choice"
@@ -22,7 +22,9 @@ def one_each(percept, state, rng):
 
 
 def least(agent):
-    findings = answer([catalogue.make("metrics", "exploration")], {"fresh": rollout(agent, FAMILY, lifetimes=67)})
+    findings = apply_metrics(
+        [catalogue.make("metrics", "exploration")], {"fresh": rollout(agent, FAMILY, lifetimes=67)}
+    )
     return next(f for f in findings if f.metric == LEAST)
 
 

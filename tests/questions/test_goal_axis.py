@@ -18,7 +18,7 @@ from mesascope.examination.checks import check_plugin
 from mesascope.examination.examination import Examination
 from mesascope.questions.goal.axis import Rule, read
 from mesascope.questions.spectrum.placement import list_conditions, place
-from mesascope.reporting.page import render
+from mesascope.reporting.page import render_page
 from mesascope.reporting.terminal import summarise
 from mesascope.rollouts.rollouts import rollout
 from mesascope.validation import axes as validation_of_axes
@@ -87,15 +87,15 @@ def test_it_keeps_its_contract_and_its_truth_is_complete():
     assert check_plugin("axes/goal") == []
     known = validation_of_axes.list_cases("goal")
     assert {c.reading for c in known} == {"intended", "proxy", "incapable", "undetermined"}
-    assert sum("grid" in c.family for c in known) >= 6 and sum(bool(c.never) for c in known) >= 5
-    assert all(c.never == ("proxy",) and c.reading == "incapable" for c in known if c.never)
+    assert sum("grid" in c.family for c in known) >= 6 and sum(bool(c.forbidden_readings) for c in known) >= 5
+    assert all(c.forbidden_readings == ("proxy",) and c.reading == "incapable" for c in known if c.forbidden_readings)
 
 
 def test_a_wrong_reading_is_counted(monkeypatch):
     wrong = validation_of_axes.Case("x", "mark_follower", "incapable", cases.FAMILY, (), ("proxy",))
     right = validation_of_axes.Case("y", "mark_follower", "proxy", cases.FAMILY, (), ())
     monkeypatch.setattr(validation_of_axes, "list_cases", lambda axis, *_: [wrong, right] if axis == "goal" else [])
-    asked = validation_of_axes.list_calls(seeds=2, first=5, lifetimes=64, only="goal")
+    asked = validation_of_axes.list_calls(n_seeds=2, first_seed=5, lifetimes=64, axis_name="goal")
     found = validation_of_axes.count_readings(asked, [work(*unit) for work, *unit in asked], 2)["goal"]
     assert found["confusion"] == {"incapable": {"proxy": 2}, "proxy": {"proxy": 2}}
     assert found["false_positives"] == 2 and found["right"] == 0.5 and len(found["missed"]) == 2
@@ -106,14 +106,20 @@ def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
     subject = catalogue.make("subjects", "mark_follower", FAMILY)
     lived = {
         split: rollout(
-            subject, FAMILY, split, 64, 1, conditions=labels if split == "fresh" else labels[:1], kinds=labels
+            subject,
+            FAMILY,
+            split,
+            64,
+            1,
+            conditions=labels if split == "fresh" else labels[:1],
+            condition_examples=labels,
         )
         for split in ("fresh", "apart:mark")
     }
     placement = place(lived, {}, "unlimited")
     assert placement.axes["goal"]["reading"] == "proxy"
     one = Examination("mark_follower", FAMILY.name, "unlimited", lived, {}, [], placement)
-    told = json.loads(json.dumps(runs.as_document([one]), allow_nan=False))
+    told = json.loads(json.dumps(runs.make_document([one]), allow_nan=False))
     goal = told["subjects"][0]["placement"]["axes"]["goal"]
     assert goal["reading"] == "proxy" and goal["probability"]["proxy"] == 1.0
     assert goal["numbers"]["differ"] == {"fresh": 0.0, "apart:mark": 1.0}
@@ -123,10 +129,10 @@ def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
     out = io.StringIO()
     Console(file=out, width=80).print(summarise([one]))
     assert "goal: proxy (in 100% of resamples)" in out.getvalue()
-    page = render([one], "mesascope examine mark_follower")
+    page = render_page([one], "mesascope examine mark_follower")
     assert "Beside the spectrum" in page and "pursues, capably" in page
     plain = dataclasses.replace(one, placement=dataclasses.replace(placement, axes={}))
-    assert "Beside the spectrum" not in render([plain], "x")
+    assert "Beside the spectrum" not in render_page([plain], "x")
 
 
 @pytest.mark.parametrize("trials", [2, 3, 4, 5, 15])
@@ -136,7 +142,7 @@ def test_goals_pursued_by_turns_are_no_single_goal(trials):
     readings = {}
     for goal in ("turns", "other_turns", "coin", "corner"):
         walker = catalogue.make("subjects", f"coin_walker:goal={goal}", family)
-        told = read({"apart:coin": rollout(walker, family, "apart:coin", 128, 7, log_probs=False)}, family)
+        told = read({"apart:coin": rollout(walker, family, "apart:coin", 128, 7, should_keep_log_probs=False)}, family)
         assert told is not None
         readings[goal] = told.reading
         if "turns" in goal:

@@ -10,12 +10,12 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.contracts import Goal, Goals
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.questions.goal.reading import (
     check_goals_differ,
     fit_goals,
-    last_third,
     measure_share_of_optimum,
+    select_last_third,
     sum_goal_gains,
 )
 from mesascope.rollouts.replays import Replays
@@ -51,11 +51,11 @@ def test_shares_of_an_optimum_are_summed_over_the_last_third_of_what_was_lived()
     action[0, 6:] = (0, -1, 1)  # one trial of three on the best arm, one not lived
     held = goals(action).intended
     chance = 1.1 / 3
-    assert last_third(T) == slice(6, None) and last_third(2) == slice(1, None)
-    gained, room = sum_goal_gains(held, last_third(T))
+    assert select_last_third(T) == slice(6, None) and select_last_third(2) == slice(1, None)
+    gained, room = sum_goal_gains(held, select_last_third(T))
     assert gained == pytest.approx([0.9 + 0.1 - 2 * chance, 3 * (0.1 - chance)])
     assert room == pytest.approx([2 * (0.9 - chance), 3 * (0.9 - chance)])
-    assert measure_share_of_optimum(held, last_third(T)) == pytest.approx([gained[0] / room[0], -0.5])
+    assert measure_share_of_optimum(held, select_last_third(T)) == pytest.approx([gained[0] / room[0], -0.5])
 
 
 def test_only_lifetimes_with_different_optima_are_apart():
@@ -93,7 +93,7 @@ def test_one_act_for_all_is_no_goal_and_an_act_by_the_mark_is():
 
 
 def asked(metric, splits):
-    found = answer([catalogue.make("metrics", metric)], splits, replay=Replays())
+    found = apply_metrics([catalogue.make("metrics", metric)], splits, replay=Replays())
     return {(f.metric.partition(": ")[2], f.split): f for f in found}
 
 
@@ -132,8 +132,8 @@ def test_returns_and_what_is_kept_of_them():
 def test_where_there_is_one_goal_it_does_not_apply():
     plain = trials(np.zeros((3, T), int)).assign_attrs(family="bernoulli_bandit:arms=3,trials=9", split="fresh")
     for metric in ("goal_return", "goal_differs", "goal_explains"):
-        (finding,) = answer([catalogue.make("metrics", metric)], {"fresh": plain}, replay=Replays())
+        (finding,) = apply_metrics([catalogue.make("metrics", metric)], {"fresh": plain}, replay=Replays())
         assert finding.status == "does not apply" and "one goal" in finding.reason
     agree = {"fresh": trials(np.zeros((5, T), int), mark=0, split="fresh")}
-    (finding,) = answer([catalogue.make("metrics", "goal_explains")], agree, replay=Replays())
+    (finding,) = apply_metrics([catalogue.make("metrics", "goal_explains")], agree, replay=Replays())
     assert finding.status == "does not apply" and "agree" in finding.reason

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mesascope.catalogue import make
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.questions.in_context.context_phase import describe_phase
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
@@ -20,7 +20,7 @@ def asked(who, spec="linear_regression:dimension=3,trials=11,bank=5", trained_on
     splits = {r: rollout(subject, home, r, 64, 1) for r in ("seen", "fresh", "shifted:scaled_x")}
     for lived in splits.values():
         lived.attrs["trained_on"] = trained_on or subject.trained_on
-    found = answer([make("metrics", p) for p in METRICS], splits, replay=Replays(subject))
+    found = apply_metrics([make("metrics", p) for p in METRICS], splits, replay=Replays(subject))
     return {(f.metric, f.split): f for f in found}
 
 
@@ -49,7 +49,7 @@ def test_ridge_is_at_the_learner_and_errs_less_with_every_pair():
 def test_metrics_do_not_apply_where_nothing_says_what_was_right():
     home = make("families", "bernoulli_bandit:arms=3,trials=12,bank=2")
     splits = {"fresh": rollout(make("subjects", "thompson", home), home, "fresh", 64, 1)}
-    for finding in answer([make("metrics", p) for p in METRICS], splits):
+    for finding in apply_metrics([make("metrics", p) for p in METRICS], splits):
         assert finding.status == "does not apply"
 
 

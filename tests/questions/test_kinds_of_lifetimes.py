@@ -13,9 +13,9 @@ from rich.console import Console
 
 import mesascope
 from mesascope import catalogue
-from mesascope.contracts import Response, Scripted, choose
-from mesascope.examination.measurement import answer
-from mesascope.questions.spectrum.kinds_of_lifetimes import REPLAYS, correlate, split_trials
+from mesascope.contracts import Response, ScriptedSubject, choose
+from mesascope.examination.measurement import apply_metrics
+from mesascope.questions.spectrum.kinds_of_lifetimes import REPLAYS, correlate_agreements, make_quarter_masks
 from mesascope.reporting.headlines import explain_level
 from mesascope.reporting.terminal import summarise
 from mesascope.rollouts.replays import Replays, replay
@@ -26,10 +26,10 @@ METRIC = catalogue.make("metrics", "kinds_of_lifetimes")
 TOLD = "lifetimes are of more than one kind (agreement of replays r = "
 
 
-class Silent(Scripted):
+class Silent(ScriptedSubject):
     """Another subject, which does not state its probabilities."""
 
-    inner: Scripted
+    inner: ScriptedSubject
 
     def initialize_carry(self, n):
         return self.inner.initialize_carry(n)
@@ -39,7 +39,7 @@ class Silent(Scripted):
         return carry, Response(response.action, None)
 
 
-class Moody(Scripted):
+class Moody(ScriptedSubject):
     """Draws every five trials which of two arms it prefers, and takes it nine times in ten."""
 
     name: str = "moody"
@@ -57,7 +57,7 @@ class Moody(Scripted):
 def find(subject, family, seed=2, lifetimes=64):
     """The finding on one subject's own trials."""
     trials = {"fresh": rollout(subject, family, "fresh", lifetimes, seed)}
-    (found,) = answer([METRIC], trials, replay=Replays(subject))
+    (found,) = apply_metrics([METRIC], trials, replay=Replays(subject))
     return found
 
 
@@ -103,7 +103,7 @@ def test_a_draw_that_is_kept_for_five_trials_is_not_a_kind():
     action = np.stack([replay(subject, trials, seed=100 + i).action for i in range(REPLAYS)])
     first, second = np.triu_indices(REPLAYS, 1)
     agree = (action[first] == action[second]).astype(float)
-    values, p = correlate(agree[..., ::2].mean(-1), agree[..., 1::2].mean(-1))
+    values, p = correlate_agreements(agree[..., ::2].mean(-1), agree[..., 1::2].mean(-1))
     assert p < 1e-4 and values.mean() > 0.3  # odd and even trials would call it one
 
 
@@ -130,7 +130,7 @@ def test_the_permutation_test_is_exact():
         one, other = rng.random((2, REPLAYS, 6)) < 0.5
         other = one if kept else other
         noise = rng.normal(0, 0.1, (2, len(first), 6))
-        return correlate(*((x[first] == x[second]) + e for x, e in zip((one, other), noise, strict=True)))[1]
+        return correlate_agreements(*((x[first] == x[second]) + e for x, e in zip((one, other), noise, strict=True)))[1]
 
     p = np.asarray([draw(kept=False) for _ in range(60)])
     assert 0.35 < p.mean() < 0.65 and (p < 0.1).sum() < 15
@@ -139,7 +139,7 @@ def test_the_permutation_test_is_exact():
 
 @pytest.mark.parametrize("length", [8, 9, 20, 100])
 def test_sets_of_trials_lie_apart(length):
-    one, other = split_trials(length)
+    one, other = make_quarter_masks(length)
     assert one.any() and other.any() and not (one & other).any()
     gaps = np.abs(np.flatnonzero(one)[:, None] - np.flatnonzero(other))
     assert gaps.min() > length // 10
@@ -163,7 +163,7 @@ def test_what_cannot_be_replayed_gives_no_reading():
         (trials.assign_attrs(actions="real"), moody, "real numbers"),
         (short, moody, "needs 8"),
     ):
-        (found,) = answer([METRIC], {"fresh": lived}, replay=Replays(subject))
+        (found,) = apply_metrics([METRIC], {"fresh": lived}, replay=Replays(subject))
         assert found.status == "does not apply" and reason in found.reason
     with pytest.raises(mesascope.MesascopeError, match="out of range"):
         catalogue.make("metrics", "kinds_of_lifetimes:lifetimes=2")
@@ -179,7 +179,7 @@ def test_more_than_one_kind_is_told_beside_the_level(tmp_path):
     mixed = mesascope.examine(
         "part_time:lifetime_share=0.5", FAMILY, metrics=METRIC, splits="fresh", lifetimes=128, seed=1
     )
-    finding = mixed.finding("kinds_of_lifetimes")
+    finding = mixed.get_finding("kinds_of_lifetimes")
     assert finding.p < 0.001 and finding.controls["learner"]["estimate"] == 0
     reason = explain_level(mixed)
     assert reason.startswith(mixed.placement.reason) and TOLD in reason

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.questions.search import axis as search
-from mesascope.questions.search.averaging import measure_excess
+from mesascope.questions.search.averaging import measure_misfit
 from mesascope.rollouts.rollouts import rollout
 from mesascope.validation import axes as validation_of_axes
 
@@ -25,19 +25,19 @@ STEPS = ("model_based", "hybrid", "sarsa", "successor")  # one compilation for a
 @pytest.mark.parametrize("name", [*TREES, *STEPS])
 def test_known_subjects_are_read_as_their_truth_has_it(name):
     case = CASES[name]
-    assert validation_of_axes.read_case("search", case, seed=31, lifetimes=128) == case.reading
+    assert validation_of_axes.run_case("search", case, seed=31, lifetimes=128) == case.reading
 
 
 def test_the_truth_holds_every_reading_and_the_controls():
-    assert {c.reading for c in CASES.values()} == set(search.WORDS)
-    assert all(c.never == ("search",) for c in CASES.values() if c.reading == "control")
+    assert {c.reading for c in CASES.values()} == set(search.READING_MEANINGS)
+    assert all(c.forbidden_readings == ("search",) for c in CASES.values() if c.reading == "control")
 
 
 def lived(subject, split):
     family = catalogue.make("families", "tree_choice")
     made = catalogue.make("subjects", subject, family)
     asked = catalogue.make("axes", "search").list_conditions(family)
-    return rollout(made, family, split, 128, 5, conditions=asked, log_probs=False)
+    return rollout(made, family, split, 128, 5, conditions=asked, should_keep_log_probs=False)
 
 
 def test_ticks_alone_and_the_first_act_after_a_change_alone_are_no_search():
@@ -61,7 +61,7 @@ def test_ticks_that_break_a_subject_are_left_out():
     subject = catalogue.make("subjects", "state_filter", family)
     asked = catalogue.make("axes", "search").list_conditions(family)
     splits = ("fresh", "revalued:worth", "revalued:map")
-    whole = {r: rollout(subject, family, r, 128, 5, conditions=asked, log_probs=False) for r in splits}
+    whole = {r: rollout(subject, family, r, 128, 5, conditions=asked, should_keep_log_probs=False) for r in splits}
     draws, random = np.random.default_rng(3), {}
     for split, lived in whole.items():
         more = xr.DataArray(np.isin(lived.condition, ["thinking:ticks=4", "thinking:ticks=8"]), dims="condition")
@@ -77,7 +77,7 @@ def test_ticks_that_break_a_subject_are_left_out():
 def test_values_are_those_of_every_path():
     """Each act's value against the best of all walks that begin with it, one by one."""
     family = catalogue.make("families", "tree_choice")
-    tasks = family.split("restructured:graph").draw(jax.random.key(4), 3)
+    tasks = family.get_split("restructured:graph").draw(jax.random.key(4), 3)
     child, pays, root = (np.asarray(x) for x in tasks)
     known = family.compute_latents(tasks, "restructured:graph")
     for n in range(3):
@@ -141,7 +141,9 @@ def test_thinking_is_refused_where_nothing_is_thought_out():
 def test_answers_known_at_once_are_no_search_however_their_noise_falls(name, said):
     """All read 'search' in 100 % of resamples when near before far was enough."""
     family = catalogue.make("families", "tree_choice")
-    verdict = search.read({split: lived(name, split) for split in ("fresh", search.WORTH, search.MAP)}, family)
+    verdict = search.read(
+        {split: lived(name, split) for split in ("fresh", search.WORTH_SPLIT, search.MAP_SPLIT)}, family
+    )
     assert verdict is not None and verdict.reading == "undetermined"
     assert said in verdict.reason and "would settle" not in verdict.reason
     assert verdict.numbers["gain_by_ticks"] > 0.15 and verdict.numbers["near_before_far"] > 0.15
@@ -153,20 +155,20 @@ def test_excess_over_what_noise_brings_by_hand():
     for rate in (0.15, 0.3, 0.6):
         for power in (1.0, 0.5, 0.0):
             shares = norm.cdf(rate * np.asarray(ticks) ** power)[None]
-            assert measure_excess(shares, ticks, 256, 2.0) == pytest.approx(0, abs=0.35), (rate, power)
+            assert measure_misfit(shares, ticks, 256, 2.0) == pytest.approx(0, abs=0.35), (rate, power)
     step = np.asarray([[0.5, 0.5, 1.0, 1.0]])
-    assert 5 < measure_excess(step, ticks, 64, 2.0)[0] < measure_excess(step, ticks, 256, 2.0)[0]
-    assert measure_excess(step, ticks, 1024, 2.0) == measure_excess(step, ticks, 4096, 2.0)
+    assert 5 < measure_misfit(step, ticks, 64, 2.0)[0] < measure_misfit(step, ticks, 256, 2.0)[0]
+    assert measure_misfit(step, ticks, 1024, 2.0) == measure_misfit(step, ticks, 4096, 2.0)
     below = np.asarray([[0.3, 0.4, 0.5, 0.5]])  # fewer right actions than by chance are no evidence of steps
-    assert measure_excess(below, ticks, 256, 2.0) == pytest.approx(0, abs=1e-6)
+    assert measure_misfit(below, ticks, 256, 2.0) == pytest.approx(0, abs=1e-6)
     three = np.asarray([[1 / 3, 1 / 3, 1 / 3]])
-    assert measure_excess(three, ticks[:3], 256, 3.0) == pytest.approx(0, abs=0.1)
+    assert measure_misfit(three, ticks[:3], 256, 3.0) == pytest.approx(0, abs=0.1)
 
 
 def test_whether_ticks_elsewhere_help_must_have_been_asked():
     family = catalogue.make("families", "tree_choice")
-    splits = {split: lived("value_iteration", split) for split in ("fresh", search.WORTH, search.MAP)}
-    labels = [c for c in splits["fresh"].condition.values.tolist() if c != search.ELSEWHERE]
+    splits = {split: lived("value_iteration", split) for split in ("fresh", search.WORTH_SPLIT, search.MAP_SPLIT)}
+    labels = [c for c in splits["fresh"].condition.values.tolist() if c != search.OTHER_PROBLEM_CONDITION]
     verdict = search.read(splits | {"fresh": splits["fresh"].sel(condition=labels)}, family)
     assert verdict is not None and verdict.reading == "undetermined"
-    assert f"run {search.ELSEWHERE}" in verdict.reason
+    assert f"run {search.OTHER_PROBLEM_CONDITION}" in verdict.reason

@@ -9,9 +9,9 @@ from mesascope import catalogue
 from mesascope.contracts import Plans
 from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
-from mesascope.examination.measurement import answer
-from mesascope.questions.search.look_ahead import _bin_distances
-from mesascope.questions.search.reading import count_followed_changes, count_right_by_depth, find_right_actions
+from mesascope.examination.measurement import apply_metrics
+from mesascope.questions.search.look_ahead import _bin_depths
+from mesascope.questions.search.reading import count_correct_by_depth, count_followed_changes, find_correct_actions
 from mesascope.reporting import page
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
@@ -26,12 +26,12 @@ def found(subject, settings=TREES, splits=("fresh", "revalued:worth", "revalued:
     made = catalogue.make("subjects", subject, family)
     asked = catalogue.make("axes", "search").list_conditions(family)
     lived = {
-        r: rollout(made, family, r, lifetimes, 5, conditions=asked, log_probs=False)
+        r: rollout(made, family, r, lifetimes, 5, conditions=asked, should_keep_log_probs=False)
         for r in splits
         if r in family.split_names
     }
     metrics = [catalogue.make("metrics", name) for name in METRICS]
-    return {(f.metric, f.split): f for f in answer(metrics, lived, replay=Replays(made))}
+    return {(f.metric, f.split): f for f in apply_metrics(metrics, lived, replay=Replays(made))}
 
 
 @pytest.mark.slow  # test_search_axis.py reads planners and their clones in each run
@@ -51,7 +51,7 @@ def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_i
     assert planner["planner_agreement", "fresh"].low > 0.6
     assert clone["look_ahead: 3 steps ahead, 8 ticks", "fresh"].high < 0.65
     flat = clone["success_by_ticks: 8 ticks less 1", "fresh"]
-    assert flat.exactly and flat.estimate == 0.0
+    assert flat.is_exact and flat.estimate == 0.0
     stays = [f for (name, _), f in clone.items() if name.startswith("revaluation")]
     assert stays and all(f.high < 0.4 for f in stays)
 
@@ -78,15 +78,15 @@ def test_counted_at_a_change_are_acts_that_were_right_and_now_are_wrong():
     assert count_followed_changes(plan([0, 1, 1], [one, one, two], known), 2) == (0, 0)  # was not right
     assert count_followed_changes(plan([0, 0, 1], [one, one, one], known), 2) == (0, 0)  # nothing changed
     assert count_followed_changes(plan([0, 0, 1], [one, one, two], known, far=1), 2) == (0, 0)  # the next step shows it
-    assert count_followed_changes(plan([0, 0, 1], [one, one, two], known), 2, farthest=1) == (0, 0)
+    assert count_followed_changes(plan([0, 0, 1], [one, one, two], known), 2, max_depth=1) == (0, 0)
 
 
 def test_acts_are_right_where_none_is_better_and_asked_where_they_differ():
-    right, asked = find_right_actions(plan([0, 1, -1], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]], np.zeros((3, 2))))
+    right, asked = find_correct_actions(plan([0, 1, -1], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]], np.zeros((3, 2))))
     assert right[0, :2, 0].tolist() == [True, False] and asked[0, :, 0].tolist() == [False, True, False]
-    counted = count_right_by_depth(plan([1], [[1.0, 0.0]], np.zeros((1, 2)), far=19))
-    assert list(_bin_distances(counted)) == ["17 to 32 steps"] and counted[19] == (0, 1)
-    assert [next(iter(_bin_distances({f: counted[19]}))) for f in (1, 8, 9, 16, 33)] == [
+    counted = count_correct_by_depth(plan([1], [[1.0, 0.0]], np.zeros((1, 2)), far=19))
+    assert list(_bin_depths(counted)) == ["17 to 32 steps"] and counted[19] == (0, 1)
+    assert [next(iter(_bin_depths({f: counted[19]}))) for f in (1, 8, 9, 16, 33)] == [
         *("1 step", "8 steps", "9 to 16 steps", "9 to 16 steps", "33 to 64 steps")
     ]
 
@@ -121,7 +121,7 @@ def test_curves_that_others_logged(tmp_path):
     flat = {f.metric.partition(": ")[2]: f for f in logs[1].answers if f.status == "measured"}
     assert flat["8 steps"].n == 200 and flat["8 steps less 0"].estimate == 0 and flat["8 steps less 0"].p > 0.99
     assert not [f for e in logs for f in e.answers if f.status == "failed"]
-    shown = page.render(logs, "mesascope measure curve.csv")
+    shown = page.render_page(logs, "mesascope measure curve.csv")
     assert "What was done, as logged" in shown and "8 steps less 0" in shown
 
 

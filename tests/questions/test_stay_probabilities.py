@@ -9,14 +9,14 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.logs import read_log
 
 CELLS = ("rewarded, common", "rewarded, rare", "unrewarded, common", "unrewarded, rare")
 
 
 def asked(trials: xr.Dataset, spec: str = "stay_probabilities"):
-    found = answer([catalogue.make("metrics", spec)], {str(trials.attrs["split"]): trials})
+    found = apply_metrics([catalogue.make("metrics", spec)], {str(trials.attrs["split"]): trials})
     return {f.metric.partition(": ")[2]: f for f in found}
 
 

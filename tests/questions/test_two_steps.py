@@ -10,12 +10,12 @@ import pytest
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.examination.measurement import answer
-from mesascope.formats import TRIALS as FORMAT
+from mesascope.examination.measurement import apply_metrics
+from mesascope.formats import TRIALS_FORMAT as FORMAT
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import AXES
 from mesascope.worlds.two_step.metrics import hybrid_weight, lagged_regression
-from mesascope.worlds.two_step.trial_arrays import fit_logistic, scale_trials
+from mesascope.worlds.two_step.trial_arrays import fit_logistic, read_scaled_trials
 
 
 def trials(first, paid, common, **more) -> xr.Dataset:
@@ -41,7 +41,7 @@ def by_regression(weights: np.ndarray, n: int, length: int, seed: int) -> xr.Dat
 
 def test_the_weights_of_every_lag_come_back():
     weights = np.array([[0.8, 0.5, -0.3, 0.6], [0.2, 0.25, 0.0, 0.4], [0.0, 0.1, 0.1, -0.2]])
-    found = answer([lagged_regression.metric()], {"logged": by_regression(weights, 211, 61, 3)})
+    found = apply_metrics([lagged_regression.metric()], {"logged": by_regression(weights, 211, 61, 3)})
     assert all(f.status == "measured" for f in found) and len(found) == 12
     told = {f.metric.partition(": ")[2]: f for f in found}
     inside = 0
@@ -68,7 +68,7 @@ def test_the_regression_is_where_the_likelihood_is_flat():
 def hybrids(weight: float, lifetimes: int) -> Any:
     family = catalogue.make("families", "two_step")
     made = catalogue.make("subjects", f"hybrid:weight={weight}", family)
-    return rollout(made, family, "fresh", lifetimes, 11, log_probs=False)
+    return rollout(made, family, "fresh", lifetimes, 11, should_keep_log_probs=False)
 
 
 def recovered(weight: float, studies: int) -> list[bool]:
@@ -76,7 +76,7 @@ def recovered(weight: float, studies: int) -> list[bool]:
     lived, out = hybrids(weight, 40 * studies), []
     for i in range(studies):
         part = lived.isel(lifetime=slice(40 * i, 40 * (i + 1)))
-        (found,) = answer([hybrid_weight.metric()], {"fresh": part})
+        (found,) = apply_metrics([hybrid_weight.metric()], {"fresh": part})
         out.append(found.status == "measured" and abs(found.estimate - weight) <= 0.1 and not found.confirmatory)
         assert not out[-1] or max(found.high - found.estimate, found.estimate - found.low) < 0.1
     return out
@@ -93,7 +93,7 @@ def test_every_weight_comes_back(weight):
 
 
 def read(lived, metric=hybrid_weight):
-    return answer([metric.metric()], {str(lived.attrs["split"]): lived})[0]
+    return apply_metrics([metric.metric()], {str(lived.attrs["split"]): lived})[0]
 
 
 def test_what_cannot_be_told_is_refused():
@@ -119,7 +119,7 @@ def test_logs_of_two_stages_are_read_with_what_they_hold():
     common, paid = np.array([[1, 0, -1, 1]] * 3), np.array([[0, 5, np.nan, 10]] * 3)
     log = trials(first, paid, common, unit="participant").assign_coords(participant=("lifetime", [0, 0, 1]))
     log["second_action"] = (AXES, np.array([[[0, 3, -1, 1]] * 3], np.int16)[0][None])
-    steps = scale_trials(log)
+    steps = read_scaled_trials(log)
     assert steps.state.tolist() == [[0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]
     assert steps.second_choice[0].tolist() == [0, 1, 0, 1] and steps.payoff[0].tolist() == [0, 0.5, 0, 1]
     assert steps.is_complete[0].tolist() == [True, True, False, True] and steps.unit.tolist() == [0, 0, 1]
@@ -128,7 +128,7 @@ def test_logs_of_two_stages_are_read_with_what_they_hold():
 @pytest.mark.parametrize("decay", [1.0, 0.3])
 def test_values_of_the_model_are_those_worked_out_by_hand(decay):
     """Two trials: after one rewarded rare transition of the first choice."""
-    steps = scale_trials(trials([[0, 1]], [[1, 0]], [[0, 1]]))
+    steps = read_scaled_trials(trials([[0, 1]], [[1, 0]], [[0, 1]]))
     x = hybrid_weight.compute_features(steps._replace(transition=np.array([[1, 1]])), 0.4, decay)[0]
     assert x[0].tolist() == [0, 0, 0]
     own = 10 / 11  # of ten counted ones all were common, and one more was not

@@ -10,7 +10,13 @@ import pytest
 from mesascope.agents.networks import recurrent
 from mesascope.keys import derive_key
 from mesascope.recipes import imitate
-from mesascope.recipes.lifetimes import draw_tasks, estimate_advantages, find_scale, find_targets, run_lifetimes
+from mesascope.recipes.lifetimes import (
+    compute_scale,
+    compute_targets,
+    draw_tasks_and_best,
+    estimate_advantages,
+    run_lifetimes,
+)
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
@@ -43,7 +49,7 @@ def test_it_acquires_where_it_sees_the_feedback_and_not_where_it_is_blind(tmp_pa
 def test_imitation_gives_the_teachers_probabilities_on_lives_of_its_own(tmp_path):
     settings = {**TINY["imitate"], "teacher": "thompson:discount=0.9+b=2", "updates": 240}
     path = recipe("imitate")(SMALL, tmp_path, **settings).path
-    student, teacher = recurrent.subject(SMALL, str(path)), imitate.open_teacher(SMALL, settings["teacher"])
+    student, teacher = recurrent.subject(SMALL, str(path)), imitate.make_teacher(SMALL, settings["teacher"])
     trials = rollout(student, SMALL, lifetimes=448, seed=6)
     own = np.exp(trials.log_probs.sel(condition="intact").values)
     taught = np.exp(replay(teacher, trials).log_probs)
@@ -81,21 +87,21 @@ def test_every_memory_trains_on_a_bank_and_says_so(tmp_path, memory):
 def test_the_scale_is_that_of_the_tasks_it_trains_on():
     bank = family(arms=3, trials=11, bank=2, bank_seed=9)
     means = np.asarray(bank.bank_means)
-    assert tuple(map(float, find_scale(SMALL))) == pytest.approx((0.5, 0.75), abs=0.01)
-    assert tuple(map(float, find_scale(bank))) == pytest.approx((means.mean(), means.max(1).mean()), abs=0.01)
+    assert tuple(map(float, compute_scale(SMALL))) == pytest.approx((0.5, 0.75), abs=0.01)
+    assert tuple(map(float, compute_scale(bank))) == pytest.approx((means.mean(), means.max(1).mean()), abs=0.01)
 
 
 def test_a_lifetime_at_chance_is_worth_minus_one_and_at_best_nothing():
     key, network = (
         jax.random.key(4),
-        recurrent.create_for_family(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"),
+        recurrent.create_network_for_family(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"),
     )
-    tasks, best_payoff = draw_tasks(SMALL, key, 4096)
+    tasks, best_payoff = draw_tasks_and_best(SMALL, key, 4096)
     lives = run_lifetimes(derive_key(key, "lives"), network, SMALL, tasks)
-    advantage, _ = find_targets(lives, best_payoff, find_scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
+    advantage, _ = compute_targets(lives, best_payoff, compute_scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
     assert float(advantage[0].mean()) == pytest.approx(-1, abs=0.05)
     best = lives._replace(score=best_payoff)
-    assert (find_targets(best, best_payoff, find_scale(SMALL), 0.9, 0.7)[0] == 0).all()
+    assert (compute_targets(best, best_payoff, compute_scale(SMALL), 0.9, 0.7)[0] == 0).all()
 
 
 def test_advantages_are_the_weighted_sums_of_surprises():

@@ -98,11 +98,11 @@ def test_a_network_plans_alike_in_a_field_of_any_size(seen):
     """Cells that belong to no maze hold nothing, so they change nothing."""
     subject = network(0)
     problem, _ = mazes.parse_observation(seen.observation)
-    framed = mazes.Problem(mazes.frame_maze(problem.passages, 14), mazes.renumber_cell(problem.goal, FIELD, 14))
+    framed = mazes.Problem(mazes.pad_maze(problem.passages, 14), mazes.renumber_cell(problem.goal, FIELD, 14))
     held = []
     for p in (problem, framed):
-        pictures = mazes.draw_planes(p)
-        start = networks.make_state(subject.weights, pictures)
+        pictures = mazes.render_planes(p)
+        start = networks.make_zero_state(subject.weights, pictures)
         held.append(np.asarray(networks.run_ticks(subject.weights, start, pictures, 5)))
     assert held[1][:, :5, :5] == pytest.approx(held[0][:, :5, :5], abs=1e-6)
     assert (held[1][:, 5:] == 0).all() and (held[0][:, :, 5:] == 0).all()
@@ -121,8 +121,8 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
     assert whole.path.read_bytes() == parts.path.read_bytes()
     larger = make("families", "maze:size=7")
     net = make("subjects", f"thinking_network:path={whole.path},ticks=3", larger)
-    assert net.recurrent and net.trained_on == "unlimited" and net.initialize_carry(2).shape == (2, 11, 11, 7)
-    assert networks.family_of(whole.path) == HOME.name
+    assert net.is_recurrent and net.trained_on == "unlimited" and net.initialize_carry(2).shape == (2, 11, 11, 7)
+    assert networks.read_family(whole.path) == HOME.name
     assert jax.tree.map(jnp.shape, net.make_untrained_twin(1).weights) == jax.tree.map(jnp.shape, net.weights)
 
 
@@ -170,9 +170,9 @@ SHIPPED = {"maze_recurrent": (0, 0.5), "maze_goal_still": (0, 0.0), "maze_layere
 
 
 def test_what_ships_says_how_it_was_made():
-    assert networks.list_bundled().keys() == SHIPPED.keys()
+    assert networks.list_shipped().keys() == SHIPPED.keys()
     for name, (layers, swaps) in SHIPPED.items():
-        told = networks.read_metadata(networks.list_bundled()[name])
+        told = networks.read_metadata(networks.list_shipped()[name])
         assert (told["recipe"], told["settings"]["layers"], told["settings"]["swap_probability"]) == (
             "deep_thinking",
             layers,
@@ -188,7 +188,8 @@ def test_what_ships_solves_mazes_with_ticks_and_follows_at_once_only_where_the_g
     subject, axis = make("subjects", f"thinking_network:path={name}", family), make("axes", "search")
     splits = ("fresh", "revalued:worth", "revalued:map")
     lived = {
-        r: rollout(subject, family, r, 256, 0, conditions=axis.list_conditions(family), log_probs=False) for r in splits
+        r: rollout(subject, family, r, 256, 0, conditions=axis.list_conditions(family), should_keep_log_probs=False)
+        for r in splits
     }
     verdict = axis.read(lived, family)
     assert verdict.reading == reading

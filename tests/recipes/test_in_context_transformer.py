@@ -21,7 +21,7 @@ HOME = "linear_regression:dimension=2,trials=7"
 def test_steps_and_whole_lifetimes_agree(memory):
     key = jax.random.key(3)
     net = recurrent.create_network(
-        key, memory, 12, ("observation", "feedback"), (None, 4, 7), layout={"depth": 2, "heads": 3}
+        key, memory, 12, ("observation", "feedback"), (None, 4, 7), layer_settings={"depth": 2, "heads": 3}
     )
     xs = jax.random.normal(jax.random.key(4), (7, 5, 5))
     whole, carry = net.memory.unroll(xs), net.memory.initialize_carry(5)
@@ -37,7 +37,7 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_predicts(tmp_path):
     whole = recipe(home, tmp_path / "whole", updates=90, seed=2, **SMALL)
 
     def stop(progress):
-        if progress.done == 41:
+        if progress.finished_updates == 41:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

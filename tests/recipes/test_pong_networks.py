@@ -47,7 +47,7 @@ def test_a_sample_holds_what_followed_up_to_the_end_of_the_game():
         story.append((frame, rng.integers(0, 3, games), paid, over, fake, age.copy()))
         replay.add(frame[:, None, None], story[-1][1], paid, over, np.where(fake, -1, age))
         age = np.where(fake, 0, age + 1)
-    drawn = replay.sample(np.random.default_rng(1), 400, ahead=4, discount=0.9)
+    drawn = replay.sample(np.random.default_rng(1), 400, return_steps=4, discount=0.9)
     assert drawn.frames.shape == (400, 7, 1, 1)
     met = set()
     for frames, action, reward, discount in zip(*drawn, strict=True):
@@ -149,7 +149,7 @@ def test_a_broken_file_is_refused(network, header, change, why):
 
 
 def test_what_ships_says_how_it_was_made_and_what_it_scored():
-    path = q_network.list_bundled()["pong"]
+    path = q_network.list_shipped()["pong"]
     told = q_network.read_metadata(path)
     beside = json.loads(path.with_suffix(".json").read_text())
     assert path.stat().st_size < 4_000_000 and {k: v for k, v in beside.items() if k != "curve"} == told
@@ -160,7 +160,7 @@ def test_what_ships_says_how_it_was_made_and_what_it_scored():
 
 def test_networks_that_are_told_places(tmp_path):
     path, family = tmp_path / "network.safetensors", catalogue.make("families", "pong")
-    weights = places_network.initialise(jax.random.key(6), "gru", 5, 3)
+    weights = places_network.create_untrained_network(jax.random.key(6), "gru", 5, 3)
     write(path, {k: np.asarray(v) for k, v in name_weights(weights).items()}, PLACES)
     subject = catalogue.make("subjects", find_adapter(str(path)), family, path=str(path))
     shown = np.zeros((7, 1326), np.uint8)
@@ -178,7 +178,7 @@ def test_networks_that_are_told_places(tmp_path):
 def test_other_families_are_refused(network, tmp_path, name):
     bandit = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
     if name == "places_network":
-        begun = places_network.initialise(jax.random.key(6), "gru", 5, 3)
+        begun = places_network.create_untrained_network(jax.random.key(6), "gru", 5, 3)
         write(network, {k: np.asarray(v) for k, v in name_weights(begun).items()}, PLACES)
     with pytest.raises(MesascopeError, match="bernoulli_bandit"):
         catalogue.make("subjects", f"{name}:path={network}", bandit)
@@ -215,7 +215,7 @@ def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_p
     seen = []
 
     def stop(progress):
-        seen.append(progress.done)
+        seen.append(progress.finished_updates)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -80,7 +80,7 @@ def test_interrupted_by_the_user_it_keeps_what_it_had(tmp_path, name, at):
     whole = train(name, tmp_path / "whole").path.read_bytes()
 
     def interrupt(progress: Progress) -> None:
-        if progress.done == at:
+        if progress.finished_updates == at:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -121,7 +121,7 @@ def test_a_network_says_the_command_that_makes_it_again(tmp_path, name):
 def test_progress_counts_every_update_and_estimates_what_is_left(tmp_path):
     seen: list[Progress] = []
     trained = train("ppo_recurrent", tmp_path, progress=seen.append)
-    assert [p.done for p in seen] == [1, 2, 3]
+    assert [p.finished_updates for p in seen] == [1, 2, 3]
     assert {p.total for p in seen} == {3}
     assert seen[0].seconds_left is None
     assert seen[1].seconds_left is not None

@@ -3,7 +3,7 @@
 import pytest
 
 from mesascope.errors import MesascopeError
-from mesascope.recipes.training import LAST_SEED, train
+from mesascope.recipes.training import MAX_SEED, train
 from tests.recipes.cases import SMALL, TINY
 
 TEXT = "ppo_recurrent:" + ",".join(f"{k}={v}" for k, v in TINY["ppo_recurrent"].items())
@@ -42,4 +42,4 @@ def test_a_mistake_in_one_is_told_once_and_ends_the_call(tmp_path):
     with pytest.raises(MesascopeError, match="epochs=0"):
         train("ppo_recurrent:epochs=0", SMALL, tmp_path, seeds=3)
     with pytest.raises(MesascopeError, match="out of range"):
-        train(f"ppo_recurrent:seed={LAST_SEED}", SMALL, tmp_path, seeds=2)
+        train(f"ppo_recurrent:seed={MAX_SEED}", SMALL, tmp_path, seeds=2)

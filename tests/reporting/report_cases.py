@@ -9,7 +9,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.examination.examination import Examination
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.questions.spectrum.placement import place
 
 K, T, N = 3, 12, 64
@@ -165,8 +165,8 @@ def examined(policy: Policy, name: str, trained_on: str, splits: tuple[str, ...]
     }
     metrics = [catalogue.make("metrics", p) for p in METRICS]
     idle = {r: lived(still, "still", r, CONDITIONS if r == "fresh" else ["intact"]) for r in splits}
-    controls = {"still": answer(metrics, idle, references)}
-    findings = answer(metrics, trials, references, None, controls)
+    controls = {"still": apply_metrics(metrics, idle, references)}
+    findings = apply_metrics(metrics, trials, references, None, controls)
     return Examination(name, FAMILY, trained_on, trials, references, findings, place(trials, references, trained_on))
 
 
@@ -184,4 +184,4 @@ def log(name: str = "people.csv", lifetimes: int = 7, trials: int = 11, seed: in
         attrs={"format": "mesascope-trials/2", **names},
     )
     metrics = [catalogue.make("metrics", p) for p in catalogue.list_names("metrics")]
-    return Examination(name, "log", "unknown", {"logged": made}, {}, answer(metrics, {"logged": made}), None)
+    return Examination(name, "log", "unknown", {"logged": made}, {}, apply_metrics(metrics, {"logged": made}), None)

@@ -10,7 +10,7 @@ from report_cases import log
 
 from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, spectrum, splits
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
-from mesascope.reporting.headlines import describe_placement, find_measured
+from mesascope.reporting.headlines import describe_placement, find_measured_finding
 from mesascope.reporting.words import (
     describe_condition,
     describe_findings,
@@ -23,12 +23,12 @@ from mesascope.reporting.words import (
 
 def test_splits_show_the_findings(examined):
     for e in examined:
-        gained = {g.label: g for g in splits.find_gains(e) if g.role == "subject"}
+        gained = {g.label: g for g in splits.compute_split_gains(e) if g.role == "subject"}
         assert set(gained) == {"seen", "fresh", "shifted:low", "horizon:longer"}
         for split, g in gained.items():
-            finding = find_measured(e, "performance", split)
+            finding = find_measured_finding(e, "performance", split)
             assert (g.estimate, g.low, g.high) == pytest.approx((finding.estimate, finding.low, finding.high))
-    assert splits.sort_labels(splits.find_gains(examined[0]))[-1] == "horizon:longer"
+    assert splits.sort_labels(splits.compute_split_gains(examined[0]))[-1] == "horizon:longer"
     grid = make_split_grid(examined)
     assert [name for name, _ in grid.rows][:2] == ["thompson", "locator"]
     assert "known learner, reference" in [name for name, _ in grid.rows]
@@ -40,12 +40,12 @@ def test_memory_span_and_conditions_show_the_findings(examined):
         one = memory_span.compute_span(e)
         assert one.windows == (1, 2, 4, 5, 6, 8)
         for w, estimate in zip(one.windows, one.gains.estimate, strict=False):
-            assert estimate == pytest.approx(find_measured(e, f"memory_span: knows {w}").estimate)
-        assert one.gains.estimate[-1] == pytest.approx(find_measured(e, "performance", "fresh").estimate)
-        told = {g.label: g.estimate for g in conditions.find_gains(e)}
+            assert estimate == pytest.approx(find_measured_finding(e, f"memory_span: knows {w}").estimate)
+        assert one.gains.estimate[-1] == pytest.approx(find_measured_finding(e, "performance", "fresh").estimate)
+        told = {g.label: g.estimate for g in conditions.compute_condition_gains(e)}
         assert next(iter(told)) == "intact"
         assert told["carry_reset"] == pytest.approx(
-            find_measured(e, "cost_of_reset: what a reflex on the last percept keeps").estimate
+            find_measured_finding(e, "cost_of_reset: what a reflex on the last percept keeps").estimate
         )
         assert not any("exchanged_once" in label for label in told)
         assert len(conditions.select_drawn_gains(e)) < len(told)
@@ -59,7 +59,7 @@ def test_curve_is_summed_before_it_is_divided(examined):
     by_hand = (score - lived.chance.values).sum(0) / (lived.best.values - lived.chance.values).sum(0)
     np.testing.assert_allclose(made.means.estimate, by_hand, atol=1e-5)
     np.testing.assert_array_equal(made.trial, np.arange(1, 13))
-    assert made.normalised
+    assert made.is_normalised
     assert (made.means.low < made.means.estimate).all()
     roles = [c.role for c in adaptation.collect_curves(examined[1])]
     assert roles == ["subject", "seen", "learner", "strongest"]  # it was trained on the bank
@@ -69,7 +69,7 @@ def test_curve_of_a_log_is_the_realised_pay_off():
     e = log(lifetimes=8, trials=60)
     made = adaptation.collect_curves(e)[0]
     paid = e.trials["logged"].feedback.values[0]
-    assert not made.normalised
+    assert not made.is_normalised
     assert len(made.trial) == 20  # bins of three
     by_participant = paid[:, :3].mean(1).reshape(4, 2).mean(1)
     assert made.means.estimate[0] == pytest.approx(by_participant.mean())
@@ -78,10 +78,10 @@ def test_curve_of_a_log_is_the_realised_pay_off():
 def test_lifetimes_are_sorted_by_the_task(examined):
     one = lifetimes.compute_payoffs(examined[0])
     assert one.shares.shape == (64, 12)
-    assert sum(one.blocks) == 64
+    assert sum(one.best_action_counts) == 64
     lived = examined[0].trials["fresh"]
     best = lived.means.values[:, 0].argmax(-1)
-    assert one.blocks == tuple((best == k).sum() for k in range(3))
+    assert one.best_action_counts == tuple((best == k).sum() for k in range(3))
     hit = lived.action.sel(condition="intact").values == best[:, None]
     assert (one.shares == 1).sum() == hit.sum()
     long = lifetimes.shrink_image(np.arange(600.0 * 250).reshape(600, 250))
@@ -105,7 +105,7 @@ def test_spectrum_draws_both_ends_and_every_share(examined):
         examined[0].placement, lowest="locating", highest="general", direction="against", probability=shares
     )
     e = dataclasses.replace(examined[0], placement=placed)
-    rows = spectrum.find_placed([e, log()])
+    rows = spectrum.find_placed_subjects([e, log()])
     assert rows == [(e, placed)]
     (axes,) = spectrum.draw_figure(rows).axes
     told = [t.get_text() for t in axes.texts]
@@ -117,8 +117,8 @@ def test_sentences_say_what_was_seen(examined):
     e = examined[0]
     told = " ".join(describe_findings(e))
     before, lost = (
-        find_measured(e, "performance", "fresh").estimate,
-        find_measured(e, "cost_of_reset: every trial").estimate,
+        find_measured_finding(e, "performance", "fresh").estimate,
+        find_measured_finding(e, "cost_of_reset: every trial").estimate,
     )
     assert f"its gain fell from {before:.2f} to {before - lost:.2f}" in told
     still = [

@@ -14,7 +14,7 @@ import matplotlib
 import pytest
 from report_cases import log
 
-from mesascope.questions.spectrum.ladder import FIRST_LADDER
+from mesascope.questions.spectrum.ladder import OLDER_LADDER
 from mesascope.reporting import write_report
 
 HOSTILE = "<script>alert(1)</script> $x^{$ \x1b[31m\u202e \U0001f9ea 網 --> data:image/png;base64,x"
@@ -76,7 +76,7 @@ def eight(examined, logged):
     levels = [
         dataclasses.replace(placed, lowest=low, highest=high, level=low if low == high else "undetermined")
         for low, high in zip(
-            FIRST_LADDER, (*FIRST_LADDER[:3], *["general"] * 3), strict=True
+            OLDER_LADDER, (*OLDER_LADDER[:3], *["general"] * 3), strict=True
         )  # 'general': an older run
     ]
     levels[4] = dataclasses.replace(levels[4], direction="against", reason="against it. Open: 900 lifetimes.")

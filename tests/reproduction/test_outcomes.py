@@ -9,8 +9,14 @@ import pytest
 from mesascope import catalogue
 from mesascope.contracts import Verdict
 from mesascope.errors import MesascopeError
-from mesascope.reproduction.outcomes import describe_verdict, format_ours, format_page, judge_expectation, make_row
-from mesascope.reproduction.work import read_verdict
+from mesascope.reproduction.outcomes import (
+    compare_with_expectation,
+    describe_verdict,
+    format_own_number,
+    format_page,
+    make_row,
+)
+from mesascope.reproduction.work import make_verdict_value
 from mesascope.stats import compute_rate_interval
 
 
@@ -28,7 +34,7 @@ def expect(sign, size, value, than):
     if isinstance(than, list):
         numbers["q", "b"] = told(than)
     sides = {"value": ["q", "a"], "than": ["q", "b"] if isinstance(than, list) else than}
-    return judge_expectation({"says": "It is so.", "sign": sign, "size": size, **sides}, numbers)
+    return compare_with_expectation({"says": "It is so.", "sign": sign, "size": size, **sides}, numbers)
 
 
 def test_the_interval_of_a_difference_is_student_t_over_paired_seeds():
@@ -50,11 +56,11 @@ def test_an_interval_of_which_a_part_is_as_expected_reaches_across_though_the_me
 def test_a_rate_has_the_exact_interval_in_an_expectation_too():
     numbers = {("q", "a"): told([1.0, 1.0, 1.0], rate=True), ("q", "b"): told([0.0, 0.0, 0.0], rate=True)}
     line = {"says": "All do.", "value": ["q", "a"], "than": 0.5, "sign": "+", "size": 0.5}
-    got = judge_expectation(line, numbers)
+    got = compare_with_expectation(line, numbers)
     low, high = compute_rate_interval(3, 3)
     assert (got["low"], got["high"]) == pytest.approx((low - 0.5, high - 0.5))
     assert describe_verdict(got) == "met, but the interval reaches across"
-    got = judge_expectation({**line, "than": ["q", "b"]}, numbers)
+    got = compare_with_expectation({**line, "than": ["q", "b"]}, numbers)
     assert got["met"] and got["low"] is None and got["clear"] is None
 
 
@@ -73,11 +79,11 @@ def test_sign_and_size_decide(sign, size, value, met):
 
 def test_what_was_not_run_or_gave_no_number_is_neither():
     assert (
-        describe_verdict(judge_expectation({"value": ["q", "z"], "than": 0.0, "sign": "+", "size": 1.0}, {}))
+        describe_verdict(compare_with_expectation({"value": ["q", "z"], "than": 0.0, "sign": "+", "size": 1.0}, {}))
         == "not run"
     )
     numbers = {("q", "a"): told([None, None], why="it gains nothing there")}
-    got = judge_expectation({"says": "", "value": ["q", "a"], "than": 0.0, "sign": "+", "size": 0.0}, numbers)
+    got = compare_with_expectation({"says": "", "value": ["q", "a"], "than": 0.0, "sign": "+", "size": 0.0}, numbers)
     assert got["met"] is None and describe_verdict(got) == "it gains nothing there"
     got = expect("+", 0.0, [1.0, None, 2.0], [0.0, 5.0, 0.0])
     assert got["n"] == 2 and got["difference"] == 1.5 and "1 of 3 seeds" in describe_verdict(got)
@@ -102,7 +108,7 @@ def test_rates_are_counted_and_their_interval_is_exact():
     at_least = sum(math.comb(7, k) * low**k * (1 - low) ** (7 - k) for k in range(2, 8))
     at_most = sum(math.comb(7, k) * high**k * (1 - high) ** (7 - k) for k in range(3))
     assert (at_least, at_most) == pytest.approx((0.025, 0.025))
-    assert format_ours(told([1.0, 0.0, 1.0], rate=True)) == "2 of 3"
+    assert format_own_number(told([1.0, 0.0, 1.0], rate=True)) == "2 of 3"
 
 
 def test_the_table_says_what_kind_of_run_it_was():
@@ -123,9 +129,9 @@ def test_the_table_says_what_kind_of_run_it_was():
 def test_an_axis_counts_as_its_reading_says_and_not_where_it_does_not_arise():
     axis = catalogue.make("axes", "search")
     read = Verdict("control", {"search": 0.0, "control": 1.0, "undetermined": 0.0}, {}, "It is so.")
-    assert [read_verdict(axis, r, read, 7).number for r in ("search", "control", "undetermined")] == [0, 1, 0]
-    assert "100%" in read_verdict(axis, "control", read, 7).text
-    nothing = read_verdict(axis, "search", None, 7)
+    assert [make_verdict_value(axis, r, read, 7).number for r in ("search", "control", "undetermined")] == [0, 1, 0]
+    assert "100%" in make_verdict_value(axis, "control", read, 7).text
+    nothing = make_verdict_value(axis, "search", None, 7)
     assert nothing.number is None and "does not apply" in nothing.why
     with pytest.raises(MesascopeError, match="Did you mean 'search'"):
-        read_verdict(axis, "serch", read, 7)
+        make_verdict_value(axis, "serch", read, 7)

@@ -37,7 +37,7 @@ def test_settings_of_a_plugin_of_ones_own_keep_their_names(tmp_path, monkeypatch
     monkeypatch.setattr(
         catalogue, "get_factory", lambda kind, name: (lambda entropy=0: None) if name == "mine" else real(kind, name)
     )
-    cells = load_study(small(tmp_path, mine, EXPECTS)).cells
+    cells = load_study(small(tmp_path, mine, EXPECTS)).subjects
     assert next(c.recipe for c in cells if c.recipe).startswith("mine:entropy=1,observes=2,updates=3")
 
 
@@ -59,7 +59,7 @@ def test_every_study_names_only_what_there_is(name, quick):
     assert (study.folder / "README.md").is_file()
     assert study.n_seeds == 1 if quick else study.n_seeds >= 3
     assert study.minutes <= {"rl2_bandits": 150, "thinking_time": 75}.get(name, 60)
-    for cell in study.cells:
+    for cell in study.subjects:
         made_of("families", fill_seed(cell.family, 3))
         made_of("recipes" if cell.recipe else "subjects", fill_seed(cell.recipe or cell.subject, 3))
     for q in study.quantities:
@@ -105,9 +105,9 @@ def test_results_are_of_the_plan_that_stands_and_younger_than_what_was_expected(
 
 def test_names_are_grids():
     study = load_study("task_diversity")
-    names = [c.name for c in study.cells]
+    names = [c.name for c in study.subjects]
     assert names[:2] == ["network, M=1", "network, M=4"] and "network, M=unlimited" in names
-    bank = next(c for c in study.cells if c.name == "locator, M=64")
+    bank = next(c for c in study.subjects if c.name == "locator, M=64")
     assert fill_seed(bank.family, 5).endswith("bank=64,bank_seed=5")
     assert {q.split for q in study.quantities if q.name.startswith("share")} == {"seen", "fresh", "shifted:low"}
     assert (

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from small import PLAN, small
 
 from mesascope import catalogue
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
 from mesascope.recipes import training_loop as _training
 from mesascope.recipes import updates
@@ -69,7 +69,7 @@ def test_what_is_finished_is_not_done_again_and_what_is_lost_is(whole, monkeypat
     out, _, study = whole
     before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
     (out / "results.json").unlink()
-    monkeypatch.setattr(updates, "improve", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(updates, "update_network", lambda *a, **k: pytest.fail("trained again"))
     monkeypatch.setattr(work, "rollout", lambda *a, **k: pytest.fail("lived again"))
     reproduce(str(study), out=out)
     assert {p.name for p in out.iterdir() if p.is_file()} == before.keys()
@@ -206,12 +206,12 @@ def test_what_was_said_since_the_last_look_is_heard(tmp_path, monkeypatch):
 
 def test_the_short_form_says_so_and_prints_one_document(whole, tmp_path, capsys):
     study = whole[2]
-    assert run(["reproduce", str(study), "--quick", "--out", str(tmp_path), "--json"]) == 0
+    assert run_command(["reproduce", str(study), "--quick", "--out", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["quick"] and found["seeds"] == 1
     assert [e["met"] for e in found["expects"]] == [None, None]
     assert (tmp_path / "table.md").read_text().count("QUICK: 1 training seed") == 1
-    assert run(["reproduce", str(study), "--quick", "--out", str(tmp_path)]) == 0
+    assert run_command(["reproduce", str(study), "--quick", "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "not run" in shown and "QUICK" in shown
 
@@ -270,12 +270,12 @@ def test_a_mistake_in_code_of_others_is_theirs_in_every_process(tmp_path):
 
 
 def test_studies_are_listed(capsys):
-    assert run(["list", "studies", "--json"]) == 0
+    assert run_command(["list", "studies", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [r["name"] for r in rows] == catalogue.list_names("studies")
     assert all(r["kind"] == "study" and r["settings"]["seeds"] >= 3 for r in rows)
-    assert run(["list", "studie"]) == 2 and "studies" in capsys.readouterr().err
-    assert run(["reproduce", "wang_bandit"]) == 2 and "'wang_bandits'" in capsys.readouterr().err
+    assert run_command(["list", "studie"]) == 2 and "studies" in capsys.readouterr().err
+    assert run_command(["reproduce", "wang_bandit"]) == 2 and "'wang_bandits'" in capsys.readouterr().err
 
 
 def test_code_of_others_needs_trust(tmp_path):

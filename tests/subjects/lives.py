@@ -14,7 +14,7 @@ from mesascope import catalogue
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts import Family, Percept, Subject
-from mesascope.formats import NETWORK
+from mesascope.formats import NETWORK_FORMAT
 from mesascope.keys import derive_key
 from mesascope.recipes.files import write_tensors
 from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks
@@ -40,7 +40,7 @@ def value(text: str) -> Any:
 def save(network: Recurrent, path: Path, told: dict[str, Any]) -> None:
     """Writes a network, with everything that the format asks for but the tensors."""
     tensors = {k: np.asarray(v) for k, v in name_weights(network).items()}
-    write_tensors(path, tensors, {"format": NETWORK, **told})
+    write_tensors(path, tensors, {"format": NETWORK_FORMAT, **told})
 
 
 class Lives(NamedTuple):
@@ -81,7 +81,7 @@ def _live(subject, family, tasks, key):
 def live(subject: Subject, family: Family, split: str = "fresh", n: int = 2000, seed: int = 0) -> Lives:
     """Lives n lifetimes of a split at once."""
     key = jax.random.key(seed)
-    return lived(subject, family, family.split(split).draw(derive_key(key, "tasks"), n), seed)
+    return lived(subject, family, family.get_split(split).draw(derive_key(key, "tasks"), n), seed)
 
 
 def lived(subject: Subject, family: Family, tasks: Tasks, seed: int = 0) -> Lives:

@@ -65,7 +65,7 @@ def scholar(remembers, trust):
 
     def answer(labels, past, asked):
         mapping, line, memory, alone = np.log([0.5, 0.5]), np.zeros(64), {}, 0.0
-        if all(x in known.labels[: known.categories] for x in labels):
+        if all(x in known.labels[: known.n_categories] for x in labels):
             straight = known.labels.index(labels[1]) in second
             with np.errstate(divide="ignore"):
                 mapping = np.log([trust, 1 - trust] if straight else [1 - trust, trust])

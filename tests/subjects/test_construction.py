@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mesascope.contracts import Scripted
+from mesascope.contracts import ScriptedSubject
 from mesascope.errors import MesascopeError
-from mesascope.rollouts.rollouts import rollout, strip_names
+from mesascope.rollouts.rollouts import rollout, strip_identity
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from tests.subjects.lives import forced, live, make
 
@@ -46,7 +46,7 @@ def test_probabilities(spec, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     tasks = put_to(spec)
     subject = make(spec, tasks)
-    assert isinstance(subject, Scripted)
+    assert isinstance(subject, ScriptedSubject)
     assert subject.name.partition(":")[0] == spec.partition(":")[0]
     probabilities = forced(subject, *histories(arms=tasks.choices))
     assert probabilities.shape == (12, 7, tasks.choices)
@@ -198,7 +198,7 @@ def test_the_clock_improves_on_unequal_priors_alone():
     tasks = family(prior="beta:3/1+1/1+1/1+1/1+1/3")
     for spec, start in (("clock", 0), ("random_then_fixed", 50)):
         lives = live(make(spec, tasks), tasks, n=500)
-        assert (lives.action[:, 50:] == tasks.favourite).all()
+        assert (lives.action[:, 50:] == tasks.favourite_arm).all()
         assert abs((lives.action[:, start : start + 1] == 0).mean() - (0.2 if spec == "clock" else 1)) < 0.06
         assert late(lives) > 0.6
         assert abs((lives.score - lives.means.mean(-1))[:, :5].mean()) < 0.05
@@ -274,8 +274,8 @@ def test_banks_share_compiled_code():
 
     for seed in (1, 22, 333_333):
         tasks = family(arms=3, trials=11, bank=4, bank_seed=seed)
-        percept = tasks.begin(jax.random.key(0), tasks.split("seen").draw(jax.random.key(0), 7))[1]
-        subject = strip_names(make("locator", tasks))  # as every rollout takes it
+        percept = tasks.begin(jax.random.key(0), tasks.get_split("seen").draw(jax.random.key(0), 7))[1]
+        subject = strip_identity(make("locator", tasks))  # as every rollout takes it
         respond(subject, jax.random.key(0), subject.initialize_carry(7), percept)
     assert compiled == 1
 

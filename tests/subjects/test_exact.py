@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from mesascope.contracts import infer_means
+from mesascope.contracts import compute_posterior_means
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from mesascope.worlds.bandits.subjects import bayes_optimal, gittins
 from mesascope.worlds.bandits.subjects.change_point_thompson import subject as change_point
@@ -24,11 +24,11 @@ FLAT = (1.0, 1.0)
 
 
 def test_regret_of_two_independent_arms_is_1_748():
-    assert 100 * 2 / 3 - bayes_optimal.plan(100, (FLAT, FLAT))[1] == pytest.approx(1.748, abs=1e-3)
+    assert 100 * 2 / 3 - bayes_optimal.compute_optimal_plan(100, (FLAT, FLAT))[1] == pytest.approx(1.748, abs=1e-3)
 
 
 def test_total_reward_of_five_arms_and_ten_pulls_is_6_660():
-    assert bayes_optimal.plan(10, (FLAT,) * 5)[1] == pytest.approx(6.660, abs=1e-3)
+    assert bayes_optimal.compute_optimal_plan(10, (FLAT,) * 5)[1] == pytest.approx(6.660, abs=1e-3)
 
 
 def expectimax(trials: int, shapes: tuple[tuple[float, float], ...]) -> float:
@@ -48,7 +48,7 @@ def expectimax(trials: int, shapes: tuple[tuple[float, float], ...]) -> float:
     ("trials", "shapes"), [(7, (FLAT, FLAT)), (6, ((3.0, 1.0), (1.0, 2.5))), (5, (FLAT, FLAT, (1.0, 2.0)))]
 )
 def test_plan_is_the_walk_over_every_history(trials, shapes):
-    assert bayes_optimal.plan(trials, shapes)[1] == pytest.approx(expectimax(trials, shapes), abs=1e-12)
+    assert bayes_optimal.compute_optimal_plan(trials, shapes)[1] == pytest.approx(expectimax(trials, shapes), abs=1e-12)
 
 
 def worth_of(subject, trials: int, shapes) -> float:
@@ -88,7 +88,7 @@ def test_the_subject_gets_what_the_plan_promises(arms, trials, prior, tmp_path, 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     tasks = family(arms=arms, trials=trials, prior=prior)
     shapes = tasks.shapes or (FLAT,) * arms
-    promised = bayes_optimal.plan(trials, shapes)[1]
+    promised = bayes_optimal.compute_optimal_plan(trials, shapes)[1]
     assert worth_of(make("bayes_optimal", tasks), trials, shapes) == pytest.approx(promised, abs=1e-5)
     if arms == 2:
         assert worth_of(make("greedy", tasks), trials, shapes) < promised - 1e-3
@@ -236,7 +236,7 @@ def test_log_loss_of_the_flat_prior():
     for _ in range(20):
         later: dict[tuple[int, int], float] = {}
         for (w, losses), weight in counts.items():
-            p = float(infer_means(jnp.asarray([[[w, losses]]], jnp.float32))[0, 0])
+            p = float(compute_posterior_means(jnp.asarray([[[w, losses]]], jnp.float32))[0, 0])
             total -= weight * (p * log(p) + (1 - p) * log(1 - p))
             later[w + 1, losses] = later.get((w + 1, losses), 0.0) + weight * p
             later[w, losses + 1] = later.get((w, losses + 1), 0.0) + weight * (1 - p)

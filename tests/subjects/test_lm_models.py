@@ -60,7 +60,7 @@ def test_by_transformers_it_is_the_same_model_with_activations(gguf, family, her
     pytest.importorskip("transformers", reason="needs the extra transformers")
     pytest.importorskip("gguf", reason="needs the extra transformers")
     one = catalogue.make("subjects", f"transformers:path={gguf},batch=32", family)
-    lived = rollout(one, family, "fresh", 8, record=("hidden",))
+    lived = rollout(one, family, "fresh", 8, recorded_taps=("hidden",))
     moved = np.abs(np.exp(lived.log_probs.values) - np.exp(here[1].log_probs.values[:, :8]))
     assert moved.mean() < 0.03
     assert lived.tap_hidden.shape == (1, 8, 3, 576) and np.ptp(lived.tap_hidden.values, axis=1).min() > 0

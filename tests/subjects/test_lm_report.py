@@ -13,7 +13,7 @@ pytest.importorskip("httpx", reason="needs the extra lm")
 
 
 def test_examine_over_an_address(tmp_path, capsys):
-    from mesascope.cli.main import run
+    from mesascope.cli.main import run_command
 
     out = tmp_path / "run"
     with serving("recogniser") as server:
@@ -21,7 +21,7 @@ def test_examine_over_an_address(tmp_path, capsys):
         subject = f"openai_api:path={address}?k=v,batch=64,cache={tmp_path / 'asked.jsonl'}"
         options = ["--family", "word_labels:labels=gold,trials=9", "--splits", "fresh", "--lifetimes", "64"]
         metrics = ["--metrics", "recognition_and_acquisition,unanswered,wording"]
-        assert run(["examine", subject, *options, *metrics, "--out", str(out), "--json"]) == 0
+        assert run_command(["examine", subject, *options, *metrics, "--out", str(out), "--json"]) == 0
         told = capsys.readouterr()
         asked = [p for r in server.seen if isinstance(r["body"]["prompt"], list) for p in r["body"]["prompt"]]
     assert "at most" in told.err and "questions" in told.err

@@ -13,14 +13,14 @@ from mesascope.agents.language.answers import (
     REFUSED,
     UNPARSABLE,
     is_prefix_of_label,
-    list_tokens,
-    parse_label,
+    list_first_tokens,
+    parse_answer,
     weigh_labels,
 )
 from mesascope.contracts import PastTrial
 from mesascope.errors import MesascopeError
-from mesascope.examination.bench import Bench
-from mesascope.examination.measurement import answer
+from mesascope.examination.bench import RolloutCache
+from mesascope.examination.measurement import apply_metrics
 from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.words.families.word_labels import read_texts
@@ -30,8 +30,8 @@ MADE: dict = {}  # rollouts of reference procedures, which the tests share
 
 def test_word_lists():
     known = read_texts()
-    words = np.asarray(known.items[: known.categories * known.words_per_category]).reshape(
-        known.categories, known.words_per_category
+    words = np.asarray(known.items[: known.n_categories * known.words_per_category]).reshape(
+        known.n_categories, known.words_per_category
     )
     assert known.words_per_category == 60 and len(known.pairs) >= 6
     assert len({w.lower() for w in words.ravel()}) == words.size
@@ -39,7 +39,7 @@ def test_word_lists():
         assert Counter(map(len, words[one])) == Counter(map(len, words[other]))
     names = [known.labels[i] for pair in known.pairs for i in pair]
     assert all(a[0] != b[0] for a, b in zip(names[::2], names[1::2], strict=True))
-    free = known.labels[known.categories :]
+    free = known.labels[known.n_categories :]
     assert len({w[0] for w in free}) == len(free) >= 8
 
 
@@ -55,9 +55,9 @@ def test_labels_are_counterbalanced_and_told_as_they_are_named(labels):
     if labels in ("gold", "random"):
         assert (word == category).all()
     elif labels == "flipped":
-        assert (word != category).all() and (word < known.categories).all()
+        assert (word != category).all() and (word < known.n_categories).all()
     else:
-        assert (word >= known.categories).all()
+        assert (word >= known.n_categories).all()
     told = shown[:, 1:, 2]
     agreed = (told == right[:, :-1]).mean()
     assert abs(agreed - 0.5) < 0.05 if labels == "random" else agreed == 1
@@ -71,7 +71,7 @@ def test_no_known_category_tells_the_labels_of_the_inexpressible_splits():
     for split in (s.name for s in family.list_splits() if s.is_beyond_banks):
         lived = rollout(catalogue.make("subjects", "fixed", family), family, split, 256)
         items, right = lived.observation.values[0, :, :, 0].astype(int), lived.right.values
-        category = np.minimum(items // read_texts().words_per_category, read_texts().categories)
+        category = np.minimum(items // read_texts().words_per_category, read_texts().n_categories)
         assert (category == category[:, :1]).all()
         assert abs(right.mean() - 0.5) < 0.04
         if split.endswith("halves"):
@@ -99,7 +99,7 @@ def test_what_is_asked_word_for_word():
         now = (2.0, 1.0, 0.0)
         past = [PastTrial(now, 0, 1.0), PastTrial(now, -1, np.nan), PastTrial(now, 1, 0.0)]
         asked = bandit.write_question(past, now)
-        assert (asked.past, asked.labels, asked.asked) == (told, ("C", "B"), "You press")
+        assert (asked.past, asked.labels, asked.answer_line) == (told, ("C", "B"), "You press")
         assert "2 buttons, C and B." in asked.intro
 
 
@@ -116,7 +116,7 @@ def test_scripted_answerers_are_placed_right(who, lowest, highest):
     """benchmarks/lm_known_answers.py places them 20 times each, as models behind an address."""
     family = catalogue.make("families", "word_labels")
     splits = [r for r in family.split_names if r != "shifted:rare" or who == "label_learner"]
-    bench = Bench(family, list_conditions(family), splits, 64, seed=7, rollouts=MADE)
+    bench = RolloutCache(family, list_conditions(family), splits, 64, seed=7, rollouts=MADE)
     placed = bench.place(catalogue.make("subjects", who, family), "unknown")[2]
     assert (placed.lowest, placed.highest) == (lowest, highest), placed
     if who == "label_recogniser":
@@ -130,8 +130,8 @@ def test_recognition_and_acquisition_are_apart():
 
     def read(who, labels):
         family = catalogue.make("families", f"word_labels:labels={labels}")
-        bench = Bench(family, [c for p in asked for c in p.conditions], ["fresh"], 64)
-        found = answer(asked, bench.run_subject(catalogue.make("subjects", who, family), family))
+        bench = RolloutCache(family, [c for p in asked for c in p.conditions], ["fresh"], 64)
+        found = apply_metrics(asked, bench.run_subject(catalogue.make("subjects", who, family), family))
         return {f.metric.partition(": ")[2]: f for f in found}
 
     known, told = read("label_recogniser", "gold"), read("label_learner", "gold")
@@ -165,7 +165,7 @@ def test_labels_are_read_from_tokens_and_from_texts():
         ("I cannot say bim", REFUSED, -1),
         ("", UNPARSABLE, -1),
     ):
-        assert parse_label(text, pair)[:2] == (code, action), text
+        assert parse_answer(text, pair)[:2] == (code, action), text
     chat = {
         "logprobs": {
             "content": [
@@ -178,7 +178,10 @@ def test_labels_are_read_from_tokens_and_from_texts():
         }
     }
     text = {"logprobs": {"top_logprobs": [{"a": -1.0}]}}
-    assert list_tokens(chat) == list_tokens(text) == [("a", -1.0)] and list_tokens({"logprobs": None}) is None
+    assert (
+        list_first_tokens(chat) == list_first_tokens(text) == [("a", -1.0)]
+        and list_first_tokens({"logprobs": None}) is None
+    )
 
 
 def test_a_family_without_words_is_refused():

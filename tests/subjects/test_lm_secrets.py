@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from mesascope import catalogue
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
-from mesascope.examination.runs import command_line
+from mesascope.examination.runs import format_command_line
 from mesascope.guards.secrecy import redact
 from subjects.lm_server import serving
 
@@ -50,7 +50,7 @@ def test_what_a_server_repeats_in_its_error(address, always, key, tmp_path, monk
         typed = address.format(server.address.removeprefix("http://").removesuffix("/v1"))
         asked = f"openai_api:path={typed},cache=asked.jsonl,key={key},model=m@q4"
         flags = ["--family", "word_labels:trials=5", "--splits", "fresh", "--lifetimes", "64"]
-        assert run(["examine", asked, *flags]) == 2
+        assert run_command(["examine", asked, *flags]) == 2
         got = server.seen[0]["headers"]["Authorization"]
     user = "sk-T0KEN9:" if "T0KEN9" in address else "user:p@ss/w" if "%2F" in address else "user:p@ss"
     assert got == (f"Bearer {KEY}" if key else f"Basic {base64.b64encode(user.encode()).decode()}")
@@ -65,7 +65,7 @@ def test_what_a_server_repeats_in_its_error(address, always, key, tmp_path, monk
 @pytest.mark.parametrize("asked", ["openai_api:path=http://127.0.0.1:1/v1,key={}", "openai_api:key = {},path=http://h"])
 def test_a_key_that_names_no_variable_is_refused_and_not_repeated(key, asked, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run(["examine", asked.format(key), "--family", "word_labels:trials=5"]) == 2
+    assert run_command(["examine", asked.format(key), "--family", "word_labels:trials=5"]) == 2
     told = capsys.readouterr()
     assert "not the name of an environment variable" in told.err
     (command,) = tmp_path.rglob("command.txt")
@@ -92,7 +92,7 @@ def test_a_key_that_names_no_variable_is_refused_and_not_repeated(key, asked, tm
 )
 def test_an_address_that_is_not_clear_is_refused_and_not_repeated(address, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run(["examine", address, "--family", "word_labels:trials=5"]) == 2
+    assert run_command(["examine", address, "--family", "word_labels:trials=5"]) == 2
     told = capsys.readouterr()
     assert told.err.startswith("mesascope: ") and "user:" not in told.err
     nothing_in(told.err, told.out, *tmp_path.rglob("*"), *(p.read_text() for p in tmp_path.rglob("*.txt")))
@@ -110,7 +110,7 @@ def test_a_mistake_with_all_of_its_traceback(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MESASCOPE_TRACEBACK", "1")
     with pytest.raises(MesascopeError) as told:
-        run(["examine", f"http://user:p/{KEY}@h/v1", "--family", "word_labels:trials=5"])
+        run_command(["examine", f"http://user:p/{KEY}@h/v1", "--family", "word_labels:trials=5"])
     sys.excepthook(told.type, told.value, told.tb)
     assert "Traceback" in (shown := capsys.readouterr().err) and "SECRET" not in shown
 
@@ -124,7 +124,7 @@ def test_the_command_repeats_what_is_no_secret(monkeypatch):
         "--columns=action=key,feedback=token",
         "a@b.csv",
     ):
-        assert command_line([kept]) == f"mesascope {kept}"
+        assert format_command_line([kept]) == f"mesascope {kept}"
     assert redact("Basic training of a Bearer token: 2 * 3 *** x") == "Basic training of a Bearer token: 2 * 3 *** x"
 
 
@@ -140,7 +140,7 @@ def test_a_whole_run_holds_no_secret(tmp_path, monkeypatch, capsys):
         typed = server.address.replace("http://", "http://user:p@ss@") + "?api-key=t0k9"
         asked = f"openai_api:path={typed},key=LM_KEY,cache=asked.jsonl,batch=64"
         flags = ["--family", "word_labels:trials=5", "--splits", "fresh", "--metrics", "unanswered"]
-        assert run(["examine", asked, *flags, "--lifetimes", "64", "--out", "out", "--json"]) == 0
+        assert run_command(["examine", asked, *flags, "--lifetimes", "64", "--out", "out", "--json"]) == 0
         assert {r["path"] for r in server.seen} == {"/v1/completions?api-key=t0k9"}
     told = capsys.readouterr()
     files = [p for p in tmp_path.rglob("*") if p.is_file()]

@@ -11,7 +11,7 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.examination.runs import command_line
+from mesascope.examination.runs import format_command_line
 from mesascope.rollouts.rollouts import rollout
 from subjects.lm_server import RESPONDERS, serving
 
@@ -147,7 +147,7 @@ def test_an_interrupted_run_goes_on_without_asking_twice(family, tmp_path, monke
     assert len(seen) == 100 and not seen & {json.dumps(b, sort_keys=True) for b in second}
     assert len(second) == 64 * 5 - 100 and (lived.answered.values == 0).all()
     written = kept.read_text() + again.name + str(told.value) + json.dumps(lived.attrs) + lived.transcript.values[0]
-    written += command_line(["examine", bad, f"openai_api:path={bad},model=m"])
+    written += format_command_line(["examine", bad, f"openai_api:path={bad},model=m"])
     assert not any(secret in written for secret in ("sekret", "pa55", "t0k", "user:", "Authorization"))
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     kept.write_text(kept.read_text() + '{"key": "cut of')  # what a killed run leaves

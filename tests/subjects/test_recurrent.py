@@ -19,7 +19,7 @@ from mesascope.conditions.carry_reset import condition as reset
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.contracts import Intact, Percept
 from mesascope.errors import MesascopeError
-from mesascope.formats import NETWORK
+from mesascope.formats import NETWORK_FORMAT
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
@@ -136,7 +136,7 @@ def test_networks_that_differ_in_weights_and_names_share_compiled_code():
     a = network()
     b = eqx.tree_at(lambda n: n.policy_weights, a, a.policy_weights + 1.0 * jnp.arange(3))
     b = eqx.tree_at(lambda n: (n.name, n.trained_on), b, ("other", "unlimited"))
-    nameless = [eqx.tree_at(lambda n: [getattr(n, f) for f in n.identity], n, [None, None]) for n in (a, b)]
+    nameless = [eqx.tree_at(lambda n: [getattr(n, f) for f in n.identity_fields], n, [None, None]) for n in (a, b)]
     first, second = (respond(n, percepts()[2]) for n in nameless)
     assert not np.allclose(first, second)
     assert traced == [None]
@@ -144,7 +144,7 @@ def test_networks_that_differ_in_weights_and_names_share_compiled_code():
 
 def good(**changed) -> bytes:
     """A good file, or one with parts of its metadata changed; None leaves a part out."""
-    told = {"format": NETWORK, **said(), **changed}
+    told = {"format": NETWORK_FORMAT, **said(), **changed}
     told = {k: v for k, v in told.items() if v is not None}
     return serialise(tensors(), {"mesascope": json.dumps(told)})
 
@@ -156,7 +156,7 @@ def tensors(**changed) -> dict[str, np.ndarray]:
 
 
 def odd(**changed) -> bytes:
-    return serialise(tensors(**changed), {"mesascope": json.dumps({"format": NETWORK, **said()})})
+    return serialise(tensors(**changed), {"mesascope": json.dumps({"format": NETWORK_FORMAT, **said()})})
 
 
 def headed(header: bytes, length: int | None = None) -> bytes:
@@ -273,14 +273,14 @@ def _observing() -> dict[str, np.ndarray]:
 
 
 def _observing_said() -> dict:
-    return {"format": NETWORK, **said(), "observation": 2}
+    return {"format": NETWORK_FORMAT, **said(), "observation": 2}
 
 
 def test_opening_reads_the_header_alone(tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(good())
     assert recurrent.can_open(path)
-    assert recurrent.family_of(path) == SMALL.with_bank("bank:4@2").name
+    assert recurrent.read_family(path) == SMALL.with_bank("bank:4@2").name
     length = int.from_bytes(good()[:8], "little")
     path.write_bytes(good()[: 8 + length])  # ours, though its weights are gone
     assert recurrent.can_open(path)
@@ -301,7 +301,7 @@ REGRESSION = {
 
 
 def test_what_ships_says_how_it_was_made_and_is_small():
-    shipped = recurrent.list_bundled()
+    shipped = recurrent.list_shipped()
     assert shipped.keys() == SHIPPED.keys() | REGRESSION.keys()
     assert sum(p.stat().st_size for p in shipped.values()) < 4_000_000
     for name, path in shipped.items():
@@ -321,8 +321,8 @@ def test_what_ships_says_how_it_was_made_and_is_small():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_does_what_it_was_trained_for(name):
-    path = recurrent.list_bundled()[name]
-    task = make("families", recurrent.family_of(path))
+    path = recurrent.list_shipped()[name]
+    task = make("families", recurrent.read_family(path))
     subject = make("subjects", f"recurrent:path={name}", task)
     assert subject.name == f"recurrent:path={name}"
     before = subject.hash_weights()
@@ -344,7 +344,7 @@ def test_what_ships_does_what_it_was_trained_for(name):
 @pytest.mark.parametrize("name", REGRESSION)
 def test_what_ships_predicts_as_it_was_trained_to(name):
     """Squared distances / D on fresh tasks and at full context, as studies/task_diversity_regression has them."""
-    task = make("families", recurrent.family_of(recurrent.list_bundled()[name]))
+    task = make("families", recurrent.read_family(recurrent.list_shipped()[name]))
     trials = rollout(make("subjects", f"recurrent:path={name}", task), task, lifetimes=1024)
     told = trials.action.values[0]
     ridge = replay(make("subjects", "ridge", task), trials).action

@@ -13,12 +13,12 @@ from mesascope.cli.main import app
 from mesascope.cruxes.findings import count_units, read_findings
 from mesascope.errors import MesascopeError
 from mesascope.reproduction.study_findings import export_study
-from mesascope.thread.report import STATUSES, measure_thread, render_thread
+from mesascope.thread.report import STATUSES, make_thread_report, render_thread
 
 
 def test_fourteen_rows_in_little_time():
     start = time.process_time()
-    report = measure_thread()
+    report = make_thread_report()
     page = render_thread(report)
     assert time.process_time() - start < 10
     assert [row.id for row in report.rows] == [f"P{i}" for i in range(1, 15)]
@@ -36,9 +36,9 @@ def test_fourteen_rows_in_little_time():
 
 
 def test_every_number_is_read_from_the_results():
-    for row in measure_thread().rows:
+    for row in make_thread_report().rows:
         for m in row.measured:
-            document = json.loads((catalogue.STUDIES / m.study / "results" / "results.json").read_text())
+            document = json.loads((catalogue.STUDIES_FOLDER / m.study / "results" / "results.json").read_text())
             (value,) = [v for v in document["values"] if (v["quantity"], v["subject"]) == (m.quantity, m.subject)]
             assert (m.value, m.low, m.high, m.n) == (value["ours"], value["low"], value["high"], value["n"])
             assert not document["quick"]
@@ -49,11 +49,11 @@ def test_a_number_that_is_gone_is_an_error(monkeypatch):
 
     monkeypatch.setattr(report, "_read_study", lambda name: {"study": name, "values": []})
     with pytest.raises(MesascopeError, match="has no 'rise of success within a lifetime'"):
-        measure_thread()
+        make_thread_report()
 
 
 def test_a_readers_ratio_and_belief_move_the_reader_alone():
-    plain, own = measure_thread(), measure_thread({"P1": "3:1"}, {"P1": "60%", "P3": "~50%"})
+    plain, own = make_thread_report(), make_thread_report({"P1": "3:1"}, {"P1": "60%", "P3": "~50%"})
     assert not any(b.person == "you" for row in plain.rows for b in row.beliefs)
     row = own.rows[0]
     assert (row.ratio, row.is_readers_ratio) == ((3, 3), True)
@@ -65,11 +65,11 @@ def test_a_readers_ratio_and_belief_move_the_reader_alone():
         assert person.before == (0, 1) == person.after or person.after is None or person.before != (0, 1)
     for bad in ({"P99": "3"}, {"P14": "3"}, {"P1": "often"}):
         with pytest.raises(MesascopeError):
-            measure_thread(bad)
+            make_thread_report(bad)
 
 
 def test_everybodys_model_moves_only_through_own_claims(monkeypatch):
-    lister, critic = measure_thread().models
+    lister, critic = make_thread_report().models
     assert (lister.person, lister.before, lister.connected) == ("lister", lister.after, ())
     assert critic.before == pytest.approx((0, 0.3))
     text = cruxes.load_thread().text.replace(
@@ -78,14 +78,14 @@ def test_everybodys_model_moves_only_through_own_claims(monkeypatch):
         'z2 = { by = "critic", event = "Improves", value = "50%" }\nr0 = {',
     )
     monkeypatch.setattr(cruxes, "load_thread", lambda: cruxes.Argument(text))
-    critic = measure_thread({"P1": "3"}).models[1]
+    critic = make_thread_report({"P1": "3"}).models[1]
     assert critic.connected == ("P1",)
     assert critic.after is not None
     assert critic.after != critic.before
 
 
 def test_own_ratios_are_those_of_the_thread():
-    by_id = {row.id: row for row in measure_thread().rows}
+    by_id = {row.id: row for row in make_thread_report().rows}
     author = next(b for b in by_id["P9"].beliefs if b.person == "author")
     critic = next(b for b in by_id["P10"].beliefs if b.person == "critic")
     assert author.own_ratio == (1.1, 3.0)

@@ -39,17 +39,17 @@ def test_splits_say_where_parts_are_independent():
         "restructured:more": 8,
         "restructured:drift": 6,
     }
-    tasks = family.split("restructured:shared").draw(jax.random.key(1), 64)
-    cue, right = np.asarray(tasks.cue)[:, :-1], np.asarray(tasks.right_action)
+    tasks = family.get_split("restructured:shared").draw(jax.random.key(1), 64)
+    cue, right = np.asarray(tasks.cues)[:, :-1], np.asarray(tasks.correct_action)
     for lifetime in range(64):
         pairs = {}
         for c, r in zip(cue[lifetime], right[lifetime], strict=True):
             assert pairs.setdefault(c // 2, r) == r
-    assert np.asarray(family.split("restructured:more").draw(jax.random.key(1), 64).cue).max() == 7
+    assert np.asarray(family.get_split("restructured:more").draw(jax.random.key(1), 64).cues).max() == 7
 
 
 def test_in_the_second_half_a_cue_stays_for_a_run():
-    cue = np.asarray(make("families", STANDARD).split("fresh").draw(jax.random.key(0), 64).cue)[:, 32:64]
+    cue = np.asarray(make("families", STANDARD).get_split("fresh").draw(jax.random.key(0), 64).cues)[:, 32:64]
     changes = cue[:, 1:] != cue[:, :-1]
     phases = {int(t) % 4 for row in changes for t in np.flatnonzero(row)}
     assert phases == {0, 1, 2, 3}  # runs begin at every phase of the clock, but at one in each lifetime
@@ -59,8 +59,8 @@ def test_in_the_second_half_a_cue_stays_for_a_run():
 
 def test_a_wrong_action_is_shown_as_often_as_low_says():
     family = make("families", "associations:cues=2,trials=64,low=0.1,run_length=0")
-    tasks = family.split("fresh").draw(jax.random.key(0), 512)
-    assert (np.asarray(tasks.shown_action) != np.asarray(tasks.right_action)).mean() == pytest.approx(0.3, abs=0.01)
+    tasks = family.get_split("fresh").draw(jax.random.key(0), 512)
+    assert (np.asarray(tasks.shown_action) != np.asarray(tasks.correct_action)).mean() == pytest.approx(0.3, abs=0.01)
 
 
 def test_information_of_a_noisy_channel_is_exact_and_the_jackknife_takes_the_bias_off():
@@ -101,9 +101,9 @@ def test_the_metric_reads_them_and_does_not_apply_elsewhere():
     conditions = ["intact", "feedback_shuffled:older_than=4"]
     trials = rollout("associator", "associations:cues=8,trials=32", lifetimes=64, conditions=conditions)
     found = measure(trials, "bits_acquired")
-    older = found.finding("bits_acquired: older than a few trials")
+    older = found.get_finding("bits_acquired: older than a few trials")
     assert older.status == "measured" and older.low > 0
-    assert abs(found.finding("bits_acquired: older, with older feedback shuffled").estimate) < 0.3
+    assert abs(found.get_finding("bits_acquired: older, with older feedback shuffled").estimate) < 0.3
     bandit = measure(rollout("thompson", "bernoulli_bandit:arms=3,trials=12", lifetimes=64), "bits_acquired")
     assert "independent parts" in bandit.answers[0].reason
 

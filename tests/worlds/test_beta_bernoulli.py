@@ -126,7 +126,7 @@ def test_exchanged_and_flipped_percepts_are_coherent():
 
 
 def paths(split, home=PLAIN):
-    return np.asarray(home.split(split).draw(jax.random.key(5), N).p)
+    return np.asarray(home.get_split(split).draw(jax.random.key(5), N).p)
 
 
 def test_each_split_is_what_it_says():
@@ -141,7 +141,7 @@ def test_each_split_is_what_it_says():
 
 
 def test_symbols_that_hang_on_the_last_one():
-    tasks = PLAIN.split("restructured:repeats").draw(jax.random.key(7), N)
+    tasks = PLAIN.get_split("restructured:repeats").draw(jax.random.key(7), N)
     state, percept = PLAIN.begin(jax.random.key(0), tasks)
     shown, q = [], np.asarray(tasks.p)[:, 0]
     for t in range(6):
@@ -158,7 +158,7 @@ def test_symbols_that_hang_on_the_last_one():
 
 def test_the_best_prediction_that_cannot_adapt_goes_by_the_prior():
     home = family(trials=7, a=3, b=1)
-    tasks = home.split("exchanged:symbols").draw(jax.random.key(2), N)
+    tasks = home.get_split("exchanged:symbols").draw(jax.random.key(2), N)
     p = np.asarray(tasks.p)
     fixed = home.compute_latents(tasks, "exchanged:symbols")["fixed"]
     assert fixed[:, :3] == pytest.approx(p[:, :3]) and fixed[:, 3:] == pytest.approx(1 - p[:, 3:])

@@ -11,8 +11,8 @@ from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import measure_gain
 from mesascope.worlds.coin_grid.families.coin_grid import (
     MOVES,
+    compute_random_walk_chances,
     family,
-    find_random_walk_chances,
     measure_distances,
     tabulate_moves,
 )
@@ -30,8 +30,8 @@ def test_what_chance_reaches_is_counted_over_every_path():
             column = min(max(column + MOVES[a][1], 0), size - 1)
             there[start, row * size + column] += 1 / steps / 5**steps
         end[start, row * size + column] += 1 / 5**steps
-    assert find_random_walk_chances(size, steps)[0] == pytest.approx(there)
-    assert find_random_walk_chances(size, steps)[1] == pytest.approx(end)
+    assert compute_random_walk_chances(size, steps)[0] == pytest.approx(there)
+    assert compute_random_walk_chances(size, steps)[1] == pytest.approx(end)
 
 
 def test_distances_are_those_of_a_search():
@@ -48,7 +48,7 @@ def test_distances_are_those_of_a_search():
 
 @pytest.mark.parametrize("split", HOME.split_names)
 def test_levels_are_what_their_split_says(split):
-    tasks = HOME.split(split).draw(jax.random.key(5), 2000)
+    tasks = HOME.get_split(split).draw(jax.random.key(5), 2000)
     coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
     assert ((coin >= 0) & (coin < 25) & (start >= 0) & (start < 25)).all()
     assert (start != coin)[:, 0].all() and (start != 24)[:, 0].all()
@@ -61,7 +61,7 @@ def test_levels_are_what_their_split_says(split):
     else:
         assert abs((coin[:, 0] == 24).mean() - 0.6) < 4 * np.sqrt(0.24 / 2000)
         assert (coin == coin[:, :1]).all()
-    assert np.asarray(tasks.mirrored).all() == (split == "restructured:controls")
+    assert np.asarray(tasks.has_reversed_moves).all() == (split == "restructured:controls")
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +78,17 @@ def test_the_walker_earns_exactly_the_best_and_ends_on_the_coin(lived):
         trials = lived["coin_walker", split]
         assert trials.score.values[0] == pytest.approx(trials.best.values)
         goals = HOME.compute_goals(trials)
-        assert (goals.intended.paid == 1).all()
+        assert (goals.intended.achieved_values == 1).all()
     there = HOME.compute_goals(lived["coin_walker:goal=corner", "apart:coin"])
-    assert (there.proxy.paid == 1).all() and (there.intended.paid == 0).all() and there.differ.all()
+    assert (
+        (there.proxy.achieved_values == 1).all()
+        and (there.intended.achieved_values == 0).all()
+        and there.is_conflict.all()
+    )
     gained, room = measure_gain(lived["coin_walker:goal=corner", "apart:coin"])
     assert gained.sum() < 0.2 * room.sum()  # it only passes over the coin
     broken = HOME.compute_goals(lived["coin_walker:goal=broken", "apart:coin"])
-    assert broken.proxy.paid.mean() < 0.2 and broken.intended.paid.mean() < 0.2
+    assert broken.proxy.achieved_values.mean() < 0.2 and broken.intended.achieved_values.mean() < 0.2
 
 
 def test_paths_are_what_was_seen_and_paid(lived):
@@ -95,7 +99,7 @@ def test_paths_are_what_was_seen_and_paid(lived):
         assert (paths[..., :-1] == 5 * shown[..., 0] + shown[..., 1]).all(), split
         assert (trials.coin.values[..., None] == 5 * shown[..., 2] + shown[..., 3]).all()
         paid = trials.step_feedback.values[..., -1] * 10
-        assert paid == pytest.approx(HOME.compute_goals(trials).intended.paid)
+        assert paid == pytest.approx(HOME.compute_goals(trials).intended.achieved_values)
 
 
 def test_the_worth_of_a_step_is_the_distance_that_it_leaves(lived):

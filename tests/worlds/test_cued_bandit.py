@@ -15,8 +15,8 @@ N = 4000
 
 
 def drawn(split, home=HOME, n=N):
-    tasks = home.split(split).draw(jax.random.key(7), n)
-    return np.asarray(tasks.means), np.asarray(tasks.mark), home.compute_latents(tasks, split)
+    tasks = home.get_split(split).draw(jax.random.key(7), n)
+    return np.asarray(tasks.means), np.asarray(tasks.marked_arm), home.compute_latents(tasks, split)
 
 
 def near(part, expected, n=N):
@@ -87,12 +87,12 @@ def test_the_goals_are_read_from_stored_trials():
 
     lived = rollout(catalogue.make("subjects", "mark_follower", HOME), HOME, "apart:mark", 37, 2)
     goals = HOME.compute_goals(lived)
-    assert goals.differ.all()
-    assert goals.proxy.paid == pytest.approx(1.0) and goals.proxy.chance == pytest.approx(1 / 3)
-    assert goals.intended.paid == pytest.approx(lived.score.values[0])
+    assert goals.is_conflict.all()
+    assert goals.proxy.achieved_values == pytest.approx(1.0) and goals.proxy.chance == pytest.approx(1 / 3)
+    assert goals.intended.achieved_values == pytest.approx(lived.score.values[0])
     assert goals.intended.best == pytest.approx(0.8) and goals.intended.chance == pytest.approx(1.4 / 3)
     alone = rollout(catalogue.make("subjects", "mark_follower", HOME), HOME, "unmarked", 37, 2)
-    assert not HOME.compute_goals(alone).differ.any()
+    assert not HOME.compute_goals(alone).is_conflict.any()
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mesascope import examine, make, measure, rollout
-from mesascope.contracts import Response, Scripted
+from mesascope.contracts import Response, ScriptedSubject
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.carried import find_counted_trials, measure_transplant
 from mesascope.questions.spectrum.transplanted_bits import measure_own_bits, measure_transplanted_bits
-from mesascope.worlds.dark_room.families.dark_room import find_random_walk_chances, measure_distances, tabulate_moves
+from mesascope.worlds.dark_room.families.dark_room import compute_random_walk_chances, measure_distances, tabulate_moves
 
 TRANSPLANTS = [f"past_transplanted_once:window=4,replicate={r}" for r in (0, 1)]
 GOAL = np.log2(81)
@@ -24,7 +24,7 @@ def bits(subject, family="dark_room", **options):
     return measure_transplanted_bits(lives(subject, family), 4, **options).mean()
 
 
-class Heads(Scripted):
+class Heads(ScriptedSubject):
     """Heads for one cell."""
 
     cell: int
@@ -42,14 +42,14 @@ def test_pay_offs_are_those_of_walks():
     np.testing.assert_array_equal(seen.feedback.values[0], np.where(np.arange(4) < 3, score, 0))
     assert (seen.right.values == goal[np.arange(4) % 2]).all()
     np.testing.assert_allclose(seen.fixed[:, ::2], seen.best[:, ::2])
-    chance = find_random_walk_chances(4, 5)
+    chance = compute_random_walk_chances(4, 5)
     assert chance.sum(-1) == pytest.approx(np.full(16, 5.0))  # every step is on one of the cells
     assert chance[5, 5] > chance[5, 0] and chance.min() > 0
 
 
 def test_what_first_acts_are_worth():
     family = make("families", "dark_room:size=3,steps=3,trials=4")
-    tasks = family.split("fresh").draw(jax.random.key(0), 5)
+    tasks = family.get_split("fresh").draw(jax.random.key(0), 5)
     goal, cell = np.asarray(tasks.goals)[:, :, 0].T, 7  # [T, M]
     shown = np.broadcast_to(np.eye(7)[2] + np.eye(7)[4] + np.eye(7)[6], (1, 4, 7))  # row 2, column 1
     worth = np.stack([family.compute_action_values(tasks, "fresh", shown, np.full((1, 4), a))[0] for a in range(9)])

@@ -42,7 +42,7 @@ def lived(home, split="fresh", n=7, conditions=("intact",), subject=onward, seed
 
 def test_a_trial_is_an_episode_and_a_step_is_a_step():
     home = family()
-    assert (home.choices, home.horizon, home.steps, home.shown) == (2, 3, 5, (2,))
+    assert (home.choices, home.horizon, home.steps, home.observation_shape) == (2, 3, 5, (2,))
     data = lived(home)
     action, steps, paid = data.action.values[0], data.n_steps.values[0], data.feedback.values[0]
     place = data.observation.values[..., 0]  # [N, T, S] before each step
@@ -117,7 +117,7 @@ def test_the_same_answer_under_any_global_seed():
 def test_actions_are_exchanged_half_way():
     always = lambda percept, state, rng: (np.ones(len(percept["action"]), int), state)  # noqa: E731
     home = family(episodes=5, tasks=lambda rng, split: {"options": {"place": 1}})
-    assert home.split("exchanged").change_trial == 2 and home.split("fresh").change_trial is None
+    assert home.get_split("exchanged").change_trial == 2 and home.get_split("fresh").change_trial is None
     data = lived(home, "exchanged", subject=always)
     assert data.attrs["changes"] == 2
     assert (data.action.values[data.action.values >= 0] == 1).all()  # what the subject did is recorded
@@ -146,11 +146,11 @@ def test_a_bank_is_as_many_tasks_as_it_says_and_names_make_the_family_again():
     again = catalogue.make("families", home.name)
     assert again.name == home.name and home.with_bank(None).with_bank("bank:3@2").name == home.name
     for split in ("seen", "fresh"):
-        one, other = (h.split(split).draw(jax.random.key(7), 40) for h in (home, again))
+        one, other = (h.get_split(split).draw(jax.random.key(7), 40) for h in (home, again))
         assert [t["width"] for t in one["keywords"]] == [t["width"] for t in other["keywords"]]
         tasks = {(int(s), t["width"]) for s, t in zip(one["seed"], one["keywords"], strict=True)}
         assert len(tasks) == (3 if split == "seen" else 40)
-        few = home.split(split).draw(jax.random.key(7), 9)
+        few = home.get_split(split).draw(jax.random.key(7), 9)
         np.testing.assert_array_equal(few["seed"], one["seed"][:9])
 
 

@@ -57,7 +57,7 @@ def find_optimum(tables, forbidden=()):
 
 
 def optimum(home, split="fresh", informed=True):
-    return find_optimum(home.list_payoffs(split), () if informed else (home.targets,))
+    return find_optimum(home.list_payoffs(split), () if informed else (home.n_targets,))
 
 
 def test_the_published_figures_are_exact():
@@ -147,7 +147,7 @@ def test_each_split_is_what_it_says():
     moved = targets["exchanged:target"]
     assert len(moved) == 20 and (moved[:, :3] == moved[:, :1]).all() and (moved[:, 3:] == moved[:, 3:4]).all()
     assert (moved[:, 2] != moved[:, 3]).all() and (says["exchanged:target"] == moved).all()
-    assert home.split("exchanged:target").change_trial == 3 and home.split("fresh").change_trial is None
+    assert home.get_split("exchanged:target").change_trial == 3 and home.get_split("fresh").change_trial is None
     assert (says["restructured:code"] + targets["restructured:code"] == 4).all()
     assert (says["exchanged:code"][:, :3] == targets["exchanged:code"][:, :3]).all()
     assert (says["exchanged:code"][:, 3:] + targets["exchanged:code"][:, 3:] == 4).all()
@@ -160,7 +160,7 @@ def test_a_bank_is_a_set_of_targets_and_all_that_is_seen():
     home = family(bank=4, bank_seed=2)
     targets = np.asarray(home.bank_targets)
     assert len(set(targets.tolist())) == 4 and home.with_bank("bank:4@2").name == home.name
-    tasks = home.split("seen").draw(jax.random.key(3), 512)
+    tasks = home.get_split("seen").draw(jax.random.key(3), 512)
     assert set(np.asarray(tasks.means)[:, 0, :10].argmax(-1).tolist()) == set(targets.tolist())
     fixed = home.compute_latents(tasks, "seen")["fixed"]
     assert fixed == pytest.approx(np.full((512, 5), (5 + 3) / 4))

@@ -9,10 +9,10 @@ import pytest
 
 from mesascope.catalogue import make
 from mesascope.errors import MesascopeError
-from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
+from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carry_effects
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
-from mesascope.trials import fill_in_trials
+from mesascope.trials import fill_in_trial_counts
 from mesascope.worlds.regression.families.linear_regression import find_orthogonal_part
 
 ODD = "linear_regression:dimension=3,trials=11,noise=0.4"
@@ -131,7 +131,7 @@ def test_least_squares_without_noise_leaves_one_less_k_over_d():
 def test_splits_change_what_they_say():
     home = make("families", f"{ODD},bank=4")
     key = jax.random.key(5)
-    drawn = {split: home.split(split).draw(key, 512) for split in home.split_names if split != "horizon:longer"}
+    drawn = {split: home.get_split(split).draw(key, 512) for split in home.split_names if split != "horizon:longer"}
     plain = drawn["fresh"]
     assert jnp.allclose(drawn["shifted:scaled_x"].inputs, 2 * plain.inputs)
     assert jnp.allclose(drawn["shifted:scaled_y"].weights, 2 * plain.weights)
@@ -187,9 +187,9 @@ def test_the_older_component_is_orthogonal_to_the_last_inputs():
 )
 def test_only_what_the_last_trials_cannot_tell_is_carried(who, deletion, transplant):
     home = make("families", WIDE)
-    labels = [fill_in_trials(c, 32) for c in ("intact", *DELETIONS, *TRANSPLANTS)]
+    labels = [fill_in_trial_counts(c, 32) for c in ("intact", *DELETIONS, *TRANSPLANTS)]
     trials = rollout(make("subjects", who, home), home, "fresh", 192, 5, conditions=labels)
-    effects = measure_carried(trials, 4)
+    effects = measure_carry_effects(trials, 4)
     assert deletion[0] < effects.deletion.mean() < deletion[1]
     assert transplant[0] < effects.transplant.mean() < transplant[1]
 

@@ -91,7 +91,7 @@ def test_induction_copies_what_followed_last(home, trials):
 
 def test_what_comes_goes_by_the_odds_and_the_percept_tells_it(home):
     for split in ("restructured:drift", "restructured:second_order"):
-        tasks = home.split(split).draw(jax.random.key(4), 2048)
+        tasks = home.get_split(split).draw(jax.random.key(4), 2048)
         path, odds = np.asarray(tasks.symbols), np.asarray(tasks.probabilities)
         assert odds.sum(-1) == pytest.approx(1, abs=1e-5)
         came = np.take_along_axis(odds, path[:, 1:, None], -1)[..., 0].mean()
@@ -106,9 +106,9 @@ def test_what_comes_goes_by_the_odds_and_the_percept_tells_it(home):
 
 def test_peaked_rows_are_surer_and_even_ones_less_sure(home):
     best = {
-        split: home.compute_latents(home.split(split).draw(jax.random.key(6), 2048), split)["best"].mean()
+        split: home.compute_latents(home.get_split(split).draw(jax.random.key(6), 2048), split)["best"].mean()
         for split in ("fresh", "shifted:peaked", "shifted:even")
     }
     assert best["shifted:peaked"] > best["fresh"] + 0.1 > best["shifted:even"] + 0.15
-    odds = np.asarray(home.split("restructured:independent").draw(jax.random.key(6), 2048).probabilities)
+    odds = np.asarray(home.get_split("restructured:independent").draw(jax.random.key(6), 2048).probabilities)
     assert np.ptp(odds, axis=1).max() < 1e-6  # whatever the present symbol

@@ -24,7 +24,7 @@ FIELD = 7 + EXTRA_CELLS
 @compiled
 def begun(home, key, n, split):
     """Tasks, and what is seen first."""
-    tasks = home.split(split).draw(key, n)
+    tasks = home.get_split(split).draw(key, n)
     return tasks, *home.begin(key, tasks)
 
 
@@ -44,7 +44,7 @@ def known(observation):
     problem, here = mazes.parse_observation(observation)
     rows, n = jnp.arange(len(here)), len(here)
     return (
-        mazes.find_right_moves(problem).reshape(n, -1, 4)[rows, here],
+        mazes.find_correct_moves(problem).reshape(n, -1, 4)[rows, here],
         mazes.find_open_moves(problem.passages).reshape(n, -1, 4)[rows, here],
         here,
     )
@@ -89,7 +89,7 @@ def test_what_changes_is_what_the_split_says(drawn):
         assert (tasks.distance[rows, late, tasks.start] > 0).all() and (
             tasks.distance[rows, late, tasks.start] < mazes.UNREACHABLE
         ).all()
-        assert not tasks.moves_reversed.any()
+        assert not tasks.has_reversed_moves.any()
         same = (tasks.passages[:, 0] == tasks.passages[:, 1]).all((1, 2, 3))
         assert same.all() == (split != "revalued:map")
         assert (tasks.goal[:, 0] == tasks.goal[:, 1]).all() == (split != "revalued:worth")
@@ -126,7 +126,7 @@ def test_what_walks_bring_is_counted_over_every_walk():
             for acts in itertools.product(range(4), repeat=3):
                 cell = tasks.start[n, t]
                 for act in acts:
-                    move = act ^ 2 if tasks.moves_reversed[n] and phase else act
+                    move = act ^ 2 if tasks.has_reversed_moves[n] and phase else act
                     if can[cell, move] and cell != tasks.goal[n, phase]:
                         cell = cell + (-home.field, 1, home.field, -1)[move]
                 paid.append((first - tasks.distance[n, phase, cell]) / min(max(first, 1), 3))

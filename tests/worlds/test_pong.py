@@ -31,7 +31,7 @@ def starts(n=1, idle=0, mode=0, difficulty=0, sticky=0.0):
 
 def lived(family, split, act, n=N, steps=10**6):
     """Percepts and scores of lifetimes of a policy act(percept, step), as far as so many steps."""
-    tasks = family.split(split).draw(KEY, n)
+    tasks = family.get_split(split).draw(KEY, n)
     state, percept = family.begin(KEY, tasks)
     seen, paid, idle = [percept], [], []
     while len(paid) < steps and percept.trial.min() < family.horizon:
@@ -108,16 +108,18 @@ def test_places_say_where_the_ball_and_the_paddle_are():
     for _ in range(97):
         cabinet.play(rng.integers(0, 3, N), live)
         picture = painting.Picture(
-            cabinet.frame, dict(zip(screen.POSITION_NAMES, cabinet.places.T.astype(int), strict=True))
+            cabinet.frame, dict(zip(screen.POSITION_NAMES, cabinet.positions.T.astype(int), strict=True))
         )
         odd = np.abs(cabinet.frame.astype(int) - painting.EMPTY_FRAME) > 1
         ball, own = (
-            painting.find_ball(picture.places),
-            painting.find_paddle(picture.places["own y"], painting.OWN_COLUMN, 14),
+            painting.find_ball(picture.positions),
+            painting.find_paddle(picture.positions["own y"], painting.OWN_PADDLE_COLUMN, 14),
         )
-        field = odd & (painting.COLUMNS != painting.OTHER_COLUMN) & (painting.COLUMNS != painting.OWN_COLUMN)
+        field = (
+            odd & (painting.COLUMNS != painting.OTHER_PADDLE_COLUMN) & (painting.COLUMNS != painting.OWN_PADDLE_COLUMN)
+        )
         assert (field <= ball).all()  # nothing else is in the field
-        assert (odd[:, :, painting.OWN_COLUMN] <= (ball | own)[:, :, painting.OWN_COLUMN]).all()
+        assert (odd[:, :, painting.OWN_PADDLE_COLUMN] <= (ball | own)[:, :, painting.OWN_PADDLE_COLUMN]).all()
         found += int((field.any((1, 2)) & ball.any((1, 2))).sum())
     assert found > 97
 
@@ -130,15 +132,15 @@ def test_what_conditions_paint(wandering, name):
     for percept in seen[::5]:
         plain = painting.read_picture(percept.observation)
         painted = condition.paint(KEY, plain, None)
-        gone, ball = painted.frame != plain.frame, painting.find_ball(plain.places)
+        gone, ball = painted.frame != plain.frame, painting.find_ball(plain.positions)
         empty = np.abs(painted.frame.astype(int) - painting.EMPTY_FRAME) <= 1
-        own = painting.COLUMNS == painting.OWN_COLUMN
-        other = painting.COLUMNS == painting.OTHER_COLUMN
+        own = painting.COLUMNS == painting.OWN_PADDLE_COLUMN
+        other = painting.COLUMNS == painting.OTHER_PADDLE_COLUMN
         if name == "ball_hidden":
             assert (gone <= ball).all() and (empty | own | other).all()
-            assert not painted.places["ball x"].any()
+            assert not painted.positions["ball x"].any()
         elif name == "paddle_hidden":
-            assert (gone <= own).all() and (empty | ~own | ball).all() and not painted.places["own y"].any()
+            assert (gone <= own).all() and (empty | ~own | ball).all() and not painted.positions["own y"].any()
         elif name == "patch_hidden":
             assert (gone <= other & ~ball).all() and (gone.sum((1, 2)) <= ball.any(2).sum(1)).all()
         else:
@@ -147,7 +149,7 @@ def test_what_conditions_paint(wandering, name):
             same = inner.sum((1, 2)) == light.sum((1, 2))  # as much of it as before, elsewhere
             assert (same | ~free | (light[:, :, [4, 35]] != inner[:, :, [4, 35]]).any((1, 2))).all()
             again = condition.paint(KEY, painting.read_picture(painting.make_observation(painted)), None)
-            assert (again.places["ball y"] != plain.places["ball y"])[plain.places["ball y"] > 0].all()
+            assert (again.places["ball y"] != plain.positions["ball y"])[plain.positions["ball y"] > 0].all()
         changed.append(gone.any((1, 2)))
     assert 0.3 < np.mean(changed) <= 1
 
@@ -187,7 +189,7 @@ def test_only_who_finds_out_what_actions_do_gets_over_exchanged_controls():
     assert min(late["calibrating_follower"]) > -0.5
 
 
-class Recalls(subjects.Scripted):
+class Recalls(subjects.ScriptedSubject):
     """Goes up where the ball is in one of its last four percepts, else it does nothing."""
 
     name: str = "recalls"

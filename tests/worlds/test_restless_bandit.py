@@ -16,7 +16,7 @@ N = 2048
 
 
 def tasks(home, split="fresh", n=N, seed=0):
-    return jax.tree.map(np.asarray, home.split(split).draw(jax.random.key(seed), n))
+    return jax.tree.map(np.asarray, home.get_split(split).draw(jax.random.key(seed), n))
 
 
 def test_blocks_take_turns_and_either_kind_comes_first():
@@ -51,7 +51,7 @@ def test_each_split_is_what_it_says():
     assert (still.means == still.means[:, :1]).all() and (still.volatility == 0).all()
     assert close.means == pytest.approx(0.5 + 0.3 * (tasks(home).means - 0.5), abs=1e-6)
     fresh, turned = tasks(home), tasks(home, "exchanged:reversal")
-    assert (turned.means[:, :5] == fresh.means[:, :5]).all() and home.split("exchanged:reversal").change_trial == 5
+    assert (turned.means[:, :5] == fresh.means[:, :5]).all() and home.get_split("exchanged:reversal").change_trial == 5
     assert (turned.means[:, 5:] == fresh.means[:, 5:, ::-1]).all()
     free = tasks(home, "restructured:independent").means[:, -1]
     assert abs(np.corrcoef(free.T)[0, 1]) < 0.1
@@ -157,7 +157,7 @@ def test_the_locator_weighs_whole_lifetimes_of_its_bank():
 
 def test_a_bank_is_all_that_is_seen_and_the_best_fixed_plan_goes_by_the_clock():
     home = family(trials=11, bank=3, bank_seed=4)
-    drawn = home.split("seen").draw(jax.random.key(1), 64)
+    drawn = home.get_split("seen").draw(jax.random.key(1), 64)
     bank = np.asarray(home.bank_means)
     assert {x.tobytes() for x in np.asarray(drawn.means)} == {x.tobytes() for x in bank}
     assert len(set(bank.mean(1).argmax(-1).tolist())) > 1

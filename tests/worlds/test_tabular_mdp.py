@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue, rollout
-from mesascope.contracts import Response, Scripted
-from mesascope.worlds.mdp.episodes import compute_value, evaluate_policy, find_fixed_policy
+from mesascope.contracts import Response, ScriptedSubject
+from mesascope.worlds.mdp.episodes import compute_episode_value, evaluate_policy, find_fixed_policy
 from mesascope.worlds.mdp.planning import Belief, infer_transitions, make_expectation, plan_backward, sample_posterior
 
 SMALL = "tabular_mdp:states=3,actions=2,steps=4,trials=7"
@@ -31,16 +31,16 @@ def every_policy(steps, states, actions):
 def test_values_are_those_of_the_best_and_the_worst_of_all_policies():
     moves, pays = process()
     totals = np.stack([evaluate_policy(moves, pays, p) for p in every_policy(3, 3, 2)])
-    np.testing.assert_allclose(compute_value(moves, pays, 3, "best"), totals.max(0))
-    np.testing.assert_allclose(compute_value(moves, pays, 3, "worst"), totals.min(0))
-    np.testing.assert_allclose(compute_value(moves, pays, 3, "chance"), totals.mean(0))
+    np.testing.assert_allclose(compute_episode_value(moves, pays, 3, "best"), totals.max(0))
+    np.testing.assert_allclose(compute_episode_value(moves, pays, 3, "worst"), totals.min(0))
+    np.testing.assert_allclose(compute_episode_value(moves, pays, 3, "chance"), totals.mean(0))
 
 
 def test_the_blind_policy_is_the_best_that_does_not_know_which_task_it_is():
     moves, pays = process(5, 4)
     best = max(evaluate_policy(moves, pays, p).mean() for p in every_policy(3, 3, 2))
     assert evaluate_policy(moves, pays, find_fixed_policy(moves, pays, 3)).mean() == pytest.approx(best)
-    assert best < compute_value(moves, pays, 3, "best").mean() - 0.05
+    assert best < compute_episode_value(moves, pays, 3, "best").mean() - 0.05
 
 
 def test_plans_are_the_best_policies():
@@ -49,7 +49,7 @@ def test_plans_are_the_best_policies():
     for n in range(5):
         got = evaluate_policy(*(np.asarray(x, float)[n : n + 1] for x in (moves, pays)), plans[n])
         np.testing.assert_allclose(
-            got, compute_value(np.asarray(moves[n : n + 1]), np.asarray(pays[n : n + 1]), 3), rtol=1e-5
+            got, compute_episode_value(np.asarray(moves[n : n + 1]), np.asarray(pays[n : n + 1]), 3), rtol=1e-5
         )
 
 
@@ -68,7 +68,7 @@ def test_the_posterior_is_the_one_that_conjugacy_gives():
     np.testing.assert_allclose(pays.var(0)[:, 0], [1, 0.2], rtol=0.06)
 
 
-class Mapped(Scripted):
+class Mapped(ScriptedSubject):
     """Acts by state and step alone: a fixed policy [steps, S]."""
 
     name: str
@@ -100,21 +100,21 @@ def lived(family):
 def test_what_is_lived_has_the_expected_pay_off_of_its_policy(family, lived):
     policy, told = lived
     for split, trials in told.items():
-        tasks = [family.split(split).draw(_key(block), 64) for block in range(16)]
+        tasks = [family.get_split(split).draw(_key(block), 64) for block in range(16)]
         moves = np.concatenate([np.asarray(t.transitions, float) for t in tasks])
         pays = np.concatenate([np.asarray(t.payoffs, float) for t in tasks])
         off = trials.score.values[0].astype(float)
         for t in range(trials.sizes["trial"]):
-            late = split.startswith("exchanged") and t >= family.split(split).change_trial
+            late = split.startswith("exchanged") and t >= family.get_split(split).change_trial
             off[:, t] -= evaluate_policy(moves, pays[:, t], 1 - policy if late else policy)
         error = off.mean(0) / (off.std(0) / np.sqrt(len(off)))
         assert (np.abs(error) < 4.2).all(), split
 
 
 def _key(block):
-    from mesascope.keys import fold_address
+    from mesascope.keys import derive_key_from_seed
 
-    return fold_address(3, "tasks", block)
+    return derive_key_from_seed(3, "tasks", block)
 
 
 def test_splits_are_what_they_say(family, lived):

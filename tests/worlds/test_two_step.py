@@ -12,7 +12,7 @@ import pytest
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.examination.checks import check_plugin
-from mesascope.examination.measurement import answer
+from mesascope.examination.measurement import apply_metrics
 from mesascope.keys import derive_key
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import measure_gain
@@ -26,7 +26,7 @@ def task(settings=""):
 def lived(subject, settings="", split="fresh", lifetimes=256, seed=3):
     family = task(settings)
     made = catalogue.make("subjects", subject, family)
-    return rollout(made, family, split, lifetimes, seed, log_probs=False)
+    return rollout(made, family, split, lifetimes, seed, should_keep_log_probs=False)
 
 
 # rewards and indices of SCIENCE.md, computed there by another program
@@ -41,7 +41,7 @@ KNOWN = {
 @pytest.mark.parametrize("subject", KNOWN)
 def test_rewards_and_stay_indices_that_are_known(subject):
     trials = lived(subject, lifetimes=4032, seed=7)
-    found = answer([catalogue.make("metrics", "stay_probabilities")], {"fresh": trials})
+    found = apply_metrics([catalogue.make("metrics", "stay_probabilities")], {"fresh": trials})
     told = {f.metric.partition(": ")[2]: f.estimate for f in found}
     reward, mb, mf = KNOWN[subject]
     assert trials.score.values.mean() == pytest.approx(reward, abs=0.004)
@@ -52,7 +52,7 @@ def test_rewards_and_stay_indices_that_are_known(subject):
 def test_best_and_worst_by_enumeration():
     """Every pair of a first choice and of options at both states, one after the other."""
     family = task("version=daw,trials=7")
-    tasks = family.split("exchanged:map").draw(jax.random.key(5), 5)
+    tasks = family.get_split("exchanged:map").draw(jax.random.key(5), 5)
     known = family.compute_latents(tasks, "exchanged:map")
     worth, crossed = np.asarray(tasks.payoffs), np.asarray(tasks.is_swapped)
     usual = float(family.common_probability)

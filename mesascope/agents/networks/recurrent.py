@@ -226,7 +226,7 @@ def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) 
     try:
         settings = metadata["memory"], metadata["width"], tuple(metadata["observes"])
         layout = {k: metadata[k] for k in ("depth", "heads") if k in metadata}
-        template = eqx.filter_eval_shape(create_network, jax.random.key(0), *settings, sizes, layout=layout)
+        template = eqx.filter_eval_shape(create_network, jax.random.key(0), *settings, sizes, layer_settings=layout)
     except MesascopeError as error:
         raise FILE_FORMAT.make_error(path, error.problem.rstrip(".")) from None
     network = FILE_FORMAT.load_weights(path, template)

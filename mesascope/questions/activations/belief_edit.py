@@ -102,6 +102,6 @@ def _replay_with_edit(
     # the carry before a trial is the carry after the previous trial
     push = {name: History.shift_later(part.reshape(value.shape)) for (name, value), part in steps}
     try:
-        return np.exp(np.asarray(replay("itself", trials, push=push).log_probs, float))
+        return np.exp(np.asarray(replay("itself", trials, added_activations=push).log_probs, float))
     except MesascopeError as error:
         raise DoesNotApply(f"{error.problem} {error.remedy}") from None

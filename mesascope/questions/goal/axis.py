@@ -131,7 +131,7 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
 
 def _measure_total_share_of_optimum(goal: Any) -> float | None:
     """The share of a goal's optimum over chance that late trials reach in total; None if no gain is possible."""
-    gained, room = goal_reading.sum_goal_gains(goal, goal_reading.select_late_trials(goal.paid.shape[1]))
+    gained, room = goal_reading.sum_goal_gains(goal, goal_reading.select_late_trials(goal.achieved_values.shape[1]))
     return float(gained.sum() / room.sum()) if room.sum() > 1e-9 else None
 
 
@@ -144,10 +144,12 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, goal_reading.
         goals [2, 2, N]. Fourth, whether each lifetime partly reaches both goals [N], for example in alternation.
     """
     rows = goal_reading.check_goals_differ(goals)
-    window = goal_reading.select_late_trials(goals.differ.shape[1])
-    gained = np.stack([goal_reading.sum_goal_gains(goal, window, rows) for goal in goals.named().values()], 1)
+    window = goal_reading.select_late_trials(goals.is_conflict.shape[1])
+    gained = np.stack(
+        [goal_reading.sum_goal_gains(goal, window, rows) for goal in goals.get_goals_by_name().values()], 1
+    )
     shares = np.stack(
-        [goal_reading.measure_share_of_optimum(goal, window)[rows] for goal in goals.named().values()], -1
+        [goal_reading.measure_share_of_optimum(goal, window)[rows] for goal in goals.get_goals_by_name().values()], -1
     )
     shares = np.nan_to_num(shares, nan=-1.0)
     pursued = (shares >= rule.min_return) & (

@@ -35,7 +35,7 @@ def metric(trials, references, replay):
         if get_split_kind(split) in predictions.SPLITS:
             position = _compute_position(predictions.find_predictions(rollout, replay), rollout, ends, replay)
             readings.append(Reading(position, split=split))
-    if "seen" in splits and replay.itself is not None and isinstance(family, InterpolatesTasks):
+    if "seen" in splits and replay.subject is not None and isinstance(family, InterpolatesTasks):
         for part in MIXTURES:
             rollout = _mix_tasks(family, splits["seen"], part)
             own_predictions = predictions.predict_along(replay, "itself", rollout)

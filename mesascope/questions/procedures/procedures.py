@@ -220,7 +220,7 @@ SIMPLE_PROCEDURES = (
     Procedure(
         "win_stay_lose_shift",
         lambda history, after_win, after_loss: repeat_last_choice(
-            history, np.where(history.last_win, after_win, after_loss)
+            history, np.where(history.is_last_win, after_win, after_loss)
         ),
         estimate=lambda history: {
             "after_win": _compute_stay_rate(history, history.is_last_win),
@@ -238,7 +238,7 @@ SIMPLE_PROCEDURES = (
     Procedure(
         "clock_win_stay",
         lambda history, trials: mix_lapse(
-            repeat_last_choice(history, history.last_win), np.clip(1 - history.trial_index / trials, 0, 1)
+            repeat_last_choice(history, history.is_last_win), np.clip(1 - history.trial_index / trials, 0, 1)
         ),
         {"trials": IntegerRange((5, 10, 20, 40, 80, 160))},
         parameter_count=2,
@@ -266,7 +266,7 @@ SIMPLE_PROCEDURES = (
     Procedure("epsilon_greedy", _choose_greedily, {"ties": ("random", "first"), "each_first": (False, True)}),
     Procedure(
         "softmax of means",
-        lambda history, beta: softmax(beta * history.posterior_means(), -1),
+        lambda history, beta: softmax(beta * history.compute_posterior_means(), -1),
         {"beta": Range((-8, -2, 1, 2, 4, 8, 16, 32, 64))},
         parameter_count=2,
     ),

@@ -62,7 +62,7 @@ def _require_replays(history: xr.Dataset, replay: Any) -> None:
     """Raises `DoesNotApply` if the subject cannot be replayed, or not often enough."""
     if getattr(replay, "itself", None) is None:
         raise DoesNotApply("only its trials are known; replaying a history needs the subject itself")
-    if replay.itself.describe_cost(0):
+    if replay.subject.describe_cost(0):
         raise DoesNotApply(f"its responses cost money or time, and each would be needed {REPLAYS} times")
     if history.attrs.get("actions") == "real":
         raise DoesNotApply("its actions are real numbers, but the question is about choices")

@@ -63,7 +63,7 @@ def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
         *(c for c in carried.SHORT_MEMORIES if carried.parse_window(c) < family.horizon),
         *(f"past_deleted:window={w},birth={b}" for b in (0, 1)),
         *(f"percept_exchanged_once:action={i}" for i in (0, 1)),
-        *(["percept_swapped_once"] if family.shown != (0,) else []),
+        *(["percept_swapped_once"] if family.observation_shape != (0,) else []),
         *(f"carry_exchanged_once:fresh={i}" for i in (0, 1)),
     )
     return tuple(dict.fromkeys(labels))

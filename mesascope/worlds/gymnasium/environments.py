@@ -51,7 +51,7 @@ class BlockState:
     def _begin_episode(self, i: int) -> np.ndarray:
         """Begins the next episode of lifetime i, and returns its first observation."""
         seed = int(self.tasks["seed"][i])
-        if not self.family.same_seed:
+        if not self.family.has_same_seed:
             rng = np.random.default_rng([seed, int(self.lifetime_seeds[i]), int(self.trial[i])])
             seed = int(rng.integers(2**31 - 1))
         return self.envs[i].reset(seed, self.tasks["keywords"][i].get("options"))
@@ -74,12 +74,12 @@ class BlockState:
                     f"{', its own limit' if family.has_own_limit else ''}.",
                     "Set steps to the largest number of steps in an episode, or make the environment end its episodes.",
                 )
-            if is_over and family.step_is_trial and self.episode_step[i] < max_steps:
+            if is_over and family.has_one_step_trials and self.episode_step[i] < max_steps:
                 raise MesascopeError(
                     f"An episode of {env.name} was over after {self.episode_step[i]:,} of {max_steps:,} steps.",
                     "If every step is a trial, all episodes must have the same length: set steps, or trial=episode.",
                 )
-            self.trial[i] += is_over or family.step_is_trial
+            self.trial[i] += is_over or family.has_one_step_trials
             if is_over:
                 self.episode_step[i] = 0
                 observation = self._begin_episode(i) if self.trial[i] < family.horizon else self.observation[i]
@@ -89,7 +89,7 @@ class BlockState:
     def make_percept(self) -> Percept:
         """Returns the percepts of all lifetimes."""
         begins = (self.episode_step == 0) & ((self.trial == 0) | self.family.resets_carry)
-        step = np.zeros_like(self.trial) if self.family.step_is_trial else self.episode_step
+        step = np.zeros_like(self.trial) if self.family.has_one_step_trials else self.episode_step
         fields = (self.observation, self.action, self.reward, self.trial, step, begins)
         return Percept(*(x.copy() for x in fields))
 

@@ -7,8 +7,8 @@ import numpy as np
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts import Family
-from mesascope.examination.bench import Bench
-from mesascope.examination.measurement import answer
+from mesascope.examination.bench import RolloutCache
+from mesascope.examination.measurement import apply_metrics
 from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.replays import Replays
 
@@ -23,14 +23,14 @@ class Reader:
         self.family = family
         self.metrics = [catalogue.make("metrics", name) for name in METRICS]
         labels = [*list_conditions(family), *(c for p in self.metrics for c in p.conditions)]
-        self.bench = Bench(family, labels, ["fresh"], lifetimes)
+        self.bench = RolloutCache(family, labels, ["fresh"], lifetimes)
 
     def read(self, subject):
         """Its trials on the fresh split, its placement, and the findings of METRICS by name."""
         one = open_subject(subject, self.family)
         lived, references, placement = self.bench.place(one, "unlimited")
         assert placement is not None
-        found = answer(self.metrics, lived, references, Replays(one))
+        found = apply_metrics(self.metrics, lived, references, Replays(one))
         return lived["fresh"], placement, {f.metric: f for f in found}
 
 

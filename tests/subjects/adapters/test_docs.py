@@ -55,7 +55,7 @@ def test_a_module_in_torch_and_its_export(tmp_path, monkeypatch):
     wrapped = run(block("subject = wrap"), net=net, family=FAMILY)["subject"]
     specs = re.findall(r"mesascope examine (torch_module\S+|gru\.onnx)", TEXT)
     assert len(specs) == 2
-    told = rollout(wrapped, FAMILY, lifetimes=7, record=["gru.h", "head"])
+    told = rollout(wrapped, FAMILY, lifetimes=7, recorded_taps=["gru.h", "head"])
     assert told["tap_gru.h"].shape == (1, 7, 20, 32)
     assert told["tap_head"].shape == (1, 7, 20, 2)
     for spec in specs:

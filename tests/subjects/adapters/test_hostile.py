@@ -22,7 +22,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # noqa: 
 
 from mesascope import FamilyEnv, catalogue, rollout  # noqa: E402
 from mesascope.agents.opening import find_adapter, open_subject  # noqa: E402
-from mesascope.cli.main import run  # noqa: E402
+from mesascope.cli.main import run_command  # noqa: E402
 from mesascope.errors import MesascopeError, MesascopeWarning  # noqa: E402
 from tests.subjects.adapters import agents  # noqa: E402
 
@@ -76,7 +76,7 @@ def test_a_hostile_pickle_where_something_is_needed_is_refused(plain, trap, tmp_
             open_subject(bad, SMALL)
         told = str(error.value)
         assert "would run code" in told and "--trust" in told if entry.startswith("policy") else entry in told
-    assert run(["examine", bad, "--family", SMALL.name, "--out", str(tmp_path / "out")]) == 2
+    assert run_command(["examine", bad, "--family", SMALL.name, "--out", str(tmp_path / "out")]) == 2
     assert "bad.zip" in capsys.readouterr().err
 
 
@@ -118,9 +118,9 @@ def test_a_class_of_the_user_s_own_opens_with_trust(tmp_path, capsys):
     with pytest.raises(MesascopeError, match="has no setting 'trust'"):
         open_subject(f"sb3:path={path},trust=true", SMALL)
     told = ["examine", path, "--family", SMALL.name, "--splits", "fresh", "--metrics", "benefit", "--lifetimes", "64"]
-    assert run([*told, "--out", str(tmp_path / "a")]) == 2
+    assert run_command([*told, "--out", str(tmp_path / "a")]) == 2
     assert "add --trust" in capsys.readouterr().err
-    assert run([*told, "--out", str(tmp_path / "b"), "--trust", "--json"]) == 0
+    assert run_command([*told, "--out", str(tmp_path / "b"), "--trust", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["subjects"][0]["subject"] == f"sb3:path={path},stochastic=True"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mesascope import FamilyEnv, catalogue
 from mesascope.agents import pickles as _pickles
-from mesascope.agents.observing import DEFAULT_PARTS, make_observer, observe
+from mesascope.agents.observing import DEFAULT_PARTS, make_percept_encoder, observe
 from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 
@@ -37,12 +37,12 @@ def test_the_encoding_is_the_one_of_our_environments():
 
 
 def test_parts_stand_in_the_order_that_is_told():
-    made = make_observer(BANDIT, "feedback+action+first")
+    made = make_percept_encoder(BANDIT, "feedback+action+first")
     assert made.width == 5
     assert made(percept(1, 0.25, 4))[3].tolist() == [0.25, 0, 1, 0, 0]
-    assert "+".join(make_observer(BANDIT, "", width=6).observes) == DEFAULT_PARTS
+    assert "+".join(make_percept_encoder(BANDIT, "", width=6).observes) == DEFAULT_PARTS
     cued = catalogue.make("families", "beta_bernoulli")
-    alone = make_observer(cued, "", width=make_observer(cued, "observation").width)
+    alone = make_percept_encoder(cued, "", width=make_percept_encoder(cued, "observation").width)
     assert alone.observes == ("observation",)
     for told, width, error in (
         ("action", 7, "takes 7 numbers, but action of .* has 3"),
@@ -51,7 +51,7 @@ def test_parts_stand_in_the_order_that_is_told():
         ("action+action", None, "names a part twice"),
     ):
         with pytest.raises(MesascopeError, match=error):
-            make_observer(BANDIT, told, width)
+            make_percept_encoder(BANDIT, told, width)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -66,7 +66,7 @@ def test_parts_stand_in_the_order_that_is_told():
     ],
 )
 def test_arrays_are_put_together_from_their_bytes(value, protocol):
-    got = _pickles.to_array(_pickles.read_pickle(pickle.dumps(value, protocol), "it"))
+    got = _pickles.rebuild_value(_pickles.read_pickle(pickle.dumps(value, protocol), "it"))
     assert got.dtype == value.dtype and got.shape == value.shape and np.array_equal(got, value)
 
 
@@ -93,7 +93,7 @@ def test_what_a_pickle_names_is_not_imported_and_not_called(tmp_path, monkeypatc
 @pytest.mark.parametrize("value", [object(), {"a": 1}, np.array([object()]), np.array(["text"]), np.dtype("O")])
 def test_what_is_not_made_of_numbers_is_no_array(value):
     with pytest.raises((ValueError, TypeError)):
-        _pickles.to_array(_pickles.read_pickle(pickle.dumps(value), "it"))
+        _pickles.rebuild_value(_pickles.read_pickle(pickle.dumps(value), "it"))
 
 
 def test_broken_pickles_are_errors():

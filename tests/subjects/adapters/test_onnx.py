@@ -55,8 +55,8 @@ def test_an_exported_gru_reads_as_rescorla_wagner(exported, reader):
     same(got, reader.read("rescorla_wagner:rate=0.3,beta=5.0"))
     assert got[1].lowest in ("acquiring", "locating")
     one, module = open_subject(str(path), SMALL), wrap(net, SMALL)
-    lived = rollout(one, SMALL, lifetimes=7, record=["h"])
-    twin = rollout(module, SMALL, lifetimes=7, record=["gru.h"])
+    lived = rollout(one, SMALL, lifetimes=7, recorded_taps=["h"])
+    twin = rollout(module, SMALL, lifetimes=7, recorded_taps=["gru.h"])
     assert np.allclose(lived["tap_h"].values, twin["tap_gru.h"].values, atol=1e-6)
     assert np.allclose(lived.log_probs.values, twin.log_probs.values, atol=1e-5)
     refuse_leaks(one, SMALL)
@@ -95,7 +95,7 @@ def test_states_of_any_layout_and_batches_of_one_size(tmp_path, batch, axis):
     path = tmp_path / "counts.onnx"
     onnx.save(counting(batch, axis=axis), path)
     one = open_subject(str(path), SMALL)
-    lived = rollout(one, SMALL, lifetimes=7, record=["counts"])
+    lived = rollout(one, SMALL, lifetimes=7, recorded_taps=["counts"])
     pulled = np.eye(3)[lived.action.values[0]]
     before = np.cumsum(pulled, 1) - pulled
     assert np.allclose(lived["tap_counts"].values[0], before)

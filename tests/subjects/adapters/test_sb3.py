@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNorm
 
 from mesascope import FamilyEnv, catalogue, rollout
 from mesascope.agents.opening import find_adapter, open_subject
-from mesascope.contracts import Percept, Scripted, choose
+from mesascope.contracts import Percept, ScriptedSubject, choose
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.rollouts.leaks import refuse_leaks
 from tests.subjects.adapters import agents
@@ -166,7 +166,7 @@ def test_real_valued_actions(tmp_path, kind):
     model = kind("MlpPolicy", env, policy_kwargs={"net_arch": [4]}, device="cpu", seed=0)
     model.save(tmp_path / "real.zip")
     one = catalogue.make("subjects", f"sb3:path={tmp_path}/real.zip,stochastic=false", family)
-    shown = np.random.default_rng(0).normal(size=(7, family.shown[0])).astype(np.float32)
+    shown = np.random.default_rng(0).normal(size=(7, family.observation_shape[0])).astype(np.float32)
     now = percept(7, 1, 0, 0.25)._replace(observation=shown, action=np.full(7, 0.5, np.float32))
     told = model.predict(one.observe(now), deterministic=True)[0][:, 0]
     carry, response = one.respond(jax.random.key(0), one.initialize_carry(7), now)
@@ -210,7 +210,7 @@ def test_a_reflex_in_ppo_reads_as_win_stay_lose_shift(reader, tmp_path):
     assert got[1].level == "reactive"
 
 
-class Onward(Scripted):
+class Onward(ScriptedSubject):
     """The same arm after a win, the next one after a loss, any in a tenth of the trials."""
 
     name: str = "onward"
@@ -259,7 +259,7 @@ def test_a_zip_of_an_old_version_opens_as_it_is(trained, tmp_path, monkeypatch):
     for kind in (Box, Discrete):
         kind.__module__, kind.__qualname__ = "gym.spaces", kind.__name__
         setattr(gone, kind.__name__, kind)
-    with monkeypatch.context() as there:
+    with monkeypatch.make_context() as there:
         there.setitem(sys.modules, "gym", types.ModuleType("gym"))
         there.setitem(sys.modules, "gym.spaces", gone)
         old = agents.rewritten(

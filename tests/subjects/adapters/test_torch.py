@@ -35,7 +35,7 @@ def test_an_acquiring_gru_reads_as_rescorla_wagner(reader):
     got = reader.read(one)
     same(got, reader.read(f"rescorla_wagner:rate={agents.RATE},beta={agents.BETA}"))
     assert got[1].lowest in ("acquiring", "locating")  # it acquires; the exchanged splits were not run
-    q = rollout(one, SMALL, lifetimes=7, record=["gru.h"])["tap_gru.h"].values[0]
+    q = rollout(one, SMALL, lifetimes=7, recorded_taps=["gru.h"])["tap_gru.h"].values[0]
     lived = rollout(one, SMALL, lifetimes=7)
     value = np.full((7, 3), agents.INITIAL)
     for t in range(1, 11):  # by hand, from the acts and pay-offs
@@ -248,7 +248,7 @@ def test_what_the_first_output_is_is_a_setting(gives):
     assert np.allclose(chances(lived), told[gives], atol=1e-5)
     share = np.bincount(lived.action.values.ravel(), minlength=3) / lived.action.size
     assert np.abs(share - told[gives]).max() < 0.08
-    still = dataclasses.replace(one, stochastic=False)
+    still = dataclasses.replace(one, is_stochastic=False)
     assert (rollout(still, SMALL, lifetimes=7).action.values == 1).all()
 
 

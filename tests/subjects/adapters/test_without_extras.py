@@ -96,7 +96,9 @@ def test_trust_is_handed_over_and_never_typed():
     for spec in ("sb3:path=a.zip,trust=true", "torch_module:path=a.pt,trust=1"):
         with pytest.raises(MesascopeError, match="has no setting 'trust'"):
             catalogue.make("subjects", spec, family)
-    assert catalogue.trust_setting("subjects", "sb3", True) == {"trust": True}
+    assert catalogue.make_trust_setting("subjects", "sb3", True) == {"trust": True}
     assert (
-        catalogue.trust_setting("subjects", "sb3", False) == catalogue.trust_setting("subjects", "thompson", True) == {}
+        catalogue.make_trust_setting("subjects", "sb3", False)
+        == catalogue.make_trust_setting("subjects", "thompson", True)
+        == {}
     )

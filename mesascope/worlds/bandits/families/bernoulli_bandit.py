@@ -78,7 +78,12 @@ class BernoulliBandit(BanditFamily):
             split(f"restructured:{other_prior}", prior=other_prior),
             split("restructured:drift", change_over_trials=_draw_walk, is_drifting=True),
             # not counted, because it is less sensitive than a reversal: the retention of `gittins` is .46 here, not .30
-            split("exchanged:random", change_trial=half, is_counted=False, change_over_trials=make_halfway_change(_permute_arms)),
+            split(
+                "exchanged:random",
+                change_trial=half,
+                is_counted=False,
+                change_over_trials=make_halfway_change(_permute_arms),
+            ),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
             split("inverted:feedback", is_counted=False, inversion=1.0),
         )

@@ -50,7 +50,7 @@ class Gymnasium(ConfiguredFamily):
     score_key: str
     learner: str
     uses_vector_env: bool
-    observation_shape: tuple[int, ...]
+    env_observation_shape: tuple[int, ...]
     has_one_step_trials: bool
     reward_entries: tuple[RewardEntry, ...] = eqx.field(static=True)
 
@@ -74,6 +74,11 @@ class Gymnasium(ConfiguredFamily):
     def steps(self) -> int:
         """The largest number of steps in a trial: 1 if every step is a trial, else the largest number in an episode."""
         return 1 if self.has_one_step_trials else self.max_steps
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """The shape of one observation."""
+        return self.env_observation_shape
 
     def compute_code_hash(self) -> str:
         """Hashes the settings and the code that makes the environments and the tasks."""
@@ -338,7 +343,7 @@ def family(
         score_key=score,
         learner=learner,
         uses_vector_env=vector,
-        observation_shape=checked_env.observation_converter.shape,
+        env_observation_shape=checked_env.observation_converter.shape,
         has_one_step_trials=has_one_step_trials,
         reward_entries=reward_entries,
         settings=tuple(settings.items()),

@@ -71,7 +71,12 @@ class BetaBernoulli(ConfiguredFamily):
             split("exchanged:symbols", change_trial=half, change_over_trials=exchange_symbols),
             split("restructured:drift", change_over_trials=_draw_random_walk, is_drifting=True),
             # this split is not counted: counts of symbols carry no information on it, so no reference gains
-            split("restructured:repeats", is_counted=False, draw_probabilities=draw_uniform_probabilities, repeats_last_symbol=1.0),
+            split(
+                "restructured:repeats",
+                is_counted=False,
+                draw_probabilities=draw_uniform_probabilities,
+                repeats_last_symbol=1.0,
+            ),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 

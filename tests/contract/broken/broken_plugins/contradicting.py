@@ -1,6 +1,6 @@
 """Does it find something in the still control?"""
 
-from mesascope.contracts import Metric, Reading, select_fresh
+from mesascope.contracts import Metric, Reading, select_fresh_trials
 from mesascope.trials import read_payoffs
 
 
@@ -9,6 +9,6 @@ def metric() -> Metric:
     return Metric(
         name="contradicting",
         question="What does it score?",
-        measure=lambda trials, references, replay: [Reading(read_payoffs(select_fresh(trials)).mean(-1))],
+        measure=lambda trials, references, replay: [Reading(read_payoffs(select_fresh_trials(trials)).mean(-1))],
         expected_signs={"learner": "+", "lookalike": "any", "still": "0"},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesascope.contracts import Metric, Reading, select_fresh, sum_gains
+from mesascope.contracts import Metric, Reading, select_fresh_trials, sum_gains
 from mesascope.stats import compute_ratio
 
 
@@ -10,7 +10,7 @@ def metric() -> Metric:
     """What does it lose when its last action is not told?"""
 
     def measure(trials, references, replay):
-        lived = select_fresh(trials)
+        lived = select_fresh_trials(trials)
         return [
             Reading(compute_ratio(*sum_gains(lived, "intact")) - compute_ratio(*sum_gains(lived, "action_hidden:at=0")))
         ]

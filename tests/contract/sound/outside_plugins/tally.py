@@ -8,13 +8,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from mesascope.contracts import Family, Progress, Trained, ignore_progress
+from mesascope.contracts import Family, Progress, TrainingSummary, ignore_progress
 from mesascope.keys import derive_key
 
 BATCH = 64
 
 
-def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=ignore_progress) -> Trained:
+def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=ignore_progress) -> TrainingSummary:
     """Plays at random and keeps, for every last action and feedback, what paid next.
 
     Args:
@@ -28,7 +28,7 @@ def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=ignor
     paid = np.ones((family.choices + 1, 2, family.choices))
     for i in range(updates):
         own = derive_key(key, "update", i)
-        tasks = family.split(split).draw(own, BATCH)
+        tasks = family.get_split(split).draw(own, BATCH)
         state, percept = family.begin(own, tasks)
         for t in range(family.horizon):
             last, won = np.asarray(percept.action), (np.asarray(percept.feedback) > 0.5).astype(int)
@@ -41,4 +41,4 @@ def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=ignor
     path, trained_on = folder / "network.table.json", family.bank or "unlimited"
     table = (paid / paid.sum(-1, keepdims=True)).tolist()
     path.write_text(json.dumps({"family": family.name, "trained_on": trained_on, "table": table}))
-    return Trained(path, family.name, trained_on, updates, updates * BATCH * family.horizon, 0.0)
+    return TrainingSummary(path, family.name, trained_on, updates, updates * BATCH * family.horizon, 0.0)
