@@ -85,7 +85,7 @@ def join_records(
         transplants: by transplant condition, the worth of its actions in each block (`mesascope.rollouts.worth`).
     """
 
-    stepwise = records[0][0].steps is not None
+    stepwise = records[0][0].n_steps is not None
 
     def stack(parts, lifetime=1):
         """Joins the blocks of each condition along the axis of lifetimes, and moves this axis behind the conditions."""
@@ -139,11 +139,11 @@ def join_records(
 
 def _make_step_variables(records, condition_labels, stack, join, steps: int) -> dict[str, Any]:
     """The number of steps per trial, and the variables from which the intact run can be replayed."""
-    data: dict[str, Any] = {"n_steps": (AXES, join("steps").astype(np.int32))}
+    data: dict[str, Any] = {"n_steps": (AXES, join("n_steps").astype(np.int32))}
     intact = records[list(condition_labels).index("intact")] if "intact" in condition_labels else None
     if intact is not None and intact[0].observation is not None:
         axes = ("lifetime", "trial", "step")
-        data["step_feedback"] = (axes, stack([[r.paid for r in intact]], 2)[0].astype(np.float32))
+        data["step_feedback"] = (axes, stack([[r.step_feedback for r in intact]], 2)[0].astype(np.float32))
         observation = stack([[r.observation for r in intact]], 2)[0].astype(np.float32)
         if observation.size:
             more = ("shown", *(f"shown_{i}" for i in range(1, observation.ndim - 3)))
@@ -286,24 +286,24 @@ def select_counted_trials(trials: xr.Dataset) -> slice | np.ndarray:
     return slice(int(change), None) if change is not None else select_window(trials, lambda n: slice(n // 2, None))
 
 
-def find_forced_trials(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+def find_forced_trials(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
     """[N, T] Whether the choice of a trial was forced. The subject then observes feedback, but has no score."""
     if "forced" not in trials:
         return np.zeros((trials.sizes["lifetime"], trials.sizes["trial"]), bool)
-    return trials.forced.sel(condition=label).values == 1
+    return trials.forced.sel(condition=condition).values == 1
 
 
-def read_payoffs(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+def read_payoffs(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
     """[N, T] The expected pay-off of each action, or the realised pay-off in a log without expected pay-offs.
 
     It is NaN on trials that are missing or forced.
     """
-    payoffs = trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
-    return np.where(find_forced_trials(trials, label), np.nan, payoffs) if "forced" in trials else payoffs
+    payoffs = trials["score" if "score" in trials else "feedback"].sel(condition=condition).values.astype(float)
+    return np.where(find_forced_trials(trials, condition), np.nan, payoffs) if "forced" in trials else payoffs
 
 
 def measure_gain(
-    trials: xr.Dataset, label: str = "intact", window: slice | np.ndarray | None = None, is_against: bool = False
+    trials: xr.Dataset, condition: str = "intact", window: slice | np.ndarray | None = None, is_against: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """[N] Each lifetime's Σ(score - chance) and Σ(best - chance), from which the caller can form a ratio of sums.
 
@@ -320,7 +320,7 @@ def measure_gain(
     window = select_counted_trials(trials) if window is None else window
     mask = isinstance(window, np.ndarray)
     chosen = slice(None) if mask else window
-    score, chance = read_payoffs(trials, label)[:, chosen], trials.chance.values.astype(float)[:, chosen]
+    score, chance = read_payoffs(trials, condition)[:, chosen], trials.chance.values.astype(float)[:, chosen]
     end = trials["worst" if is_against else "best"].values.astype(float)[:, chosen]
     gained, room = (chance - score, chance - end) if is_against else (score - chance, end - chance)
     counts = np.isfinite(score) & (window if mask else True)

@@ -147,7 +147,7 @@ def test_code_that_an_attribute_names_does_not_run(shut, setting):
     log = xr.Dataset(attrs={"family": family})
     with pytest.raises(MesascopeError) as error:
         home = Replays().make_family(log)
-        Replays().find(home.controls["learner"], xr.Dataset(attrs={"family": SMALL}))
+        Replays().find_subject(home.controls["learner"], xr.Dataset(attrs={"family": SMALL}))
     assert "that a file names" in str(error.value) or "is not a setting" in str(error.value)
 
 
@@ -164,7 +164,7 @@ def test_code_that_a_header_names_does_not_run(shut, capsys):
 def test_a_file_does_not_have_a_server_asked(shut):
     learner = "openai_api:path=http://127.0.0.1:9/v1,key=HOME"
     with pytest.raises(MesascopeError, match="would receive your key"):
-        Replays().find(learner, xr.Dataset(attrs={"family": "word_labels:trials=5"}))
+        Replays().find_subject(learner, xr.Dataset(attrs={"family": "word_labels:trials=5"}))
 
 
 @pytest.mark.parametrize(

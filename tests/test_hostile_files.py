@@ -28,7 +28,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination import bench, examination, runs  # noqa: F401 (imported before time counts)
 from mesascope.guards import limits
 from mesascope.logs import read_log
-from mesascope.reproduction import run_command as reproduction  # noqa: F401 (imported before time counts)
+from mesascope.reproduction import run as reproduction  # noqa: F401 (imported before time counts)
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 
 try:

@@ -70,7 +70,7 @@ def test_every_row_is_found_again(lives):
         assert np.isnan(data.feedback.values[0, i, len(life) :]).all()
 
 
-@given(st.is_binary(max_size=300))
+@given(st.binary(max_size=300))
 @settings(max_examples=50, deadline=None)
 @pytest.mark.parametrize("suffix", [".csv", ".txt", ".jsonl"])
 def test_any_bytes_are_read_or_refused(tmp_path_factory, suffix, content):

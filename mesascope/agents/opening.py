@@ -134,7 +134,7 @@ def find_default_family(subjects: Sequence[Any], trust: bool = False) -> str:
         path = settings.get("path", spec)
         if name or Path(path).is_file():
             module = catalogue.import_plugin_module("subjects", name or find_adapter(path))
-            if hasattr(module, "family_of"):
+            if hasattr(module, "read_family"):
                 spec = module.read_family(path)
                 if trust:
                     gate.allow(spec)

@@ -43,7 +43,7 @@ class FeedbackShuffled(Condition):
 
         def replay_step(i, carries):
             steps_back, (latest, _, shuffled) = oldest - i, carries
-            past = context.past(steps_back)
+            past = context.get_past_percept(steps_back)
             past = select(steps_back < newest_shuffled, past, _exchange_outcome(steps_back, past, context))
             after = context.respond_in_past(steps_back, latest, past)
             return after, latest, select(steps_back == newest_shuffled, after, shuffled)
@@ -57,7 +57,7 @@ class FeedbackShuffled(Condition):
 
 def _exchange_outcome(steps_back, percept, context):
     """Replaces the outcome in a percept with a donor's outcome, unless the percept is marked as first."""
-    return select(percept.first, percept, context.exchange(steps_back, percept))
+    return select(percept.first, percept, context.exchange_outcome(steps_back, percept))
 
 
 def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:

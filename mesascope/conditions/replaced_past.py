@@ -104,18 +104,18 @@ class ReplacedPast(Condition):
         trial, it is therefore the carry with which the subject began the trial of w trials ago.
         """
         length, is_old_enough = self.window * context.steps, context.trial >= self.window
-        percept_at_cut = context.past(length)
-        donor = take_rows(percept_at_cut, context.partner)
+        percept_at_cut = context.get_past_percept(length)
+        donor = take_rows(percept_at_cut, context.partners)
         with_donor_outcome = percept_at_cut._replace(action=donor.action, feedback=donor.feedback)
         without_outcome = context.mark_as_first(percept_at_cut)._replace(
             trial=percept_at_cut.trial, first=percept_at_cut.first | (self.birth == 1)
         )
         first_replayed = select(self.transplant_flag == 1, with_donor_outcome, without_outcome)
-        old_carry = select(self.transplant_flag == 1, take_rows(shadow, context.partner), context.fresh)
+        old_carry = select(self.transplant_flag == 1, take_rows(shadow, context.partners), context.fresh_carry)
 
         def replay_step(i, carry):
             steps_back = length - i
-            return context.respond_in_past(steps_back, carry, select(i == 0, first_replayed, context.past(steps_back)))
+            return context.respond_in_past(steps_back, carry, select(i == 0, first_replayed, context.get_past_percept(steps_back)))
 
         is_replaced = context.is_trial_start & is_old_enough
         replaced_carry = context.repeat(0, is_replaced * length, replay_step, old_carry)
@@ -157,8 +157,8 @@ def replay_past(
     def replay_percept(i, carries):
         shadow, carry = carries
         is_oldest, steps_back = (i == 0) & has_oldest, window - 1 + has_oldest - i
-        replayed = select(is_oldest, oldest, context.past(steps_back))
-        after = context.absorb(context.key(steps_back), carry, replayed)
+        replayed = select(is_oldest, oldest, context.get_past_percept(steps_back))
+        after = context.absorb(context.get_response_key(steps_back), carry, replayed)
         return select(is_oldest, after, shadow), select(is_oldest, replace_carry(after), after)
 
     count = (context.trial >= window) * (window - 1 + has_oldest)

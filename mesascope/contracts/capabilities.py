@@ -44,7 +44,7 @@ class HasBankOfArms(Protocol):
 class HasGoals(Protocol):
     """A family whose training tasks do not distinguish the rewarded goal from a proxy."""
 
-    def compute_goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
+    def compute_goals(self, trials: xr.Dataset, condition: str = "intact") -> Goals:
         """Evaluates both goals in the lifetimes under one condition, from the stored trials alone."""
         ...
 
@@ -53,7 +53,7 @@ class HasGoals(Protocol):
 class HasPlans(Protocol):
     """A family in which a subject can plan its actions."""
 
-    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
         """Evaluates the consequences of every action in the lifetimes under one condition, from stored trials alone."""
         ...
 

@@ -196,7 +196,7 @@ def find_family(replay: Any, trials: xr.Dataset) -> Any:
     Raises:
         DoesNotApply: the family is not available.
     """
-    if not hasattr(replay, "home"):
+    if not hasattr(replay, "make_family"):
         raise DoesNotApply("the family is not available")
     try:
         return replay.make_family(trials)
@@ -213,6 +213,6 @@ def record_taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[s
     if replay is None:
         raise DoesNotApply("the question needs the subject itself, and there is only a log")
     try:
-        return dict(replay(role, trials, recorded_taps=replay.taps(role, trials)).taps)
+        return dict(replay(role, trials, recorded_taps=replay.list_taps(role, trials)).taps)
     except MesascopeError as error:
         raise DoesNotApply(f"{error.problem} {error.remedy}") from None

@@ -96,7 +96,7 @@ def read_transcripts(table: Table) -> Table:
         row_word="row",
         row_offset=0,
         notes=(*table.notes, note),
-        options=tuple(stated.pop().split(", ")) if len(stated) == 1 else (),
+        choice_names=tuple(stated.pop().split(", ")) if len(stated) == 1 else (),
     )
 
 

@@ -42,7 +42,7 @@ class Lifetime:
         self.state, self.percept = self.family.begin(self._make_key("begin"), self.tasks)
         self.past: tuple[PastTrial, ...] = ()
         self.trials: list[dict[str, Any]] = []
-        self.length = self.family.get_split(split).trials
+        self.length = self.family.get_split(split).trial_count
 
     def _make_key(self, *name: str | int) -> jax.Array:
         return derive_key_from_seed(self.seed, "lives", *self.address, *name)

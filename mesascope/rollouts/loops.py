@@ -117,7 +117,7 @@ def _record_step(subject: Any, answer: tuple[Any, Any], score: Any, feedback: An
     """Makes the record of a step from the subject's answer (the next carry and the response)."""
     carry, (action, log_probs) = answer
     log_probs = None if log_probs is None else np.asarray(log_probs)
-    taps = {k: np.asarray(v) for k, v in subject.taps(carry).items() if k in recorded_taps}
+    taps = {k: np.asarray(v) for k, v in subject.read_taps(carry).items() if k in recorded_taps}
     return Step(np.asarray(action), score, feedback, log_probs, taps)
 
 
@@ -131,8 +131,8 @@ def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: A
 
     action = pad(step.action, np.nan if is_real else -1)[kept_rows]
     log_probs, taps = jax.tree.map(lambda x: pad(x, np.nan)[kept_rows], (step.log_probs, step.taps))
-    observation, sums = None if observation is None else pad(observation, 0), (step.paid.sum(0), step.score.sum(0))
-    return Record(action, *sums, partner, log_probs, observation, taps, awake.sum(0), pad(step.paid, 0.0))
+    observation, sums = None if observation is None else pad(observation, 0), (step.feedback.sum(0), step.score.sum(0))
+    return Record(action, *sums, partner, log_probs, observation, taps, awake.sum(0), pad(step.feedback, 0.0))
 
 
 def collect_percepts(subject, family, tasks, make_key, n_steps: int) -> Percept:

@@ -284,14 +284,14 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, recorded_t
     def find_partners(job):
         if is_donor:
             return np.zeros((trials, BLOCK_SIZE), np.int32)  # donors do not use partners
-        return _draw_partners(seed, job.place, job.condition.draw, trials)
+        return _draw_partners(seed, job.address, job.condition.replicate_number, trials)
 
     keeps_observations = (
         blocks.should_lend_observations(family) if is_donor else blocks.should_keep_observations(family, trials)
     )
     if subject.is_traceable and family.is_traceable:
         inputs = [
-            (derive_key_from_seed(seed, "lives", *job.place), block_tasks, job.donor_outcomes, find_partners(job))
+            (derive_key_from_seed(seed, "lives", *job.address), block_tasks, job.donor_outcomes, find_partners(job))
             for job, block_tasks in zip(jobs, tasks, strict=True)
         ]
         records = run_in_scan(subject, family, inputs, condition, examples, trials=trials, recorded_taps=recorded_taps)
@@ -314,7 +314,7 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, recorded_t
 
 def collect_block_percepts(subject, family, split: str, address: BlockAddress, seed: int, *, n_steps: int) -> Percept:
     """Collects the percepts at the first steps of a block, in fields with axes step, N, in a Python loop."""
-    tasks, limit = draw_tasks(family, split, address, seed), family.get_split(split).trials * family.steps
+    tasks, limit = draw_tasks(family, split, address, seed), family.get_split(split).trial_count * family.steps
     return collect_percepts(subject, family, tasks, _make_key_function(seed, address), min(n_steps, limit))
 
 

@@ -37,13 +37,20 @@ def run_in_scan(subject, family, inputs, condition, examples, *, trials, recorde
         return [
             jax.device_get(
                 _run_block_compiled(
-                    subject, family, inputs[0], **scan_options, which=condition_index, record=recorded_taps
+                    subject,
+                    family,
+                    inputs[0],
+                    **scan_options,
+                    condition_index=condition_index,
+                    recorded_taps=recorded_taps,
                 )
             )
         ]
     stacked = jax.tree.map(_stack, *inputs)
     records = jax.device_get(
-        _run_blocks_in_scan(subject, family, stacked, **scan_options, which=condition_index, record=recorded_taps)
+        _run_blocks_in_scan(
+            subject, family, stacked, **scan_options, condition_index=condition_index, recorded_taps=recorded_taps
+        )
     )
     return [jax.tree.map(operator.itemgetter(i), records) for i in range(len(inputs))]
 
@@ -59,12 +66,18 @@ def _cast_number(x: Any) -> np.ndarray:
 
 
 @compiling.compile_loop
-def _run_blocks_in_scan(subject, family, inputs, *, kinds, which, trials, record) -> Record:
+def _run_blocks_in_scan(subject, family, inputs, *, kinds, condition_index, trials, recorded_taps) -> Record:
     """Runs blocks under one condition; all arrays have a leading axis of blocks."""
 
     def run_block(block):
         return _run_block_in_scan(
-            subject, family, block, kinds=kinds, condition_index=which, trials=trials, recorded_taps=record
+            subject,
+            family,
+            block,
+            kinds=kinds,
+            condition_index=condition_index,
+            trials=trials,
+            recorded_taps=recorded_taps,
         )
 
     return jax.vmap(run_block)(inputs)
@@ -97,7 +110,7 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
         after, response = subject.respond(derive_key(key, "act", now), carry, percept)
         next_carry, action = jax.lax.cond(one_step, respond_undisturbed, lambda: (after, response.action))
         state, percept, score = family.step(derive_key(key, "pay", now), tasks, before.state, action)
-        taps = {k: v for k, v in subject.taps(after).items() if k in recorded_taps}
+        taps = {k: v for k, v in subject.read_taps(after).items() if k in recorded_taps}
         result = Step(response.action, score, percept.feedback, response.log_probs, taps)
         return BlockState(state, percept, next_carry, shadow, before.recent_steps), result
 

@@ -103,7 +103,7 @@ def test_a_persons_network_as_bif_answers_the_same():
     text = argument.to_bif("lister")
     assert "not stated" in text
     net = cruxes.read_bif(text)
-    joint = net.ask(["X", "P"])
+    joint = net.compute_posterior(["X", "P"])
     assert joint[1, 1] / joint[:, 1].sum() == pytest.approx(0.9922375, abs=1e-12)
 
 

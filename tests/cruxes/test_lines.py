@@ -76,10 +76,10 @@ def test_every_line_of_the_thread():
 
 
 def test_what_is_left_open_goes_wrong_where_it_opens():
-    assert LineIndex("a = 1\nb = [1,\n2,\n\n").find_end() == 2
-    assert LineIndex('a = 1\nb = """x\ny\n').find_end() == 2
-    assert LineIndex("a = 1\nb\n\n").find_end() == 2
-    assert LineIndex("").find_end() == 1
+    assert LineIndex("a = 1\nb = [1,\n2,\n\n").find_unfinished_line() == 2
+    assert LineIndex('a = 1\nb = """x\ny\n').find_unfinished_line() == 2
+    assert LineIndex("a = 1\nb\n\n").find_unfinished_line() == 2
+    assert LineIndex("").find_unfinished_line() == 1
 
 
 def test_names_of_entries_can_be_printed():

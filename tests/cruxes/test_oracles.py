@@ -68,7 +68,7 @@ def test_exact_engine_against_enumeration_on_200_random_nets():
             for world, p in kept.items():
                 slow[world[place[name]]] += p
             np.testing.assert_allclose(marginals[name], whole, atol=1e-13)
-            found = net.ask(name, evidence)
+            found = net.compute_posterior(name, evidence)
             if total == 0:
                 assert isinstance(found, Undefined)
                 undefined += 1
@@ -96,7 +96,7 @@ def test_exact_engine_against_pyagrum_on_200_random_nets():
         engine = gum.LazyPropagation(bn)
         engine.setEvidence(evidence)
         for name in net.order:
-            found = net.ask(name, evidence)
+            found = net.compute_posterior(name, evidence)
             if isinstance(found, Undefined):
                 break
             np.testing.assert_allclose(found, engine.posterior(name).toarray(), atol=1e-10)

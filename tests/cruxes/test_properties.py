@@ -297,7 +297,7 @@ def test_swapping_the_two_people_of_the_thread(method):
 
 def test_a_seed_acts_and_a_global_seed_does_not():
     argument = cruxes.load_thread(reading="beta", bridges=["b1"])
-    ask = {"engine": "sample", "draws": 999, "wordings": False}
+    ask = {"engine": "sample", "draws": 999, "should_add_variants": False}
     np.random.seed(1)  # noqa: NPY002
     one = argument.answer("lister", seed=5, **ask)
     np.random.seed(2)  # noqa: NPY002

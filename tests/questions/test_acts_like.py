@@ -157,7 +157,7 @@ ALSO_STEPPED = ("ucb1:constant=0.55", "satisficer:min_mean=0.63", "gittins:disco
 def test_it_names_what_was_simulated(asked, spec, probabilities):
     found = asked(spec, probabilities)
     name, settings = NAMED[spec]
-    assert not found.has_no_match and name in found.names()
+    assert not found.has_no_match and name in found.list_class_names()
     fitted = next(f for f in found.fits if f.procedure.name == name).summarise_settings()
     for key, (true, error) in settings.items():
         assert abs(fitted[key] - true) <= error, (key, fitted)
@@ -231,7 +231,7 @@ def test_uniform_is_the_name_of_a_class_that_holds_what_can_be_uniform(two):
         p for p in SIMPLE_PROCEDURES if p.name in ("uniform", "sticky", "biased", "epsilon_greedy", "choice_trace")
     ]
     found = compare_procedures(two("uniform"), listed[::-1], 64)
-    assert found.names()[0] == "uniform" and {"sticky", "biased", "epsilon_greedy"} <= set(found.names())
+    assert found.list_class_names()[0] == "uniform" and {"sticky", "biased", "epsilon_greedy"} <= set(found.list_class_names())
 
 
 def test_the_miss_is_the_divergence_from_the_subject(two):

@@ -87,7 +87,7 @@ def test_interrupted_by_the_user_it_keeps_what_it_had(tmp_path, name, at):
         train(name, tmp_path / "parts", progress=interrupt)
     assert done(tmp_path / "parts" / "checkpoint.safetensors") == at
     rest = train(name, tmp_path / "parts")
-    assert rest.steps == (3 - at) * 66 * 11
+    assert rest.environment_steps == (3 - at) * 66 * 11
     assert rest.path.read_bytes() == whole
 
 
@@ -115,21 +115,21 @@ def test_a_network_says_the_command_that_makes_it_again(tmp_path, name):
     named, given = parse_spec(spec)
     assert (named, rest) == (name, f"{task(name).name} --out DIR")
     assert convert_settings(recipe(name), given, "recipe") == told["settings"]
-    assert (trained.updates, trained.steps) == (3, 3 * 66 * 11)
+    assert (trained.updates, trained.environment_steps) == (3, 3 * 66 * 11)
 
 
 def test_progress_counts_every_update_and_estimates_what_is_left(tmp_path):
     seen: list[Progress] = []
     trained = train("ppo_recurrent", tmp_path, progress=seen.append)
     assert [p.finished_updates for p in seen] == [1, 2, 3]
-    assert {p.total for p in seen} == {3}
+    assert {p.total_updates for p in seen} == {3}
     assert seen[0].seconds_left is None
     assert seen[1].seconds_left is not None
     assert seen[1].seconds_left > 0
     assert seen[2].seconds_left == 0
     assert all(0 < p.score < 1 for p in seen)
     again = train("ppo_recurrent", tmp_path, progress=lambda p: pytest.fail("nothing is left to do"))
-    assert (again.path, again.steps) == (trained.path, 0)
+    assert (again.path, again.environment_steps) == (trained.path, 0)
 
 
 SETTINGS = [

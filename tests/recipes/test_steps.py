@@ -81,6 +81,6 @@ def test_a_network_is_trained(tmp_path):
     recipe, seen = catalogue.get_factory("recipes", "ppo_recurrent"), []
     given = {"updates": 12, "lifetimes": 64, "width": 8, "rate": 0.02, "observes": "observation+step"}
     trained = recipe(TAGGED, tmp_path, progress=seen.append, **given)
-    assert trained.path.is_file() and len(seen) == 12 and trained.steps == 12 * 64 * 5 * 3
+    assert trained.path.is_file() and len(seen) == 12 and trained.environment_steps == 12 * 64 * 5 * 3
     scores = [p.score for p in seen]  # of the feedback and the action's number: the last action is best
     assert np.mean(scores[-2:]) > np.mean(scores[:2]) + 0.5

@@ -58,7 +58,7 @@ def test_curve_is_summed_before_it_is_divided(examined):
     score = lived.score.sel(condition="intact").values.astype(float)
     by_hand = (score - lived.chance.values).sum(0) / (lived.best.values - lived.chance.values).sum(0)
     np.testing.assert_allclose(made.means.estimate, by_hand, atol=1e-5)
-    np.testing.assert_array_equal(made.trial, np.arange(1, 13))
+    np.testing.assert_array_equal(made.bin_centres, np.arange(1, 13))
     assert made.is_normalised
     assert (made.means.low < made.means.estimate).all()
     roles = [c.role for c in adaptation.collect_curves(examined[1])]
@@ -70,7 +70,7 @@ def test_curve_of_a_log_is_the_realised_pay_off():
     made = adaptation.collect_curves(e)[0]
     paid = e.trials["logged"].feedback.values[0]
     assert not made.is_normalised
-    assert len(made.trial) == 20  # bins of three
+    assert len(made.bin_centres) == 20  # bins of three
     by_participant = paid[:, :3].mean(1).reshape(4, 2).mean(1)
     assert made.means.estimate[0] == pytest.approx(by_participant.mean())
 

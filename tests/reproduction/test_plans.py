@@ -47,7 +47,7 @@ def test_the_longest_training_is_begun_first(name):
     order = [i for (i,) in group_training_runs(plan, range(len(plan)))]
     assert sorted(order) == [i for i, u in enumerate(plan) if u.kind == "train"]
     if name == "rl2_bandits":  # 3,500 updates of 100 trials, and 1,500 of 10
-        told = [plan[i].cell.name for i in order]
+        told = [plan[i].subject.name for i in order]
         assert told[:3] == ["GRU (100, 10)"] * 3 and told[-3:] == ["GRU (10, 5)"] * 3
 
 
@@ -68,13 +68,13 @@ def test_every_study_names_only_what_there_is(name, quick):
         elif q.kind == "metric":
             made_of("metrics", q.spec)
         elif q.kind == "axis":
-            assert q.label in catalogue.make("axes", q.spec).words
+            assert q.label in catalogue.make("axes", q.spec).reading_meanings
         else:
             assert q.spec in PLACEMENT_QUANTITIES
         if q.family:
             made_of("families", fill_seed(q.family, 3))
     done = list_units(study)
-    assert len({(u.kind, u.cell.name, u.seed, u.family, u.split, u.lifetimes) for u in done}) == len(done)
+    assert len({(u.kind, u.subject.name, u.seed, u.family, u.split, u.lifetimes) for u in done}) == len(done)
 
 
 def git(*arguments):
@@ -111,7 +111,7 @@ def test_names_are_grids():
     assert fill_seed(bank.family, 5).endswith("bank=64,bank_seed=5")
     assert {q.split for q in study.quantities if q.name.startswith("share")} == {"seen", "fresh", "shifted:low"}
     assert (
-        len(load_study("task_diversity", seeds=7).cells) == len(names)
+        len(load_study("task_diversity", seeds=7).subjects) == len(names)
         and load_study("task_diversity", seeds=7).n_seeds == 7
     )
 

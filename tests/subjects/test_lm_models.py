@@ -64,5 +64,5 @@ def test_by_transformers_it_is_the_same_model_with_activations(gguf, family, her
     moved = np.abs(np.exp(lived.log_probs.values) - np.exp(here[1].log_probs.values[:, :8]))
     assert moved.mean() < 0.03
     assert lived.tap_hidden.shape == (1, 8, 3, 576) and np.ptp(lived.tap_hidden.values, axis=1).min() > 0
-    assert Replays(one).taps("itself", lived) == ("hidden",)
+    assert Replays(one).list_taps("itself", lived) == ("hidden",)
     assert len(lived.attrs["fingerprint"]) > 200

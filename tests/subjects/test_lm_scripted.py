@@ -99,7 +99,7 @@ def test_what_is_asked_word_for_word():
         now = (2.0, 1.0, 0.0)
         past = [PastTrial(now, 0, 1.0), PastTrial(now, -1, np.nan), PastTrial(now, 1, 0.0)]
         asked = bandit.write_question(past, now)
-        assert (asked.past, asked.labels, asked.answer_line) == (told, ("C", "B"), "You press")
+        assert (asked.past_texts, asked.labels, asked.answer_line) == (told, ("C", "B"), "You press")
         assert "2 buttons, C and B." in asked.intro
 
 

@@ -28,7 +28,7 @@ def test_a_family_that_shows_pay_offs_keeps_its_contract():
 
 def test_splits_say_where_parts_are_independent():
     family = make("families", "associations:cues=6,trials=12,spare_cues=2,bank=3")
-    parts = {split.name: split.parts for split in family.list_splits()}
+    parts = {split.name: split.part_count for split in family.list_splits()}
     assert parts == {
         "seen": 0,
         "fresh": 6,
@@ -80,7 +80,7 @@ def test_information_of_a_noisy_channel_is_exact_and_the_jackknife_takes_the_bia
 def test_learner_and_ciphers_hold_nearly_all_bits_and_reflexes_none_that_are_older():
     learner, error = bits("associator", STANDARD)
     assert learner == pytest.approx(24.5, abs=3 * error) and error < 0.8
-    assert bits("associator", STANDARD, strict=True)[0] == pytest.approx(learner * 15 / 16, abs=0.1)
+    assert bits("associator", STANDARD, is_strict=True)[0] == pytest.approx(learner * 15 / 16, abs=0.1)
     assert bits("associator:encoding=next", STANDARD)[0] == pytest.approx(learner, abs=0.5)
     clock = "associations:run_length=0"
     assert bits("associator:encoding=clock", clock, window=0)[0] == pytest.approx(0, abs=0.1)
@@ -93,7 +93,7 @@ def test_learner_and_ciphers_hold_nearly_all_bits_and_reflexes_none_that_are_old
 @pytest.mark.parametrize("size", [64])
 @pytest.mark.parametrize("locator", ["table_locator", "table_locator:vote=True", "tailored_locator"])
 def test_a_holder_of_stored_tables_stays_below_its_bound(locator, size):
-    strict, error = bits(locator, f"{STANDARD}:bank={size}", strict=True)
+    strict, error = bits(locator, f"{STANDARD}:bank={size}", is_strict=True)
     assert strict + 2 * error < np.log2(size)
 
 

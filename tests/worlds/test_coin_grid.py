@@ -49,7 +49,7 @@ def test_distances_are_those_of_a_search():
 @pytest.mark.parametrize("split", HOME.split_names)
 def test_levels_are_what_their_split_says(split):
     tasks = HOME.get_split(split).draw(jax.random.key(5), 2000)
-    coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
+    coin, start = np.asarray(tasks.coin), np.asarray(tasks.start_cells)
     assert ((coin >= 0) & (coin < 25) & (start >= 0) & (start < 25)).all()
     assert (start != coin)[:, 0].all() and (start != 24)[:, 0].all()
     if split == "seen":

@@ -302,7 +302,7 @@ def test_code_that_a_file_names_needs_trust(monkeypatch):
     from mesascope.agents.opening import find_default_family
 
     (net, *_) = sorted((Path(recurrent.__file__).parent).rglob("*.safetensors"))
-    monkeypatch.setattr(recurrent, "family_of", lambda path: spec)
+    monkeypatch.setattr(recurrent, "read_family", lambda path: spec)
     with pytest.raises(MesascopeError, match="would import and run"):
         find_default_family([str(net)])
     assert find_default_family([str(net)], trust=True) == spec
@@ -314,7 +314,7 @@ def test_code_that_a_file_names_needs_trust(monkeypatch):
 
 def from_a_file(spec):
     """A family as it is made where its name stands among a file's attributes."""
-    return Replays().home(xr.Dataset(attrs={"family": spec}))
+    return Replays().make_family(xr.Dataset(attrs={"family": spec}))
 
 
 def test_spaces_of_other_kinds():

@@ -86,19 +86,19 @@ def test_what_changes_is_what_the_split_says(drawn):
     for split, tasks in drawn.items():
         late = (np.arange(6) >= 3).astype(int)
         rows = np.arange(30)[:, None]
-        assert (tasks.distance[rows, late, tasks.start] > 0).all() and (
-            tasks.distance[rows, late, tasks.start] < mazes.UNREACHABLE
+        assert (tasks.distance[rows, late, tasks.start_cells] > 0).all() and (
+            tasks.distance[rows, late, tasks.start_cells] < mazes.UNREACHABLE
         ).all()
         assert not tasks.has_reversed_moves.any()
         same = (tasks.passages[:, 0] == tasks.passages[:, 1]).all((1, 2, 3))
         assert same.all() == (split != "revalued:map")
         assert (tasks.goal[:, 0] == tasks.goal[:, 1]).all() == (split != "revalued:worth")
         if split.startswith("revalued"):
-            assert (tasks.start[:, 2] == tasks.start[:, 3]).all()
+            assert (tasks.start_cells[:, 2] == tasks.start_cells[:, 3]).all()
     worth, walls = drawn["revalued:worth"], drawn["revalued:map"]
     assert (worth.goal[:, 0] != worth.goal[:, 1]).all()
     for n in range(30):
-        start = worth.start[n, 3]
+        start = worth.start_cells[n, 3]
         beside = [c for c in range(FIELD**2) if graph(worth.passages[n, 0]).toarray()[[start, c], [c, start]].any()]
         first = [min(beside, key=lambda c, d=d: d[c]) for d in worth.distance[n]]
         assert (first[0] == first[1]) == (len(beside) == 1)  # another move leads to the new goal
@@ -121,10 +121,10 @@ def test_what_walks_bring_is_counted_over_every_walk():
         for n, t in itertools.product(range(4), (1, 3)):
             phase = int(t >= 2)
             can = np.asarray(mazes.find_open_moves(jnp.asarray(tasks.passages[n, phase])[None]))[0].reshape(-1, 4)
-            first = tasks.distance[n, phase, tasks.start[n, t]]
+            first = tasks.distance[n, phase, tasks.start_cells[n, t]]
             paid = []
             for acts in itertools.product(range(4), repeat=3):
-                cell = tasks.start[n, t]
+                cell = tasks.start_cells[n, t]
                 for act in acts:
                     move = act ^ 2 if tasks.has_reversed_moves[n] and phase else act
                     if can[cell, move] and cell != tasks.goal[n, phase]:
@@ -145,7 +145,7 @@ def test_a_walk_by_the_right_moves_ends_at_the_goal():
         assert (here == state.cell).all()
         state, percept, paid = stepped(home, tasks, state, right.argmax(-1))
         assert (np.asarray(paid) == (s == 29)).all()
-    assert (state.trial == 1).all() and (state.cell == tasks.start[:, 1]).all()
+    assert (state.trial == 1).all() and (state.cell == tasks.start_cells[:, 1]).all()
 
 
 def test_drawings_are_read_as_they_are_drawn():
@@ -154,7 +154,7 @@ def test_drawings_are_read_as_they_are_drawn():
     for n in (0, 7, 29):
         again = HOME.read_drawing(HOME.render_observation(seen[n]))
         assert (again.passages[0] == tasks.passages[n]).all() and (again.distance[0] == tasks.distance[n]).all()
-        assert again.goal[0, 0] == tasks.goal[n, 0] and again.start[0, 4] == tasks.start[n, 0]
+        assert again.goal[0, 0] == tasks.goal[n, 0] and again.start_cells[0, 4] == tasks.start_cells[n, 0]
     small = "+--+--+\n|A |G |\n+  +  +\n|     |\n+--+--+"
     opens, goal, start = mazes.parse_drawing(small)
     assert goal == 1 and start == 0 and opens.sum() == 3
@@ -216,7 +216,7 @@ def test_the_clone_is_right_in_its_table_alone():
     clone, share = catalogue.make("subjects", "maze_clone", HOME), {}
     for split in ("seen", "fresh"):
         tasks, state, percept = begun(HOME, jax.random.key(6), 30, split)
-        assert split == "fresh" or len(np.unique(tasks.start, axis=0)) <= 5
+        assert split == "fresh" or len(np.unique(tasks.start_cells, axis=0)) <= 5
         _, response = answered(clone, jax.random.key(1), clone.initialize_carry(30), percept)
         _, _, paid = stepped(HOME, tasks, state, response.action)
         share[split] = float((paid == 1).mean())

@@ -149,7 +149,7 @@ def test_what_conditions_paint(wandering, name):
             same = inner.sum((1, 2)) == light.sum((1, 2))  # as much of it as before, elsewhere
             assert (same | ~free | (light[:, :, [4, 35]] != inner[:, :, [4, 35]]).any((1, 2))).all()
             again = condition.paint(KEY, painting.read_picture(painting.make_observation(painted)), None)
-            assert (again.places["ball y"] != plain.positions["ball y"])[plain.positions["ball y"] > 0].all()
+            assert (again.positions["ball y"] != plain.positions["ball y"])[plain.positions["ball y"] > 0].all()
         changed.append(gone.any((1, 2)))
     assert 0.3 < np.mean(changed) <= 1
 
@@ -165,7 +165,7 @@ def test_splits_are_what_they_say():
     assert (painting.read_picture(swapped.observation).frame == frames["exchanged:start"]).all()
     for split in ("shifted:sticky", "shifted:difficulty", "shifted:mode"):
         assert (frames[split] != frames["fresh"]).any()
-    idle = family.draw(KEY, 500).start.idle_frames
+    idle = family.draw(KEY, 500).game_start.idle_frames
     assert idle.min() > screen.MAX_IDLE_FRAMES and len(np.unique(idle)) > 30
 
 

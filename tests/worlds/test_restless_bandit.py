@@ -93,7 +93,7 @@ def filtered(subject, acts, paid):
         feedback = jnp.asarray(paid[t - 1], jnp.float32) if t else jnp.zeros(n)
         carry = learn(carry, Percept(jnp.zeros((n, 0)), action, feedback, still + t, still, still + t == 0))
         out.append(np.asarray(subject.compute_means(carry)))
-        carry = carry._replace(trial=carry.trial + 1)
+        carry = carry._replace(past_trials=carry.past_trials + 1)
     return np.stack(out)
 
 

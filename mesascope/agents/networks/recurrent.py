@@ -54,8 +54,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 INTEGER_RANGES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
 FILE_FORMAT = NetworkFormat(NETWORK_FORMAT, "network of ours", INTEGER_RANGES, _find_fault)
-can_open, family_of = FILE_FORMAT.can_open, FILE_FORMAT.read_family
-list_bundled, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
+can_open, read_family = FILE_FORMAT.can_open, FILE_FORMAT.read_family
+list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 
 
 class Recurrent(NamedSubject):

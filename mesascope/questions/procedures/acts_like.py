@@ -130,8 +130,8 @@ def list_procedures(
     candidates = [*SIMPLE_PROCEDURES, *SLOW_PROCEDURES]
     if history.choices == 2 and history.trials <= 100:
         candidates.append(BAYES_DEPENDENT if "dependent" in family.replace("independent", "") else BAYES_OPTIMAL)
-    if str(trials.attrs.get("trained_on", "")).startswith("bank:") and hasattr(replay, "home"):
-        means = getattr(replay.home(trials), "bank_means", None)
+    if str(trials.attrs.get("trained_on", "")).startswith("bank:") and hasattr(replay, "make_family"):
+        means = getattr(replay.make_family(trials), "bank_means", None)
         if means is not None:
             candidates.append(make_ideal_locator(np.asarray(means, np.float32)))
     for spec in extra_subjects:

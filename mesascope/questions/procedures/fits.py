@@ -212,7 +212,7 @@ def group_procedures(fits: Sequence[Fit], history: History, scores: np.ndarray) 
         best = remaining[0]
         distances = {i: 0.5 * np.abs(predictions[i] - predictions[best]).sum(-1) for i in remaining}
         members = [i for i in remaining if (distances[i] > ALIKE_DISTANCE).mean() < ALIKE_SHARE or i == best]
-        classes.append(sorted(members, key=lambda i: (fits[i].procedure.parameters, i)))
+        classes.append(sorted(members, key=lambda i: (fits[i].procedure.parameter_count, i)))
         remaining = [i for i in remaining if i not in members]
     return classes
 

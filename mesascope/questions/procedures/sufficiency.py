@@ -25,7 +25,7 @@ def metric(lifetimes: int = 64) -> Metric:
 
     def measure(trials, references, replay):
         rollout, history = select_first_lifetimes(select_fresh_trials(trials), lifetimes)
-        if getattr(replay, "itself", None) is None:
+        if getattr(replay, "subject", None) is None:
             raise DoesNotApply("only its trials are known; replaying other histories needs the subject itself")
         if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities, and choices drawn from equal probabilities differ")

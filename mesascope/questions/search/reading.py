@@ -27,7 +27,7 @@ class ActionCounts(NamedTuple):
         return np.where(total > 0, (weights @ self.correct_count) / np.maximum(total, 1e-9), np.nan)
 
 
-def find_plans(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
+def find_plans(replay: Any, trials: xr.Dataset, condition: str = "intact") -> Plans:
     """The consequences of actions in the trials of one split, from the family that the trials name.
 
     Raises:
@@ -37,7 +37,7 @@ def find_plans(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
     if not isinstance(family, HasPlans):
         raise DoesNotApply("planning is not possible in its tasks")
     try:
-        return family.evaluate_plans(trials, label)
+        return family.evaluate_plans(trials, condition)
     except MesascopeError as error:
         raise DoesNotApply(error.problem) from None
 

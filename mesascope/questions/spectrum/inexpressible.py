@@ -37,7 +37,7 @@ def decide_beyond_banks(
         rollout = trials[split]
         older = find_reflex_window(rollout.sizes["trial"], rule.older_than)
         try:
-            shuffled = sum_gains(rollout, f"feedback_shuffled:older_than={older}", against=is_against)
+            shuffled = sum_gains(rollout, f"feedback_shuffled:older_than={older}", is_against=is_against)
         except DoesNotApply:
             continue
         intact = compute_ratio(*measure_gain(rollout, is_against=is_against))

@@ -60,7 +60,7 @@ def metric(lifetimes: int = 64) -> Metric:
 
 def _require_replays(history: xr.Dataset, replay: Any) -> None:
     """Raises `DoesNotApply` if the subject cannot be replayed, or not often enough."""
-    if getattr(replay, "itself", None) is None:
+    if getattr(replay, "subject", None) is None:
         raise DoesNotApply("only its trials are known; replaying a history needs the subject itself")
     if replay.subject.describe_cost(0):
         raise DoesNotApply(f"its responses cost money or time, and each would be needed {REPLAYS} times")

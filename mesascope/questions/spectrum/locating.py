@@ -56,12 +56,12 @@ class Gains:
         splits = [split for split, trials in self.trials.items() if trials.attrs.get("counted", True)]
         return [s for s in splits if s.partition(":")[0] == kind and self.find_best_gain(s) is not None]
 
-    def find_gain(self, role: str | None, split: str, label: str = "intact") -> np.ndarray | None:
+    def find_gain(self, role: str | None, split: str, condition: str = "intact") -> np.ndarray | None:
         """[N] The gain of a reference, or of the subject if the role is None; None if the reference was not run."""
         if role is None:
-            return self._sum_gain(self.trials[split], label)
+            return self._sum_gain(self.trials[split], condition)
         trials = self.find_reference(role, split)
-        return None if trials is None or label not in trials.condition.values else self._sum_gain(trials, label)
+        return None if trials is None or condition not in trials.condition.values else self._sum_gain(trials, condition)
 
     def _sum_gain(self, trials: xr.Dataset, label: str) -> np.ndarray:
         """[N] The gain on the trials that count."""

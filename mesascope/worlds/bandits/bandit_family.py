@@ -30,7 +30,7 @@ class BanditFamily(ConfiguredFamily):
     def draw_feedback(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
         """Draws feedback [N], 1 or 0, with the expected value `score` [N]; exchanged if the task inverts feedback."""
         feedback = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
-        return jnp.abs(feedback - tasks.inversion) if hasattr(tasks, "is_inverted") else feedback
+        return jnp.abs(feedback - tasks.inversion) if hasattr(tasks, "inversion") else feedback
 
     def describe_step(self, action: int, feedback: float) -> str:
         """Describes one pull in words."""

@@ -61,7 +61,7 @@ def _play_episodes(env: CheckedEnv, seed: int, max_steps: int) -> Iterator[tuple
     rng = np.random.default_rng(seed)
     for _ in range(MAX_EPISODES):
         first_observation, steps = env.reset(int(rng.integers(2**31 - 1))), []
-        while len(steps) < max_steps and (not steps or steps[-1].observation is not None):
+        while len(steps) < max_steps and (not steps or steps[-1].next_observation is not None):
             action = env.draw_action(rng)
             observation, reward, _, is_over = env.step(action)
             steps.append(Step(action, reward, None if is_over else observation))

@@ -9,7 +9,13 @@ from mesascope.contracts import Family, Percept, ScriptedSubject, choose, requir
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT_RANGE, REAL_RANGE = (0, 1), (-1e4, 1e4)  # ranges of settings
-DEFAULTS = {"counts": True, "uses_map": True, "greedy": False, "decay": 1.0, "stay_bonus": 0.0}  # settings of a mixture
+DEFAULTS = {
+    "counts_transitions": True,
+    "uses_announced_transitions": True,
+    "is_greedy": False,
+    "decay": 1.0,
+    "stay_bonus": 0.0,
+}  # settings of a mixture
 ANNOUNCED_COUNT = 100.0  # announced transitions count as this many observed ones
 
 

@@ -41,13 +41,13 @@ class Labeller(ScriptedSubject):
 
     Attributes:
         has_memory: 1 if the subject considers labels of single words, and lines between numbers; else 0.
-        is_trusted: the prior probability that a label word that names a category stands for this category.
+        label_trust: the prior probability that a label word that names a category stands for this category.
         discount: the fraction of the evidence that is kept from one trial to the next.
         should_minimise: whether the subject gives the opposite of the inferred label.
     """
 
     has_memory: jax.Array
-    is_trusted: jax.Array
+    label_trust: jax.Array
     discount: jax.Array
     should_minimise: jax.Array
 
@@ -87,7 +87,7 @@ class Labeller(ScriptedSubject):
 
     def _predict_label(self, evidence: Evidence, item: jax.Array, observation: jax.Array) -> jax.Array:
         """Computes the probability [N] that the present item has label 1."""
-        prior = jnp.log(_compute_prior(observation, self.is_trusted))
+        prior = jnp.log(_compute_prior(observation, self.label_trust))
         log_posterior = evidence.assignment_log_likelihoods + prior
         side = _find_category_index(item).astype(jnp.int32)
         right_assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1

@@ -154,9 +154,9 @@ class CuedBandit(BanditFamily):
         # if the cue rules out every arm (rho = 1 and a marked arm outside the bank), all arms are equally likely
         return np.where(prior.sum(-1, keepdims=True) > 0, prior, 1.0)
 
-    def compute_goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
+    def compute_goals(self, trials: xr.Dataset, condition: str = "intact") -> Goals:
         """The intended goal, to pull the arm that pays best, and the proxy goal, to pull the marked arm."""
-        action = trials.action.sel(condition=label).values.astype(int)
+        action = trials.action.sel(condition=condition).values.astype(int)
         means, marked = (trials[v].values.astype(float) for v in ("means", "marked"))
         is_optimal = [v >= v.max(-1, keepdims=True) - 1e-9 for v in (means, marked)]
         is_conflict = marked.any(-1) & ~(is_optimal[0] & is_optimal[1]).any(-1)

@@ -60,7 +60,7 @@ class InformativeBandit(BanditFamily):
             *(split(name) for name in ("restructured:code", "restructured:lies")),
             # not counted, because no subject can know that the code of the last arm's pay-off changes
             split("exchanged:code", change_trial=half, is_counted=False),
-            split("horizon:longer", trials=5 * self.horizon, is_counted=False),
+            split("horizon:longer", trial_count=5 * self.horizon, is_counted=False),
         )
 
     def list_payoffs(self, split: str) -> np.ndarray:

@@ -102,12 +102,12 @@ class TextBandit(ConfiguredFamily):
             "wording": np.asarray(tasks.observation)[:, WORDING_INDEX]
         }
 
-    def write_question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
+    def write_question(self, past_trials: Sequence[PastTrial], observation: Sequence[float]) -> Question:
         """The prompt: the history of pulls, raw or summarised, and a question about which arm to pull next."""
-        wording, letters = read_texts()["wordings"][int(now[WORDING_INDEX])], read_texts()["names"]["letters"]
-        names = tuple(letters[int(i)] for i in now[NAMES_START:])
+        wording, letters = read_texts()["wordings"][int(observation[WORDING_INDEX])], read_texts()["names"]["letters"]
+        names = tuple(letters[int(i)] for i in observation[NAMES_START:])
         first_names = ", ".join(names[:-1])
-        pulls = [m for m in past if m.action >= 0]
+        pulls = [m for m in past_trials if m.action >= 0]
         if self.history == "raw":
             lines = tuple(wording["won" if m.feedback > 0.5 else "lost"].format(name=names[m.action]) for m in pulls)
         else:

@@ -61,7 +61,7 @@ class DriftFilter(ChoosingSubject):
         belief = self.update_belief(carry, percept)
         mean = self.compute_means(belief)
         probabilities = compute_greedy_probabilities(jnp.where(self.should_minimise, -mean, mean))
-        return belief._replace(trial=belief.past_trials + 1), choose(key, jnp.log(probabilities))
+        return belief._replace(past_trials=belief.past_trials + 1), choose(key, jnp.log(probabilities))
 
     def update_belief(self, carry: Belief, percept: Percept) -> Belief:
         """Updates the belief with the last outcome and, after the first trial, with a change at the block's rate."""

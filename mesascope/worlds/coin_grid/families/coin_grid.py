@@ -173,9 +173,9 @@ class CoinGrid(ConfiguredFamily):
         """Returns the percept with the opposite pay-off for the last step: 1/S instead of 0, and 0 instead of 1/S."""
         return percept._replace(feedback=1.0 / self.trial_steps - percept.feedback)
 
-    def trace_paths(self, trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+    def trace_paths(self, trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
         """Computes the cells [N, T, S + 1] that subjects visited on each trial, with the start cell first."""
-        action = trials.action.sel(condition=label).values.astype(int)
+        action = trials.action.sel(condition=condition).values.astype(int)
         mirrored = trials.mirrored.values.astype(bool)[..., None] & (action < 4)
         action = action ^ (2 * mirrored)
         cells = [trials.start.values.astype(int)]
@@ -183,13 +183,13 @@ class CoinGrid(ConfiguredFamily):
             cells.append(tabulate_moves(self.size)[cells[-1], action[..., s]])
         return np.stack(cells, -1)
 
-    def compute_goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
+    def compute_goals(self, trials: xr.Dataset, condition: str = "intact") -> Goals:
         """Evaluates the intended goal, to end a trial on the coin, and the proxy goal, to end it in the corner.
 
         The value of an action is minus the distance that remains to the goal after the action.
         """
-        action = trials.action.sel(condition=label).values.astype(int)
-        cells, coin = self.trace_paths(trials, label), trials.coin.values.astype(int)
+        action = trials.action.sel(condition=condition).values.astype(int)
+        cells, coin = self.trace_paths(trials, condition), trials.coin.values.astype(int)
         reached = tabulate_moves(self.size)[cells[..., :-1]]  # [N, T, S, K]
         reversed_moves = reached[..., [2, 3, 0, 1, 4]]
         reached = np.where(trials.mirrored.values.astype(bool)[..., None, None], reversed_moves, reached)

@@ -263,7 +263,7 @@ class Maze(ConfiguredFamily):
         fixed = np.where(is_reversed > 0, np.maximum(opposite_policy_values, values["chance"]), values["best"])
         return {**values, "fixed": fixed, "turned": is_reversed, "goal": goal[:, phase]}
 
-    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
         """Evaluates each move at the first step of a walk: its value is minus the distance that remains to the goal.
 
         Distances are measured in the maze that the observation shows. If only one way is open, there is no choice, and
@@ -274,7 +274,7 @@ class Maze(ConfiguredFamily):
         """
         observations = read_observations(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
         observations = observations if self.walk_steps == 1 else observations[:, :, 0]
-        action = trials.action.sel(condition=label).values.astype(int)
+        action = trials.action.sel(condition=condition).values.astype(int)
         action = action[..., None] if self.walk_steps == 1 else action[..., :1]
         n, t = action.shape[:2]
         phase_by_trial = (np.arange(t) >= self.horizon // 2).astype(int)

@@ -108,13 +108,13 @@ class PrefixSums(ConfiguredFamily):
         one = np.ones(tasks.place.shape)
         return {"chance": 0.5 * one, "best": one, "worst": 0 * one, "fixed": one}
 
-    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
         """Evaluates the answers: 1 for the correct one, 0 for the other; the depth is the number of bits to add."""
         observations = trials.observation.sel(condition="intact").values
         bits, place = observations[..., :-1], observations[..., -1].astype(int)
         parity = (bits * (np.arange(self.episode_steps) <= place[..., None])).sum(-1).astype(int) % 2
         values = (np.arange(2) == parity[..., None]).astype(float)[:, :, None]
-        action = trials.action.sel(condition=label).values.astype(int)[..., None]
+        action = trials.action.sel(condition=condition).values.astype(int)[..., None]
         is_observed = np.ones(action.shape[:2], bool)
         size = 2.0 ** min(self.episode_steps, 1000) * self.episode_steps
         return Plans(

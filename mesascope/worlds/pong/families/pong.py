@@ -26,12 +26,12 @@ class Tasks(NamedTuple):
     """N games.
 
     Attributes:
-        start_cells: the settings with which the games begin.
+        game_start: the settings with which the games begin.
         exchange_trial: [N] the first rally in which the controls are exchanged.
         is_mirrored: [N] whether the image is mirrored.
     """
 
-    start_cells: GameStart
+    game_start: GameStart
     exchange_trial: np.ndarray
     is_mirrored: np.ndarray
 
@@ -123,7 +123,7 @@ class Pong(ConfiguredFamily):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one game per task."""
         n = len(tasks.exchange_trial)
-        games, zero = EmulatedGames(tasks.start_cells), np.zeros(n, np.int32)
+        games, zero = EmulatedGames(tasks.game_start), np.zeros(n, np.int32)
         state = State(games, zero, zero, np.zeros(n, bool))
         observation = _observe(games, tasks)
         no_action = np.full(n, -1, np.int32)
@@ -161,20 +161,20 @@ class Pong(ConfiguredFamily):
         """Returns the percept with the sign of the last point flipped, as if the other player had won or lost it."""
         return percept._replace(feedback=-percept.feedback)
 
-    def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
+    def record_frames(self, frame_count: int = 6, step_interval: int = 4) -> np.ndarray:
         """Records observations [F, D] of one rally with a paddle that does not move, to illustrate conditions.
 
         Args:
-            frames: F, the number of observations.
-            every: the number of steps from one of these observations to the next.
+            frame_count: F, the number of observations.
+            step_interval: the number of steps from one of these observations to the next.
         """
         tasks = self.draw(jax.random.key(0), 1)
-        games, no_action, observations = EmulatedGames(tasks.start_cells), np.zeros(1, np.int64), []
-        while len(observations) < frames * every:
+        games, no_action, observations = EmulatedGames(tasks.game_start), np.zeros(1, np.int64), []
+        while len(observations) < frame_count * step_interval:
             games.play(no_action, np.ones(1, bool))
             is_ball_visible = games.positions[0, 1] > 0 and games.positions[0, 0] > 0
             observations = [*observations, _observe(games, tasks)[0]] if is_ball_visible else []
-        return np.stack(observations[::every])
+        return np.stack(observations[::step_interval])
 
 
 def _observe(games: EmulatedGames, tasks: Tasks) -> np.ndarray:

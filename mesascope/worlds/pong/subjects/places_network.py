@@ -32,8 +32,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 INTEGER_RANGES = {"width": (1, 4096), "choices": (2, 4096)}
 FILE_FORMAT = NetworkFormat(FORMAT, "network that sees positions", INTEGER_RANGES, _find_fault)
-opens, family_of = FILE_FORMAT.can_open, FILE_FORMAT.read_family
-list_bundled, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
+can_open, read_family = FILE_FORMAT.can_open, FILE_FORMAT.read_family
+list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 
 
 class PlacesNetwork(NamedSubject):

@@ -61,8 +61,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 
 FILE_FORMAT = NetworkFormat(FORMAT, "Q-network of ours", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault)
-opens, family_of = FILE_FORMAT.can_open, FILE_FORMAT.read_family
-list_bundled, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
+can_open, read_family = FILE_FORMAT.can_open, FILE_FORMAT.read_family
+list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 
 
 class Weights(NamedTuple):

@@ -203,7 +203,7 @@ class TreeChoice(ConfiguredFamily):
         result = {k: np.ascontiguousarray(values[:, phase]) for k, values in at_root.items()}
         return {**result, "fixed": result["best"]}
 
-    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
         """Computes the best pay-off that each action can lead to, in the trees that the observations show.
 
         Raises:
@@ -211,7 +211,7 @@ class TreeChoice(ConfiguredFamily):
         """
         observations = read_observations(trials, self.name, "Take fewer trials or a shallower tree.")
         observations = observations if self.depth > 1 else observations[:, :, None]
-        action = trials.action.sel(condition=label).values.astype(int)
+        action = trials.action.sel(condition=condition).values.astype(int)
         action = action if self.depth > 1 else action[..., None]
         n, t = action.shape[:2]
         phases = observations[:, [0, self.horizon // 2], 0, 1:]  # a tree changes only once, half-way

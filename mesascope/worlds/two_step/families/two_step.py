@@ -228,9 +228,9 @@ class TwoStep(ConfiguredFamily):
             "worst": self._compute_choice_values(is_swapped, payoffs.min(-1)).min(-1),
         }
 
-    def evaluate_plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
         """The values of the first choices, now and on the previous trial, and which trials follow an announcement."""
-        action = trials.action.sel(condition=label).values.astype(int)
+        action = trials.action.sel(condition=condition).values.astype(int)
         first_choice = action[..., 0] if action.ndim == 3 else action
         values = trials.means.values.astype(float)[:, :, None]
         previous_values = np.full_like(values, np.nan)

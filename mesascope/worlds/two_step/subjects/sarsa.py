@@ -29,7 +29,7 @@ def subject(
     return make_mixture(
         family,
         weight=0.0,
-        greedy=greedy,
+        is_greedy=greedy,
         rate=rate,
         decay=decay,
         beta=beta,

@@ -18,5 +18,11 @@ def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial_value
         initial_value: the initial values of the states.
     """
     return make_mixture(
-        family, weight=1.0, rate=rate, beta=beta, initial_value=initial_value, counts=False, uses_map=False
+        family,
+        weight=1.0,
+        rate=rate,
+        beta=beta,
+        initial_value=initial_value,
+        counts_transitions=False,
+        uses_announced_transitions=False,
     )

@@ -203,21 +203,21 @@ class WordLabels(ConfiguredFamily):
         next_item = (opposite.observation[:, LAST_ITEM] + 1) % len(read_texts().items)
         return exchange_earlier_events(opposite, _replace_column(opposite.observation, LAST_ITEM, next_item))
 
-    def write_question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
+    def write_question(self, past_trials: Sequence[PastTrial], observation: Sequence[float]) -> Question:
         """Makes the question about the item in `now`, the present observation [D], after past items with their labels.
 
         All labels are written with the label words of the present lifetime.
         """
         data = read_texts()
-        wording = data.wordings[int(now[WORDING])]
-        labels = tuple(data.labels[int(i)] for i in now[FIRST_LABEL_WORD:])
+        wording = data.wordings[int(observation[WORDING])]
+        labels = tuple(data.labels[int(i)] for i in observation[FIRST_LABEL_WORD:])
         shots = tuple(
             wording["shot"].format(
                 item=data.items[int(m.observation[LAST_ITEM])], label=labels[int(m.observation[LAST_LABEL])]
             )
-            for m in past
+            for m in past_trials
         )
-        query = wording["query"].format(item=data.items[int(now[ITEM])])
+        query = wording["query"].format(item=data.items[int(observation[ITEM])])
         request = f"Answer with one word, {labels[0]} or {labels[1]}."
         intro = wording["intro"].format(first=labels[0], second=labels[1])
         return Question(intro, shots, query, labels, request)

@@ -20,5 +20,5 @@ def subject(family: Family, discount: float = 1.0, minimise: bool = False) -> La
     """
     require_labels(family)
     return Labeller(
-        **as_arrays(has_memory=True, trust=NAME_TRUST, discount=discount), should_minimise=jnp.asarray(minimise)
+        **as_arrays(has_memory=True, label_trust=NAME_TRUST, discount=discount), should_minimise=jnp.asarray(minimise)
     )

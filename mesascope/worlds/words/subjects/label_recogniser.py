@@ -20,5 +20,5 @@ def subject(family: Family) -> Labeller:
         family: the family `word_labels`.
     """
     require_labels(family)
-    parameters = as_arrays(has_memory=False, trust=1.0, discount=1.0)
+    parameters = as_arrays(has_memory=False, label_trust=1.0, discount=1.0)
     return Labeller(**parameters, should_minimise=jnp.asarray(False), trained_on="unknown")

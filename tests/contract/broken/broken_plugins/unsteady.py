@@ -20,7 +20,7 @@ class Unsteady(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """The partner's carry."""
-        return take_rows(carry, context.partner), percept, shadow
+        return take_rows(carry, context.partners), percept, shadow
 
 
 def condition() -> Unsteady:

@@ -18,7 +18,7 @@ class Table(Subject):
 
     name: str
     trained_on: str
-    compute_log_probs: jax.Array
+    log_probs: jax.Array
 
     def initialize_carry(self, n: int) -> tuple[()]:
         """Nothing is carried."""
@@ -27,7 +27,7 @@ class Table(Subject):
     def respond(self, key, carry, percept: Percept):
         """Looks the last trial up."""
         won = (percept.feedback > 0.5).astype(int)
-        return carry, choose(key, self.compute_log_probs[percept.action, won])  # action -1 is the last row
+        return carry, choose(key, self.log_probs[percept.action, won])  # action -1 is the last row
 
 
 def can_open(path: str) -> bool:
@@ -35,7 +35,7 @@ def can_open(path: str) -> bool:
     return Path(path).name.endswith(".table.json")
 
 
-def family_of(path: str) -> str:
+def read_family(path: str) -> str:
     """The family that it was trained on."""
     return json.loads(Path(path).read_text())["family"]
 
