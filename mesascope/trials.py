@@ -309,7 +309,7 @@ def measure_gain(
 
     Args:
         trials: the trials on one split.
-        label: the label of the condition.
+        condition: the label of the condition.
         window: the trials to sum over, a slice or a mask [N, T]; by default those that count.
         is_against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that goes against the
             pay-off.

@@ -80,11 +80,11 @@ def test_a_bank_holds_two_best_arms_is_recorded_by_seed_and_is_all_that_is_seen(
     for seed in range(12):
         family = make(f"arms=2,trials=3,bank=2,bank_seed={seed}")
         bank = np.asarray(family.bank_means)
-        assert family.bank == f"bank:2@{seed}" and len(set(bank.argmax(1))) == 2
+        assert family.bank_label == f"bank:2@{seed}" and len(set(bank.argmax(1))) == 2
     seen = means(family, "seen")[:, 0]
     assert {tuple(row) for row in seen.round(5).tolist()} == {tuple(row) for row in bank.round(5).tolist()}
-    assert family.with_bank("bank:2@3").bank == "bank:2@3" and family.with_bank(None).bank is None
-    assert (family.with_bank(family.bank).bank_means == family.bank_means).all()
+    assert family.with_bank("bank:2@3").bank_label == "bank:2@3" and family.with_bank(None).bank_label is None
+    assert (family.with_bank(family.bank_label).bank_means == family.bank_means).all()
 
 
 def test_the_best_policy_that_cannot_adapt_on_the_bank_is_its_best_arm_on_average():

@@ -42,7 +42,8 @@ class FunctionSubject(NamedSubject):
             answer = self.function(percept_copy, state, rng)
         except Exception as error:
             trial, state_description = int(percept_copy["trial"][0]), "no state" if carry is None else "its last state"
-            remedy = f"It was called as f(percept, state, rng), with {n} lifetimes at trial {trial} and {state_description}; "
+            remedy = f"It was called as f(percept, state, rng), with {n} lifetimes at trial {trial} and "
+            remedy += f"{state_description}; "
             remedy += f"percept contains {', '.join(percept_copy)}."
             raise MesascopeError(f"{self.name} raised {type(error).__name__}: {error}.", remedy) from error
         if not isinstance(answer, tuple) or len(answer) != 2:

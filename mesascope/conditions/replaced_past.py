@@ -115,7 +115,8 @@ class ReplacedPast(Condition):
 
         def replay_step(i, carry):
             steps_back = length - i
-            return context.respond_in_past(steps_back, carry, select(i == 0, first_replayed, context.get_past_percept(steps_back)))
+            percept = select(i == 0, first_replayed, context.get_past_percept(steps_back))
+            return context.respond_in_past(steps_back, carry, percept)
 
         is_replaced = context.is_trial_start & is_old_enough
         replaced_carry = context.repeat(0, is_replaced * length, replay_step, old_carry)

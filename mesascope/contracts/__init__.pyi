@@ -1,4 +1,5 @@
 from .axis import UNDETERMINED, Axis, Verdict
+from .bank_draws import draw_bank, draw_from_bank
 from .banks import parse_bank, parse_task_limit
 from .capabilities import (
     AsksQuestions,
@@ -38,15 +39,7 @@ from .condition import (
     take_rows,
 )
 from .extras import import_optional_package
-from .family import (
-    ConfiguredFamily,
-    Family,
-    draw_bank,
-    draw_from_bank,
-    make_reference_roles,
-    require_bank,
-    require_family,
-)
+from .family import ConfiguredFamily, Family, make_reference_roles, require_bank, require_family
 from .goals import Goal, Goals
 from .metric import (
     CONTROL_ROLES,

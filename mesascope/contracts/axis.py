@@ -54,7 +54,8 @@ class Axis:
         needed_split_kinds: the kinds of split that the axis can use; it needs at least one of them.
         tested_split_kinds: the kinds of split on which `mesascope validate` runs the scripted subjects.
         conditions: the labels of the conditions that the axis reads; those that do not fit a family are left out.
-        split_kinds_by_condition: for a condition's label, the kinds of split on which the axis reads it; by default all.
+        split_kinds_by_condition: for a condition's label, the kinds of split on which the axis reads it; by default
+            all.
     """
 
     name: str

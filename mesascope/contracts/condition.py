@@ -37,11 +37,12 @@ class ConditionContext(NamedTuple):
         draw_key: random() returns the random key for the condition's own draws at this step.
         fresh_carry: the carry at the start of a lifetime.
         first_percept: the first percept of a lifetime.
-        get_past_percept: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined if the lifetime had
-            not begun). If trials have several steps, only conditions with `looks_back` may call this function.
+        get_past_percept: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined if the
+            lifetime had not begun). If trials have several steps, only conditions with `looks_back` may call this
+            function.
         partners: [N] the index of each lifetime's partner in the block, drawn again for every trial.
-        exchange_outcome: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome at
-            the same step of the same trial. The feedback is 0 if the donor's trial was over. Donors are lifetimes on
+        exchange_outcome: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome
+            at the same step of the same trial. The feedback is 0 if the donor's trial was over. Donors are lifetimes on
             other fresh tasks, and have the same indices as the partners.
         flip_outcome: flip(percept) returns the percept with the opposite last outcome.
         mark_as_first: as_first(percept) returns the percept marked as first: the first percept of a lifetime, with the
@@ -53,8 +54,8 @@ class ConditionContext(NamedTuple):
         is_start_of_trial: comes(at) returns whether trial `at` begins now.
         get_response_key: key(i) returns the random key of the subject's response of i steps ago.
         respond: respond(key, carry, percept) returns the subject's next carry and its response.
-        respond_in_past: live(i, carry, percept) returns the carry after the response of i steps ago, if the subject had had this
-            carry and observed this percept. Lifetimes whose trial was over keep their carry.
+        respond_in_past: live(i, carry, percept) returns the carry after the response of i steps ago, if the subject had
+            had this carry and observed this percept. Lifetimes whose trial was over keep their carry.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1, and returns the last
             carry. JAX can compile this loop.
         absorb: absorb(key, carry, percept) returns the carry that `respond` would return, without the response.
@@ -85,8 +86,8 @@ class Condition(eqx.Module):
     """A controlled disturbance; subclasses are final and their fields are numbers.
 
     Attributes:
-        is_one_step: whether the condition disturbs single responses. The disturbed response is recorded at every step, but
-            the lifetime continues undisturbed.
+        is_one_step: whether the condition disturbs single responses. The disturbed response is recorded at every step,
+            but the lifetime continues undisturbed.
         needs_donors: whether the condition uses `Context.exchange`, so that donors must run on fresh tasks first.
         looks_back: whether the condition uses `Context.past` or `Context.live` beyond the present step.
         is_worth_recorded: whether rollouts record the worth of the disturbed responses; for one-step conditions only.

@@ -5,13 +5,14 @@ import dataclasses
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 import equinox as eqx
 import jax
 import numpy as np
 
+from mesascope.contracts.bank_draws import draw_from_bank
 from mesascope.contracts.banks import parse_bank
 from mesascope.contracts.payoffs import compute_every_payoff, make_payoff_latents, select_payoffs
 from mesascope.contracts.percept import Array, Percept
@@ -41,8 +42,8 @@ class Family(eqx.Module):
             references depend on settings, the family defines `references` as a property.
         has_full_feedback: whether the outcome that `with_outcome` replaces is independent of the action.
         identity_fields: the fields that only identify the family; `begin`, `step` and draws must not read them.
-        is_traceable: whether the family is pure JAX code, which is compiled. Otherwise draws, `begin` and `step` use NumPy
-            arrays, the hidden state and the tasks may contain Python objects, and lifetimes run in a Python loop.
+        is_traceable: whether the family is pure JAX code, which is compiled. Otherwise draws, `begin` and `step` use
+            NumPy arrays, hidden states and tasks may contain Python objects, and lifetimes run in a Python loop.
     """
 
     name: eqx.AbstractVar[str]
@@ -363,35 +364,6 @@ def require_bank(family: Family, tasks: T | None, lack_description: str, remedy:
     if family.bank_label is None or tasks is None:
         raise MesascopeError(f"{family.name} {lack_description}.", remedy)
     return family.bank_label, tasks
-
-
-def draw_bank(
-    draw: Callable[[jax.Array], T],
-    size: int,
-    seed: int,
-    *,
-    find_property: Callable[[T], np.ndarray],
-    description: str,
-    remedy: str = "Take a larger bank.",
-) -> T | None:
-    """Draws a bank of tasks that are not all equal in the property `find_property` [M, ...]; None if `size` is 0.
-
-    Raises:
-        MesascopeError: none of a thousand draws gave such a bank. The message names the tasks with `description`.
-    """
-    if not size:
-        return None
-    for attempt in range(1000):
-        tasks = draw(derive_key(jax.random.key(seed), "bank", attempt))
-        if size == 1 or len(np.unique(find_property(tasks), axis=0)) > 1:
-            return tasks
-    raise MesascopeError(f"In 1,000 draws there was no bank of {size} {description}.", remedy)
-
-
-def draw_from_bank(key: jax.Array, bank: Any, n: int) -> Any:
-    """Draws n tasks uniformly from a bank; the leading axis of the leaves, M in the bank, is n in the result."""
-    indices = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
-    return jax.tree.map(lambda x: x[indices], bank)
 
 
 @functools.lru_cache(maxsize=256)

@@ -69,8 +69,8 @@ class Metric:
             and {few} for w, the number of trials after which a trial counts as older.
         splits: the kinds of split that the metric can use; the metric does not apply if none of them was run.
         references: the roles of the references that the metric can use.
-        expected_signs: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
-            'any', the default. A slow metric may leave out all controls except the learner.
+        expected_signs: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0'
+            or 'any', the default. A slow metric may leave out all controls except the learner.
         settings: the metric's settings.
         is_confirmatory: whether the placement rule uses the metric.
         is_cheap: whether the metric takes so little time that it can be measured many times for each participant.

@@ -188,8 +188,8 @@ class Argument:
                 otherwise, the condition is the query's condition for this person.
             engine: 'lp', 'net', 'credal' or 'sample'.
             draws, seed: the number of draws and the random seed, for 'sample'.
-            should_add_variants: whether to answer again under every alternative wording of this person's ambiguous claims, and
-                with and without every optional bridge.
+            should_add_variants: whether to answer again under every alternative wording of this person's ambiguous
+                claims, and with and without every optional bridge.
 
         Returns an `Answer`. A refused, undefined or incoherent answer raises no error; its status is set accordingly.
         """

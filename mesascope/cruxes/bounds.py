@@ -148,7 +148,8 @@ class Polytope:
         Args:
             events: the events e1, e2, ….
             condition: the condition.
-            n_directions: the number of directions to search: first both directions of each coordinate, then random ones.
+            n_directions: the number of directions to search: first both directions of each coordinate, then random
+                ones.
             seed: the seed of the random directions.
 
         Returns [vertices, events]. Each row belongs to a distribution that agrees with the statements, apart from

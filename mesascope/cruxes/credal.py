@@ -341,8 +341,8 @@ def draw_answers(
         event, condition: the question.
         draws, seed: the number of draws and the random seed.
 
-    Returns `SampledAnswers`, or None if the condition cannot happen. Without a condition, the mean answer equals the answer at
-    the mean entries, because it is multilinear in the entries. With a condition, the two differ.
+    Returns `SampledAnswers`, or None if the condition cannot happen. Without a condition, the mean answer equals the
+    answer at the mean entries, because it is multilinear in the entries. With a condition, the two differ.
     """
     intervals = network.list_intervals()
     is_relevant = network.find_relevant_entries(event, condition)

@@ -152,7 +152,7 @@ def decompose_gap(
     """Splits f(B) - f(A) into shares with one method on one scale.
 
     Args:
-        game: f, whose values are probabilities; `decompose` converts them to the scale.
+        game: f, whose values are probabilities; `decompose_gap` converts them to the scale.
         a, b: the two people's parameters [n].
         method: one of `SHARE_METHODS`; 'lmdi' works only for products on the scale 'prob'.
         scale: 'prob', 'log' or 'logodds'.

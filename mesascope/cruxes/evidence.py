@@ -34,7 +34,8 @@ def find_count_ratio(k: int, n: int, beta_if_true: Interval, beta_if_false: Inte
 
     Args:
         k, n: the number of successes and of cases, with 0 <= k <= n.
-        beta_if_true, beta_if_false: the parameters (a, b) of the Beta for the rate if the event holds, and if it does not.
+        beta_if_true, beta_if_false: the parameters (a, b) of the Beta for the rate if the event holds, and if it does
+            not.
     """
     require_count(k, n)
     from scipy.special import betaln

@@ -82,7 +82,8 @@ def read_value(
         word_scale: the scale for a bare word: 'union', 'ipcc' or 'icd'.
         plus_minus: the half-width of the interval of '~p'.
         mass: the probability that the Beta of a range or of '~p' gives to its interval; by default .90.
-        bound_distribution: the distribution of a bound such as '<10%': no distribution ('vacuous'), or uniform ('uniform').
+        bound_distribution: the distribution of a bound such as '<10%': no distribution ('vacuous'), or uniform
+            ('uniform').
 
     Returns a `Reading` with 0 <= low <= high <= 1; any other value raises `MesascopeError`.
     """

@@ -86,7 +86,8 @@ class RolloutCache:
         candidates = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in candidates if not c.explain_misfit(family)]
         # splits and references are compared by the transplants with the first replicate
-        self.compared_conditions = [c for c in self.conditions if c.trials_since_transplant is not None and c.replicate_number == 0]
+        transplants = [c for c in self.conditions if c.trials_since_transplant is not None]
+        self.compared_conditions = [c for c in transplants if c.replicate_number == 0]
         self.compiled_conditions = find_distinct_kinds(self.conditions)
         self.block_count = -(-lifetimes // BLOCK_SIZE)
 

@@ -287,7 +287,8 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
     metric = _make_plugin("metrics", spec, Metric)
     yield from _check_question(metric, catalogue.parse_spec(spec)[0])
     if not isinstance(metric.expected_signs, Mapping):
-        yield f"It expects {metric.expected_signs!r}, not a sign for each control, such as {{'learner': '+', 'still': '0'}}."
+        example = {"learner": "+", "still": "0"}
+        yield f"It expects {metric.expected_signs!r}, not a sign for each control, such as {example}."
         return
     for role, sign in metric.expected_signs.items():
         if role not in CONTROL_ROLES:
@@ -310,7 +311,8 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
             if finding.status == "failed":
                 yield f"{where}, it failed: {finding.reason}."
             elif finding.status == "measured" and not _has_sign(finding, metric.expected_signs.get(role, "any")):
-                yield f"{where}, {finding.metric} expects {metric.expected_signs[role]!r}, but measured {finding.describe()}."
+                sign = metric.expected_signs[role]
+                yield f"{where}, {finding.metric} expects {sign!r}, but measured {finding.describe()}."
     if reasons and not applies:
         message = f"{metric.name} applies to none of the controls on {family.name}: {reasons[0]}."
         remedy = "So the expected signs were not tested; name another --family."
@@ -344,7 +346,8 @@ def _check_recipe(spec: str, family: Family) -> Iterator[str]:
             yield "With the same seed, a second training gives another network."
         subject = catalogue.make("subjects", find_adapter(str(paths[0])), family, path=str(paths[0]))
         if subject.trained_on != (family.bank_label or "unlimited"):
-            yield f"It was trained on {family.bank_label or 'unlimited tasks'}, but its file states {subject.trained_on!r}."
+            bank = family.bank_label or "unlimited tasks"
+            yield f"It was trained on {bank}, but its file states {subject.trained_on!r}."
         rollout(subject, family, "fresh", BLOCK_SIZE)
 
 
@@ -363,7 +366,8 @@ def _check_axis(spec: str, family: Family) -> Iterator[str]:
             continue
         json.dumps(dataclasses.asdict(verdict), allow_nan=False)
         if verdict.reading not in axis.reading_meanings or set(verdict.probability) != set(axis.reading_meanings):
-            yield f"For the {role}, its reading is {verdict.reading!r}, but its readings are {', '.join(axis.reading_meanings)}."
+            readings = ", ".join(axis.reading_meanings)
+            yield f"For the {role}, its reading is {verdict.reading!r}, but its readings are {readings}."
         if abs(sum(verdict.probability.values()) - 1) > 1e-6:
             yield f"For the {role}, its shares of resamples sum to {sum(verdict.probability.values()):.3f}."
 

@@ -108,8 +108,8 @@ def write_run(
         examinations: the results of the run.
         folder: the folder of the run, created if missing.
         command: the command that repeats the run.
-        should_delete_rollouts: whether this run wrote the rollouts in the folder, and may therefore delete them. The command
-            `measure` writes no rollouts.
+        should_delete_rollouts: whether this run wrote the rollouts in the folder, and may therefore delete them. The
+            command `measure` writes no rollouts.
     """
     folder = prepare_folder(folder)
     groups: dict[str, xr.Dataset] = {}

@@ -138,7 +138,8 @@ def _require_no_dividers(table: Table, roles: Roles) -> None:
         raise MesascopeError(
             f"In {table.name}, no column names a participant, but {quote(column)} divides the rows into {n} runs"
             f"{others}, which may be {n} participants or blocks.",
-            f"Type {format_role_option('participant', column)} or {format_role_option('lifetime', column)}; if all rows are one "
+            f"Type {format_role_option('participant', column)} or "
+            f"{format_role_option('lifetime', column)}; if all rows are one "
             f"lifetime, type {format_role_option('participant', '')}.",
         )
 
@@ -147,7 +148,8 @@ def _describe_dividers(table: Table, roles: Roles, lifetime: np.ndarray, order: 
     """Describes in notes the unread columns that divide lifetimes into runs, and what to type to use them."""
     runs = [] if {"lifetime", "participant"} & roles.empty_roles else list(_list_runs(table, roles, lifetime, order))
     return [
-        f"{quote(c)} divides lifetimes into runs of trials, and was not read: type {format_role_option('lifetime', c)} if each "
+        f"{quote(c)} divides lifetimes into runs of trials, and was not read: type "
+        f"{format_role_option('lifetime', c)} if each "
         f"run is a lifetime, or --where '{c} == …' to read one of them."
         for c in runs[:MAX_LISTED_DIVIDERS]
     ]

@@ -248,7 +248,8 @@ def _read_offered_options(
     if not 2 <= len(names) <= (n_choices or MAX_CHOICES):
         raise MesascopeError(
             f"{format_names(columns)} contain {format_count(len(names), 'different option')}.",
-            f"Give 2 to {n_choices or MAX_CHOICES} options, or read places as choices: {format_role_option('offered', '')}.",
+            f"Give 2 to {n_choices or MAX_CHOICES} options, or read places as choices: "
+            f"{format_role_option('offered', '')}.",
         )
     index = {name: i for i, name in enumerate(names)}
     options = [np.array([*(index[n] for n in found), -1])[codes] for codes, found in labels]

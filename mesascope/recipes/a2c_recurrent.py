@@ -3,7 +3,7 @@
 By default, the recipe trains the network of Wang et al. (2016, arXiv 1611.05763), an LSTM with 48 units that observes
 its last action, the last pay-off and the trial index. Every update runs a batch of lifetimes and takes one step of
 Adam on this batch.
-`find_targets` defines the training reward.
+`compute_targets` defines the training reward.
 """
 
 import jax

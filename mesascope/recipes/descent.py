@@ -94,8 +94,8 @@ def minimise(
         adam_state: Adam's state before these steps.
         batch: arrays with the lifetimes on axis 1.
         loss: loss(network, minibatch) returns an array [].
-        update_settings: the settings of the update: the step size and the numbers of passes over the batch and of minibatches.
-            Every pass has a new random order.
+        update_settings: the settings of the update: the step size and the numbers of passes over the batch and of
+            minibatches. Every pass has a new random order.
         updates_done: the number of updates before this one.
 
     Returns:

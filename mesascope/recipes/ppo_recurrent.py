@@ -2,7 +2,7 @@
 
 In every update, one compiled function runs a batch of lifetimes and improves the network on them. The subject observes
 the noisy pay-off. The training reward is the expected pay-off, scaled by the family's chance and best pay-off
-(`find_targets`). The expected pay-off gives the same mean gradient as the noisy pay-off, with less variance.
+(`compute_targets`). The expected pay-off gives the same mean gradient as the noisy pay-off, with less variance.
 """
 
 from collections.abc import Callable

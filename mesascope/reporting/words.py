@@ -115,7 +115,8 @@ def describe_findings(examination: Examination) -> list[str]:
         sentences.append(f"For single actions after deletion of all but the last few trials, the gain {change}.")
     if transplant:
         sentences.append(
-            f"With the carry of another lifetime, its actions were worth {format_finding(transplant)} of the best action on "
+            f"With the carry of another lifetime, its actions were worth {format_finding(transplant)} "
+            "of the best action on "
             "that lifetime's task, beyond their worth on other tasks."
         )
     benefit = find_measured_finding(examination, "benefit", "fresh")

@@ -109,8 +109,8 @@ class PastStep(NamedTuple):
     Attributes:
         percept: the percept at that step.
         is_idle: [N] whether each lifetime was idle; None if lifetimes are never idle.
-        last_active_step: [N] the number of the last earlier step at which each lifetime was not idle; None if lifetimes are never
-            idle.
+        last_active_step: [N] the number of the last earlier step at which each lifetime was not idle; None if lifetimes
+            are never idle.
     """
 
     percept: Percept

@@ -30,7 +30,8 @@ def run_in_loop(
         jobs: one job, or several jobs whose conditions are intact or disturb one response at a time.
         partners: for each job, the indices [T, N] of the partners.
         recorded_taps: the names of the taps to record.
-        should_keep_observations: whether to record every observation of the intact condition, if trials have several steps.
+        should_keep_observations: whether to record every observation of the intact condition, if trials have several
+            steps.
 
     Returns:
         One record per condition, in NumPy arrays.

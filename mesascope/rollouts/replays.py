@@ -114,8 +114,9 @@ def replay(
         label: the condition whose trials are replayed.
         seed: the seed of the procedure's draws; by default the seed of the trials.
         recorded_taps: the names of the procedure's taps to record after each response.
-        added_activations: for each tap, the vectors [N, T, U] to add to it before each response ([N, T, S, U] if trials have several
-            steps). Only the response is computed from the changed carry; the replay continues with the unchanged carry.
+        added_activations: for each tap, the vectors [N, T, U] to add to it before each response ([N, T, S, U] if trials
+            have several steps). Only the response is computed from the changed carry; the replay continues with the
+            unchanged carry.
 
     Raises:
         MesascopeError: the trials have several steps, and the single steps of this condition were not stored.
@@ -205,7 +206,8 @@ def _replay_block(
         key: the random key of the block.
         added_activations: for each tap, the vectors [T, N, U] to add to it before each response.
         recorded_taps: the names of the taps to record.
-        is_idle: [T, N] whether each lifetime is idle, so that its carry does not change; None if lifetimes are never idle.
+        is_idle: [T, N] whether each lifetime is idle, so that its carry does not change; None if lifetimes are never
+            idle.
     """
     if procedure.is_traceable:
         result = jax.device_get(

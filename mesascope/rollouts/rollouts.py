@@ -62,14 +62,14 @@ def rollout(
         lifetimes: N, the number of lifetimes.
         seed: the seed of the tasks and of all draws. Conditions use the same draws, so contrasts are paired.
         conditions: the conditions, each listed once, as objects or texts such as 'carry_reset:trial=5'.
-        condition_examples: one example of every kind of condition in the compiled scan; by default the kinds of `conditions`. Give
-            the same kinds on every split, so that the scan compiles only once.
+        condition_examples: one example of every kind of condition in the compiled scan; by default the kinds of
+            `conditions`. Give the same kinds on every split, so that the scan compiles only once.
         recorded_taps: the names of the subject's taps to record.
         should_keep_log_probs: whether the trials contain the log-probabilities.
         report_finished: a function that is called with the number of newly finished blocks.
         tasks: tasks of the same family and seed from earlier calls, to which this call adds the tasks that it draws.
-        blocks_per_call: the number of blocks in one call of the compiled scan. A larger number is faster if a response takes
-            almost no computation.
+        blocks_per_call: the number of blocks in one call of the compiled scan. A larger number is faster if a response
+            takes almost no computation.
 
     Returns:
         Trials with axes condition, lifetime, trial.

@@ -151,7 +151,8 @@ class Payoffs:
 
     Attributes:
         best_actions: the best action on every task [n, T, M].
-        values_by_action: the worth of each action [n or 1, T, K, M]; None if there are too many actions, or if actions are real.
+        values_by_action: the worth of each action [n or 1, T, K, M]; None if there are too many actions, or if actions
+            are real.
     """
 
     def __init__(self, family: Family, tasks: Any, split: str, observation: np.ndarray):
@@ -183,7 +184,8 @@ def _compare_tasks(
         payoffs: the worth of actions in these lifetimes.
         action: the actions after the transplant [n, T].
         donor: the indices of the donors in the block [n, T].
-        is_different: whether a lifetime's action w trials back differs from that of each lifetime of the block [n, T, M].
+        is_different: whether a lifetime's action w trials back differs from that of each lifetime of the block [n, T,
+            M].
         rows: the indices of the n lifetimes in the block.
     """
     lifetimes = np.arange(len(rows))

@@ -100,7 +100,8 @@ def count_readings(calls: list[tuple], answers: list[dict[str, int]], n_seeds: i
     for name, result in results.items():
         rows, false_positives = result["subjects"], result["false_positives"]
         missed = [
-            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {MIN_RIGHT_SHARE:.0%}"
+            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is "
+            f"{MIN_RIGHT_SHARE:.0%}"
             for r in rows
             if r["right"] < MIN_RIGHT_SHARE
         ]

@@ -51,8 +51,8 @@ class Reading(NamedTuple):
 class Case(NamedTuple):
     """One entry of the truth: a scripted subject, its family, and its correct reading.
 
-    A case is `is_demanded` if validation requires the correct reading. A case is `is_disputed`, and not counted, if experts
-    could differ about its truth.
+    A case is `is_demanded` if validation requires the correct reading. A case is `is_disputed`, and not counted, if
+    experts could differ about its truth.
     """
 
     name: str

@@ -21,7 +21,7 @@ import typer
 from mesascope.worlds.any.subjects import uniform
 
 
-class Whole(uniform.Uniform):
+class Whole(uniform.UniformSubject):
     traceable = False
 
     def respond(self, key, carry, percept):

@@ -43,7 +43,7 @@ def test_each_keeps_its_contract(kind, capsys):
 
 def test_a_family_of_four_methods_knows_chance_worst_and_fixed():
     home = catalogue.make("families", "lucky_arm:arms=4,trials=6")
-    assert home.split_names == ("fresh", "shifted:last") and home.bank is None and home.with_bank(None) is home
+    assert home.split_names == ("fresh", "shifted:last") and home.bank_label is None and home.with_bank(None) is home
     lived = rollout(catalogue.make("subjects", "uniform", home), home, lifetimes=8)
     assert (lived.best == 0.8).all() and (lived.worst == 0.2).all() and lived.chance.values == pytest.approx(0.35)
     assert {round(float(x), 1) for x in lived.fixed.values.ravel()} == {0.2, 0.8}  # one act for all

@@ -127,7 +127,7 @@ def test_the_command_ends_with_2_after_two_lines(tmp_path):
     program = """
         import contextlib, io, json, sys
         from pathlib import Path
-        from mesascope.cli.main import run
+        from mesascope.cli.main import run_command as run
         told = {}
         for file in sorted(Path(sys.argv[1]).glob("*.toml")):
             out, said = io.StringIO(), io.StringIO()

@@ -231,7 +231,8 @@ def test_uniform_is_the_name_of_a_class_that_holds_what_can_be_uniform(two):
         p for p in SIMPLE_PROCEDURES if p.name in ("uniform", "sticky", "biased", "epsilon_greedy", "choice_trace")
     ]
     found = compare_procedures(two("uniform"), listed[::-1], 64)
-    assert found.list_class_names()[0] == "uniform" and {"sticky", "biased", "epsilon_greedy"} <= set(found.list_class_names())
+    names = found.list_class_names()
+    assert names[0] == "uniform" and {"sticky", "biased", "epsilon_greedy"} <= set(names)
 
 
 def test_the_miss_is_the_divergence_from_the_subject(two):

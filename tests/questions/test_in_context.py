@@ -58,4 +58,4 @@ def test_the_phases_by_their_signs():
     assert describe_phase({"seen": none, "fresh": none}, {"seen": born}).startswith("memorises")
     assert describe_phase({"seen": up, "fresh": none}, {"seen": born}).startswith("identifies")
     assert describe_phase({"seen": up, "fresh": up}, {"seen": born}).startswith("acquires")
-    assert describe_phase({"seen": none, "fresh": none}, {"seen": np.ones(9)}).startswith("neither")
+    assert describe_phase({"seen": none, "fresh": none}, {"seen": np.ones(9)}).startswith("none of these")

@@ -28,7 +28,7 @@ def test_steps_and_whole_lifetimes_agree(memory):
     for t in range(7):
         carry, features = net.memory.step(carry, xs[t])
         assert np.asarray(features) == pytest.approx(np.asarray(whole[t]), abs=2e-5)
-    assert net.memory.layout == {"depth": 2, "heads": 3}
+    assert net.memory.layer_settings == {"depth": 2, "heads": 3}
 
 
 @pytest.mark.slow

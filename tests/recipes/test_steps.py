@@ -41,7 +41,7 @@ def test_what_was_lived_comes_first_and_in_order(lived):
 
 def test_the_network_unrolled_gives_the_probabilities_it_acted_by(lived):
     network, _, lives = lived
-    log_probs = network.log_probs(network.memory.unroll(lives.inputs))
+    log_probs = network.compute_log_probs(network.memory.unroll(lives.inputs))
     taken = np.take_along_axis(np.asarray(log_probs), np.asarray(lives.action)[..., None], -1)[..., 0]
     mask = np.asarray(lives.mask)
     np.testing.assert_allclose(taken[mask], np.asarray(lives.log_prob)[mask], atol=1e-5)

@@ -134,7 +134,11 @@ def often(tmp_path_factory):
 
 def command(study, out, workers):
     told = ["reproduce", str(study), "--seeds", "2", "--out", str(out), "--workers", str(workers), "--trust"]
-    return [sys.executable, "-c", f"from mesascope.cli.main import run; raise SystemExit(run({told!r}))"]
+    return [
+        sys.executable,
+        "-c",
+        f"from mesascope.cli.main import run_command; raise SystemExit(run_command({told!r}))",
+    ]
 
 
 @pytest.mark.slow  # a training that is interrupted goes on in tests/recipes/test_recipes.py

@@ -109,7 +109,7 @@ def test_it_computes_what_numpy_computes_and_reads_back_what_was_written(tmp_pat
         carry, response = read.respond(jax.random.key(0), carry, p)
         steps.append(response.log_probs)
     np.testing.assert_allclose(steps, by_hand(net, memory), atol=2e-5)
-    unrolled = read.log_probs(read.memory.unroll(jnp.stack([read.encode(p) for p in percepts()])))
+    unrolled = read.compute_log_probs(read.memory.unroll(jnp.stack([read.encode(p) for p in percepts()])))
     np.testing.assert_allclose(unrolled, np.stack(steps), atol=1e-5)
     taps = {k: v.shape for k, v in read.read_taps(carry).items()}
     full = {"core.h": (N, 5), "core.c": (N, 5)}

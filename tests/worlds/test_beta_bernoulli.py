@@ -169,7 +169,7 @@ def test_a_bank_holds_both_likelier_symbols_and_is_all_that_is_seen():
     for seed in range(4):
         home = family(bank=2, bank_seed=seed)
         p = np.asarray(home.bank_means)[:, 1]
-        assert p.min() <= 0.5 < p.max() and home.bank == f"bank:2@{seed}"
+        assert p.min() <= 0.5 < p.max() and home.bank_label == f"bank:2@{seed}"
     assert set(paths("seen", home)[:, 0].tolist()) == set(p.tolist())
     assert home.with_bank("bank:2@3").name == home.name and home.with_bank(None).name == "beta_bernoulli"
     assert make("locator", home).trained_on == "bank:2@3"

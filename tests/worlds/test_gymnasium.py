@@ -142,7 +142,7 @@ def test_splits_by_keywords_attributes_and_functions():
 
 def test_a_bank_is_as_many_tasks_as_it_says_and_names_make_the_family_again():
     home = family(variations="width=3..19", bank=3, bank_seed=2)
-    assert home.split_names[0] == "seen" and home.bank == "bank:3@2"
+    assert home.split_names[0] == "seen" and home.bank_label == "bank:3@2"
     again = catalogue.make("families", home.name)
     assert again.name == home.name and home.with_bank(None).with_bank("bank:3@2").name == home.name
     for split in ("seen", "fresh"):

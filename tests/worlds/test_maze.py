@@ -107,7 +107,7 @@ def test_what_changes_is_what_the_split_says(drawn):
         assert len(gone) == len(come) == 1
         r, c, south = gone[0]
         ends = r * FIELD + c, (r + south) * FIELD + c + 1 - south
-        far, start = walls.distance[n, 0], walls.start[n, 3]
+        far, start = walls.distance[n, 0], walls.start_cells[n, 3]
         back = shortest_path(graph(walls.passages[n, 0]), directed=False, indices=start)
         assert all(far[e] + back[e] == far[start] for e in ends)  # on the way
         assert (start in ends) == (far[start] == 1)
@@ -128,7 +128,7 @@ def test_what_walks_bring_is_counted_over_every_walk():
                 for act in acts:
                     move = act ^ 2 if tasks.has_reversed_moves[n] and phase else act
                     if can[cell, move] and cell != tasks.goal[n, phase]:
-                        cell = cell + (-home.field, 1, home.field, -1)[move]
+                        cell = cell + (-home.picture_size, 1, home.picture_size, -1)[move]
                 paid.append((first - tasks.distance[n, phase, cell]) / min(max(first, 1), 3))
             for name, way in (("chance", np.mean), ("best", np.max), ("worst", np.min)):
                 assert told[name][n, t] == pytest.approx(way(paid)), (split, name)

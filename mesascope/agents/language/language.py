@@ -28,14 +28,14 @@ class ContextCarry(NamedTuple):
     """The carry of N lifetimes; only `past` affects the questions.
 
     Attributes:
-        get_past_percept: [N] the past trials of each lifetime, as a tuple of `PastTrial`.
+        past_trials: [N] the past trials of each lifetime, as a tuple of `PastTrial`.
         question_index: [N, 1] the index of the last question in the log.
         answer_code: [N, 1] the code of the last answer.
         label_mass: [N, 1] the probability of all labels together at the last question.
         hidden: [N, U] the activations at the last question; U is 0 if there are none.
     """
 
-    get_past_percept: np.ndarray
+    past_trials: np.ndarray
     question_index: np.ndarray
     answer_code: np.ndarray
     label_mass: np.ndarray
@@ -90,17 +90,17 @@ class LanguageModel(NamedSubject):
         """Adds the last trial to the context without asking a question."""
         observation, action, feedback, _, _, first = map(np.asarray, percept)
         past = np.empty(len(action), object)
-        for i, before in enumerate(carry.get_past_percept):
+        for i, before in enumerate(carry.past_trials):
             moment = PastTrial(to_numbers(observation[i]), int(action[i]), float(feedback[i]))
             past[i] = before if first[i] else (*before, moment)
-        return carry._replace(past=past)
+        return carry._replace(past_trials=past)
 
     def respond(self, key, carry: ContextCarry, percept: Percept):
         """Asks one question per lifetime, and returns the answers as actions."""
         carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
         questions = [
             self.family.write_question(past, to_numbers(obs))
-            for past, obs in zip(carry.get_past_percept, observation, strict=True)
+            for past, obs in zip(carry.past_trials, observation, strict=True)
         ]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
@@ -111,7 +111,7 @@ class LanguageModel(NamedSubject):
         codes = np.asarray([[a.code] for a in answers], np.int8)
         masses = np.asarray([[a.mass] for a in answers], np.float32)
         hidden = carry.hidden if self.asker.hidden is None else self.asker.hidden
-        carry = ContextCarry(carry.get_past_percept, indices, codes, masses, hidden)
+        carry = ContextCarry(carry.past_trials, indices, codes, masses, hidden)
         return carry, self._make_response(key, answers, len(questions[0].labels))
 
     def _make_response(self, key, answers: list[Answer], choices: int) -> Response:

@@ -55,7 +55,7 @@ class Rule:
             these ticks break the subject.
         max_table: the largest number of problems whose answers a subject could have stored in a table.
         min_excess: the smallest misfit, in standard errors, that rules out a noisy subject that averages over ticks
-            (see `averaging.measure_excess`).
+            (see `averaging.measure_misfit`).
         min_actions: the smallest number of actions from which a share is computed.
         share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
@@ -228,8 +228,8 @@ def _check_ticks(
     Args:
         plans: the plans for fresh problems, by the number of ticks.
         curve: the counts of correct actions, for each number of ticks and each depth.
-        other_problem_counts: the counts at the largest solved depth if all ticks except the last show another problem; None if not
-            run.
+        other_problem_counts: the counts at the largest solved depth if all ticks except the last show another problem;
+            None if not run.
         weights: the weights of the lifetimes [resamples, N].
         rule: the constants of the rule.
         numbers: the statistics of the verdict; this function adds the ones that it uses.
@@ -288,11 +288,11 @@ def _check_ticks(
 def _measure_misfit_of_averaging(
     plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule
 ) -> np.ndarray:
-    """[resamples] The misfit `averaging.measure_excess` at the solved depth at which it is largest on average."""
+    """[resamples] The misfit `averaging.measure_misfit` at the solved depth at which it is largest on average."""
     ticks, excesses = sorted(curve), []
     for depth in _list_solved_depths(curve, rule):
         actions, ways = (
-            int(curve[ticks[-1]][depth].total.sum()),
+            int(curve[ticks[-1]][depth].total_count.sum()),
             search_reading.compute_mean_choices(plans[ticks[-1]], depth),
         )
         excesses.append(measure_misfit(np.stack([shares[n][depth] for n in ticks], -1), ticks, actions, ways))

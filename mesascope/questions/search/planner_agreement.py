@@ -22,7 +22,7 @@ def metric(trials, references, replay):
         raise DoesNotApply("there are no lifetimes on fresh tasks")
     plan = find_plans(replay, rollout)
     family = replay.make_family(rollout)
-    if family.bank is None or not plan.has_goal:
+    if family.bank_label is None or not plan.has_goal:
         raise DoesNotApply("there is no bank of training problems, so there is no table of a planner's actions on them")
     try:
         cached = replay(family.references["locator"], rollout).action

@@ -43,8 +43,8 @@ class CarryEffects(NamedTuple):
             most w trials; the smallest loss counts.
         transplant: [U] per donor, the worth of the next action on the donor's task, as a share of the best action.
         strict_transplants: one or two versions of the strict transplant [U]; the larger one counts.
-        whole_lifetime_loss: [N] the share of the possible gain that a whole lifetime loses if the subject always knows only its last w
-            trials; None if this was not run.
+        whole_lifetime_loss: [N] the share of the possible gain that a whole lifetime loses if the subject always knows
+            only its last w trials; None if this was not run.
     """
 
     deletion: np.ndarray
@@ -168,8 +168,8 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_
         trials: the trials of one split.
         mask: [N, T] the trials that count.
         window: how many of its own last trials the recipient keeps.
-        is_by_trial: whether every trial has its own table. This detects a coding of the task that changes with the trial
-            number. There are then too few counts for tables by the action w trials back, so all trials count.
+        is_by_trial: whether every trial has its own table. This detects a coding of the task that changes with the
+            trial number. There are then too few counts for tables by the action w trials back, so all trials count.
 
     Raises:
         DoesNotApply: no transplant was run, actions are real numbers, or too few trials count.

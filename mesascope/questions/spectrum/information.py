@@ -20,7 +20,8 @@ def count_pairs(
 
     Args:
         correct_actions: [N, T] the correct action.
-        action_probabilities: [N, T, K] the probability of each action; if only choices are known, one for the action taken.
+        action_probabilities: [N, T, K] the probability of each action; if only choices are known, one for the action
+            taken.
         is_counted: [N, T] whether a trial counts.
         cell: [N, T] the index of the table to which a trial belongs, such as its part; zeros for a single table.
         cell_count: the number of tables per lifetime.

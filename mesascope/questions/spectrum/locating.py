@@ -19,8 +19,8 @@ class BankTest(NamedTuple):
     """Whether picking among the training tasks explains the subject's gain.
 
     Attributes:
-        locating_by_resample: [resamples] 1 if the subject is nearer to the locator, 0 if it is nearer to a learner, NaN if the bank
-            cannot distinguish the two; None if this was not tested.
+        locating_by_resample: [resamples] 1 if the subject is nearer to the locator, 0 if it is nearer to a learner, NaN
+            if the bank cannot distinguish the two; None if this was not tested.
         obstacle: why the test was not possible, or None.
         position: [resamples] the position between the locator (0) and a learner (1).
         share_of_locator: [resamples] the gain on seen tasks, as a share of the ideal locator's.

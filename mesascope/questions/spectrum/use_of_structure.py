@@ -36,7 +36,9 @@ def metric(trials, references, replay):
     for split in (joined, apart):
         words = f"regret where arms {'depend on each other' if split == joined else 'are independent'}"
         bar = REGRET_THRESHOLD if medium and split == "fresh" else 0.0
-        reason = f"{REGRET_THRESHOLD} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
+        reason = (
+            f"{REGRET_THRESHOLD} is between the optimum that uses the dependence (1.00) and one that does not (1.35)"
+        )
         readings.append(Reading(_sum_regret(trials[split]), split, words, null=bar, reason=reason if bar else ""))
         others = [splits[split] for splits in references.values() if split in splits]
         for name, other in {str(other.attrs["subject"]): other for other in others}.items():

@@ -24,9 +24,10 @@ class LifetimePayoffs(NamedTuple):
     Attributes:
         name: the subject's name.
         shares: [N, T] the pay-off from 0 to 1; NaN if it is missing.
-        is_normalised: whether 1 is the best action of the trial and 0 the worst; otherwise the realised pay-off is scaled
-            to its range.
-        best_action_counts: for each action, the number of lifetimes in which this action is best; empty if this is not known.
+        is_normalised: whether 1 is the best action of the trial and 0 the worst; otherwise the realised pay-off is
+            scaled to its range.
+        best_action_counts: for each action, the number of lifetimes in which this action is best; empty if this is not
+            known.
     """
 
     name: str

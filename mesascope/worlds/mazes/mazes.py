@@ -215,8 +215,8 @@ def compute_remaining_distances(distance: np.ndarray, successors: np.ndarray, st
         distance: [..., C] the number of steps to the goal.
         successors: [..., C, 4] the cells that the moves lead to.
         steps: S, the number of steps.
-        aggregate: a function that aggregates the distances over the four moves of a step, such as the mean or the minimum;
-            None for a policy that takes the opposites of the best moves.
+        aggregate: a function that aggregates the distances over the four moves of a step, such as the mean or the
+            minimum; None for a policy that takes the opposites of the best moves.
     """
     value = distance.astype(float)
     flat = successors.reshape(*successors.shape[:-2], -1)

@@ -127,8 +127,8 @@ def plan_backward(payoffs: jax.Array, steps: int, compute_expectation: Any) -> j
     Args:
         payoffs: [N, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        compute_expectation: a function from the values [N, S] of states at the next step to their expectation [N, S, A] after each
-            action in each state.
+        compute_expectation: a function from the values [N, S] of states at the next step to their expectation [N, S, A]
+            after each action in each state.
     """
 
     def plan_step(values, _):

@@ -179,7 +179,7 @@ class Mixture(ScriptedSubject):
         is_common = jnp.stack([common_state, 1.0 - common_state], 1)  # [N, first choice, state]
         transitions = ANNOUNCED_COUNT * self._compute_frequencies(is_common)
         transitions = jnp.where(is_announced & self.uses_announced_transitions, transitions, carry.transitions)
-        return carry._replace(options=options, transitions=transitions)
+        return carry._replace(option_values=options, transitions=transitions)
 
 
 def make_mixture(family: Family, **settings: float) -> Mixture:

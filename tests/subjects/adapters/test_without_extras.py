@@ -31,7 +31,7 @@ ASKED = """
 import json
 from mesascope import catalogue
 from mesascope.agents import opening
-from mesascope.cli.main import run
+from mesascope.cli.main import run_command as run
 rows = {row["name"]: row for row in catalogue.describe_plugins("subjects")}
 opened = [opening.find_adapter(path) for path in sys.argv[2:]]
 told = {"early": list(Absent.asked), "opened": opened}

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Split, keep_settings, make_payoff_latents, name_with_settings
-from mesascope.contracts.family import draw_bank, make_reference_roles
+from mesascope.contracts.bank_draws import draw_bank
+from mesascope.contracts.family import make_reference_roles
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily

@@ -19,7 +19,7 @@ from mesascope.contracts import (
 
 
 class CarryStore:
-    """Keeps the last carry between lifetimes. It is no array, so a check of the subject's arrays does not find it."""
+    """Keeps the last carry between lifetimes, outside the subject's arrays, so that a check of arrays misses it."""
 
     last_carry: np.ndarray | None = None
 

@@ -172,7 +172,8 @@ class Gymnasium(ConfiguredFamily):
         if not best > chance:
             raise MesascopeError(
                 f"best={best:g} of {self.name} is not above {chance:.4g}, the return of random play on {split}.",
-                f"Set best to the return of the best policy in one {'step' if self.has_one_step_trials else 'episode'}.",
+                "Set best to the return of the best policy in one "
+                f"{'step' if self.has_one_step_trials else 'episode'}.",
             )
         result = {"chance": chance, "best": best, "fixed": np.nan}
         result["worst"] = 2 * chance - best if worst is None else min(worst, chance)

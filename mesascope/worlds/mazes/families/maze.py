@@ -16,7 +16,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import Plans, Split, check_memory, check_range, keep_settings, read_observations
-from mesascope.contracts.family import ConfiguredFamily, draw_from_bank, make_reference_roles
+from mesascope.contracts.bank_draws import draw_from_bank
+from mesascope.contracts.family import ConfiguredFamily, make_reference_roles
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key

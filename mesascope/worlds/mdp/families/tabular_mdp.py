@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Percept, Split, keep_settings, make_first_percept, make_next_percept
-from mesascope.contracts.family import ConfiguredFamily, draw_bank, draw_from_bank, make_reference_roles
+from mesascope.contracts.bank_draws import draw_bank, draw_from_bank
+from mesascope.contracts.family import ConfiguredFamily, make_reference_roles
 from mesascope.keys import derive_key
 from mesascope.worlds.mdp.episodes import (
     compute_action_values,

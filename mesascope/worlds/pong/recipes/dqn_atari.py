@@ -137,7 +137,7 @@ def play_and_update(run: TrainingRun, start: Checkpoint):
             batch = replay.sample(rng, s["batch"], s["return_steps"], s["discount"])
             rate = s["rate"] + (s["final_rate"] - s["rate"]) * updates_done / s["updates"]
             if updates_done % s["target_every"] == 0:
-                state = state._replace(target=state.weights)
+                state = state._replace(target_weights=state.weights)
             state, updates_due, updates_done = (
                 update_weights(state, batch, np.float32(rate)),
                 updates_due - 1,

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import DrawTasks, Split, keep_settings, name_with_settings
-from mesascope.contracts.family import ConfiguredFamily, draw_bank, draw_from_bank, make_reference_roles
+from mesascope.contracts.bank_draws import draw_bank, draw_from_bank
+from mesascope.contracts.family import ConfiguredFamily, make_reference_roles
 from mesascope.contracts.percept import Array, Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -95,7 +96,8 @@ class BetaBernoulli(ConfiguredFamily):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            draw_probabilities: a function that draws the probabilities [n]; by default they come from the family's Beta distribution.
+            draw_probabilities: a function that draws the probabilities [n]; by default they come from the family's Beta
+                distribution.
             change_over_trials: a function of the key and the probabilities [n, T] that changes them over the trials.
             repeats_last_symbol: 1 if p is the probability that the last symbol occurs again, else 0.
             trials: T, the number of trials; 0 for the family's horizon.

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Split, keep_settings, make_payoff_latents, name_with_settings, select_payoffs
-from mesascope.contracts.family import ConfiguredFamily, draw_bank, draw_from_bank, make_reference_roles
+from mesascope.contracts.bank_draws import draw_bank, draw_from_bank
+from mesascope.contracts.family import ConfiguredFamily, make_reference_roles
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key

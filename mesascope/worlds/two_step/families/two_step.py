@@ -26,7 +26,8 @@ from mesascope.contracts import (
     make_payoff_latents,
     read_observations,
 )
-from mesascope.contracts.family import draw_bank, draw_from_bank, make_reference_roles
+from mesascope.contracts.bank_draws import draw_bank, draw_from_bank
+from mesascope.contracts.family import make_reference_roles
 from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError

@@ -24,7 +24,7 @@ def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=ignor
         seed: of all draws.
         progress: called after every update.
     """
-    split, key = "seen" if family.bank else "fresh", jax.random.key(seed)
+    split, key = "seen" if family.bank_label else "fresh", jax.random.key(seed)
     paid = np.ones((family.choices + 1, 2, family.choices))
     for i in range(updates):
         own = derive_key(key, "update", i)
@@ -38,7 +38,7 @@ def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=ignor
         progress(Progress(i + 1, updates, None, float(score.mean())))
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    path, trained_on = folder / "network.table.json", family.bank or "unlimited"
+    path, trained_on = folder / "network.table.json", family.bank_label or "unlimited"
     table = (paid / paid.sum(-1, keepdims=True)).tolist()
     path.write_text(json.dumps({"family": family.name, "trained_on": trained_on, "table": table}))
     return TrainingSummary(path, family.name, trained_on, updates, updates * BATCH * family.horizon, 0.0)
