@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from mesascope.agents.observing import Observer
+from mesascope.agents.observing import PerceptEncoder
 from mesascope.contracts import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
@@ -27,7 +27,7 @@ class ForeignNetwork(NamedSubject):
         epsilon: the probability of a uniformly random choice, if the network's outputs are values of the actions.
     """
 
-    observe: Observer = eqx.field(static=True)
+    observe: PerceptEncoder = eqx.field(static=True)
     is_stochastic: bool
     epsilon: float
 

@@ -18,7 +18,7 @@ DEFAULT_PARTS = "observation+action+feedback+trial+first"  # as in FamilyEnv
 OBSERVATION = "observation"
 
 
-class Observer(NamedTuple):
+class PerceptEncoder(NamedTuple):
     """Concatenates parts of a percept into an observation [N, F] of type float32.
 
     Attributes:
@@ -60,7 +60,7 @@ class Observer(NamedTuple):
         return value.reshape(len(value), -1).astype(np.float32)
 
 
-def make_percept_encoder(family: Family, observes: str = DEFAULT_PARTS, width: int | None = None) -> Observer:
+def make_percept_encoder(family: Family, observes: str = DEFAULT_PARTS, width: int | None = None) -> PerceptEncoder:
     """Makes the encoder of a family's percepts for a network.
 
     Args:
@@ -75,7 +75,7 @@ def make_percept_encoder(family: Family, observes: str = DEFAULT_PARTS, width: i
     sizes = (family.choices, family.horizon, family.steps, math.prod(family.observation_shape))
     remedy = f"Set observes to the parts that the network was trained on, out of {', '.join(PERCEPT_PARTS)}"
     if observes:
-        observer = Observer(tuple(observes.split("+")), *sizes)
+        observer = PerceptEncoder(tuple(observes.split("+")), *sizes)
         for part in observer.parts:
             require_known_name("part of the percept", part, PERCEPT_PARTS)
         if len(set(observer.parts)) != len(observer.parts):
@@ -84,7 +84,7 @@ def make_percept_encoder(family: Family, observes: str = DEFAULT_PARTS, width: i
             problem = f"The network takes {width} numbers, but {observes} of {family.name} has {observer.width}."
             raise MesascopeError(problem, f"{remedy}.")
         return observer
-    options = {parts: Observer(tuple(parts.split("+")), *sizes) for parts in (DEFAULT_PARTS, OBSERVATION)}
+    options = {parts: PerceptEncoder(tuple(parts.split("+")), *sizes) for parts in (DEFAULT_PARTS, OBSERVATION)}
     matches = [option for option in options.values() if width in (None, option.width)]
     if not matches or not matches[0].width:
         widths = " and ".join(f"{option.width} for {parts}" for parts, option in options.items())

@@ -15,7 +15,7 @@ from mesascope.agents import sb3_zip as _sb3_zip
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.foreign import format_spec
 from mesascope.agents.normalising import NO_FILE, Statistics
-from mesascope.agents.observing import OBSERVATION, Observer, make_percept_encoder
+from mesascope.agents.observing import OBSERVATION, PerceptEncoder, make_percept_encoder
 from mesascope.agents.torch_support import StateTensor, TorchSubject, record_outputs
 from mesascope.contracts import Family, Percept, Response, check_choice, check_range, import_optional_package
 from mesascope.errors import MesascopeError, MesascopeWarning
@@ -192,7 +192,7 @@ def _find_state_layout(policy: Any) -> tuple[StateTensor, ...]:
     return tuple(StateTensor(names, 1, (layers, width), np.dtype(np.float32)) for names in taps)
 
 
-def _make_matching_encoder(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
+def _make_matching_encoder(path: str, space: Any, family: Family, observes: str, stack: int) -> PerceptEncoder:
     """Makes the encoder of percepts that fits the agent's observation space; raises an error if no encoder fits."""
     if hasattr(space, "n") and not space.shape:
         observer = make_percept_encoder(family, observes or OBSERVATION)

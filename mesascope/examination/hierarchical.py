@@ -175,7 +175,7 @@ def _make_choice_likelihood(trials: xr.Dataset, model: str) -> Any:
 
 
 def _make_two_step_likelihood(trials: xr.Dataset) -> Any:
-    """Makes the function of `_make_choice_likelihood` for two-step trials; the second array refers to the first choice."""
+    """Makes the likelihood function for two-step trials, as `_make_choice_likelihood` does for other trials."""
     try:
         steps = read_two_step_trials(trials)
     except DoesNotApply as reason:

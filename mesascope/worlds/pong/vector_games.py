@@ -14,7 +14,7 @@ class VectorGames:
 
     Attributes:
         frame: [E, 33, 40] the present frames, as bytes.
-        frame_shape: the height and width of a frame.
+        shape: the height and width of a frame.
         scores: the scores of the most recently finished games, the oldest first.
     """
 

@@ -40,10 +40,10 @@ def test_parts_stand_in_the_order_that_is_told():
     made = make_percept_encoder(BANDIT, "feedback+action+first")
     assert made.width == 5
     assert made(percept(1, 0.25, 4))[3].tolist() == [0.25, 0, 1, 0, 0]
-    assert "+".join(make_percept_encoder(BANDIT, "", width=6).observes) == DEFAULT_PARTS
+    assert "+".join(make_percept_encoder(BANDIT, "", width=6).parts) == DEFAULT_PARTS
     cued = catalogue.make("families", "beta_bernoulli")
     alone = make_percept_encoder(cued, "", width=make_percept_encoder(cued, "observation").width)
-    assert alone.observes == ("observation",)
+    assert alone.parts == ("observation",)
     for told, width, error in (
         ("action", 7, "takes 7 numbers, but action of .* has 3"),
         ("", 9, "takes 9 numbers"),

@@ -259,7 +259,7 @@ def test_a_zip_of_an_old_version_opens_as_it_is(trained, tmp_path, monkeypatch):
     for kind in (Box, Discrete):
         kind.__module__, kind.__qualname__ = "gym.spaces", kind.__name__
         setattr(gone, kind.__name__, kind)
-    with monkeypatch.make_context() as there:
+    with monkeypatch.context() as there:
         there.setitem(sys.modules, "gym", types.ModuleType("gym"))
         there.setitem(sys.modules, "gym.spaces", gone)
         old = agents.rewritten(
@@ -310,7 +310,7 @@ def test_it_does_not_fit_another_family(trained):
         open_subject(str(folder / "PPO.zip"), wide)
     cued = catalogue.make("families", "beta_bernoulli")
     two = catalogue.make("subjects", f"sb3:path={folder}/PPO.zip", SMALL)
-    assert "+".join(two.observe.observes) == "observation+action+feedback+trial+first"
+    assert "+".join(two.observe.parts) == "observation+action+feedback+trial+first"
     with pytest.raises(MesascopeError):
         open_subject(str(folder / "PPO.zip"), cued)
     with pytest.raises(MesascopeError, match=r"takes 6 numbers, but action of .* has 3"):
