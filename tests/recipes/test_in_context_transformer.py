@@ -44,7 +44,7 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_predicts(tmp_path):
         recipe(home, tmp_path / "parts", updates=90, seed=2, progress=stop, **SMALL)
     parts = recipe(home, tmp_path / "parts", updates=90, seed=2, **SMALL)
     assert whole.path.read_bytes() == parts.path.read_bytes()
-    assert parts.steps == 49 * 32 * 7
+    assert parts.environment_steps == 49 * 32 * 7
     net = make("subjects", "recurrent", home, path=str(whole.path))
     assert net.trained_on == "unlimited" and net.choices is None
     trials = rollout(net, home, "fresh", 256, 1)
