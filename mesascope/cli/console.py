@@ -60,13 +60,17 @@ def make_validation_tables(results: Mapping[str, Any]) -> Group:
     rows += [(row, f"{name}: {row['truth']}") for name, axis in results["axes"].items() for row in axis["subjects"]]
     cells = [(row["subject"], truth, ", ".join(f"{r} {n}" for r, n in row["readings"].items())) for row, truth in rows]
     subjects = _make_table(("subject", "truth", "readings"), cells)
-    lines = [
-        f"correct: {results['right']:.1%} of the {results['runs']['demanded']} runs that require a reading",
+    runs = results["runs"]
+    placements = [
+        f"correct: {results['right']:.1%} of the {runs['demanded']} runs that require a reading",
         f"{results['subjects_right']} of {results['subjects_demanded']} subjects nearly always correct (bound 97 %)",
-        f"wrong: {results['wrong']:.2%}, undetermined: {results['undetermined']:.1%}, of {results['runs']['all']} runs",
-        f"{results['runs']['cannot acquire']} runs of subjects that cannot acquire: "
+        f"wrong: {results['wrong']:.2%}, undetermined: {results['undetermined']:.1%}, of {runs['all']} runs",
+        f"{runs['cannot acquire']} runs of subjects that cannot acquire: "
         f"{results['false_positives']} placed above 'tracking', "
         f"{results['perhaps_above']} with an interval that reaches above 'tracking'",
+    ]
+    lines = [
+        *(placements if runs["all"] else ()),
         *(
             f"{c['study']}, N = {c['n']}: the 95 % interval covers the truth in {c['covered']:.1%} "
             f"of {c['studies']} studies"

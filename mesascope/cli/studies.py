@@ -63,18 +63,24 @@ def validate_instrument(
     seeds: Annotated[int, typer.Option(help="Number of runs per subject; 0 for the default.", min=0)] = 0,
     first_seed: Annotated[int, typer.Option("--first", help="The first seed.", min=0, max=2**30)] = 1000,
     lifetimes: Annotated[int, typer.Option(help="Lifetimes per split; 0 for 320 (128 with --quick).", min=0)] = 0,
+    parts: Annotated[
+        str, typer.Option("--parts", help="What to validate: placements, axes, coverage; by default all.")
+    ] = "",
     workers: WorkersOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Test mesascope on all scripted subjects with a known answer; the exit code is 1 if a bound is missed."""
     from mesascope.cli.console import make_validation_tables
     from mesascope.files import make_cache_path
-    from mesascope.validation.ladder import name_results_folder, validate
+    from mesascope.validation.ladder import PARTS, name_results_folder, validate
 
     cache_compiled_code(is_short=True)
     folder = name_results_folder(make_cache_path("validation"), is_quick, seeds, first_seed, lifetimes)
+    chosen = [part.strip() for part in parts.split(",") if part.strip()] or PARTS
     with show_progress() as progress:
-        results = validate(is_quick, seeds, first_seed, lifetimes, progress, workers=workers, folder=folder)
+        results = validate(
+            is_quick, seeds, first_seed, lifetimes, progress, parts=chosen, workers=workers, folder=folder
+        )
     write_result(results, [make_validation_tables(results)], as_json)
     shutil.rmtree(folder, ignore_errors=True)
     if not results["holds"]:

@@ -1,6 +1,7 @@
 """Measures how often intervals of the main numbers cover the truth, in many studies of subjects with known answers."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,18 +9,20 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
-from mesascope.contracts import DoesNotApply
+from mesascope.contracts import Condition, DoesNotApply, Family, Subject
+from mesascope.examination.bench import COMPARED_ROLES
 from mesascope.questions.spectrum.carried import Estimate, combine_benefit, measure_carry_effects, measure_span
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.placement import list_conditions
+from mesascope.questions.spectrum.reach import decide_flags
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import compute_intervals, draw_bootstrap_counts
 from mesascope.trials import BLOCK_SIZE, find_reflex_window
 
 STUDY_SIZES = (64, 256)  # lifetimes in a study
 N_STUDIES = 2000  # of each size
-POOL_SIZE = 8192  # lifetimes in one rollout
+POOL_SIZE = 2048  # lifetimes in one rollout
 BANDIT, ASSOCIATIONS = "bernoulli_bandit:arms=5,trials=100", "associations"
 SUBJECTS = {  # by subject: its family, and whether older trials add nothing to the worth of its actions
     "thompson": (BANDIT, False),
@@ -31,6 +34,10 @@ SUBJECTS = {  # by subject: its family, and whether older trials add nothing to 
     "last_cues:window=4": (ASSOCIATIONS, True),
     "last_cues:window=6": (ASSOCIATIONS, False),
 }
+
+RETENTION_SUBJECTS = ("epsilon_greedy", "ucb1", "windowed:window=10", "gittins:discount=0.98")
+RETENTION_SPLITS = ("shifted:low", "exchanged:reversal")
+EstimatesBySize = dict[int, list[dict[str, Estimate]]]
 
 
 def measure_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> list[dict[str, Any]]:
@@ -50,30 +57,73 @@ def measure_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> 
         c.partition(",birth")[0]: c for c in list_conditions(family) if "exchanged" not in c and "swapped" not in c
     }
     conditions = [catalogue.make("conditions", c) for c in versions.values()]
-    numbers_by_size: dict[int, list[dict[str, Estimate]]] = {n: [] for n in STUDY_SIZES}
-    pooled_numbers = []
-    for j in range(-(-n_studies * max(STUDY_SIZES) // POOL_SIZE)):
-        seed = first_seed + j
-        trials = rollout(
-            subject,
-            family,
-            "fresh",
-            POOL_SIZE,
-            seed,
-            conditions=conditions,
-            should_keep_log_probs=False,
-            blocks_per_call=16,
-        )
-        for n, numbers in numbers_by_size.items():
-            numbers += [
-                measure_estimates(trials.isel(lifetime=slice(i, i + n))) for i in range(0, POOL_SIZE - n + 1, n)
-            ]
-        pooled_numbers.append(measure_estimates(trials))
+    estimates: EstimatesBySize = {n: [] for n in (*STUDY_SIZES, POOL_SIZE)}
+    for seed in _list_pool_seeds(first_seed, n_studies):
+        trials = _run_pool(subject, family, "fresh", seed, conditions)
+        for n, found in estimates.items():
+            found += [measure_estimates(trials.isel(lifetime=rows)) for rows in _divide_pool(n)]
+    return _count_covered(estimates, name, SUBJECTS[name][1], n_studies)
+
+
+def measure_retention_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> list[dict[str, Any]]:
+    """Measures how often the interval of a subject's retention covers the truth, on two changed splits of the bandit.
+
+    The interval is the retention ± 1.96 of its standard errors. Returns rows as `measure_coverage`.
+    """
+    family = catalogue.make("families", BANDIT)
+    procedures = {role: family.references[role] for role in COMPARED_ROLES}
+    subjects = {role: open_subject(text, family) for role, text in {"own": name, **procedures}.items()}
+    candidates = [catalogue.make("conditions", label) for label in list_conditions(family)]
+    conditions = [c for c in candidates if c.trials_since_transplant is not None and c.replicate_number == 0]
+    estimates: EstimatesBySize = {n: [] for n in (*STUDY_SIZES, POOL_SIZE)}
+    for seed in _list_pool_seeds(first_seed, n_studies):
+        trials = {
+            role: {
+                split: _run_pool(subject, family, split, seed, [catalogue.make("conditions", "intact"), *conditions])
+                for split in ("fresh", *RETENTION_SPLITS)
+            }
+            for role, subject in subjects.items()
+        }
+        for n, found in estimates.items():
+            for rows in _divide_pool(n):
+                own, *compared = (
+                    {split: t.isel(lifetime=rows) for split, t in by_split.items()} for by_split in trials.values()
+                )
+                reach = decide_flags(own, dict(zip(COMPARED_ROLES, compared, strict=True)), False, Rule())
+                found.append(
+                    {
+                        f"retention on {split}": Estimate(kept, kept - 1.96 * error, kept + 1.96 * error)
+                        for split, kept in reach.retention.items()
+                        for error in [reach.standard_error[split]]
+                    }
+                )
+    return _count_covered(estimates, name, False, n_studies)
+
+
+def _list_pool_seeds(first_seed: int, n_studies: int) -> range:
+    """Lists the seeds of as many pools of lifetimes as the studies need."""
+    return range(first_seed, first_seed - (-n_studies * max(STUDY_SIZES) // POOL_SIZE))
+
+
+def _divide_pool(size: int) -> list[slice]:
+    """Divides a pool into studies of `size` lifetimes."""
+    return [slice(i, i + size) for i in range(0, POOL_SIZE - size + 1, size)]
+
+
+def _run_pool(subject: Subject, family: Family, split: str, seed: int, conditions: Sequence[Condition]) -> xr.Dataset:
+    """Runs a pool of lifetimes of a subject on one split."""
+    options = {"should_keep_log_probs": False, "blocks_per_call": 16}
+    return rollout(subject, family, split, POOL_SIZE, seed, conditions=conditions, **options)
+
+
+def _count_covered(estimates: EstimatesBySize, name: str, is_null: bool, n_studies: int) -> list[dict[str, Any]]:
+    """The rows of `measure_coverage`, from estimates by the size of a study; the largest size is that of a pool."""
     rows = []
-    for key in pooled_numbers[0]:
-        truth = float(np.mean([numbers[key].estimate for numbers in pooled_numbers if key in numbers]))
-        for n, numbers in numbers_by_size.items():
-            _, low, high = np.reshape([found[key] for found in numbers[:n_studies] if key in found], (-1, 3)).T
+    *sizes, pool_size = sorted(estimates)
+    for key in estimates[pool_size][0]:
+        truth = float(np.mean([found[key].estimate for found in estimates[pool_size] if key in found]))
+        for n in sizes:
+            _, low, high = np.reshape([found[key] for found in estimates[n][:n_studies] if key in found], (-1, 3)).T
             is_covered = (low <= truth) & (truth <= high)
             half_width = (high - low)[np.isfinite(high - low)].mean() / 2
             row = {"study": f"{key} of {name}", "n": n, "studies": len(low), "truth": truth}
@@ -82,7 +132,7 @@ def measure_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> 
                 "above": float((low > truth).mean()),
                 "half_width": float(half_width),
             }
-            rows.append(row | shares | {"null": SUBJECTS[name][1]})
+            rows.append(row | shares | {"null": is_null})
     return rows
 
 

@@ -4,16 +4,17 @@ The truth was written before the placement rule, except for the labels that the 
 chooses the seeds of a full run; the seeds in docs/validity.md have been used before.
 """
 
+import math
 import operator
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require_known_name
 from mesascope.examination.bench import ProgressFunction, RolloutCache
 from mesascope.execution import hash_folder, run_units
 from mesascope.questions.spectrum.ladder import LADDER
@@ -21,12 +22,13 @@ from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK_SIZE
 from mesascope.validation.axes import count_readings, list_calls, read_truth, select_case_fields
-from mesascope.validation.coverage import SUBJECTS, measure_coverage
+from mesascope.validation.coverage import RETENTION_SUBJECTS, SUBJECTS, measure_coverage, measure_retention_coverage
 
 TRUTH_PATH = Path(__file__).parent / "truth.toml"
 # written from the definitions of the rungs alone, by an author who had not seen the rule
 HOSTILE_TRUTH_PATH = Path(__file__).parent / "hostile.toml"
 NON_ACQUIRING_LEVELS = ("inert", "reactive", "tracking")
+PARTS = ("placements", "axes", "coverage")
 MAX_CASES = 40  # the largest number of cases that one process places in one run
 # 'right': smallest share of subjects that are read correctly, which means in at least the share 'runs' of their runs.
 # 'wrong': largest share of runs with a wrong reading. 'false' and 'perhaps': largest share of runs of subjects that
@@ -84,24 +86,26 @@ def validate(
     lifetimes: int = 0,
     progress: ProgressFunction = lambda share, doing: None,
     *,
+    parts: Sequence[str] = PARTS,
     workers: int = 1,
     folder: Path | None = None,
 ) -> dict[str, Any]:
     """Places every scripted subject of the truth in several runs and counts the readings.
 
     Args:
-        quick: whether to use three seeds and to leave out the studies of coverage and of chance benefits.
+        quick: whether to use three seeds and to leave out the studies of coverage.
         seeds: the number of runs per subject; 0 for 20 (quick: 3).
         first_seed: the first seed.
         lifetimes: the number of lifetimes per split and run; 0 for 320 (quick: 128). Axes use 256 (quick: 128).
         progress: called with the share of the work that is done, and with a text that says what is running.
+        parts: what to validate: 'placements' (levels), 'axes' (search and goal), 'coverage' (of intervals).
         workers: the number of parallel processes; 0 for one per core. If there are several, the calling module must
             be importable without side effects.
         folder: a folder for finished results, with which a stopped run continues (see `name_results_folder`). The
             caller must delete this folder.
 
     Raises:
-        MesascopeError: there are fewer than three lifetimes.
+        MesascopeError: there are fewer than three lifetimes, or a part has another name.
 
     Returns:
         `confusion` {truth: {reading: count}}; the shares `right` (of the runs of demanded cases), `undetermined` and
@@ -113,13 +117,15 @@ def validate(
     """
     if 0 < lifetimes < 3:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default.")
+    for part in parts:
+        require_known_name("part", part, PARTS)
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (128 if quick else 320)
-    cases = list_cases(quick=quick)
+    cases = list_cases(quick=quick) if "placements" in parts else []
     groups = [(group, seed) for seed in range(first_seed, first_seed + seeds) for group in _group_cases(cases)]
     calls_by_part = {  # the longest calls come first
-        "studies": [(measure_coverage, name, first_seed) for name in ([] if quick else SUBJECTS)],
-        "axes": list_calls(seeds, first_seed, 128 if quick else 256, quick),
+        "coverage": _list_coverage_calls(first_seed) if "coverage" in parts and not quick else [],
+        "axes": list_calls(seeds, first_seed, 128 if quick else 256, quick) if "axes" in parts else [],
         "placements": [(_place_group, group, seed, lifetimes) for group, seed in groups],
     }
     answers = _collect_answers(calls_by_part, progress, workers, folder)
@@ -148,9 +154,9 @@ def validate(
     tracking = LADDER.index("tracking")
     results: dict[str, Any] = {
         "confusion": {level: dict(confusion[level]) for level in LADDER if level in confusion},
-        "right": sum(v["right"] for v in demanded_counts) / runs["demanded"],
-        "undetermined": sum(v["undetermined"] for v in verdicts.values()) / runs["all"],
-        "wrong": sum(v["wrong"] for v in verdicts.values()) / runs["all"],
+        "right": _compute_share((v["right"] for v in demanded_counts), runs["demanded"]),
+        "undetermined": _compute_share((v["undetermined"] for v in verdicts.values()), runs["all"]),
+        "wrong": _compute_share((v["wrong"] for v in verdicts.values()), runs["all"]),
         "false_positives": sum(LADDER.index(p.lowest) > tracking for p in non_acquiring_readings),
         "perhaps_above": sum(LADDER.index(p.highest) > tracking for p in non_acquiring_readings),
         "subjects_right": sum(v["right"] >= BOUNDS["runs"] * seeds for v in demanded_counts),
@@ -158,8 +164,8 @@ def validate(
         "runs": runs,
         "seeds": {"first": first_seed, "count": seeds},
         "lifetimes": lifetimes,
-        "refused": list_refusal_reasons(),
-        "coverage": [row for rows in answers["studies"] for row in rows],
+        "refused": list_refusal_reasons() if cases else {},
+        "coverage": [row for rows in answers["coverage"] for row in rows],
         "wrong_runs": [
             {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.describe()}
             for seed, case, placement in placements
@@ -181,6 +187,19 @@ def validate(
     results["missed"] = describe_missed_bounds(results, quick)
     results["holds"] = not results["missed"]
     return results
+
+
+def _list_coverage_calls(first_seed: int) -> list[tuple]:
+    """Lists the function calls that measure coverage."""
+    return [
+        *((measure_coverage, name, first_seed) for name in SUBJECTS),
+        *((measure_retention_coverage, name, first_seed) for name in RETENTION_SUBJECTS),
+    ]
+
+
+def _compute_share(counts: Iterable[int], total: int) -> float:
+    """The share of `total` that the counts make together; NaN if the total is 0."""
+    return sum(counts) / total if total else math.nan
 
 
 def name_results_folder(cache: Path, *settings: int) -> Path:
@@ -259,7 +278,7 @@ def describe_missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
     if results["wrong"] > BOUNDS["wrong"] and (not quick or len(results["wrong_runs"]) > 1):
         missed.append(f"{results['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
     least = BOUNDS["right"] - (0.02 if quick else 0.0)
-    share = results["right"] if quick else results["subjects_right"] / results["subjects_demanded"]
+    share = results["right"] if quick else _compute_share([results["subjects_right"]], results["subjects_demanded"])
     if share < least:
         what = "runs of demanded cases" if quick else "demanded cases"
         missed.append(f"{share:.1%} of the {what} are read correctly, the bound is {least:.0%}")
