@@ -83,7 +83,8 @@ def make_validation_tables(results: Mapping[str, Any]) -> Group:
         ),
         *results["missed"],
     ]
-    return Group(subjects, matrix, Text("\n".join(lines)))
+    tables = [*([subjects] if cells else []), *([matrix] if runs["all"] else [])]
+    return Group(*tables, Text("\n".join(lines)))
 
 
 def make_study_tables(results: Mapping[str, Any]) -> Group:

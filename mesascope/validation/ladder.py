@@ -119,6 +119,8 @@ def validate(
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default.")
     for part in parts:
         require_known_name("part", part, PARTS)
+    if quick and set(parts) <= {"coverage"}:
+        raise MesascopeError("The quick validation has no studies of coverage.", "Leave out --quick.")
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (128 if quick else 320)
     cases = list_cases(quick=quick) if "placements" in parts else []
