@@ -120,7 +120,7 @@ def test_the_replay_hands_the_last_w_percepts_true_and_the_older_ones_shuffled()
     partner, paid = lived.partner.sel(condition=label).values, lent()
     calls = SEEN[
         22:
-    ]  # lenders and the intact life first; then per trial: the shadow from t = 2 on, one replayed, the act
+    ]  # lenders and the intact life first; then per trial: the second_carry from t = 2 on, one replayed, the act
     i = 0
     for t in range(11):
         if t >= 2:

@@ -175,8 +175,8 @@ def test_a_benefit_at_its_bar_is_undetermined_with_the_lifetimes_that_would_sett
 
 
 def test_the_constants_act():
-    strict = place(subject(intact=0.3, shuffled=0.2, spread=0.0), REFERENCES, "unlimited", Rule(smallest_benefit=0.2))
-    assert strict.level == "tracking" and strict.rule.smallest_benefit == 0.2
+    strict = place(subject(intact=0.3, shuffled=0.2, spread=0.0), REFERENCES, "unlimited", Rule(min_benefit=0.2))
+    assert strict.level == "tracking" and strict.rule.min_benefit == 0.2
 
 
 def test_what_is_missing_is_named():

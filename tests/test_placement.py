@@ -228,6 +228,6 @@ def test_what_is_missing_is_named():
 
 
 def test_the_constants_act():
-    strict = Rule(smallest_benefit=0.9)
+    strict = Rule(min_benefit=0.9)
     found = mesascope.examine("thompson", BANDIT, metrics="performance", lifetimes=64, rule=strict, splits="fresh")
-    assert found.placement.lowest == "tracking" and found.placement.rule.smallest_benefit == 0.9
+    assert found.placement.lowest == "tracking" and found.placement.rule.min_benefit == 0.9

@@ -48,7 +48,7 @@ def check_tensor_file(source: Any) -> None:
 
 
 def _check_archive(archive: zipfile.ZipFile, stored_bytes: int) -> None:
-    """Checks every pickle of tensors in a zip whose file has `stored` bytes."""
+    """Checks every pickle of tensors in a zip whose file has `stored_bytes` bytes."""
     members = limits.list_zip_members(archive, stored_bytes)
     if any(name.endswith("/constants.pkl") for name in members):
         return  # TorchScript, which is refused elsewhere

@@ -284,7 +284,7 @@ def load_torch_file(source: Any, label: str) -> Any:
 
 @contextlib.contextmanager
 def limit_parameters(n_weights: int, error: Exception) -> Iterator[None]:
-    """Raises the error `excess` if modules made in this context have over EXTRA_WEIGHTS more than `weights` weights."""
+    """Raises `error` if modules made in this context have over EXTRA_WEIGHTS more than `n_weights` weights."""
     count = 0
 
     def count_weight(module: Any, name: str, weight: Any) -> None:

@@ -15,9 +15,9 @@ class CarryReplacedOnce(Condition):
 
     is_one_step: ClassVar = True
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Replaces the carry with a fresh carry or with the partner's carry."""
-        return select(self.fresh == 1, context.fresh_carry, take_rows(carry, context.partners)), percept, shadow
+        return select(self.fresh == 1, context.fresh_carry, take_rows(carry, context.partners)), percept, second_carry
 
 
 def condition(fresh: int = 0) -> CarryReplacedOnce:

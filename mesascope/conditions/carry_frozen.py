@@ -12,9 +12,9 @@ class CarryFrozen(Condition):
 
     trial: Number
 
-    def apply(self, carry, percept, shadow, context):
-        """Stores the carry of trial t in the shadow carry, and restores that carry before every later trial."""
-        stored_carry = select(context.is_start_of_trial(self.trial), carry, shadow)
+    def apply(self, carry, percept, second_carry, context):
+        """Stores the carry of trial t in the second carry, and restores that carry before every later trial."""
+        stored_carry = select(context.is_start_of_trial(self.trial), carry, second_carry)
         is_restored = (context.trial >= self.trial) & context.is_trial_start
         return select(is_restored, stored_carry, carry), percept, stored_carry
 

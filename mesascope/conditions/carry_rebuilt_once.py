@@ -18,7 +18,7 @@ class CarryRebuiltOnce(Condition):
     is_one_step: ClassVar = True
     looks_back: ClassVar = True
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Replays the last percepts from a fresh carry."""
         count = jnp.minimum(self.window, context.trial * context.steps + context.step)
 
@@ -26,7 +26,7 @@ class CarryRebuiltOnce(Condition):
             steps_back = count - i
             return context.respond_in_past(steps_back, rebuilt_carry, context.get_past_percept(steps_back))
 
-        return context.repeat(0, count, replay_step, context.fresh_carry), percept, shadow
+        return context.repeat(0, count, replay_step, context.fresh_carry), percept, second_carry
 
 
 def condition(window: int = 4) -> CarryRebuiltOnce:

@@ -8,9 +8,13 @@ class CarrySwapped(Condition):
 
     trial: Number
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Replaces the carry with the partner's carry at trial t."""
-        return select(context.is_start_of_trial(self.trial), take_rows(carry, context.partners), carry), percept, shadow
+        return (
+            select(context.is_start_of_trial(self.trial), take_rows(carry, context.partners), carry),
+            percept,
+            second_carry,
+        )
 
 
 def condition(trial: int = 50) -> CarrySwapped:

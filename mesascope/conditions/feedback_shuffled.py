@@ -1,6 +1,6 @@
 """Replaces feedback older than w trials with another lifetime's feedback; all else in the past is unchanged.
 
-Up to trial t - w, the shadow carry receives the subject's own actions with a donor's feedback. Then the condition
+Up to trial t - w, the second carry receives the subject's own actions with a donor's feedback. Then the condition
 replays the last w percepts unchanged. Donors are intact lifetimes on fresh tasks, because donors on the seen split
 would reveal which arm is good on average.
 
@@ -25,17 +25,19 @@ class FeedbackShuffled(Condition):
     needs_donors: ClassVar = True
     looks_back: ClassVar = True
 
-    def apply(self, carry, percept, shadow, context):
-        """Updates the shadow carry with a donor's feedback, then replays the last w percepts unchanged."""
+    def apply(self, carry, percept, second_carry, context):
+        """Updates the second carry with a donor's feedback, then replays the last w percepts unchanged."""
         if context.steps > 1:
-            return self._apply_to_trials(carry, percept, shadow, context)
+            return self._apply_to_trials(carry, percept, second_carry, context)
         w = self.older_than
         oldest = _exchange_outcome(w, context.get_past_percept(w), context)
-        shadow, replayed_carry = replay_past(w, shadow, shadow, context, oldest=oldest, has_oldest=w > 0)
+        second_carry, replayed_carry = replay_past(
+            w, second_carry, second_carry, context, oldest=oldest, has_oldest=w > 0
+        )
         is_rebuilt, shuffled_percept = (w > 0) & (context.trial >= w), _exchange_outcome(0, percept, context)
-        return select(is_rebuilt, replayed_carry, carry), select(w > 0, percept, shuffled_percept), shadow
+        return select(is_rebuilt, replayed_carry, carry), select(w > 0, percept, shuffled_percept), second_carry
 
-    def _apply_to_trials(self, carry, percept, shadow, context):
+    def _apply_to_trials(self, carry, percept, second_carry, context):
         """Does the same as `apply` if trials have several steps, but only before a trial's first step."""
         w, begins = self.older_than, context.is_trial_start
         newest_shuffled, now = w * context.steps, context.trial * context.steps
@@ -50,7 +52,7 @@ class FeedbackShuffled(Condition):
 
         # from the oldest percept that was not yet absorbed to the last percept; if w = 0, to the present percept
         count = jnp.asarray(begins, jnp.int32) * (oldest + jnp.asarray(w == 0, jnp.int32))
-        latest, previous, shuffled = context.repeat(0, count, replay_step, (shadow, shadow, shadow))
+        latest, previous, shuffled = context.repeat(0, count, replay_step, (second_carry, second_carry, second_carry))
         carry = select(begins, select(w > 0, latest, previous), carry)
         return carry, select(begins & (w == 0), _exchange_outcome(0, percept, context), percept), shuffled
 

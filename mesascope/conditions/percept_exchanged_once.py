@@ -23,14 +23,14 @@ class PerceptExchangedOnce(Condition):
         """Explains that a last action cannot be replaced if actions are real numbers; None if the condition fits."""
         return "its actions are real numbers" if family.choices is None and self.action == 1 else None
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Replaces the last outcome with the opposite outcome, or the last action with another action."""
         changed_percept = context.flip_outcome(percept)
         if context.choices is not None:
             shift = jax.random.randint(context.draw_key(), percept.action.shape, 1, context.choices)
             other_action = jnp.mod(percept.action + shift, context.choices)
             changed_percept = select(self.action == 1, percept._replace(action=other_action), changed_percept)
-        return carry, select(percept.first, percept, changed_percept), shadow
+        return carry, select(percept.first, percept, changed_percept), second_carry
 
 
 def condition(action: int = 0) -> PerceptExchangedOnce:

@@ -10,11 +10,11 @@ class PerceptMasked(Condition):
 
     trial: Number
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Sets the trial index or the feedback to 0."""
         without_trial = percept._replace(trial=jnp.zeros_like(percept.trial))
         without_feedback = percept._replace(feedback=jnp.zeros_like(percept.feedback))
-        return carry, select(self.trial == 1, without_trial, without_feedback), shadow
+        return carry, select(self.trial == 1, without_trial, without_feedback), second_carry
 
 
 def condition(trial: int = 0) -> PerceptMasked:

@@ -10,12 +10,12 @@ class PerceptSwappedOnce(Condition):
 
     is_one_step: ClassVar = True
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Shows the partner's observation, last action and feedback, with the subject's own trial, step and carry."""
         swapped = take_rows(percept, context.partners)._replace(
             trial=percept.trial, step=percept.step, first=percept.first
         )
-        return carry, select(percept.first, percept, swapped), shadow
+        return carry, select(percept.first, percept, swapped), second_carry
 
 
 def condition() -> PerceptSwappedOnce:

@@ -76,31 +76,31 @@ class ReplacedPast(Condition):
             "its trials have several steps, and the family cannot value single actions" if is_without_values else None
         )
 
-    def apply(self, carry, percept, shadow, context):
-        """Builds the carry before the present percept; the shadow carry is the subject's own carry of w trials ago."""
+    def apply(self, carry, percept, second_carry, context):
+        """Builds the carry before the present percept; the second carry is the subject's own carry of w trials ago."""
         if context.steps > 1:
-            return self._apply_to_trials(carry, percept, shadow, context)
+            return self._apply_to_trials(carry, percept, second_carry, context)
         is_transplanted, percept_at_cut = self.transplant_flag == 1, context.get_past_percept(self.window)
         first_percept = context.mark_as_first(percept_at_cut)._replace(trial=percept_at_cut.trial)
 
         def exchange(own_carry):
             return select(is_transplanted, take_rows(own_carry, context.partners), own_carry)
 
-        shadow, replaced_carry = replay_past(
+        second_carry, replaced_carry = replay_past(
             self.window,
-            select(is_transplanted, shadow, context.fresh_carry),
-            shadow,
+            select(is_transplanted, second_carry, context.fresh_carry),
+            second_carry,
             context,
             oldest=select(is_transplanted, percept_at_cut, first_percept),
             has_oldest=is_transplanted | (self.birth == 1),
             replace_carry=exchange,
         )
-        return select(context.trial >= self.window, replaced_carry, carry), percept, shadow
+        return select(context.trial >= self.window, replaced_carry, carry), percept, second_carry
 
-    def _apply_to_trials(self, carry, percept, shadow, context):
+    def _apply_to_trials(self, carry, percept, second_carry, context):
         """Does the same as `apply`, but only before the first step of a trial.
 
-        The shadow carry is the subject's own carry before the percept of w · S steps ago. Before the first step of a
+        The second carry is the subject's own carry before the percept of w · S steps ago. Before the first step of a
         trial, it is therefore the carry with which the subject began the trial of w trials ago.
         """
         length, is_old_enough = self.window * context.steps, context.trial >= self.window
@@ -111,7 +111,7 @@ class ReplacedPast(Condition):
             trial=percept_at_cut.trial, first=percept_at_cut.first | (self.birth == 1)
         )
         first_replayed = select(self.transplant_flag == 1, with_donor_outcome, without_outcome)
-        old_carry = select(self.transplant_flag == 1, take_rows(shadow, context.partners), context.fresh_carry)
+        old_carry = select(self.transplant_flag == 1, take_rows(second_carry, context.partners), context.fresh_carry)
 
         def replay_step(i, carry):
             steps_back = length - i
@@ -121,16 +121,16 @@ class ReplacedPast(Condition):
         is_replaced = context.is_trial_start & is_old_enough
         replaced_carry = context.repeat(0, is_replaced * length, replay_step, old_carry)
         needs_shadow = is_old_enough & (self.transplant_flag == 1)
-        shadow = context.repeat(
-            0, needs_shadow * 1, lambda _, own: context.respond_in_past(length, own, percept_at_cut), shadow
+        second_carry = context.repeat(
+            0, needs_shadow * 1, lambda _, own: context.respond_in_past(length, own, percept_at_cut), second_carry
         )
-        return select(is_replaced, replaced_carry, carry), percept, shadow
+        return select(is_replaced, replaced_carry, carry), percept, second_carry
 
 
 def replay_past(
     window: Number,
     carry: Any,
-    shadow: Any,
+    second_carry: Any,
     context: Any,
     *,
     oldest: Any,
@@ -144,23 +144,23 @@ def replay_past(
     Args:
         window: w, the number of last percepts that the subject still knows, including the present one.
         carry: the carry before the percept of w trials ago.
-        shadow: the shadow carry after the last trial.
+        second_carry: the second carry after the last trial.
         context: the condition's context.
         oldest: the percept that the subject observes instead of the percept of w trials ago.
         has_oldest: whether the subject observes the percept `oldest`, or begins with the percept after it.
         replace_carry: a function that replaces the carry after the percept `oldest`.
 
     Returns:
-        The new shadow carry, which is the carry after the percept `oldest` before `exchange` replaces it; and the
-        rebuilt carry. In a lifetime of fewer than w trials, these are `shadow` and `carry` unchanged.
+        The new second carry, which is the carry after the percept `oldest` before `exchange` replaces it; and the
+        rebuilt carry. In a lifetime of fewer than w trials, these are `second_carry` and `carry` unchanged.
     """
 
     def replay_percept(i, carries):
-        shadow, carry = carries
+        second_carry, carry = carries
         is_oldest, steps_back = (i == 0) & has_oldest, window - 1 + has_oldest - i
         replayed = select(is_oldest, oldest, context.get_past_percept(steps_back))
         after = context.absorb(context.get_response_key(steps_back), carry, replayed)
-        return select(is_oldest, after, shadow), select(is_oldest, replace_carry(after), after)
+        return select(is_oldest, after, second_carry), select(is_oldest, replace_carry(after), after)
 
     count = (context.trial >= window) * (window - 1 + has_oldest)
-    return context.repeat(0, count, replay_percept, (shadow, carry))
+    return context.repeat(0, count, replay_percept, (second_carry, carry))

@@ -38,7 +38,7 @@ class Thinking(Condition):
         """Explains that a family without plans does not fit the condition; returns None if the family fits."""
         return None if isinstance(family, HasPlans) else "its tasks do not define which plans can be made"
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Runs all ticks except the last one."""
         other_observation = take_rows(percept.observation, context.partners)
 
@@ -51,7 +51,7 @@ class Thinking(Condition):
 
         carry = context.repeat(0, self.ticks - 1, run_tick, carry)
         carry = select(self.is_scrambled == 1, take_rows(carry, context.partners), carry)
-        return carry, select(self.ticks > 1, _remove_outcome(percept), percept), shadow
+        return carry, select(self.ticks > 1, _remove_outcome(percept), percept), second_carry
 
 
 def _remove_outcome(percept):

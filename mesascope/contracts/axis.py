@@ -68,7 +68,7 @@ class Axis:
     split_kinds_by_condition: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def list_conditions(self, family: Any, split_kind: str | None = None) -> list[Any]:
-        """Lists the axis's conditions that fit a family; with `kind`, only those for this kind of split."""
+        """Lists the axis's conditions that fit a family; with `split_kind`, only those for this kind of split."""
         labels = [
             c
             for c in self.conditions

@@ -75,7 +75,7 @@ class ShowsFrames(Protocol):
     position_names: Any
 
     def record_frames(self, frame_count: int = 6, step_interval: int = 4) -> np.ndarray:
-        """Records `frames` observations [F, D] of one lifetime, one after every `every` steps."""
+        """Records `frame_count` observations [F, D] of one lifetime, one after every `step_interval` steps."""
         ...
 
 
@@ -106,5 +106,5 @@ class InterpolatesTasks(Protocol):
     def interpolate_tasks(
         self, observation: np.ndarray, proportion: float, rng: np.random.Generator
     ) -> tuple[Any, Any]:
-        """Computes outcomes [N, T], without and with noise, of tasks a fraction `part` of the way between two tasks."""
+        """Computes outcomes [N, T], without and with noise, of tasks that lie a `proportion` of the way between two."""
         ...

@@ -45,17 +45,17 @@ class ConditionContext(NamedTuple):
             at the same step of the same trial. The feedback is 0 if the donor's trial was over. Donors are lifetimes on
             other fresh tasks, and have the same indices as the partners.
         flip_outcome: flip(percept) returns the percept with the opposite last outcome.
-        mark_as_first: as_first(percept) returns the percept marked as first: the first percept of a lifetime, with the
-            present observation if trials have several steps.
+        mark_as_first: mark_as_first(percept) returns the percept marked as first: the first percept of a lifetime, with
+            the present observation if trials have several steps.
         choices: K, or None if actions are real numbers.
         steps: S, the maximum number of steps in a trial.
         step: the index of the coming step inside its trial, from 0.
         is_trial_start: whether a trial begins now; True if S = 1.
-        is_start_of_trial: comes(at) returns whether trial `at` begins now.
-        get_response_key: key(i) returns the random key of the subject's response of i steps ago.
+        is_start_of_trial: is_start_of_trial(trial) returns whether this trial begins now.
+        get_response_key: get_response_key(i) returns the random key of the subject's response of i steps ago.
         respond: respond(key, carry, percept) returns the subject's next carry and its response.
-        respond_in_past: live(i, carry, percept) returns the carry after the response of i steps ago, if the subject had
-            had this carry and observed this percept. Lifetimes whose trial was over keep their carry.
+        respond_in_past: respond_in_past(i, carry, percept) returns the carry after the response of i steps ago, if the
+            subject had had this carry and observed this percept. Lifetimes whose trial was over keep their carry.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1, and returns the last
             carry. JAX can compile this loop.
         absorb: absorb(key, carry, percept) returns the carry that `respond` would return, without the response.
@@ -124,18 +124,20 @@ class Condition(eqx.Module):
         return None
 
     @abc.abstractmethod
-    def apply(self, carry: Any, percept: Percept, shadow: Any, context: ConditionContext) -> tuple[Any, Percept, Any]:
+    def apply(
+        self, carry: Any, percept: Percept, second_carry: Any, context: ConditionContext
+    ) -> tuple[Any, Percept, Any]:
         """Disturbs the inputs of a response.
 
         Args:
             carry: the subject's carry after its last response.
             percept: the percept that the subject would observe undisturbed.
-            shadow: a second carry for the condition's own use, fresh at the start of a lifetime; each call receives the
-                shadow carry that the call before returned.
+            second_carry: a second carry for the condition's own use, fresh at the start of a lifetime; each call receives the
+                second carry that the call before returned.
             context: the other inputs.
 
         Returns:
-            The carry and the percept for the response, and the shadow carry.
+            The carry and the percept for the response, and the second carry.
         """
 
 
@@ -147,13 +149,13 @@ class Intact(Condition):
         """The label 'intact'."""
         return "intact"
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Returns the inputs unchanged."""
-        return carry, percept, shadow
+        return carry, percept, second_carry
 
 
 def select(mask: Any, on_true: Any, on_false: Any) -> Any:
-    """Selects `yes` where the mask is true, else `no`, in every leaf; the mask is one boolean or one per lifetime."""
+    """Selects `on_true` where the mask (one boolean, or one per lifetime) is true, else `on_false`, in every leaf."""
     if isinstance(mask, bool | np.bool_):  # outside JAX, the fresh carry may have another structure than later carries
         return on_true if mask else on_false
 

@@ -35,7 +35,7 @@ class Family(eqx.Module):
         choices: K, the number of actions, or None if actions are real numbers. Real actions are float32 [N], and
             subjects report no log-probabilities of them.
         horizon: T, the number of trials in a standard lifetime, each of at most S steps.
-        settings: the arguments of the family's factory by name; None if the factory does not use `keep_settings`.
+        settings: the arguments of the family's factory by name; None if the factory does not use `name_with_settings`.
         controls: role → scripted subject, for the roles 'learner', 'lookalike' and 'still' that the family has.
         references: role → reference procedure: 'learner' and 'discounting' on every split, 'locator' if there is a
             bank, 'strongest' on fresh tasks, and versions of the first three that work 'against' the pay-off. If
@@ -117,9 +117,9 @@ class Family(eqx.Module):
 
         All lifetimes begin a trial together. The percept after a trial's last step contains that step's feedback, the
         next trial's index, step 0, and the next trial's first observation. A lifetime whose trial ended early is idle
-        until the others are ready; `idle` is not called at a trial's first step. The carry, percept and state of an
-        idle lifetime do not change, whatever `step` returns for it. In a family that is not traceable, `step` receives
-        the action -1 (NaN if actions are real) for an idle lifetime and must not change its state.
+        until the others are ready; `find_idle` is not called at a trial's first step. The carry, percept and state of
+        an idle lifetime do not change, whatever `step` returns for it. In a family that is not traceable, `step`
+        receives the action -1 (NaN if actions are real) for an idle lifetime and must not change its state.
         """
         return None
 
@@ -128,7 +128,7 @@ class Family(eqx.Module):
         return hash_code(self)
 
     def mark_as_first(self, percept: Percept, first_percept: Percept) -> Percept:
-        """Marks a percept as first: returns `start`, with the present observation if S > 1."""
+        """Marks a percept as first: returns `first_percept`, with the present observation if S > 1."""
         return first_percept if self.steps == 1 else first_percept._replace(observation=percept.observation)
 
     @property
@@ -211,7 +211,7 @@ class Family(eqx.Module):
         The worth is the action's expected pay-off minus the latent `chance`. The default implementation uses the latent
         `means`. If the best action depends on the observation (for example on a cue), the family must override this
         method, so that every task evaluates the action for this observation. If actions are real numbers, the family
-        must also override `best_actions`.
+        must also override `find_best_actions`.
 
         If trials have several steps, the action is the first action of its trial. The worth of this action is the
         expected pay-off of the trial if all later actions are the best ones, minus the mean of this pay-off over all
@@ -256,7 +256,7 @@ class Family(eqx.Module):
         """Replaces the last outcome in a percept with the opposite one; by default the feedback becomes 1 - feedback.
 
         If the observation also shows earlier events, such as the last cue, the family must also exchange these events
-        on every second trial (`exchange_earlier_events`). Otherwise a subject that copies these events would seem
+        on every second trial. Otherwise a subject that copies these events would seem
         to ignore its percept.
         """
         return percept._replace(feedback=1.0 - percept.feedback)
@@ -273,7 +273,7 @@ class Family(eqx.Module):
 
 
 class ConfiguredFamily(Family):
-    """A family whose factory names it after its settings (see `keep_settings`).
+    """A family whose factory names it after its settings (see `name_with_settings`).
 
     Attributes:
         bank_tasks: the training tasks of the bank, if the family stores them; leaves have leading axis M.
@@ -304,7 +304,7 @@ class ConfiguredFamily(Family):
         )
 
     def make_seen_split(self, key_address: str = "which") -> tuple[Split, ...]:
-        """Makes a tuple with the split 'seen', or () without a bank; `place` is the address of its random key."""
+        """Makes a tuple with the split 'seen', or () without a bank; `key_address` is the address of its random key."""
 
         def draw(key: jax.Array, n: int) -> Any:
             return draw_from_bank(derive_key(key, key_address), self.bank_tasks, n)

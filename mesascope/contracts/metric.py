@@ -91,7 +91,7 @@ class Metric:
 def make_metric(
     question: str, measure: MeasureFunction, expected_signs: Mapping[str, str] | None = None, **settings: Any
 ) -> Metric:
-    """Makes a metric with settings, named after its file; `expects` has the meaning of `Metric.expects`."""
+    """Makes a metric with settings, named after its file; for `expected_signs` see `Metric`."""
     name = measure.__module__.rpartition(".")[2]
     return Metric(
         name, question, measure, settings=settings, expected_signs=expected_signs or dict.fromkeys(CONTROL_ROLES, "any")

@@ -1,9 +1,9 @@
 """Recipes: training procedures for networks. A recipe is a pure function of its settings and its seed.
 
 A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=ignore_progress)`. The signature declares
-the settings, and the docstring begins with one sentence. The factory writes `network.safetensors` into `out` and
-returns a summary. If the factory is called again after an interruption, it continues, and writes the same bytes as an
-uninterrupted run. The two recipes for Atari games are an exception: the state of their emulators cannot be saved, so
+the settings, and the docstring begins with one sentence. The factory writes `network.safetensors` into the folder `out`
+and returns a summary. If the factory is called again after an interruption, it continues, and writes the same bytes as
+an uninterrupted run. The two recipes for Atari games are an exception: the state of their emulators cannot be saved, so
 they restart their games.
 """
 

@@ -31,7 +31,8 @@ class Subject(eqx.Module):
         name: the subject with its settings, as a user would type it.
         trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
         is_traceable: whether the subject is pure JAX code, which is compiled; otherwise it runs in a Python loop.
-        identity_fields: the fields that only identify the subject; `fresh`, `respond` and `taps` must not read them.
+        identity_fields: the fields that only identify the subject; `initialize_carry`, `respond` and `read_taps` must
+            not read them.
         recorded_taps: the taps that every rollout records.
         has_separate_rows: whether each lifetime's response depends, by construction, only on the lifetime's own row of
             the carry.
@@ -104,7 +105,7 @@ class NamedSubject(Subject):
 class ScriptedSubject(Subject):
     """A subject written by hand, which is not trained, and by default has no bank in which to locate tasks.
 
-    The subject's factory names it after its settings (see `keep_settings`). The carry is empty by default.
+    The subject's factory names it after its settings (see `name_with_settings`). The carry is empty by default.
     """
 
     name: str = eqx.field(default_factory=str, kw_only=True)

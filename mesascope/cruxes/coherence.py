@@ -119,7 +119,7 @@ def _find_single_changes(polytope: Polytope, names: set[str]) -> dict[str, tuple
 
 
 def _round_span(low: float, high: float, *, is_outward: bool) -> tuple[float, float]:
-    """Rounds an interval to four digits, `outward` or inward. An interval that would become empty is not changed."""
+    """Rounds an interval to four digits, outward or inward. An interval that would become empty is not changed."""
     scale = 10.0 ** (3 - int(np.floor(np.log10(max(high, 1e-12)))))
     down, up = (np.floor, np.ceil) if is_outward else (np.ceil, np.floor)
     span = (

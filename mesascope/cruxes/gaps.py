@@ -161,8 +161,8 @@ def explain_gap(
 
     Args:
         argument: the argument.
-        first_person, second_person: the two people, by default the file's pair; the gap is the number of `other` minus
-            that of `one`.
+        first_person, second_person: the two people, by default the file's pair; the gap is the number of
+            `second_person` minus that of `first_person`.
         target: an event, used for shared claims; a cut of the file has its own target.
         scale: 'prob' (of the target), 'log' (of the product of the parts) or 'logodds' (of the target).
         method: 'shapley', 'owen', 'oat', 'oat-back', 'lmdi' or 'path'.

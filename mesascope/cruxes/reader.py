@@ -197,7 +197,7 @@ def _make_name(text: str) -> str:
     return re.sub(r"\W+", "_", text).strip("_")
 
 
-def draft_argument(ask: AskFunction, say: Callable[[str], None]) -> Draft:
+def draft_argument(ask: AskFunction, show: Callable[[str], None]) -> Draft:
     """Writes a crux file by asking: the title, the target, and who says what in which words."""
     draft = Draft(ask("What is the dispute about?") or "untitled")
     draft.target = _make_name(ask("One word for the event that it is about:")) or "Target"
@@ -207,7 +207,7 @@ def draft_argument(ask: AskFunction, say: Callable[[str], None]) -> Draft:
         quote = ask(f"A phrase in {name}'s own words:")
         event = ask("Which event is it about? (a word, or words joined by & and |)") or draft.target
         condition = ask("Under which condition? (empty: whatever happens)")
-        value = _ask_value(ask, say, "How likely, as a number or a word?")
+        value = _ask_value(ask, show, "How likely, as a number or a word?")
         if not value:
             continue
         for atom in _list_names(f"{event} {condition}"):

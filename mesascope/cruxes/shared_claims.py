@@ -96,7 +96,8 @@ def split_by_shared_claims(
 
     Args:
         argument: the argument.
-        first_person, second_person: the two people; the gap is the number of `other` minus that of `one`.
+        first_person, second_person: the two people; the gap is the number of `second_person` minus that of
+            `first_person`.
         target: an event; by default the target of the file's query.
         scale: 'prob', 'log' or 'logodds'.
         method: only 'shapley'.

@@ -133,7 +133,7 @@ class Fields:
 
     Args:
         table: the table to read.
-        allowed: every field name that the table may have.
+        allowed_names: every field name that the table may have.
     """
 
     def __init__(self, table: object, allowed_names: Iterable[str]):

@@ -46,7 +46,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A claim that P(`event` | `condition`) is at least as large as P(`than` | `than_condition`)."""
+    """A claim that P(`event` | `condition`) is at least as large as P(`lesser_event` | `lesser_condition`)."""
 
     id: str
     event: Event

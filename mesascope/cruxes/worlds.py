@@ -193,7 +193,7 @@ def _merge_worlds(
 
 
 def _find_kinds(columns: Sequence[np.ndarray], n: int) -> np.ndarray:
-    """Finds the index of one world of each kind among n worlds; worlds of one kind agree in all columns."""
+    """Finds the index of the first world of each kind among n worlds; worlds of one kind agree in all columns."""
     key, size = np.zeros(n, dtype=np.int64), 1
     for column in columns:
         if size > 2**60:

@@ -38,15 +38,16 @@ class RolloutCache:
 
     Args:
         family: the family on which subjects are examined.
-        labels: the labels of the conditions that run on fresh tasks.
+        condition_labels: the labels of the conditions that run on fresh tasks.
         splits: the names of the splits; by default all splits of the family.
         lifetimes: the number of lifetimes on every split.
         seed: the seed of the tasks and of all draws.
         out: a folder for finished rollouts.
         progress: a function that is called with the finished share of the work, and with a text that names what runs.
         rollouts: earlier rollouts by their hash; new rollouts are added to this mapping.
-        beyond: for the label of a condition, the kinds of split besides 'fresh' on which the condition also runs.
-        together: how many blocks run in one call of the compiled scan, as in `rollout`.
+        extra_split_kinds: for the label of a condition, the kinds of split besides 'fresh' on which the condition also
+            runs.
+        blocks_per_call: how many blocks run in one call of the compiled scan, as in `rollout`.
         place_trials: a function that places a subject, from its trials, the trials of the references, the name of its
             training tasks and the rule.
     """
@@ -134,7 +135,8 @@ class RolloutCache:
     def run_subject(self, subject: Subject, family: Family, is_shared: bool = False) -> dict[str, xr.Dataset]:
         """Runs a subject on every split, under the conditions of that split, and returns its trials by split.
 
-        If `shared` is true, rollouts are saved in the user's cache for all examinations, and not in this run's folder.
+        If `is_shared` is true, rollouts are saved in the user's cache for all examinations, and not in this run's
+        folder.
         """
         trials = {}
         for split in self.list_splits(family):
@@ -145,9 +147,10 @@ class RolloutCache:
     def _list_conditions(self, family: Family, split: str) -> list[Condition]:
         """Lists the conditions that run on a split.
 
-        All conditions run on fresh tasks. On other splits, the intact condition runs, and the conditions that `beyond`
-        names for this kind of split. On counted splits with as many trials as fresh lifetimes, the conditions in
-        `self.compared` also run. On splits whose tasks no bank can contain, conditions with shuffled feedback also run.
+        All conditions run on fresh tasks. On other splits, the intact condition runs, and the conditions that
+        `extra_split_kinds` names for this kind of split. On counted splits with as many trials as fresh lifetimes, the
+        conditions in `self.compared_conditions` also run. On splits whose tasks no bank can contain, conditions with
+        shuffled feedback also run.
         """
         if get_split_kind(split) == "fresh":
             return self.conditions

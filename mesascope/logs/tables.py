@@ -24,9 +24,9 @@ class Table:
         frame: the rows; all names of columns are different.
         name: the quoted name of the file, or a name of the source such as 'the DataFrame', for messages.
         row_word: the word for a row in messages: 'line' or 'row'.
-        first_row: the number that messages add to the index of a row in `frame`, to give the line in the file.
+        row_offset: the number that messages add to the index of a row in `frame`, to give the line in the file.
         notes: how the source was read, one sentence each.
-        options: the names of all choices in their order, if the source lists them.
+        choice_names: the names of all choices in their order, if the source lists them.
         file_column: the column with the file of each row; '' if there is only one file.
     """
 

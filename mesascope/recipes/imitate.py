@@ -69,7 +69,7 @@ def recipe(
         improve_updates: the number of batches of PPO after imitation.
         lifetimes: the number of lifetimes in a batch.
         led_share: the share of lifetimes in which the teacher acts during imitation; in the others the network acts.
-        minibatches: the number of parts of a batch; each is one step of Adam.
+        minibatches: the number of parts into which a batch is split; Adam takes one step for each part.
         rate: Adam's step size at the start of imitation; it falls linearly.
         final_rate: Adam's step size at the end of imitation.
         improve_rate: Adam's step size at the start of PPO; it falls linearly.

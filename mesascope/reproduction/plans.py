@@ -188,7 +188,7 @@ class PlanValues:
     Args:
         values: the values, or lists of values, by placeholder.
         display_names: the display names of values, by placeholder.
-        place: the path of the plan, which messages name.
+        location: the path of the plan, which messages name.
     """
 
     def __init__(self, values: Mapping[str, Any], display_names: Mapping[str, Mapping[str, str]], location: str):
@@ -216,7 +216,7 @@ class PlanValues:
     def list_unique_names(
         self, template: str, existing_names: Mapping[str, Any], kind: str
     ) -> Iterator[tuple[str, dict]]:
-        """Yields each display name of a template with its values; raises an error for a name in `others`."""
+        """Yields each display name of a template with its values; raises an error for a name in `existing_names`."""
         for point in self.list_combinations(template):
             name = self.make_name(template, point)
             require(name not in existing_names, f"Two {kind} of {self.location} are called {name!r}.", "Rename one.")

@@ -1,6 +1,6 @@
 """Reads the tables of a plan. Every error message contains what the user should write.
 
-The argument `place` is the file or table that the message names.
+The argument `location` is the file or table that the message names.
 """
 
 import tomllib

@@ -92,14 +92,14 @@ class BlockState(NamedTuple):
         state: the hidden state of the tasks.
         percept: the next percept.
         carry: the subject's carry.
-        shadow: the condition's shadow carry.
+        second_carry: the condition's second carry.
         recent_steps: the last steps, as a `PastStep`; only a compiled scan stores them here.
     """
 
     state: Any
     percept: Percept
     carry: Any
-    shadow: Any
+    second_carry: Any
     recent_steps: Any
 
 
@@ -131,8 +131,8 @@ def trim_observations(record: Record, condition: Condition, should_keep_all: boo
     """Removes observations that are not used from the record of trials of several steps.
 
     If the worth of actions under the condition is recorded, the observations before the first steps [T, N, D] remain,
-    because the worth is computed from them. Under the intact condition, all observations remain if `keeps_all`. Under
-    other conditions, no observations remain.
+    because the worth is computed from them. Under the intact condition, all observations remain if `should_keep_all`.
+    Under other conditions, no observations remain.
     """
     if condition.is_worth_recorded:
         return record._replace(observation=record.observation[:, 0])
@@ -164,7 +164,7 @@ def make_empty_outcomes(family: Family, split: str) -> Outcomes:
 
 @dataclasses.dataclass(frozen=True)
 class BlockConstants:
-    """The values that are constant in a block, from which `context` makes a condition's context at every step.
+    """The values that are constant in a block, from which `make_context` makes a condition's context at every step.
 
     Attributes:
         family: the family of the tasks.
@@ -173,7 +173,7 @@ class BlockConstants:
         donor_outcomes: the donors' outcomes.
         make_key: a function that makes the block's random key for a purpose at a step.
         subject: the subject, or its compiled form.
-        repeat: a function that repeats a function in a loop, as in `Context`.
+        repeat: a function that repeats a function in a loop, as in `ConditionContext`.
     """
 
     family: Family

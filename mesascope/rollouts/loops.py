@@ -60,10 +60,10 @@ def run_in_loop(
         recent_steps.appendleft(present)
         intact_answer = subject.respond(make_key("act", now), block.carry, block.percept) if is_undisturbed else None
         visible_past = get_past_step if looks_back else blocks.make_present_only_lookup(present)
-        shadows, answers = list(block.shadow), []
+        second_carries, answers = list(block.second_carry), []
         for i, condition in enumerate(conditions):
             context = constants[i].make_context(t, s, partners[i][t], visible_past)
-            carry, percept, shadows[i] = condition.apply(block.carry, block.percept, shadows[i], context)
+            carry, percept, second_carries[i] = condition.apply(block.carry, block.percept, second_carries[i], context)
             is_same = carry is block.carry and percept is block.percept and (s > 0 or type(condition) is Intact)
             shared = intact_answer if is_same else None
             answers.append(shared or subject.respond(make_key("act", now), carry, percept))
@@ -71,7 +71,7 @@ def run_in_loop(
         state, percept, score = runner.step(make_key("pay", now), block.state, response.action, idle)
         score, paid = np.asarray(score), np.asarray(percept.feedback)
         records = [_record_step(subject, answer, score, paid, recorded_taps) for answer in answers]
-        after = BlockState(state, percept, carry, shadows, ())
+        after = BlockState(state, percept, carry, second_carries, ())
         if idle is None or not idle.any():
             return after, records
         records = [blocks.clear_idle(idle, is_real, step) for step in records]

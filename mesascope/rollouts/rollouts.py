@@ -251,9 +251,10 @@ def _group_jobs(
 ) -> list[list[Job]]:
     """Groups jobs into units; each unit runs in one call.
 
-    In a compiled scan, a unit has `together` blocks under one condition. The remaining blocks run one at a time, so
-    that no scan of a third size is compiled. In a Python loop, a unit has one block, either under all conditions that
-    leave the lifetimes undisturbed or under one other condition. If `apart`, each such unit has only one condition.
+    In a compiled scan, a unit has `blocks_per_call` blocks under one condition. The remaining blocks run one at a time,
+    so that no scan of a third size is compiled. In a Python loop, a unit has one block, either under all conditions
+    that leave the lifetimes undisturbed or under one other condition. With `should_separate_conditions`, each such unit
+    has only one condition.
     """
     groups: dict[Any, list[Job]] = {}
     for job in jobs:

@@ -100,19 +100,19 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
         """Runs one step; returns the block after this step, and the record of the disturbed response."""
 
         def disturb(kind):
-            return lambda: kind.apply(before.carry, before.percept, before.shadow, context)
+            return lambda: kind.apply(before.carry, before.percept, before.second_carry, context)
 
         def respond_undisturbed():
             next_carry, response = subject.respond(derive_key(key, "act", now), before.carry, before.percept)
             return next_carry, response.action
 
-        carry, percept, shadow = jax.lax.switch(condition_index, [disturb(k) for k in kinds])
+        carry, percept, second_carry = jax.lax.switch(condition_index, [disturb(k) for k in kinds])
         after, response = subject.respond(derive_key(key, "act", now), carry, percept)
         next_carry, action = jax.lax.cond(one_step, respond_undisturbed, lambda: (after, response.action))
         state, percept, score = family.step(derive_key(key, "pay", now), tasks, before.state, action)
         taps = {k: v for k, v in subject.read_taps(after).items() if k in recorded_taps}
         result = Step(response.action, score, percept.feedback, response.log_probs, taps)
-        return BlockState(state, percept, next_carry, shadow, before.recent_steps), result
+        return BlockState(state, percept, next_carry, second_carry, before.recent_steps), result
 
     def run_trial(before: BlockState, xs):
         t, partner = xs

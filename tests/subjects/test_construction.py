@@ -301,13 +301,13 @@ def test_banks_share_compiled_code():
         ("explore_then_commit:pulls=0", "pulls"),
         ("delayed_exploiter:start=-1", "start"),
         ("satisficer:min_mean=60", "min_mean"),
-        ("clock:trials=0", "trials"),
+        ("clock:ramp_trials=0", "ramp_trials"),
         ("random_then_fixed:start=-1", "start"),
-        ("clock_win_stay:trials=0", "trials"),
+        ("clock_win_stay:ramp_trials=0", "ramp_trials"),
         ("two_loss_reflex:losses=0", "losses"),
         ("choice_trace:rate=2", "rate"),
-        ("hash_commit:trials=0", "trials"),
-        ("early_only:trials=0", "trials"),
+        ("hash_commit:random_trials=0", "random_trials"),
+        ("early_only:learning_trials=0", "learning_trials"),
     ],
 )
 def test_settings_out_of_range(spec, says):

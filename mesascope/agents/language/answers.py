@@ -139,5 +139,5 @@ def parse_answer(text: str, labels: Sequence[str]) -> Answer:
 
 
 def _find_label(start_pattern: str, label: str, text: str) -> re.Match[str] | None:
-    """Finds a label as a whole word after the pattern `before`; only labels of one letter are case-sensitive."""
+    """Finds a label as a whole word after the pattern `start_pattern`; only labels of one letter are case-sensitive."""
     return re.search(rf"{start_pattern}{re.escape(label)}\b", text, re.IGNORECASE if len(label) > 1 else 0)

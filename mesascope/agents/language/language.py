@@ -43,7 +43,10 @@ class ContextCarry(NamedTuple):
 
 
 class QuestionLog:
-    """The questions to one subject and the answers, in order; `drift` asks the first questions again."""
+    """The questions to one subject and the answers, in order.
+
+    The first questions are also asked again, to measure the drift of the answers.
+    """
 
     def __init__(self) -> None:
         self.rows: list[tuple[Question, Answer]] = []

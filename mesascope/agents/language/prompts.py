@@ -73,7 +73,7 @@ class PromptAsker:
         return question.turn if self.is_chat else question.text
 
     def make_body(self, question: Question, seed: int) -> dict[str, Any]:
-        """Makes the body of the request for one question; `draw` is the seed of sampled answers."""
+        """Makes the body of the request for one question; `seed` is the seed of sampled answers."""
         request: dict[str, Any] = {"model": self.model} if self.model else {}
         if self.is_chat:
             request["messages"] = [{"role": "user", "content": question.turn}]

@@ -35,7 +35,7 @@ class Moments:
         self.sums = np.stack([p[:, : x.shape[-1] + 1].T @ p for p in parts])  # [F, 1 + U, 1 + U + B]
 
     def fit_ridge(self, omitted_fold: int = -1, units: np.ndarray | None = None) -> LinearModel:
-        """Fits the ridge regression to all folds except the fold `without`, with all units or only with `units`."""
+        """Fits the ridge regression to all folds except `omitted_fold`, with all units or only with `units`."""
         sums = self.sums[[f for f in self.fold_numbers if f != omitted_fold]].sum(0)
         width, row_count = self.x.shape[-1], sums[0, 0]
         mean = sums[0] / row_count
@@ -61,7 +61,7 @@ def assign_folds(n: int) -> np.ndarray:
 
 
 def average_other_folds(y: np.ndarray, is_by_trial: bool) -> np.ndarray:
-    """[N, T, B] For each lifetime, the mean target in the other folds: on each trial if `by_trial`, else over all."""
+    """[N, T, B] For each lifetime, the mean target in the other folds, on each trial (`is_by_trial`) or over all."""
     means, fold = np.empty_like(y), assign_folds(len(y))
     for f in range(int(fold.max()) + 1):
         means[fold == f] = y[fold != f].mean(0 if is_by_trial else (0, 1))

@@ -36,7 +36,7 @@ class Rule:
             pursued if the subject reaches this share of its optimum. A subject that reaches a smaller share for both
             goals is incapable (even a constant action sometimes attains a goal).
         min_differing: the number of lifetimes in which the goals must at least differ.
-        share: the share of resamples in which a reading must hold.
+        resample_share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
     """
@@ -45,7 +45,7 @@ class Rule:
     min_lifetimes_share: float = 0.75
     max_other_share: float = 0.25
     min_differing: int = 16
-    share: float = 0.95
+    resample_share: float = 0.95
     resamples: int = 1000
     seed: int = 0
 
@@ -115,7 +115,7 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
     gain, room = (np.stack([weights @ x for x in part]) for part in np.concatenate(gains, -1))
     level = np.select([*clear, (gain < rule.max_other_share * room).all(0)], [0, 1, 2], default=3)
     probability = {reading: float((level == i).mean()) for i, reading in enumerate(READING_MEANINGS)}
-    reading = next((r for r in READING_MEANINGS if probability[r] >= rule.share), UNDETERMINED)
+    reading = next((r for r in READING_MEANINGS if probability[r] >= rule.resample_share), UNDETERMINED)
     means = table.mean(0)
     numbers |= {
         "pursue": {"intended": float(means[0]), "proxy": float(means[1]), "neither": float(1.0 - means.sum())},

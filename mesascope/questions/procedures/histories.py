@@ -170,7 +170,7 @@ def compute_beliefs(history: History) -> dict[str, np.ndarray]:
 
 
 def check_lifetimes(lifetimes: int, minimum: int) -> None:
-    """Raises `MesascopeError` if a metric's setting `lifetimes` is below `least`, which the metric needs."""
+    """Raises `MesascopeError` if a metric's setting `lifetimes` is below `minimum`, which the metric needs."""
     if lifetimes < minimum:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", f"Give a whole number from {minimum}.")
 

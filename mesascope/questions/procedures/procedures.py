@@ -104,9 +104,9 @@ def _choose_arm(history: History, arm: int) -> np.ndarray:
     return np.broadcast_to((np.arange(history.choices) == arm).astype(np.float32), history.choice_made.shape)
 
 
-def _move_to_arm(history: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
-    """Moves linearly from uniform choices to one arm, over `trials` trials from the trial `start` on."""
-    return mix_lapse(_choose_arm(history, arm), np.clip(1 - (history.trial_index - start) / trials, 0, 1))
+def _move_to_arm(history: History, arm: int, ramp_trials: float, start: float = 0) -> np.ndarray:
+    """Moves linearly from uniform choices to one arm, over `ramp_trials` trials from the trial `start` on."""
+    return mix_lapse(_choose_arm(history, arm), np.clip(1 - (history.trial_index - start) / ramp_trials, 0, 1))
 
 
 @cache_in_history
@@ -237,13 +237,15 @@ SIMPLE_PROCEDURES = (
     ),
     Procedure(
         "clock_win_stay",
-        lambda history, trials: mix_lapse(
-            repeat_last_choice(history, history.is_last_win), np.clip(1 - history.trial_index / trials, 0, 1)
+        lambda history, ramp_trials: mix_lapse(
+            repeat_last_choice(history, history.is_last_win), np.clip(1 - history.trial_index / ramp_trials, 0, 1)
         ),
-        {"trials": IntegerRange((5, 10, 20, 40, 80, 160))},
+        {"ramp_trials": IntegerRange((5, 10, 20, 40, 80, 160))},
         parameter_count=2,
     ),
-    Procedure("clock", _move_to_arm, {"arm": (), "trials": IntegerRange((5, 10, 20, 40, 80, 160))}, parameter_count=3),
+    Procedure(
+        "clock", _move_to_arm, {"arm": (), "ramp_trials": IntegerRange((5, 10, 20, 40, 80, 160))}, parameter_count=3
+    ),
     Procedure(
         "random_then_fixed",
         lambda history, arm, start: _move_to_arm(history, arm, 1, start - 1),

@@ -98,10 +98,10 @@ def _choose_by_late_feedback(history: History, **settings: Any) -> np.ndarray:
     return _choose_by_sampling(history, counts, (1, 1))
 
 
-def _sample_then_commit(history: History, trials: int) -> np.ndarray:
-    """Thompson sampling for the first `trials` trials, then always the arm with the best posterior mean."""
-    late = choose_best(history.compute_early_means(trials), "first")
-    return np.where(history.trial_index < trials, _choose_by_plain_thompson(history), late)
+def _sample_then_commit(history: History, learning_trials: int) -> np.ndarray:
+    """Thompson sampling for the first trials, then always the arm with the best posterior mean."""
+    late = choose_best(history.compute_early_means(learning_trials), "first")
+    return np.where(history.trial_index < learning_trials, _choose_by_plain_thompson(history), late)
 
 
 def _choose_by_change_point_posterior(history: History, hazard: float) -> np.ndarray:
@@ -167,10 +167,10 @@ def _choose_by_hash(history: History) -> np.ndarray:
     return out
 
 
-def _commit_by_hash(history: History, trials: int) -> np.ndarray:
-    """Chooses uniformly for the first `trials` trials, then always the arm that a hash of their feedback selects."""
-    choice = _choose_by_hash(history)[:, np.minimum(np.arange(history.trials), trials)]
-    return np.where(history.trial_index < trials, np.float32(1 / history.choices), choice)
+def _commit_by_hash(history: History, random_trials: int) -> np.ndarray:
+    """Chooses uniformly for the first trials, then always the arm that a hash of their feedback selects."""
+    choice = _choose_by_hash(history)[:, np.minimum(np.arange(history.trials), random_trials)]
+    return np.where(history.trial_index < random_trials, np.float32(1 / history.choices), choice)
 
 
 def sample_from_bank(means: np.ndarray, history: History) -> np.ndarray:
@@ -207,7 +207,7 @@ SLOW_PROCEDURES = (
         "optimistic_thompson", lambda history: _choose_by_sampling(history, history.counts, (1, 1), is_optimistic=True)
     ),
     Procedure("delayed", _choose_by_late_feedback, {"is_aware": (True, False)}),
-    Procedure("early_only", _sample_then_commit, {"trials": ()}, parameter_count=2),
+    Procedure("early_only", _sample_then_commit, {"learning_trials": ()}, parameter_count=2),
     Procedure(
         "change_point_thompson",
         _choose_by_change_point_posterior,
@@ -216,7 +216,7 @@ SLOW_PROCEDURES = (
     ),
     Procedure("gittins", _choose_by_gittins, {"discount": StepRange(DISCOUNTS)}, parameter_count=2, needs_binary=True),
     Procedure("feedback_hash", _choose_by_hash, needs_binary=True),
-    Procedure("hash_commit", _commit_by_hash, {"trials": ()}, parameter_count=2, needs_binary=True),
+    Procedure("hash_commit", _commit_by_hash, {"random_trials": ()}, parameter_count=2, needs_binary=True),
 )
 BAYES_OPTIMAL = Procedure("bayes_optimal", _choose_bayes_optimally, needs_binary=True)
 BAYES_DEPENDENT = Procedure("bayes_optimal:dependent", _choose_best_dependent, needs_binary=True)

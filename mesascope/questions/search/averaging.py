@@ -22,8 +22,8 @@ LARGEST_SHARE = 1 - 1e-6  # the largest share of correct actions that a noisy su
 def measure_misfit(shares: np.ndarray, ticks: Sequence[int], action_count: int, mean_choices: float) -> np.ndarray:
     """[R] How badly even the best-fitting noisy subject explains the shares of correct actions at one depth.
 
-    The noisy subject takes the action with the largest of `ways` normally distributed values, one of which is larger on
-    average. The evidence that it gains per tick may fall with the number of ticks, but it may not rise.
+    The noisy subject takes the action with the largest of `action_count` normally distributed values, one of which is
+    larger on average. The evidence that it gains per tick may fall with the number of ticks, but it may not rise.
 
     Args:
         shares: [R, C] the share of correct actions in each resample with each number of ticks.

@@ -57,7 +57,7 @@ class Rule:
         min_excess: the smallest misfit, in standard errors, that rules out a noisy subject that averages over ticks
             (see `averaging.measure_misfit`).
         min_actions: the smallest number of actions from which a share is computed.
-        share: the share of resamples in which a reading must hold.
+        resample_share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
     """
@@ -70,7 +70,7 @@ class Rule:
     max_table: float = 4096.0
     min_excess: float = 2.5
     min_actions: int = 24
-    share: float = 0.95
+    resample_share: float = 0.95
     resamples: int = 1000
     seed: int = 0
 
@@ -160,7 +160,7 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
     controls = (ignored | tabled) & goal & ~searches
     level = np.where(searches, 0, np.where(controls, 1, 2))
     probability = {reading: float((level == i).mean()) for i, reading in enumerate(READING_MEANINGS)}
-    reading = next((r for r in READING_MEANINGS if probability[r] >= rule.share), UNDETERMINED)
+    reading = next((r for r in READING_MEANINGS if probability[r] >= rule.resample_share), UNDETERMINED)
     if reading == "control":
         reasons = _explain_control(numbers, ignored, tabled, rule)
     elif reading == UNDETERMINED:
@@ -262,7 +262,7 @@ def _check_ticks(
         return works, "more ticks do not help, so a map from problem to action would do as well"
     if numbers["near_before_far"] < rule.min_difference:
         return works, "ticks help far choices as soon as near ones, as they would if noise averaged out"
-    if enough[2].mean() < rule.share:
+    if enough[2].mean() < rule.resample_share:
         return works, (
             "correct actions that look ahead do not become more frequent with ticks clearly faster than averaging out "
             f"noise explains ({numbers['beyond_averaging']:.1f} standard errors, {rule.min_excess:g} are needed), so "
@@ -275,7 +275,7 @@ def _check_ticks(
             "it does as well if all ticks except the last show another problem, so it does not use those ticks to "
             "compute from the problem shown"
         )
-    if numbers["works"] < rule.share:
+    if numbers["works"] < rule.resample_share:
         return works, (
             f"more ticks make {numbers['gain_by_ticks']:.0%} more actions correct, near choices before far ones by "
             f"{numbers['near_before_far']:.0%}, which is enough in {numbers['works']:.0%} of the resamples: near the "

@@ -80,7 +80,7 @@ def combine_benefit(effects: CarryEffects) -> Estimate:
 
 
 def find_counted_trials(trials: xr.Dataset, window: int, is_early: bool = False) -> np.ndarray:
-    """[N, T] The trials that count: old trials in the last half or after a change; with `early`, in the first half."""
+    """[N, T] The trials that count: old trials in the last half or after a change (`is_early`: in the first half)."""
     length = trials.sizes["trial"]
     mask = np.zeros((trials.sizes["lifetime"], length), bool)
     counted = slice(length // 2) if is_early else select_counted_trials(trials)
@@ -268,7 +268,7 @@ def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[s
 
 
 def _find_conditions(trials: xr.Dataset, name: str, max_window: int = 1 << 30, min_window: int = 0) -> list[str]:
-    """The labels of the condition `name` whose windows are between `least` and `most` trials."""
+    """The labels of the condition `name` whose windows are between `min_window` and `max_window` trials."""
     found = [str(c) for c in trials.condition.values if str(c).startswith(f"{name}:")]
     return [c for c in found if min_window <= parse_window(c) <= max_window]
 

@@ -90,7 +90,7 @@ def explain(
 def describe_level(level: str, rule: Rule | None = None, window: int | None = None, is_open: bool = False) -> str:
     """Describes a level in words, with the thresholds that it had to pass."""
     rule = rule or Rule()
-    bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit, "window": window or rule.older_than}
+    bars = {"change": rule.min_change, "bar": rule.min_benefit, "window": window or rule.older_than}
     return (OPEN_LEVEL_DESCRIPTIONS if is_open else LEVEL_DESCRIPTIONS)[level].format(**bars)
 
 
@@ -135,17 +135,17 @@ def _describe_remedy(lowest: int, highest: int, numbers: Mapping[str, Any], bank
     n = numbers["lifetimes"]
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        smaller = f"the smaller of the two is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}"
-        if highest > 3 and size + 2 * error < rule.smallest_benefit and "life" in numbers:
+        smaller = f"the smaller of the two is {size:.3f} ± {error:.3f} against {rule.min_benefit}"
+        if highest > 3 and size + 2 * error < rule.min_benefit and "life" in numbers:
             lost = f"{numbers['life']:.2f} ± {numbers['life_error']:.2f}"
             forgetful = f"a whole lifetime without older trials loses {lost}"
             return f"{smaller}, but {forgetful}: its last actions may carry information from older trials"
-        return f"{smaller}: {describe_needed_lifetimes(size - rule.smallest_benefit, error, n, rule.errors)}"
+        return f"{smaller}: {describe_needed_lifetimes(size - rule.min_benefit, error, n, rule.error_multiple)}"
     if bank_test.obstacle:
         return f"at least locating, because {bank_test.obstacle}"
     if "position" in numbers:
         place, error = numbers["position"], numbers["position_error"]
-        needed = describe_needed_lifetimes(place - rule.cut, error, n)
+        needed = describe_needed_lifetimes(place - rule.min_position, error, n)
         return f"the position between locator and learner is {place:.2f} ± {error:.2f}: {needed}"
     return "a share of resamples lies near its threshold: run more lifetimes"
 

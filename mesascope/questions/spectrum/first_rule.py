@@ -92,8 +92,8 @@ def place_by_benefit(
     against = benefit < 0
     by_percept = np.max([weights["fresh"] @ p for p in percept], 0)
     by_carry = np.max([weights["fresh"] @ c for c in carry], 0)
-    below = np.where(by_carry >= rule.smallest_change, 2, np.where(by_percept >= rule.smallest_change, 1, 0))
-    passed = abs(benefit) - rule.smallest_benefit > rule.errors * error
+    below = np.where(by_carry >= rule.min_change, 2, np.where(by_percept >= rule.min_change, 1, 0))
+    passed = abs(benefit) - rule.min_benefit > rule.error_multiple * error
     numbers: dict[str, Any] = {
         "benefit": benefit,
         "benefit_error": error,
@@ -115,17 +115,17 @@ def place_by_benefit(
         above = reach if obstacle is None else np.full(len(reach), UNCLEAR_LEVEL)
     else:
         above = np.where(locating == 1, 3, np.where(locating == 0, reach, UNCLEAR_LEVEL))
-    level = np.where(np.abs(resampled) >= rule.smallest_benefit, above, below)
+    level = np.where(np.abs(resampled) >= rule.min_benefit, above, below)
     probability = {rung: float((level == i).mean()) for i, rung in enumerate((*OLDER_LADDER, "undetermined"))}
     if passed:
         lowest = 3
-        if obstacle is None and (locating is None or (locating == 0).mean() >= rule.share):
-            lowest = 5 if not missing and (level == 5).mean() >= rule.share else 4
+        if obstacle is None and (locating is None or (locating == 0).mean() >= rule.resample_share):
+            lowest = 5 if not missing and (level == 5).mean() >= rule.resample_share else 4
     else:
-        lowest = max(i for i in range(3) if (np.minimum(below, 2) >= i).mean() >= rule.share)
-    highest = min((i for i in range(5) if (level > i).mean() <= 1 - rule.share + 1e-9), default=5)
+        lowest = max(i for i in range(3) if (np.minimum(below, 2) >= i).mean() >= rule.resample_share)
+    highest = min((i for i in range(5) if (level > i).mean() <= 1 - rule.resample_share + 1e-9), default=5)
     if passed and obstacle is not None:  # the bank is unknown or not informative, so higher rungs remain possible
-        highest = 4 if retained.mean() <= 1 - rule.share else 5
+        highest = 4 if retained.mean() <= 1 - rule.resample_share else 5
     if passed and missing and highest >= 4:
         highest = 5
     highest = max(highest, lowest)
@@ -191,9 +191,9 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
             weights = split_gains.weights[split]
             shares_by_split.append((weights @ changed) / (weights @ best) / efficiency)
         strongest = shares_by_split[int(np.argmax([np.nanmean(shares) for shares in shares_by_split]))]
-        holds = strongest >= rule.hold
+        holds = strongest >= rule.min_retention
         numbers.setdefault("retention_error", {})[kind] = float(np.nanstd(strongest))
-        if holds.mean() >= rule.share:
+        if holds.mean() >= rule.resample_share:
             numbers["held"].append(kind)
         retained &= holds
     return retained, missing
@@ -202,7 +202,7 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
 def _describe_needed_lifetimes(
     distance: float, error: float, n: int, fallback: str, error_multiple: float = 1.645
 ) -> str:
-    """Describes how many lifetimes would separate a number from its threshold; `otherwise` if the two are equal."""
+    """Describes how many lifetimes would separate a number from its threshold; `fallback` if the two are equal."""
     if abs(distance) < 1e-3 or not 0 < error < np.inf:
         return fallback
     return f"about {int(np.ceil(n * (error_multiple * error / distance) ** 2 / 64) * 64)} lifetimes"
@@ -219,7 +219,7 @@ def _explain(lowest, highest, numbers, obstacle, missing_kinds, *, rule, is_unli
         else BEYOND_BANKS_DESCRIPTION
     )
     fresh = [fresh, LEVEL_DESCRIPTIONS["general"]][: lowest - 3]
-    bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit}
+    bars = {"change": rule.min_change, "bar": rule.min_benefit}
     parts = (
         fresh
         if lowest >= 4
@@ -234,16 +234,16 @@ def _explain(lowest, highest, numbers, obstacle, missing_kinds, *, rule, is_unli
     open_ends = []
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        distance, never = size - rule.smallest_benefit, "no number of lifetimes suffices at its threshold"
-        needed = _describe_needed_lifetimes(distance, error, n, never, rule.errors if distance > 0 else 1.645)
+        distance, never = size - rule.min_benefit, "no number of lifetimes suffices at its threshold"
+        needed = _describe_needed_lifetimes(distance, error, n, never, rule.error_multiple if distance > 0 else 1.645)
         open_ends.append(
-            f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {needed}"
+            f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.min_benefit}: {needed}"
         )
     if lowest == 3 and obstacle:
         open_ends.append(f"at least locating, because {obstacle}")
     elif lowest == 3 and "position" in numbers:
         place, error = numbers["position"], numbers["position_error"]
-        needed = _describe_needed_lifetimes(place - rule.cut, error, n, "a smaller bank")
+        needed = _describe_needed_lifetimes(place - rule.min_position, error, n, "a smaller bank")
         open_ends.append(f"the position between locator and learner is {place:.2f} ± {error:.2f}: {needed}")
     if highest == 5 and missing_kinds and "efficiency" in numbers:
         open_ends.append(f"no split of kind {', '.join(missing_kinds)} was run: add it to the splits")
@@ -254,7 +254,9 @@ def _explain(lowest, highest, numbers, obstacle, missing_kinds, *, rule, is_unli
         shares = {split: share for split, share in numbers["retention"].items() if split.partition(":")[0] == kind}
         if shares and kind not in numbers["held"]:
             split = max(shares, key=lambda split: shares[split])
-            needed = _describe_needed_lifetimes(shares[split] - rule.hold, numbers["retention_error"][kind], n, "")
+            needed = _describe_needed_lifetimes(
+                shares[split] - rule.min_retention, numbers["retention_error"][kind], n, ""
+            )
             needed = f"{needed} on this split would settle it" if needed else "this lies at the threshold"
             open_ends.append(f"the {split} split keeps {shares[split]:.2f}: {needed}")
     open_ends = open_ends or ["a share of resamples lies near its threshold: run more lifetimes"]

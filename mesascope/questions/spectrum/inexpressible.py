@@ -44,11 +44,11 @@ def decide_beyond_banks(
         lost = intact - compute_ratio(*shuffled)
         error = compute_standard_error(lost)
         numbers[split] = {"gain": float(intact.mean()), "benefit": float(lost.mean()), "benefit_error": error}
-        sure = lost.mean() - rule.smallest_benefit > rule.errors * error
-        if not sure or intact.mean() < rule.smallest_benefit:
+        sure = lost.mean() - rule.min_benefit > rule.error_multiple * error
+        if not sure or intact.mean() < rule.min_benefit:
             lacking.append(split)
         resampled = weights[split] @ np.stack([intact, lost], 1)
-        passes.append((resampled >= rule.smallest_benefit).all(1))
+        passes.append((resampled >= rule.min_benefit).all(1))
     if not numbers:
         return None, f"{UNKNOWN_TASKS_REASON} (say them with --trained-on)", {}
     if lacking:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from mesascope.questions.spectrum.position import BANK_LIMIT
+from mesascope.questions.spectrum.position import MAX_LOCATOR_RETENTION
 from mesascope.trials import REFLEX_TRIALS
 
 LADDER = ("inert", "reactive", "tracking", "locating", "acquiring")
@@ -19,36 +19,38 @@ class Rule:
     Attributes:
         older_than: w, the number of last trials; trials more than w back are older. If a fifth of the lifetime is less
             than this, w is a fifth of the lifetime.
-        smallest_benefit: the smallest benefit that counts, as a share of the possible gain.
-        smallest_change: the smallest share of changed choices that counts.
-        errors: the number of standard errors by which a benefit must exceed the smallest benefit.
-        smallest_strict: the smallest strict transplant that counts.
-        strict_errors: the number of standard errors by which the strict transplant must exceed smallest_strict.
-        smallest_bits: the smallest information about a donor's task, in bits per action, that counts.
-        cut: the position between the ideal locator (0) and a learner (1) that separates locating from acquiring.
-        hold: the smallest retention that suffices for the flags 'far' and 'flexible'.
-        share: the share of resamples in which a level or flag must hold.
-        bank_limit: if the ideal locator keeps at least this share on fresh tasks, the bank cannot distinguish locating
-            from acquiring.
-        short_of_locator: the share of the ideal locator's gain on seen tasks below which the bank label is doubtful.
-        beyond_learner: the position above which the bank label is doubtful.
+        min_benefit: the smallest benefit that counts, as a share of the possible gain.
+        min_change: the smallest share of changed choices that counts.
+        error_multiple: the number of standard errors by which a benefit must exceed the smallest benefit.
+        min_strict_transplant: the smallest strict transplant that counts.
+        strict_error_multiple: the number of standard errors by which the strict transplant must exceed
+            min_strict_transplant.
+        min_bits: the smallest information about a donor's task, in bits per action, that counts.
+        min_position: the position between the ideal locator (0) and a learner (1) that separates locating from
+            acquiring.
+        min_retention: the smallest retention that suffices for the flags 'far' and 'flexible'.
+        resample_share: the share of resamples in which a level or flag must hold.
+        max_locator_retention: if the ideal locator keeps at least this share on fresh tasks, the bank cannot
+            distinguish locating from acquiring.
+        min_locator_share: the share of the ideal locator's gain on seen tasks below which the bank label is doubtful.
+        max_position: the position above which the bank label is doubtful.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
     """
 
     older_than: int = REFLEX_TRIALS
-    smallest_benefit: float = 0.05
-    smallest_change: float = 0.05
-    errors: float = 3.09
-    smallest_strict: float = 0.02
-    strict_errors: float = 1.645
-    smallest_bits: float = 0.05
-    cut: float = 0.5
-    hold: float = 0.5
-    share: float = 0.95
-    bank_limit: float = BANK_LIMIT
-    short_of_locator: float = 0.8
-    beyond_learner: float = 1.2
+    min_benefit: float = 0.05
+    min_change: float = 0.05
+    error_multiple: float = 3.09
+    min_strict_transplant: float = 0.02
+    strict_error_multiple: float = 1.645
+    min_bits: float = 0.05
+    min_position: float = 0.5
+    min_retention: float = 0.5
+    resample_share: float = 0.95
+    max_locator_retention: float = MAX_LOCATOR_RETENTION
+    min_locator_share: float = 0.8
+    max_position: float = 1.2
     resamples: int = 1000
     seed: int = 0
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric
-from mesascope.questions.spectrum.position import BANK_LIMIT, compute_position, compute_retention_shares
+from mesascope.questions.spectrum.position import MAX_LOCATOR_RETENTION, compute_position, compute_retention_shares
 from mesascope.stats import linearise
 from mesascope.trials import measure_gain
 
@@ -25,7 +25,7 @@ def metric(trials, references, replay):
     if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # subject and locator may have a negative gain on fresh tasks
         raise DoesNotApply("it gains nothing on seen tasks, or a reference gains nothing on seen or on fresh tasks")
     lam = compute_retention_shares(parts.mean(1))[1]
-    if lam >= BANK_LIMIT:
+    if lam >= MAX_LOCATOR_RETENTION:
         raise DoesNotApply(
             f"this bank cannot distinguish locating from acquiring: its ideal locator keeps {lam:.2f} on fresh tasks"
         )

@@ -100,7 +100,7 @@ def test_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]
         return BankTest(None, "it gains nothing on seen tasks, or a reference gains nothing on seen or on fresh tasks")
     rho, lam = compute_retention_shares(means)
     numbers |= {"kept_by_locator": float(lam), "kept_on_fresh": float(rho)}
-    if lam >= rule.bank_limit:
+    if lam >= rule.max_locator_retention:
         return BankTest(None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, as a learner does")
     positions = linearise(compute_position, parts)
     numbers |= {"position": float(positions.mean()), "position_error": compute_standard_error(positions)}
@@ -109,4 +109,4 @@ def test_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]
     with np.errstate(divide="ignore", invalid="ignore"):
         lam, position = compute_retention_shares(resampled)[1], compute_position(resampled)
         share_of_locator = resampled[3] / resampled[5]
-    return BankTest(np.where(lam < 1, position < rule.cut, np.nan), None, position, share_of_locator)
+    return BankTest(np.where(lam < 1, position < rule.min_position, np.nan), None, position, share_of_locator)

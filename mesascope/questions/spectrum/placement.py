@@ -98,23 +98,23 @@ def place(
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."
         raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
-    bars = _compare_with_thresholds(effects, rule)
-    early = None if bars.is_passed else _measure_early_effects(fresh, window, rule)
+    thresholds = _compare_with_thresholds(effects, rule)
+    early = None if thresholds.is_passed else _measure_early_effects(fresh, window, rule)
     if early is not None:
-        effects, bars = early, _compare_with_thresholds(early, rule)
-    against = bars.is_passed and bars.sign < 0
+        effects, thresholds = early, _compare_with_thresholds(early, rule)
+    against = thresholds.is_passed and thresholds.sign < 0
     n = fresh.sizes["lifetime"]
     weights = {
         split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
     }
-    numbers = _collect_statistics(effects, bars, fresh, window, has_given_up=early is not None)
+    numbers = _collect_statistics(effects, thresholds, fresh, window, has_given_up=early is not None)
     numbers |= {
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
     }
-    numbers |= carried.measure_span(fresh, weights["fresh"], bars.sign if bars.is_passed else 1.0)
+    numbers |= carried.measure_span(fresh, weights["fresh"], thresholds.sign if thresholds.is_passed else 1.0)
     bank_test = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
-    doubt = _explain_doubt(bank_test, rule) if bars.is_passed else ""
+    doubt = _explain_doubt(bank_test, rule) if thresholds.is_passed else ""
     if doubt:
         bank_test = bank_test._replace(obstacle=f"its bank label is doubtful: {doubt}")
 
@@ -127,24 +127,32 @@ def place(
             LOCATING,
             np.where(bank_test.locating_by_resample == 0, ACQUIRING, UNCLEAR_LEVEL),
         )
-    level = np.where(np.abs(benefit) >= rule.smallest_benefit, above, below)
-    if not bars.is_passed and bars.strict_margin <= rule.strict_errors:
+    level = np.where(np.abs(benefit) >= rule.min_benefit, above, below)
+    if not thresholds.is_passed and thresholds.strict_margin <= rule.strict_error_multiple:
         level = below  # its actions may only show whether its carry agrees with its last trials
-    lowest, highest = _find_interval(level, below, bars, bank_test, rule)
-    if not bars.is_passed and _actions_carry_older_trials(effects, bars, rule):
+    lowest, highest = _find_interval(level, below, thresholds, bank_test, rule)
+    if not thresholds.is_passed and _actions_carry_older_trials(effects, thresholds, rule):
         highest = ACQUIRING  # its own last actions may store what older trials showed
-    other = not bars.is_passed and _is_pursuing_other_goal(fresh, window, rule, numbers)
+    other = not thresholds.is_passed and _is_pursuing_other_goal(fresh, window, rule, numbers)
     if other:
         lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
         highest = ACQUIRING
-    reach = decide_flags(trials, references, against, rule) if bars.is_passed else None
+    reach = decide_flags(trials, references, against, rule) if thresholds.is_passed else None
     if reach is not None:
         numbers |= {"retention": reach.retention, "retention_error": reach.standard_error}
     flags = reach.flags if reach is not None and lowest == ACQUIRING else {}
-    direction = "other" if other else "none" if not bars.is_passed else "against" if against else "for"
+    direction = "other" if other else "none" if not thresholds.is_passed else "against" if against else "for"
     probability = {rung: float((level == i).mean()) for i, rung in enumerate((*LADDER, "undetermined"))}
     reason = explain(
-        lowest, highest, numbers, bars, bank_test, flags=flags, trained_on=trained_on, direction=direction, rule=rule
+        lowest,
+        highest,
+        numbers,
+        thresholds,
+        bank_test,
+        flags=flags,
+        trained_on=trained_on,
+        direction=direction,
+        rule=rule,
     )
     return Placement(
         level=LADDER[lowest] if lowest == highest else "undetermined",
@@ -184,7 +192,7 @@ def _measure_early_effects(fresh_trials: xr.Dataset, window: int, rule: Rule) ->
 
 def _is_above_threshold(values: np.ndarray, sign: float, rule: Rule) -> bool:
     """Whether the mean of values clearly exceeds the smallest benefit, in the direction of `sign`."""
-    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * compute_standard_error(values))
+    return bool(sign * values.mean() - rule.min_benefit > rule.error_multiple * compute_standard_error(values))
 
 
 def _compute_mean_and_error(name: str, values: np.ndarray) -> dict[str, float]:
@@ -197,19 +205,21 @@ def _compare_with_thresholds(effects: carried.CarryEffects, rule: Rule) -> Passe
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
     rows = [values for values in effects.strict_transplants if len(values)]
-    distances = [(sign * row.mean() - rule.smallest_strict) / max(compute_standard_error(row), 1e-9) for row in rows]
+    distances = [
+        (sign * row.mean() - rule.min_strict_transplant) / max(compute_standard_error(row), 1e-9) for row in rows
+    ]
     fits = max(distances, default=-np.inf)
     needed = _is_above_threshold(effects.deletion, float(np.sign(deletion)), rule)
-    informed = _is_above_threshold(effects.transplant, sign, rule) and fits > rule.strict_errors
+    informed = _is_above_threshold(effects.transplant, sign, rule) and fits > rule.strict_error_multiple
     return PassedThresholds(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
 
 
 def _actions_carry_older_trials(effects: carried.CarryEffects, passed_thresholds: PassedThresholds, rule: Rule) -> bool:
     """Whether lifetimes without older trials clearly gain less, and actions after a transplant fit the donor's task."""
-    if passed_thresholds.strict_margin <= rule.strict_errors or effects.whole_lifetime_loss is None:
+    if passed_thresholds.strict_margin <= rule.strict_error_multiple or effects.whole_lifetime_loss is None:
         return False
     return all(
-        passed_thresholds.sign * x.mean() > rule.errors * compute_standard_error(x)
+        passed_thresholds.sign * x.mean() > rule.error_multiple * compute_standard_error(x)
         for x in (effects.whole_lifetime_loss, effects.transplant)
     )
 
@@ -264,8 +274,8 @@ def _resample_lower_rungs(fresh_trials, percept_dependence, carry_dependence, we
     by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept_dependence, carry_dependence))
     curve = carried.measure_gain_by_memory(fresh_trials)
     reset = np.abs(weights @ (curve[0] - curve[1])) if 1 in curve else np.zeros(len(weights))
-    tracks = (by_carry >= rule.smallest_change) | (reset >= rule.smallest_benefit)
-    return np.where(tracks, TRACKING, np.where(by_percept >= rule.smallest_change, 1, 0))
+    tracks = (by_carry >= rule.min_change) | (reset >= rule.min_benefit)
+    return np.where(tracks, TRACKING, np.where(by_percept >= rule.min_change, 1, 0))
 
 
 def _find_interval(
@@ -273,11 +283,16 @@ def _find_interval(
 ) -> tuple[int, int]:
     """The indices of the lowest and the highest possible rung."""
     if passed_thresholds.is_passed:
-        acquires = bank_test.locating_by_resample is None or (bank_test.locating_by_resample == 0).mean() >= rule.share
+        acquires = (
+            bank_test.locating_by_resample is None
+            or (bank_test.locating_by_resample == 0).mean() >= rule.resample_share
+        )
         lowest = ACQUIRING if bank_test.obstacle is None and acquires else LOCATING
     else:
-        lowest = max(i for i in range(LOCATING) if (lower_rungs >= i).mean() >= rule.share)
-    highest = min((i for i in range(ACQUIRING) if (levels > i).mean() <= 1 - rule.share + 1e-9), default=ACQUIRING)
+        lowest = max(i for i in range(LOCATING) if (lower_rungs >= i).mean() >= rule.resample_share)
+    highest = min(
+        (i for i in range(ACQUIRING) if (levels > i).mean() <= 1 - rule.resample_share + 1e-9), default=ACQUIRING
+    )
     return lowest, max(highest, lowest)
 
 
@@ -285,7 +300,7 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, is_again
     """Tests whether picking among training tasks explains the subject's gain."""
     if trained_on == "unlimited":
         return BankTest(None, None)
-    least = numbers.get("strict_bits", 0.0) - rule.errors * numbers.get("strict_bits_error", 0.0)
+    least = numbers.get("strict_bits", 0.0) - rule.error_multiple * numbers.get("strict_bits_error", 0.0)
     bank = trained_on.startswith("bank:")
     size = parse_bank(trained_on)[0] if bank else parse_task_limit(trained_on)
     acquires = BankTest(np.zeros(rule.resamples), None)
@@ -316,11 +331,11 @@ def _is_gaining_on_split(trials: xr.Dataset, rule: Rule) -> bool:
 def _explain_doubt(bank_test: BankTest, rule: Rule) -> str:
     """Explains why the bank label is doubtful; '' if it is not doubtful."""
     position, gained = bank_test.position, bank_test.share_of_locator
-    if position is None or gained is None or (position < rule.cut).mean() >= rule.share:
+    if position is None or gained is None or (position < rule.min_position).mean() >= rule.resample_share:
         return ""  # the subject locates, even if it gains far less than the ideal locator
-    if (gained < rule.short_of_locator).mean() >= rule.share:
+    if (gained < rule.min_locator_share).mean() >= rule.resample_share:
         return f"on tasks of the bank, the subject gains {gained.mean():.2f} of what the ideal locator gains"
-    if (position > rule.beyond_learner).mean() >= rule.share:
+    if (position > rule.max_position).mean() >= rule.resample_share:
         return f"its position, {position.mean():.2f}, is beyond any learner"
     return ""
 
@@ -328,7 +343,10 @@ def _explain_doubt(bank_test: BankTest, rule: Rule) -> str:
 def _is_pursuing_other_goal(fresh_trials: xr.Dataset, window: int, rule: Rule, numbers: dict[str, Any]) -> bool:
     """Whether the subject's actions show the task without going for the task's pay-off."""
     shown, error = numbers["transplant"], numbers["transplant_error"]
-    if numbers["strict_errors"] > rule.strict_errors and abs(shown) > rule.smallest_strict + rule.errors * error:
+    if (
+        numbers["strict_errors"] > rule.strict_error_multiple
+        and abs(shown) > rule.min_strict_transplant + rule.error_multiple * error
+    ):
         return False  # its actions go for or against the pay-off
     if "bits" in numbers:
         choices, parts = int(fresh_trials.right.max()) + 1, int(fresh_trials.attrs["parts"])
@@ -336,7 +354,7 @@ def _is_pursuing_other_goal(fresh_trials: xr.Dataset, window: int, rule: Rule, n
         bits, bar = max(rows, key=np.mean), parts * np.log2(choices / (choices - 1))
     elif "digits" in fresh_trials.attrs:
         rows = [measure_transplanted_bits(fresh_trials, window, by_trial) for by_trial in (False, True)]
-        bits, bar = max(rows, key=np.mean), rule.smallest_bits
+        bits, bar = max(rows, key=np.mean), rule.min_bits
     else:
         try:
             mask = carried.find_counted_trials(fresh_trials, window)
@@ -345,11 +363,11 @@ def _is_pursuing_other_goal(fresh_trials: xr.Dataset, window: int, rule: Rule, n
                 for by_trial in (False, True)
                 for row in carried.measure_donor_bits(fresh_trials, mask, window, by_trial)
             ]
-            bits, bar = max(rows, key=np.mean), rule.smallest_bits
+            bits, bar = max(rows, key=np.mean), rule.min_bits
         except DoesNotApply:
             return False
     numbers |= _compute_mean_and_error("bits_shown", bits) | {"bits_bar": float(bar)}
-    return bool(bits.mean() - bar > rule.errors * compute_standard_error(bits))
+    return bool(bits.mean() - bar > rule.error_multiple * compute_standard_error(bits))
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:

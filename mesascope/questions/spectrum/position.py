@@ -2,7 +2,9 @@
 
 import numpy as np
 
-BANK_LIMIT = 0.98  # if its locator keeps this share on fresh tasks, a bank cannot distinguish locating from acquiring
+MAX_LOCATOR_RETENTION = (
+    0.98  # if its locator keeps this share on fresh tasks, a bank cannot distinguish locating from acquiring
+)
 
 
 def compute_retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

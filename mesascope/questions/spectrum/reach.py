@@ -1,8 +1,8 @@
 """Decides two flags: whether older trials also inform actions on other distributions of tasks, and after changes.
 
 The retention on a split is the transplant as a share of the best reference's transplant there, divided by the same
-share on fresh tasks. 'far' needs a retention of at least `Rule.hold` on every split with another distribution or
-structure of tasks, 'flexible' on every split whose task changes within the lifetime. Neither implies the other.
+share on fresh tasks. 'far' needs a retention of at least `Rule.min_retention` on every split with another distribution
+or structure of tasks, 'flexible' on every split whose task changes within the lifetime. Neither implies the other.
 """
 
 from collections.abc import Mapping
@@ -68,7 +68,9 @@ def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit],
         kept = _resample_mean(changed, rule, seed) / _resample_mean(best, rule, seed + 1) / base
         retention[split] = float(changed.mean() / best.mean() / (own.mean() / learner.mean()))
         error[split] = float(np.std(kept))
-        shares_by_flag["flexible" if split_trials.attrs.get("changing") else "far"].append((kept >= rule.hold).mean())
+        shares_by_flag["flexible" if split_trials.attrs.get("changing") else "far"].append(
+            (kept >= rule.min_retention).mean()
+        )
     return Reach({flag: _decide_flag(shares, rule) for flag, shares in shares_by_flag.items()}, retention, error)
 
 
@@ -77,7 +79,7 @@ def _decide_flag(shares: list[float], rule: Rule) -> str:
     if not shares:
         return "not run"
     least = min(shares)
-    return "yes" if least >= rule.share else "no" if least <= 1 - rule.share else "open"
+    return "yes" if least >= rule.resample_share else "no" if least <= 1 - rule.resample_share else "open"
 
 
 def _measure_signed_transplant(
@@ -85,7 +87,8 @@ def _measure_signed_transplant(
 ) -> np.ndarray | None:
     """[U] The transplant per donor, times `sign`; None if it was not run.
 
-    With `restarted`, only early trials count, as for a learner that restarts at a change (see `FIRST_RESTART_TRIAL`).
+    With `is_restarted`, only early trials count, as for a learner that restarts at a change (see
+    `FIRST_RESTART_TRIAL`).
     """
     if trials is None:
         return None

@@ -21,7 +21,7 @@ class Position(NamedTuple):
         low: the lower end of its interval.
         high: the upper end.
         kept_share: the share of its gain that the ideal locator keeps on fresh tasks.
-        cut: the position that separates a locator from a learner in the placement rule.
+        threshold: the position that separates a locator from a learner in the placement rule.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Position(NamedTuple):
     low: float
     high: float
     kept_share: float
-    cut: float
+    threshold: float
 
 
 def find_positions(examinations: Sequence[Examination]) -> list[Position]:
@@ -41,10 +41,10 @@ def find_positions(examinations: Sequence[Examination]) -> list[Position]:
         kept_finding = find_measured_finding(e, "locate_or_learn: kept by the ideal locator")
         if position is None or position.low is None or position.high is None or not e.trained_on.startswith("bank"):
             continue
-        cut = e.placement.rule.cut if e.placement else 0.5
+        threshold = e.placement.rule.min_position if e.placement else 0.5
         kept_share = kept_finding.estimate if kept_finding and kept_finding.estimate is not None else float("nan")
         estimates = (position.estimate or 0.0, position.low, position.high)
-        rows.append(Position(e.subject, e.trained_on, *estimates, kept_share, cut))
+        rows.append(Position(e.subject, e.trained_on, *estimates, kept_share, threshold))
     return rows
 
 
@@ -56,7 +56,7 @@ def draw_figure(positions: Sequence[Position]) -> Figure:
     axes = drawing.subplots()
     for x in (0, 1):
         axes.axvline(x, color=TEXT_COLOUR, lw=0.8, zorder=1)
-    axes.axvline(positions[0].cut, color=MUTED_COLOUR, lw=0.8, ls=(0, (2, 2)), zorder=1)
+    axes.axvline(positions[0].threshold, color=MUTED_COLOUR, lw=0.8, ls=(0, (2, 2)), zorder=1)
     for y, row in enumerate(positions):
         axes.axhline(y, color=GRID_COLOUR, lw=0.5, zorder=0)
         low, high = max(row.low, X_LIMITS[0]), min(row.high, X_LIMITS[1])
@@ -71,6 +71,6 @@ def draw_figure(positions: Sequence[Position]) -> Figure:
     axes.set_xlim(*X_LIMITS)
     axes.spines.left.set_visible(False)
     axes.tick_params(axis="y", length=0)
-    tick_names = {0: "ideal locator of the bank", positions[0].cut: "the rule's cut", 1: "any learner"}
+    tick_names = {0: "ideal locator of the bank", positions[0].threshold: "the rule's threshold", 1: "any learner"}
     axes.set_xticks(list(tick_names), [f"{x:g}\n{name}" for x, name in tick_names.items()])
     return drawing

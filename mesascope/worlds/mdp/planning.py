@@ -140,7 +140,7 @@ def plan_backward(payoffs: jax.Array, steps: int, compute_expectation: Any) -> j
 
 
 def make_expectation(transitions: jax.Array) -> Any:
-    """Makes the argument `expect` of `plan_backward` for transitions [N, S, A, S']."""
+    """Makes the function of expected values that is an argument of `plan_backward` for transitions [N, S, A, S']."""
     return lambda values: jnp.einsum("nsap,np->nsa", transitions, values)
 
 

@@ -64,7 +64,7 @@ class EmulatedGames:
         self._update_observations([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])
 
     def play(self, action: np.ndarray, is_playing: np.ndarray) -> np.ndarray:
-        """Plays one step of the games marked in `playing` [N] that are not over, and returns the points [N]."""
+        """Plays one step of the games marked in `is_playing` [N] that are not over, and returns the points [N]."""
         points, indices = np.zeros(len(action), np.float32), np.flatnonzero(is_playing & ~self.is_over)
         screens, before = [], []
         for i in indices:

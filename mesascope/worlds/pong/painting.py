@@ -66,10 +66,10 @@ class PictureCondition(Condition):
         """Returns why the condition does not apply to a family without Pong's picture; None for a family with it."""
         return None if screen.shows_positions(family) else "it shows no ball"
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Disturbs the picture; an observation of another size is returned unchanged."""
         if percept.observation.shape[-1] != screen.OBSERVATION_SIZE:
-            return carry, percept, shadow
+            return carry, percept, second_carry
 
         def paint_percept(percept):
             picture = self.paint(context.draw_key(), read_picture(percept.observation), context)
@@ -82,7 +82,7 @@ class PictureCondition(Condition):
                 return context.respond_in_past(count - i, carry, paint_percept(context.get_past_percept(count - i)))
 
             carry = context.repeat(0, count, rebuild_step, context.fresh_carry)
-        return carry, paint_percept(percept), shadow
+        return carry, paint_percept(percept), second_carry
 
     def paint_frames(self, observations: np.ndarray) -> np.ndarray:
         """Returns the disturbed frames [F, 33, 40] of observations [F, D]."""

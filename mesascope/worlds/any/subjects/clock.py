@@ -11,11 +11,11 @@ class ClockSubject(StepCountingSubject):
 
     favourite_action: int
     start: int
-    trials: int
+    ramp_trials: int
 
     def respond(self, key, carry, percept: Percept):
         """Chooses uniformly at first, then moves step by step to always taking the action that is best a priori."""
-        lapse = jnp.clip(1.0 - (carry - self.start) / self.trials, 0.0, 1.0)
+        lapse = jnp.clip(1.0 - (carry - self.start) / self.ramp_trials, 0.0, 1.0)
         favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite_action), self.choices)
         return carry + 1, choose(key, add_lapses(favourite, lapse[:, None]))
 
@@ -25,12 +25,12 @@ def find_favourite_action(family: Family) -> int:
     return family.favourite_arm if isinstance(family, HasFavouriteArm) else 0
 
 
-@keep_settings(trials=(1, 1_000_000))
-def subject(family: Family, trials: int = 50) -> ClockSubject:
+@keep_settings(ramp_trials=(1, 1_000_000))
+def subject(family: Family, ramp_trials: int = 50) -> ClockSubject:
     """Moves from chance to the action that is best a priori, guided only by the number of past trials.
 
     Args:
         family: any family with discrete actions. If no action is best a priori, the subject moves to the first one.
-        trials: the number of trials from the first uniform choice until the subject always takes that action.
+        ramp_trials: the number of trials from the first uniform choice until the subject always takes that action.
     """
-    return ClockSubject(family.choices, find_favourite_action(family), start=0, trials=trials)
+    return ClockSubject(family.choices, find_favourite_action(family), start=0, ramp_trials=ramp_trials)

@@ -9,23 +9,23 @@ from mesascope.contracts.choices import StepCountingSubject, add_lapses, compute
 class ClockWinStay(StepCountingSubject):
     """Carries the number of past trials [N]."""
 
-    trials: int
+    ramp_trials: int
 
     def respond(self, key, carry, percept: Percept):
         """Stays after a win and shifts after a loss, except for lapses."""
-        lapse = jnp.clip(1.0 - carry / self.trials, 0.0, 1.0)[:, None]
+        lapse = jnp.clip(1.0 - carry / self.ramp_trials, 0.0, 1.0)[:, None]
         return carry + 1, choose(
             key,
             add_lapses(compute_stay_probabilities(percept.action, self.choices, has_last_pull_paid(percept)), lapse),
         )
 
 
-@keep_settings(trials=(1, 1_000_000))
-def subject(family: Family, trials: int = 50) -> ClockWinStay:
+@keep_settings(ramp_trials=(1, 1_000_000))
+def subject(family: Family, ramp_trials: int = 50) -> ClockWinStay:
     """Win-stay-lose-shift with a lapse probability that falls from one to zero as trials pass.
 
     Args:
         family: any family with discrete actions.
-        trials: the number of trials until the lapse probability is zero.
+        ramp_trials: the number of trials until the lapse probability is zero.
     """
-    return ClockWinStay(family.choices, trials)
+    return ClockWinStay(family.choices, ramp_trials)

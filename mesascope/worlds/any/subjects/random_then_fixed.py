@@ -12,4 +12,4 @@ def subject(family: Family, start: int = 50) -> ClockSubject:
         family: any family with discrete actions. If no action is best a priori, the subject takes the first one.
         start: the first trial that is not random.
     """
-    return ClockSubject(family.choices, find_favourite_action(family), start=start - 1, trials=1)
+    return ClockSubject(family.choices, find_favourite_action(family), start=start - 1, ramp_trials=1)

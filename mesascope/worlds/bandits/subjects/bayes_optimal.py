@@ -112,7 +112,7 @@ def _list_partial_sums(trials: int, columns: int) -> np.ndarray:
 
 
 def load_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """The table that `plan` computes, read from the user's cache folder unless the file is broken or missing."""
+    """The table of `compute_optimal_plan`, read from the user's cache folder unless the file is broken or missing."""
     digest = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
     path = make_cache_path(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
     try:

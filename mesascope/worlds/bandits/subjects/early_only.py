@@ -4,12 +4,12 @@ from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.bandits.explore_then_exploit import ExploreThenExploit
 
 
-@keep_settings(trials=(1, 1_000_000))
-def subject(family: Family, trials: int = 20) -> ExploreThenExploit:
+@keep_settings(learning_trials=(1, 1_000_000))
+def subject(family: Family, learning_trials: int = 20) -> ExploreThenExploit:
     """Learns from the first trials only: Thompson sampling, then always the arm with the largest mean.
 
     Args:
         family: the bandit.
-        trials: the number of trials that the subject learns from.
+        learning_trials: the number of trials that the subject learns from.
     """
-    return ExploreThenExploit(family.choices, trials, "thompson")
+    return ExploreThenExploit(family.choices, learning_trials, "thompson")

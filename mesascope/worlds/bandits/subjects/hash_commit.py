@@ -13,7 +13,7 @@ from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, up
 class HashCommit(ChoosingSubject):
     """Carries a hash of the early feedback [N] and the number of past trials [N]; see `subject` for the settings."""
 
-    trials: int
+    random_trials: int
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """The hash of an empty history, at trial 0."""
@@ -22,19 +22,19 @@ class HashCommit(ChoosingSubject):
     def respond(self, key, carry, percept: Percept):
         """Chooses uniformly at first, then always takes the arm picked by the hash."""
         hash_value, past_trials = carry
-        is_early = (past_trials <= self.trials) & (percept.action >= 0)
+        is_early = (past_trials <= self.random_trials) & (percept.action >= 0)
         hash_value = jnp.where(is_early, update_hash(hash_value, has_last_pull_paid(percept)), hash_value)
         arm = jax.nn.one_hot(pick_arm(hash_value, self.choices), self.choices)
-        probabilities = jnp.where((past_trials < self.trials)[:, None], 1.0 / self.choices, arm)
+        probabilities = jnp.where((past_trials < self.random_trials)[:, None], 1.0 / self.choices, arm)
         return (hash_value, past_trials + 1), choose(key, jnp.log(probabilities))
 
 
-@keep_settings(trials=(1, 1_000_000))
-def subject(family: Family, trials: int = 20) -> HashCommit:
+@keep_settings(random_trials=(1, 1_000_000))
+def subject(family: Family, random_trials: int = 20) -> HashCommit:
     """Commits to an arm picked by a hash of its early feedback.
 
     Args:
         family: the bandit.
-        trials: the number of random trials at the start.
+        random_trials: the number of random trials at the start.
     """
-    return HashCommit(family.choices, trials)
+    return HashCommit(family.choices, random_trials)

@@ -24,11 +24,11 @@ class FramesShuffled(Condition):
         """Returns why the condition does not apply to a family without pictures; None for a family with pictures."""
         return None if isinstance(family, ShowsFrames) else "its tasks show no pictures"
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Replaces the observation with that of an earlier step in the same lifetime."""
         age = jax.random.randint(context.draw_key(), (), 1, READABLE_PERCEPTS)
         past = context.get_past_percept(jnp.minimum(age, context.trial * context.steps + context.step))
-        return carry, percept._replace(observation=past.observation), shadow
+        return carry, percept._replace(observation=past.observation), second_carry
 
 
 def condition(is_single: int = 1) -> FramesShuffled:

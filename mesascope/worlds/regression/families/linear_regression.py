@@ -242,7 +242,7 @@ class LinearRegression(ConfiguredFamily):
         return np.square(outcome) - np.square(action - outcome)
 
     def find_best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
-        """Returns the noiseless outcomes [N, T, M] on M tasks, or the part of each that `worth` counts.
+        """Returns the noiseless outcomes [N, T, M] on M tasks, or the part of each that `compute_action_values` counts.
 
         The outcomes are those of the inputs in the observations [N, T, 2D].
         """

@@ -17,11 +17,11 @@ class ContextEmptiedOnce(Condition):
         """
         return None if isinstance(family, AsksQuestions) else "it has no words"
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """Returns a fresh carry, and the percept marked as first."""
         start = context.first_percept
         first_percept = percept._replace(action=start.action, feedback=start.feedback, first=start.first)
-        return context.fresh_carry, first_percept, shadow
+        return context.fresh_carry, first_percept, second_carry
 
 
 def condition() -> ContextEmptiedOnce:

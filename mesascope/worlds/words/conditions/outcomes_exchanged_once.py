@@ -26,10 +26,10 @@ class OutcomesExchangedOnce(Condition):
         """
         return None if isinstance(family, AsksQuestions) else "it has no words"
 
-    def apply(self, carry, percept, shadow, context):
-        """Uses the shadow carry, which is updated with exchanged outcomes only, and exchanges the last outcome."""
+    def apply(self, carry, percept, second_carry, context):
+        """Uses the second carry, which is updated with exchanged outcomes only, and exchanges the last outcome."""
         exchanged = select(percept.first, percept, context.exchange_outcome(0, percept))
-        return shadow, exchanged, context.absorb(context.get_response_key(0), shadow, exchanged)
+        return second_carry, exchanged, context.absorb(context.get_response_key(0), second_carry, exchanged)
 
 
 def condition(replicate: int = 0) -> OutcomesExchangedOnce:

@@ -6,10 +6,10 @@ from mesascope.contracts import Condition
 class Branching(Condition):
     since: int
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         if context.trial >= self.since:
             percept = percept._replace(feedback=0 * percept.feedback)
-        return carry, percept, shadow
+        return carry, percept, second_carry
 
 
 def condition(since: int = 3) -> Branching:

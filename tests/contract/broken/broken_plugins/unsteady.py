@@ -18,9 +18,9 @@ class Unsteady(Condition):
         """A number that nobody can repeat."""
         return int(np.random.default_rng().integers(2**30))
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """The partner's carry."""
-        return take_rows(carry, context.partners), percept, shadow
+        return take_rows(carry, context.partners), percept, second_carry
 
 
 def condition() -> Unsteady:

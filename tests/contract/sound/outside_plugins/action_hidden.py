@@ -18,10 +18,10 @@ class ActionHidden(Condition):
         """'action_hidden:at=t'."""
         return f"action_hidden:at={self.at}"
 
-    def apply(self, carry, percept, shadow, context):
+    def apply(self, carry, percept, second_carry, context):
         """A -1 in its place."""
         hidden = percept._replace(action=jnp.full_like(percept.action, -1))
-        return carry, select(context.trial >= self.at, hidden, percept), shadow
+        return carry, select(context.trial >= self.at, hidden, percept), second_carry
 
 
 def condition(at: int = 0) -> ActionHidden:

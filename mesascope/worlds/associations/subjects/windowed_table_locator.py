@@ -7,7 +7,7 @@ from mesascope.contracts import Family, Percept, add_lapses, choose, compute_gre
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 
-class RecentTableLocator(BankSubject):
+class WindowedTableLocator(BankSubject):
     """Carries the log-likelihoods [N, window - 1, M] of each table on the trials before the last one."""
 
     window: int
@@ -26,7 +26,7 @@ class RecentTableLocator(BankSubject):
 
 
 @keep_settings(window=(0, 64))
-def subject(family: Family, window: int = 4) -> RecentTableLocator:
+def subject(family: Family, window: int = 4) -> WindowedTableLocator:
     """Locates its table in the family's bank from the last few trials alone.
 
     Args:
@@ -34,4 +34,4 @@ def subject(family: Family, window: int = 4) -> RecentTableLocator:
         window: the number of trials that the subject uses; with 0 it gives the most frequent answer in the bank.
     """
     bank, settings = read_bank_settings(family, "answer from")
-    return RecentTableLocator(*settings, window, trained_on=bank)
+    return WindowedTableLocator(*settings, window, trained_on=bank)
