@@ -132,8 +132,8 @@ class Condition(eqx.Module):
         Args:
             carry: the subject's carry after its last response.
             percept: the percept that the subject would observe undisturbed.
-            second_carry: a second carry for the condition's own use, fresh at the start of a lifetime; each call receives the
-                second carry that the call before returned.
+            second_carry: a second carry for the condition's own use, fresh at the start of a lifetime; each call
+                receives the second carry that the call before returned.
             context: the other inputs.
 
         Returns:
