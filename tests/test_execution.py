@@ -10,7 +10,9 @@ import warnings
 import pytest
 
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.execution import hash_folder, run_units
+from mesascope.execution import format_array_command, run_units, select_shard
+from mesascope.execution.folders import Plan, announce_unit, claim_folder, list_running, read_claim
+from mesascope.files import hash_folder
 
 LONG = """
 import os, signal, time
@@ -67,7 +69,7 @@ def die(how):
 
 
 def test_what_would_end_a_process_is_told_of_with_its_line():
-    with pytest.raises(MesascopeError, match=r"test_processes\.py, line \d+, would have ended the run: SystemExit: 0"):
+    with pytest.raises(MesascopeError, match=r"test_execution\.py, line \d+, would have ended the run: SystemExit: 0"):
         list(run_units(leave, [(0,), (0,)], 2))
 
 
@@ -179,15 +181,26 @@ def _gone(pid):
     return told.strip().startswith("Z") or not told.strip()
 
 
-def test_what_is_kept_is_not_computed_again(tmp_path):
+PLAN = Plan("validation", "of arithmetic")
+
+
+@pytest.fixture
+def home(tmp_path):
+    """The folder of a run."""
+    claim_folder(tmp_path / "home", PLAN, {})
+    return tmp_path / "home"
+
+
+def test_what_is_kept_is_not_computed_again(home):
     units = [(17, 5), (9, 2), (9, 0)]
     with pytest.raises(ZeroDivisionError):
-        list(run_units(divmod, units, 1, tmp_path))
-    (kept,) = [p for p in tmp_path.iterdir() if "divmod 17 5" in p.read_text()]
+        list(run_units(divmod, units, 1, home))
+    answers = list((home / "answers").iterdir())
+    (kept,) = [p for p in answers if "divmod 17 5" in p.read_text()]
     kept.write_text(kept.read_text().replace("[3, 2]", "[3, 33]"))
-    (broken,) = [p for p in tmp_path.iterdir() if "divmod 9 2" in p.read_text()]
+    (broken,) = [p for p in answers if "divmod 9 2" in p.read_text()]
     broken.write_text("{")
-    assert [list(a) for a in run_units(divmod, units[:2], 2, tmp_path)] == [[3, 33], [4, 1]]
+    assert [list(a) for a in run_units(divmod, units[:2], 2, home)] == [[3, 33], [4, 1]]
 
 
 def test_other_code_has_another_fingerprint(tmp_path):
@@ -199,13 +212,10 @@ def test_other_code_has_another_fingerprint(tmp_path):
     assert hash_folder(tmp_path) != before
 
 
-def test_functions_are_kept_by_name_and_what_cannot_be_kept_is_no_error(tmp_path):
-    units = [(divmod, 17, 5)]
-    assert list(run_units(applied, units, 1, tmp_path / "a")) == [(3, 2)]
-    (kept,) = (tmp_path / "a").iterdir()
+def test_functions_are_kept_by_name(home):
+    assert list(run_units(applied, [(divmod, 17, 5)], 1, home)) == [(3, 2)]
+    (kept,) = (home / "answers").iterdir()
     assert "divmod 17 5" in kept.read_text() and " at 0x" not in kept.read_text()
-    (tmp_path / "file").write_text("")
-    assert list(run_units(applied, units, 1, tmp_path / "file" / "b")) == [(3, 2)]
 
 
 def applied(work, *unit):
