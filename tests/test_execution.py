@@ -10,8 +10,8 @@ import warnings
 import pytest
 
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.execution import format_array_command, run_units, select_shard
-from mesascope.execution.folders import Plan, announce_unit, claim_folder, list_running, read_claim
+from mesascope.execution import run_units
+from mesascope.execution.folders import Plan, claim_folder
 from mesascope.files import hash_folder
 
 LONG = """

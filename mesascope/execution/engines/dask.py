@@ -49,7 +49,7 @@ def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) 
         for index, unit in enumerate(units):
             data = cloudpickle.dumps((work, unit))
             futures[client.submit(_call_on_worker, process, settings, data, pure=False)] = index
-        for future in distributed.as_completed(futures):
+        for future in distributed.as_completed(futures, loop=client.loop):
             yield futures[future], future.result()
     except distributed.KilledWorker as error:
         problem = f"A unit ended {error.allowed_failures + 1} workers, perhaps because memory ran out."
