@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path, worker
     train("ppo_recurrent:width=6,updates=1,lifetimes=10,minibatches=2", "bernoulli_bandit:arms=3,trials=11", other)
     with pytest.raises(MesascopeError, match="belongs to another training run"):
         reproduce(str(study), seeds=1 + int(there.name.split("-")[-2]), out=tmp_path, workers=workers)
-    assert {p.name for p in tmp_path.iterdir()} == {"networks", "run.json"}  # nothing was done before
+    assert {p.name for p in tmp_path.iterdir()} == {"networks", "run.json", "running"}  # nothing was done before
 
 
 @pytest.mark.slow
@@ -240,15 +241,9 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(whole, tmp_path, monkeypa
     for path in sorted((tmp_path / "out" / "measurements").iterdir())[:2]:
         path.unlink()
     arguments = ["reproduce", str(study), "--out", str(tmp_path / "out"), "--workers", "1"]
-    real = Path.write_text
-
-    def write(path, text, **options):
-        if path.parent.name == "measurements":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return real(path, text, **options)
-
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device", "file.json"))
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", write)
+        patch.setattr(work, "write_text", full)
         assert run_command(arguments) == 2
     told = capsys.readouterr().err
     assert "No space left on device" in told and "finished work is kept" in told
