@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 CELLS = 64
@@ -43,7 +44,9 @@ def run(folder: Path, engine: str, workers: int, seconds: float, shard: str = ""
         write_text(folder / "result.json", json.dumps(answers))
 
 
-def start_run(folder: Path, engine: str, workers: int, seconds: float, shard: str = "") -> subprocess.Popen:
+def start_run(
+    folder: Path, engine: str, workers: int, seconds: float, shard: str = "", errors: int | None = None
+) -> subprocess.Popen:
     """Starts `run` in a process of its own."""
     call = f"scaling.run(scaling.Path({str(folder)!r}), {engine!r}, {workers}, {seconds}, {shard!r})"
     return subprocess.Popen(
@@ -98,8 +101,23 @@ def measure(name: str, engine: str, workers: int, seconds: float, expected: byte
     assert same
 
 
-def kill(name: str, engine: str, seconds: float, kills: int, expected: bytes, parts: int = 0) -> None:
-    """Kills the driver of a run, or one of its children, at random moments, and continues until it ends."""
+def list_children(process: int) -> list[int]:
+    """Lists the processes that a process started."""
+    listing = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True).stdout
+    return [int(line) for line in listing.split()]
+
+
+def kill(
+    name: str,
+    engine: str,
+    seconds: float,
+    kills: int,
+    expected: bytes,
+    *,
+    parts: int = 0,
+    nannies: Sequence[subprocess.Popen] = (),
+) -> None:
+    """Kills the driver of a run, or one of its workers, at random moments, and continues until it ends."""
     draw = random.Random(7)
     with tempfile.TemporaryDirectory() as home:
         folder, done, lost = Path(home) / "run", 0, 0
@@ -109,13 +127,11 @@ def kill(name: str, engine: str, seconds: float, kills: int, expected: bytes, pa
             codes = []
             for shard in shards:
                 finished = {p.name: p.read_bytes() for p in folder.glob("answers/*.json")}
-                process = start_run(folder, engine, 1 if parts else 2, seconds, shard)
+                process = start_run(folder, engine, 1 if parts else 2, seconds, shard, subprocess.DEVNULL)
                 if done < kills:
                     time.sleep(draw.uniform(0.3, 2.0))
-                    children = subprocess.run(
-                        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
-                    ).stdout.split()
-                    victims = [process.pid, *map(int, children)]
+                    starters = [process.pid, *(nanny.pid for nanny in nannies)]
+                    victims = [process.pid, *(child for starter in starters for child in list_children(starter))]
                     if process.poll() is None:
                         try:
                             os.kill(draw.choice(victims), signal.SIGKILL)
@@ -156,9 +172,9 @@ def main() -> None:
         measure(f"dask, {workers} workers", cluster.address, 0, options.seconds, expected, workers)
         cluster.close()
     kill("local", "local", options.seconds / 5, options.kills, expected)
-    kill("parts", "local", options.seconds / 5, options.kills, expected, PARTS)
+    kill("parts", "local", options.seconds / 5, options.kills, expected, parts=PARTS)
     cluster = Cluster(2)
-    kill("dask, drivers", cluster.address, options.seconds / 5, options.kills, expected)
+    kill("dask", cluster.address, options.seconds / 5, options.kills, expected, nannies=cluster.processes[1:])
     cluster.close()
 
 

@@ -10,8 +10,8 @@ import warnings
 import pytest
 
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.execution import run_units
-from mesascope.execution.folders import Plan, claim_folder
+from mesascope.execution import format_array_command, run_units, select_shard
+from mesascope.execution.folders import Plan, announce_unit, claim_folder, list_running, read_claim
 from mesascope.files import hash_folder
 
 LONG = """
@@ -228,3 +228,32 @@ def test_a_folder_is_left_out_of_a_fingerprint(tmp_path):
     before = hash_folder(tmp_path, excluded_folder=tmp_path / "run")
     (tmp_path / "run" / "b.py").write_text("")
     assert hash_folder(tmp_path, excluded_folder=tmp_path / "run") == before != hash_folder(tmp_path)
+
+
+def test_a_running_unit_is_announced_and_a_folder_that_is_not_there_is_told_of(home, tmp_path):
+    with announce_unit(home, "one") as report:
+        report(0.25, "counting")
+        deadline = time.monotonic() + 20
+        while not (found := list_running(home)) or found[0].share != 0.25:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert found[0].is_alive and found[0].activity == "counting" and found[0].pid == os.getpid()
+    assert list_running(home) == []
+    with pytest.raises(MesascopeError, match="does not see the run's folder"), announce_unit(tmp_path / "no", "one"):
+        pass
+
+
+def test_a_folder_belongs_to_one_run(home):
+    claim_folder(home, PLAN, {"seeds": 3})
+    assert read_claim(home) == (PLAN, {"seeds": 3})
+    with pytest.raises(MesascopeError, match="the folder of the validation 'of arithmetic', not of the study 'other'"):
+        claim_folder(home, Plan("study", "other"), {})
+
+
+def test_every_unit_is_in_one_part():
+    parts = [select_shard(range(7), f"{i}/3") for i in (1, 2, 3)]
+    assert sorted(n for part in parts for n in part) == list(range(7)) and select_shard("ab", "") == "ab"
+    assert (
+        format_array_command(["m", "a b"], 3)
+        == "sbatch --array=1-3 --wrap 'm '\"'\"'a b'\"'\"' --shard $SLURM_ARRAY_TASK_ID/3'"
+    )

@@ -115,7 +115,7 @@ def validate(
             run, or the engine cannot run.
 
     Returns:
-        None if units of other parts are unfinished. Otherwise
+        None if units of other parts are unfinished. Otherwise, where a share of no runs is None:
         `confusion` {truth: {reading: count}}; the shares `right` (of the runs of demanded cases), `undetermined` and
         `wrong` (of all runs); `false_positives` (the number of runs of subjects that cannot acquire whose lowest rung
         is above 'tracking') and `perhaps_above` (the number of these runs whose highest rung is above 'tracking');
@@ -275,7 +275,7 @@ def _summarise(
     }
     results["missed"] = describe_missed_bounds(results, quick)
     results["holds"] = not results["missed"]
-    return results
+    return {key: None if value != value else value for key, value in results.items()}  # a share of no runs
 
 
 def _list_coverage_calls(first_seed: int) -> list[tuple]:
