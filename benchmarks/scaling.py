@@ -49,9 +49,8 @@ def start_run(
 ) -> subprocess.Popen:
     """Starts `run` in a process of its own."""
     call = f"scaling.run(scaling.Path({str(folder)!r}), {engine!r}, {workers}, {seconds}, {shard!r})"
-    return subprocess.Popen(
-        [sys.executable, "-c", f"import scaling\nif __name__ == '__main__': {call}"], env=make_environment()
-    )
+    code = f"import scaling\nif __name__ == '__main__': {call}"
+    return subprocess.Popen([sys.executable, "-c", code], env=make_environment(), stderr=errors)
 
 
 def make_environment() -> dict[str, str]:
