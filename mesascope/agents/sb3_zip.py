@@ -67,7 +67,7 @@ class AgentFile(NamedTuple):
 def can_open(path: str | os.PathLike) -> bool:
     """Whether this adapter opens a file: a zip with these members, or a broken .zip.
 
-    If the file is a broken .zip, `open_file` then raises the error.
+    If the file is a broken .zip, `read_agent_file` then raises the error.
     """
     try:
         with zipfile.ZipFile(path) as zipped:

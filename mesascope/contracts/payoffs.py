@@ -11,7 +11,7 @@ from mesascope.keys import derive_key
 
 
 def make_payoff_latents(means: np.ndarray, fixed_payoffs: np.ndarray) -> dict[str, np.ndarray]:
-    """Makes the result of `compute_latents` from mean pay-offs [N, T, K] and those of the best fixed policy [N, T]."""
+    """Makes the result of `Family.compute_latents` from mean pay-offs [N, T, K] and the best fixed policy's [N, T]."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed_payoffs}
 

@@ -105,7 +105,7 @@ class NamedSubject(Subject):
 class ScriptedSubject(Subject):
     """A subject written by hand, which is not trained, and by default has no bank in which to locate tasks.
 
-    The subject's factory names it after its settings (see `name_with_settings`). The carry is empty by default.
+    The subject's factory names it after its settings (see `keep_settings`). The carry is empty by default.
     """
 
     name: str = eqx.field(default_factory=str, kw_only=True)

@@ -60,7 +60,7 @@ class LanguageModel(NamedSubject):
 
     Attributes:
         family: the family that writes the questions.
-        asker: `PromptAsker` or `ForwardAsker`, which sends the questions to the model.
+        asker: `prompts.PromptAsker` or `transformers.ForwardAsker`, which sends the questions to the model.
         log: the questions and answers since the last finished rollout.
         identity_code: a text that identifies the model, so that saved rollouts of other models are not reused.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.

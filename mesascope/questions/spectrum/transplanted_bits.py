@@ -17,7 +17,7 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, is_by_trial: bool
     """[U] Pseudo-values per donor, whose mean is the number of bits that actions in the last quarter contain.
 
     Args:
-        trials: the trials of one split with the attributes `parts` and `digit_bases`.
+        trials: the trials of one split with the attributes `parts` and `digits`.
         window: how many of its own last trials the recipient keeps.
         is_by_trial: whether every trial has its own table, which detects a coding that changes with the trial number.
 

@@ -244,8 +244,8 @@ def family(
         shifted: keywords in the form of `variations`, with other values for the split 'shifted'.
         restructured: the same for the split 'restructured'; 'env=Other-v0' uses another environment with the
             same spaces.
-        carry: 'kept' between the episodes of a lifetime, or 'reset'. With 'reset', `first` is true at the beginning of
-            every episode, and subjects that read `first` start again (such as agents of stable-baselines3).
+        carry: 'kept' between the episodes of a lifetime, or 'reset'. With 'reset', `percept.first` is true at the
+            beginning of every episode, and subjects that read it start again (such as agents of stable-baselines3).
         best: the return of the best policy in one episode; by default the registered reward_threshold.
         worst: the return of the worst policy; by default as far below chance as `best` is above chance.
         chance: the return of random play; by default it is estimated from 64 episodes on every split.
