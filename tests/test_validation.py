@@ -57,4 +57,4 @@ def reading(lowest, highest, direction="for"):
 )
 def test_right_undetermined_and_wrong(lowest, highest, direction, verdict):
     case = validation.Case("x", "x", "acquiring", "for", True, "")
-    assert validation.classify_reading(case, reading(lowest, highest, direction)) == verdict
+    assert validation.classify_placement(case, reading(lowest, highest, direction)) == verdict

@@ -72,11 +72,11 @@ def validate_instrument(
     """Test mesascope on all scripted subjects with a known answer; the exit code is 1 if a bound is missed."""
     from mesascope.cli.console import make_validation_tables
     from mesascope.files import make_cache_path
-    from mesascope.validation.ladder import PARTS, name_results_folder, validate
+    from mesascope.validation.ladder import VALIDATION_PARTS, name_results_folder, validate
 
     cache_compiled_code(is_short=True)
     folder = name_results_folder(make_cache_path("validation"), is_quick, seeds, first_seed, lifetimes)
-    chosen = [part.strip() for part in parts.split(",") if part.strip()] or PARTS
+    chosen = [part.strip() for part in parts.split(",") if part.strip()] or VALIDATION_PARTS
     with show_progress() as progress:
         results = validate(
             is_quick, seeds, first_seed, lifetimes, progress, parts=chosen, workers=workers, folder=folder

@@ -21,7 +21,7 @@ from mesascope.errors import MesascopeError, require, require_known_name
 from mesascope.execution import hash_folder
 from mesascope.files import limit_folder_size, make_cache_path, replace_when_written
 from mesascope.guards import limits
-from mesascope.guards.identity import PACKAGE_FOLDER, are_unchanged, list_loaded_modules
+from mesascope.guards.identity import PACKAGE_FOLDER, are_modules_unchanged, list_loaded_modules
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum.placement import Placement, Rule, place
 from mesascope.rollouts.rollouts import BLOCK_SIZE, find_distinct_kinds, rollout
@@ -336,7 +336,9 @@ def load_rollout(path: Path) -> xr.Dataset:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         problem = f"{str(path)!r} is not a finished rollout: {type(error).__name__}."
         raise MesascopeError(problem, "Delete it and run again.") from None
-    require(are_unchanged(metadata["code"]), f"{str(path)!r} is of another version.", "Delete it and run again.")
+    require(
+        are_modules_unchanged(metadata["code"]), f"{str(path)!r} is of another version.", "Delete it and run again."
+    )
     rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
     trials.check_trials(rollout)
     return rollout

@@ -126,7 +126,7 @@ class StudyRun:
         out: the folder of the run.
         measures: the available measures by name.
         report: called with a unit's index among the units, the share of the unit that is done, and what is running.
-        time_file: the name of the file that records seconds; every parallel process has its own.
+        time_file: the name of the file for the seconds that each unit took; every parallel process has its own.
     """
 
     def __init__(

@@ -161,14 +161,14 @@ class LanguageModel(NamedSubject):
         self.log.rows.clear()
         return result.assign_attrs(elicited=self.asker.mode)
 
-    def _write_transcript(self, rows: list[tuple[Question, Answer]]) -> str:
+    def _write_transcript(self, answered_questions: list[tuple[Question, Answer]]) -> str:
         """Writes the last question of a lifetime word for word, and all answers in the lifetime, as JSON."""
         answers = []
-        for question, answer in rows:
+        for question, answer in answered_questions:
             probabilities = answer.log_probs and [round(float(np.exp(p)), 4) for p in answer.log_probs]
             entry = {"asked": question.answer_line, "said": answer.text, "how": CODE_TEXTS[answer.code]}
             answers.append({**entry, "probabilities": probabilities})
-        last = rows[-1][0]
+        last = answered_questions[-1][0]
         return json.dumps({"sent": self.asker.render(last), "labels": last.labels, "answers": answers})
 
     def hash_weights(self) -> dict[str, str]:

@@ -3,7 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, compute_greedy_probabilities, keep_settings
+from mesascope.contracts import (
+    Family,
+    Percept,
+    choose,
+    compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
+    keep_settings,
+)
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
@@ -26,7 +33,7 @@ class Associator(AssociationSubject):
             p = jnp.roll(p, 1, -1)
         elif self.encoding == "clock":
             p = jnp.take_along_axis(p, (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices, 1)
-        return carry, choose(key, add_lapses(p, self.lapse))
+        return carry, choose(key, compute_log_probs_with_lapses(p, self.lapse))
 
 
 @keep_settings(discount=(0.0, 1.0), encoding=("right", "next", "clock"), lapse=(0.0, 1.0))

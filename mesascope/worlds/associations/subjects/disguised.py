@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
@@ -27,7 +27,7 @@ class DisguisedAssociator(AssociationSubject):
         if self.encoding != "plain":
             steps = self.read_cue(percept).argmax(-1) if self.encoding == "cue" else jnp.maximum(percept.action, 0)
             p = jnp.take_along_axis(p, (jnp.arange(self.choices)[None] - steps[:, None]) % self.choices, 1)
-        return (odds, stored_evidence[:, 1:]), choose(key, add_lapses(p, 0.0))
+        return (odds, stored_evidence[:, 1:]), choose(key, compute_log_probs_with_lapses(p, 0.0))
 
 
 @keep_settings(encoding=("plain", "cue", "action"), hit_probability=(0.0, 1.0), delay=(0, 1000), learned_cues=(0, 64))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import add_lapses, compute_posterior_means, count_last_outcome
+from mesascope.contracts.choices import compute_log_probs_with_lapses, compute_posterior_means, count_last_outcome
 from mesascope.errors import MesascopeError
 
 
@@ -30,7 +30,7 @@ class RankChooser(ChoosingSubject):
         elif self.encoding == "turns":
             reversed_rank = compute_rank_probability(-compute_posterior_means(counts), self.rank)
             probabilities = jnp.where((percept.trial % 2 == 1)[:, None], reversed_rank, probabilities)
-        return (counts, stored_outcomes[:, 1:]), choose(key, add_lapses(probabilities, self.lapse))
+        return (counts, stored_outcomes[:, 1:]), choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
