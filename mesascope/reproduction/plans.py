@@ -40,7 +40,7 @@ class StudySubject:
 
     Attributes:
         name: the display name.
-        coordinates: the values of the placeholders in the name.
+        placeholder_values: the values of the placeholders in the name.
         recipe: the recipe that trains the subject; '' for a scripted subject.
         subject: the name of a scripted subject, with settings; '' for a trained subject.
         family: the family with settings. Family, subject and trained_on may contain {seed}.
