@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from mesascope.worlds.words.families.word_labels import read_texts
+from mesascope.worlds.words.texts import read_texts
 
 SLIP = 0.02
 

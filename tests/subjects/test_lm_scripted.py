@@ -23,7 +23,7 @@ from mesascope.examination.bench import RolloutCache
 from mesascope.examination.measurement import apply_metrics
 from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.rollouts import rollout
-from mesascope.worlds.words.families.word_labels import read_texts
+from mesascope.worlds.words.texts import read_texts
 
 MADE: dict = {}  # rollouts of reference procedures, which the tests share
 
