@@ -23,7 +23,7 @@ def draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
     return data.n_categories + jnp.argsort(scores, -1)[:, :2]
 
 
-def draw_table(key: jax.Array, n: int, category_count: int) -> jax.Array:
+def draw_category_labels(key: jax.Array, n: int, category_count: int) -> jax.Array:
     """Draws the labels [n, C] of categories uniformly and independently."""
     return jax.random.bernoulli(derive_key(key, "table"), 0.5, (n, category_count)).astype(jnp.int32)
 

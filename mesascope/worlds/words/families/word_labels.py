@@ -30,10 +30,10 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.worlds.words.draws import (
     draw_abstract_words,
+    draw_category_labels,
     draw_cyclic_indices,
     draw_mixed_labels,
     draw_number_pairs,
-    draw_table,
 )
 from mesascope.worlds.words.texts import N_DIGITS, read_texts
 
@@ -154,7 +154,7 @@ class WordLabels(ConfiguredFamily):
             items = category[..., 0] * data.words_per_category + index
             category_labels = jnp.full((n, data.n_categories), -1)
             if self.has_parts:
-                table = draw_table(key, n) if draw_table else draw_table(key, n, self.category_count)
+                table = draw_table(key, n) if draw_table else draw_category_labels(key, n, self.category_count)
                 category_labels = category_labels.at[:, self.categories].set(table)
             else:
                 category_labels = jax.vmap(lambda row, at, label: row.at[at].set(label))(
@@ -337,5 +337,5 @@ def family(
         raise MesascopeError(problem, "Give categories=2, or with labels=abstract also 4, 6 or 8.")
     if bank and categories == 2:
         raise MesascopeError("Tasks with two categories have no bank.", "Give for example categories=6.")
-    tables = draw_table(derive_key(jax.random.key(bank_seed), "bank"), bank, categories) if bank else None
+    tables = draw_category_labels(derive_key(jax.random.key(bank_seed), "bank"), bank, categories) if bank else None
     return WordLabels(labels, wording, categories, tables, choices=2, horizon=trials)
