@@ -129,8 +129,7 @@ def _value_block_actions(
                 at_seam = np.roll(own_action, condition.trials_since_transplant, 1)
                 differs = (at_seam[None] != at_seam[rows, None]).swapaxes(1, 2)  # [n, T, M]
                 compared = _compare_tasks(payoffs, action[rows], np.asarray(record.partner).T[rows], differs, rows)
-                sums = (np.where(is_missing, 0.0, x) for x in compared[:-1])
-                compared = Transplant(*sums, compared.ranks)
+                compared = Transplant(*(np.where(is_missing, 0.0, x) for x in compared[:-1]), ranks=compared.ranks)
             parts[condition].append((own, compared))
     first_acts = {name: np.concatenate(values) for name, values in undisturbed.items() if values}
     return {c: _join_rows(of_rows) for c, of_rows in parts.items()}, first_acts

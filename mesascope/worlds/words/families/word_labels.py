@@ -238,7 +238,7 @@ class WordLabels(ConfiguredFamily):
         """
         correct_action = np.asarray(tasks.correct_action, np.float32)
         has_known_labels = self.label_kind != "abstract" and not split.startswith(("restructured", "exchanged"))
-        latents = {
+        latents: dict[str, np.ndarray] = {
             "right": correct_action,
             "wording": np.asarray(tasks.wording, np.float32),
             "chance": np.full_like(correct_action, 0.5),
