@@ -52,7 +52,7 @@ def main(path: str, out: str, threads: str = "2") -> None:
             told["found"] = {f.metric: [f.estimate, f.low, f.high] for f in found if f.status == "measured"}
     with told_with_seconds() as told:
         family = catalogue.make("families", f"word_labels:labels={PLACED}")
-        lived = asked(path, threads, PLACED, list_conditions(family.horizon), Path(out) / f"{PLACED}_placed.nc")
+        lived = asked(path, threads, PLACED, list_conditions(family), Path(out) / f"{PLACED}_placed.nc")
         references = RolloutCache(family, ["intact"], ["fresh"], LIFETIMES).run_references(family)
         placed = place({"fresh": lived}, references)
         told |= {"labels": PLACED, "lowest": placed.lowest, "highest": placed.highest, "why": placed.reason}

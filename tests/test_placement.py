@@ -150,7 +150,9 @@ def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
         ("markov_chain:symbols=200", False),  # too many probabilities to keep
         ("associations", True),
         ("prefix_sums", False),  # trials of one step, but no worth of single acts
-        ("word_labels", False),
+        ("word_labels", True),
+        ("word_labels:categories=6", True),
+        ("text_bandit", True),
         ("tabular_mdp:trials=6,steps=4", True),
         ("coin_grid", True),
         ("two_step:version=2016", False),  # trials of several steps, but no worth of first acts

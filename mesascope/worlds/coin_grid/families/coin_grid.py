@@ -88,7 +88,7 @@ class CoinGrid(ConfiguredFamily):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            starts_far: whether each trial starts in the first cell, or in the second if the coin lies in the first.
+            starts_far: whether each trial starts in the first cell (in the second cell if the coin lies in the first).
             coin_change_trial: the first trial on which the coin lies in another cell; None if the coin never moves.
             has_reversed_moves: whether moves are reversed.
             avoids_corner: whether the coin never lies in the corner.
