@@ -16,7 +16,7 @@ class Induction(TransitionSubject):
         """Stores the last transition, then predicts the present symbol's stored successor; guesses if there is none."""
         transition = self.count_transition(percept)
         carry = jnp.where(transition.sum(-1, keepdims=True) > 0, transition, carry)
-        successor = self.take_present_row(carry, percept)
+        successor = self.take_current_row(carry, percept)
         has_successor = successor.sum(-1, keepdims=True) > 0
         return carry, choose(
             key, compute_log_probs_with_lapses(jnp.where(has_successor, successor, 1.0 / self.choices), self.lapse)
