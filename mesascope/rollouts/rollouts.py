@@ -112,7 +112,7 @@ def rollout(
         n_trials = family.get_split(
             run_split
         ).trial_count  # from `family`, because only a family with a bank has 'seen'
-        unit = {"jobs": jobs, "examples": examples, "trials": n_trials}
+        unit = {"jobs": jobs, "condition_examples": examples, "trials": n_trials}
         unit_records = _run_unit(actor, unbanked_family, run_split, unit_tasks, seed, **unit, recorded_taps=taps)
         report_finished(len(jobs))
         return unit_records
