@@ -70,7 +70,7 @@ class Onnx(ForeignNetwork):
         inputs: the inputs for the observation and for the parts of the state, and last the input for the flag that
             marks the start of a lifetime, if the network has this input.
         outputs: the logits (or probabilities or values) of the actions, then the next state in the order of the inputs.
-        graph_hash: a hash of the model.
+        model_hash: a hash of the model.
         weight_hashes: the hash of every weight by its name.
         output_kind: the kind of the first output, one of OUTPUT_KINDS.
     """
