@@ -87,6 +87,7 @@ def test_a_reflex_of_the_last_three_shots_tracks():
         assert abs(effects.transplant.mean()) < 3.5 * compute_standard_error(effects.transplant)
 
 
+@pytest.mark.slow  # 256 lifetimes of eight categories; CI runs it
 def test_a_holder_of_sixteen_tables_locates():
     family = catalogue.make("families", "word_labels:categories=8,bank=16")
     subject = catalogue.make("subjects", "label_recogniser", family)
