@@ -17,7 +17,15 @@ def make_payoff_latents(means: np.ndarray, fixed_payoffs: np.ndarray) -> dict[st
 
 
 def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """Selects the pay-offs [N, T, M] of actions [N, T] or [N, T, M] from those of all actions [N or 1, T, K, M]."""
+    """Selects the pay-offs of the chosen actions on M tasks from those of all actions.
+
+    Args:
+        payoffs: [N or 1, T, K, M] the pay-off of every action on every task.
+        action: [N, T] the chosen actions, or [N, T, M] with one action per task.
+
+    Returns:
+        [N, T, M] the pay-offs.
+    """
     action = np.maximum(np.asarray(action, int), 0)
     if action.ndim == 3:
         payoffs = np.broadcast_to(payoffs, (len(action), *payoffs.shape[1:]))
