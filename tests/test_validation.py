@@ -5,6 +5,7 @@ import tomllib
 import pytest
 
 from mesascope import catalogue
+from mesascope.errors import MesascopeError
 from mesascope.examination.checks import choose_check_family
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.validation import ladder as validation
@@ -58,3 +59,12 @@ def reading(lowest, highest, direction="for"):
 def test_right_undetermined_and_wrong(lowest, highest, direction, verdict):
     case = validation.Case("x", "x", "acquiring", "for", True, "")
     assert validation.classify_placement(case, reading(lowest, highest, direction)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [({"parts": ["levels"]}, "no part 'levels'"), ({"quick": True, "parts": ["coverage"]}, "no studies of coverage")],
+)
+def test_parts_that_there_are_not(options, problem):
+    with pytest.raises(MesascopeError, match=problem):
+        validation.validate(**options)

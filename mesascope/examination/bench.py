@@ -148,9 +148,9 @@ class RolloutCache:
         """Lists the conditions that run on a split.
 
         All conditions run on fresh tasks. On other splits, the intact condition runs, and the conditions that
-        `extra_split_kinds` names for this kind of split. On counted splits whose lifetimes have
-        as many trials as those of the split 'fresh', the conditions in `self.compared_conditions` also run. On splits
-        whose tasks no bank can contain, conditions with shuffled feedback also run.
+        `extra_split_kinds` names for this kind of split. On counted splits whose lifetimes have as many trials as those
+        of the split 'fresh', the conditions in `self.compared_conditions` also run. On splits whose tasks no bank can
+        contain, conditions with shuffled feedback also run.
         """
         if get_split_kind(split) == "fresh":
             return self.conditions
