@@ -65,7 +65,7 @@ def asked(path: str, threads: str, kind: str, labels: Iterable[str], file: Path)
         family = catalogue.make("families", f"word_labels:labels={kind}")
         subject = catalogue.make("subjects", f"llama_cpp:path={path},threads={threads}", family)
         made = {c.label: c for c in (catalogue.make("conditions", label) for label in labels)}
-        fit = [c for c in made.values() if not c.explain_misfit(family)]
+        fit = [c for c in made.values() if not c.explain_mismatch(family)]
         lived = rollout(subject, family, "fresh", LIFETIMES, 0, conditions=fit)
         trials.save_trials({"fresh": lived.assign_attrs(floor=subject.measure_drift()[0])}, file)
     return trials.open_trials(file)["fresh"]

@@ -63,7 +63,7 @@ from .percept import Percept, make_first_percept, make_next_percept
 from .plans import Plans, read_observations
 from .questions import PastTrial, Question, to_numbers
 from .recipe import FolderPath, OnProgress, Progress, TrainingSummary, ignore_progress
-from .settings import check_choice, check_memory, check_range, keep_settings, name_with_settings
+from .settings import check_choice, check_memory, check_range, keep_settings, make_configured_name
 from .split import FRESH, SEEN, DrawTasks, Split, get_split_kind
 from .subject import (
     ChoosingSubject,
@@ -152,12 +152,12 @@ __all__ = [
     "import_optional_package",
     "keep_settings",
     "list_replicates",
+    "make_configured_name",
     "make_first_percept",
     "make_metric",
     "make_next_percept",
     "make_payoff_latents",
     "make_reference_roles",
-    "name_with_settings",
     "pad_readings",
     "parse_bank",
     "parse_task_limit",

@@ -58,7 +58,8 @@ class ConditionContext(NamedTuple):
             subject had had this carry and observed this percept. Lifetimes whose trial was over keep their carry.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1, and returns the last
             carry. JAX can compile this loop.
-        absorb: absorb(key, carry, percept) returns the carry that `respond` would return, without the response.
+        update_carry: update_carry(key, carry, percept) returns the carry that `respond` would return, without the
+            response.
     """
 
     trial: Any
@@ -79,7 +80,7 @@ class ConditionContext(NamedTuple):
     respond: RespondFunction
     respond_in_past: Callable[[Any, Any, Percept], Any]
     repeat: RepeatFunction
-    absorb: RespondFunction
+    update_carry: RespondFunction
 
 
 class Condition(eqx.Module):
@@ -121,7 +122,7 @@ class Condition(eqx.Module):
         """The number of responses that the condition requests at each step, including the recorded response."""
         return 1 + self.is_one_step
 
-    def explain_misfit(self, family: Family) -> str | None:
+    def explain_mismatch(self, family: Family) -> str | None:
         """Explains in a clause why the condition does not fit a family; returns None if it fits."""
         return None
 

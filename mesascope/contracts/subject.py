@@ -56,7 +56,7 @@ class Subject(eqx.Module):
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Observes a percept and acts; returns the next carry and the response."""
 
-    def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
+    def update_carry(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
         """Returns the carry after a percept, without a response; override this method if responding is expensive."""
         return self.respond(key, carry, percept)[0]
 

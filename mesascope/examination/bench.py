@@ -85,7 +85,7 @@ class RolloutCache:
             ]
         )
         candidates = [catalogue.make("conditions", label) for label in unique]
-        self.conditions = [c for c in candidates if not c.explain_misfit(family)]
+        self.conditions = [c for c in candidates if not c.explain_mismatch(family)]
         # splits and references are compared by the transplants with the first replicate
         transplants = [c for c in self.conditions if c.trials_since_transplant is not None]
         self.compared_conditions = [c for c in transplants if c.replicate_number == 0]

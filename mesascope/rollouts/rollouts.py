@@ -86,7 +86,7 @@ def rollout(
     if len(set(labels)) != len(labels):
         raise MesascopeError("A condition is listed twice.", "List every condition once.")
     for condition in conditions:
-        if reason := condition.explain_misfit(family):
+        if reason := condition.explain_mismatch(family):
             problem = f"{condition.label} does not apply to {family.name}: {reason}."
             raise MesascopeError(problem, "Leave that condition out.")
     hashes_before, taps = subject.hash_weights(), tuple(dict.fromkeys([*recorded_taps, *subject.recorded_taps]))

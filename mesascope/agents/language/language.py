@@ -89,7 +89,7 @@ class LanguageModel(NamedSubject):
         hidden = np.zeros((n, self.log.n_activations), np.float32)
         return ContextCarry(past, zeros.astype(np.int32), zeros.astype(np.int8), zeros.astype(np.float32), hidden)
 
-    def absorb(self, key, carry: ContextCarry, percept: Percept) -> ContextCarry:
+    def update_carry(self, key, carry: ContextCarry, percept: Percept) -> ContextCarry:
         """Adds the last trial to the context without asking a question."""
         observation, action, feedback, _, _, first = map(np.asarray, percept)
         past = np.empty(len(action), object)
@@ -100,7 +100,7 @@ class LanguageModel(NamedSubject):
 
     def respond(self, key, carry: ContextCarry, percept: Percept):
         """Asks one question per lifetime, and returns the answers as actions."""
-        carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
+        carry, observation = self.update_carry(key, carry, percept), np.asarray(percept.observation)
         questions = [
             self.family.write_question(past, to_numbers(obs))
             for past, obs in zip(carry.past_trials, observation, strict=True)

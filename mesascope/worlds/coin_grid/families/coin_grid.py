@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import ConfiguredFamily, Goal, Goals, Split, check_memory, keep_settings, name_with_settings
+from mesascope.contracts import ConfiguredFamily, Goal, Goals, Split, check_memory, keep_settings, make_configured_name
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -272,7 +272,7 @@ def family(
         size,
         trial_steps=steps,
         rho=jnp.asarray(rho, jnp.float32),
-        name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
+        name=make_configured_name(family, **settings, bank=bank, bank_seed=bank_seed),
         choices=len(MOVES),
         horizon=trials,
     )
