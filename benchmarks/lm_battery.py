@@ -52,7 +52,7 @@ def main(path: str, out: str, threads: str = "2") -> None:
             told["found"] = {f.metric: [f.estimate, f.low, f.high] for f in found if f.status == "measured"}
     with told_with_seconds() as told:
         family = catalogue.make("families", f"word_labels:labels={PLACED}")
-        lived = asked(path, threads, PLACED, list_conditions(family.horizon), Path(out) / f"{PLACED}_placed.nc")
+        lived = asked(path, threads, PLACED, list_conditions(family), Path(out) / f"{PLACED}_placed.nc")
         references = RolloutCache(family, ["intact"], ["fresh"], LIFETIMES).run_references(family)
         placed = place({"fresh": lived}, references)
         told |= {"labels": PLACED, "lowest": placed.lowest, "highest": placed.highest, "why": placed.reason}
@@ -65,7 +65,7 @@ def asked(path: str, threads: str, kind: str, labels: Iterable[str], file: Path)
         family = catalogue.make("families", f"word_labels:labels={kind}")
         subject = catalogue.make("subjects", f"llama_cpp:path={path},threads={threads}", family)
         made = {c.label: c for c in (catalogue.make("conditions", label) for label in labels)}
-        fit = [c for c in made.values() if not c.explain_misfit(family)]
+        fit = [c for c in made.values() if not c.explain_mismatch(family)]
         lived = rollout(subject, family, "fresh", LIFETIMES, 0, conditions=fit)
         trials.save_trials({"fresh": lived.assign_attrs(floor=subject.measure_drift()[0])}, file)
     return trials.open_trials(file)["fresh"]

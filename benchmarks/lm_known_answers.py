@@ -26,7 +26,7 @@ from mesascope.questions.spectrum.placement import list_conditions
 RIGHT = {  # twins, and the lowest ends and levels that the truth allows
     "first": ("fixed", "inert", ("inert",)),
     "parrot": ("last_answer", "reactive", ("reactive",)),
-    "recogniser": ("label_recogniser", "locating", ("undetermined", "locating")),
+    "recogniser": ("label_recogniser", "tracking", ("tracking",)),
     "learner": ("label_learner", "acquiring", ("undetermined", "acquiring")),
 }
 
@@ -48,7 +48,7 @@ def main(runs: str = "20", first: str = "1000", way: str = "address") -> None:
         for seed in range(int(first), int(first) + int(runs)):
             with answerer(who, twin, way) as spec:
                 subject = catalogue.make("subjects", spec, family)
-                bench = RolloutCache(family, list_conditions(family.horizon), None, 64, seed)
+                bench = RolloutCache(family, list_conditions(family), None, 64, seed)
                 placed = bench.place(subject, "unknown")[2]
             read.append(f"{placed.lowest}..{placed.highest}")
             right += placed.lowest == lowest and placed.level in levels

@@ -29,6 +29,11 @@ if sys.argv[:1] == ["-m"] and "mesascope" in sys.orig_argv and not sys.flags.saf
     # folder contains this package, it is now searched last; otherwise it is not searched.
     sys.path[:] = [*sys.path[1:], *(p for p in sys.path[:1] if p == os.path.dirname(os.path.dirname(__file__)))]
 
+# JAX makes its pool with one thread per core, or with $NPROC threads. In jaxlib 0.10, a batched LAPACK call (such as
+# `eigh`) that runs in the pool waits there for further threads of the pool. So where lifetimes run in several threads,
+# a pool of two threads can wait for itself forever.
+os.environ.setdefault("NPROC", str(max(16, os.cpu_count() or 1)))
+
 from mesascope.public import attach
 
 __version__ = "0.1.0"

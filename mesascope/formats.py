@@ -15,6 +15,21 @@ OLD_SETTINGS = {  # the old name of a setting in a study's plan or network file 
     **{"stretch": "segment_steps", "ahead": "return_steps", "before": "first_steps", "explore": "exploration_steps"},
 }
 
+OLD_RULE_CONSTANTS = {  # the old name of a constant of the placement rule in a run's findings → its present name
+    **{"smallest_benefit": "min_benefit", "smallest_change": "min_change", "smallest_bits": "min_bits"},
+    **{
+        "smallest_strict": "min_strict_transplant",
+        "errors": "error_multiple",
+        "strict_errors": "strict_error_multiple",
+    },
+    **{"cut": "min_position", "hold": "min_retention", "share": "resample_share"},
+    **{
+        "bank_limit": "max_locator_retention",
+        "short_of_locator": "min_locator_share",
+        "beyond_learner": "max_position",
+    },
+}
+
 
 def is_old_format(stored_format: Any, current_format: str) -> bool:
     """Checks whether the format in a file is version 1 of the current format."""

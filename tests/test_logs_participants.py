@@ -118,7 +118,7 @@ def test_the_files_and_the_page_have_a_row_for_every_participant(tmp_path, capsy
     assert [(row["participant"], row["group"]) for row in stays] == [(str(i), "ab"[i // 3]) for i in range(6)]
     assert all(float(row["low"]) <= float(row["estimate"]) <= float(row["high"]) for row in stays)
     names = {row["metric"] for row in rows}
-    assert {"adaptation", "acts_like: the nearest, above chance", "learning_parameters: learning rate"} <= names
+    assert {"adaptation", "acts_like: nearest procedure, above chance", "learning_parameters: learning rate"} <= names
     back = open_run(out)
     assert len(back.participants) == len(rows)
     page = (out / "report.html").read_text(encoding="utf-8")
@@ -166,5 +166,5 @@ def test_the_halves_of_the_cross_validation_share_no_participant():
     assert not set(owner[::2]) & set(owner[1::2])
     assert len(set(owner[:7])) == 7  # the first lifetimes are those of all participants
     found = measure(frame.assign(block=frame.trial // 10), "acts_like")
-    nearest = found.get_finding("acts_like: the nearest, above chance")
+    nearest = found.get_finding("acts_like: nearest procedure, above chance")
     assert (nearest.n, nearest.unit) == (7, "participant")

@@ -62,6 +62,11 @@ def test_the_readme_is_short():
     assert len(README.splitlines()) <= 150
 
 
+def test_the_page_for_a_sceptic_is_short():
+    without_figures = re.sub(r"(?ms)!\[[^\n]*|^\*\w.*?\*$|^#[^\n]*", "", PAGES["spectrum.md"])
+    assert len(re.findall(r"[^\W\d_][\w'-]*", without_figures)) <= 600 and PAGES["spectrum.md"].count("![") == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", "python.md"])
 def test_python_prints_what_is_shown(page, tmp_path, monkeypatch):

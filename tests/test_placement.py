@@ -26,7 +26,7 @@ SLOW = (
         "checker:warmup=20",
         "windowed:window=6",
         "lagged_stay:lag=5",
-        "ranked:rank=1,encoding=clock",
+        "ranked:rank=1,action_mapping=clock",
         "thompson:minimise=True",
     ),
     *("recurrent:path=unlimited", "two_loss_reflex", "hash_commit", "clock_win_stay"),
@@ -96,7 +96,7 @@ def test_more_of_them_and_their_flags(placed_slowly):
     assert placed_slowly["recurrent:path=unlimited"].flags == {"far": "yes", "flexible": "no"}
     assert placed_slowly["lagged_stay:lag=5"].span == "from its last 5 trials"  # one trial more, and the level says so
     assert placed_slowly["thompson:minimise=True"].direction == "against"
-    assert placed_slowly["ranked:rank=1,encoding=clock"].direction == "other"
+    assert placed_slowly["ranked:rank=1,action_mapping=clock"].direction == "other"
     numbers = placed_slowly["recurrent:path=unlimited"].numbers
     assert numbers["gain_by_last_trials"]["4"] == pytest.approx(0.74, abs=0.05)
     assert numbers["gain_fresh"] == pytest.approx(0.91, abs=0.05)
@@ -150,7 +150,9 @@ def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
         ("markov_chain:symbols=200", False),  # too many probabilities to keep
         ("associations", True),
         ("prefix_sums", False),  # trials of one step, but no worth of single acts
-        ("word_labels", False),
+        ("word_labels", True),
+        ("word_labels:categories=6", True),
+        ("text_bandit", True),
         ("tabular_mdp:trials=6,steps=4", True),
         ("coin_grid", True),
         ("two_step:version=2016", False),  # trials of several steps, but no worth of first acts

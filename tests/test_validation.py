@@ -60,7 +60,16 @@ def reading(lowest, highest, direction="for"):
 )
 def test_right_undetermined_and_wrong(lowest, highest, direction, verdict):
     case = validation.Case("x", "x", "acquiring", "for", True, "")
-    assert validation.classify_reading(case, reading(lowest, highest, direction)) == verdict
+    assert validation.classify_placement(case, reading(lowest, highest, direction)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [({"parts": ["levels"]}, "no part 'levels'"), ({"quick": True, "parts": ["coverage"]}, "no studies of coverage")],
+)
+def test_parts_that_there_are_not(options, problem):
+    with pytest.raises(MesascopeError, match=problem):
+        validation.validate(**options)
 
 
 def read_as_acquiring(group, seed, lifetimes):

@@ -1,10 +1,17 @@
 """Names and sentences are the field's and plain: what is banned does not come back."""
 
 import ast
+import copy
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import typer
+
+import mesascope
+from mesascope import catalogue, contracts
+from mesascope.cli import main
 
 ROOT = Path(__file__).parents[1]
 NAMES = {  # they do not say what they hold
@@ -120,3 +127,116 @@ def test_no_merge_was_left_half_done():
     for folder in ("docs", "mesascope", "tests", "benchmarks"):
         files += [p for p in (ROOT / folder).rglob("*") if p.suffix in (".py", ".pyi", ".md", ".toml", ".html", ".css")]
     assert not [p for p in files if find_conflict_marks(p.read_text(encoding="utf-8"))]
+
+
+CLASSES = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def strip_docstrings(tree):
+    """A file's code without comments and docstrings."""
+    tree = copy.deepcopy(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, *CLASSES)) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass()
+    return tree
+
+
+PACKAGE = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+CODE = {path: set(re.findall(r"\w+", ast.unparse(strip_docstrings(tree)))) for path, tree in PACKAGE.items()}
+BASES = {node.name: node for tree in PACKAGE.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+def list_public_names():
+    """What users type: plug-ins, studies, commands, extras, and the names of mesascope and mesascope.contracts."""
+    plugins = {name for kind in catalogue.LISTED_KINDS for name in catalogue.list_names(kind)}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    commands = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
+    return {*plugins, *extras, *commands, *dir(mesascope), *dir(contracts)}
+
+
+def list_entries(node):
+    """The parameters of a function, or a class's fields, methods and parameters, with those of its bases."""
+    if not isinstance(node, ast.ClassDef):
+        given = node.args
+        return {a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if a}
+    names = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    for inner in node.body:
+        names |= {getattr(inner, "name", "")} | (list_entries(inner) if isinstance(inner, ast.FunctionDef) else set())
+        targets = inner.targets if isinstance(inner, ast.Assign) else [getattr(inner, "target", None)]
+        names |= {t.id for t in targets if isinstance(t, ast.Name)}
+    bases = [BASES[b] for base in node.bases if (b := ast.unparse(base).rpartition(".")[2]) in BASES and b != node.name]
+    return names.union(*map(list_entries, bases))
+
+
+def find_strange_names(tree, words, everywhere):
+    """Docstrings' entries that are not parameters or fields, and names that are not among the words, with the line."""
+    for node in ast.walk(tree):
+        if not isinstance(node, CLASSES) or not (text := ast.get_docstring(node)):
+            continue
+        sections = "\n".join(re.findall(r"^(?:Args|Attributes):\n((?: {4}.*\n?|\n)*)", text, re.MULTILINE))
+        entries = re.findall(r"^ {4}([*\w]+(?:, [*\w]+)*):", sections, re.MULTILINE)
+        strange = {one.strip("*") for entry in entries for one in entry.split(", ")} - list_entries(node)
+        strange |= set(re.findall(r"(?<!`)`([A-Za-z]\w*)`(?!`)", text)) - words
+        dotted = re.findall(r"(?<!`)`([A-Za-z]\w*(?:\.\w+)+)(?:\([^`]*\))?`(?!`)", text)
+        strange |= {name for name in dotted if not set(name.split(".")) <= everywhere}
+        yield from ((node.lineno, name) for name in sorted(strange))
+
+
+def test_docstrings_name_what_exists():
+    public = list_public_names()
+    everywhere = public.union(*CODE.values(), (part for path in FILES for part in path.with_suffix("").parts))
+    found = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path, tree in PACKAGE.items()
+        for line, name in find_strange_names(tree, CODE[path] | public, everywhere)
+    ]
+    assert found == []
+    planted = 'class A(Base):\n    """Not `b.gone`.\n\n    Attributes:\n        c, d: `e`.\n    """\n    c: int'
+    assert [n for _, n in find_strange_names(ast.parse(planted), {"A"}, {"b"})] == ["b.gone", "d", "e"]
+
+
+HEADS = {"family": "ConfiguredFamily", "context": "ConditionContext", "percept": "Percept"}  # variables in the pages
+
+
+def list_defined_names(tree):
+    """Names of functions, classes, parameters, fields, variables and settings, and texts."""
+    for node in ast.walk(strip_docstrings(tree)):
+        for key in ("name", "arg", "attr", "id", "value"):
+            if isinstance(name := getattr(node, key, None), str):
+                yield name
+
+
+def find_undefined(text, defined):
+    """Names in a page's prose with a dot, an underscore or (), that neither its code blocks nor `defined` contain."""
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    defined = defined | set(re.findall(r"\w+", " ".join(re.findall(r"```.*?```", text, re.DOTALL))))
+    for span in dict.fromkeys(re.findall(r"`([^`]+)`", prose)):
+        if "/" in span or span.startswith(("mesascope ", "--")):  # paths and commands have tests of their own
+            continue
+        for name in re.findall(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\(?", re.sub(r'"[^"]*"', "", span)):
+            head, _, rest = name.rstrip("(").partition(".")
+            parts = {part for part in (head, *rest.split(".")) if part} - {*HEADS, "mesascope"}
+            owner, module = HEADS.get(head, head), ROOT / "mesascope" / f"{head}.py"
+            allowed = defined
+            if rest and owner in BASES:
+                allowed, parts = list_entries(BASES[owner]), {rest.partition(".")[0]}
+            elif rest and module in CODE:
+                allowed, parts = CODE[module], {rest}
+            if not {*"._("}.isdisjoint(name) and not (parts <= allowed or name in defined):
+                yield name
+
+
+@pytest.mark.parametrize("page", ["adding.md", "design.md"])
+def test_pages_name_what_exists(page):
+    paths = [p for folder in ("mesascope", "tests", "studies") for p in (ROOT / folder).rglob("*") if p.suffix]
+    tests = [ast.parse(p.read_text(encoding="utf-8")) for p in (ROOT / "tests").rglob("*.py") if p != Path(__file__)]
+    defined = {name for tree in (*PACKAGE.values(), *tests) for name in list_defined_names(tree)}
+    defined |= {name for path in paths for name in (path.stem, path.name, path.parent.name)}
+    defined |= set(
+        re.findall(r"\w+", ast.get_docstring(PACKAGE[ROOT / "mesascope" / "trials.py"]) or "")
+    )  # lists variables
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert list(find_undefined(text, defined)) == []
+    planted = "`Family.worth`, `family.shown == (0,)`, `context.past(i)`, `find_no_such()`, `catalogue.PLACES`, `none`"
+    found = ["Family.worth", "family.shown", "context.past(", "find_no_such(", "catalogue.PLACES"]
+    assert list(find_undefined(text + planted, defined)) == found

@@ -70,7 +70,7 @@ class Onnx(ForeignNetwork):
         inputs: the inputs for the observation and for the parts of the state, and last the input for the flag that
             marks the start of a lifetime, if the network has this input.
         outputs: the logits (or probabilities or values) of the actions, then the next state in the order of the inputs.
-        graph_hash: a hash of the model.
+        model_hash: a hash of the model.
         weight_hashes: the hash of every weight by its name.
         output_kind: the kind of the first output, one of OUTPUT_KINDS.
     """
@@ -79,7 +79,7 @@ class Onnx(ForeignNetwork):
     path: str = eqx.field(static=True)
     inputs: tuple[Port, ...] = eqx.field(static=True)
     outputs: tuple[Port, ...] = eqx.field(static=True)
-    graph_hash: str = eqx.field(static=True)
+    model_hash: str = eqx.field(static=True)
     weight_hashes: dict[str, str] = eqx.field(static=True)
     output_kind: str
 
@@ -217,7 +217,7 @@ def subject(
         path=path,
         inputs=input_ports,
         outputs=output_ports,
-        graph_hash=hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
+        model_hash=hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
         weight_hashes=_onnx_file.hash_weights(path, model),
         output_kind=output_kind,
     )

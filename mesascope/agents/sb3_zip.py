@@ -67,7 +67,7 @@ class AgentFile(NamedTuple):
 def can_open(path: str | os.PathLike) -> bool:
     """Whether this adapter opens a file: a zip with these members, or a broken .zip.
 
-    If the file is a broken .zip, `open_file` then raises the error.
+    If the file is a broken .zip, `read_agent_file` then raises the error.
     """
     try:
         with zipfile.ZipFile(path) as zipped:
@@ -228,18 +228,18 @@ def _resolve_classes(value: Any, depth: int = 0) -> Any:
     raise _UnknownSetting(".".join(filter(None, origin)))
 
 
-def _unpickle_trusted(archive: AgentFile, name: str, is_trusted: bool, origin: str) -> Any:
+def _unpickle_trusted(agent_file: AgentFile, name: str, is_trusted: bool, origin: str) -> Any:
     """Unpickles a customised entry if the user trusts the file; raises an error if not."""
     if not is_trusted:
-        problem = f"{archive.path!r} is customised: its {name} is {origin}, "
+        problem = f"{agent_file.path!r} is customised: its {name} is {origin}, "
         problem += "and unpickling it would run code from the file."
         raise MesascopeError(problem, "If you trust the author of the file, add --trust (trust=True in Python).")
-    value = archive.data.get(name)
+    value = agent_file.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
-        raise ZIP.make_error(archive.path, f"it has no {name}")
+        raise ZIP.make_error(agent_file.path, f"it has no {name}")
     import_optional_package("cloudpickle", "sb3")
     try:
-        return gate.load_pickle(archive.get_pickle(name), is_trusted)
+        return gate.load_pickle(agent_file.get_pickle(name), is_trusted)
     except Exception as error:
-        problem = f"The {name} of {archive.path!r} cannot be unpickled: {type(error).__name__}: {error}."
+        problem = f"The {name} of {agent_file.path!r} cannot be unpickled: {type(error).__name__}: {error}."
         raise MesascopeError(problem, "Put the modules that define the customised classes on PYTHONPATH.") from error

@@ -34,7 +34,7 @@ class TorchModule(TorchSubject):
     Attributes:
         layout: the layout of the module's input, one of LAYOUTS.
         output_kind: the kind of the module's first output, one of OUTPUT_KINDS.
-        state_structure: the pytree structure of the module's state; `state` describes the tensors in this structure.
+        state_structure: the pytree structure of the module's state; the field `state` describes its tensors.
         make_untrained: a function that makes the module with new weights, or None.
     """
 

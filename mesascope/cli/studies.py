@@ -86,12 +86,12 @@ def validate_instrument(
     """Test mesascope on all scripted subjects with a known answer; the exit code is 1 if a bound is missed."""
     from mesascope.cli.console import make_validation_tables
     from mesascope.files import hash_folder, make_cache_path
-    from mesascope.validation.ladder import PARTS, validate
+    from mesascope.validation.ladder import VALIDATION_PARTS, validate
 
     if shard.isdecimal():
         return _print_array_command(shard, as_json)
     cache_compiled_code(is_short=True)
-    chosen = [part.strip() for part in parts.split(",") if part.strip()] or PARTS
+    chosen = [part.strip() for part in parts.split(",") if part.strip()] or VALIDATION_PARTS
     settings = map(str, (int(is_quick), seeds, first_seed, lifetimes, *chosen))
     package = Path(__file__).parents[1]
     folder = out or make_cache_path("validation", "-".join([hash_folder(package), *settings]))

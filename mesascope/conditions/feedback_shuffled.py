@@ -50,7 +50,7 @@ class FeedbackShuffled(Condition):
             after = context.respond_in_past(steps_back, latest, past)
             return after, latest, select(steps_back == newest_shuffled, after, shuffled)
 
-        # from the oldest percept that was not yet absorbed to the last percept; if w = 0, to the present percept
+        # from the oldest percept that the carry does not contain to the last percept; if w = 0, to the present percept
         count = jnp.asarray(begins, jnp.int32) * (oldest + jnp.asarray(w == 0, jnp.int32))
         latest, previous, shuffled = context.repeat(0, count, replay_step, (second_carry, second_carry, second_carry))
         carry = select(begins, select(w > 0, latest, previous), carry)
@@ -67,7 +67,7 @@ def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
 
     Args:
         older_than: w, the number of last trials with unchanged feedback, from 0 to 16.
-        replicate: the number of the draw of donors.
+        replicate: which draw of donors to use, counted from 0.
     """
     check_range(0, READABLE_PERCEPTS - 1, older_than=older_than)
     check_range(0, MAX_TRIAL_INDEX, replicate=replicate)

@@ -63,7 +63,7 @@ class ReplacedPast(Condition):
         """How many trials ago the donor's carry replaced the subject's own (w); None if there is no transplant."""
         return int(self.window) if self.transplant_flag == 1 else None
 
-    def explain_misfit(self, family: Any) -> str | None:
+    def explain_mismatch(self, family: Any) -> str | None:
         """Explains in a clause why this condition does not fit a family; returns None if it fits.
 
         The condition does not fit if it disturbs a whole lifetime that has at most w trials. It does not fit either if
@@ -139,7 +139,8 @@ def replay_past(
 ) -> tuple[Any, Any]:
     """Rebuilds the carry before the present percept, in a lifetime that is at least w trials old.
 
-    All percepts are absorbed in one loop, because JAX would compile every further call of `absorb` separately.
+    One loop updates the carry with all percepts, because JAX would compile every further call of `update_carry`
+    separately.
 
     Args:
         window: w, the number of last percepts that the subject still knows, including the present one.
@@ -159,7 +160,7 @@ def replay_past(
         second_carry, carry = carries
         is_oldest, steps_back = (i == 0) & has_oldest, window - 1 + has_oldest - i
         replayed = select(is_oldest, oldest, context.get_past_percept(steps_back))
-        after = context.absorb(context.get_response_key(steps_back), carry, replayed)
+        after = context.update_carry(context.get_response_key(steps_back), carry, replayed)
         return select(is_oldest, after, second_carry), select(is_oldest, replace_carry(after), after)
 
     count = (context.trial >= window) * (window - 1 + has_oldest)

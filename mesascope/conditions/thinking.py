@@ -34,7 +34,7 @@ class Thinking(Condition):
         """The number of responses, one per tick."""
         return int(self.ticks)
 
-    def explain_misfit(self, family: Family) -> str | None:
+    def explain_mismatch(self, family: Family) -> str | None:
         """Explains that a family without plans does not fit the condition; returns None if the family fits."""
         return None if isinstance(family, HasPlans) else "its tasks do not define which plans can be made"
 
@@ -45,7 +45,7 @@ class Thinking(Condition):
         def run_tick(i, carry):
             observation = select(i < self.other_ticks, other_observation, percept.observation)
             shown = percept._replace(observation=observation)
-            return context.absorb(
+            return context.update_carry(
                 derive_key(context.draw_key(), i), carry, select(i == 0, shown, _remove_outcome(shown))
             )
 

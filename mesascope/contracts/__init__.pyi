@@ -20,8 +20,8 @@ from .choices import (
     CountingSubjectWithTime,
     CountsAndTime,
     StepCountingSubject,
-    add_lapses,
     compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
     compute_posterior_means,
     compute_stay_probabilities,
     count_last_outcome,
@@ -63,7 +63,7 @@ from .percept import Percept, make_first_percept, make_next_percept
 from .plans import Plans, read_observations
 from .questions import PastTrial, Question, to_numbers
 from .recipe import FolderPath, OnProgress, Progress, TrainingSummary, ignore_progress
-from .settings import check_choice, check_memory, check_range, keep_settings, name_with_settings
+from .settings import check_choice, check_memory, check_range, keep_settings, make_configured_name
 from .split import FRESH, SEEN, DrawTasks, Split, get_split_kind
 from .subject import (
     ChoosingSubject,
@@ -130,13 +130,13 @@ __all__ = [
     "TrainingSummary",
     "TrialsBySplit",
     "Verdict",
-    "add_lapses",
     "as_arrays",
     "check_choice",
     "check_memory",
     "check_range",
     "choose",
     "compute_greedy_probabilities",
+    "compute_log_probs_with_lapses",
     "compute_posterior_means",
     "compute_stay_probabilities",
     "copy_carry",
@@ -152,12 +152,12 @@ __all__ = [
     "import_optional_package",
     "keep_settings",
     "list_replicates",
+    "make_configured_name",
     "make_first_percept",
     "make_metric",
     "make_next_percept",
     "make_payoff_latents",
     "make_reference_roles",
-    "name_with_settings",
     "pad_readings",
     "parse_bank",
     "parse_task_limit",

@@ -74,7 +74,7 @@ class Axis:
             for c in self.conditions
             if split_kind is None or split_kind in self.split_kinds_by_condition.get(c, (split_kind,))
         ]
-        return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.explain_misfit(family)]
+        return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.explain_mismatch(family)]
 
 
 def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:

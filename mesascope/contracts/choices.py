@@ -81,7 +81,7 @@ def compute_stay_probabilities(action: jax.Array, choices: int, stay_probability
     return jnp.where((action < 0)[:, None], 1.0 / choices, probabilities)
 
 
-def add_lapses(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
+def compute_log_probs_with_lapses(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
     """Computes log-probabilities [N, K], if a fraction `lapse` of the choices is drawn uniformly from all arms."""
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 

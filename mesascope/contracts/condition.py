@@ -4,7 +4,7 @@ A condition counts time in trials. If trials have several steps, the condition a
 and the carry persists within the trial. So 'before every trial' means before the first step of every trial.
 
 JAX traces the numbers in a condition, because one compiled scan runs all conditions. So `apply` must not use Python
-branches that depend on these numbers, on the trial or on the carry; use `select` and `Context.repeat` instead.
+branches that depend on these numbers, on the trial or on the carry; use `select` and `ConditionContext.repeat` instead.
 """
 
 import abc
@@ -25,8 +25,8 @@ MAX_TRIAL_INDEX = 2**31 - 1  # the largest index of a trial in the settings of a
 Number = int | jax.Array  # a numeric setting of a condition; an array if one compiled scan runs several conditions
 
 
-RespondFunction = Callable[[jax.Array, Any, Percept], Any]  # see `Context.respond` and `Context.absorb`
-RepeatFunction = Callable[[Any, Any, Callable[[Any, Any], Any], Any], Any]  # see `Context.repeat`
+RespondFunction = Callable[[jax.Array, Any, Percept], Any]  # see `ConditionContext`
+RepeatFunction = Callable[[Any, Any, Callable[[Any, Any], Any], Any], Any]  # see `ConditionContext`
 
 
 class ConditionContext(NamedTuple):
@@ -34,17 +34,17 @@ class ConditionContext(NamedTuple):
 
     Attributes:
         trial: t, the index of the present trial.
-        draw_key: random() returns the random key for the condition's own draws at this step.
+        draw_key: draw_key() returns the random key for the condition's own draws at this step.
         fresh_carry: the carry at the start of a lifetime.
         first_percept: the first percept of a lifetime.
-        get_past_percept: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined if the
-            lifetime had not begun). If trials have several steps, only conditions with `looks_back` may call this
-            function.
+        get_past_percept: get_past_percept(i) returns the percept of i steps ago, for i below READABLE_PERCEPTS · S
+            (undefined if the lifetime had not begun). If trials have several steps, only conditions with `looks_back`
+            may call this function.
         partners: [N] the index of each lifetime's partner in the block, drawn again for every trial.
-        exchange_outcome: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome
-            at the same step of the same trial. The feedback is 0 if the donor's trial was over. Donors are lifetimes on
-            other fresh tasks, and have the same indices as the partners.
-        flip_outcome: flip(percept) returns the percept with the opposite last outcome.
+        exchange_outcome: exchange_outcome(i, percept) replaces the outcome in the percept of i steps ago with a donor's
+            outcome at the same step of the same trial. The feedback is 0 if the donor's trial was over. Donors are
+            lifetimes on other fresh tasks, and have the same indices as the partners.
+        flip_outcome: flip_outcome(percept) returns the percept with the opposite last outcome.
         mark_as_first: mark_as_first(percept) returns the percept marked as first: the first percept of a lifetime, with
             the present observation if trials have several steps.
         choices: K, or None if actions are real numbers.
@@ -58,7 +58,8 @@ class ConditionContext(NamedTuple):
             subject had had this carry and observed this percept. Lifetimes whose trial was over keep their carry.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1, and returns the last
             carry. JAX can compile this loop.
-        absorb: absorb(key, carry, percept) returns the carry that `respond` would return, without the response.
+        update_carry: update_carry(key, carry, percept) returns the carry that `respond` would return, without the
+            response.
     """
 
     trial: Any
@@ -79,7 +80,7 @@ class ConditionContext(NamedTuple):
     respond: RespondFunction
     respond_in_past: Callable[[Any, Any, Percept], Any]
     repeat: RepeatFunction
-    absorb: RespondFunction
+    update_carry: RespondFunction
 
 
 class Condition(eqx.Module):
@@ -88,8 +89,10 @@ class Condition(eqx.Module):
     Attributes:
         is_one_step: whether the condition disturbs single responses. The disturbed response is recorded at every step,
             but the lifetime continues undisturbed.
-        needs_donors: whether the condition uses `Context.exchange`, so that donors must run on fresh tasks first.
-        looks_back: whether the condition uses `Context.past` or `Context.live` beyond the present step.
+        needs_donors: whether the condition uses `ConditionContext.exchange_outcome`, so that donors must run on fresh
+            tasks first.
+        looks_back: whether the condition uses `ConditionContext.get_past_percept` or `respond_in_past` beyond the
+            present step.
         is_worth_recorded: whether rollouts record the worth of the disturbed responses; for one-step conditions only.
     """
 
@@ -119,7 +122,7 @@ class Condition(eqx.Module):
         """The number of responses that the condition requests at each step, including the recorded response."""
         return 1 + self.is_one_step
 
-    def explain_misfit(self, family: Family) -> str | None:
+    def explain_mismatch(self, family: Family) -> str | None:
         """Explains in a clause why the condition does not fit a family; returns None if it fits."""
         return None
 

@@ -26,7 +26,8 @@ FIXED_ACTION_SAMPLE_SIZE = 1024  # the number of tasks over which pay-offs are a
 
 
 class Family(eqx.Module):
-    """A distribution of tasks. Subclasses are final, and must define `draw`, `begin`, `step`, and `best` or `latents`.
+    """A distribution of tasks. Subclasses are final, and must define `draw`, `begin`, `step`, and one of
+    `compute_best_payoffs` and `compute_latents`.
 
     JAX traces the arrays in a family (its bank), so families that differ only in these arrays share compiled code.
 
@@ -35,7 +36,7 @@ class Family(eqx.Module):
         choices: K, the number of actions, or None if actions are real numbers. Real actions are float32 [N], and
             subjects report no log-probabilities of them.
         horizon: T, the number of trials in a standard lifetime, each of at most S steps.
-        settings: the arguments of the family's factory by name; None if the factory does not use `name_with_settings`.
+        settings: the arguments of the family's factory by name; None if the factory does not use `keep_settings`.
         controls: role → scripted subject, for the roles 'learner', 'lookalike' and 'still' that the family has.
         references: role → reference procedure: 'learner' and 'discounting' on every split, 'locator' if there is a
             bank, 'strongest' on fresh tasks, and versions of the first three that work 'against' the pay-off. If
@@ -75,9 +76,10 @@ class Family(eqx.Module):
         """
 
     def compute_best_payoffs(self, tasks: Any) -> Array:
-        """Computes the expected pay-off [N, T] of the best action; a family must define this method or `latents`."""
+        """Computes the expected pay-off [N, T] of the best action; a family must define this method or
+        `compute_latents`."""
         problem = f"{self.name} does not say what the best action pays."
-        raise MesascopeError(problem, "Define best(tasks), or latents(tasks, split).")
+        raise MesascopeError(problem, "Define compute_best_payoffs(tasks), or compute_latents(tasks, split).")
 
     def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits on which subjects are tested: 'fresh', 'seen' if there is a bank, and others."""
@@ -94,7 +96,7 @@ class Family(eqx.Module):
 
     @property
     def split_names(self) -> tuple[str, ...]:
-        """The names of the splits, in the order of `splits`."""
+        """The names of the splits, in the order of `list_splits`."""
         return tuple(split.name for split in self.list_splits())
 
     @property
@@ -166,12 +168,13 @@ class Family(eqx.Module):
 
         Raises:
             MesascopeError: actions are real numbers, trials have several steps, or JAX cannot trace the family; such a
-                family must define `latents`.
+                family must define this method.
         """
         best = np.asarray(self.compute_best_payoffs(tasks))
         if self.choices is None or self.steps > 1 or not self.is_traceable:
             problem = f"{self.name} does not define the pay-off of chance."
-            raise MesascopeError(problem, "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].")
+            remedy = "Define compute_latents(tasks, split): chance, best, worst and fixed, each [N, T]."
+            raise MesascopeError(problem, remedy)
         trials = self.get_split(split).trial_count
         means = np.asarray(compute_every_payoff(self, tasks, trials))
         sample = self.get_split(split).draw(derive_key(jax.random.key(0), FRESH), FIXED_ACTION_SAMPLE_SIZE)
@@ -183,9 +186,9 @@ class Family(eqx.Module):
     def can_value_actions(self) -> bool:
         """Whether the family can compute what single actions are worth, as deletion and transplant need.
 
-        A family can compute this if it defines `worth`. A family whose trials have one step can also compute it if its
-        own `latents` contain `means`, or if its observations are empty. Otherwise the best action may depend on the
-        observation, which the default implementation of `worth` ignores.
+        A family can compute this if it defines `compute_action_values`. A family whose trials have one step can also
+        compute it if its own latents contain `means`, or if its observations are empty. Otherwise the best action may
+        depend on the observation, which the default implementation of `compute_action_values` ignores.
         """
         if type(self).compute_action_values is not Family.compute_action_values:
             return True
@@ -197,9 +200,9 @@ class Family(eqx.Module):
 
     @property
     def values_equal_payoffs(self) -> bool:
-        """Whether `worth` is what the action's trial pays beyond chance.
+        """Whether `compute_action_values` returns what the action's trial pays beyond chance.
 
-        It is not if trials have several steps, or if `worth` values only a component of the action.
+        It does not if trials have several steps, or if it values only a component of the action.
         """
         return self.steps == 1
 
@@ -236,7 +239,7 @@ class Family(eqx.Module):
         """Finds the best action [N, T, M] on each of M tasks, for subjects with these observations [N, T, D].
 
         Returns:
-            The actions; None if the family does not define `worth`.
+            The actions; None if the family does not define `compute_action_values`.
         """
         shape = observation.shape[:2]
         worth = [
@@ -256,8 +259,7 @@ class Family(eqx.Module):
         """Replaces the last outcome in a percept with the opposite one; by default the feedback becomes 1 - feedback.
 
         If the observation also shows earlier events, such as the last cue, the family must also exchange these events
-        on every second trial. Otherwise a subject that copies these events would seem
-        to ignore its percept.
+        on every second trial. Otherwise a subject that copies these events would seem to ignore its percept.
         """
         return percept._replace(feedback=1.0 - percept.feedback)
 
@@ -273,7 +275,7 @@ class Family(eqx.Module):
 
 
 class ConfiguredFamily(Family):
-    """A family whose factory names it after its settings (see `name_with_settings`).
+    """A family whose factory names it after its settings (see `keep_settings`).
 
     Attributes:
         bank_tasks: the training tasks of the bank, if the family stores them; leaves have leading axis M.

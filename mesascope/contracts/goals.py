@@ -1,6 +1,7 @@
 """The rewarded goal and its proxy, for families whose training tasks do not distinguish the two.
 
-A family with such tasks has a method `goals(trials, label)`, which evaluates both goals from the stored trials alone.
+A family with such tasks has a method `compute_goals(trials, condition)`, which evaluates both goals from the stored
+trials alone.
 """
 
 from typing import NamedTuple

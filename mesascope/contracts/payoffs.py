@@ -11,13 +11,21 @@ from mesascope.keys import derive_key
 
 
 def make_payoff_latents(means: np.ndarray, fixed_payoffs: np.ndarray) -> dict[str, np.ndarray]:
-    """Makes the result of `compute_latents` from mean pay-offs [N, T, K] and those of the best fixed policy [N, T]."""
+    """Makes the result of `Family.compute_latents` from mean pay-offs [N, T, K] and the best fixed policy's [N, T]."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed_payoffs}
 
 
 def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """Selects the pay-offs [N, T, M] of actions [N, T] or [N, T, M] from those of all actions [N or 1, T, K, M]."""
+    """Selects the pay-offs of the chosen actions on M tasks from those of all actions.
+
+    Args:
+        payoffs: [N or 1, T, K, M] the pay-off of every action on every task.
+        action: [N, T] the chosen actions, or [N, T, M] with one action per task.
+
+    Returns:
+        [N, T, M] the pay-offs.
+    """
     action = np.maximum(np.asarray(action, int), 0)
     if action.ndim == 3:
         payoffs = np.broadcast_to(payoffs, (len(action), *payoffs.shape[1:]))

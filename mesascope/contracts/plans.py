@@ -1,6 +1,7 @@
 """The consequences of actions in stored trials, which a planner would need to know.
 
-A family whose tasks allow planning has a method `plans(trials, label)`, which uses the stored trials alone.
+A family whose tasks allow planning has a method `evaluate_plans(trials, condition)`, which uses the stored trials
+alone.
 """
 
 from typing import NamedTuple

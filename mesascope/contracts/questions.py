@@ -1,7 +1,7 @@
 """Questions in words, which a language model answers on each trial.
 
-A family for language models has a method `question(past, now)`. In such a family, the observations in percepts are
-indices of texts, so that scripted subjects can also run on it.
+A family for language models has a method `write_question(past_trials, observation)`. In such a family, the observations
+in percepts are indices of texts, so that scripted subjects can also run on it.
 """
 
 from typing import NamedTuple

@@ -41,12 +41,12 @@ def keep_settings(factory: Any = None, /, **allowed: AllowedValues) -> Any:
                 check_choice(values, **{label: settings[label]})
             else:
                 check_range(*values, **{label: settings[label]})
-        return factory(*args, **keywords).with_settings(name_with_settings(factory, **settings), settings)
+        return factory(*args, **keywords).with_settings(make_configured_name(factory, **settings), settings)
 
     return make
 
 
-def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
+def make_configured_name(factory: Callable[..., Any], **settings: Any) -> str:
     """Makes the name of a plug-in: its file's name with the settings that differ from the factory's defaults.
 
     If there is a bank, the name contains both settings of the bank; otherwise it contains neither.

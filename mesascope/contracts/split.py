@@ -21,9 +21,9 @@ class Split:
         change_trial: the trial at which the task changes within the lifetime; None if the task does not change.
         is_counted: whether the placement uses the split; other splits are only reported.
         is_beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
-        part_count: the number of independent parts of a task, each with its own correct action (latents `part` and
-            `right`); 0 if tasks have no parts. The bits of information that actions contain about independent parts add
-            up.
+        part_count: the number of independent parts of a task, each with its own correct action (the latents
+            'part' and 'right'); 0 if tasks have no parts. The bits of information that actions contain about
+            independent parts add up.
         digit_bases: the bases of the digits of each part's best first action, such as row and column of a cell; () if
             there are no digits. Digits must be independent and evenly distributed. Bits are then computed from
             transplants, digit by digit.

@@ -56,7 +56,7 @@ class Subject(eqx.Module):
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Observes a percept and acts; returns the next carry and the response."""
 
-    def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
+    def update_carry(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
         """Returns the carry after a percept, without a response; override this method if responding is expensive."""
         return self.respond(key, carry, percept)[0]
 
@@ -105,7 +105,7 @@ class NamedSubject(Subject):
 class ScriptedSubject(Subject):
     """A subject written by hand, which is not trained, and by default has no bank in which to locate tasks.
 
-    The subject's factory names it after its settings (see `name_with_settings`). The carry is empty by default.
+    The subject's factory names it after its settings (see `keep_settings`). The carry is empty by default.
     """
 
     name: str = eqx.field(default_factory=str, kw_only=True)

@@ -212,7 +212,7 @@ def rank_shared_cruxes(
         crux: an event; by default, every candidate that both people's claims mention.
         target: an event, by default the file's target. Both people's answers are to the same question.
         base, engine: see `rank_cruxes`.
-        weights: 'gmo' or 'mean'; see `compute_discrimination_value`.
+        weights: 'gmo' or 'mean'; see `mesascope.cruxes.information`.
         form: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
 
     A negative value means that learning the crux is expected to drive the two people apart.

@@ -159,8 +159,8 @@ class Decision:
 
     Args:
         id, person, text, unit: the id, the person who decides, a description, and the unit of utility.
-        actions: for each action, the numbers of its utility by term: what 'constant' adds, the factor of a quantity,
-            or what an event adds if it happens.
+        actions: for each action, the terms of its utility, each with its number: what 'constant' adds, the factor of
+            a quantity, or what an event adds if it happens.
     """
 
     id: str

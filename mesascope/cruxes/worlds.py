@@ -27,8 +27,8 @@ class Worlds:
     """The n kinds of world to which a linear program gives probabilities.
 
     Args:
-        conditions, events: for each pair of an event and a condition, the kinds of world in which the condition
-            happens, and in which both happen, booleans [pairs, n].
+        conditions, events: booleans [pairs, n]; for each pair of an event and a condition, `conditions` states whether
+            the condition happens in each kind of world, and `events` whether both happen.
         rows: for each further event, 1 for the kinds of world in which it happens, otherwise 0, [events, n].
         links: the sparse equality rows (= 0) by which groups agree on their overlaps, [overlaps, n].
         total: 1 for the kinds of world whose probabilities must sum to one, otherwise 0, [n].

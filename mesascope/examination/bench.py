@@ -20,7 +20,7 @@ from mesascope.contracts import Condition, Family, Intact, Subject, get_split_ki
 from mesascope.errors import MesascopeError, require, require_known_name
 from mesascope.files import PROCESS_NAME, hash_folder, limit_folder_size, make_cache_path, replace_when_written
 from mesascope.guards import limits
-from mesascope.guards.identity import PACKAGE_FOLDER, are_unchanged, list_loaded_modules
+from mesascope.guards.identity import PACKAGE_FOLDER, are_modules_unchanged, list_loaded_modules
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum.placement import Placement, Rule, place
 from mesascope.rollouts.rollouts import BLOCK_SIZE, find_distinct_kinds, rollout
@@ -84,7 +84,7 @@ class RolloutCache:
             ]
         )
         candidates = [catalogue.make("conditions", label) for label in unique]
-        self.conditions = [c for c in candidates if not c.explain_misfit(family)]
+        self.conditions = [c for c in candidates if not c.explain_mismatch(family)]
         # splits and references are compared by the transplants with the first replicate
         transplants = [c for c in self.conditions if c.trials_since_transplant is not None]
         self.compared_conditions = [c for c in transplants if c.replicate_number == 0]
@@ -147,9 +147,9 @@ class RolloutCache:
         """Lists the conditions that run on a split.
 
         All conditions run on fresh tasks. On other splits, the intact condition runs, and the conditions that
-        `extra_split_kinds` names for this kind of split. On counted splits with as many trials as fresh lifetimes, the
-        conditions in `self.compared_conditions` also run. On splits whose tasks no bank can contain, conditions with
-        shuffled feedback also run.
+        `extra_split_kinds` names for this kind of split. On counted splits whose lifetimes have as many trials as those
+        of the split 'fresh', the conditions in `self.compared_conditions` also run. On splits whose tasks no bank can
+        contain, conditions with shuffled feedback also run.
         """
         if get_split_kind(split) == "fresh":
             return self.conditions
@@ -335,7 +335,9 @@ def load_rollout(path: Path) -> xr.Dataset:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         problem = f"{str(path)!r} is not a finished rollout: {type(error).__name__}."
         raise MesascopeError(problem, "Delete it and run again.") from None
-    require(are_unchanged(metadata["code"]), f"{str(path)!r} is of another version.", "Delete it and run again.")
+    require(
+        are_modules_unchanged(metadata["code"]), f"{str(path)!r} is of another version.", "Delete it and run again."
+    )
     rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
     trials.check_trials(rollout)
     return rollout

@@ -176,13 +176,13 @@ def _check_split(family: Family, split: str) -> Iterator[str]:
     if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != no_action).any()):
         yield f"On {split}, `first` is false in the first percept, or this percept contains a last action."
 
-    def list_types(tree: Any) -> Any:
+    def get_shapes_and_types(tree: Any) -> Any:
         return jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), tree)
 
     for t in range(min(trials, 5)):
-        action, before = jnp.asarray(_draw_actions(family, t)), list_types((state, percept))
+        action, before = jnp.asarray(_draw_actions(family, t)), get_shapes_and_types((state, percept))
         state, percept, score = family.step(jax.random.fold_in(key, t), tasks, state, action)
-        after = list_types((state, percept))
+        after = get_shapes_and_types((state, percept))
         if before != after:
             yield f"On {split} its state or percept changes shape or type at trial {t}: {before} to {after}."
             return

@@ -30,7 +30,7 @@ def apply_metrics(
         metrics: the metrics to apply.
         trials: by split, the subject's trials.
         references: by role and split, the trials of the reference procedures on the same tasks.
-        replay: a function that replays a procedure along recorded trials, such as a `Replays`; None if impossible.
+        replay: a function that replays a procedure along recorded trials, or None (see `contracts.Metric`).
         controls: by role, the findings of each control.
         collected_readings: a list; every metric that applies is added to this list, with its readings.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import xarray as xr
 
-from mesascope import trials
+from mesascope import formats, trials
 from mesascope.errors import MesascopeError, require
 from mesascope.examination.examination import Examination
 from mesascope.examination.participants import ParticipantValue
@@ -189,7 +189,9 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
 
 def _make_placement(data: dict[str, Any] | None) -> Placement | None:
     """Makes a placement from the plain data in findings.json; None if the subject was not placed."""
-    return Placement(**{**data, "rule": Rule(**data["rule"])}) if data else None
+    if not data:
+        return None
+    return Placement(**{**data, "rule": Rule(**formats.rename_old_keys(data["rule"], formats.OLD_RULE_CONSTANTS))})
 
 
 def _escape_formula(value: Any) -> Any:

@@ -202,7 +202,7 @@ def _is_installed(path: Path) -> bool:
     return bool({"site-packages", "dist-packages"} & set(path.parts))
 
 
-def are_unchanged(states: Mapping[str, list[str]]) -> bool:
+def are_modules_unchanged(states: Mapping[str, list[str]]) -> bool:
     """Whether all modules still have these states; if a module is not loaded now, the state of its file is compared."""
     current = list_loaded_modules() if states else {}
     return all((current.get(k) or _read_state(k, Path(state[0]))) == state for k, state in states.items())

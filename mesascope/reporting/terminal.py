@@ -35,7 +35,8 @@ def summarise(examinations: Sequence[Examination]) -> Group:
             Text(examination.placement.direction if examination.placement else "–"),
             *(Text(format_number(f.estimate if f else None)) for f in numbers.values()),
         )
-    return Group(table, *(part for e in examinations for part in _describe_subject(e)))
+    parts = [part for e in examinations for part in _describe_subject(e)]
+    return Group(*([] if all(map(headlines.is_log, examinations)) else [table]), *parts)
 
 
 def _describe_subject(examination: Examination) -> list[RenderableType]:

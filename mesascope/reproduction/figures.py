@@ -37,7 +37,7 @@ def draw_figure(study: Study, document: Mapping[str, Any], path: Path) -> Path |
         rows = -(-count // columns)
         figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 0.5), layout="constrained", facecolor="white")
         results = {(v["quantity"], v["subject"]): v for v in document["values"]}
-        coordinates = {cell.name: cell.coordinates for cell in study.subjects}
+        coordinates = {cell.name: cell.placeholder_values for cell in study.subjects}
         for i, panel in enumerate(study.panels):
             ax = figure.add_subplot(rows, columns, i + 1)
             DRAWERS[panel["draw"]](ax, panel, results, coordinates)

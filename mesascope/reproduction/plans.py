@@ -40,7 +40,7 @@ class StudySubject:
 
     Attributes:
         name: the display name.
-        coordinates: the values of the placeholders in the name.
+        placeholder_values: the values of the placeholders in the name.
         recipe: the recipe that trains the subject; '' for a scripted subject.
         subject: the name of a scripted subject, with settings; '' for a trained subject.
         family: the family with settings. Family, subject and trained_on may contain {seed}.
@@ -48,7 +48,7 @@ class StudySubject:
     """
 
     name: str
-    coordinates: dict[str, Any]
+    placeholder_values: dict[str, Any]
     recipe: str
     subject: str
     family: str
@@ -213,7 +213,7 @@ class PlanValues:
         """Lists the display names of several templates, for all combinations of values."""
         return [self.make_name(t, p) for t in templates for p in self.list_combinations(t)]
 
-    def list_unique_names(
+    def name_combinations(
         self, template: str, existing_names: Mapping[str, Any], kind: str
     ) -> Iterator[tuple[str, dict]]:
         """Yields each display name of a template with its values; raises an error for a name in `existing_names`."""
@@ -249,7 +249,7 @@ def _read_subjects(table: Mapping[str, Any], plan_values: PlanValues) -> tuple[S
         has_one = ("recipe" in entry) != ("subject" in entry)
         require(has_one, f"{place} needs a recipe or a subject.", "Give one of the two.")
         require("family" in entry, f"{place} has no family.", "Name its family.")
-        for name, point in plan_values.list_unique_names(template, cells, "subjects"):
+        for name, point in plan_values.name_combinations(template, cells, "subjects"):
             specs = {k: _reword_settings(k, plan_values.make_spec(entry.get(k, ""), point)) for k in SUBJECT_KEYS}
             cells[name] = StudySubject(name, point, **specs)
     require(bool(cells), f"{plan_values.location} has no subjects.", "Add a table [subjects.NAME].")
@@ -284,7 +284,7 @@ def _read_quantities(table: Mapping[str, Any], plan_values: PlanValues, subjects
         of = tuple(plan_values.list_names(tables.read_texts(entry, "of", plan_values.location)))
         for name in of:
             require_known_name(f"subject in {place}", name, subjects)
-        for name, point in plan_values.list_unique_names(template, quantities, "quantities"):
+        for name, point in plan_values.name_combinations(template, quantities, "quantities"):
             keys = ("label", "split", "family", kinds[0])
             label, split, family, spec = (plan_values.make_spec(entry.get(k, ""), point) for k in keys)
             quantities[name] = Quantity(name, kinds[0], spec, label, split or "fresh", family, lifetimes, of)

@@ -198,7 +198,7 @@ class BlockConstants:
             return family.with_outcome(old, feedback, self.donor_outcomes.observation[at][partner])
 
         def repeat_step(i, carry, percept):
-            after, idle = self.subject.absorb(self.make_key("act", now - i), carry, percept), past(i).is_idle
+            after, idle = self.subject.update_carry(self.make_key("act", now - i), carry, percept), past(i).is_idle
             return after if idle is None else select(idle, carry, after)
 
         begins = True if steps == 1 else s == 0
@@ -221,7 +221,7 @@ class BlockConstants:
             respond=self.subject.respond,
             respond_in_past=repeat_step,
             repeat=self.repeat,
-            absorb=self.subject.absorb,
+            update_carry=self.subject.update_carry,
         )
 
 

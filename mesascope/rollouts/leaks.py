@@ -52,7 +52,7 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_exam
     if not subject.is_traceable:
         replay_block(subject, other_block, derive_key(key, "another"))
         if difference := _describe_difference(responses, replay_block(subject, block, key)):
-            _raise_dependence(subject, "an earlier block", difference)
+            _raise_dependence_error(subject, "an earlier block", difference)
         _refuse_impure(subject, block, other_block, key)
     half = np.arange(BLOCK_SIZE // 2)
     # copies of the lifetime with the highest pay-off in the other block replace the second half of the block
@@ -82,7 +82,7 @@ def _run_two_blocks(subject, family, seed, condition_examples) -> tuple[Percept,
     return one, two
 
 
-def _raise_dependence(subject: Subject, cause: str, difference: str) -> NoReturn:
+def _raise_dependence_error(subject: Subject, cause: str, difference: str) -> NoReturn:
     """Raises the error that names the cause on which a subject's behaviour depends."""
     remedy = "Keep all memory in the carry (a function's state), one row per lifetime, "
     remedy += "and draw only from the key that is passed in."
@@ -125,9 +125,9 @@ def _refuse_impure(subject: Subject, block: Percept, other_block: Percept, key: 
             raise MesascopeError(problem, "Return a new carry each time, and never change a carry or percept.")
         second_carry, second = subject.respond(key_now, carry_copy, now)
         if difference := _describe_difference(first, second):
-            _raise_dependence(subject, cause, f"after the same request again, {difference}")
+            _raise_dependence_error(subject, cause, f"after the same request again, {difference}")
         if not _are_carries_equal(saved, second_carry):
-            _raise_dependence(subject, cause, "after the same request again, the carry is different")
+            _raise_dependence_error(subject, cause, "after the same request again, the carry is different")
         carry = saved
 
 
@@ -183,7 +183,7 @@ def _refuse_block_dependence(
             replays.append(take_rows(replay_block(subject, block, derive_key(key, "apart", i)), rows))
         if _have_same_distribution(jax.tree.map(lambda *parts: np.stack(parts), *replays)):
             return
-    _raise_dependence(subject, cause, difference)
+    _raise_dependence_error(subject, cause, difference)
 
 
 def _have_same_distribution(replays: Response) -> bool:

@@ -184,7 +184,7 @@ class _CompiledSubject:
     def respond(self, key: Any, carry: Any, percept: Any) -> Any:
         return _respond_compiled(self.subject, key, carry, percept)
 
-    def absorb(self, key: Any, carry: Any, percept: Any) -> Any:
+    def update_carry(self, key: Any, carry: Any, percept: Any) -> Any:
         return _respond_compiled(self.subject, key, carry, percept)[0]
 
 

@@ -87,7 +87,7 @@ class Replays:
         values = subject.read_taps(subject.initialize_carry(2))
         names = tuple(k for k, v in values.items() if np.size(v) and k not in subject.recorded_taps)
         if not names:
-            raise MesascopeError(f"{subject.name} has no taps.", "Give the subject a method taps(carry).")
+            raise MesascopeError(f"{subject.name} has no taps.", "Give the subject a method read_taps(carry).")
         return names
 
     def make_family(self, trials: xr.Dataset) -> Family:

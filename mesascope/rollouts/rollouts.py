@@ -86,7 +86,7 @@ def rollout(
     if len(set(labels)) != len(labels):
         raise MesascopeError("A condition is listed twice.", "List every condition once.")
     for condition in conditions:
-        if reason := condition.explain_misfit(family):
+        if reason := condition.explain_mismatch(family):
             problem = f"{condition.label} does not apply to {family.name}: {reason}."
             raise MesascopeError(problem, "Leave that condition out.")
     hashes_before, taps = subject.hash_weights(), tuple(dict.fromkeys([*recorded_taps, *subject.recorded_taps]))
@@ -112,7 +112,7 @@ def rollout(
         n_trials = family.get_split(
             run_split
         ).trial_count  # from `family`, because only a family with a bank has 'seen'
-        unit = {"jobs": jobs, "examples": examples, "trials": n_trials}
+        unit = {"jobs": jobs, "condition_examples": examples, "trials": n_trials}
         unit_records = _run_unit(actor, unbanked_family, run_split, unit_tasks, seed, **unit, recorded_taps=taps)
         report_finished(len(jobs))
         return unit_records
@@ -273,7 +273,7 @@ def _group_jobs(
     return units
 
 
-def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, recorded_taps, trials) -> list[Record]:
+def _run_unit(subject, family, split, tasks, seed, *, jobs, condition_examples, recorded_taps, trials) -> list[Record]:
     """Runs the jobs of one unit and returns one record per job, in NumPy arrays."""
     place, condition, _ = jobs[0]
     is_donor = place[0] == "lent"
@@ -295,7 +295,9 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, recorded_t
             (derive_key_from_seed(seed, "lives", *job.address), block_tasks, job.donor_outcomes, find_partners(job))
             for job, block_tasks in zip(jobs, tasks, strict=True)
         ]
-        records = run_in_scan(subject, family, inputs, condition, examples, trials=trials, recorded_taps=recorded_taps)
+        records = run_in_scan(
+            subject, family, inputs, condition, condition_examples, trials=trials, recorded_taps=recorded_taps
+        )
         if family.steps == 1:
             return records
         return [blocks.trim_observations(r, condition, keeps_observations) for r in records]

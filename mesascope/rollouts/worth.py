@@ -25,7 +25,8 @@ MAX_RANKED_CHOICES = 8  # if there are more choices, only the best choice on the
 class Transplant(NamedTuple):
     """The worth of actions after a transplant of a donor's carry, each [N, T].
 
-    A trial is strict if the donor's action w trials back differed from the subject's action w trials back.
+    A trial is strict if the donor's action w trials back differed from the subject's action w trials back. All values
+    but the ranks are 0 where the subject gave no answer.
 
     Attributes:
         gain: the worth of the action on the donor's task, minus its mean worth on the tasks of all other lifetimes.
@@ -121,11 +122,14 @@ def _value_block_actions(
         for condition, record in records.items():
             action = _arrange_actions(record)
             own = payoffs.evaluate(action[rows])[np.arange(len(rows)), :, rows]
+            is_missing = (action[rows] < 0) & (family.choices is not None)  # a language model gave no label
+            own = np.where(is_missing, np.nan, own)
             compared = None
             if condition.trials_since_transplant is not None and own_action is not None:
                 at_seam = np.roll(own_action, condition.trials_since_transplant, 1)
                 differs = (at_seam[None] != at_seam[rows, None]).swapaxes(1, 2)  # [n, T, M]
                 compared = _compare_tasks(payoffs, action[rows], np.asarray(record.partner).T[rows], differs, rows)
+                compared = Transplant(*(np.where(is_missing, 0.0, x) for x in compared[:-1]), ranks=compared.ranks)
             parts[condition].append((own, compared))
     first_acts = {name: np.concatenate(values) for name, values in undisturbed.items() if values}
     return {c: _join_rows(of_rows) for c, of_rows in parts.items()}, first_acts

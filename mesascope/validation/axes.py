@@ -23,8 +23,9 @@ TRUTH_KEYS = {  # field of a case → its key in truth files, if the two differ
 class Case(NamedTuple):
     """One entry of an axis's truth file: a scripted subject, its family, and the correct reading.
 
-    If `splits` is empty, the case uses all splits on which the axis is tested. A control must not have a reading in
-    `never`. `times` multiplies the number of lifetimes, for a case that is close to a limit.
+    If `splits` is empty, the case uses all splits on which the axis is tested. A control must not have any of the
+    readings in `forbidden_readings`. `lifetime_factor` multiplies the number of lifetimes, for a case that is close to
+    a limit.
     """
 
     name: str

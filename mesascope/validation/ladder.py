@@ -31,7 +31,7 @@ TRUTH_PATH = Path(__file__).parent / "truth.toml"
 # written from the definitions of the rungs alone, by an author who had not seen the rule
 HOSTILE_TRUTH_PATH = Path(__file__).parent / "hostile.toml"
 NON_ACQUIRING_LEVELS = ("inert", "reactive", "tracking")
-PARTS = ("placements", "axes", "coverage")
+VALIDATION_PARTS = ("placements", "axes", "coverage")
 MAX_CASES = 40  # the largest number of cases that one process places in one run
 # 'right': smallest share of subjects that are read correctly, which means in at least the share 'runs' of their runs.
 # 'wrong': largest share of runs with a wrong reading. 'false' and 'perhaps': largest share of runs of subjects that
@@ -74,7 +74,7 @@ def list_cases(quick: bool = False, paths: Sequence[Path] = (TRUTH_PATH, HOSTILE
     return [Case(**select_case_fields(Case, row)) for path in paths for row in read_truth(path, quick)]
 
 
-def classify_reading(case: Case, reading: Reading) -> str:
+def classify_placement(case: Case, reading: Reading) -> str:
     """Classifies a reading as 'right', 'undetermined' (its interval contains the truth) or 'wrong'."""
     low, high, truth = (LADDER.index(x) for x in (reading.lowest, reading.highest, case.level))
     if not low <= truth <= high or reading.direction not in ("none", case.direction):
@@ -89,7 +89,7 @@ def validate(
     lifetimes: int = 0,
     progress: ProgressFunction = lambda share, doing: None,
     *,
-    parts: Sequence[str] = PARTS,
+    parts: Sequence[str] = VALIDATION_PARTS,
     workers: int = 1,
     folder: Path | None = None,
     engine: str = "local",
@@ -126,7 +126,7 @@ def validate(
     if 0 < lifetimes < 3:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default.")
     for part in parts:
-        require_known_name("part", part, PARTS)
+        require_known_name("part", part, VALIDATION_PARTS)
     if quick and set(parts) <= {"coverage"}:
         raise MesascopeError("The quick validation has no studies of coverage.", "Leave out --quick.")
     seeds = seeds or (3 if quick else 20)
@@ -214,7 +214,7 @@ def _summarise(
 ) -> dict[str, Any]:
     """Counts the readings of finished units; see `validate`."""
     cases = list_cases(quick=quick) if "placements" in parts else []
-    pairs_by_part: dict[str, list[tuple[tuple, Any]]] = {part: [] for part in PARTS}
+    pairs_by_part: dict[str, list[tuple[tuple, Any]]] = {part: [] for part in VALIDATION_PARTS}
     for unit, answer in zip(units, answers, strict=True):
         pairs_by_part[unit.part].append((unit.call, answer))
     placements = [
@@ -228,7 +228,7 @@ def _summarise(
         if case.is_disputed:
             continue
         confusion[case.level][placement.level] += 1
-        verdicts[case.name][classify_reading(case, placement)] += 1
+        verdicts[case.name][classify_placement(case, placement)] += 1
     demanded_counts = [verdicts[c.name] for c in cases if c.is_demanded and not c.is_disputed]
     non_acquiring_readings = [
         p for _, case, p in placements if case.level in NON_ACQUIRING_LEVELS and not case.is_disputed
@@ -256,7 +256,7 @@ def _summarise(
         "wrong_runs": [
             {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.describe()}
             for seed, case, placement in placements
-            if not case.is_disputed and classify_reading(case, placement) == "wrong"
+            if not case.is_disputed and classify_placement(case, placement) == "wrong"
         ],
         "subjects": [
             {

@@ -78,7 +78,7 @@ def _run_disturbed(rollouts: Rollouts) -> xr.Dataset:
     if address not in CACHE:
         CACHE.clear()  # the stored trials are another subject's
         conditions = [catalogue.make("conditions", label) for label in (*SWAP_CONDITIONS, *HIDING_CONDITIONS)]
-        applicable = [c for c in conditions if not c.explain_misfit(rollouts.family)]
+        applicable = [c for c in conditions if not c.explain_mismatch(rollouts.family)]
         CACHE[address] = rollout(
             rollouts.subject, rollouts.family, attributes["split"], n, attributes["seed"], conditions=applicable
         )

@@ -6,7 +6,7 @@ from mesascope import catalogue, rollout
 from mesascope.examination.measurement import apply_metrics
 
 FAMILY = "bernoulli_bandit:arms=5,trials=21"
-LEAST = "exploration: K · share of the least used choice"
+LEAST = "exploration: share of the least used choice, relative to chance"
 
 
 def of_the_first(arms):

@@ -124,7 +124,7 @@ def test_what_was_not_kept_is_undetermined_and_said():
 
 def test_thinking_is_refused_where_nothing_is_thought_out():
     family = catalogue.make("families", "bernoulli_bandit")
-    assert catalogue.make("conditions", "thinking").explain_misfit(family)
+    assert catalogue.make("conditions", "thinking").explain_mismatch(family)
     for bad in ("ticks=129", "ticks=0", "ticks=3,other_ticks=3"):
         with pytest.raises(MesascopeError, match="out of range"):
             catalogue.make("conditions", f"thinking:{bad}")

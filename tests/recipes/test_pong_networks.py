@@ -107,7 +107,7 @@ def test_it_carries_the_last_frames_and_nothing_else(network):
     carry, other = subject.initialize_carry(7), subject.initialize_carry(7) + jnp.uint8(9)
     for frames in shown:
         assert (
-            subject.absorb(jax.random.key(0), carry, seen(frames))
+            subject.update_carry(jax.random.key(0), carry, seen(frames))
             == jnp.concatenate([carry[:, 1:], frames[:, None, :1320]], 1)
         ).all()
         carry, response = subject.respond(jax.random.key(5), carry, seen(frames))

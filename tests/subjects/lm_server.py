@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import math
 import re
@@ -13,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from mesascope.worlds.words.families.word_labels import read_texts
+from mesascope.worlds.words.texts import read_texts
 
 SLIP = 0.02
 
@@ -46,15 +47,22 @@ def parrot(labels, past, asked):
     return float(past[-1][1]) if past else 0.0
 
 
-def scholar(remembers, trust):
+def scholar(remembers, trust, categories=2):
     """The scripted labellers of the package, derived again from the text alone."""
     known = read_texts()
     where = {item: i for i, item in enumerate(known.items)}
     second = set(known.pairs[:, 1].tolist())
+    named = np.asarray([float(i in second) for i in range(known.n_categories)])
+    tables = np.asarray([named, 1 - named])
+    if categories > 2:
+        tables = np.full((2**categories, known.n_categories), 0.5)
+        tables[:, known.pairs[: categories // 2].ravel()] = list(itertools.product((0, 1), repeat=categories))
     tilts = 2 * np.pi * (np.arange(64) + 0.5) / 64
 
-    def side(item):
-        return int(where[item] // known.words_per_category in second) if not item[0].isdigit() else 0
+    def column(item):
+        return (
+            tables[:, where[item] // known.words_per_category] if not item[0].isdigit() else np.full(len(tables), 0.5)
+        )
 
     def beyond(item):
         a, b = (int(x) - 4.5 for x in item.split())
@@ -64,13 +72,13 @@ def scholar(remembers, trust):
         return 1 / (1 + ((1 - SLIP) / SLIP) ** -memory.get(item, 0))
 
     def answer(labels, past, asked):
-        mapping, line, memory, alone = np.log([0.5, 0.5]), np.zeros(64), {}, 0.0
+        mapping, line, memory, alone = np.full(len(tables), -np.log(len(tables))), np.zeros(64), {}, 0.0
         if all(x in known.labels[: known.n_categories] for x in labels):
             straight = known.labels.index(labels[1]) in second
             with np.errstate(divide="ignore"):
                 mapping = np.log([trust, 1 - trust] if straight else [1 - trust, trust])
         for item, label in past:
-            mapping = mapping + np.log([1 - SLIP, SLIP] if side(item) == label else [SLIP, 1 - SLIP])
+            mapping = mapping + np.log(np.where(column(item) == label, 1 - SLIP, SLIP))
             if item[0].isdigit():
                 line = line + np.log(np.where(beyond(item) == label, 1 - SLIP, SLIP))
             p = recalled(memory, item)
@@ -80,8 +88,8 @@ def scholar(remembers, trust):
             weight = np.exp(line - line.max())
             p = (weight / weight.sum() * beyond(asked)).sum() if remembers else 0.5
             return SLIP + (1 - 2 * SLIP) * p
-        total = np.logaddexp(*mapping)
-        category = math.exp(mapping[0 if side(asked) else 1] - total)
+        total = np.logaddexp.reduce(mapping)
+        category = (np.exp(mapping - total) * column(asked)).sum()
         own = 1 / (1 + math.exp(total - alone)) if remembers else 0.0
         return (1 - own) * (SLIP + (1 - 2 * SLIP) * category) + own * recalled(memory, asked)
 
@@ -89,6 +97,7 @@ def scholar(remembers, trust):
 
 
 RESPONDERS = {"first": first, "parrot": parrot, "learner": scholar(True, 0.9), "recogniser": scholar(False, 1.0)}
+RESPONDERS["learner of six"] = scholar(True, 0.9, categories=6)
 
 
 class Scripted(BaseHTTPRequestHandler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -14,10 +13,11 @@ import pytest
 from mesascope.contracts import ScriptedSubject
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout, strip_identity
+from mesascope.validation.ladder import TRUTH_PATH
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from tests.subjects.lives import forced, live, make
 
-TRUTH = tomllib.loads((Path(__file__).parents[1] / "truth.toml").read_text())
+TRUTH = tomllib.loads(TRUTH_PATH.read_text())
 HOME = TRUTH["defaults"]["family"]
 SPECS = sorted(
     {

@@ -26,7 +26,7 @@ def test_examine_over_an_address(tmp_path, capsys):
         asked = [p for r in server.seen if isinstance(r["body"]["prompt"], list) for p in r["body"]["prompt"]]
     assert "at most" in told.err and "questions" in told.err
     found = json.loads(told.out)["subjects"][0]
-    assert found["placement"]["level"] == "inert"
+    assert found["placement"]["level"] == "reactive"  # it answers by the word that is shown
     by_name = {f["metric"]: f for f in found["findings"]}
     assert by_name["recognition_and_acquisition: recognition, accuracy"]["low"] > 0.4
     assert by_name["recognition_and_acquisition: acquisition, accuracy"]["estimate"] == 0

@@ -81,11 +81,11 @@ def test_learner_and_ciphers_hold_nearly_all_bits_and_reflexes_none_that_are_old
     learner, error = bits("associator", STANDARD)
     assert learner == pytest.approx(24.5, abs=3 * error) and error < 0.8
     assert bits("associator", STANDARD, is_strict=True)[0] == pytest.approx(learner * 15 / 16, abs=0.1)
-    assert bits("associator:encoding=next", STANDARD)[0] == pytest.approx(learner, abs=0.5)
+    assert bits("associator:action_mapping=next", STANDARD)[0] == pytest.approx(learner, abs=0.5)
     clock = "associations:run_length=0"
-    assert bits("associator:encoding=clock", clock, window=0)[0] == pytest.approx(0, abs=0.1)
+    assert bits("associator:action_mapping=clock", clock, window=0)[0] == pytest.approx(0, abs=0.1)
     whole = bits("associator", clock, window=0)[0]
-    assert bits("associator:encoding=clock", clock, window=0, view="trial")[0] == pytest.approx(whole, abs=1)
+    assert bits("associator:action_mapping=clock", clock, window=0, view="trial")[0] == pytest.approx(whole, abs=1)
     for reflex in ("last_cues:window=4", "uniform"):
         assert abs(bits(reflex, STANDARD)[0]) < 0.1
 

@@ -90,8 +90,13 @@ def test_more_bits():
         for vote in (False, True):
             assert bits(f"room_locator:vote={vote}", f"dark_room:bank={size}") < np.log2(size)
             assert bits(f"room_locator:vote={vote}", f"{two},bank={size}") < np.log2(size)
-    assert bits("room_learner:encoding=clock") < 0.5 < 6 < bits("room_learner:encoding=clock", is_by_trial=True)
-    mirror = lives("room_learner:encoding=mirror")
+    assert (
+        bits("room_learner:action_mapping=clock")
+        < 0.5
+        < 6
+        < bits("room_learner:action_mapping=clock", is_by_trial=True)
+    )
+    mirror = lives("room_learner:action_mapping=mirror")
     assert measure_transplanted_bits(mirror, 4).mean() > 4
     assert measure_transplant(mirror, find_counted_trials(mirror, 4), 4).mean() < -0.3
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -198,3 +202,16 @@ def test_where_the_last_trials_span_all_directions_whole_outcomes_are_valued():
     assert make("families", "linear_regression:dimension=4,trials=20").values_equal_payoffs
     assert not make("families", "linear_regression:dimension=5,trials=20").values_equal_payoffs
     assert not make("families", "linear_regression:dimension=4,trials=19").values_equal_payoffs
+
+
+@pytest.mark.slow  # it compiles in a process of its own; CI runs it
+def test_large_batches_of_eigenvalues_do_not_wait_for_themselves():
+    code = """
+from mesascope import catalogue, rollout
+home = catalogue.make("families", "linear_regression:dimension=8,trials=32")
+conditions = ["intact", "carry_reset", "past_deleted_once:window=4", "past_transplanted_once:window=4"]
+for seed in range(3):
+    rollout("ridge", home, lifetimes=320, seed=seed, conditions=conditions, blocks_per_call=5)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=240)

@@ -60,7 +60,7 @@ class LanguageModel(NamedSubject):
 
     Attributes:
         family: the family that writes the questions.
-        asker: `PromptAsker` or `ForwardAsker`, which sends the questions to the model.
+        asker: `prompts.PromptAsker` or `transformers.ForwardAsker`, which sends the questions to the model.
         log: the questions and answers since the last finished rollout.
         identity_code: a text that identifies the model, so that saved rollouts of other models are not reused.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
@@ -89,7 +89,7 @@ class LanguageModel(NamedSubject):
         hidden = np.zeros((n, self.log.n_activations), np.float32)
         return ContextCarry(past, zeros.astype(np.int32), zeros.astype(np.int8), zeros.astype(np.float32), hidden)
 
-    def absorb(self, key, carry: ContextCarry, percept: Percept) -> ContextCarry:
+    def update_carry(self, key, carry: ContextCarry, percept: Percept) -> ContextCarry:
         """Adds the last trial to the context without asking a question."""
         observation, action, feedback, _, _, first = map(np.asarray, percept)
         past = np.empty(len(action), object)
@@ -100,7 +100,7 @@ class LanguageModel(NamedSubject):
 
     def respond(self, key, carry: ContextCarry, percept: Percept):
         """Asks one question per lifetime, and returns the answers as actions."""
-        carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
+        carry, observation = self.update_carry(key, carry, percept), np.asarray(percept.observation)
         questions = [
             self.family.write_question(past, to_numbers(obs))
             for past, obs in zip(carry.past_trials, observation, strict=True)
@@ -161,14 +161,14 @@ class LanguageModel(NamedSubject):
         self.log.rows.clear()
         return result.assign_attrs(elicited=self.asker.mode)
 
-    def _write_transcript(self, rows: list[tuple[Question, Answer]]) -> str:
+    def _write_transcript(self, answered_questions: list[tuple[Question, Answer]]) -> str:
         """Writes the last question of a lifetime word for word, and all answers in the lifetime, as JSON."""
         answers = []
-        for question, answer in rows:
+        for question, answer in answered_questions:
             probabilities = answer.log_probs and [round(float(np.exp(p)), 4) for p in answer.log_probs]
             entry = {"asked": question.answer_line, "said": answer.text, "how": CODE_TEXTS[answer.code]}
             answers.append({**entry, "probabilities": probabilities})
-        last = rows[-1][0]
+        last = answered_questions[-1][0]
         return json.dumps({"sent": self.asker.render(last), "labels": last.labels, "answers": answers})
 
     def hash_weights(self) -> dict[str, str]:

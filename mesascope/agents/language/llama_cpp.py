@@ -13,7 +13,7 @@ from mesascope.agents.language.language import LanguageModel, QuestionLog, requi
 from mesascope.agents.language.openai_api import subject as served_model
 from mesascope.agents.language.prompts import PromptAsker
 from mesascope.agents.language.requests import LONG_CONTEXT_PHRASES, AnswerCache, RequestFailed
-from mesascope.contracts import Family, check_range, import_optional_package, name_with_settings
+from mesascope.contracts import Family, check_range, import_optional_package, make_configured_name
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
@@ -58,7 +58,7 @@ def subject(
     engine = start_server(path, threads, slots, context)
     settings = {"chat": chat, "temperature": float(temperature), "is_served": is_served}
     settings |= {"context": context, "listed_tokens": listed_tokens}
-    name = name_with_settings(subject, path=path, **settings)
+    name = make_configured_name(subject, path=path, **settings)
     weights_hash = _hash_weights(path)["file"]
     if is_served:
         gate.allow(address := f"{engine.listening_address}/v1")

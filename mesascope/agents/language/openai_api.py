@@ -11,7 +11,7 @@ from typing import Any
 from mesascope.agents.language.language import ANSWER_MODES, LanguageModel, QuestionLog, require_questions
 from mesascope.agents.language.prompts import PromptAsker
 from mesascope.agents.language.requests import AnswerCache, Server, find_answers_file, strip_address
-from mesascope.contracts import Family, check_choice, check_range, name_with_settings
+from mesascope.contracts import Family, check_choice, check_range, make_configured_name
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE
@@ -94,5 +94,5 @@ def subject(
         asker.mode = server_mode
     settings = {"samples": samples} if mode == "samples" else {}
     settings = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | settings
-    name = name_with_settings(subject, path=base_address, **settings)
+    name = make_configured_name(subject, path=base_address, **settings)
     return dataclasses.replace(language_model, name=name, identity_code=name)

@@ -12,7 +12,7 @@ import numpy as np
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.language.answers import Answer, weigh_labels
 from mesascope.agents.language.language import LanguageModel, QuestionLog, require_questions
-from mesascope.contracts import Family, Question, check_range, import_optional_package, name_with_settings
+from mesascope.contracts import Family, Question, check_range, import_optional_package, make_configured_name
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 from mesascope.guards.identity import hash_array
@@ -56,7 +56,7 @@ def subject(
         "batch": batch,
         "listed_tokens": listed_tokens,
     }
-    name = name_with_settings(subject, path=path, **settings)
+    name = make_configured_name(subject, path=path, **settings)
     code = ",".join(sorted(asker.hash_weights().values()))
     return LanguageModel(name, "unknown", words_family, asker, log, code, temperature)
 

@@ -147,7 +147,7 @@ class ThinkingNetwork(NamedSubject):
         flat = state.reshape(len(cell), -1, state.shape[-1])[jnp.arange(len(cell)), cell]
         return carry, choose(key, jax.nn.log_softmax(compute_logits(self.weights, flat)))
 
-    def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
+    def update_carry(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
         """Thinks about the observation without acting."""
         if not self.is_recurrent:
             return carry

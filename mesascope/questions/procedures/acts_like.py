@@ -211,7 +211,7 @@ def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]
     first, *same = comparison.list_class_names()
     simplest = comparison.fits[comparison.classes[0][0]]
     description = f"{first}{f' ({simplest.describe_settings()})' if simplest.describe_settings() else ''}"
-    description += f"; acts alike: {', '.join(same)}" if same else ""
+    description += f"; indistinguishable from it: {', '.join(same)}" if same else ""
     criterion = f"more than {MAX_SHORTFALL[comparison.has_probabilities]} nats per trial missed"
     verdict = (
         f"none of these ({criterion}); nearest: {description}"
@@ -224,14 +224,16 @@ def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]
         owners = rollout.participant.values if "participant" in rollout.coords else np.arange(rollout.sizes["lifetime"])
         low = compute_intervals(average_by_unit(above_chance, owners)[None]).low[0]
         verdict = verdict if low > 0 else f"not distinguished from uniform choices; nearest: {description}"
-    by = "by its probabilities" if comparison.has_probabilities else "by a flexible model of its choices"
-    numbers = {"the nearest, above chance": above_chance}
-    numbers[f"missed by the nearest, {by}"] = comparison.shortfall
+    ceiling = "the subject's own probabilities" if comparison.has_probabilities else "a flexible model of the choices"
+    numbers = {"nearest procedure, above chance": above_chance}
+    numbers[f"nearest procedure, short of {ceiling}"] = comparison.shortfall
     readings = [Reading(v, split, label, reason=verdict, is_descriptive=True) for label, v in numbers.items()]
     for place in range(1, min(len(comparison.classes), MAX_CLASSES)):
         index = max(comparison.classes[place], key=lambda i: mean_scores[i])
         gap = comparison.scores[index] - comparison.scores[best]
         name, *same = comparison.list_class_names(place)
-        reason = comparison.fits[index].describe_settings() + (f"; acts alike: {', '.join(same)}" if same else "")
-        readings.append(Reading(gap, split, f"{name}, behind the nearest", reason=reason))
+        reason = comparison.fits[index].describe_settings() + (
+            f"; indistinguishable from it: {', '.join(same)}" if same else ""
+        )
+        readings.append(Reading(gap, split, f"{name}, minus the nearest procedure", reason=reason))
     return readings

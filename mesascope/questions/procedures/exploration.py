@@ -28,7 +28,7 @@ def metric(trials, references, replay):
         choices * own_choice.sum(1).min(-1) / lengths,
         _describe_unused_choices(choice_made.any((0, 1))),
     )
-    readings = [Reading(least, split, "K · share of the least used choice", reason=never_chosen)]
+    readings = [Reading(least, split, "share of the least used choice, relative to chance", reason=never_chosen)]
     if "offered" not in rollout:  # the greedy choice could be made on every trial
         greedy = _compute_greedy_share(choice_made, own_choice, feedback)
         readings.append(Reading(greedy, split=split, label="share of greedy choices"))

@@ -122,7 +122,7 @@ def _find_complete_loss_runs(history: History, losses: int) -> np.ndarray:
 
 
 def _follow_choice_trace(history: History, rate: float, beta: float) -> np.ndarray:
-    """Softmax of decaying traces of the procedure's own choices, each of which moves to new choices at `rate`."""
+    """Softmax of decaying traces of past choices; each new choice moves the traces towards it by a fraction `rate`."""
     return softmax(beta * sum_with_decay(rate * history.last_choice, 1 - rate), -1)
 
 

@@ -16,7 +16,7 @@ TOLERANCE = 1e-6  # values that differ by at most this count as equal
 
 
 def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, max_value: float) -> float:
-    """The middle of that part of a setting's range, 0 to `most`, where overlapping intervals have the most weight.
+    """The middle of that part of a setting's range, 0 to `max_value`, where overlapping intervals have the most weight.
 
     Args:
         low: [R] the lower ends of intervals.

@@ -1,9 +1,10 @@
 """Does the first action after a change follow the change, without experience of it?
 
 Half-way through lifetimes of the split 'revalued', the task announces or shows a new worth of outcomes, or a new map of
-where actions lead. The metric counts cases in which the previous action is now wrong and actions differ in value only
-more than one step ahead. Cached values follow neither change, and a successor representation follows a new worth but
-not a new map. Even a subject that follows both need not search: a map from observation to action would do as well.
+where actions lead. The metric counts cases in which the previous action is now wrong, and only a look more than one
+step ahead shows which action is better. Cached values follow neither change, and a successor representation follows a
+new worth but not a new map. Even a subject that follows both need not search: a map from observation to action would do
+as well.
 """
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, get_split_kind

@@ -189,7 +189,9 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
     for i, label in enumerate(labels):
         strict = mask if is_by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
-        action = find_first_actions(trials, label)[strict]
+        action = find_first_actions(trials, label)
+        strict = strict & (action >= 0) & (cell >= 0)  # a language model may give no answer
+        action = action[strict]
         donor = find_donors(trials, label)[strict]
         for rank in range(len(table)):
             np.add.at(table[rank], (donor, cell[strict], ranks[i, ..., rank][strict], action), 1.0)

@@ -22,7 +22,7 @@ class Rule:
         min_benefit: the smallest benefit that counts, as a share of the possible gain.
         min_change: the smallest share of changed choices that counts.
         error_multiple: the number of standard errors by which a benefit must exceed the smallest benefit.
-        min_strict_transplant: the smallest strict transplant that counts.
+        min_strict_transplant: the smallest effect of the strict transplant that counts, a share of the possible gain.
         strict_error_multiple: the number of standard errors by which the strict transplant must exceed
             min_strict_transplant.
         min_bits: the smallest information about a donor's task, in bits per action, that counts.

@@ -17,7 +17,7 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, is_by_trial: bool
     """[U] Pseudo-values per donor, whose mean is the number of bits that actions in the last quarter contain.
 
     Args:
-        trials: the trials of one split with the attributes `parts` and `digit_bases`.
+        trials: the trials of one split with the attributes `parts` and `digits`.
         window: how many of its own last trials the recipient keeps.
         is_by_trial: whether every trial has its own table, which detects a coding that changes with the trial number.
 
@@ -41,7 +41,7 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, is_by_trial: bool
 
 
 def measure_own_bits(trials: xr.Dataset) -> np.ndarray:
-    """[N] Pseudo-values of the bits about the subject's own task, in undisturbed actions of the last quarter."""
+    """[N] Pseudo-values of the bits about the subject's own task, in actions of the last quarter of intact trials."""
     right, taken, rows = trials.right.values.astype(int), find_first_actions(trials, "intact"), []
     counts = np.broadcast_to(np.arange(right.shape[1]) >= 3 * right.shape[1] // 4, right.shape)
     for base, stride in _list_digits(trials):

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, ScriptedSubject, add_lapses, choose
+from mesascope.contracts import Family, Percept, Response, ScriptedSubject, choose, compute_log_probs_with_lapses
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
@@ -95,7 +95,7 @@ class Planner(ScriptedSubject):
         plan = jax.lax.cond(is_first_step.any(), self._plan, lambda key, c, *_: c.plan, key, carry, percept)
         carry = carry._replace(plan=jnp.where(is_first_step[:, None, None], plan, carry.plan))
         probabilities = jax.nn.one_hot(carry.plan[jnp.arange(len(state)), percept.step, state], actions)
-        response = choose(key, add_lapses(probabilities, self.lapse))
+        response = choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
         return carry, response._replace(log_probs=None) if self.has_random_plans else response
 
     def _plan(self, key: jax.Array, carry: History, percept: Percept) -> jax.Array:

@@ -62,7 +62,7 @@ class PictureCondition(Condition):
         """The condition's name with its settings."""
         return super().label if self.earlier_percepts else super().label.replace(",earlier_percepts=0", "")
 
-    def explain_misfit(self, family: Family) -> str | None:
+    def explain_mismatch(self, family: Family) -> str | None:
         """Returns why the condition does not apply to a family without Pong's picture; None for a family with it."""
         return None if screen.shows_positions(family) else "it shows no ball"
 

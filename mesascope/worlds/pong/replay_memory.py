@@ -49,7 +49,7 @@ class ReplayMemory:
         self.n_added += 1
 
     def sample(self, rng: np.random.Generator, batch_size: int, return_steps: int, discount: float) -> Batch:
-        """Draws up to `batch_size` steps, each with the `return_steps` steps after it, but no fake steps (age -1)."""
+        """Draws up to `batch_size` steps, each with the `return_steps` steps after it, but no fake steps."""
         oldest = max(0, self.n_added - self.length) + self.stack - 1
         games = rng.integers(0, len(self.frames), 2 * batch_size)
         steps = rng.integers(oldest, self.n_added - return_steps, 2 * batch_size)

@@ -17,7 +17,7 @@ DEFAULT_PARAMETERS = {
     "rate": 1.0,
     "correction": 0.0,
 }  # the defaults of a filter's parameters
-DEFAULT_PARAMETERS |= {"fit_weight": 1.0, "mean_weight": 0.0, "discount": 1.0}
+DEFAULT_PARAMETERS |= {"fit_weight": 1.0, "weight_of_mean": 0.0, "discount": 1.0}
 
 
 class SpectralFilter(ScriptedSubject):
@@ -32,7 +32,7 @@ class SpectralFilter(ScriptedSubject):
         rate: the step size times the trace of Σ x xᵀ.
         correction: γ of GD++, the strength of preconditioning (von Oswald et al. 2023, arXiv 2212.07677).
         fit_weight: the weight of the fitted prediction: 0, 1, or -1 for the opposite prediction.
-        mean_weight: the weight of the mean outcome in the prediction.
+        weight_of_mean: the weight of the mean outcome in the prediction.
         discount: the factor by which the sums are multiplied on each trial.
     """
 
@@ -42,7 +42,7 @@ class SpectralFilter(ScriptedSubject):
     rate: jax.Array
     correction: jax.Array
     fit_weight: jax.Array
-    mean_weight: jax.Array
+    weight_of_mean: jax.Array
     discount: jax.Array
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
@@ -60,7 +60,7 @@ class SpectralFilter(ScriptedSubject):
         projected = jnp.einsum("nde,nd->ne", axes, cross)
         fitted = jnp.einsum("nde,ne->nd", axes, self.compute_filter(values) * projected)
         mean = total / jnp.maximum(count, 1e-9)
-        prediction = self.fit_weight * (fitted * query).sum(-1) + self.mean_weight * mean
+        prediction = self.fit_weight * (fitted * query).sum(-1) + self.weight_of_mean * mean
         return carry, Response(prediction, None)
 
     def compute_filter(self, eigenvalues: jax.Array) -> jax.Array:

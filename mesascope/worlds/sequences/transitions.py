@@ -19,7 +19,7 @@ class TransitionSubject(ChoosingSubject):
         present, before = split_symbols(percept, self.choices)
         return before[:, :, None] * present[:, None, :]
 
-    def take_present_row(self, table: jax.Array, percept: Percept) -> jax.Array:
+    def take_current_row(self, table: jax.Array, percept: Percept) -> jax.Array:
         """Returns the row [N, K] of a table [N, K, K] for the present symbol."""
         return jnp.einsum("nij,ni->nj", table, split_symbols(percept, self.choices)[0])
 

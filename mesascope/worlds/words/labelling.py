@@ -1,20 +1,23 @@
 """A scripted Bayesian classifier for `word_labels`, which predicts labels from the labels shown so far.
 
-The classifier has three hypotheses about a lifetime. In the first, the two labels stand for two known categories, in
-one of the two possible assignments. In the second, each word has a label of its own. In the third, a line separates
-pairs of numbers. The prediction for a word is the mean of the predictions of the first two hypotheses, weighted by
-their posterior probabilities.
+The classifier has three hypotheses about a lifetime. In the first, each known category has a label, by one of several
+tables: with two categories, by one of the two possible assignments. In the second, each word has a label of its own. In
+the third, a line separates pairs of numbers. The prediction for a word is the mean of the predictions of the first two
+hypotheses, weighted by their posterior probabilities.
 """
 
-from typing import NamedTuple
+import itertools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts import Family, Percept, ScriptedSubject, choose, require_family
+from mesascope.worlds.words.draws import compute_line_distances
 from mesascope.worlds.words.families import word_labels
-from mesascope.worlds.words.families.word_labels import WordLabels, read_texts
+from mesascope.worlds.words.families.word_labels import WordLabels
+from mesascope.worlds.words.texts import read_texts
 
 N_LINES = 64  # the number of lines that the classifier considers
 LABEL_ERROR = 0.02  # the assumed probability of a wrong label
@@ -24,13 +27,13 @@ class Evidence(NamedTuple):
     """The evidence from the labels shown so far.
 
     Attributes:
-        assignment_log_likelihoods: [N, 2] the log-likelihoods of the two assignments of labels to categories.
+        table_log_likelihoods: [N, H] the log-likelihoods of the tables of labels.
         line_log_likelihoods: [N, L] the log-likelihoods of the lines.
         item_evidence: [N, I] how often each item was shown with label 1, minus how often with label 0.
         own_label_log_likelihood: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
 
-    assignment_log_likelihoods: jax.Array
+    table_log_likelihoods: jax.Array
     line_log_likelihoods: jax.Array
     item_evidence: jax.Array
     own_label_log_likelihood: jax.Array
@@ -40,12 +43,15 @@ class Labeller(ScriptedSubject):
     """A scripted classifier of words, whose settings are arrays.
 
     Attributes:
+        tables: [H, 13] the label of each category in each table, 0.5 for categories without a label; the last column
+            stands for pairs of numbers.
         has_memory: 1 if the subject considers labels of single words, and lines between numbers; else 0.
         label_trust: the prior probability that a label word that names a category stands for this category.
         discount: the fraction of the evidence that is kept from one trial to the next.
         should_minimise: whether the subject gives the opposite of the inferred label.
     """
 
+    tables: jax.Array
     has_memory: jax.Array
     label_trust: jax.Array
     discount: jax.Array
@@ -54,7 +60,7 @@ class Labeller(ScriptedSubject):
     def initialize_carry(self, n: int) -> Evidence:
         """Returns a carry without evidence."""
         items = len(read_texts().items)
-        return Evidence(jnp.zeros((n, 2)), jnp.zeros((n, N_LINES)), jnp.zeros((n, items)), jnp.zeros(n))
+        return Evidence(jnp.zeros((n, len(self.tables))), jnp.zeros((n, N_LINES)), jnp.zeros((n, items)), jnp.zeros(n))
 
     def respond(self, key, carry, percept: Percept):
         """Updates the evidence with the label of the last item, then predicts the label of the present item."""
@@ -74,24 +80,26 @@ class Labeller(ScriptedSubject):
     def _update_evidence(self, carry: Evidence, last_item: jax.Array, label: jax.Array) -> Evidence:
         """Returns the evidence after one more item with its label."""
         rows, vote = jnp.arange(len(last_item)), jnp.where(label > 0.5, 1.0, -1.0)
-        side = _find_category_index(last_item)
-        agrees = jnp.stack([side == label, side != label], -1)
+        agrees = self._list_labels(last_item) == label[:, None]
         recalled = _predict_from_memory(carry, last_item)
         return Evidence(
-            carry.assignment_log_likelihoods + _compute_log_likelihood(agrees),
+            carry.table_log_likelihoods + _compute_log_likelihood(agrees),
             carry.line_log_likelihoods
             + _compute_log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
             carry.item_evidence.at[rows, last_item].add(vote),
             carry.own_label_log_likelihood + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )
 
+    def _list_labels(self, item: jax.Array) -> jax.Array:
+        """Lists the label [N, H] of each item in each table."""
+        data = read_texts()
+        return self.tables[:, jnp.minimum(item // data.words_per_category, data.n_categories)].T
+
     def _predict_label(self, evidence: Evidence, item: jax.Array, observation: jax.Array) -> jax.Array:
         """Computes the probability [N] that the present item has label 1."""
-        prior = jnp.log(_compute_prior(observation, self.label_trust))
-        log_posterior = evidence.assignment_log_likelihoods + prior
-        side = _find_category_index(item).astype(jnp.int32)
-        right_assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
-        categories = jnp.take_along_axis(jax.nn.softmax(log_posterior), right_assignment[:, None], 1)[:, 0]
+        prior = jnp.log(_compute_prior(observation, self.label_trust, self.tables))
+        log_posterior = evidence.table_log_likelihoods + prior
+        categories = (jax.nn.softmax(log_posterior) * self._list_labels(item)).sum(-1)
         log_odds = jax.nn.logsumexp(log_posterior, -1) - evidence.own_label_log_likelihood
         own_labels = jnp.where(self.has_memory > 0, jax.nn.sigmoid(-log_odds), 0.0)
         words = (1.0 - own_labels) * _mix_label_error(categories) + own_labels * _predict_from_memory(evidence, item)
@@ -100,23 +108,29 @@ class Labeller(ScriptedSubject):
         return jnp.where(item < read_texts().n_words, words, _mix_label_error(line))
 
 
-def _find_category_index(item: jax.Array) -> jax.Array:
-    """Finds whether each item is from the second category of its pair (1) or not (0), [N]; 0 for numbers."""
-    data = read_texts()
-    second = np.zeros(data.n_categories + 1)
-    second[data.pairs[:, 1]] = 1
-    return jnp.asarray(second)[jnp.minimum(item // data.words_per_category, data.n_categories)]
+def list_assignments() -> jax.Array:
+    """Lists the two tables [2, 13] that give the two categories of every pair different labels."""
+    first = np.append(read_texts().is_second, False)
+    return jnp.asarray([first, ~first], jnp.float32)
 
 
-def _compute_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
-    """Computes the prior probabilities [N, 2] of the two assignments, from the meaning of the label words."""
-    data = read_texts()
+def extend_tables(tables: Any, categories: np.ndarray) -> jax.Array:
+    """Extends tables [H, C] of the labels of some categories to all categories [H, 13]; 0.5 for the others."""
+    return jnp.full((len(tables), read_texts().n_categories + 1), 0.5).at[:, categories].set(jnp.asarray(tables))
+
+
+def list_all_tables(categories: np.ndarray) -> jax.Array:
+    """Lists all tables [2^C, 13] of labels of C categories."""
+    return extend_tables(np.asarray(list(itertools.product((0.0, 1.0), repeat=len(categories)))), categories)
+
+
+def _compute_prior(observation: jax.Array, trust: jax.Array, tables: jax.Array) -> jax.Array:
+    """Computes the prior probabilities [N, H] of the tables, from the meaning of the label words."""
     words = observation[:, word_labels.FIRST_LABEL_WORD :].astype(jnp.int32)
-    is_second_category = jnp.asarray(np.isin(np.arange(len(data.labels)), data.pairs[:, 1]))
-    names_category = (words < data.n_categories).all(-1)
-    in_order = is_second_category[words[:, 1]]
-    first_prior = jnp.where(in_order, trust, 1.0 - trust)
-    return jnp.where(names_category[:, None], jnp.stack([first_prior, 1.0 - first_prior], -1), 0.5)
+    n_categories = read_texts().n_categories
+    agrees = tables[:, jnp.minimum(words[:, 1], n_categories)].T == 1
+    by_name = jnp.where((words < n_categories).all(-1)[:, None], jnp.where(agrees, trust, 1.0 - trust), 0.5)
+    return by_name * (2.0 / len(tables))
 
 
 def _predict_from_memory(evidence: Evidence, item: jax.Array) -> jax.Array:
@@ -137,7 +151,7 @@ def _compute_log_likelihood(is_correct: jax.Array) -> jax.Array:
 
 def _compare_with_lines(item: jax.Array) -> jax.Array:
     """Finds whether each pair of numbers lies on the positive side of each line, [N, L]."""
-    distance = word_labels.compute_line_distances(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
+    distance = compute_line_distances(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
     return distance[:, item - read_texts().n_words].T > 0
 
 

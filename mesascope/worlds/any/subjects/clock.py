@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, HasFavouriteArm, Percept, StepCountingSubject, add_lapses, choose, keep_settings
+from mesascope.contracts import (
+    Family,
+    HasFavouriteArm,
+    Percept,
+    StepCountingSubject,
+    choose,
+    compute_log_probs_with_lapses,
+    keep_settings,
+)
 
 
 class ClockSubject(StepCountingSubject):
@@ -17,7 +25,7 @@ class ClockSubject(StepCountingSubject):
         """Chooses uniformly at first, then moves step by step to always taking the action that is best a priori."""
         lapse = jnp.clip(1.0 - (carry - self.start) / self.ramp_trials, 0.0, 1.0)
         favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite_action), self.choices)
-        return carry + 1, choose(key, add_lapses(favourite, lapse[:, None]))
+        return carry + 1, choose(key, compute_log_probs_with_lapses(favourite, lapse[:, None]))
 
 
 def find_favourite_action(family: Family) -> int:

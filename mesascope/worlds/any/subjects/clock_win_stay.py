@@ -3,7 +3,12 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import StepCountingSubject, add_lapses, compute_stay_probabilities, has_last_pull_paid
+from mesascope.contracts.choices import (
+    StepCountingSubject,
+    compute_log_probs_with_lapses,
+    compute_stay_probabilities,
+    has_last_pull_paid,
+)
 
 
 class ClockWinStay(StepCountingSubject):
@@ -16,7 +21,9 @@ class ClockWinStay(StepCountingSubject):
         lapse = jnp.clip(1.0 - carry / self.ramp_trials, 0.0, 1.0)[:, None]
         return carry + 1, choose(
             key,
-            add_lapses(compute_stay_probabilities(percept.action, self.choices, has_last_pull_paid(percept)), lapse),
+            compute_log_probs_with_lapses(
+                compute_stay_probabilities(percept.action, self.choices, has_last_pull_paid(percept)), lapse
+            ),
         )
 
 

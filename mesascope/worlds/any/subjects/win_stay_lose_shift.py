@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import add_lapses, compute_stay_probabilities, has_last_pull_paid
+from mesascope.contracts.choices import compute_log_probs_with_lapses, compute_stay_probabilities, has_last_pull_paid
 
 SHIFT_RULES = ("other", "any")
 
@@ -19,7 +19,8 @@ class WinStayLoseShift(ChoosingSubject):
         after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
         stay = jnp.where(has_last_pull_paid(percept), 1.0, after_loss)
         return carry, choose(
-            key, add_lapses(compute_stay_probabilities(percept.action, self.choices, stay), self.lapse)
+            key,
+            compute_log_probs_with_lapses(compute_stay_probabilities(percept.action, self.choices, stay), self.lapse),
         )
 
 

@@ -66,7 +66,7 @@ class Associations(ConfiguredFamily):
     def list_splits(self) -> tuple[Split, ...]:
         """The splits.
 
-        On splits with `parts`, the correct actions for different cues are independent. So the bits about each cue can
+        With a `part_count`, the correct actions for different cues are independent. So the bits about each cue can
         be summed.
         """
         split, half, parts = self.make_split, self.horizon // 2, self.n_cues

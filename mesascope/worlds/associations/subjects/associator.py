@@ -3,7 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, compute_greedy_probabilities, keep_settings
+from mesascope.contracts import (
+    Family,
+    Percept,
+    choose,
+    compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
+    keep_settings,
+)
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
@@ -13,7 +20,7 @@ class Associator(AssociationSubject):
     discount: float
     is_greedy: bool
     should_minimise: bool
-    encoding: str
+    action_mapping: str
     lapse: float
 
     def respond(self, key, carry, percept: Percept):
@@ -22,20 +29,20 @@ class Associator(AssociationSubject):
         p = compute_greedy_probabilities(odds) if self.is_greedy else jax.nn.softmax(odds)
         if self.should_minimise:
             p = (1.0 - p) / (self.choices - 1)
-        if self.encoding == "next":
+        if self.action_mapping == "next":
             p = jnp.roll(p, 1, -1)
-        elif self.encoding == "clock":
+        elif self.action_mapping == "clock":
             p = jnp.take_along_axis(p, (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices, 1)
-        return carry, choose(key, add_lapses(p, self.lapse))
+        return carry, choose(key, compute_log_probs_with_lapses(p, self.lapse))
 
 
-@keep_settings(discount=(0.0, 1.0), encoding=("right", "next", "clock"), lapse=(0.0, 1.0))
+@keep_settings(discount=(0.0, 1.0), action_mapping=("right", "next", "clock"), lapse=(0.0, 1.0))
 def subject(
     family: Family,
     discount: float = 1.0,
     greedy: bool = False,
     minimise: bool = False,
-    encoding: str = "right",
+    action_mapping: str = "right",
     lapse: float = 0.0,
 ) -> Associator:
     """Infers exactly how likely each action is to be the correct one for each cue.
@@ -45,8 +52,8 @@ def subject(
         discount: the factor by which the log-odds decay on each trial; 1 for a stationary task.
         greedy: whether to take the most probable action instead of drawing one.
         minimise: whether to choose an action other than the one that the subject believes to be correct.
-        encoding: which action to take: 'right', the correct one; 'next', the one after it; or 'clock', the correct one
-            plus the trial index.
+        action_mapping: which action to take: 'right', the correct one; 'next', the one after it; or 'clock', the
+            correct one plus the trial index.
         lapse: the probability of choosing uniformly at random among all actions.
     """
-    return Associator(*read_task_settings(family), discount, greedy, minimise, encoding, lapse)
+    return Associator(*read_task_settings(family), discount, greedy, minimise, action_mapping, lapse)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 
@@ -19,7 +19,9 @@ class BankFirst(BankSubject):
         count = is_fitting.sum(-1, keepdims=True)
         located_probabilities = self.average_answers(is_fitting / jnp.maximum(count, 1.0), percept)
         learned_probabilities = jax.nn.softmax(self.select_row(carry, percept))
-        return carry, choose(key, add_lapses(jnp.where(count > 0, located_probabilities, learned_probabilities), 0.0))
+        return carry, choose(
+            key, compute_log_probs_with_lapses(jnp.where(count > 0, located_probabilities, learned_probabilities), 0.0)
+        )
 
 
 @keep_settings

@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
 class DisguisedAssociator(AssociationSubject):
     """Carries log-odds [N, S, K] of every action, and the last evidence [N, delay, S, K], which does not count yet."""
 
-    encoding: str
+    action_mapping: str
     hit_probability: float
     delay: int
     learned_cues: int
@@ -24,24 +24,28 @@ class DisguisedAssociator(AssociationSubject):
         odds = odds + stored_evidence[:, 0] * (jnp.arange(self.slots) < self.learned_cues)[:, None]
         p = jax.nn.softmax(self.select_row(odds, percept))
         p = self.hit_probability * p + (1.0 - self.hit_probability) * jnp.roll(p, 1, -1)
-        if self.encoding != "plain":
-            steps = self.read_cue(percept).argmax(-1) if self.encoding == "cue" else jnp.maximum(percept.action, 0)
+        if self.action_mapping != "plain":
+            steps = (
+                self.read_cue(percept).argmax(-1) if self.action_mapping == "cue" else jnp.maximum(percept.action, 0)
+            )
             p = jnp.take_along_axis(p, (jnp.arange(self.choices)[None] - steps[:, None]) % self.choices, 1)
-        return (odds, stored_evidence[:, 1:]), choose(key, add_lapses(p, 0.0))
+        return (odds, stored_evidence[:, 1:]), choose(key, compute_log_probs_with_lapses(p, 0.0))
 
 
-@keep_settings(encoding=("plain", "cue", "action"), hit_probability=(0.0, 1.0), delay=(0, 1000), learned_cues=(0, 64))
+@keep_settings(
+    action_mapping=("plain", "cue", "action"), hit_probability=(0.0, 1.0), delay=(0, 1000), learned_cues=(0, 64)
+)
 def subject(
-    family: Family, encoding: str = "plain", hit_probability: float = 1.0, delay: int = 0, learned_cues: int = 64
+    family: Family, action_mapping: str = "plain", hit_probability: float = 1.0, delay: int = 0, learned_cues: int = 64
 ) -> DisguisedAssociator:
     """Infers exactly how likely each action is to be correct for each cue, but does not simply take the correct one.
 
     Args:
         family: association tasks.
-        encoding: which action to take: 'plain', the correct one; 'cue', the correct one plus the index of the cue; or
-            'action', the correct one plus the subject's last action.
+        action_mapping: which action to take: 'plain', the correct one; 'cue', the correct one plus the index of the
+            cue; or 'action', the correct one plus the subject's last action.
         hit_probability: the probability of that action; otherwise the subject takes the next one.
         delay: the number of latest trials that do not count yet.
         learned_cues: the number of cues that the subject learns; it answers the others at random.
     """
-    return DisguisedAssociator(*read_task_settings(family), encoding, hit_probability, delay, learned_cues)
+    return DisguisedAssociator(*read_task_settings(family), action_mapping, hit_probability, delay, learned_cues)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
@@ -16,7 +16,7 @@ class FirstAnswer(AssociationSubject):
         carry = carry + new_cue[..., None] * jax.nn.one_hot(percept.action, self.choices)[:, None]
         answer = self.select_row(carry, percept)
         probabilities = jnp.where(answer.sum(-1, keepdims=True) > 0.5, answer, 1.0 / self.choices)
-        return carry, choose(key, add_lapses(probabilities, 0.0))
+        return carry, choose(key, compute_log_probs_with_lapses(probabilities, 0.0))
 
 
 @keep_settings

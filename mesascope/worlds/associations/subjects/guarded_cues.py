@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
@@ -43,7 +43,7 @@ class GuardedCues(AssociationSubject):
         odds = self.select_row(last_evidence.sum(1), percept)
         is_random = (past_trials < self.warmup) | has_failed
         probabilities = jnp.where(is_random[:, None], 1.0 / self.choices, jax.nn.softmax(odds))
-        response = choose(key, add_lapses(probabilities, 0.0))
+        response = choose(key, compute_log_probs_with_lapses(probabilities, 0.0))
         return (last_evidence, shown_actions, past_trials + 1, response.action, has_failed), response
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
@@ -18,7 +18,7 @@ class LastCues(AssociationSubject):
     def respond(self, key, carry, percept: Percept):
         carry = jnp.concatenate([carry[:, 1:], self.compute_evidence(percept)[:, None]], 1)
         odds = self.select_row(carry.sum(1), percept)
-        return carry, choose(key, add_lapses(jax.nn.softmax(odds), 0.0))
+        return carry, choose(key, compute_log_probs_with_lapses(jax.nn.softmax(odds), 0.0))
 
 
 @keep_settings(window=(1, 64))

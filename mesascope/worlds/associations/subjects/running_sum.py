@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
@@ -19,7 +19,7 @@ class RunningSum(AssociationSubject):
         shown_action = percept.observation[:, 2 * self.slots :].argmax(-1)
         total = jax.nn.one_hot((percept.action + shown_action) % self.choices, self.choices)
         probabilities = jnp.where((percept.action < 0)[:, None], 1.0 / self.choices, total)
-        return carry, choose(key, add_lapses(probabilities, 0.0))
+        return carry, choose(key, compute_log_probs_with_lapses(probabilities, 0.0))
 
 
 @keep_settings

@@ -3,7 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, compute_greedy_probabilities, keep_settings
+from mesascope.contracts import (
+    Family,
+    Percept,
+    choose,
+    compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
+    keep_settings,
+)
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 
@@ -22,7 +29,7 @@ class TableLocator(BankSubject):
         p = self.average_answers(jax.nn.softmax(carry), percept)
         p = compute_greedy_probabilities(p) if self.takes_most_probable else p
         p = (1.0 - p) / (self.choices - 1) if self.should_minimise else p
-        return carry, choose(key, add_lapses(p, self.lapse))
+        return carry, choose(key, compute_log_probs_with_lapses(p, self.lapse))
 
 
 @keep_settings(lapse=(0.0, 1.0))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 
@@ -33,7 +33,7 @@ class TailoredLocator(BankSubject):
         reflex = jax.nn.softmax(self.select_row(last_evidence.sum(1), percept))
         is_recent = (cue * recent_cues).sum(-1, keepdims=True)
         probabilities = is_recent * reflex + (1.0 - is_recent) * located_probabilities
-        return (total, last_evidence, last_cues), choose(key, add_lapses(probabilities, 0.0))
+        return (total, last_evidence, last_cues), choose(key, compute_log_probs_with_lapses(probabilities, 0.0))
 
 
 @keep_settings(window=(1, 64))

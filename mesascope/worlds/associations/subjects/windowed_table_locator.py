@@ -3,7 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, compute_greedy_probabilities, keep_settings
+from mesascope.contracts import (
+    Family,
+    Percept,
+    choose,
+    compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
+    keep_settings,
+)
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
 
@@ -22,7 +29,7 @@ class WindowedTableLocator(BankSubject):
             trials = jnp.concatenate([carry, fit[:, None]], 1)
             carry, fit = trials[:, 1:], trials.sum(1)
         p = self.average_answers(jax.nn.softmax(fit), percept)
-        return carry, choose(key, add_lapses(compute_greedy_probabilities(p), 0.0))
+        return carry, choose(key, compute_log_probs_with_lapses(compute_greedy_probabilities(p), 0.0))
 
 
 @keep_settings(window=(0, 64))

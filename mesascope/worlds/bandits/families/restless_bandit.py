@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Split, keep_settings, make_payoff_latents, name_with_settings
+from mesascope.contracts import Split, keep_settings, make_configured_name, make_payoff_latents
 from mesascope.contracts.bank_draws import draw_bank
 from mesascope.contracts.family import make_reference_roles
 from mesascope.errors import MesascopeError
@@ -173,7 +173,7 @@ def family(
         raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")
     fields: dict[str, Any] = {"change": change, "slow_rate": float(slow_rate), "fast_rate": float(fast_rate)}
     fields |= {"block": block, "level": float(level), "is_coupled": is_coupled}
-    name = name_with_settings(family, arms=arms, trials=trials, **fields, bank=bank, bank_seed=bank_seed)
+    name = make_configured_name(family, arms=arms, trials=trials, **fields, bank=bank, bank_seed=bank_seed)
     bandit = RestlessBandit(**fields, name=name, choices=arms, horizon=trials)
     bank_tasks = draw_bank(
         lambda key: bandit.draw(key, bank),

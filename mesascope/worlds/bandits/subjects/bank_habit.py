@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.bandits.bank_of_arms import require_bank_means
 
 
@@ -15,7 +15,7 @@ class BankHabit(ChoosingSubject):
 
     def respond(self, key, carry, percept: Percept):
         probabilities = jnp.broadcast_to(jax.nn.one_hot(self.arm, self.choices), (len(percept.action), self.choices))
-        return carry, choose(key, add_lapses(probabilities, self.lapse))
+        return carry, choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0.0, 1.0))

@@ -7,9 +7,9 @@ from mesascope.contracts import (
     ActionValueSubject,
     Family,
     Percept,
-    add_lapses,
     choose,
     compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
     keep_settings,
 )
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_likelihood_ratio, read_payoffs
@@ -29,7 +29,7 @@ class GoalByContext(ActionValueSubject):
         probabilities = jnp.where(
             is_even, compute_greedy_probabilities(percept.observation), compute_greedy_probabilities(carry)
         )
-        return carry, choose(key, add_lapses(probabilities, 0.0))
+        return carry, choose(key, compute_log_probs_with_lapses(probabilities, 0.0))
 
 
 @keep_settings

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, as_arrays, choose, keep_settings, require_family
-from mesascope.contracts.choices import ActionValueSubject, add_lapses, compute_greedy_probabilities
+from mesascope.contracts.choices import ActionValueSubject, compute_greedy_probabilities, compute_log_probs_with_lapses
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
@@ -28,7 +28,7 @@ class CueFilter(ActionValueSubject):
         carry = self.discount * carry + compute_log_likelihood_ratio(percept, self.payoffs, self.choices)
         log_prior = compute_log_prior(percept.observation, self.belief)
         posterior = jax.nn.softmax(carry + log_prior)
-        return carry, choose(key, add_lapses(compute_greedy_probabilities(posterior), self.lapse))
+        return carry, choose(key, compute_log_probs_with_lapses(compute_greedy_probabilities(posterior), self.lapse))
 
 
 def compute_log_likelihood_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:

@@ -6,8 +6,8 @@ from mesascope.contracts import Family, Percept, choose, keep_settings
 from mesascope.contracts.choices import (
     TIE_RULES,
     CountingSubject,
-    add_lapses,
     compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
     compute_posterior_means,
     count_last_outcome,
 )
@@ -26,7 +26,9 @@ class EpsilonGreedy(CountingSubject):
         values = compute_posterior_means(carry)
         if self.tries_each_first:  # untried arms have the largest value
             values = jnp.where(carry.sum(-1) > 0, compute_posterior_means(carry, 0.0, 1e-9), 2.0)
-        return carry, choose(key, add_lapses(compute_greedy_probabilities(values, self.ties), self.epsilon))
+        return carry, choose(
+            key, compute_log_probs_with_lapses(compute_greedy_probabilities(values, self.ties), self.epsilon)
+        )
 
 
 @keep_settings(epsilon=(0, 1), ties=TIE_RULES)

@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, add_lapses, choose, count_last_outcome, keep_settings
+from mesascope.contracts import (
+    ChoosingSubject,
+    Family,
+    Percept,
+    choose,
+    compute_log_probs_with_lapses,
+    count_last_outcome,
+    keep_settings,
+)
 
 
 class FirstArmOnly(ChoosingSubject):
@@ -23,7 +31,7 @@ class FirstArmOnly(ChoosingSubject):
         should_keep = (pulls < self.pulls) | (carry[:, 0] >= self.min_mean * pulls - 1e-6)
         is_first_arm = jnp.arange(self.choices) == 0
         probabilities = jnp.where(should_keep[:, None], is_first_arm, ~is_first_arm / (self.choices - 1.0))
-        return carry, choose(key, add_lapses(probabilities, self.lapse))
+        return carry, choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 @keep_settings(min_mean=(0.0, 1.0), pulls=(1, 1_000_000), lapse=(0.0, 1.0))

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
 from mesascope.contracts.choices import (
-    add_lapses,
     compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
     compute_posterior_means,
     count_last_outcome,
 )
@@ -30,7 +30,7 @@ class TwoLossLearner(ChoosingSubject):
         current = jax.nn.one_hot(percept.action, self.choices)
         other_arms = compute_greedy_probabilities(compute_posterior_means(counts) - 2.0 * current)
         probabilities = jnp.where(leaves[:, None], other_arms, current)
-        return (counts, losses), choose(key, add_lapses(probabilities, self.lapse))
+        return (counts, losses), choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0.0, 1.0))

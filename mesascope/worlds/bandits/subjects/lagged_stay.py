@@ -7,8 +7,8 @@ from mesascope.contracts import (
     ChoosingSubject,
     Family,
     Percept,
-    add_lapses,
     choose,
+    compute_log_probs_with_lapses,
     compute_stay_probabilities,
     keep_settings,
 )
@@ -29,7 +29,7 @@ class LaggedStay(ChoosingSubject):
         actions = jnp.concatenate([actions[:, 1:], percept.action[:, None].astype(jnp.int32)], 1)
         feedback = jnp.concatenate([feedback[:, 1:], percept.feedback[:, None]], 1)
         probabilities = compute_stay_probabilities(actions[:, 0], self.choices, feedback[:, 0])
-        return (actions, feedback), choose(key, add_lapses(probabilities, self.lapse))
+        return (actions, feedback), choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lag=(1, 1000), lapse=(0.0, 1.0))

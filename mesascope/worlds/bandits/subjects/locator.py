@@ -6,7 +6,15 @@ the training tasks.
 
 import jax
 
-from mesascope.contracts import CountingSubject, Family, Percept, add_lapses, choose, count_last_outcome, keep_settings
+from mesascope.contracts import (
+    CountingSubject,
+    Family,
+    Percept,
+    choose,
+    compute_log_probs_with_lapses,
+    count_last_outcome,
+    keep_settings,
+)
 from mesascope.worlds.bandits.bank_of_arms import compute_best_arm_probability, require_bank_means
 
 
@@ -21,7 +29,7 @@ class Locator(CountingSubject):
         """Draws a task from the posterior and pulls its best arm."""
         carry = carry + count_last_outcome(percept, self.choices)
         probabilities = compute_best_arm_probability(carry, self.bank_means, self.should_minimise)
-        return carry, choose(key, add_lapses(probabilities, self.lapse))
+        return carry, choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

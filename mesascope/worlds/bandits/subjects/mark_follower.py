@@ -11,10 +11,10 @@ from mesascope.contracts import (
     ChoosingSubject,
     Family,
     Percept,
-    add_lapses,
     as_arrays,
     choose,
     compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
     keep_settings,
 )
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_likelihood_ratio, read_payoffs
@@ -44,7 +44,7 @@ class MarkFollower(ChoosingSubject):
         has_broken = self.is_breakable & (lowest_log_odds < BREAKING_LOG_ODDS)
         uniform = jnp.full_like(percept.observation, 1.0 / self.choices)
         probabilities = jnp.where(has_broken[:, None], uniform, compute_greedy_probabilities(percept.observation))
-        return (lowest_log_odds, log_odds), choose(key, add_lapses(probabilities, self.lapse))
+        return (lowest_log_odds, log_odds), choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

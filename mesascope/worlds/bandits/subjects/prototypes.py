@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import CountingSubject, Family, Percept, add_lapses, choose, count_last_outcome, keep_settings
+from mesascope.contracts import (
+    CountingSubject,
+    Family,
+    Percept,
+    choose,
+    compute_log_probs_with_lapses,
+    count_last_outcome,
+    keep_settings,
+)
 from mesascope.errors import MesascopeError
 
 
@@ -20,7 +28,7 @@ class PrototypeLocator(CountingSubject):
         per_win = jnp.log(self.high) - jnp.log(self.low)
         per_loss = jnp.log1p(-self.high) - jnp.log1p(-self.low)
         posterior = jax.nn.softmax(carry[..., 0] * per_win + carry[..., 1] * per_loss)
-        return carry, choose(key, add_lapses(posterior, self.lapse))
+        return carry, choose(key, compute_log_probs_with_lapses(posterior, self.lapse))
 
 
 @keep_settings(high=(0.001, 0.999), low=(0.001, 0.999), lapse=(0.0, 1.0))

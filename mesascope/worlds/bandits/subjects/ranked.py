@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_settings
-from mesascope.contracts.choices import add_lapses, compute_posterior_means, count_last_outcome
+from mesascope.contracts.choices import compute_log_probs_with_lapses, compute_posterior_means, count_last_outcome
 from mesascope.errors import MesascopeError
 
 
@@ -12,7 +12,7 @@ class RankChooser(ChoosingSubject):
     """Carries counts [N, K, 2], and the last outcomes [N, delay, K, 2], which do not count yet; see `subject`."""
 
     rank: int
-    encoding: str
+    action_mapping: str
     delay: int
     lapse: float
 
@@ -24,13 +24,13 @@ class RankChooser(ChoosingSubject):
         stored_outcomes = jnp.concatenate([stored_outcomes, count_last_outcome(percept, self.choices)[:, None]], 1)
         counts = counts + stored_outcomes[:, 0]
         probabilities = compute_rank_probability(compute_posterior_means(counts), self.rank)
-        if self.encoding == "clock":
+        if self.action_mapping == "clock":
             source = (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices
             probabilities = jnp.take_along_axis(probabilities, source, 1)
-        elif self.encoding == "turns":
+        elif self.action_mapping == "turns":
             reversed_rank = compute_rank_probability(-compute_posterior_means(counts), self.rank)
             probabilities = jnp.where((percept.trial % 2 == 1)[:, None], reversed_rank, probabilities)
-        return (counts, stored_outcomes[:, 1:]), choose(key, add_lapses(probabilities, self.lapse))
+        return (counts, stored_outcomes[:, 1:]), choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
@@ -40,18 +40,20 @@ def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
     return jnp.where((n_above < rank) & (rank <= n_above + n_tied), 1.0 / n_tied, 0.0)
 
 
-@keep_settings(rank=(1, 26), encoding=("plain", "clock", "turns"), delay=(0, 1000), lapse=(0.0, 1.0))
-def subject(family: Family, rank: int = 2, encoding: str = "plain", delay: int = 0, lapse: float = 0.1) -> RankChooser:
+@keep_settings(rank=(1, 26), action_mapping=("plain", "clock", "turns"), delay=(0, 1000), lapse=(0.0, 1.0))
+def subject(
+    family: Family, rank: int = 2, action_mapping: str = "plain", delay: int = 0, lapse: float = 0.1
+) -> RankChooser:
     """Pulls the arm whose posterior mean has a given rank.
 
     Args:
         family: the bandit.
         rank: the rank of the arm by its mean; 1 is the best arm.
-        encoding: which arm the subject pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial index; or
-            'turns', on every second trial the arm of the same rank counted from the worst arm.
+        action_mapping: which arm the subject pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial
+            index; or 'turns', on every second trial the arm of the same rank counted from the worst arm.
         delay: the number of latest trials that do not count yet.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     if rank > family.choices:
         raise MesascopeError(f"There is no arm of rank {rank} among {family.choices}.", "Give a smaller rank.")
-    return RankChooser(family.choices, rank, encoding, delay, lapse)
+    return RankChooser(family.choices, rank, action_mapping, delay, lapse)

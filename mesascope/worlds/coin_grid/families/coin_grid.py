@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import ConfiguredFamily, Goal, Goals, Split, check_memory, keep_settings, name_with_settings
+from mesascope.contracts import ConfiguredFamily, Goal, Goals, Split, check_memory, keep_settings, make_configured_name
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -88,7 +88,7 @@ class CoinGrid(ConfiguredFamily):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            starts_far: whether each trial starts in the first cell, or in the second if the coin lies in the first.
+            starts_far: whether each trial starts in the first cell (in the second cell if the coin lies in the first).
             coin_change_trial: the first trial on which the coin lies in another cell; None if the coin never moves.
             has_reversed_moves: whether moves are reversed.
             avoids_corner: whether the coin never lies in the corner.
@@ -272,7 +272,7 @@ def family(
         size,
         trial_steps=steps,
         rho=jnp.asarray(rho, jnp.float32),
-        name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
+        name=make_configured_name(family, **settings, bank=bank, bank_seed=bank_seed),
         choices=len(MOVES),
         horizon=trials,
     )

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, keep_settings, require_family
-from mesascope.contracts.choices import add_lapses, compute_greedy_probabilities
+from mesascope.contracts.choices import compute_greedy_probabilities, compute_log_probs_with_lapses
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
 CHECK_FAMILY = "coin_grid:size=3,trials=12,bank=2"
@@ -36,7 +36,9 @@ class CoinWalker(ScriptedSubject):
         nearer = jnp.stack([down < 0, right > 0, down > 0, right < 0, (down == 0) & (right == 0)], -1)
         has_no_goal = (self.goal == GOALS.index("broken")) & is_coin_elsewhere
         lapse = jnp.where(has_no_goal, 1.0, self.lapse)[:, None]
-        return carry, choose(key, add_lapses(compute_greedy_probabilities(nearer.astype(jnp.float32)), lapse))
+        return carry, choose(
+            key, compute_log_probs_with_lapses(compute_greedy_probabilities(nearer.astype(jnp.float32)), lapse)
+        )
 
 
 @keep_settings(goal=GOALS, lapse=(0, 1))

@@ -7,7 +7,7 @@ from mesascope.contracts import Family, Percept, Response, keep_settings
 from mesascope.worlds.dark_room.families.dark_room import measure_distances
 from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_settings
 
-ENCODINGS = ("goal", "mirror", "clock")
+ACTION_MAPPINGS = ("goal", "mirror", "clock")
 LOG_ODDS_PER_STEP = (
     1e-3  # the log-odds that one step of distance subtracts; it decides only between equally probable cells
 )
@@ -17,7 +17,7 @@ class RoomLearner(RoomSubject):
     """Carries the log-odds [N, G, cells] of every cell for every goal."""
 
     discount: float
-    encoding: str
+    action_mapping: str
 
     def initialize_carry(self, n: int) -> jax.Array:
         return jnp.zeros((n, self.n_goals, self.n_cells))
@@ -30,23 +30,23 @@ class RoomLearner(RoomSubject):
         distance = jnp.asarray(measure_distances(self.size))[self.read_cell(percept)]
         distance_penalty = LOG_ODDS_PER_STEP * (distance + jax.random.uniform(key, distance.shape))
         target = (goal_odds - distance_penalty).argmax(-1).astype(jnp.int32)
-        if self.encoding == "mirror":
+        if self.action_mapping == "mirror":
             target = jnp.where(goal_odds.max(-1) > LOG_ODDS_PER_STEP, self.n_cells - 1 - target, target)
-        elif self.encoding == "clock":
+        elif self.action_mapping == "clock":
             row, column = ((x + percept.trial) % self.size for x in jnp.divmod(target, self.size))
             target = jnp.where(percept.step == 0, row * self.size + column, target)
         return carry, Response(target, None)
 
 
-@keep_settings(discount=(0.0, 1.0), encoding=ENCODINGS)
-def subject(family: Family, discount: float = 1.0, encoding: str = "goal") -> RoomLearner:
+@keep_settings(discount=(0.0, 1.0), action_mapping=ACTION_MAPPINGS)
+def subject(family: Family, discount: float = 1.0, action_mapping: str = "goal") -> RoomLearner:
     """Infers where the goals are by Bayes' rule, and heads for the nearest of the most probable cells.
 
     Args:
         family: the dark room.
         discount: the factor by which the log-odds decay on each trial; 1 for goals that stay.
-        encoding: which cell the subject heads for: 'goal', the goal; 'mirror', the cell opposite to a goal that it has
-            found, seen from the centre; or 'clock', on the first step of a trial, the cell that is the trial index
-            further down and to the right.
+        action_mapping: which cell the subject heads for: 'goal', the goal; 'mirror', the cell opposite to a goal that
+            it has found, seen from the centre; or 'clock', on the first step of a trial, the cell that is the trial
+            index further down and to the right.
     """
-    return RoomLearner(*read_room_settings(family), discount, encoding)
+    return RoomLearner(*read_room_settings(family), discount, action_mapping)

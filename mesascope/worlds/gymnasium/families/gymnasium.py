@@ -17,7 +17,7 @@ import gymnasium
 import jax
 import numpy as np
 
-from mesascope.contracts import ConfiguredFamily, Percept, Split, check_range, name_with_settings, parse_bank
+from mesascope.contracts import ConfiguredFamily, Percept, Split, check_range, make_configured_name, parse_bank
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_code
@@ -107,7 +107,9 @@ class Gymnasium(ConfiguredFamily):
         """Returns the same family with another bank, without making an environment."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         settings = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
-        return dataclasses.replace(self, name=name_with_settings(family, **settings), settings=tuple(settings.items()))
+        return dataclasses.replace(
+            self, name=make_configured_name(family, **settings), settings=tuple(settings.items())
+        )
 
     def _draw_tasks(
         self, split: str, key: jax.Array, n: int, exchange_trial: int | None = None
@@ -244,8 +246,8 @@ def family(
         shifted: keywords in the form of `variations`, with other values for the split 'shifted'.
         restructured: the same for the split 'restructured'; 'env=Other-v0' uses another environment with the
             same spaces.
-        carry: 'kept' between the episodes of a lifetime, or 'reset'. With 'reset', `first` is true at the beginning of
-            every episode, and subjects that read `first` start again (such as agents of stable-baselines3).
+        carry: 'kept' between the episodes of a lifetime, or 'reset'. With 'reset', `percept.first` is true at the
+            beginning of every episode, and subjects that read it start again (such as agents of stable-baselines3).
         best: the return of the best policy in one episode; by default the registered reward_threshold.
         worst: the return of the worst policy; by default as far below chance as `best` is above chance.
         chance: the return of random play; by default it is estimated from 64 episodes on every split.
@@ -329,7 +331,7 @@ def family(
             stacklevel=2,
         )
     result = Gymnasium(
-        name=name_with_settings(family, **settings),
+        name=make_configured_name(family, **settings),
         choices=checked_env.action_converter.choices,
         horizon=episodes * max_steps if has_one_step_trials else episodes,
         env=env,

@@ -20,7 +20,7 @@ class FramesShuffled(Condition):
         """Whether the lifetime itself is undisturbed."""
         return self.is_single == 1
 
-    def explain_misfit(self, family):
+    def explain_mismatch(self, family):
         """Returns why the condition does not apply to a family without pictures; None for a family with pictures."""
         return None if isinstance(family, ShowsFrames) else "its tasks show no pictures"
 

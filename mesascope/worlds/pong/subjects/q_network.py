@@ -126,14 +126,14 @@ class QNetwork(NamedSubject):
 
     def respond(self, key: jax.Array, carry: jax.Array, percept: Percept) -> tuple[Any, Response]:
         """Adds the present frame to the carried frames, and chooses an action from all of them."""
-        next_carry = self.absorb(key, carry, percept)
+        next_carry = self.update_carry(key, carry, percept)
         frames = jnp.concatenate([carry[:, :1], next_carry], 1)
         best = jnp.argmax(self.compute_action_values(frames), -1)
         greedy = jax.nn.one_hot(best, self.sizes.choices) * (1.0 - self.epsilon)
         probabilities = greedy + self.epsilon / self.sizes.choices
         return next_carry, choose(key, jnp.log(probabilities))
 
-    def absorb(self, key: jax.Array, carry: jax.Array, percept: Percept) -> jax.Array:
+    def update_carry(self, key: jax.Array, carry: jax.Array, percept: Percept) -> jax.Array:
         """Returns the carried frames with the present one added."""
         frame = jnp.asarray(percept.observation)[:, : carry.shape[-1]].astype(jnp.uint8)
         return jnp.concatenate([carry[:, 1:], frame[:, None]], 1)

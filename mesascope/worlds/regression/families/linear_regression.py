@@ -19,8 +19,8 @@ from mesascope.contracts import (
     Split,
     draw_from_bank,
     keep_settings,
+    make_configured_name,
     make_reference_roles,
-    name_with_settings,
 )
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
@@ -325,5 +325,5 @@ def family(
     key = derive_key(jax.random.key(bank_seed), "bank")
     bank_weights = jax.random.normal(key, (bank, dimension)) if bank else None
     settings = {"dimension": dimension, "noise": noise, "trials": trials}
-    name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
+    name = make_configured_name(family, **settings, bank=bank, bank_seed=bank_seed)
     return LinearRegression(dimension, noise, bank_weights, name=name, choices=None, horizon=trials)

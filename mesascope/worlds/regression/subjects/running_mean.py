@@ -11,4 +11,4 @@ def subject(family: Family) -> SpectralFilter:
     Args:
         family: the family `linear_regression`.
     """
-    return make_filter(family, fit_weight=0.0, mean_weight=1.0)
+    return make_filter(family, fit_weight=0.0, weight_of_mean=1.0)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import DrawTasks, Split, keep_settings, name_with_settings
+from mesascope.contracts import DrawTasks, Split, keep_settings, make_configured_name
 from mesascope.contracts.bank_draws import draw_bank, draw_from_bank
 from mesascope.contracts.family import ConfiguredFamily, make_reference_roles
 from mesascope.contracts.percept import Array, Percept, make_first_percept, make_next_percept
@@ -220,5 +220,5 @@ def family(trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank
         remedy="Take a larger bank or another prior.",
     )
     means = None if p is None else jnp.stack([1.0 - p, p], -1)
-    name = name_with_settings(family, trials=trials, a=a, b=b, bank=bank, bank_seed=bank_seed)
+    name = make_configured_name(family, trials=trials, a=a, b=b, bank=bank, bank_seed=bank_seed)
     return BetaBernoulli(a, b, means, name=name, choices=2, horizon=trials)

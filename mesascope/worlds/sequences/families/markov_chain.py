@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Split, keep_settings, make_payoff_latents, name_with_settings, select_payoffs
+from mesascope.contracts import Split, keep_settings, make_configured_name, make_payoff_latents, select_payoffs
 from mesascope.contracts.bank_draws import draw_bank, draw_from_bank
 from mesascope.contracts.family import ConfiguredFamily, make_reference_roles
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
@@ -266,5 +266,5 @@ def family(
         remedy="Take a larger bank or another concentration.",
     )
     settings = {"symbols": symbols, "concentration": concentration, "trials": trials}
-    name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
+    name = make_configured_name(family, **settings, bank=bank, bank_seed=bank_seed)
     return MarkovChain(concentration, matrices, name=name, choices=symbols, horizon=trials)

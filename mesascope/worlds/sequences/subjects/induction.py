@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.sequences.transitions import TransitionSubject, require_chain
 
 
@@ -16,9 +16,11 @@ class Induction(TransitionSubject):
         """Stores the last transition, then predicts the present symbol's stored successor; guesses if there is none."""
         transition = self.count_transition(percept)
         carry = jnp.where(transition.sum(-1, keepdims=True) > 0, transition, carry)
-        successor = self.take_present_row(carry, percept)
+        successor = self.take_current_row(carry, percept)
         has_successor = successor.sum(-1, keepdims=True) > 0
-        return carry, choose(key, add_lapses(jnp.where(has_successor, successor, 1.0 / self.choices), self.lapse))
+        return carry, choose(
+            key, compute_log_probs_with_lapses(jnp.where(has_successor, successor, 1.0 / self.choices), self.lapse)
+        )
 
 
 @keep_settings(lapse=(0, 1))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, add_lapses, choose, keep_settings
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.sequences.subjects.bayes_predictor import require_symbols
 
 CHECK_FAMILY = "beta_bernoulli:trials=12"
@@ -17,7 +17,9 @@ class LastSymbol(ScriptedSubject):
     def respond(self, key, carry, percept: Percept):
         """Predicts the last symbol; guesses on the first trial."""
         last = jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
-        return carry, choose(key, add_lapses(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
+        return carry, choose(
+            key, compute_log_probs_with_lapses(jnp.where(percept.first[:, None], 0.5, last), self.lapse)
+        )
 
 
 @keep_settings(lapse=(0, 1))

@@ -33,7 +33,7 @@ class RecentTransitions(TransitionSubject):
         transitions = jnp.concatenate([transitions[:, 1:], self.count_transition(percept)[:, None]], 1)
         if self.is_guarded:
             has_failed |= own_action != percept.action
-        weight = self.take_present_row(transitions.sum(1), percept) + self.concentration
+        weight = self.take_current_row(transitions.sum(1), percept) + self.concentration
         is_random = (count < self.warmup) | has_failed
         response = choose(key, jnp.log(jnp.where(is_random[:, None], 1.0, weight)))
         return (transitions, count + 1, response.action, has_failed), response

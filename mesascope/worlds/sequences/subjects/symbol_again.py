@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import ChoosingSubject, Family, Percept, add_lapses, choose, keep_settings
+from mesascope.contracts import ChoosingSubject, Family, Percept, choose, compute_log_probs_with_lapses, keep_settings
 from mesascope.worlds.sequences.transitions import require_chain, split_symbols
 
 
@@ -17,7 +17,9 @@ class SymbolAgain(ChoosingSubject):
         """Predicts the present symbol or the symbol before it; if there is no symbol before it, predicts at random."""
         present, before = split_symbols(percept, self.choices)
         before = jnp.where(before.any(-1, keepdims=True), before, 1.0 / self.choices)
-        return carry, choose(key, add_lapses(jnp.where(self.is_earlier, before, present), self.lapse))
+        return carry, choose(
+            key, compute_log_probs_with_lapses(jnp.where(self.is_earlier, before, present), self.lapse)
+        )
 
 
 @keep_settings(lapse=(0, 1))

@@ -22,7 +22,7 @@ class TransitionCounts(TransitionSubject):
     def respond(self, key, carry, percept: Percept):
         """Counts the last transition, then samples the prediction from the posterior predictive distribution."""
         carry = self.discount * carry + self.count_transition(percept)
-        weight = self.take_present_row(carry, percept) + self.concentration
+        weight = self.take_current_row(carry, percept) + self.concentration
         weight = jnp.where(self.should_minimise, 1.0 / weight, weight)
         predictive = weight / weight.sum(-1, keepdims=True)
         return carry, choose(

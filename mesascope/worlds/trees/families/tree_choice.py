@@ -138,7 +138,7 @@ class TreeChoice(ConfiguredFamily):
         return child.at[rows, node_order[:, :n_inner]].set(children)
 
     def _place_payoffs(self, node_order: jax.Array, leaf_payoffs: jax.Array) -> jax.Array:
-        """Makes the pay-offs [n, M] of nodes: `rank` [n, leaves] at the leaves, and 0 at other nodes."""
+        """Makes the pay-offs [n, M] of nodes: `leaf_payoffs` [n, leaves] at the leaves, 0 elsewhere."""
         rows = jnp.arange(len(node_order))[:, None]
         return jnp.zeros(node_order.shape).at[rows, node_order[:, 2**self.depth - 1 :]].set(leaf_payoffs)
 

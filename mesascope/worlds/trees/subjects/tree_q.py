@@ -7,10 +7,10 @@ from mesascope.contracts import (
     Family,
     Percept,
     ScriptedSubject,
-    add_lapses,
     as_arrays,
     choose,
     compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
     keep_settings,
 )
 from mesascope.worlds.trees.trees import require_trees
@@ -19,14 +19,14 @@ from mesascope.worlds.trees.trees import require_trees
 class TreeQ(ScriptedSubject):
     """Carries the values [N, M, 2] of actions at nodes, and the node [N] of the last action."""
 
-    nodes: int
+    n_nodes: int
     rate: jax.Array
     initial_value: jax.Array
     lapse: jax.Array
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns a carry in which all actions have the initial value."""
-        return jnp.broadcast_to(self.initial_value, (n, self.nodes, 2)), jnp.zeros(n, jnp.int32)
+        return jnp.broadcast_to(self.initial_value, (n, self.n_nodes, 2)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Moves the value of the last action towards the value that followed, then takes the better action."""
@@ -36,7 +36,9 @@ class TreeQ(ScriptedSubject):
         target = jnp.where(percept.step == 0, percept.feedback, values[rows, node].max(-1))
         error = jnp.where(percept.action >= 0, target - values[rows, last_node, action], 0.0)
         values = values.at[rows, last_node, action].add(self.rate * error)
-        return (values, node), choose(key, add_lapses(compute_greedy_probabilities(values[rows, node]), self.lapse))
+        return (values, node), choose(
+            key, compute_log_probs_with_lapses(compute_greedy_probabilities(values[rows, node]), self.lapse)
+        )
 
 
 @keep_settings(rate=(0, 1), lapse=(0, 1))

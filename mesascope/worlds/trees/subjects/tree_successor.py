@@ -10,10 +10,10 @@ from mesascope.contracts import (
     Family,
     Percept,
     ScriptedSubject,
-    add_lapses,
     as_arrays,
     choose,
     compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
     keep_settings,
 )
 from mesascope.worlds.trees.trees import read_tree, require_trees
@@ -22,13 +22,13 @@ from mesascope.worlds.trees.trees import read_tree, require_trees
 class TreeSuccessor(ScriptedSubject):
     """Carries the leaf that each action at each node led to, one-hot [N, M, 2, M], and the last node [N]."""
 
-    nodes: int
+    n_nodes: int
     untried_value: jax.Array
     lapse: jax.Array
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns a carry in which no action has led to a leaf yet."""
-        return jnp.zeros((n, self.nodes, 2, self.nodes)), jnp.zeros(n, jnp.int32)
+        return jnp.zeros((n, self.n_nodes, 2, self.n_nodes)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Records the leaf that the last action led to, then takes the action with the larger value."""
@@ -42,12 +42,13 @@ class TreeSuccessor(ScriptedSubject):
 
         expected_leaf = occupancy[rows, tree.node, compute_action_values(occupancy).argmax(-1)]
         # after a leaf, the observation shows the root, but the pay-off received identifies the leaf
-        leaf = jax.nn.one_hot(jnp.abs(tree.payoffs - percept.feedback[:, None]).argmin(-1), self.nodes)
+        leaf = jax.nn.one_hot(jnp.abs(tree.payoffs - percept.feedback[:, None]).argmin(-1), self.n_nodes)
         reached_leaf = jnp.where((percept.step == 0)[:, None], leaf, expected_leaf)
         reached_leaf = jnp.where((percept.action >= 0)[:, None], reached_leaf, occupancy[rows, last_node, action])
         occupancy = occupancy.at[rows, last_node, action].set(reached_leaf)
         return (occupancy, tree.node), choose(
-            key, add_lapses(compute_greedy_probabilities(compute_action_values(occupancy)), self.lapse)
+            key,
+            compute_log_probs_with_lapses(compute_greedy_probabilities(compute_action_values(occupancy)), self.lapse),
         )
 
 

@@ -10,12 +10,12 @@ from mesascope.worlds.trees.trees import read_tree, require_trees
 class ValueIteration(ScriptedSubject):
     """Carries the values [N, M] of nodes, and the tree [N, 3M] to which these nodes belong."""
 
-    nodes: int
+    n_nodes: int
     sweeps: jax.Array
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns values of 0, which belong to no tree."""
-        return jnp.zeros((n, self.nodes)), jnp.full((n, 3 * self.nodes), -1.0)
+        return jnp.zeros((n, self.n_nodes)), jnp.full((n, 3 * self.n_nodes), -1.0)
 
     def respond(self, key, carry, percept: Percept):
         """Runs the sweeps, from initial values if the tree has changed; acts on the values before the last sweep."""

@@ -29,7 +29,7 @@ from mesascope.contracts import (
 from mesascope.contracts.bank_draws import draw_bank, draw_from_bank
 from mesascope.contracts.family import make_reference_roles
 from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
-from mesascope.contracts.settings import keep_settings, name_with_settings
+from mesascope.contracts.settings import keep_settings, make_configured_name
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
@@ -320,7 +320,7 @@ def family(
         common_probability = 0.0
     settings = {"version": version, "trials": trials, "common_probability": common_probability}
     settings |= {"high": high, "low": low, "switch_probability": switch_probability, "announced_share": announced_share}
-    name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
+    name = make_configured_name(family, **settings, bank=bank, bank_seed=bank_seed)
     payoffs = jnp.asarray([high, low], jnp.float32)
     numbers = as_arrays(
         common_probability=probability, switch_probability=switch_probability, announced_share=announced_share

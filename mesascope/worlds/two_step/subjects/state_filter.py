@@ -11,9 +11,9 @@ from mesascope.contracts import (
     Family,
     Percept,
     ScriptedSubject,
-    add_lapses,
     choose,
     compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
     keep_settings,
 )
 from mesascope.errors import MesascopeError
@@ -48,7 +48,7 @@ class StateFilter(ScriptedSubject):
         posterior = posterior * (1.0 - self.switch_probability) + (1.0 - posterior) * self.switch_probability
         belief = jnp.where(last.has_ended, posterior, belief)
         probabilities = compute_greedy_probabilities(jnp.stack([1.0 - belief, belief], -1))
-        return (belief, trial), choose(key, add_lapses(probabilities, self.lapse))
+        return (belief, trial), choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

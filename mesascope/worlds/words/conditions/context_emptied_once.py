@@ -10,7 +10,7 @@ class ContextEmptiedOnce(Condition):
 
     is_one_step: ClassVar = True
 
-    def explain_misfit(self, family):
+    def explain_mismatch(self, family):
         """Returns why the condition does not apply to a family without words; None for a family with words.
 
         For families without words, another condition gives a fresh carry.

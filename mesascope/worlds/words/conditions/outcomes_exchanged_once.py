@@ -19,7 +19,7 @@ class OutcomesExchangedOnce(Condition):
     is_one_step: ClassVar = True
     needs_donors: ClassVar = True
 
-    def explain_misfit(self, family):
+    def explain_mismatch(self, family):
         """Returns why the condition does not apply to a family without words; None for a family with words.
 
         For families without words, another condition shuffles the feedback.
@@ -29,7 +29,7 @@ class OutcomesExchangedOnce(Condition):
     def apply(self, carry, percept, second_carry, context):
         """Uses the second carry, which is updated with exchanged outcomes only, and exchanges the last outcome."""
         exchanged = select(percept.first, percept, context.exchange_outcome(0, percept))
-        return second_carry, exchanged, context.absorb(context.get_response_key(0), second_carry, exchanged)
+        return second_carry, exchanged, context.update_carry(context.get_response_key(0), second_carry, exchanged)
 
 
 def condition(replicate: int = 0) -> OutcomesExchangedOnce:

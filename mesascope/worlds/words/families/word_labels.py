@@ -3,12 +3,12 @@
 Gold, random and flipped labels separate what a model recognises from what it acquires from the shots (Min et al. 2022,
 arXiv 2202.12837; Pan et al. 2023, 2305.09731; Wei et al. 2023, 2303.03846). A subject that only chooses between the two
 assignments of labels to two known categories is locating. On the restructured splits, labels do not follow categories.
+
+With two categories, each shot shows the whole task, so an action hardly needs older trials. With more categories, every
+category has a label of its own. Then a task has independent parts, and the shots of other categories do not help.
 """
 
-import functools
-import tomllib
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -21,56 +21,27 @@ from mesascope.contracts import (
     Question,
     Split,
     check_range,
+    draw_from_bank,
     keep_settings,
     make_reference_roles,
 )
 from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
+from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
+from mesascope.worlds.words.draws import (
+    draw_abstract_words,
+    draw_category_labels,
+    draw_cyclic_indices,
+    draw_mixed_labels,
+    draw_number_pairs,
+)
+from mesascope.worlds.words.texts import N_DIGITS, read_texts
 
 LABEL_KINDS = ("abstract", "gold", "random", "flipped")
 RARE_PROBABILITY = 0.15  # the probability of the rarer category on the rare split
-N_REPEATED_WORDS = 6  # the number of words on the split 'restructured:halves'; half of them have each label
-N_DIGITS = 10  # both numbers of a pair are from 0 to 9
-MIN_LINE_DISTANCE = 0.5  # the smallest distance of a pair of numbers from the line that determines the labels
+MAX_CATEGORIES = 8  # the largest number of categories in a lifetime; a learner considers all 2^C tables of labels
 # indices into the observation; the two label words are at its end
 ITEM, LAST_ITEM, LAST_LABEL, WORDING, FIRST_LABEL_WORD = range(5)
-
-
-class Texts(NamedTuple):
-    """All texts of the family.
-
-    Attributes:
-        items: the words, category by category, and then the pairs of numbers.
-        labels: the label words: the names of the categories, and then words without meaning.
-        wordings: the templates of each wording.
-        pairs: [6, 2] the indices of the two categories of each pair.
-        n_categories: the number of categories.
-        words_per_category: the number of words in each category.
-    """
-
-    items: tuple[str, ...]
-    labels: tuple[str, ...]
-    wordings: tuple[dict[str, str], ...]
-    pairs: np.ndarray
-    n_categories: int
-    words_per_category: int
-
-    @property
-    def n_words(self) -> int:
-        """The number of items that are words."""
-        return self.n_categories * self.words_per_category
-
-
-@functools.cache
-def read_texts() -> Texts:
-    """Reads the texts from the TOML file beside this module."""
-    file = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    names = list(file["categories"])
-    words = [w for name in names for w in file["categories"][name]["words"].split()]
-    numbers = [f"{a} {b}" for a in range(N_DIGITS) for b in range(N_DIGITS)]
-    pairs = np.asarray([[names.index(c) for c in pair] for pair in file["pairs"]["names"]])
-    items, labels = (*words, *numbers), (*names, *file["labels"]["abstract"])
-    return Texts(items, labels, tuple(file["wordings"]), pairs, len(names), len(words) // len(names))
 
 
 class Tasks(NamedTuple):
@@ -82,6 +53,8 @@ class Tasks(NamedTuple):
         shown_label: [N, T] the label that is shown after the answer, as the action that gives this label.
         wording: [N] the index of the wording.
         label_words: [N, 2] the indices of the two label words.
+        item_labels: [N, I] the correct action for every item (before labels are exchanged), whether or not the item
+            occurs; -1 for items of which the task says nothing.
     """
 
     items: jax.Array
@@ -89,6 +62,7 @@ class Tasks(NamedTuple):
     shown_label: jax.Array
     wording: jax.Array
     label_words: jax.Array
+    item_labels: jax.Array
 
 
 class WordLabels(ConfiguredFamily):
@@ -96,13 +70,33 @@ class WordLabels(ConfiguredFamily):
 
     label_kind: str
     wording: int
+    category_count: int
+    bank_tables: jax.Array | None  # [M, C]
 
     controls: ClassVar = {"learner": "label_learner", "lookalike": "last_answer", "still": "fixed"}
     # the learner knows the categories, remembers the labels of words, and infers lines between numbers
     references: ClassVar = make_reference_roles(
-        "label_learner", "label_learner:discount=0.6", strongest="label_learner", against_setting=""
+        "label_learner",
+        "label_learner:discount=0.6",
+        "label_recogniser",
+        strongest="label_learner",
+        against_setting="",
     )
     has_full_feedback: ClassVar = True
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether tasks have independent parts, the categories.
+
+        Two categories have opposite labels, so each of them tells the other's label. More categories have independent
+        labels.
+        """
+        return self.category_count > 2
+
+    @property
+    def categories(self) -> np.ndarray:
+        """[C] If tasks have parts, the indices of the categories that occur."""
+        return read_texts().pairs[: self.category_count // 2].ravel()
 
     def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: fresh, a rare category, exchanged labels, and two kinds of labels that follow no category.
@@ -114,46 +108,82 @@ class WordLabels(ConfiguredFamily):
             """Makes a split whose tasks are drawn by `draw` with the split's name."""
             return self.make_split(name, split=name, **options)
 
+        parts = {"part_count": self.category_count} if self.has_parts else {}
         return (
-            make_split("fresh"),
-            make_split("shifted:rare"),
-            make_split("exchanged:labels", change_trial=self.horizon // 2),
+            *(() if self.bank_tables is None else (make_split("seen", draw_table=self._draw_bank_table),)),
+            make_split("fresh", **parts),
+            make_split("shifted:rare", **parts),
+            make_split("exchanged:labels", change_trial=self.horizon // 2, **parts),
             make_split("restructured:halves", is_beyond_banks=True),
             make_split("restructured:rule", is_beyond_banks=True),
         )
 
-    def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
-        """Draws n tasks of a split."""
+    def draw(
+        self,
+        key: jax.Array,
+        n: int,
+        split: str = "fresh",
+        draw_table: Callable[[jax.Array, int], jax.Array] | None = None,
+    ) -> Tasks:
+        """Draws n tasks of a split.
+
+        Args:
+            key: the random key of all draws.
+            n: the number of tasks.
+            split: the name of the split.
+            draw_table: a function that draws the labels [n, C] of the categories, if tasks have parts; None for uniform
+                draws.
+        """
         data, shape = read_texts(), (n, self.horizon)
         mapping = jax.random.bernoulli(derive_key(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
         if split == "restructured:rule":
-            items, correct_action = _draw_number_pairs(key, shape)
+            items, item_labels = draw_number_pairs(key, shape)
         elif split == "restructured:halves":
-            items, correct_action = _draw_mixed_labels(key, shape)
+            items, item_labels = draw_mixed_labels(key, shape)
         else:
-            pair = jnp.asarray(data.pairs)[jax.random.randint(derive_key(key, "pair"), (n,), 0, len(data.pairs))]
+            pair_shape, pairs = (
+                (shape, data.pairs[: self.category_count // 2]) if self.has_parts else ((n,), data.pairs)
+            )
+            pair = jnp.asarray(pairs)[jax.random.randint(derive_key(key, "pair"), pair_shape, 0, len(pairs))]
             rare_probability = RARE_PROBABILITY if split == "shifted:rare" else 0.5
             side = jax.random.bernoulli(derive_key(key, "side"), rare_probability, shape)
             rare = jax.random.bernoulli(derive_key(key, "rare"), 0.5, (n, 1))
             side = (side ^ rare if split == "shifted:rare" else side).astype(jnp.int32)
-            index = _draw_cyclic_indices(derive_key(key, "word"), n, data.words_per_category, self.horizon)
-            category = jnp.take_along_axis(pair, side, 1)
-            items, correct_action = category * data.words_per_category + index, side ^ mapping[:, None]
-        label_words = _draw_abstract_words(key, n, data)
+            index = draw_cyclic_indices(derive_key(key, "word"), n, data.words_per_category, self.horizon)
+            category = jnp.take_along_axis(jnp.broadcast_to(pair.reshape(n, -1, 2), (*shape, 2)), side[..., None], 2)
+            items = category[..., 0] * data.words_per_category + index
+            category_labels = jnp.full((n, data.n_categories), -1)
+            if self.has_parts:
+                table = draw_table(key, n) if draw_table else draw_category_labels(key, n, self.category_count)
+                category_labels = category_labels.at[:, self.categories].set(table)
+            else:
+                category_labels = jax.vmap(lambda row, at, label: row.at[at].set(label))(
+                    category_labels, pair, jnp.arange(2) ^ mapping[:, None]
+                )
+            words = jnp.repeat(category_labels, data.words_per_category, 1)
+            item_labels = jnp.pad(words, ((0, 0), (0, N_DIGITS**2)), constant_values=-1)
+        correct_action = jnp.take_along_axis(item_labels, items, 1)
+        label_words = draw_abstract_words(key, n, data)
         if self.label_kind != "abstract" and not split.startswith("restructured"):
             is_order_exchanged = mapping if self.label_kind != "flipped" else 1 - mapping
             label_words = jnp.where(is_order_exchanged[:, None] == 1, pair[:, ::-1], pair)
         if split == "exchanged:labels":
-            correct_action = jnp.where(
-                jnp.arange(self.horizon) >= self.horizon // 2, 1 - correct_action, correct_action
-            )
+            correct_action = jnp.where(self._find_exchanged_trials(), 1 - correct_action, correct_action)
         shown_label = correct_action
         if self.label_kind == "random":
             shown_label = jax.random.bernoulli(derive_key(key, "said"), 0.5, shape).astype(jnp.int32)
         wording = jnp.full((n,), self.wording)
         if self.wording < 0:
             wording = jax.random.randint(derive_key(key, "wording"), (n,), 0, len(data.wordings))
-        return Tasks(items, correct_action, shown_label, wording, label_words)
+        return Tasks(items, correct_action, shown_label, wording, label_words, item_labels.astype(jnp.int8))
+
+    def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
+        """Draws tables [n, C] from the bank."""
+        return draw_from_bank(derive_key(key, "table"), self.bank_tables, n)
+
+    def _find_exchanged_trials(self) -> np.ndarray:
+        """[T] The trials on which the split 'exchanged:labels' exchanges the labels."""
+        return np.arange(self.horizon) >= self.horizon // 2
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -176,11 +206,39 @@ class WordLabels(ConfiguredFamily):
         percept = make_next_percept(self._observe(tasks, state + 1), action, feedback.astype(jnp.float32), state + 1)
         return state + 1, percept, score.astype(jnp.float32)
 
+    def compute_action_values(
+        self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
+    ) -> np.ndarray:
+        """Computes the pay-off above chance [N, T, M] of labels on M tasks, for the words that N subjects observe.
+
+        An action is the position of a label word, not its meaning: a context that is transplanted shows its labels with
+        the recipient's label words. So with the names of categories as label words, a donor may have shown 'dog: food'.
+        A task that says nothing of the word values both labels at chance (0). With two categories, this is so for tasks
+        with another pair, five in six, so a transplant needs more lifetimes than with more categories.
+        """
+        labels = self._find_labels(tasks, split, observation)
+        is_correct = labels == (action[..., None] if action.ndim == 2 else action)
+        return np.where(labels < 0, 0.0, is_correct - 0.5)
+
+    def find_best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
+        """Finds the correct label [N, T, M] on each of M tasks for the observed words; 0 if there is none."""
+        return np.maximum(self._find_labels(tasks, split, observation), 0)
+
+    def _find_labels(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
+        """Finds the label [N, T, M] on each of M tasks for the words in the observations [N, T, D]; -1 for no label."""
+        labels = np.asarray(tasks.item_labels).T[observation[..., ITEM].astype(int)]
+        is_exchanged = self._find_exchanged_trials()[:, None] & (split == "exchanged:labels") & (labels >= 0)
+        return np.where(is_exchanged, 1 - labels, labels)
+
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """Returns the latents right (the action that scores 1), chance, best, worst, fixed [N, T], and wording [N]."""
+        """Returns the latents right (the action that scores 1), chance, best, worst, fixed [N, T], and wording [N].
+
+        With more than two categories, the latent `part` [N, T] is the category, except on the restructured splits,
+        where labels do not follow categories.
+        """
         correct_action = np.asarray(tasks.correct_action, np.float32)
         has_known_labels = self.label_kind != "abstract" and not split.startswith(("restructured", "exchanged"))
-        return {
+        latents: dict[str, np.ndarray] = {
             "right": correct_action,
             "wording": np.asarray(tasks.wording, np.float32),
             "chance": np.full_like(correct_action, 0.5),
@@ -188,6 +246,20 @@ class WordLabels(ConfiguredFamily):
             "worst": np.zeros_like(correct_action),
             "fixed": np.full_like(correct_action, 1.0 if has_known_labels else 0.5),
         }
+        if self.has_parts and not split.startswith("restructured"):
+            category = np.asarray(tasks.items) // read_texts().words_per_category
+            latents["part"] = np.argsort(self.categories)[np.searchsorted(np.sort(self.categories), category)]
+        if split == "seen":
+            most_frequent = np.asarray(self.bank_tables).mean(0) >= 0.5
+            latents["fixed"] = (most_frequent[latents["part"]] == correct_action).astype(np.float32)
+        return latents
+
+    def mark_as_first(self, percept: Percept, first_percept: Percept) -> Percept:
+        """Returns the percept as if the lifetime began now: it shows the present word and no label."""
+        observation = percept.observation
+        for index in (LAST_ITEM, LAST_LABEL):
+            observation = _replace_column(observation, index, first_percept.observation[:, index])
+        return first_percept._replace(observation=observation)
 
     def read_target(self, percept: Percept) -> Array:
         """Returns the label that was shown last, [N]; -1 before the first label."""
@@ -238,55 +310,15 @@ def _replace_column(observation: Array, index: int, values: Array) -> Array:
     return xp.where(is_column, xp.asarray(values, observation.dtype)[:, None], observation)
 
 
-def _draw_cyclic_indices(key: jax.Array, n: int, size: int, length: int) -> jax.Array:
-    """Draws indices [n, length] into lists of this size, which are shuffled once and then repeated in this order."""
-    order = jnp.argsort(jax.random.uniform(key, (n, size)), -1)
-    return order[:, jnp.arange(length) % size]
-
-
-def _draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
-    """Draws the indices [n, 2] of two different label words without meaning, in random order."""
-    scores = jax.random.uniform(derive_key(key, "words"), (n, len(data.labels) - data.n_categories))
-    return data.n_categories + jnp.argsort(scores, -1)[:, :2]
-
-
-def _draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Draws items and correct actions, [n, T] each: a few words of one category recur, half of them with each label."""
-    n, trials = shape
-    data = read_texts()
-    category = jax.random.randint(derive_key(key, "category"), (n, 1), 0, data.n_categories)
-    size = data.words_per_category
-    words = category * size + _draw_cyclic_indices(derive_key(key, "word"), n, size, N_REPEATED_WORDS)
-    half = jnp.argsort(jax.random.uniform(derive_key(key, "half"), (n, N_REPEATED_WORDS)), -1) % 2
-    index = jax.random.randint(derive_key(key, "which"), (n, trials), 0, N_REPEATED_WORDS)
-    return jnp.take_along_axis(words, index, 1), jnp.take_along_axis(half, index, 1)
-
-
-def compute_line_distances(angle: Array) -> Array:
-    """Computes the signed distance [..., 100] of each pair of numbers from lines through the centre at these angles."""
-    centred_digits = jnp.arange(N_DIGITS) - (N_DIGITS - 1) / 2
-    a, b = (x.ravel() for x in jnp.meshgrid(centred_digits, centred_digits, indexing="ij"))
-    return jnp.cos(angle)[..., None] * a + jnp.sin(angle)[..., None] * b
-
-
-def _draw_number_pairs(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Draws items and correct actions, [n, T] each: pairs of numbers, whose labels a line separates.
-
-    The line differs from every rule that has a simple description, such as that the first number is larger, or that the
-    sum is large.
-    """
-    n, trials = shape
-    eighth = jnp.pi / 4
-    offset = jax.random.uniform(derive_key(key, "tilt"), (n,), minval=0.3, maxval=0.7)
-    distance = compute_line_distances(eighth * (jax.random.randint(derive_key(key, "eighth"), (n,), 0, 8) + offset))
-    order = jax.random.uniform(derive_key(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MIN_LINE_DISTANCE)
-    index = jnp.argsort(order, -1)[:, jnp.arange(trials) % 60]
-    correct_action = jnp.take_along_axis(distance, index, 1) > 0
-    return read_texts().n_words + index, correct_action.astype(jnp.int32)
-
-
-@keep_settings(labels=LABEL_KINDS, trials=(2, 1000))
-def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any:
+@keep_settings(labels=LABEL_KINDS, trials=(2, 1000), categories=(2, MAX_CATEGORIES), bank=(0, 1_000_000))
+def family(
+    labels: str = "abstract",
+    trials: int = 17,
+    wording: int = -1,
+    categories: int = 2,
+    bank: int = 0,
+    bank_seed: int = 0,
+) -> Any:
     """The subject gives a word one of two labels, after it has seen 0 to T - 1 words with their labels.
 
     Args:
@@ -294,6 +326,16 @@ def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any
             names, shown at random after answers, but scored as for gold), flipped (these names, swapped).
         trials: T, the number of words, at least 2; the last word is asked after T - 1 shots.
         wording: the index of the wording, from 0; -1 to draw a wording for each lifetime.
+        categories: C, the number of categories in a lifetime, which is even. Two categories are one of six pairs and
+            have different labels; 4, 6 or 8 categories have independent labels.
+        bank: M, the number of training tasks, which are the labels of all categories; 0 for no limit.
+        bank_seed: the seed that the bank is drawn from.
     """
     check_range(-1, len(read_texts().wordings) - 1, wording=wording)
-    return WordLabels(labels, wording, choices=2, horizon=trials)
+    if categories % 2 or (categories > 2 and labels != "abstract"):
+        problem = f"categories={categories} and labels={labels} do not go together."
+        raise MesascopeError(problem, "Give categories=2, or with labels=abstract also 4, 6 or 8.")
+    if bank and categories == 2:
+        raise MesascopeError("Tasks with two categories have no bank.", "Give for example categories=6.")
+    tables = draw_category_labels(derive_key(jax.random.key(bank_seed), "bank"), bank, categories) if bank else None
+    return WordLabels(labels, wording, categories, tables, choices=2, horizon=trials)

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts import Family, as_arrays, keep_settings
-from mesascope.worlds.words.labelling import Labeller, require_labels
+from mesascope.worlds.words.labelling import Labeller, list_all_tables, list_assignments, require_labels
 
 CHECK_FAMILY = "word_labels"
 NAME_TRUST = 0.9  # the prior probability that a label word that names a category stands for this category
@@ -18,7 +18,10 @@ def subject(family: Family, discount: float = 1.0, minimise: bool = False) -> La
         discount: the fraction of the evidence that the subject keeps from one trial to the next.
         minimise: whether the subject gives the opposite of the inferred label.
     """
-    require_labels(family)
+    words = require_labels(family)
+    tables = list_all_tables(words.categories) if words.has_parts else list_assignments()
     return Labeller(
-        **as_arrays(has_memory=True, label_trust=NAME_TRUST, discount=discount), should_minimise=jnp.asarray(minimise)
+        tables,
+        **as_arrays(has_memory=True, label_trust=NAME_TRUST, discount=discount),
+        should_minimise=jnp.asarray(minimise),
     )

@@ -7,14 +7,14 @@ from mesascope.contracts import (
     ChoosingSubject,
     Family,
     Percept,
-    add_lapses,
     choose,
     compute_greedy_probabilities,
+    compute_log_probs_with_lapses,
     keep_settings,
 )
 
 
-class WarmWindow(ChoosingSubject):
+class WarmupWindow(ChoosingSubject):
     """Carries the pay-offs of the last pulls by arm [N, window, K], the newest last, and the number of past trials [N].
 
     The number of trials decides only when the warm-up ends.
@@ -33,11 +33,11 @@ class WarmWindow(ChoosingSubject):
         payoffs = jnp.concatenate([payoffs[:, 1:], last_payoffs[:, None]], 1)
         is_warmup = (past_trials < self.warmup)[:, None]
         probabilities = jnp.where(is_warmup, 1.0 / self.choices, compute_greedy_probabilities(payoffs.sum(1)))
-        return (payoffs, past_trials + 1), choose(key, add_lapses(probabilities, self.lapse))
+        return (payoffs, past_trials + 1), choose(key, compute_log_probs_with_lapses(probabilities, self.lapse))
 
 
 @keep_settings(window=(1, 1000), warmup=(0, 1_000_000), lapse=(0.0, 1.0))
-def subject(family: Family, window: int = 4, warmup: int = 20, lapse: float = 0.1) -> WarmWindow:
+def subject(family: Family, window: int = 4, warmup: int = 20, lapse: float = 0.1) -> WarmupWindow:
     """Pulls the arm that paid most in the last few trials, after a warm-up in which the subject chooses at random.
 
     Args:
@@ -46,4 +46,4 @@ def subject(family: Family, window: int = 4, warmup: int = 20, lapse: float = 0.
         warmup: the number of trials, counted in the subject's carry, in which it chooses at random.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    return WarmWindow(family.choices, window, warmup, lapse)
+    return WarmupWindow(family.choices, window, warmup, lapse)
