@@ -1,5 +1,6 @@
 """The engine of dask.distributed: a real scheduler and real workers, as processes."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import time
 import pytest
 
 from mesascope.cli.main import run_command
-from mesascope.errors import MesascopeError
+from mesascope.contracts import import_optional_package
+from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.execution import run_units
 from mesascope.execution.engines import dask
 from mesascope.execution.folders import Plan, claim_folder
@@ -18,7 +20,7 @@ pytest.importorskip("distributed", reason="needs the extra 'cluster'")
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """The address of a scheduler with two workers, and the processes."""
+    """The address of a scheduler with two workers; before they start, a unit waits, and this is said."""
     home = tmp_path_factory.mktemp("dask")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
 
@@ -38,7 +40,11 @@ def cluster(tmp_path_factory):
     with open(file) as opened:
         address = load(opened)["address"].replace("tcp://", "dask://")
     worker = ["--nthreads", "1", "--no-dashboard", "--scheduler-file", file]
+    with pytest.warns(MesascopeWarning, match="has no workers; units wait"):
+        client = dask._connect(import_optional_package("distributed", "cluster"), address)
     processes += [start("dask_worker", *worker) for _ in range(2)]
+    client.wait_for_workers(2, timeout=60)
+    client.close()
     yield address
     for process in reversed(processes):
         process.terminate()
@@ -55,6 +61,15 @@ def test_answers_come_in_order_and_are_kept(cluster, tmp_path):
 def test_what_fails_is_raised(cluster):
     with pytest.raises(ZeroDivisionError):
         list(run_units(divmod, [(17, 5), (9, 0)], engine=cluster))
+
+
+def need_other_package():
+    importlib.import_module("a_package_that_only_this_unit_needs")
+
+
+def test_a_package_that_a_unit_lacks_is_not_another_version(cluster):
+    with pytest.raises(ModuleNotFoundError, match="a_package_that_only_this_unit_needs"):
+        list(run_units(need_other_package, [()], engine=cluster))
 
 
 def test_workers_of_another_version_are_refused(cluster, monkeypatch):

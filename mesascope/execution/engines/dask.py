@@ -7,13 +7,14 @@ import concurrent.futures
 import functools
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import mesascope
-from mesascope.errors import MesascopeError, require
+from mesascope.errors import MesascopeError, MesascopeWarning, require
 from mesascope.execution.calls import Outcome, WorkFunction, call_unit
 from mesascope.files import hash_folder
 from mesascope.guards import gate
@@ -57,7 +58,9 @@ def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) 
     except concurrent.futures.CancelledError:
         problem = f"The connection to the scheduler at {address} was lost."
         raise MesascopeError(problem, "Start it again, and run the command again; finished work is kept.") from None
-    except ImportError as error:  # a worker could not read the function's name
+    except ImportError as error:
+        if not (error.name or "").startswith("mesascope"):
+            raise  # from the unit itself
         raise MesascopeError(f"A worker at {address} reports: {error}.", _remedy()) from None
     finally:
         client.cancel(list(futures), force=True)
@@ -70,11 +73,17 @@ def _connect(distributed: Any, address: str) -> Any:
     require(":" in place, f"--engine {address!r} does not name a scheduler.", f"Type --engine {scheme}://HOST:PORT.")
     transport = "tls" if scheme == "tls" else "tcp"
     try:
-        return distributed.Client(f"{transport}://{place}", timeout=CONNECT_SECONDS, set_as_default=False)
+        client = distributed.Client(f"{transport}://{place}", timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         problem = f"No dask scheduler answers at {transport}://{place} ({type(error).__name__})."
         remedy = "Start one with `dask scheduler`, and type the address that it prints; docs/clusters.md shows how."
         raise MesascopeError(problem, remedy) from None
+    if not client.nthreads():
+        message = (
+            f"The scheduler at {address} has no workers; units wait until some start (`dask worker --nthreads 1`)."
+        )
+        warnings.warn(message, MesascopeWarning, stacklevel=2)
+    return client
 
 
 def _remedy() -> str:
