@@ -92,7 +92,7 @@ def test_a_lost_worker_loses_nothing(cluster, tmp_path):
     assert list(run_units(die_once, [(tmp_path,)], engine=cluster))
 
 
-@pytest.mark.parametrize("address", ["dask://127.0.0.1:1", "dask://", "dsk://127.0.0.1:1"])
+@pytest.mark.parametrize("address", ["dask://127.0.0.1:1", "dask://", "dsk://127.0.0.1:1", "tls://127.0.0.1:1"])
 def test_an_unreachable_scheduler_is_one_sentence(address, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(dask, "CONNECT_SECONDS", 1)
     code = run_command(["validate", "--quick", "--parts", "axes", "--out", str(tmp_path / "a"), "--engine", address])

@@ -72,6 +72,9 @@ def _connect(distributed: Any, address: str) -> Any:
     scheme, _, place = address.partition("://")
     require(":" in place, f"--engine {address!r} does not name a scheduler.", f"Type --engine {scheme}://HOST:PORT.")
     transport = "tls" if scheme == "tls" else "tcp"
+    if transport == "tls" and distributed.Security().get_connection_args("client")["ssl_context"] is None:
+        problem = f"--engine {address} needs certificates, and dask's configuration names none."
+        raise MesascopeError(problem, "Set them as in docs/clusters.md, or with `dask config`.")
     try:
         client = distributed.Client(f"{transport}://{place}", timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
