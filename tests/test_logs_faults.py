@@ -420,7 +420,9 @@ def test_forced_choices_are_seen_and_not_scored():
     assert pooled.estimate == pytest.approx(1.0)
     assert free["adaptation"].status == "does not apply"
     frame["choice"] = np.where(frame.forced == 1, 1, 2)
-    assert measured(frame, "exploration")["exploration: share of the least used choice, relative to chance"].estimate == 0
+    assert (
+        measured(frame, "exploration")["exploration: share of the least used choice, relative to chance"].estimate == 0
+    )
     frame["reward"] = np.where(frame.choice == 1, 1, 0)
     stays = measured(frame, "exploration")["exploration: share of greedy choices"]
     assert stays.estimate == 0  # what forced trials paid is known, and every free choice goes against it
@@ -438,7 +440,9 @@ def test_forced_choices_do_not_enter_the_likelihood():
     found = measured(frame, "acts_like")["acts_like: nearest procedure, above chance"]
     assert found.estimate == pytest.approx(np.log(2), abs=0.01)
     assert "fixed" in found.reason or "biased" in found.reason
-    assert measured(frame.drop(columns="forced"), "acts_like")["acts_like: nearest procedure, above chance"].estimate < 0.3
+    assert (
+        measured(frame.drop(columns="forced"), "acts_like")["acts_like: nearest procedure, above chance"].estimate < 0.3
+    )
 
 
 def test_trials_under_one_condition_are_not_called_fresh_tasks_that_were_not_run():
@@ -458,5 +462,7 @@ def test_no_procedure_is_named_where_the_interval_holds_chance():
     found = measured(tossed, "acts_like")["acts_like: nearest procedure, above chance"]
     assert found.low < 0
     assert found.reason.startswith("not distinguished from uniform choices; nearest: ")
-    kept = measured(frame.assign(choice=1 + frame.subject % 2), "acts_like")["acts_like: nearest procedure, above chance"]
+    kept = measured(frame.assign(choice=1 + frame.subject % 2), "acts_like")[
+        "acts_like: nearest procedure, above chance"
+    ]
     assert kept.low > 0 and kept.reason.startswith("acts like ")

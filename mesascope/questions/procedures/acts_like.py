@@ -232,6 +232,8 @@ def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]
         index = max(comparison.classes[place], key=lambda i: mean_scores[i])
         gap = comparison.scores[index] - comparison.scores[best]
         name, *same = comparison.list_class_names(place)
-        reason = comparison.fits[index].describe_settings() + (f"; indistinguishable from it: {', '.join(same)}" if same else "")
+        reason = comparison.fits[index].describe_settings() + (
+            f"; indistinguishable from it: {', '.join(same)}" if same else ""
+        )
         readings.append(Reading(gap, split, f"{name}, minus the nearest procedure", reason=reason))
     return readings
