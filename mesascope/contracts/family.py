@@ -324,8 +324,7 @@ def make_reference_roles(
 ) -> dict[str, str]:
     """Makes the mapping of roles to references, for `Family.references`.
 
-    The setting `against` makes the first three references work against the pay-off; pass '' if they have no such
-    setting.
+    With `against_setting`, the first three references work against the pay-off; pass '' if they have no such setting.
     """
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
     other = {

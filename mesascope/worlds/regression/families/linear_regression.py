@@ -160,7 +160,7 @@ class LinearRegression(ConfiguredFamily):
         return jnp.einsum("ntd,nde->nte", x * deviations, rotation)
 
     def _mask_directions(self, is_switching: bool, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Projects inputs [n, T, D] on half of the directions; with `turns`, on the other half from half-way on."""
+        """Projects inputs [n, T, D] on half of the directions; with `is_switching`, on the other half from half-way."""
         n, trials, d = x.shape
         mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
         if is_switching:
