@@ -129,6 +129,7 @@ def test_no_merge_was_left_half_done():
     assert not [p for p in files if find_conflict_marks(p.read_text(encoding="utf-8"))]
 
 
+EXTERNAL = {"importlib", "listening_address", "mesascope"}  # names of other packages
 CLASSES = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -168,15 +169,37 @@ def list_entries(node):
     return names.union(*map(list_entries, bases))
 
 
-def find_strange_names(tree, words, everywhere):
-    """Docstrings' entries that are not parameters or fields, and names that are not among the words, with the line."""
+def list_words(tree):
+    """The words of code without its comments and docstrings."""
+    return set(re.findall(r"\w+", ast.unparse(strip_docstrings(tree))))
+
+
+def list_definitions(tree):
+    """The names of a file's functions, classes, entries and variables, other than variables of functions."""
+    names = set()
+    for node in (n for n in ast.walk(tree) if isinstance(n, CLASSES)):
+        names |= {getattr(node, "name", "")} | (list_entries(node) if isinstance(node, ast.ClassDef) else set())
+    targets = [x for n in tree.body if isinstance(n, ast.Assign) for x in n.targets]
+    return names.union(n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name))
+
+
+def find_strange_names(tree, defined, everywhere):
+    """Finds names in docstrings that the code below does not contain, with the line.
+
+    Entries must be parameters or fields. Other names must be among the words of the function or class, texts of the
+    file, or defined.
+    """
+    code = strip_docstrings(tree)
+    defined = defined | {n.value for n in ast.walk(code) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    defined |= {n.arg for n in ast.walk(code) if isinstance(n, ast.keyword) and n.arg}
+    owners = {inner: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for inner in node.body}
     for node in ast.walk(tree):
         if not isinstance(node, CLASSES) or not (text := ast.get_docstring(node)):
             continue
         sections = "\n".join(re.findall(r"^(?:Args|Attributes):\n((?: {4}.*\n?|\n)*)", text, re.MULTILINE))
         entries = re.findall(r"^ {4}([*\w]+(?:, [*\w]+)*):", sections, re.MULTILINE)
         strange = {one.strip("*") for entry in entries for one in entry.split(", ")} - list_entries(node)
-        strange |= set(re.findall(r"(?<!`)`([A-Za-z]\w*)`(?!`)", text)) - words
+        strange |= set(re.findall(r"(?<!`)`([A-Za-z]\w*)`(?!`)", text)) - list_words(owners.get(node, node)) - defined
         dotted = re.findall(r"(?<!`)`([A-Za-z]\w*(?:\.\w+)+)(?:\([^`]*\))?`(?!`)", text)
         strange |= {name for name in dotted if not set(name.split(".")) <= everywhere}
         yield from ((node.lineno, name) for name in sorted(strange))
@@ -185,14 +208,16 @@ def find_strange_names(tree, words, everywhere):
 def test_docstrings_name_what_exists():
     public = list_public_names()
     everywhere = public.union(*CODE.values(), (part for path in FILES for part in path.with_suffix("").parts))
+    defined = public.union(EXTERNAL, *map(list_definitions, PACKAGE.values()), (path.stem for path in FILES))
     found = [
         f"{path.relative_to(ROOT)}:{line} {name}"
         for path, tree in PACKAGE.items()
-        for line, name in find_strange_names(tree, CODE[path] | public, everywhere)
+        for line, name in find_strange_names(tree, defined, everywhere)
     ]
     assert found == []
     planted = 'class A(Base):\n    """Not `b.gone`.\n\n    Attributes:\n        c, d: `e`.\n    """\n    c: int'
-    assert [n for _, n in find_strange_names(ast.parse(planted), {"A"}, {"b"})] == ["b.gone", "d", "e"]
+    planted += '\n\ndef f(x):\n    """Returns `x`, not `y`."""\n\ndef g(y):\n    return y\n'
+    assert [n for _, n in find_strange_names(ast.parse(planted), {"A"}, {"b"})] == ["b.gone", "d", "e", "y"]
 
 
 HEADS = {"family": "ConfiguredFamily", "context": "ConditionContext", "percept": "Percept"}  # variables in the pages

@@ -83,7 +83,7 @@ def validate_instrument(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Test mesascope on all scripted subjects with a known answer; the exit code is 1 if a bound is missed."""
+    """Test mesascope on all scripted subjects with a known answer; the exit code is 1 if its accuracy is too low."""
     from mesascope.cli.console import make_validation_tables
     from mesascope.files import hash_folder, make_cache_path
     from mesascope.validation.ladder import VALIDATION_PARTS, validate

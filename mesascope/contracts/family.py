@@ -200,7 +200,7 @@ class Family(eqx.Module):
 
     @property
     def values_equal_payoffs(self) -> bool:
-        """Whether `compute_action_values` returns what the action's trial pays beyond chance.
+        """Whether `compute_action_values` returns the pay-off of the action's trial above chance.
 
         It does not if trials have several steps, or if it values only a component of the action.
         """
@@ -209,7 +209,7 @@ class Family(eqx.Module):
     def compute_action_values(
         self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray | None:
-        """Computes what an action pays beyond chance on each of M tasks [N, T, M], given the subjects' observations.
+        """Computes the pay-off above chance [N, T, M] of an action on each of M tasks, given the observations.
 
         The worth is the action's expected pay-off minus the latent `chance`. The default implementation uses the latent
         `means`. If the best action depends on the observation (for example on a cue), the family must override this
@@ -324,8 +324,7 @@ def make_reference_roles(
 ) -> dict[str, str]:
     """Makes the mapping of roles to references, for `Family.references`.
 
-    The setting `against` makes the first three references work against the pay-off; pass '' if they have no such
-    setting.
+    With `against_setting`, the first three references work against the pay-off; pass '' if they have no such setting.
     """
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
     other = {

@@ -263,7 +263,8 @@ def rank_ratios(
 
     Args:
         argument: the argument.
-        first_person, second_person: the two people; the gap is the log-odds of `other` minus those of `one`.
+        first_person, second_person: the two people; the gap is the second one's log-odds minus the first
+            one's.
         items: see `accumulate_evidence`.
         hypothesis: the name of the hypothesis.
 

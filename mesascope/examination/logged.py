@@ -157,7 +157,7 @@ def _examine_trials(
 
 
 def open_run(folder: str | os.PathLike) -> Any:
-    """Reads a folder that `examine`, `measure` or `demo` wrote.
+    """Reads a folder that `mesascope examine`, `measure` or `demo` wrote.
 
     Returns:
         An `Examination`; a list of examinations if there are several subjects.

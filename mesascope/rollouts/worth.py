@@ -71,8 +71,8 @@ def value_disturbed_actions(
           subject's own task, or NaN if rollouts do not record this worth for the condition.
         - For each condition with transplants, by its label: one `Transplant` per block. Empty if the family cannot
           value single actions.
-        - For each block: `act_worth` and `act_room` [N, T], if trials have several steps and the family can value the
-          first action of a trial.
+        - For each block: the variables `act_worth` and `act_room` [N, T], if trials have several steps and the family
+          can value the first action of a trial.
     """
     result: dict[tuple[str, BlockAddress], Record] = dict(records)
     transplants: dict[str, list[Transplant]] = {}

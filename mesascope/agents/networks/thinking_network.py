@@ -43,7 +43,7 @@ class Weights(NamedTuple):
 
 
 def create_network(key: jax.Array, width: int, layers: int, n_images: int, choices: int) -> Weights:
-    """Draws untrained weights with C = `width` and P = `planes`; `layers` is L, or 0 for a recurrent network."""
+    """Draws untrained weights with C = `width` and P = `n_images`; `layers` is L, or 0 for a recurrent network."""
     n_layers, fan = max(layers, 1), 5 * (width + n_images)
     mixing_weights = jax.random.normal(derive_key(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
     bias = jnp.zeros((n_layers, 2 * width))

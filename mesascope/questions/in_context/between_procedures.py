@@ -63,7 +63,7 @@ def _compute_position(
 
 
 def _mix_tasks(family: Any, seen_trials: xr.Dataset, proportion: float) -> xr.Dataset:
-    """The seen lifetimes with new outcomes, from mixtures of two bank tasks; `part` is the share of the second task."""
+    """The seen lifetimes with new outcomes, from mixtures of two bank tasks; the second has the share `proportion`."""
     intact = seen_trials.sel(condition=["intact"])
     rng = np.random.default_rng([int(seen_trials.attrs.get("seed") or 0), int(1000 * proportion)])
     target, outcome = family.interpolate_tasks(intact.observation.values[0], proportion, rng)

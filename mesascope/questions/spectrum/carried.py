@@ -223,7 +223,7 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def interpolate_span(shares: Sequence[float], spans: Sequence[int], target_share: float) -> float:
-    """The number of known trials w at which the gain reaches the share `part` of the intact gain.
+    """The number of known trials w at which the gain reaches `target_share` of the intact gain.
 
     Args:
         shares: the share of the intact gain that remains if the subject knows only its last w trials, for each w.

@@ -71,7 +71,8 @@ class Placement:
         rule: the constants of the rule.
         flags: whether the level also holds on other distributions of tasks ('far') and after the task changes
             ('flexible'): 'yes', 'no', 'open' or 'not run'. Empty below acquiring.
-        span: how many of its last trials give 95 % of the subject's gain, in words; '' if this was not measured.
+        span: how many of the subject's last trials are enough for 95 % of its gain, in words; '' if this was not
+            measured.
     """
 
     level: str

@@ -371,7 +371,7 @@ def _is_pursuing_other_goal(fresh_trials: xr.Dataset, window: int, rule: Rule, n
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:
-    """Describes how many of the last trials give 95 % of the subject's gain; '' if this was not measured."""
+    """Describes how many of the subject's last trials are enough for 95 % of its gain; '' if this was not measured."""
     if "span_most" not in numbers:
         return ""
     most = numbers["span_most"]

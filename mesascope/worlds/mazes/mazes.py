@@ -35,7 +35,7 @@ def list_walls(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_passages(removed_walls: jax.Array, size: int) -> jax.Array:
-    """Makes the passages [n, size, size, 2] of squares without the walls that are marked in `open_edges` [n, E]."""
+    """Makes the passages [n, size, size, 2] of squares without the walls that are marked in `removed_walls` [n, E]."""
     n, count = len(removed_walls), size * (size - 1)
     east = removed_walls[:, :count].reshape(n, size, size - 1)
     south = removed_walls[:, count:].reshape(n, size - 1, size)
@@ -195,7 +195,7 @@ def pad_maze(passages: jax.Array, new_size: int) -> jax.Array:
 
 
 def renumber_cell(cell: Any, size: int, new_size: int) -> Any:
-    """Converts the number of a cell in a square of side `size` to its number in a square of side `field`."""
+    """Converts the number of a cell in a square of side `size` to its number in a square of side `new_size`."""
     return cell // size * new_size + cell % size
 
 

@@ -174,7 +174,7 @@ class Associations(ConfiguredFamily):
     def compute_action_values(
         self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray:
-        """The pay-off above chance [N, T, M] of actions on M tasks, as answers to the cues that N subjects observe."""
+        """Computes the pay-off above chance [N, T, M] of actions on each of M tasks, given the observed cues."""
         correct_action = self.find_best_actions(tasks, split, observation)
         low, high = self._list_payoffs(tasks)
         is_right = correct_action == (action[..., None] if action.ndim == 2 else action)

@@ -16,7 +16,7 @@ class WindowedChooser(ChoosingSubject):
         return jnp.zeros((n, self.window, self.choices))
 
     def respond(self, key, carry, percept: Percept):
-        """Splits the probability `focus` equally among the arms that paid most, and the rest among the others."""
+        """Shares `best_probability` equally among the arms that paid most, and the rest among the others."""
         payoff = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
         carry = jnp.concatenate([carry[:, 1:], payoff[:, None]], 1)
         best = compute_greedy_probabilities(carry.sum(1))

@@ -156,7 +156,7 @@ class CoinGrid(ConfiguredFamily):
     def compute_action_values(
         self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray:
-        """Computes what the first moves of trials are worth on M tasks, [N, T, M].
+        """Computes the worth [N, T, M] of each trial's first move on each of M tasks.
 
         Each move starts from the cell in the subject's observation. The coin lies where the respective task puts it.
         """

@@ -164,7 +164,7 @@ class DarkRoom(ConfiguredFamily):
     def compute_action_values(
         self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray:
-        """The worth [N, T, M] of first heading for the cells `action` from the cells that are observed, on M tasks."""
+        """Computes the worth [N, T, M] of first heading for the cell `action` on each of M tasks."""
         row, column = (observation[..., i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
         cell = (row * self.size + column)[..., None]
         value = np.maximum(self.trial_steps - measure_distances(self.size), 0)  # [cell after the step, goal]

@@ -156,7 +156,7 @@ class TabularMDP(ConfiguredFamily):
     def compute_action_values(
         self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray:
-        """Computes what first actions are worth on M tasks, [N, T, M], in the states of the observations [N, T, S]."""
+        """Computes the worth [N, T, M] of first actions on each of M tasks, given the observed states [N, T, S]."""
         payoffs = np.asarray(tasks.payoffs, float)  # [M, T, S, A]
         n_tasks, trials = payoffs.shape[:2]
         transitions = np.repeat(np.asarray(tasks.transitions, float), trials, 0)

@@ -160,7 +160,7 @@ class LinearRegression(ConfiguredFamily):
         return jnp.einsum("ntd,nde->nte", x * deviations, rotation)
 
     def _mask_directions(self, is_switching: bool, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Projects inputs [n, T, D] on half of the directions; with `turns`, on the other half from half-way on."""
+        """Projects inputs [n, T, D] on half of the directions; with `is_switching`, on the other half from half-way."""
         n, trials, d = x.shape
         mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
         if is_switching:
@@ -228,7 +228,7 @@ class LinearRegression(ConfiguredFamily):
     def compute_action_values(
         self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray:
-        """Computes the worth of predictions on M tasks [N, T, M], for the inputs in the observations [N, T, 2D].
+        """Computes the worth [N, T, M] of predictions on each of M tasks, given the observed inputs [N, T, 2D].
 
         If the last few inputs span all directions, the worth is the reduction in squared error relative to the
         prediction 0. Otherwise only a part of the outcome counts: the part due to the component of the input that is

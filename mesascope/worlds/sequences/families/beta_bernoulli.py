@@ -27,7 +27,8 @@ class Tasks(NamedTuple):
     """N sequences.
 
     Attributes:
-        p: [N, T] the probability of symbol 1; if `repeats` is 1, the probability that the last symbol occurs again.
+        p: [N, T] the probability of symbol 1; if `repeats_last_symbol` is 1, the probability that the last symbol
+            occurs again.
         repeats_last_symbol: [N] 1 if the last symbol occurs again with probability p; 0 if symbols are independent.
     """
 

@@ -178,7 +178,7 @@ class MarkovChain(ConfiguredFamily):
         return self.horizon * self.choices**2 <= MAX_STORED_PROBABILITIES
 
     def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray):
-        """Computes what predictions pay beyond chance on M tasks, [N, T, M], after the symbols in the observations."""
+        """Computes the pay-off above chance [N, T, M] of predictions on each of M tasks, given the observed symbols."""
         k = self.choices
         now, before = (observation[..., i : i + k].argmax(-1) for i in (0, k))
         matrices = np.moveaxis(np.asarray(tasks.matrices), 0, -1)  # [T, K, K, M]

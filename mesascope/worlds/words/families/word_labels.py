@@ -209,7 +209,7 @@ class WordLabels(ConfiguredFamily):
     def compute_action_values(
         self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray:
-        """Computes the pay-off above chance [N, T, M] of labels on M tasks, for the words that N subjects observe.
+        """Computes the pay-off above chance [N, T, M] of labels on each of M tasks, given the observed words.
 
         An action is the position of a label word, not its meaning: a context that is transplanted shows its labels with
         the recipient's label words. So with the names of categories as label words, a donor may have shown 'dog: food'.
@@ -276,7 +276,7 @@ class WordLabels(ConfiguredFamily):
         return exchange_earlier_events(opposite, _replace_column(opposite.observation, LAST_ITEM, next_item))
 
     def write_question(self, past_trials: Sequence[PastTrial], observation: Sequence[float]) -> Question:
-        """Makes the question about the item in `now`, the present observation [D], after past items with their labels.
+        """Writes the question about the item in the present observation [D], after past items with their labels.
 
         All labels are written with the label words of the present lifetime.
         """
