@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from mesascope.execution import count_cores, run_units
+from mesascope.execution import run_units
 from mesascope.rollouts.compiling import cache_compiled_code
 from mesascope.validation import axes as validation_of_axes
 
@@ -14,7 +14,7 @@ def main() -> None:
     first, seeds = (int(a) for a in [*sys.argv[1:], *("1000", "20")[len(sys.argv) - 1 :]])
     cache_compiled_code(is_short=True)
     units = validation_of_axes.list_calls(seeds, first, 256)
-    found = validation_of_axes.count_readings(units, list(run_units(_read, units, count_cores())), seeds)
+    found = validation_of_axes.count_readings(units, list(run_units(_read, units, 0)), seeds)
     for name, told in found.items():
         print(
             f"{name}: right in {told['right']:.1%} of {told['runs']} runs, {told['false_positives']} controls misread"

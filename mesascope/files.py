@@ -1,9 +1,13 @@
-"""Atomic writes of files, and the user's cache folder."""
+"""Atomic writes of files, hashes of folders, and the user's cache folder."""
 
 import contextlib
+import hashlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+
+PROCESS_NAME = f"{socket.gethostname()}-{os.getpid()}"  # no other process has this name, on this or another machine
 
 
 def make_cache_path(*parts: str) -> Path:
@@ -15,22 +19,48 @@ def make_cache_path(*parts: str) -> Path:
 
 
 @contextlib.contextmanager
-def replace_when_written(path: Path, name_mark: str | int = "part") -> Iterator[Path]:
+def replace_when_written(path: Path, name_mark: str = "part") -> Iterator[Path]:
     """Yields the path of a temporary file that replaces `path` when the context ends, so `path` is never incomplete.
 
     Args:
         path: the file to write; its folder must exist.
-        name_mark: part of the temporary file's name; processes that write the same path at once need different marks.
+        name_mark: part of the temporary file's name. If several processes may write the same path at once, give
+            PROCESS_NAME.
+
+    Raises:
+        OSError: the file could not be written, for example because the disk is full; it then has its former content.
     """
     part = path.with_name(f".{path.name}.{name_mark}")
-    yield part
-    part.replace(path)
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk is reported without a name
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text to a file atomically."""
-    with replace_when_written(path) as part:
+    """Writes a text to a file atomically; several processes may do so at once."""
+    with replace_when_written(path, PROCESS_NAME) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def hash_folder(folder: Path, suffixes: tuple[str, ...] = (".py", ".toml"), excluded_folder: Path | None = None) -> str:
+    """Hashes all code and settings in a folder, so that results of other code are not reused.
+
+    Args:
+        folder: the folder; its subfolders are included.
+        suffixes: the suffixes of the files to hash.
+        excluded_folder: a subfolder to leave out.
+    """
+    hasher = hashlib.sha256()
+    left_out = excluded_folder.resolve() if excluded_folder else None
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in suffixes):
+        if left_out is None or not path.resolve().is_relative_to(left_out):
+            hasher.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return hasher.hexdigest()[:16]
 
 
 def limit_folder_size(folder: Path, max_bytes: int) -> None:

@@ -43,7 +43,8 @@ LOADERS = (
 LOADING = {"load", "loads", "make", "spec", "open"}
 FREE = {  # no text of a file's reaches these
     ("cruxes/argument.py", "importlib.import_module"): "our own modules",
-    ("execution.py", "pickle.loads"): "what it has just written",
+    ("execution/calls.py", "pickle.loads"): "what it has just written",
+    ("execution/engines/__init__.py", "importlib.import_module"): "the files of its own folder",
     ("agents/pickles.py", "pickle._Unpickler"): "reads data, calls nothing",
 }
 OPENED = {  # who says that a text was typed

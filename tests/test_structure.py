@@ -19,9 +19,10 @@ ROOT = Path(__file__).parents[1] / "mesascope"
 LAYERS = (  # what a layer holds may import its own layer and those above it in this list
     (
         *("errors.py", "keys.py", "formats.py", "stats.py", "findings.py", "trials.py"),
-        *("guards/*", "execution.py", "files.py", "catalogue.py"),
+        *("guards/*", "files.py", "catalogue.py"),
     ),
     ("contracts/*",),
+    ("execution/*",),
     ("conditions/*", "agents/*"),
     ("worlds/*",),
     ("rollouts/*",),

@@ -1,10 +1,12 @@
 """The instrument over its known answers: three seeds here, twenty in `mesascope validate`."""
 
+import json
 import tomllib
 
 import pytest
 
 from mesascope import catalogue
+from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
 from mesascope.examination.checks import choose_check_family
 from mesascope.questions.spectrum.ladder import LADDER
@@ -68,3 +70,26 @@ def test_right_undetermined_and_wrong(lowest, highest, direction, verdict):
 def test_parts_that_there_are_not(options, problem):
     with pytest.raises(MesascopeError, match=problem):
         validation.validate(**options)
+
+
+def read_as_acquiring(group, seed, lifetimes):
+    return [validation.Reading("acquiring", "acquiring", "acquiring", "for") for _ in group]
+
+
+def test_parts_in_any_order_give_what_one_process_gives(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(validation, "_place_group", read_as_acquiring)
+    monkeypatch.setattr(validation, "list_refusal_reasons", dict)
+    settings = {"quick": True, "seeds": 2, "parts": ["placements"]}
+    whole = validation.validate(**settings)
+    assert validation.validate(**settings, folder=tmp_path, shard="2/2") is None
+    state = validation.describe_folder(tmp_path)
+    assert 0 < state["finished"] < state["units"] == state["finished"] + len(state["missing"])
+    assert 0 < state["results"]["runs"]["all"] < whole["runs"]["all"]
+    assert run_command(["status", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["missing"] == state["missing"]
+    assert run_command(["status", str(tmp_path)]) == 0 and "missing: placements" in capsys.readouterr().out
+    assert validation.validate(**settings, folder=tmp_path, shard="1/2") == whole
+    with pytest.raises(MesascopeError, match=r"is the folder of the validation .*seeds=2.*, not of .*seeds=3"):
+        validation.validate(quick=True, seeds=3, parts=["placements"], folder=tmp_path)
+    assert run_command(["status", str(tmp_path / "nowhere")]) == 2
+    assert "is not the folder of a run" in capsys.readouterr().err

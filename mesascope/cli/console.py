@@ -58,13 +58,20 @@ def make_validation_tables(results: Mapping[str, Any]) -> Group:
         column.justify = "right"
     rows = [(row, row["truth"]) for row in results["subjects"]]
     rows += [(row, f"{name}: {row['truth']}") for name, axis in results["axes"].items() for row in axis["subjects"]]
-    cells = [(row["subject"], truth, ", ".join(f"{r} {n}" for r, n in row["readings"].items())) for row, truth in rows]
+    cells = [
+        (row["subject"], truth, ", ".join(f"{r} {n}" for r, n in row["readings"].items()))
+        for row, truth in rows
+        if row["readings"]
+    ]
     subjects = _make_table(("subject", "truth", "readings"), cells)
     runs = results["runs"]
+    right, wrong, undetermined = (
+        "–" if results[key] is None else f"{results[key]:.2%}" for key in ("right", "wrong", "undetermined")
+    )
     placements = [
-        f"correct: {results['right']:.1%} of the {runs['demanded']} runs that require a reading",
+        f"correct: {right} of the {runs['demanded']} runs that require a reading",
         f"{results['subjects_right']} of {results['subjects_demanded']} subjects nearly always correct (bound 97 %)",
-        f"wrong: {results['wrong']:.2%}, undetermined: {results['undetermined']:.1%}, of {runs['all']} runs",
+        f"wrong: {wrong}, undetermined: {undetermined}, of {runs['all']} runs",
         f"{runs['cannot acquire']} runs of subjects that cannot acquire: "
         f"{results['false_positives']} placed above 'tracking', "
         f"{results['perhaps_above']} with an interval that reaches above 'tracking'",

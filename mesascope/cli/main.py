@@ -1,5 +1,6 @@
 """The entry point of the command line. Commands call the package and contain no logic. Only this folder prints."""
 
+import errno
 import os
 import sys
 import warnings
@@ -72,6 +73,8 @@ def _report_error(error: Any) -> int:
     elif isinstance(error, OSError) and error.filename:
         problem = f"{str(error.filename)!r}: {error.strerror}."
         remedy = "Name another file or folder, or make it readable and writable."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "Free some space, and give the command again; finished work is kept."
     else:
         code, problem = 3, f"an error in mesascope, not in your input: {type(error).__name__}: {error}"
         remedy = "Please report it with the output of: MESASCOPE_TRACEBACK=1 " + format_command()

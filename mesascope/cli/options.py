@@ -23,6 +23,12 @@ LifetimesOption = Annotated[int, typer.Option(help="Number of lifetimes on every
 WorkersOption = Annotated[
     int, typer.Option(help="Number of processes; 0 for one per core, but at most 4.", min=0, max=64)
 ]
+EngineOption = Annotated[
+    str, typer.Option(help="What runs the units: local, or a dask cluster at dask://HOST:PORT or tls://HOST:PORT.")
+]
+ShardOption = Annotated[
+    str, typer.Option(help="Run part i of n, as i/n; n alone prints the Slurm command that runs all parts.")
+]
 ColumnsOption = Annotated[
     list[str] | None,
     typer.Option(help="Your column names for our roles, comma-separated or repeated: action=key,participant=who."),

@@ -1,4 +1,4 @@
-"""The commands `train`, `reproduce` and `validate`."""
+"""The commands `train`, `reproduce`, `validate` and `status`."""
 
 import shutil
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mesascope.cli.options import JsonFlag, OutOption, WorkersOption, app
-from mesascope.cli.output import cache_compiled_code, show_progress, write_result
+from mesascope.cli.options import EngineOption, JsonFlag, OutOption, ShardOption, WorkersOption, app
+from mesascope.cli.output import CURRENT_ARGUMENTS, cache_compiled_code, show_progress, write_result
 
 
 @app.command(
@@ -42,18 +42,27 @@ def reproduce_study(
         bool, typer.Option("--trust", help="Run the code of a study that does not ship with mesascope.")
     ] = False,
     workers: WorkersOption = 0,
+    engine: EngineOption = "local",
+    shard: ShardOption = "",
     out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a study, and show published, exact and our values in one table; a stopped run continues."""
     from mesascope.cli.console import make_study_tables
+    from mesascope.reproduction.plans import load_study
     from mesascope.reproduction.run import choose_folder, reproduce
 
+    if shard.isdecimal():
+        return _print_array_command(shard, as_json)
     cache_compiled_code()
     with show_progress() as progress:
-        results = reproduce(study, is_quick, seeds, out, trust, progress=progress, workers=workers)
-    place = f"The table and the figure: {out or choose_folder(results)}"
-    write_result(results, [make_study_tables(results), place], as_json)
+        results = reproduce(
+            study, is_quick, seeds, out, trust, progress=progress, workers=workers, engine=engine, shard=shard
+        )
+    folder = out or choose_folder({"study": load_study(study, is_quick, seeds).name, "quick": is_quick})
+    if results is None:
+        return _show_folder(folder, as_json)
+    write_result(results, [make_study_tables(results), f"The table and the figure: {folder}"], as_json)
 
 
 @app.command("validate", epilog="Example: mesascope validate --quick")
@@ -67,21 +76,84 @@ def validate_instrument(
         str, typer.Option("--parts", help="What to validate: placements, axes, coverage; by default all.")
     ] = "",
     workers: WorkersOption = 0,
+    engine: EngineOption = "local",
+    shard: ShardOption = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the answers; by default in the cache, until the run ends.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Test mesascope on all scripted subjects with a known answer; the exit code is 1 if its accuracy is too low."""
     from mesascope.cli.console import make_validation_tables
-    from mesascope.files import make_cache_path
-    from mesascope.validation.ladder import VALIDATION_PARTS, name_results_folder, validate
+    from mesascope.files import hash_folder, make_cache_path
+    from mesascope.validation.ladder import VALIDATION_PARTS, validate
 
+    if shard.isdecimal():
+        return _print_array_command(shard, as_json)
     cache_compiled_code(is_short=True)
-    folder = name_results_folder(make_cache_path("validation"), is_quick, seeds, first_seed, lifetimes)
     chosen = [part.strip() for part in parts.split(",") if part.strip()] or VALIDATION_PARTS
+    settings = map(str, (int(is_quick), seeds, first_seed, lifetimes, *chosen))
+    package = Path(__file__).parents[1]
+    folder = out or make_cache_path("validation", "-".join([hash_folder(package), *settings]))
     with show_progress() as progress:
         results = validate(
-            is_quick, seeds, first_seed, lifetimes, progress, parts=chosen, workers=workers, folder=folder
+            is_quick,
+            seeds,
+            first_seed,
+            lifetimes,
+            progress,
+            parts=chosen,
+            workers=workers,
+            folder=folder,
+            engine=engine,
+            shard=shard,
         )
+    if results is None:
+        return _show_folder(folder, as_json)
     write_result(results, [make_validation_tables(results)], as_json)
-    shutil.rmtree(folder, ignore_errors=True)
+    if out is None:
+        shutil.rmtree(folder, ignore_errors=True)
     if not results["holds"]:
         raise typer.Exit(1)
+
+
+@app.command("status", epilog="Example: mesascope status runs/reproduce/short_lifetimes")
+def show_status(
+    folder: Annotated[Path, typer.Argument(help="The --out folder of `mesascope reproduce` or `validate`.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Show which units of a run are finished, running and missing, and the table so far; any machine can do so."""
+    _show_folder(folder, as_json)
+
+
+def _show_folder(folder: Path, as_json: bool) -> None:
+    """Shows the state of a run's folder."""
+    from mesascope.cli.console import make_study_tables, make_validation_tables
+    from mesascope.execution.folders import read_claim
+    from mesascope.reproduction import run
+    from mesascope.validation import ladder
+
+    is_study = read_claim(folder)[0].kind == "study"
+    state = (run if is_study else ladder).describe_folder(folder)
+    alive = [unit for unit in state["running"] if unit["is_alive"]]
+    lines = [
+        f"{state['of']}: {state['finished']} of {state['units']} units finished ({state['share']:.0%} of the work), "
+        f"{len(alive)} running, {len(state['missing']) - len(alive)} not running",
+        *(f"running on {unit['host']}: {unit['activity']} ({unit['share']:.0%})" for unit in alive),
+        *(f"interrupted on {u['host']}: {u['unit']}" for u in state["running"] if not u["is_alive"]),
+        *(f"missing: {name}" for name in state["missing"][:3]),
+    ]
+    tables = (make_study_tables if is_study else make_validation_tables)(state["results"])
+    write_result(state, [*lines, tables], as_json)
+
+
+def _print_array_command(total: str, as_json: bool) -> None:
+    """Prints the Slurm command that runs the current command in parts."""
+    from mesascope.execution import format_array_command
+
+    words = [word for word in CURRENT_ARGUMENTS if not word.startswith("--shard=")]
+    if "--shard" in words:
+        position = words.index("--shard")
+        words = words[:position] + words[position + 2 :]
+    line = format_array_command(["mesascope", *words], int(total))
+    write_result({"command": line}, [line], as_json)

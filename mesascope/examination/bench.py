@@ -18,8 +18,7 @@ import xarray as xr
 from mesascope import catalogue, trials
 from mesascope.contracts import Condition, Family, Intact, Subject, get_split_kind, identify, parse_task_limit
 from mesascope.errors import MesascopeError, require, require_known_name
-from mesascope.execution import hash_folder
-from mesascope.files import limit_folder_size, make_cache_path, replace_when_written
+from mesascope.files import PROCESS_NAME, hash_folder, limit_folder_size, make_cache_path, replace_when_written
 from mesascope.guards import limits
 from mesascope.guards.identity import PACKAGE_FOLDER, are_modules_unchanged, list_loaded_modules
 from mesascope.questions.spectrum import first_rule
@@ -318,7 +317,7 @@ def save_rollout(rollout: xr.Dataset, path: Path, module_states: Mapping[str, An
         "code": list_loaded_modules() if module_states is None else module_states,
     }
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
-    with replace_when_written(path, os.getpid()) as part, part.open("wb") as file:
+    with replace_when_written(path, PROCESS_NAME) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays, **{METADATA_KEY: np.asarray(json.dumps(metadata))})
 
 

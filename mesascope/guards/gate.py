@@ -20,7 +20,7 @@ from mesascope.errors import MesascopeError
 
 ALLOWED_PACKAGES = (
     *("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx"),
-    *("httpx", "xllamacpp", "transformers", "numpyro"),
+    *("httpx", "xllamacpp", "transformers", "numpyro", "distributed"),
 )
 HARMLESS_SETTING_PATTERN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # words or an environment's id, but no module or file
 LIBRARY_FOLDERS = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.files import replace_when_written
+from mesascope.files import PROCESS_NAME, replace_when_written
 from mesascope.questions.spectrum.ladder import OLDER_LADDER
 from mesascope.reporting import figures
 from mesascope.reproduction.plans import PANEL_KINDS, Study
@@ -45,7 +45,7 @@ def draw_figure(study: Study, document: Mapping[str, Any], path: Path) -> Path |
         if document["quick"]:
             warning = "QUICK: one seed and short training runs, which are not evidence"
             figure.suptitle(warning, color=figures.SECOND_COLOUR)
-        with replace_when_written(path) as part:
+        with replace_when_written(path, PROCESS_NAME) as part:
             figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path
 

@@ -1,91 +1,61 @@
-"""Reports the progress of a study, which may run in several processes."""
+"""Estimates how far a study is, from the files of its folder alone, so that any machine can do so."""
 
 import contextlib
-import shutil
 import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from mesascope.examination.bench import ProgressFunction
-from mesascope.files import write_text
-from mesascope.reproduction.work import Unit, UnitProgress
+from mesascope.execution.folders import list_running
+from mesascope.reproduction.work import StudyRun
 
 DEFAULT_SECONDS = {"train": 60.0, "live": 10.0, "place": 20.0}  # per unit, until one has been measured
-REPORT_SECONDS = 0.5  # the shortest time between two reports of one unit
+WATCH_SECONDS = 1.0  # the time between two looks at the folder
 
 
 class ProgressEstimate:
-    """Estimates progress from the time that units of each kind have taken so far.
+    """Estimates the share of a study that is done, from the seconds that finished units of each kind took."""
 
-    Args:
-        units: the units of the study.
-        seconds: the measured seconds of units, by 'kind name'; the caller may add entries later.
-        progress: called with the share of the study that is done, which never falls, and with a text that says what is
-            running.
-        is_sequential: whether a unit starts only when all earlier units are done.
-    """
+    def __init__(self, study_run: StudyRun):
+        self.study_run, self.largest_share = study_run, 0.0
+        self.seconds: dict[int, float | None] = {}  # of every finished unit by its index
 
-    def __init__(
-        self, units: list[Unit], seconds: dict[str, float], progress: ProgressFunction, is_sequential: bool = True
-    ):
-        self.units, self.seconds, self.progress, self.is_sequential = units, seconds, progress, is_sequential
-        self.shares, self.largest_share = [0.0] * len(units), 0.0
+    def estimate(self) -> tuple[float, str]:
+        """Returns the share that is done, which never falls, and what is running."""
+        for index, unit in enumerate(self.study_run.units):
+            if index not in self.seconds and not self.study_run.is_unfinished(unit):
+                self.seconds[index] = self.study_run.read_seconds(unit)[1]
+        running = [unit for unit in list_running(self.study_run.out) if unit.is_alive]
+        shares, activity = {unit.unit: unit.share for unit in running}, running[-1].activity if running else ""
+        seconds_by_kind = {kind: self._estimate_seconds(kind) for kind in DEFAULT_SECONDS}
+        total, done = 0.0, 0.0
+        for index, unit in enumerate(self.study_run.units):
+            total += seconds_by_kind[unit.kind]
+            done += seconds_by_kind[unit.kind] * (1.0 if index in self.seconds else shares.get(unit.name, 0.0))
+        self.largest_share = max(self.largest_share, done / total)  # new estimates could make the share fall
+        return self.largest_share, activity
 
-    def __call__(self, index: int, share: float, activity: str) -> None:
-        """Records that a share of the unit with this index is done."""
-        if self.is_sequential:
-            self.shares[:index] = [1.0] * index
-        self.shares[index] = share
-        seconds_per_unit = {}
-        for kind, default in DEFAULT_SECONDS.items():
-            measured_seconds = [s for k, s in dict(self.seconds).items() if k.startswith(f"{kind} ")] or [default]
-            seconds_per_unit[kind] = sum(measured_seconds) / len(measured_seconds)
-        costs = [seconds_per_unit[unit.kind] for unit in self.units]
-        total_share = sum(c * s for c, s in zip(costs, self.shares, strict=True)) / sum(costs)
-        self.largest_share = max(self.largest_share, min(total_share, 1.0))  # new estimates could make the share fall
-        self.progress(self.largest_share, activity)
-
-
-class ProgressFile:
-    """Reports a unit's progress to the parent process through a file, at most twice a second."""
-
-    def __init__(self, folder: Path):
-        self.folder, self.last_report = folder, 0.0
-
-    def __call__(self, index: int, share: float, activity: str) -> None:
-        """Reports that a share of the unit with this index is done."""
-        if time.monotonic() - self.last_report >= REPORT_SECONDS or share in (0.0, 1.0):
-            self.last_report = time.monotonic()
-            with contextlib.suppress(OSError):  # the parent process has ended
-                write_text(self.folder / str(index), f"{share} {activity}")
+    def _estimate_seconds(self, kind: str) -> float:
+        """Estimates how many seconds a unit of a kind takes."""
+        measured = [s for i, s in self.seconds.items() if s is not None and self.study_run.units[i].kind == kind]
+        return sum(measured) / len(measured) if measured else DEFAULT_SECONDS[kind]
 
 
 @contextlib.contextmanager
-def relay_progress(report: UnitProgress, folder: Path) -> Iterator[None]:
-    """Passes on the reports of every `ProgressFile`, in a thread; the folder exists only inside the context."""
-    finished = threading.Event()
-    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
-    folder.mkdir()
+def watch_progress(study_run: StudyRun, progress: ProgressFunction) -> Iterator[None]:
+    """Calls `progress` from another thread while the context lasts, and once more at its end."""
+    finished, estimate = threading.Event(), ProgressEstimate(study_run)
 
-    def read_reports() -> None:
-        """Reads new reports until the context ends."""
-        texts: dict[Path, str] = {}
+    def report() -> None:
+        """Reports the progress until the context ends."""
         is_last = False
         while not is_last:
-            is_last = finished.wait(REPORT_SECONDS)  # when finished, reads the reports once more
-            for path in folder.glob("[0-9]*"):
-                text = path.read_text()
-                if texts.get(path) != text:
-                    texts[path] = text
-                    share, _, activity = text.partition(" ")
-                    report(int(path.name), float(share), activity)
+            is_last = finished.wait(WATCH_SECONDS)
+            progress(*estimate.estimate())
 
-    thread = threading.Thread(target=read_reports, daemon=True)
+    thread = threading.Thread(target=report, daemon=True)
     thread.start()
     try:
         yield
     finally:
         finished.set()
         thread.join()
-        shutil.rmtree(folder, ignore_errors=True)

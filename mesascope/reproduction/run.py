@@ -1,5 +1,6 @@
 """Runs a study: trains and measures its subjects, and writes published, exact and our numbers into one table."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -11,6 +12,8 @@ from typing import Any
 from mesascope import catalogue
 from mesascope.errors import MesascopeError, require
 from mesascope.examination import runs
+from mesascope.execution import run_units, select_shard
+from mesascope.execution.folders import Plan, claim_folder, list_running, read_claim, release_folder
 from mesascope.files import write_text
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits, make_plugin_error
@@ -18,8 +21,8 @@ from mesascope.reproduction.figures import draw_figure
 from mesascope.reproduction.measures import BUNDLED_MEASURES, Measure
 from mesascope.reproduction.outcomes import format_page, make_document
 from mesascope.reproduction.plans import Study, load_study
-from mesascope.reproduction.processes import name_time_file, run_in_processes
-from mesascope.reproduction.progress import ProgressEstimate, ProgressFile
+from mesascope.reproduction.progress import ProgressEstimate, watch_progress
+from mesascope.reproduction.units import list_cells
 from mesascope.reproduction.work import StudyRun
 
 
@@ -33,7 +36,9 @@ def reproduce(
     *,
     progress: Callable[[float, str], None] = lambda share, activity: None,
     workers: int = 1,
-) -> dict[str, Any]:
+    engine: str = "local",
+    shard: str = "",
+) -> dict[str, Any] | None:
     """Runs the units of a study that are not yet finished in its folder, and returns the results.
 
     Args:
@@ -43,52 +48,87 @@ def reproduce(
         seeds: the number of training seeds; 0 for the number in the plan.
         out: the folder of the run; by default runs/reproduce/STUDY.
         trust: whether code of a study that does not ship with mesascope may run.
-        progress: called with the share of the work that is done, and with a text that says what is running; if there
-            are several workers, another thread calls it.
-        workers: the number of parallel processes; 0 for one per core. If there are several, the calling module must
-            be importable without side effects.
+        progress: called by another thread with the share of the work that is done, and with a text that says what is
+            running.
+        workers: the number of parallel processes of the local engine; 0 for one per core.
+        engine: 'local', dask://HOST:PORT or tls://HOST:PORT.
+        shard: 'i/n' to run only part i of n parts, in any order and on any machines that share the folder.
 
     Returns:
-        The document that results.json contains. The folder also has table.md, figure.png and seconds.json.
+        The document that results.json contains; None if units of other parts are unfinished. The folder also has
+        table.md, figure.png and seconds.json.
 
     Raises:
-        MesascopeError: there is no such study, its files contain a mistake, or it contains code that is not trusted.
+        MesascopeError: there is no such study, its files contain a mistake, it contains code that is not trusted, the
+            folder belongs to another study, or the engine cannot run.
     """
     plan = load_study(study, quick, seeds)
     measures = load_measures(plan, trust)
     folder = runs.prepare_folder(out or choose_folder({"study": plan.name, "quick": quick}))
-    study_run = StudyRun(plan, folder, measures, lambda index, share, activity: estimate(index, share, activity))
-    estimate = ProgressEstimate(study_run.units, study_run.seconds, progress)
-    study_run.merge_seconds("seconds-*.json")  # files that the processes of a stopped run left
+    settings = {
+        "study": study if plan.is_bundled else str(plan.folder.resolve()),
+        "quick": quick,
+        "seeds": plan.n_seeds,
+    }
+    claim_folder(folder, Plan("study", plan.name), settings)
+    study_run = StudyRun(plan, folder, measures)
+    cells = select_shard(list_cells(study_run.units), shard)
     units = enumerate(study_run.units)
     trained_units = [i for i, unit in units if unit.kind == "train" and not study_run.is_unfinished(unit)]
     study_run.run(trained_units)  # raises an error for a network of another training run before other work starts
-    if workers != 1:
-        run_group = functools.partial(_run_group, plan, folder, trust, study_run.code_hashes)
-        run_in_processes(study_run, run_group, workers, progress)
-    results = make_document(plan, study_run.run(), trust)
+    unfinished = [(cell,) for cell in cells if any(study_run.is_unfinished(study_run.units[i]) for i in cell)]
+    portable_plan = dataclasses.replace(plan, folder=plan.folder.resolve())
+    run_cell = functools.partial(_run_cell, portable_plan, folder.resolve(), trust, study_run.code_hashes)
+    with watch_progress(study_run, progress):
+        for _ in run_units(run_cell, unfinished, workers, engine=engine):
+            pass
+    if any(map(study_run.is_unfinished, study_run.units)):
+        return None
+    results = make_document(plan, study_run.read_values(), trust)
+    study_run.write_seconds()
     write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
     write_text(folder / "table.md", format_page(results))
     draw_figure(plan, results, folder / "figure.png")
+    release_folder(folder)
     return results
 
 
-def _run_group(
-    study: Study, folder: Path, trust: bool, code_hashes: Sequence[str], indices: Sequence[int], relay_folder: Path
-) -> None:
-    """Runs some units of a study, in any process; `code` identifies the code that the study started with."""
+def _run_cell(study: Study, folder: Path, trust: bool, code_hashes: Sequence[str], indices: Sequence[int]) -> None:
+    """Runs the units of a cell, in any process, if it has the code that the study started with."""
     measures = load_measures(study, trust)
     try:
-        study_run = StudyRun(study, folder, measures, ProgressFile(relay_folder), name_time_file(indices))
+        study_run = StudyRun(study, folder, measures)
         require(
             study_run.code_hashes == code_hashes, "The code was changed while the study ran.", "Run the command again."
         )
         study_run.run(indices)
-    except Exception as error:  # the parent process does not see where the error was raised
+    except Exception as error:  # the process that waits for this one does not see where the error was raised
         plugin_error = None if isinstance(error, MesascopeError) else make_plugin_error(error)
         if plugin_error is None or os.environ.get("MESASCOPE_TRACEBACK"):
             raise
         raise plugin_error from error
+
+
+def describe_folder(folder: Path) -> dict[str, Any]:
+    """Describes how far the study in a folder is, without changing anything there.
+
+    Returns:
+        `of`; the number of `finished` and of all `units`; `missing` (names); `running` (units with their processes);
+        `share` (the share of the work that is done); `results` (the document with the values so far).
+    """
+    plan, settings = read_claim(folder)
+    study = load_study(settings["study"], settings["quick"], settings["seeds"])
+    study_run = StudyRun(study, folder, {})
+    missing = [unit.name for unit in study_run.units if study_run.is_unfinished(unit)]
+    return {
+        "of": f"{plan.kind} {plan.name}",
+        "units": len(study_run.units),
+        "finished": len(study_run.units) - len(missing),
+        "share": ProgressEstimate(study_run).estimate()[0],
+        "running": [unit._asdict() for unit in list_running(folder)],
+        "missing": missing,
+        "results": make_document(study, study_run.read_values()),
+    }
 
 
 def choose_folder(document: Mapping[str, Any]) -> Path:

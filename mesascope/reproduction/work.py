@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,19 @@ from mesascope.agents.opening import open_subject
 from mesascope.contracts import DoesNotApply, Family, Subject, sum_gains
 from mesascope.contracts import axis as axes
 from mesascope.contracts import get_split_kind as split_kind
-from mesascope.errors import MesascopeError, require, require_known_name
-from mesascope.examination.bench import ProgressFunction, RolloutCache
+from mesascope.errors import MesascopeError, require_known_name
+from mesascope.examination.bench import RolloutCache
 from mesascope.examination.measurement import apply_metrics
-from mesascope.execution import hash_folder
-from mesascope.files import write_text
+from mesascope.execution.folders import announce_unit
+from mesascope.files import hash_folder, write_text
 from mesascope.guards import limits
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum import placement as present_rule
 from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, find_measure
-from mesascope.reproduction.plans import SEED_PLACEHOLDER, Quantity, Study, StudySubject
+from mesascope.reproduction.plans import Quantity, Study
+from mesascope.reproduction.units import Unit, fill_seed, list_units
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import compute_intervals, compute_ratio, compute_standard_error
@@ -47,7 +48,7 @@ PLACEMENT_NUMBERS = (
 RATE_QUANTITIES = ("locating", "acquiring", "undetermined")  # these numbers are 0 or 1 for each seed
 PLACEMENT_QUANTITIES = (*PLACEMENT_NUMBERS, "share", "lowest", "highest", *RATE_QUANTITIES)
 NETWORK_FILE = "network.safetensors"
-UnitProgress = Callable[[int, float, str], None]  # takes a unit's index, the share done, and what is running
+TRAINING_TIME_FILE = "seconds.json"  # in the folder of a network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,53 +70,10 @@ class Value:
     why: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Unit:
-    """One unit of work.
-
-    Attributes:
-        kind: 'train' (a training run), 'live' (an intact rollout) or 'place' (a placement).
-        subject, seed: the subject and its training seed.
-        family, split, lifetimes: the family and the split of the measurement, and the number of lifetimes.
-        quantities: the quantities that the unit measures.
-    """
-
-    kind: str
-    subject: StudySubject
-    seed: int
-    family: str = ""
-    split: str = ""
-    lifetimes: int = 0
-    quantities: tuple[Quantity, ...] = ()
-
-    @property
-    def first_seed(self) -> int:
-        """The first seed of the unit's lifetimes."""
-        return 10_000 * (self.seed + 1)
-
-
-def list_units(study: Study) -> list[Unit]:
-    """Lists all units of a study, seed by seed, in the order in which a single process runs them."""
-    units = []
-    for seed in range(study.n_seeds):
-        for cell in study.subjects:
-            if cell.recipe:
-                units.append(Unit("train", cell, seed, fill_seed(cell.family, seed)))
-            groups: dict[tuple, list[Quantity]] = {}
-            for q in study.quantities:
-                if cell.name in q.subjects:
-                    family = fill_seed(q.family or cell.family, seed)
-                    kind = "live" if q.kind == "measure" else "place"
-                    split = q.split if kind == "live" else ""
-                    groups.setdefault((kind, family, split, q.lifetimes), []).append(q)
-            for (kind, family, split, lifetimes), quantities in groups.items():
-                units.append(Unit(kind, cell, seed, family, split, lifetimes, tuple(quantities)))
-    return units
-
-
-def fill_seed(text: str, seed: int) -> str:
-    """Replaces the placeholder {seed} in a text."""
-    return text.replace(SEED_PLACEHOLDER, str(seed))
+@functools.lru_cache(maxsize=1)
+def _get_shared_rollouts(seed: int, *code_hashes: str) -> dict[str, Any]:
+    """Returns one dictionary for the rollouts of references that the units of a seed share within a process."""
+    return {}
 
 
 class StudyRun:
@@ -125,53 +83,47 @@ class StudyRun:
         study: the study to run.
         out: the folder of the run.
         measures: the available measures by name.
-        report: called with a unit's index among the units, the share of the unit that is done, and what is running.
-        time_file: the name of the file for the seconds that each unit took; every parallel process has its own.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        out: Path,
-        measures: Mapping[str, Measure],
-        report: UnitProgress,
-        time_file: str = "seconds.json",
-    ):
-        self.study, self.out, self.measures, self.report = study, out, measures, report
-        self.units, self.seconds_path = list_units(study), out / time_file
-        other = read_json(out / "seconds.json").get("study", study.name)
-        problem = f"{str(out)!r} is the folder of the study {other!r}."
-        require(other == study.name, problem, "Name another with --out.")
-        self.seconds = read_seconds(self.seconds_path)
+    def __init__(self, study: Study, out: Path, measures: Mapping[str, Measure]):
+        self.study, self.out, self.measures, self.units = study, out, measures, list_units(study)
         package, kinds = Path(mesascope.__file__).parent, (".py", ".safetensors")
         self.code_hashes = [
             study.name,
             hash_folder(package, kinds),
             hash_folder(study.folder, kinds, excluded_folder=out),
         ]
-        self.reference_rollouts: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
-        self.current_seed = -1
 
     def run(self, indices: Sequence[int] | None = None) -> dict[tuple[str, str, int], Value]:
         """Runs the units with these indices (default: all); returns values by quantity, subject and seed."""
         values = {}
         for index in range(len(self.units)) if indices is None else indices:
             unit = self.units[index]
-            if unit.seed != self.current_seed:
-                self.current_seed, self.reference_rollouts = unit.seed, {}
-            report = functools.partial(self.report, index)
             if unit.kind == "train":
-                self._train(unit, report)
+                self._train(unit)
             else:
-                for name, value in self._measure(unit, report).items():
+                for name, value in self._measure(unit).items():
                     values[name, unit.subject.name, unit.seed] = value
         return values
+
+    def read_values(self) -> dict[tuple[str, str, int], Value]:
+        """Reads the values of all finished units by quantity, subject and seed; the others have no number."""
+        values = {}
+        for unit in self.units:
+            saved_values = {} if self.is_unfinished(unit) else self._read_saved(unit)
+            for q in unit.quantities:
+                values[q.name, unit.subject.name, unit.seed] = saved_values.get(q.name, Value(None, why="not yet run"))
+        return values
+
+    def _read_saved(self, unit: Unit) -> dict[str, Value]:
+        """Reads the values of a finished measurement."""
+        return _read_values(self._find_path(unit)[0])
 
     def is_unfinished(self, unit: Unit) -> bool:
         """Whether the folder lacks a unit's result."""
         if unit.subject.recipe and not (self._find_network_folder(unit) / NETWORK_FILE).is_file():
             return True
-        return unit.kind != "train" and not _read_values(self._find_path(unit)[0])
+        return unit.kind != "train" and not self._read_saved(unit)
 
     def _find_network_folder(self, unit: Unit) -> Path:
         """Finds the folder of a unit's network."""
@@ -179,16 +131,17 @@ class StudyRun:
         slug = "".join(c if c.isalnum() else "_" for c in unit.subject.name)[:40]
         return self.out / "networks" / f"{slug}-{unit.seed}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
-    def _train(self, unit: Unit, report: ProgressFunction) -> None:
+    def _train(self, unit: Unit) -> None:
         """Trains a unit's network, and records the seconds."""
         folder = self._find_network_folder(unit)
         exists = (folder / NETWORK_FILE).is_file()  # if so, the recipe only checks that it trained this network
         recipe = fill_seed(unit.subject.recipe, unit.seed)
         spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
         start = time.monotonic()
-        train(spec, unit.family, folder, progress=lambda s, activity: report(s, f"{unit.subject.name}: {activity}"))
+        with announce_unit(self.out, unit.name) as report:
+            train(spec, unit.family, folder, progress=lambda s, activity: report(s, f"{unit.subject.name}: {activity}"))
         if not exists:
-            self._record_seconds("train", folder.name, time.monotonic() - start)
+            write_text(folder / TRAINING_TIME_FILE, json.dumps({"seconds": round(time.monotonic() - start, 2)}))
 
     def _open_subject(self, unit: Unit, family: Family) -> Subject:
         """Opens the unit's subject for a family."""
@@ -207,22 +160,23 @@ class StudyRun:
         name = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         return self.out / "measurements" / f"{name}.json", inputs
 
-    def _measure(self, unit: Unit, report: ProgressFunction) -> dict[str, Value]:
+    def _measure(self, unit: Unit) -> dict[str, Value]:
         """Measures a unit's values, or reads them from the folder if they are saved there."""
         path, inputs = self._find_path(unit)
         if saved_values := _read_values(path):
             return saved_values
-        # saved values are not reported, because they would spoil the estimate of the time left
-        report(0.0, f"{unit.subject.name}, seed {unit.seed}")
         start = time.monotonic()
-        family = catalogue.make("families", unit.family)
-        subject = self._open_subject(unit, family)
-        values = (self._measure_lifetimes if unit.kind == "live" else self._place)(unit, subject, family)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        document = {"of": inputs, "values": {k: dataclasses.asdict(v) for k, v in values.items()}}
-        write_text(path, json.dumps(document, indent=1))
-        self._record_seconds(unit.kind, path.stem, time.monotonic() - start)
-        report(1.0, f"{unit.subject.name}, seed {unit.seed}")
+        with announce_unit(self.out, unit.name):
+            family = catalogue.make("families", unit.family)
+            subject = self._open_subject(unit, family)
+            values = (self._measure_lifetimes if unit.kind == "live" else self._place)(unit, subject, family)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            document = {
+                "of": inputs,
+                "seconds": round(time.monotonic() - start, 2),
+                "values": {k: dataclasses.asdict(v) for k, v in values.items()},
+            }
+            write_text(path, json.dumps(document, indent=1))
         return values
 
     def _measure_lifetimes(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
@@ -263,7 +217,7 @@ class StudyRun:
             [s for s in family_with_bank.split_names if s in splits or split_kind(s) in kinds],
             unit.lifetimes,
             unit.first_seed,
-            rollouts=self.reference_rollouts,
+            rollouts=_get_shared_rollouts(unit.seed, *self.code_hashes),
             extra_split_kinds=axes.list_conditions_of_axes(family) if axes_by_spec else {},
             place_trials=place,
         )
@@ -289,24 +243,27 @@ class StudyRun:
 
         return {q.name: read_value(q) for q in unit.quantities}
 
-    def _record_seconds(self, kind: str, name: str, seconds: float) -> None:
-        """Records how many seconds a unit took."""
-        self.seconds[f"{kind} {name}"] = round(seconds, 2)
-        self.write_seconds()
-
-    def merge_seconds(self, pattern: str) -> None:
-        """Merges the seconds in the files of other processes whose names match the pattern, and deletes these files."""
-        for path in sorted(self.out.glob(pattern)):
-            self.seconds.update(read_seconds(path))
-            self.write_seconds()
-            path.unlink()
+    def read_seconds(self, unit: Unit) -> tuple[str, float | None]:
+        """Reads how many seconds a unit took: the key of the unit, and None if it is unfinished or not measured."""
+        if unit.kind == "train":
+            folder = self._find_network_folder(unit)
+            key, path = folder.name, folder / TRAINING_TIME_FILE
+        else:
+            path = self._find_path(unit)[0]
+            key = path.stem
+        seconds = read_json(path).get("seconds")
+        return f"{unit.kind} {key}", float(seconds) if isinstance(seconds, int | float) else None
 
     def write_seconds(self) -> None:
-        """Writes how many seconds each unit took, and the load of the machine."""
+        """Writes how many seconds each unit took, and the load of the machine, unless the file has these seconds."""
+        path = self.out / "seconds.json"
+        seconds = {key: s for key, s in map(self.read_seconds, self.units) if s is not None}
+        if read_json(path).get("units") == seconds:
+            return
         load = [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
-        summary = {"study": self.study.name, "total": round(sum(self.seconds.values()), 1)}
+        summary = {"study": self.study.name, "total": round(sum(seconds.values()), 1)}
         summary |= {"cores": os.cpu_count(), "load": load}
-        write_text(self.seconds_path, json.dumps({**summary, "units": self.seconds}, indent=1))
+        write_text(path, json.dumps({**summary, "units": seconds}, indent=1))
 
 
 def combine_rollouts(arrays: list[np.ndarray]) -> Value:
@@ -373,12 +330,6 @@ def read_json(path: Path) -> dict[str, Any]:
         return _make_dict(limits.parse_json(path.read_text()))
     except (OSError, ValueError):
         return {}
-
-
-def read_seconds(path: Path) -> dict[str, float]:
-    """Reads how many seconds each unit took."""
-    units = _make_dict(read_json(path).get("units"))
-    return {str(k): float(v) for k, v in units.items() if isinstance(v, (int, float))}
 
 
 def _make_dict(value: Any) -> dict[str, Any]:

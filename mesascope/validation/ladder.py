@@ -8,7 +8,7 @@ import math
 import operator
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,10 @@ from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.errors import MesascopeError, require_known_name
 from mesascope.examination.bench import ProgressFunction, RolloutCache
-from mesascope.execution import hash_folder, run_units
+from mesascope.execution import run_units, select_shard
+from mesascope.execution.folders import Plan, claim_folder, list_running, read_claim, release_folder
+from mesascope.execution.results import load_answers
+from mesascope.files import hash_folder
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.leaks import refuse_leaks
@@ -89,7 +92,9 @@ def validate(
     parts: Sequence[str] = VALIDATION_PARTS,
     workers: int = 1,
     folder: Path | None = None,
-) -> dict[str, Any]:
+    engine: str = "local",
+    shard: str = "",
+) -> dict[str, Any] | None:
     """Places every scripted subject of the truth in several runs and counts the readings.
 
     Args:
@@ -99,15 +104,18 @@ def validate(
         lifetimes: the number of lifetimes per split and run; 0 for 320 (quick: 128). Axes use 256 (quick: 128).
         progress: called with the share of the work that is done, and with a text that says what is running.
         parts: what to validate: 'placements' (levels), 'axes' (search and goal), 'coverage' (of intervals).
-        workers: the number of parallel processes; 0 for one per core. If there are several, the calling module must
-            be importable without side effects.
-        folder: a folder for finished results, with which a stopped run continues (see `name_results_folder`). The
-            caller must delete this folder.
+        workers: the number of parallel processes of the local engine; 0 for one per core.
+        folder: a folder for finished results, with which a stopped run continues. It belongs to one set of settings
+            and one version of the code.
+        engine: 'local', dask://HOST:PORT or tls://HOST:PORT.
+        shard: 'i/n' to run only part i of n parts, in any order and on any machines that share the folder.
 
     Raises:
-        MesascopeError: there are fewer than three lifetimes, or a part has another name.
+        MesascopeError: there are fewer than three lifetimes, a part has another name, the folder belongs to another
+            run, or the engine cannot run.
 
     Returns:
+        None if units of other parts are unfinished. Otherwise, where a share of no runs is None:
         `confusion` {truth: {reading: count}}; the shares `right` (of the runs of demanded cases), `undetermined` and
         `wrong` (of all runs); `false_positives` (the number of runs of subjects that cannot acquire whose lowest rung
         is above 'tracking') and `perhaps_above` (the number of these runs whose highest rung is above 'tracking');
@@ -123,17 +131,95 @@ def validate(
         raise MesascopeError("The quick validation has no studies of coverage.", "Leave out --quick.")
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (128 if quick else 320)
-    cases = list_cases(quick=quick) if "placements" in parts else []
-    groups = [(group, seed) for seed in range(first_seed, first_seed + seeds) for group in _group_cases(cases)]
-    calls_by_part = {  # the longest calls come first
-        "coverage": _list_coverage_calls(first_seed) if "coverage" in parts and not quick else [],
-        "axes": list_calls(seeds, first_seed, 128 if quick else 256, quick) if "axes" in parts else [],
-        "placements": [(_place_group, group, seed, lifetimes) for group, seed in groups],
+    settings = {"quick": quick, "seeds": seeds, "first_seed": first_seed, "lifetimes": lifetimes, "parts": list(parts)}
+    units = _list_units(**settings)
+    if folder is not None:
+        claim_folder(folder, _make_plan(settings), settings)
+    own = select_shard(units, shard)
+    calls, labels = [unit.call for unit in own], [unit.label for unit in own]
+    answers = run_units(operator.call, calls, workers, folder, engine=engine, labels=labels)
+    answers_by_call = []
+    for done, (label, answer) in enumerate(zip(labels, answers, strict=True), 1):
+        answers_by_call.append(answer)
+        progress(done / len(labels), f"{label}, {done} of {len(labels)}")
+    if shard and folder is not None:
+        answers_by_call = [answer for _, answer in load_answers(folder, operator.call, [unit.call for unit in units])]
+    if len(answers_by_call) < len(units):
+        return None
+    if folder is not None:
+        release_folder(folder)
+    return _summarise(units, answers_by_call, **settings)
+
+
+class _Unit(NamedTuple):
+    """One unit of work: its part, its name, and the function with its arguments."""
+
+    part: str
+    label: str
+    call: tuple
+
+
+def _make_plan(settings: Mapping[str, Any]) -> Plan:
+    """Names what distinguishes a validation from others: its settings and the code."""
+    texts = [f"{k}={','.join(v) if isinstance(v, list) else v}" for k, v in settings.items()]
+    return Plan("validation", " ".join([*texts, f"code={hash_folder(Path(__file__).parents[1])}"]))
+
+
+def _list_units(quick: bool, seeds: int, first_seed: int, lifetimes: int, parts: Sequence[str]) -> list[_Unit]:
+    """Lists all units of a validation; the longest come first."""
+    units = []
+    if "coverage" in parts and not quick:
+        units += [_Unit("coverage", f"coverage, {call[1]}", call) for call in _list_coverage_calls(first_seed)]
+    if "axes" in parts:
+        calls = list_calls(seeds, first_seed, 128 if quick else 256, quick)
+        units += [_Unit("axes", f"axis {call[1]}, {call[2].name}", call) for call in calls]
+    groups = _group_cases(list_cases(quick=quick) if "placements" in parts else [])
+    for seed in range(first_seed, first_seed + seeds):
+        for group in groups:
+            label = f"placements, {group[0].family.format(seed=seed)} with {group[0].name}, seed {seed}"
+            units.append(_Unit("placements", label, (_place_group, group, seed, lifetimes)))
+    return units
+
+
+def describe_folder(folder: Path) -> dict[str, Any]:
+    """Describes how far the validation in a folder is, without changing anything there.
+
+    Returns:
+        `of`; the number of `finished` and of all `units`; `missing` (names); `running` (units with their processes);
+        `share` (the share of the units that is done); `results` (of the finished units).
+    """
+    plan, settings = read_claim(folder)
+    units = _list_units(**settings)
+    answers = dict(load_answers(folder, operator.call, [unit.call for unit in units]))
+    return {
+        "of": f"{plan.kind} {plan.name}",
+        "units": len(units),
+        "finished": len(answers),
+        "share": len(answers) / len(units),
+        "running": [unit._asdict() for unit in list_running(folder)],
+        "missing": [unit.label for index, unit in enumerate(units) if index not in answers],
+        "results": _summarise([units[index] for index in answers], list(answers.values()), **settings),
     }
-    answers = _collect_answers(calls_by_part, progress, workers, folder)
+
+
+def _summarise(
+    units: Sequence[_Unit],
+    answers: Sequence[Any],
+    *,
+    quick: bool,
+    seeds: int,
+    first_seed: int,
+    lifetimes: int,
+    parts: Sequence[str],
+) -> dict[str, Any]:
+    """Counts the readings of finished units; see `validate`."""
+    cases = list_cases(quick=quick) if "placements" in parts else []
+    pairs_by_part: dict[str, list[tuple[tuple, Any]]] = {part: [] for part in VALIDATION_PARTS}
+    for unit, answer in zip(units, answers, strict=True):
+        pairs_by_part[unit.part].append((unit.call, answer))
     placements = [
         (seed, case, Reading(*reading))
-        for (group, seed), readings in zip(groups, answers["placements"], strict=True)
+        for (_, group, seed, _), readings in pairs_by_part["placements"]
         for case, reading in zip(group, readings, strict=True)
     ]
     confusion, verdicts, readings = (defaultdict(Counter) for _ in range(3))
@@ -147,10 +233,9 @@ def validate(
     non_acquiring_readings = [
         p for _, case, p in placements if case.level in NON_ACQUIRING_LEVELS and not case.is_disputed
     ]
-    n_counted = sum(not c.is_disputed for c in cases)
     runs = {
-        "all": seeds * n_counted,
-        "demanded": seeds * len(demanded_counts),
+        "all": sum(v.total() for v in verdicts.values()),
+        "demanded": sum(v.total() for v in demanded_counts),
         "cannot acquire": len(non_acquiring_readings),
     }
     tracking = LADDER.index("tracking")
@@ -161,13 +246,13 @@ def validate(
         "wrong": _compute_share((v["wrong"] for v in verdicts.values()), runs["all"]),
         "false_positives": sum(LADDER.index(p.lowest) > tracking for p in non_acquiring_readings),
         "perhaps_above": sum(LADDER.index(p.highest) > tracking for p in non_acquiring_readings),
-        "subjects_right": sum(v["right"] >= BOUNDS["runs"] * seeds for v in demanded_counts),
+        "subjects_right": sum(v["right"] >= max(1, BOUNDS["runs"] * v.total()) for v in demanded_counts),
         "subjects_demanded": len(demanded_counts),
         "runs": runs,
         "seeds": {"first": first_seed, "count": seeds},
         "lifetimes": lifetimes,
         "refused": list_refusal_reasons() if cases else {},
-        "coverage": [row for rows in answers["coverage"] for row in rows],
+        "coverage": [row for _, rows in pairs_by_part["coverage"] for row in rows],
         "wrong_runs": [
             {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.describe()}
             for seed, case, placement in placements
@@ -184,11 +269,13 @@ def validate(
             }
             for c in cases
         ],
-        "axes": count_readings(calls_by_part["axes"], answers["axes"], seeds),
+        "axes": count_readings(
+            [call for call, _ in pairs_by_part["axes"]], [answer for _, answer in pairs_by_part["axes"]], seeds
+        ),
     }
     results["missed"] = describe_missed_bounds(results, quick)
     results["holds"] = not results["missed"]
-    return results
+    return {key: None if value != value else value for key, value in results.items()}  # a share of no runs
 
 
 def _list_coverage_calls(first_seed: int) -> list[tuple]:
@@ -202,24 +289,6 @@ def _list_coverage_calls(first_seed: int) -> list[tuple]:
 def _compute_share(counts: Iterable[int], total: int) -> float:
     """The share of `total` that the counts make together; NaN if the total is 0."""
     return sum(counts) / total if total else math.nan
-
-
-def name_results_folder(cache: Path, *settings: int) -> Path:
-    """The folder for the finished results of a validation with these settings and this version of the code."""
-    return cache / "-".join([hash_folder(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
-
-
-def _collect_answers(
-    calls_by_part: dict[str, list[tuple]], progress: ProgressFunction, workers: int, folder: Path | None
-) -> dict[str, list[Any]]:
-    """Calls all units in one pool of processes, and returns their results by part."""
-    names = [name for name, units in calls_by_part.items() for _ in units]
-    answers = run_units(operator.call, [unit for units in calls_by_part.values() for unit in units], workers, folder)
-    answers_by_part: dict[str, list[Any]] = {name: [] for name in calls_by_part}
-    for done, (name, answer) in enumerate(zip(names, answers, strict=True), 1):
-        answers_by_part[name].append(answer)
-        progress(done / len(names), f"{name}, {done} of {len(names)}")
-    return answers_by_part
 
 
 def _group_cases(cases: list[Case]) -> list[list[Case]]:

@@ -16,9 +16,9 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.reproduction.measures import find_measure
 from mesascope.reproduction.plans import load_study
-from mesascope.reproduction.processes import group_training_runs
 from mesascope.reproduction.run import load_measures
-from mesascope.reproduction.work import PLACEMENT_QUANTITIES, fill_seed, list_units
+from mesascope.reproduction.units import fill_seed, list_cells, list_units
+from mesascope.reproduction.work import PLACEMENT_QUANTITIES
 
 ROOT = Path(__file__).parents[2]
 STUDIES = catalogue.list_names("studies")
@@ -44,7 +44,9 @@ def test_settings_of_a_plugin_of_ones_own_keep_their_names(tmp_path, monkeypatch
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_longest_training_is_begun_first(name):
     plan = list_units(load_study(name))
-    order = [i for (i,) in group_training_runs(plan, range(len(plan)))]
+    cells = list_cells(plan)
+    assert sorted(i for cell in cells for i in cell) == list(range(len(plan)))
+    order = [i for cell in cells for i in cell[:1] if plan[i].kind == "train"]
     assert sorted(order) == [i for i, u in enumerate(plan) if u.kind == "train"]
     if name == "rl2_bandits":  # 3,500 updates of 100 trials, and 1,500 of 10
         told = [plan[i].subject.name for i in order]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -24,7 +27,7 @@ from mesascope.errors import MesascopeError
 from mesascope.recipes import training_loop as _training
 from mesascope.recipes import updates
 from mesascope.recipes.training import train
-from mesascope.reproduction import progress, work
+from mesascope.reproduction import work
 from mesascope.reproduction.measures import Rollouts, find_measure
 from mesascope.reproduction.run import reproduce
 from mesascope.rollouts.rollouts import rollout
@@ -92,7 +95,7 @@ def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path, worker
     train("ppo_recurrent:width=6,updates=1,lifetimes=10,minibatches=2", "bernoulli_bandit:arms=3,trials=11", other)
     with pytest.raises(MesascopeError, match="belongs to another training run"):
         reproduce(str(study), seeds=1 + int(there.name.split("-")[-2]), out=tmp_path, workers=workers)
-    assert {p.name for p in tmp_path.iterdir()} == {"networks"}  # nothing was done before
+    assert {p.name for p in tmp_path.iterdir()} == {"networks", "run.json", "running"}  # nothing was done before
 
 
 @pytest.mark.slow
@@ -109,9 +112,8 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     assert took[0].keys() == took[1].keys()
     shares = [share for share, _ in told]
     assert shares == sorted(shares) and shares[0] >= 0.0 and shares[-1] <= 1.0
-    assert any("update" in doing for _, doing in told)
-    trained = max(share for share, doing in told if "update" in doing)
-    assert any(share > trained for share, doing in told if "update" not in doing)  # measuring is progress, too
+    training = [share for share, doing in told if doing.startswith("train") or "update" in doing]
+    assert training and any(share > max(training) for share, _ in told)  # measuring is progress, too
 
 
 OFTEN = """from mesascope.recipes import training_loop
@@ -200,12 +202,51 @@ def test_ctrl_c_says_how_to_go_on_and_what_is_done_is_kept(often, tmp_path):
     assert {p.name for p in here.iterdir()} == {p.name for p in out.iterdir()}
 
 
-def test_what_was_said_since_the_last_look_is_heard(tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "REPORT_SECONDS", 60.0)
-    told = []
-    with progress.relay_progress(lambda *said: told.append(said), tmp_path / "heard"):
-        progress.ProgressFile(tmp_path / "heard")(3, 1.0, "thompson, seed 2")
-    assert told == [(3, 1.0, "thompson, seed 2")]
+def test_shards_in_any_order_end_with_the_same_bytes_and_status_shows_what_is_there(whole, tmp_path, capsys):
+    out, _, study = whole
+    arguments = ["reproduce", str(study), "--out", str(tmp_path)]
+    assert run_command([*arguments, "--shard", "2/2", "--workers", "1", "--json"]) == 0
+    state = json.loads(capsys.readouterr().out)
+    assert 0 < state["finished"] < state["units"] == state["finished"] + len(state["missing"])
+    assert 0 < state["share"] < 1 and state["running"] == []
+    known = [v for v in state["results"]["values"] if v["ours"] is not None]
+    assert 0 < len(known) < len(state["results"]["values"]) and not (tmp_path / "results.json").exists()
+    (tmp_path / "running").mkdir(exist_ok=True)
+    unit = {"unit": "x", "host": "lost", "pid": 1, "share": 0.5, "activity": "x"}
+    (tmp_path / "running" / "lost.json").write_text(json.dumps(unit))
+    os.utime(tmp_path / "running" / "lost.json", (1, 1))
+    assert run_command(["status", str(tmp_path)]) == 0
+    assert "interrupted on lost: x" in capsys.readouterr().out
+    assert run_command([*arguments, "--shard", "1/2", "--workers", "1"]) == 0
+    assert outcome(tmp_path) == outcome(out)
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in out.iterdir()}
+
+
+@pytest.mark.parametrize("shard", ["5/3", "0/3", "a/b", "1/"])
+def test_a_part_that_is_none_is_refused(whole, tmp_path, capsys, shard):
+    assert run_command(["reproduce", str(whole[2]), "--out", str(tmp_path), "--shard", shard]) == 2
+    assert f"--shard {shard!r} is not a part" in capsys.readouterr().err
+
+
+def test_the_command_for_a_queue_is_printed(whole, capsys):
+    assert run_command(["reproduce", str(whole[2]), "--out", "o", "--shard", "8"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("sbatch --array=1-8 --wrap '") and "--out o --shard $SLURM_ARRAY_TASK_ID/8'" in told
+
+
+def test_a_full_disk_is_one_sentence_and_loses_nothing(whole, tmp_path, monkeypatch, capsys):
+    out, _, study = whole
+    shutil.copytree(out, tmp_path / "out")
+    for path in sorted((tmp_path / "out" / "measurements").iterdir())[:2]:
+        path.unlink()
+    arguments = ["reproduce", str(study), "--out", str(tmp_path / "out"), "--workers", "1"]
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device", "file.json"))
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "write_text", full)
+        assert run_command(arguments) == 2
+    told = capsys.readouterr().err
+    assert "No space left on device" in told and "finished work is kept" in told
+    assert run_command(arguments) == 0 and outcome(tmp_path / "out") == outcome(out)
 
 
 def test_the_short_form_says_so_and_prints_one_document(whole, tmp_path, capsys):
@@ -256,6 +297,8 @@ def test_what_other_code_measured_is_not_taken_and_damage_is_made_good(tmp_path)
         for kept in (out / "measurements").iterdir():
             kept.write_text(damage)
         (out / "seconds.json").write_text("[1]")
+        (out / "running").mkdir()
+        (out / "running" / "broken.json").write_text("{")
         assert told(study, 5) == 5.0
 
 

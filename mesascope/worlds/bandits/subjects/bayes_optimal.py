@@ -9,7 +9,6 @@ the arm with the larger posterior mean.
 
 import functools
 import hashlib
-import os
 from math import comb
 
 import jax
@@ -24,7 +23,7 @@ from mesascope.contracts.choices import (
     count_last_outcome,
 )
 from mesascope.errors import MesascopeError
-from mesascope.files import make_cache_path, replace_when_written
+from mesascope.files import PROCESS_NAME, make_cache_path, replace_when_written
 
 MAX_STATES = 70_000_000  # enough for two arms up to 200 trials, or five arms up to 21 trials
 ALL_TIED = 255
@@ -124,7 +123,7 @@ def load_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarra
     table = compute_optimal_plan(trials, shapes)[0]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replace_when_written(path, os.getpid()) as part:
+        with replace_when_written(path, PROCESS_NAME) as part:
             part.write_bytes(hashlib.sha256(table.tobytes()).digest() + table.tobytes())
     except OSError:
         pass  # the result does not depend on the cache

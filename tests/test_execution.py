@@ -10,7 +10,9 @@ import warnings
 import pytest
 
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.execution import hash_folder, run_units
+from mesascope.execution import format_array_command, run_units, select_shard
+from mesascope.execution.folders import Plan, announce_unit, claim_folder, list_running, read_claim
+from mesascope.files import hash_folder
 
 LONG = """
 import os, signal, time
@@ -67,7 +69,7 @@ def die(how):
 
 
 def test_what_would_end_a_process_is_told_of_with_its_line():
-    with pytest.raises(MesascopeError, match=r"test_processes\.py, line \d+, would have ended the run: SystemExit: 0"):
+    with pytest.raises(MesascopeError, match=r"test_execution\.py, line \d+, would have ended the run: SystemExit: 0"):
         list(run_units(leave, [(0,), (0,)], 2))
 
 
@@ -179,15 +181,26 @@ def _gone(pid):
     return told.strip().startswith("Z") or not told.strip()
 
 
-def test_what_is_kept_is_not_computed_again(tmp_path):
+PLAN = Plan("validation", "of arithmetic")
+
+
+@pytest.fixture
+def home(tmp_path):
+    """The folder of a run."""
+    claim_folder(tmp_path / "home", PLAN, {})
+    return tmp_path / "home"
+
+
+def test_what_is_kept_is_not_computed_again(home):
     units = [(17, 5), (9, 2), (9, 0)]
     with pytest.raises(ZeroDivisionError):
-        list(run_units(divmod, units, 1, tmp_path))
-    (kept,) = [p for p in tmp_path.iterdir() if "divmod 17 5" in p.read_text()]
+        list(run_units(divmod, units, 1, home))
+    answers = list((home / "answers").iterdir())
+    (kept,) = [p for p in answers if "divmod 17 5" in p.read_text()]
     kept.write_text(kept.read_text().replace("[3, 2]", "[3, 33]"))
-    (broken,) = [p for p in tmp_path.iterdir() if "divmod 9 2" in p.read_text()]
+    (broken,) = [p for p in answers if "divmod 9 2" in p.read_text()]
     broken.write_text("{")
-    assert [list(a) for a in run_units(divmod, units[:2], 2, tmp_path)] == [[3, 33], [4, 1]]
+    assert [list(a) for a in run_units(divmod, units[:2], 2, home)] == [[3, 33], [4, 1]]
 
 
 def test_other_code_has_another_fingerprint(tmp_path):
@@ -199,13 +212,10 @@ def test_other_code_has_another_fingerprint(tmp_path):
     assert hash_folder(tmp_path) != before
 
 
-def test_functions_are_kept_by_name_and_what_cannot_be_kept_is_no_error(tmp_path):
-    units = [(divmod, 17, 5)]
-    assert list(run_units(applied, units, 1, tmp_path / "a")) == [(3, 2)]
-    (kept,) = (tmp_path / "a").iterdir()
+def test_functions_are_kept_by_name(home):
+    assert list(run_units(applied, [(divmod, 17, 5)], 1, home)) == [(3, 2)]
+    (kept,) = (home / "answers").iterdir()
     assert "divmod 17 5" in kept.read_text() and " at 0x" not in kept.read_text()
-    (tmp_path / "file").write_text("")
-    assert list(run_units(applied, units, 1, tmp_path / "file" / "b")) == [(3, 2)]
 
 
 def applied(work, *unit):
@@ -218,3 +228,32 @@ def test_a_folder_is_left_out_of_a_fingerprint(tmp_path):
     before = hash_folder(tmp_path, excluded_folder=tmp_path / "run")
     (tmp_path / "run" / "b.py").write_text("")
     assert hash_folder(tmp_path, excluded_folder=tmp_path / "run") == before != hash_folder(tmp_path)
+
+
+def test_a_running_unit_is_announced_and_a_folder_that_is_not_there_is_told_of(home, tmp_path):
+    with announce_unit(home, "one") as report:
+        report(0.25, "counting")
+        deadline = time.monotonic() + 20
+        while not (found := list_running(home)) or found[0].share != 0.25:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert found[0].is_alive and found[0].activity == "counting" and found[0].pid == os.getpid()
+    assert list_running(home) == []
+    with pytest.raises(MesascopeError, match="does not see the run's folder"), announce_unit(tmp_path / "no", "one"):
+        pass
+
+
+def test_a_folder_belongs_to_one_run(home):
+    claim_folder(home, PLAN, {"seeds": 3})
+    assert read_claim(home) == (PLAN, {"seeds": 3})
+    with pytest.raises(MesascopeError, match="the folder of the validation 'of arithmetic', not of the study 'other'"):
+        claim_folder(home, Plan("study", "other"), {})
+
+
+def test_every_unit_is_in_one_part():
+    parts = [select_shard(range(7), f"{i}/3") for i in (1, 2, 3)]
+    assert sorted(n for part in parts for n in part) == list(range(7)) and select_shard("ab", "") == "ab"
+    assert (
+        format_array_command(["m", "a b"], 3)
+        == "sbatch --array=1-3 --wrap 'm '\"'\"'a b'\"'\"' --shard $SLURM_ARRAY_TASK_ID/3'"
+    )

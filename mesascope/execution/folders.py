@@ -1,0 +1,141 @@
+"""The folder of a run on one machine or many: whose it is, and which units are running.
+
+All state is in files, each written at once, so that a stopped run continues and any machine can show how far it is.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mesascope.errors import MesascopeError, require
+from mesascope.files import PROCESS_NAME, write_text
+from mesascope.guards import limits
+
+RUN_FILE = "run.json"
+RUNNING_FOLDER = "running"
+REPORT_SECONDS = 2.0  # how often a running unit writes its share and activity
+SILENT_SECONDS = 60.0  # a unit that has not written for this long was interrupted
+
+
+class Plan(NamedTuple):
+    """Whose folder it is: the kind of run ('study', 'validation') and what distinguishes it from others of its kind."""
+
+    kind: str
+    name: str
+
+
+class RunningUnit(NamedTuple):
+    """A unit that a process began and has not finished.
+
+    Attributes:
+        unit: the name of the unit.
+        host, pid: the machine and the process.
+        share, activity: the share that is done, and what the unit is doing.
+        is_alive: whether the process reported within SILENT_SECONDS; otherwise it was killed or its machine lost.
+    """
+
+    unit: str
+    host: str
+    pid: int
+    share: float
+    activity: str
+    is_alive: bool
+
+
+def claim_folder(folder: Path, plan: Plan, settings: Mapping[str, Any]) -> None:
+    """Creates the folder of a run and writes whose it is.
+
+    Args:
+        folder: the folder.
+        plan: the run.
+        settings: arguments as plain data, from which `mesascope status` finds the units again.
+
+    Raises:
+        MesascopeError: it is the folder of another run.
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / RUN_FILE).exists():
+        there = read_claim(folder)[0]
+        problem = (
+            f"{str(folder)!r} is the folder of the {there.kind} {there.name!r}, not of the {plan.kind} {plan.name!r}."
+        )
+        require(there == plan, problem, "Name another folder with --out.")
+    write_text(folder / RUN_FILE, json.dumps({"plan": plan, "settings": settings}, indent=1))
+
+
+def read_claim(folder: Path) -> tuple[Plan, dict[str, Any]]:
+    """Reads whose folder it is, and the settings of the run.
+
+    Raises:
+        MesascopeError: it is not the folder of a run.
+    """
+    try:
+        claim = limits.parse_json((folder / RUN_FILE).read_text(encoding="utf-8"))
+        kind, name = claim["plan"]
+        return Plan(str(kind), str(name)), dict(claim["settings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        problem = f"{str(folder)!r} is not the folder of a run."
+        raise MesascopeError(problem, "Name the --out folder of `mesascope reproduce` or `validate`.") from None
+
+
+def release_folder(folder: Path) -> None:
+    """Removes what killed processes left of their running units, once all units are finished."""
+    shutil.rmtree(folder / RUNNING_FOLDER, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def announce_unit(folder: Path, unit: str) -> Iterator[Callable[[float, str], None]]:
+    """Announces in a file that this process runs a unit; yields a function that reports the share done and activity.
+
+    Raises:
+        MesascopeError: the folder of the run is not there, because this machine does not share it.
+    """
+    problem = f"{socket.gethostname()} does not see the run's folder {str(folder)!r}."
+    require((folder / RUN_FILE).is_file(), problem, "Name a folder with --out that all machines share.")
+    state = {"unit": unit, "host": socket.gethostname(), "pid": os.getpid(), "share": 0.0, "activity": unit}
+    prefix = hashlib.sha256(unit.encode()).hexdigest()[:16]
+    path = folder / RUNNING_FOLDER / f"{prefix}-{PROCESS_NAME}.json"
+    ended = threading.Event()
+
+    def write_state() -> None:
+        """Writes the state until the unit ends; a state that cannot be written is only missing from the progress."""
+        is_last = False
+        while not is_last:
+            with contextlib.suppress(OSError):
+                write_text(path, json.dumps(state))
+            is_last = ended.wait(REPORT_SECONDS)
+
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        for old in path.parent.glob(f"{prefix}-*"):  # of a process that was killed
+            old.unlink(missing_ok=True)
+    thread = threading.Thread(target=write_state, daemon=True)
+    thread.start()
+    try:
+        yield lambda share, activity: state.update(share=share, activity=activity)
+    finally:
+        ended.set()
+        thread.join()
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def list_running(folder: Path) -> list[RunningUnit]:
+    """Lists the units that processes on any machine have begun and not finished; the last to report comes last."""
+    found = []
+    for path in folder.glob(f"{RUNNING_FOLDER}/*.json"):
+        try:
+            changed, state = path.stat().st_mtime, json.loads(path.read_text(encoding="utf-8"))
+            found.append((changed, RunningUnit(**state, is_alive=time.time() - changed < SILENT_SECONDS)))
+        except (OSError, ValueError, TypeError):  # the unit has just ended
+            continue
+    return [unit for _, unit in sorted(found)]

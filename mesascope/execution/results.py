@@ -1,0 +1,44 @@
+"""Keeps the answers of units as files of plain JSON, which are named by a hash of what was asked."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mesascope.execution.calls import WorkFunction
+from mesascope.execution.folders import announce_unit
+from mesascope.files import write_text
+
+
+def load_answers(folder: Path, work: WorkFunction, units: Sequence[tuple]) -> Iterator[tuple[int, Any]]:
+    """Yields the index and the answer of every finished unit; a missing or broken file counts as unfinished."""
+    for index, unit in enumerate(units):
+        try:
+            yield (
+                index,
+                json.loads(_find_path(folder, _describe_unit(work, *unit)).read_text(encoding="utf-8"))["answer"],
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+
+
+def compute_and_save(folder: Path, work: WorkFunction, label: str, *unit: Any) -> Any:
+    """Computes the answer of one unit and saves it in the folder of a run."""
+    with announce_unit(folder, label):
+        answer = work(*unit)
+        description = _describe_unit(work, *unit)
+        path = _find_path(folder, description)
+        path.parent.mkdir(exist_ok=True)
+        write_text(path, json.dumps({"asked": description, "answer": answer}))
+    return answer
+
+
+def _describe_unit(work: WorkFunction, *unit: Any) -> str:
+    """Describes a unit by its function and arguments; functions are described by their names."""
+    return " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
+
+
+def _find_path(folder: Path, description: str) -> Path:
+    """Finds the file of a unit's answer."""
+    return folder / "answers" / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"
