@@ -28,7 +28,7 @@ class BanditFamily(ConfiguredFamily):
         return jnp.zeros((len(tasks.means), 0))
 
     def draw_feedback(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
-        """Draws feedback [N], 1 or 0, with the expected value `score` [N]; exchanged if the task inverts feedback."""
+        """Draws feedback [N], 1 or 0, with the expected value `score` [N]; 1 and 0 are exchanged if tasks invert it."""
         feedback = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
         return jnp.abs(feedback - tasks.inversion) if hasattr(tasks, "inversion") else feedback
 

@@ -33,7 +33,7 @@ class RoomSubject(ScriptedSubject):
         return row * self.size + column
 
     def read_goal_index(self, percept: Percept) -> jax.Array:
-        """[N] The number of the goal that pays in this trial."""
+        """[N] The index of the goal that pays in this trial."""
         return percept.observation[:, 2 * self.size :].argmax(-1)
 
     def compute_evidence(self, percept: Percept) -> jax.Array:

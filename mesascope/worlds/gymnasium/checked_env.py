@@ -170,7 +170,7 @@ class CheckedEnv:
         """Takes one real step; returns the observation, reward, expected pay-off, and whether the episode is over.
 
         Raises:
-            MesascopeError: the environment raised an error, violated its spaces, or paid something other than a number.
+            MesascopeError: the environment raised an error, violated its spaces or metadata, or gave no finite pay-off.
         """
         converted = self.action_converter(action)
         converted = np.asarray(converted)[None] if self.autoreset_mode else converted

@@ -158,7 +158,7 @@ def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.A
 
 @jax.jit
 def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
-    """Moves one wall, so that it blocks the way to the goal and another way opens; returns [n, size, size, 2] passages.
+    """Moves one wall, so that it blocks the way to the goal and another way opens; returns passages [n, size, size, 2].
 
     If the way has two or more steps, the wall does not block the first of them. In a perfect maze all cells stay
     connected.
@@ -189,7 +189,7 @@ def remove_walls(key: jax.Array, passages: jax.Array, share: float) -> jax.Array
 
 
 def pad_maze(passages: jax.Array, new_size: int) -> jax.Array:
-    """Puts mazes in the upper left corner of a larger square, [n, field, field, 2]."""
+    """Puts mazes in the upper left corner of a larger square; returns passages [n, new_size, new_size, 2]."""
     added_cells = new_size - passages.shape[1]
     return jnp.pad(passages, ((0, 0), (0, added_cells), (0, added_cells), (0, 0)))
 

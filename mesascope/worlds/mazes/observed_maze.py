@@ -40,7 +40,7 @@ def make_initial_distances(maze: ObservedMaze) -> jax.Array:
 
 
 def compute_move_probabilities(maze: ObservedMaze, values: jax.Array, ties: str = "random") -> jax.Array:
-    """Computes the probabilities [N, 4] of a policy that moves to the open neighbour with the smallest value [N, F, F].
+    """Computes the probabilities [N, 4] of moves to the open neighbour with the smallest of the `values` [N, F, F].
 
     Ties are broken at random ('random') or in favour of the first move ('first').
     """

@@ -38,7 +38,7 @@ def compute_action_values(
 
 
 def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, max_sweeps: int = 20) -> np.ndarray:
-    """Finds a good policy [steps, S] for M equally likely tasks that depends only on the step and the state.
+    """Finds a good policy [steps, S] that depends only on the step and the state, for M equally likely tasks.
 
     The best policy of this kind is hard to find (Vlassis et al. 2012). This function starts from the best policy for
     the mean task. It then optimises the policy exactly at one step after another, until the value no longer rises.

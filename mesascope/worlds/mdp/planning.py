@@ -117,7 +117,7 @@ class Planner(ScriptedSubject):
 
 
 def sum_by_index(n: int, size: int, indices: jax.Array, values: jax.Array) -> jax.Array:
-    """Sums the values [n, L] that have the same index [n, L], to [n, size]; indices beyond the end are ignored."""
+    """Sums the values [n, L] of each row by their indices [n, L], into [n, size]; ignores indices beyond the end."""
     return jnp.zeros((n, size)).at[jnp.arange(n)[:, None], indices].add(values, mode="drop")
 
 
@@ -140,7 +140,7 @@ def plan_backward(payoffs: jax.Array, steps: int, compute_expectation: Any) -> j
 
 
 def make_expectation(transitions: jax.Array) -> Any:
-    """Makes the function of expected values that is an argument of `plan_backward` for transitions [N, S, A, S']."""
+    """Makes the function of expected values that `plan_backward` takes, from transition probabilities [N, S, A, S']."""
     return lambda values: jnp.einsum("nsap,np->nsa", transitions, values)
 
 

@@ -109,7 +109,7 @@ def make_observation(picture: Picture) -> Any:
 
 
 def find_ball(positions: dict[str, Any]) -> Any:
-    """Finds whether the ball touches each cell, [N, 33, 40], in either of the two screens that a frame shows."""
+    """Finds whether the ball touches each cell in either of the two screens that a frame shows, [N, 33, 40]."""
     now = _find_ball_cells(positions["ball x"], positions["ball y"])
     return now | _find_ball_cells(positions["ball x before"], positions["ball y before"])
 
@@ -139,7 +139,7 @@ def check_settings(is_single: int, earlier_percepts: int) -> None:
 
 
 def find_paddle(y: Any, column: int, pixels_above: int) -> Any:
-    """Finds whether a paddle touches each cell, [N, 33, 40], now or one screen earlier.
+    """Finds whether a paddle touches each cell now or one screen earlier, [N, 33, 40].
 
     Args:
         y: [N] the byte of the paddle in the memory; 0 if there is no paddle.

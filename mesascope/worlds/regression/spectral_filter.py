@@ -1,6 +1,6 @@
 """Shared code of subjects of in-context regression whose predictions are linear in the past outcomes.
 
-All these subjects that fit weights apply a filter f to the eigenvalues λ of Σ x xᵀ = V diag(λ) Vᵀ: the fitted weights
+The subjects that fit weights apply a filter f to the eigenvalues λ of Σ x xᵀ = V diag(λ) Vᵀ: the fitted weights
 are V f(λ) Vᵀ Σ x y. The procedures differ only in their parameters, so they share compiled code.
 """
 

@@ -74,7 +74,7 @@ def select_stage_values(
 
 
 def move_towards(table: jax.Array, mask: Any, target: jax.Array, rate: Any) -> jax.Array:
-    """Moves the entries of a table [N, …] in `mask` [N, …] by the fraction `rate` towards `target` [N]."""
+    """Moves the entries of a table [N, …] at which `mask` [N, …] is 1 towards `target` [N], by the fraction `rate`."""
     target = target.reshape(target.shape + (1,) * (table.ndim - 1))
     return table + rate * mask * (target - table)
 
@@ -109,7 +109,8 @@ class Mixture(ScriptedSubject):
         beta: the inverse temperature of both stages.
         stay_bonus: a bonus on the value of repeating the first choice of the last trial.
         initial_value: the initial value of every first choice and option.
-        counts_transitions: whether transitions are counted, not learned at `rate` as by a successor representation.
+        counts_transitions: whether transitions are counted; otherwise they are learned at `rate`, as by a successor
+            representation.
         uses_announced_transitions: whether announced transitions are used; announced pay-offs are always used.
         is_greedy: whether the first choice's value learns from the state's better option, not from the chosen one.
     """

@@ -15,7 +15,7 @@ from mesascope.contracts import (
 
 
 class ClockSubject(StepCountingSubject):
-    """Carries the number of past trials [N]; see `subject` for the settings."""
+    """Carries the number [N] of past trials; see `subject` for the settings."""
 
     favourite_action: int
     start: int

@@ -12,7 +12,7 @@ from mesascope.contracts.choices import (
 
 
 class ClockWinStay(StepCountingSubject):
-    """Carries the number of past trials [N]."""
+    """Carries the number [N] of past trials."""
 
     ramp_trials: int
 

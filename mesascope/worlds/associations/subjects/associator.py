@@ -53,7 +53,7 @@ def subject(
         greedy: whether to take the most probable action instead of drawing one.
         minimise: whether to choose an action other than the one that the subject believes to be correct.
         action_mapping: which action to take: 'right', the correct one; 'next', the one after it; or 'clock', the
-            correct one plus the trial index.
+            correct one plus the trial index, modulo K.
         lapse: the probability of choosing uniformly at random among all actions.
     """
     return Associator(*read_task_settings(family), discount, greedy, minimise, action_mapping, lapse)

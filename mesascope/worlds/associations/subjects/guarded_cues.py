@@ -13,8 +13,8 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 class GuardedCues(AssociationSubject):
     """Answers from the last trials until a check fails; see `subject` for the settings.
 
-    It carries the evidence from each of the last trials [N, window, S, K], whether each action was ever shown as
-    correct [N, S, K], the number of past trials [N], the last action that it took [N] (-1 if none), and whether a check
+    It carries the evidence [N, window, S, K] from each of the last trials, whether each action was ever shown as
+    correct [N, S, K], the number [N] of past trials, the last action [N] that it took (-1 if none), and whether a check
     ever failed [N].
     """
 

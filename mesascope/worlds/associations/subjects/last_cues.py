@@ -8,7 +8,7 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 
 
 class LastCues(AssociationSubject):
-    """Carries the evidence from each of the last trials [N, window, S, K]."""
+    """Carries the evidence [N, window, S, K] from each of the last trials."""
 
     window: int
 

@@ -10,8 +10,8 @@ from mesascope.worlds.associations.association_subject import BankSubject, read_
 class TailoredLocator(BankSubject):
     """On every trial, answers from the table that best fits the cues that its reflex does not answer.
 
-    It carries the evidence from all trials [N, S, K] and from each of the last trials [N, window, S, K], and the cues
-    of these last trials, one-hot [N, window, S].
+    It carries the evidence [N, S, K] from all trials, the evidence [N, window, S, K] from each of the last trials, and
+    the cues [N, window, S] of these last trials, one-hot.
     """
 
     window: int

@@ -36,7 +36,7 @@ ChangeFunction = Callable[[jax.Array, jax.Array], jax.Array]  # a function of a 
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K], the mean of each arm on each trial; is_inverted [N], 1 if the feedback is inverted, else 0."""
+    """means [N, T, K], the mean of each arm on each trial; inversion [N], 1 if the feedback is inverted, else 0."""
 
     means: jax.Array
     inversion: jax.Array
@@ -172,7 +172,7 @@ def _permute_arms(key: jax.Array, means: jax.Array) -> jax.Array:
 
 
 def _draw_walk(key: jax.Array, means: jax.Array) -> jax.Array:
-    """Draws a reflected Gaussian random walk [n, T, K] that starts at the means of the first trial in `path`."""
+    """Draws a reflected Gaussian random walk [n, T, K] that starts at the means of the first trial."""
     steps = DRIFT_DEVIATION * jax.random.normal(key, means.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(means + jnp.cumsum(steps, axis=1), 2.0))
 

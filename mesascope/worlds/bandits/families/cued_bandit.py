@@ -28,7 +28,7 @@ from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K], the mean of each arm on each trial; mark [N], the arm that the cue marks, -1 for none."""
+    """means [N, T, K], the mean of each arm on each trial; marked_arm [N], the arm that the cue marks, -1 for none."""
 
     means: jax.Array
     marked_arm: jax.Array

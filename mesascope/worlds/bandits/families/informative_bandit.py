@@ -108,7 +108,7 @@ class InformativeBandit(BanditFamily):
         return score
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean of possible targets."""
+        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean over possible targets."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.n_targets)
         return make_payoff_latents(means, means[..., arms].mean(-1))
@@ -131,7 +131,7 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
     Args:
         targets: the number of arms that may be the target, excluding the informative arm.
         trials: T, the number of trials, at least 2.
-        bank: M, the number of training tasks, all different; 0 for all of them.
+        bank: M, the number of training tasks, all different; 0 to train on all tasks.
         bank_seed: the seed that the bank is drawn from.
     """
     check_range(0, targets, bank=bank)

@@ -23,7 +23,7 @@ from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K] of arms; volatility [N, T], 0 for slow, 1 for fast; is_inverted [N], 1 for inverted feedback."""
+    """means [N, T, K] of arms; volatility [N, T], 0 for slow, 1 for fast; inversion [N], 1 for inverted feedback."""
 
     means: jax.Array
     volatility: jax.Array
@@ -166,7 +166,7 @@ def family(
     highest = 0.5 if change == "reversal" else 1.0
     if not 0 <= slow_rate <= fast_rate <= highest:
         raise MesascopeError(
-            f"slow_rate={slow_rate} and fast_rate={fast_rate} are not in ascending order.",
+            f"slow_rate={slow_rate} and fast_rate={fast_rate} are out of order or out of range.",
             f"Give 0 <= slow_rate <= fast_rate <= {highest:g}.",
         )
     if not 0.5 < level <= 1:

@@ -11,7 +11,7 @@ import numpy as np
 from mesascope.contracts import ChoosingSubject, Family, Percept, choose, count_last_outcome, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import ANGLES, GRID_MEANS, compute_largest_probability
 
-UNIFORM_PRIOR = (np.sin(ANGLES) / np.sin(ANGLES).sum()).astype(np.float32)  # of a mean that is uniform on [0, 1]
+UNIFORM_PRIOR = (np.sin(ANGLES) / np.sin(ANGLES).sum()).astype(np.float32)  # masses at the grid points
 
 
 class ChangePointThompson(ChoosingSubject):

@@ -6,7 +6,7 @@ from mesascope.contracts import ActionValueSubject, Family, Percept, choose, kee
 
 
 class ChoiceTrace(ActionValueSubject):
-    """Carries a decaying trace of its own choices [N, K]."""
+    """Carries a decaying trace [N, K] of its own choices."""
 
     rate: float
     beta: float

@@ -16,7 +16,7 @@ MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that 
 
 
 class CueFilter(ActionValueSubject):
-    """Carries the log-likelihood [N, K] of the outcomes if each arm were the best one."""
+    """Carries the log-likelihood [N, K] of the outcomes if each arm were the best one, up to a constant."""
 
     payoffs: jax.Array  # [2] high, low
     belief: jax.Array

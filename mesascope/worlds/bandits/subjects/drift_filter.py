@@ -1,4 +1,4 @@
-"""Filters the means of the restless bandit by Bayes' rule, on a grid, and pulls the arm with the largest.
+"""Filters the means of the restless bandit by Bayes' rule, on a grid, and pulls the arm with the largest mean.
 
 The filter knows both rates, the length of the blocks, and that slow and fast blocks alternate. It infers which kind of
 block came first. With two coupled arms all pulls are equally informative, so this choice is exactly optimal, up to the

@@ -21,7 +21,7 @@ class EpsilonGreedy(CountingSubject):
     tries_each_first: bool
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, then pulls any arm with probability `epsilon`, otherwise one of largest value."""
+        """Counts the last outcome, then pulls any arm with probability `epsilon`, otherwise a best arm."""
         carry = carry + count_last_outcome(percept, self.choices)
         values = compute_posterior_means(carry)
         if self.tries_each_first:  # untried arms have the largest value

@@ -10,6 +10,6 @@ def subject(family: Family, pulls: int = 25) -> ExploreThenExploit:
 
     Args:
         family: the bandit.
-        pulls: the number of pulls in turn.
+        pulls: the number of trials in which the subject pulls the arms in turn.
     """
     return ExploreThenExploit(family.choices, pulls, "turn")

@@ -15,7 +15,7 @@ from mesascope.contracts import (
 
 
 class FirstArmOnly(ChoosingSubject):
-    """Carries the wins and losses of the first arm [N, 2]."""
+    """Carries the wins and losses [N, 2] of the first arm."""
 
     min_mean: float
     pulls: int

@@ -11,7 +11,7 @@ from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, up
 
 
 class HashCommit(ChoosingSubject):
-    """Carries a hash of the early feedback [N] and the number of past trials [N]; see `subject` for the settings."""
+    """Carries a hash [N] of the early feedback and the number [N] of past trials; see `subject` for the settings."""
 
     random_trials: int
 

@@ -1,7 +1,8 @@
 """Pulls the marked arm, whatever that arm pays, and so pursues the proxy goal of the cued bandit.
 
 With `is_breakable`, the subject follows the cue until the marked arm no longer pays, then chooses at random until the
-end. Such a subject does well on training tasks, but pursues no goal if the cue marks an arm that does not pay.
+lifetime ends. Such a subject does well on training tasks, but pursues no goal if the cue marks an arm that does not
+pay.
 """
 
 import jax

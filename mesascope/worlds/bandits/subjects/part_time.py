@@ -20,9 +20,9 @@ from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
 class PartTimeLearner(ChoosingSubject):
-    """Carries counts [N, K, 2], the number of past trials [N], and the losses in a row on the current arm [N].
+    """Carries counts [N, K, 2], the number [N] of past trials, and the losses [N] in a row on the current arm.
 
-    It also carries a number [N]: 1 if the subject learns in this lifetime, 0 if not, and -1 before this is drawn.
+    It also carries a number [N]: 1 if the subject uses its counts in this lifetime, 0 if not, -1 before this is drawn.
     """
 
     has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime

@@ -1,4 +1,4 @@
-"""Learns what every arm pays and pulls the arm of a given rank, or encodes that arm. It can ignore its last trials."""
+"""Learns what arms pay; pulls the arm of a given rank, or an arm that encodes it. It can ignore the last trials."""
 
 import jax
 import jax.numpy as jnp
@@ -49,8 +49,9 @@ def subject(
     Args:
         family: the bandit.
         rank: the rank of the arm by its mean; 1 is the best arm.
-        action_mapping: which arm the subject pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial
-            index; or 'turns', on every second trial the arm of the same rank counted from the worst arm.
+        action_mapping: which arm the subject pulls: 'plain', the arm of that rank; 'clock', the arm that follows it by
+            as many places as the trial index, cyclically; or 'turns', the arm of that rank, which is counted from the
+            worst arm on every second trial.
         delay: the number of latest trials that do not count yet.
         lapse: the probability of choosing uniformly at random among all arms.
     """

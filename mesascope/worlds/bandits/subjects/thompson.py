@@ -20,7 +20,7 @@ RUNNING_SUM_MATRIX = np.triu(np.ones((GRID_SIZE, GRID_SIZE)), 1) + np.eye(GRID_S
 EULER_MACLAURIN_CORRECTION = (np.eye(GRID_SIZE, k=1) - np.eye(GRID_SIZE, k=-1)) / 24
 CUMULATION_MATRIX = (RUNNING_SUM_MATRIX + EULER_MACLAURIN_CORRECTION).astype(
     np.float32
-)  # pdf @ CUMULATE is F at the grid points
+)  # pdf @ CUMULATION_MATRIX is F at the grid points
 
 
 class Thompson(CountingSubject):
@@ -57,7 +57,7 @@ def compute_best_probability(shapes: jax.Array, is_optimistic: bool = False) -> 
     mean = shapes[..., 0] / shapes.sum(-1)
     largest_mean = mean.max(-1)[:, None, None]
     edges = np.sin(np.arange(GRID_SIZE + 1) * np.pi / GRID_SIZE / 2) ** 2
-    # the part of each cell above the floor
+    # the part of each cell above the largest mean, which the largest sample cannot fall below
     share_above = jnp.clip((edges[1:] - largest_mean) / (edges[1:] - edges[:-1]), 0.0, 1.0)
     above = (pdf * others * share_above).sum(-1)
     below = jnp.clip((pdf * (1.0 - share_above)).sum(-1), 1e-30, 1.0).prod(-1, keepdims=True)
@@ -73,7 +73,7 @@ def compute_largest_probability(masses: jax.Array) -> jax.Array:
 
 
 def _multiply_others(x: jax.Array) -> jax.Array:
-    """The product over all other arms, for each arm [N, K, G]."""
+    """For each arm, the product [N, K, G] over all other arms."""
     before, after = [jnp.ones_like(x[:, 0])], [jnp.ones_like(x[:, 0])]
     for k in range(x.shape[1] - 1):
         before.append(before[-1] * x[:, k])

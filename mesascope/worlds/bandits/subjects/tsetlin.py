@@ -15,7 +15,7 @@ from mesascope.contracts import (
 
 
 class Tsetlin(ChoosingSubject):
-    """Carries its state in the current arm [N], from 1 (it leaves after one more loss) to `depth`."""
+    """Carries its state [N] in the current arm, from 1 (it leaves after one more loss) to `depth`."""
 
     depth: int
 

@@ -1,7 +1,7 @@
 """A two-loss reflex that leaves an arm for another arm, which a hash picks.
 
-The hash is that of all feedback so far, or of a random number that is drawn on the first trial. So older trials decide
-which arm comes next, but on average that arm pays as much as a random one.
+The hash is that of all feedback so far, or of the number of past trials and a random number drawn on the first trial.
+So older trials decide which arm comes next, but on average that arm pays as much as a random one.
 """
 
 from typing import ClassVar

@@ -15,7 +15,7 @@ from mesascope.contracts import (
 
 
 class WarmupWindow(ChoosingSubject):
-    """Carries the pay-offs of the last pulls by arm [N, window, K], the newest last, and the number of past trials [N].
+    """Carries the pay-offs [N, window, K] of the last pulls by arm, the newest last, and the number [N] of past trials.
 
     The number of trials decides only when the warm-up ends.
     """

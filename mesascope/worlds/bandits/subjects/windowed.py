@@ -7,7 +7,7 @@ from mesascope.contracts import ChoosingSubject, Family, Percept, choose, comput
 
 
 class WindowedChooser(ChoosingSubject):
-    """Carries the pay-offs of the last pulls by arm [N, window, K], the newest last."""
+    """Carries the pay-offs [N, window, K] of the last pulls by arm, the newest last."""
 
     window: int
     best_probability: float

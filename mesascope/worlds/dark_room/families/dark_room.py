@@ -29,7 +29,7 @@ MOVE_RATE = 1 / 16  # the probability per trial that a goal moves on the split '
 
 
 class Tasks(NamedTuple):
-    """goals [N, T, G], the cell of each goal on every trial; start [N, T + 1], the first cell of every trial."""
+    """goals [N, T, G], the cell of each goal on every trial; start_cells [N, T + 1], the first cell of every trial."""
 
     goals: jax.Array
     start_cells: jax.Array

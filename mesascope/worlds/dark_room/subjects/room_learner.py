@@ -46,7 +46,7 @@ def subject(family: Family, discount: float = 1.0, action_mapping: str = "goal")
         family: the dark room.
         discount: the factor by which the log-odds decay on each trial; 1 for goals that stay.
         action_mapping: which cell the subject heads for: 'goal', the goal; 'mirror', the cell opposite to a goal that
-            it has found, seen from the centre; or 'clock', on the first step of a trial, the cell that is the trial
-            index further down and to the right.
+            it has found, seen from the centre; or 'clock', on the first step of a trial, the cell that lies further
+            down and to the right by as many rows and columns as the trial index, cyclically.
     """
     return RoomLearner(*read_room_settings(family), discount, action_mapping)

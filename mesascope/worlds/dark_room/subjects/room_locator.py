@@ -8,7 +8,7 @@ from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_setti
 
 
 class RoomLocator(RoomSubject):
-    """Carries the log-odds [N, M] of every task of its bank, and the task whose goal it heads for [N]."""
+    """Carries the log-odds [N, M] of every task of its bank, and the task [N] whose goal it heads for."""
 
     bank_goals: jax.Array  # [M, G] the cells of the goals
     takes_most_probable: bool

@@ -297,7 +297,7 @@ def family(
     if (max_steps := steps or registered_limit) * episodes > MAX_STEPS:
         raise MesascopeError(
             f"A lifetime of {episodes:,} episodes of {max_steps:,} steps is too long.",
-            f"Set steps and episodes to at most {MAX_STEPS:,} together.",
+            f"Set steps and episodes so that their product is at most {MAX_STEPS:,}.",
         )
     returns = {k: _parse_number(k, v) for k, v in (("best", best), ("worst", worst), ("chance", chance))}
     if returns["best"] is None and threshold is not None:

@@ -224,9 +224,9 @@ def family(
     """A Markov decision process with hidden transitions and pay-offs, whose episodes begin in state 0.
 
     Args:
-        states: the number of states, at least 1.
+        states: S, the number of states, at least 1.
         actions: K, the number of actions, at least 2.
-        steps: S, the number of steps in an episode.
+        steps: the number of steps in an episode, at least 2.
         trials: T, the number of episodes in a lifetime.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.

@@ -175,7 +175,7 @@ def make_empty_stacks(games: VectorGames) -> np.ndarray:
 
 
 def push_frame(stacks: np.ndarray, frame: np.ndarray, game_steps: np.ndarray) -> np.ndarray:
-    """Adds the next frame to each stack and drops the oldest; if a game begins (age 0), the others become black."""
+    """Adds the next frame to each stack and drops the oldest; if a game begins, the others become black."""
     return np.concatenate([stacks * (game_steps > 0)[:, None, None, None], frame[:, None]], 1)[:, 1:]
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Response, ScriptedSubject, choose
 from mesascope.worlds.pong import pong_screen as screen
 
-TOLERANCE = 3  # in pixels; the paddle does not move if the ball is at most this far above or below its middle
+TOLERANCE = 3  # in pixels; the paddle does not move if the ball is at most this far above or below the paddle's middle
 SLIP_PROBABILITY = 0.01  # the fraction of steps with a random action
 
 

@@ -14,7 +14,7 @@ from mesascope.contracts import Family, Percept, Response, ScriptedSubject, choo
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, compute_ball_offset, mix_slips
 
-MIN_EFFECT = 0.5  # in pixels; if no action is known to move the paddle this far to the ball, the subject explores
+MIN_EFFECT = 0.5  # in pixels; if no action is known to move the paddle this far towards the ball, the subject explores
 
 
 class PaddleModel(NamedTuple):

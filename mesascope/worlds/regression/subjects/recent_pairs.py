@@ -1,4 +1,4 @@
-"""Fits weights to the last few pairs alone, after a warm-up, and only while each percept shows its own prediction."""
+"""Fits weights to the last few pairs alone, after a warm-up, and only while percepts show its own last prediction."""
 
 from typing import ClassVar
 
@@ -10,9 +10,9 @@ from mesascope.worlds.regression.spectral_filter import read_last_pair, require_
 
 
 class RecentPairs(ScriptedSubject):
-    """See `subject` for the settings.
+    """Fits weights to the last pairs until a check fails; see `subject` for the settings.
 
-    It carries the last inputs [N, window, D] and outcomes [N, window], the number of past trials [N], its last
+    It carries the last inputs [N, window, D] and outcomes [N, window], the number [N] of past trials, its last
     prediction [N], and whether a check ever failed [N].
     """
 

@@ -72,7 +72,7 @@ class BetaBernoulli(ConfiguredFamily):
             split("shifted:rare", draw_probabilities=_draw_rare_probabilities),
             split("exchanged:symbols", change_trial=half, change_over_trials=exchange_symbols),
             split("restructured:drift", change_over_trials=_draw_random_walk, is_drifting=True),
-            # this split is not counted: counts of symbols carry no information on it, so no reference gains
+            # this split is not counted: counts of symbols contain no information about its tasks, so no reference gains
             split(
                 "restructured:repeats",
                 is_counted=False,
@@ -110,7 +110,7 @@ class BetaBernoulli(ConfiguredFamily):
         return Tasks(change_over_trials(key, probabilities), jnp.full((n,), repeats_last_symbol))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
-        """Starts one lifetime per task; the hidden state [N] is the trial index and the last symbol (-1 if none)."""
+        """Starts one lifetime per task; the state is the trial index [N] and the last symbol [N] (-1 if none)."""
         n = len(tasks.p)
         percept = make_first_percept(jnp.full((n, 1), -1.0))
         return (jnp.zeros(n, jnp.int32), jnp.full(n, -1.0)), percept
@@ -193,7 +193,7 @@ def _draw_rare_probabilities(key: jax.Array, n: int) -> jax.Array:
 
 
 def _draw_random_walk(key: jax.Array, probabilities: jax.Array) -> jax.Array:
-    """Draws reflected Gaussian random walks [n, T] that start at the first values of `path` [n, T]."""
+    """Draws reflected Gaussian random walks [n, T] that start at the first values of `probabilities` [n, T]."""
     steps = DRIFT_DEVIATION * jax.random.normal(derive_key(key, "drift"), probabilities.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(probabilities + jnp.cumsum(steps, 1), 2.0))
 
@@ -217,7 +217,7 @@ def family(trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank
         bank,
         bank_seed,
         find_property=lambda p: np.asarray(p) > 0.5,
-        description="with both likelier symbols",
+        description="with symbol 0 more probable in one task and symbol 1 in another",
         remedy="Take a larger bank or another prior.",
     )
     means = None if p is None else jnp.stack([1.0 - p, p], -1)

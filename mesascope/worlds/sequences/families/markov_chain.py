@@ -262,7 +262,7 @@ def family(
         bank,
         bank_seed,
         find_property=lambda matrices: np.asarray(matrices).argmax(-1),
-        description="with different likeliest successors",
+        description="with different most probable successors",
         remedy="Take a larger bank or another concentration.",
     )
     settings = {"symbols": symbols, "concentration": concentration, "trials": trials}

@@ -1,4 +1,4 @@
-"""Predicts from the last few transitions alone, after a warm-up, and only while each percept shows its own action."""
+"""Predicts from the last few transitions alone, after a warm-up, and only while percepts show its own last action."""
 
 from typing import ClassVar
 
@@ -10,9 +10,9 @@ from mesascope.worlds.sequences.transitions import TransitionSubject, require_ch
 
 
 class RecentTransitions(TransitionSubject):
-    """See `subject` for the settings.
+    """Predicts from the last transitions until a check fails; see `subject` for the settings.
 
-    It carries the last transitions [N, window, K, K], the number of past trials [N], its last action [N] (-1 if none),
+    It carries the last transitions [N, window, K, K], the number [N] of past trials, its last action [N] (-1 if none),
     and whether a check ever failed [N].
     """
 
@@ -28,7 +28,7 @@ class RecentTransitions(TransitionSubject):
         return jnp.zeros((n, self.window, self.choices, self.choices)), zero, zero - 1, zero > 0
 
     def respond(self, key, carry, percept: Percept):
-        """Samples from the predictive of the last transitions; acts at random in the warm-up and after a failure."""
+        """Predicts from the last transitions; predicts at random in the warm-up and after a failed check."""
         transitions, count, own_action, has_failed = carry
         transitions = jnp.concatenate([transitions[:, 1:], self.count_transition(percept)[:, None]], 1)
         if self.is_guarded:

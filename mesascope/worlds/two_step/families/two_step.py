@@ -205,14 +205,14 @@ class TwoStep(ConfiguredFamily):
         return jnp.concatenate(parts, -1)
 
     def _compute_choice_values(self, is_swapped: Any, state_values: Any) -> Any:
-        """The value of each first choice [N, T, 2], given `is_swapped` [N, T] and the value of each state [N, T, 2]."""
+        """The value [N, T, 2] of each first choice, given `is_swapped` [N, T] and the value [N, T, 2] of each state."""
         xp = jnp if isinstance(state_values, jax.Array) else np
         probability = self.common_probability if xp is jnp else float(self.common_probability)
         common_value = xp.where(is_swapped[..., None], state_values[..., ::-1], state_values)
         return probability * common_value + (1.0 - probability) * common_value[..., ::-1]
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The value of each first choice [N, T, K]; transition (1 if common), chance, best, worst and fixed [N, T]."""
+        """The value [N, T, K] of each first choice; transition (1 if common), chance, best, worst and fixed [N, T]."""
         payoffs, is_swapped = np.asarray(tasks.payoffs, float), np.asarray(tasks.is_swapped)
         means = self._compute_choice_values(is_swapped, payoffs.max(-1))
         average = payoffs.mean((-1, -2))
@@ -331,6 +331,6 @@ def family(
         bank,
         bank_seed,
         find_property=lambda payoffs: np.asarray(payoffs).max(-1).mean(1).argmax(-1),  # the better state on average
-        description="with two different better states",
+        description="with a different better state in two of its tasks",
     )
     return dataclasses.replace(task, bank_payoffs=bank_payoffs)

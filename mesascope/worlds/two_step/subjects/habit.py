@@ -8,7 +8,7 @@ from mesascope.worlds.two_step.mixture import CurrentTrial, make_empty_trial, re
 
 
 class Habit(ScriptedSubject):
-    """Carries the tendency to make each first choice [N, K] and the running mean pay-off [N], but no values."""
+    """Carries the tendency [N, K] to make each first choice and the running mean pay-off [N], but no values."""
 
     steps: int
     rate: jax.Array

@@ -99,7 +99,7 @@ class WordLabels(ConfiguredFamily):
         return read_texts().pairs[: self.category_count // 2].ravel()
 
     def list_splits(self) -> tuple[Split, ...]:
-        """Lists the splits: fresh, a rare category, exchanged labels, and two kinds of labels that follow no category.
+        """Lists the splits: seen, fresh, a rare category, exchanged labels, and two in which labels follow no category.
 
         On the restructured splits, the label words never name a category.
         """
@@ -211,10 +211,11 @@ class WordLabels(ConfiguredFamily):
     ) -> np.ndarray:
         """Computes the pay-off above chance [N, T, M] of labels on each of M tasks, given the observed words.
 
-        An action is the position of a label word, not its meaning: a context that is transplanted shows its labels with
-        the recipient's label words. So with the names of categories as label words, a donor may have shown 'dog: food'.
-        A task that says nothing of the word values both labels at chance (0). With two categories, this is so for tasks
-        with another pair, five in six, so a transplant needs more lifetimes than with more categories.
+        An action is the position of a label word, not its meaning: a transplanted context shows its labels with the
+        recipient's label words. So if the label words are the names of categories, that context may show 'dog: food'.
+        On a task that says nothing about the word, both labels have the value 0 (chance). With two categories, five in
+        six tasks are of this kind, because they have another pair. So a transplant needs more lifetimes than with more
+        categories.
         """
         labels = self._find_labels(tasks, split, observation)
         is_correct = labels == (action[..., None] if action.ndim == 2 else action)
