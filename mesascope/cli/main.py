@@ -23,7 +23,10 @@ app.add_typer(data, name="data")
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Runs one command, and returns the exit code: 0 done, 1 check failed, 2 wrong input, 3 error in mesascope."""
+    """Runs one command, and returns the exit code.
+
+    The codes are: 0 done, 1 check failed, 2 wrong input, 3 error in mesascope, 130 stopped by the user.
+    """
     CURRENT_ARGUMENTS[:] = list(arguments)
     gate.allow(*arguments)
     try:
@@ -49,7 +52,7 @@ def _show_warning(message: Any, category: Any, filename: str, lineno: int, file:
 
 
 def _report_error(error: Any) -> int:
-    """Prints what went wrong, who made the error and what to do; returns the exit code."""
+    """Prints what went wrong, whose error it is and what to do; returns the exit code."""
     from mesascope.guards.blame import locate_error, make_exit_error, make_plugin_error
 
     # if the output pipe is closed, the parser raises SystemExit, whose context is the original error
@@ -83,5 +86,5 @@ def _report_error(error: Any) -> int:
 
 
 def main() -> None:
-    """The entry point of the `mesascope` command."""
+    """Runs the `mesascope` command, and exits with its code."""
     sys.exit(run_command(sys.argv[1:]))

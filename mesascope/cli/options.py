@@ -31,11 +31,11 @@ ShardOption = Annotated[
 ]
 ColumnsOption = Annotated[
     list[str] | None,
-    typer.Option(help="Your column names for our roles, comma-separated or repeated: action=key,participant=who."),
+    typer.Option(help="Your column for each role, comma-separated or repeated, such as action=key,participant=who."),
 ]
-MissingOption = Annotated[str, typer.Option(help="Codes of missed trials among the choices: 0 or 0,-100.")]
-WhereOption = Annotated[str, typer.Option(help="Rows to read: 'phase == \"main\" and session != 2'.")]
+MissingOption = Annotated[str, typer.Option(help="Codes of missed trials among the choices, such as 0 or 0,-100.")]
+WhereOption = Annotated[str, typer.Option(help="Rows to read, such as 'phase == \"main\" and session != 2'.")]
 RtOption = Annotated[
-    str, typer.Option(help="Response times that count, in the log's unit: 0.15..3; others are missed.")
+    str, typer.Option(help="Response times that count, in the log's unit, such as 0.15..3; other trials are missed.")
 ]
 ChoicesOption = Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")]

@@ -36,7 +36,9 @@ def check_contract(
     plugin: Annotated[
         str, typer.Argument(help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory.")
     ],
-    family: Annotated[str, typer.Option(help="The family to try it on; by default CHECK_FAMILY in its module.")] = "",
+    family: Annotated[
+        str, typer.Option(help="The family on which to try the plug-in; by default CHECK_FAMILY in its module.")
+    ] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Check whether a plug-in keeps its contract; the exit code is 1 if it does not."""

@@ -98,8 +98,8 @@ def answer_question(
         values: the reading of each claim, by id; 'sample' draws from the reading's Beta.
         draws, seed: the number of draws and the random seed, for 'sample'.
 
-    Returns an `Answer`. The interval from 'lp' contains the interval from 'credal', which contains the interval
-    from 'net' if 'net' reads the same values at their centres.
+    Returns an `Answer`. For the same polytope, 'net' and 'credal' give the same interval, and the interval from 'lp'
+    contains it.
     """
     require_known_name("engine", engine, ENGINES)
     connected = polytope.select_connected(conjoin(event, condition).atoms)

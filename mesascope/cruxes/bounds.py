@@ -224,7 +224,10 @@ class Polytope:
         return {i: float(change) for i, change in zip(ids, changes, strict=True) if change > 1e-8}, values
 
     def find_conflict(self) -> tuple[str, ...]:
-        """Finds a minimal set of conflicting statements by leaving statements out; returns ids, () if all agree."""
+        """Finds a minimal set of conflicting statements by leaving statements out.
+
+        Returns the ids of these statements, or () if all statements agree.
+        """
         if self.is_feasible:
             return ()
         component = next(

@@ -261,7 +261,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Cut:
-    """A way to split the gap: the target's probability is the parts' product, or one minus this product.
+    """A way to split a gap: the target's chance is the product of the parts' chances, or one minus this product.
 
     Args:
         id, text: the id of the cut, and its description.

@@ -26,7 +26,7 @@ class Issue:
             (no claim bounds the target), 'impossible_given' (a condition that cannot happen, so the claim does not
             apply), 'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (values are shares and
             not chances), 'question' (a question without an answer), 'vocabulary' (an objection to a word), 'retraction'
-            and 'agreement'.
+            (a claim was withdrawn) and 'agreement' (a person agreed with a claim).
         people, claims, bridges: the people involved, and the ids of the claims and bridges involved.
         says: the problem, in one sentence.
         fix: what would settle the problem.

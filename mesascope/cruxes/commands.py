@@ -110,7 +110,12 @@ def rank_cruxes(
         bool, typer.Option("--claims", help="Rank the person's own numbers instead, by Sobol shares.")
     ] = False,
     cost: Annotated[
-        float | None, typer.Option(min=0, max=1, help="With --claims: the cost of acting; adds EVPI and EVPPI.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="With --claims: the cost of acting; adds values of perfect information (EVPI, EVPPI).",
+        ),
     ] = None,
 ) -> options.CommandOutput:
     """Rank cruxes by how much learning them would change each person's belief: the value of information.
@@ -170,12 +175,13 @@ def update_beliefs(
         list[str] | None,
         typer.Option(
             "--evidence",
-            help="An evidence item or open question; repeat it to accumulate items. By default all, one by one.",
+            help="An evidence item or open question; repeat it for several together. By default all, one by one.",
         ),
     ] = None,
     pair: options.BetweenOption = None,
     hypothesis: Annotated[
-        str | None, typer.Option(help="With several items: split the gap of two people's beliefs in it by the items.")
+        str | None,
+        typer.Option(help="With several items: split the gap between two people's beliefs in this hypothesis."),
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="For evidence that is a count: the number observed.")] = None,
     n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,

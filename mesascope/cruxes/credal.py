@@ -172,7 +172,7 @@ class CredalNet:
                 self.nodes[atom] = _Node((), number, np.array(False), np.array(False))
 
     def build_net(self, theta: np.ndarray) -> Net:
-        """Builds the network from entry values theta, [entries], or a batch of N networks from [entries, N]."""
+        """Builds one network from the entries' values [entries], or a batch of N networks from values [entries, N]."""
         values = np.array(theta, dtype=float)
         for number, (base, sign) in self.ratios.items():
             whole_event = values[base] if sign else 1 - values[base]
@@ -188,9 +188,13 @@ class CredalNet:
         return Net({name: ("no", "yes") for name in self.nodes}, parents, tables)
 
     def evaluate(self, theta: np.ndarray, event: Event, condition: Event = SURE_EVENT) -> np.ndarray:
-        """Computes P(event | condition), [N], for N draws theta of the entry values, [entries, N].
+        """Computes P(event | condition) for each of N draws of the entry values.
 
-        Each answer is exact; it is NaN if the condition cannot happen in that draw.
+        Args:
+            theta: the draws of the entry values, [entries, N].
+            event, condition: the question.
+
+        Returns N exact answers [N]; an answer is NaN if the condition cannot happen in that draw.
         """
         atoms = sorted(event.atoms | condition.atoms)
         joint = self.build_net(theta).eliminate_others(tuple(atoms), {})
@@ -206,7 +210,10 @@ class CredalNet:
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
     def find_relevant_entries(self, event: Event, condition: Event = SURE_EVENT) -> np.ndarray:
-        """Tests whether each entry changes P(event | condition), [entries], at five points inside the intervals."""
+        """Tests whether P(event | condition) changes with each entry; returns booleans [entries].
+
+        The test uses five points inside the intervals. Entries of a conjunction always count as relevant.
+        """
         intervals, n_entries = self.list_intervals(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(n_entries, dtype=bool)

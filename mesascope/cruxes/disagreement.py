@@ -94,7 +94,9 @@ def _enumerate_unions(coalitions: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def find_single_move_shares(values: np.ndarray, are_others_at_b: bool = False) -> np.ndarray:
-    """Finds the change in f as each parameter moves from A to B alone, [n]; these changes need not add up to the gap.
+    """Finds the change in f if one parameter alone moves from A to B, for each parameter [n].
+
+    These changes need not add up to the gap.
 
     Args:
         values: the value of every coalition, [2^n]; see `tabulate_game`.
@@ -107,9 +109,9 @@ def find_single_move_shares(values: np.ndarray, are_others_at_b: bool = False) -
 
 
 def find_lmdi_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Finds logarithmic mean Divisia shares of the products of a and of b, [n] each (Ang 2004).
+    """Splits prod(b) - prod(a) into logarithmic mean Divisia shares (Ang 2004); a and b are vectors [n].
 
-    Returns the [n] shares L·ln(b/a), where L is the logarithmic mean of the products. They sum to prod(b) - prod(a).
+    Returns the [n] shares L·ln(b/a), where L is the logarithmic mean of the two products.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if np.any(a <= 0) or np.any(b <= 0):

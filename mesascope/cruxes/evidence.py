@@ -137,7 +137,7 @@ def update_people(
 def find_likelihood_ratio(
     evidence: Evidence, person: str, k: int | None, n: int | None, is_observed: bool
 ) -> tuple[Interval | None, str]:
-    """Finds a person's likelihood ratio as an interval, with ''; without a ratio, None with what to ask the person."""
+    """Finds a person's likelihood ratio, and ''; if the file gives no ratio, None and what to ask the person."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
             question = f"ask for the rate they expect if {evidence.event} holds and if it does not"

@@ -25,7 +25,8 @@ def read_argdown(text: str, title: str = "imported") -> Draft:
     """Reads an argument map in Argdown, or in BayesDown, which adds numbers as JSON.
 
     Args:
-        text: the map, with claims in square brackets; claims that are indented below a claim are its causes.
+        text: the map, with claims in square brackets. The first claim becomes the target of the query. Indentation is
+            not used: only the conditions in the numbers connect the claims.
         title: the title of the crux file.
 
     Numbers become claims of a person named 'source'. A claim without a number stays open, and its answer is [0, 1].
@@ -95,7 +96,8 @@ def read_forecasts(text: str, is_json: bool, title: str = "imported") -> Draft:
         is_json: whether the text is JSON; otherwise it is CSV.
         title: the title of the crux file.
 
-    A row without a forecaster becomes a claim of 'crowd' (the market or community). Rows without a number are left out.
+    A row without a forecaster becomes a claim of 'crowd' (the market or community). Rows without a number are left out,
+    and so are all rows after the first `MAX_ROWS`.
     """
     try:
         rows = _read_json_rows(text) if is_json else list(csv.DictReader(io.StringIO(text)))

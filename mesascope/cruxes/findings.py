@@ -25,7 +25,8 @@ class Unit:
     """One unit that a measure counts, with its verdict.
 
     Args:
-        name: the name of the subject, or its fingerprint.
+        name: the name of the subject, or its fingerprint; for a training seed, the subject's name and the number of
+            the seed.
         verdict: 'observed', 'not observed', 'undetermined', or 'does not count' if the measure excludes the unit.
         reason: the numbers behind the verdict.
     """
@@ -200,7 +201,8 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
         measure: the id of the only measure to use; by default every measure.
 
     Returns a `Tally` per measure, with the gap between the network measured and the network of the claim.
-    A person's belief moves only if the file gives a likelihood ratio for that person.
+    A person's belief moves only if the file gives a likelihood ratio for that person. On evidence that is not a count,
+    beliefs are updated only if all units, or no unit, were observed.
     """
     measures = argument.content.measures
     remedy = "Add [measures]: which findings count for which evidence."

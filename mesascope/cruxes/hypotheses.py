@@ -165,7 +165,10 @@ def _make_exclusive_rule(events: Sequence[Event]) -> Rule:
 
 
 def _find_likelihoods(entry: Evidence, person: str, names: tuple[str, ...]) -> tuple[Interval, ...] | None:
-    """Finds the interval of the chance of an observation under each hypothesis, as a person states it."""
+    """Finds the interval of the chance of an observation under each hypothesis, as a person states it.
+
+    A stated likelihood ratio stands for the chance under the event, relative to 1 under its complement.
+    """
     if entry.over:
         stated = entry.likelihoods.get(person)
         if stated is None:
@@ -263,8 +266,7 @@ def rank_ratios(
 
     Args:
         argument: the argument.
-        first_person, second_person: the two people; the gap is the second one's log-odds minus the first
-            one's.
+        first_person, second_person: the two people; the gap is the second person's log-odds minus the first person's.
         items: see `accumulate_evidence`.
         hypothesis: the name of the hypothesis.
 

@@ -22,7 +22,9 @@ CONTENT_BY_ENDING |= {".ad": "a map", ".md": "a map"}
 
 @options.app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="A .bif network, .csv, .json, or .argdown map.")],
+    file: Annotated[
+        Path, typer.Argument(help="A .bif network, a .csv or .json file, or a map in .argdown, .ad or .md.")
+    ],
     base: options.BaseOption = "10",
     should_drop_certain: Annotated[
         bool, typer.Option("--without-certain", help="Leave out triads that make the target certain, as the FRI does.")

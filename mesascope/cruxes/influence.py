@@ -37,7 +37,8 @@ class CruxValue:
     Args:
         crux: the crux, as an event or as its states.
         people: the person or the two people who learn the crux.
-        low, high: the ends of the value's interval, in units of the base; equal if the claims determine the triad.
+        low, high: the ends of the value's interval, in the unit of the form and base; equal if the claims determine the
+            triad.
         maximum: the greatest possible value (the entropy of the target, or the present disagreement).
         triads: each person's triad (P(U), P(U | C), P(C)), or None if the claims do not determine the triad.
         engine: the engine that found the triads.
@@ -63,7 +64,7 @@ def find_triads(
         argument: the argument.
         person: the person's name.
         crux, target, condition: the events C and U, and the condition.
-        engine: 'net', 'lp', or 'auto' ('net' if the claims form a network that determines all three).
+        engine: 'net', 'lp', or 'auto' ('net' if the claims form a network that determines the triad, otherwise 'lp').
     """
     if engine in ("auto", "net"):
         try:

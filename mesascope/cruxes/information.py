@@ -154,13 +154,13 @@ def compute_discrimination_value(
 def compute_discrimination_values(
     a: np.ndarray, b: np.ndarray, base: float = 10.0, weights: str = "gmo", form: str = "log"
 ) -> np.ndarray:
-    """Computes `compute_discrimination_value` for many pairs of coherent triads, [m].
+    """Computes the value of discrimination for m pairs of coherent triads; returns values [m].
 
     Args:
-        a, b: [m, 3], rows of (pu, puc, pc).
+        a, b: rows of (pu, puc, pc), [m, 3].
         base, weights, form: see `compute_discrimination_value`.
 
-    The value is also NaN if one person is certain of the crux, or excludes what the other is certain of.
+    A value is also NaN if one person is certain of the crux, or excludes what the other is certain of.
     """
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 

@@ -69,12 +69,10 @@ def write_bif(argument: Argument, person: str, point: str = "middle") -> str:
     try:
         network = CredalNet(polytope.constraints, polytope.rules)
     except MesascopeError as error:
-        raise MesascopeError(
-            error.problem, "Write --format squiggle or --format json, which need no network."
-        ) from None
+        raise MesascopeError(error.problem, "Use --format squiggle or --format json, which need no network.") from None
     network.add_missing_nodes(frozenset())
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
-    spans, weight = network.list_intervals(), weights[require_known_name("part of a span", point, weights)]
+    spans, weight = network.list_intervals(), weights[require_known_name("point of an interval", point, weights)]
     theta = spans[:, 0] + weight * (spans[:, 1] - spans[:, 0])
     comments = [
         f"// claims of {person}, as the modeller reads them; independence as in a network is assumed",

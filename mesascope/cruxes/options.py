@@ -32,7 +32,7 @@ FileArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 ReadingOption = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
-WordsOption = Annotated[str, typer.Option("--words", help="Scale for bare words: union, ipcc or icd.")]
+WordsOption = Annotated[str, typer.Option("--words", help="Scale for words without a number: union, ipcc or icd.")]
 PlusMinusOption = Annotated[float, typer.Option("--plus-minus", help="Half-width of the interval of '~p'.")]
 ReflectiveOption = Annotated[
     bool, typer.Option("--reflective", help="Use the values expected on reflection, if stated.")
@@ -42,14 +42,16 @@ WordingOption = Annotated[
     list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")
 ]
 PersonOption = Annotated[
-    list[str] | None, typer.Option("--person", help="A person; repeatable. By default the file's pair.")
+    list[str] | None,
+    typer.Option("--person", help="A person; repeatable. By default the people whom the query compares."),
 ]
 TargetOption = Annotated[str | None, typer.Option("--target", help="An event; by default the file's query.")]
 ConditionOption = Annotated[str | None, typer.Option("--given", help="A condition; '' for none.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="lp, net, credal or sample.")]
 CruxEngineOption = Annotated[str, typer.Option("--engine", help="auto, net or lp.")]
 FindingsOption = Annotated[
-    Path | None, typer.Option("--findings", help="A folder with findings.json, read by the file's rules.")
+    Path | None,
+    typer.Option("--findings", help="A folder with findings.json, whose findings the file's [measures] count."),
 ]
 BetweenOption = Annotated[
     str | None, typer.Option("--between", help="Two people, 'ann,bob'; by default the file's pair.")

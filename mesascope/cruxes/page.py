@@ -23,7 +23,8 @@ def render_page(argument: Argument, findings: str | Path | None = None, points: 
     Args:
         argument: the argument.
         findings: a folder with findings.json; the measures of the file count its findings.
-        points: whether to split the gap between points of the answers; the drawing's title then names the points.
+        points: whether to split the gap between points of the answers; the page then says that no claim supports these
+            points.
 
     Returns HTML with inline SVG and styles, without scripts or external addresses; all text is escaped.
     """

@@ -114,7 +114,7 @@ def pool_people(
 
     Args:
         argument: the argument.
-        people: the people; by default the file's pair.
+        people: the people; by default those whom the file's query compares, or everybody without a query.
         target, condition: the question; by default the file's query.
         method: 'linear', 'log', 'gmo', 'geometric' or 'extremised'.
         weights: one weight per person, for 'linear', 'log' and 'geometric'.

@@ -64,7 +64,7 @@ class Quantity:
         return lognorm(spread, scale=np.exp(middle)) if self.shape == "lognormal" else norm(middle, spread)
 
     def find_chance(self, threshold: str) -> float:
-        """Finds the chance of a threshold: of a value above or below it or, for a rate, of one case within a time."""
+        """Finds the chance of a value above or below a threshold or, for a rate, of at least one case within a time."""
         sign, text = _split_threshold(threshold)
         if sign == "within":
             periods = read_amount(text, self.unit.removeprefix("per ").strip())

@@ -20,7 +20,7 @@ AskFunction = Callable[[str], str]
 
 @dataclass(frozen=True)
 class ExpectedObservation:
-    """One observation that a reader may have expected: its id, its event, and the texts of both."""
+    """One observation that a reader may have expected: its id, its event, and the texts of event and observation."""
 
     id: str
     event: str

@@ -146,8 +146,8 @@ def _divide_fractions(text: str) -> str:
 def _find_interval_around(value: float, plus_minus: float) -> tuple[float, float]:
     """Finds the interval of '~p': p ± the half-width, in log-odds near 0 and 1.
 
-    If p is closer to 0 or 1 than two half-widths, the distances of the ends from p, in log-odds, are those at two
-    half-widths. So the interval of '~0.01%' stays near 0.01%.
+    If p is closer to 0 or 1 than two half-widths, the ends have the same distances from p, in log-odds, as they would
+    have if p were two half-widths away from 0 or 1. So the interval of '~0.01%' stays near 0.01%.
     """
     edge, centre = 2 * plus_minus, min(value, 1 - value)
     if centre >= edge - 1e-12 or centre == 0 or edge > 1 / 3:

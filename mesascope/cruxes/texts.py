@@ -248,7 +248,7 @@ def describe_decisions(reports: Iterable[DecisionReport], quantities: dict[str, 
         lines.append(f"{report.decision} ({report.person}), utility in {report.unit or 'its own unit'}:")
         rows = [[name, format_interval(*span)] for name, span in report.utilities.items()]
         lines += align_columns(rows)
-        undecided = "no action is best whatever the claims leave open"
+        undecided = "no action is best for all numbers that the claims allow"
         lines.append(f"  best: {report.best}" if report.best else f"  {undecided}")
         worth = [
             f"{item.name} {format_number(item.value) if item.value is not None else 'a set'}"

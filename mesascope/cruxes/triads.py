@@ -78,8 +78,9 @@ def read_triads(text: str, should_keep_certain: bool = True) -> tuple[list[Triad
         should_keep_certain: whether to keep rows by which an outcome of the crux makes the target certain. The FRI's
             own analysis leaves them out, because its formula takes the log of 0.
 
-    Returns the usable rows, and the excluded rows: a number is missing, or the three numbers contradict each other. A
-    number that is not a probability is a mistake in the file, and raises `MesascopeError`.
+    Returns the usable rows and the excluded rows. A row is excluded if a number is missing, if the three numbers
+    contradict each other or, without `should_keep_certain`, if an outcome makes the target certain. A number that is
+    not a probability is a mistake in the file, and raises `MesascopeError`.
     """
     reader = csv.DictReader(io.StringIO(text))
     columns = list(reader.fieldnames or [])

@@ -56,8 +56,8 @@ def read_log(
             are action, feedback (or gain and loss), trial, participant, session, lifetime, cue, phase, group, forced,
             counterfactual, rt, missed, score, chance, best, means, probabilities and offered (the option at each
             place of the screen). Two-stage trials also have the roles second, state and transition. The roles
-            lifetime, session, cue, means, probabilities and offered take several columns. None or '' keeps a role
-            empty.
+            lifetime, session, cue, counterfactual, means, probabilities and offered take several columns. None or ''
+            keeps a role empty.
         choices: the number of choices, if not all of them occur.
         missing: codes in the column of the action that mean a missed trial, as a list or joined by commas.
         where: comparisons that select the rows to read, such as 'phase == "main" and session != 2'.

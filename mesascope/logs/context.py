@@ -19,7 +19,10 @@ MIN_BLANK_SHARE = 1 / 3  # if a larger share of rows has no choice and no feedba
 
 
 def leave_out_blank_rows(table: Table, roles: Roles) -> Table:
-    """Leaves out rows without a choice and feedback if they are many, such as screens with instructions."""
+    """Leaves out rows that have neither a choice nor feedback, such as screens with instructions.
+
+    If such rows are few and have a trial number, they are missed trials and remain.
+    """
     columns = [c for role in ("action", "feedback", "gain", "loss", "trial") for c in roles.columns.get(role, [])]
     shares_needed, is_blank = MIN_BLANK_SHARE, np.ones(len(table.frame), bool)
     for column in columns:
@@ -90,7 +93,7 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
 
 
 def renumber_options(choices: Choices, offered: np.ndarray | None, lifetime: np.ndarray) -> Choices:
-    """Numbers the options of each bandit from 0, if different lifetimes have different options (A and B, C and D)."""
+    """Numbers the options of each bandit from 0, if lifetimes have different options (A and B, or C and D)."""
     has_choice = choices.action >= 0
     used = np.unique(np.stack([lifetime, choices.action])[:, has_choice], axis=1)
     n_lifetimes = int(lifetime.max()) + 1
@@ -118,7 +121,7 @@ def read_context(table: Table, roles: Roles, choices: Choices) -> tuple[dict[str
 
     Returns:
         The variables by name, with a value for each row: forced (1 or 0; -1 if missing) and counterfactual (NaN if
-        missing). Then notes.
+        missing); and notes.
     """
     variables: dict[str, np.ndarray] = {}
     notes: list[str] = []
@@ -138,7 +141,7 @@ def read_context(table: Table, roles: Roles, choices: Choices) -> tuple[dict[str
         shown = np.stack([read_numbers(table, c, "counterfactual") for c in outcomes], -1)
         other = shown[np.arange(len(shown)), 1 - np.clip(choices.action, 0, 1) if len(outcomes) == 2 else 0]
         variables["counterfactual"] = np.where(has_choice, other, np.nan)
-        notes.append("The outcome of the option that was not chosen is known; findings use that of the choice.")
+        notes.append("The outcome of the option that was not chosen is known; findings use the outcome of the choice.")
     return variables, notes
 
 

@@ -12,7 +12,7 @@ MAX_LISTED_DIVIDERS = 3
 
 
 def locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
-    """Finds the lifetime [rows] of each row, the participant of each lifetime [N], and each row's position [rows].
+    """Finds the lifetime of each row [rows], the participant of each lifetime [N], and the position of each row [rows].
 
     A lifetime is one combination of participant, session, block and cue. If trial numbers begin again within a
     lifetime, a new lifetime begins there. A cue that does not divide lifetimes usefully is removed from `roles`. The
@@ -163,7 +163,7 @@ def _rank_in_lifetime(lifetime: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def _read_trial_numbers(table: Table, roles: Roles) -> tuple[np.ndarray | None, list[str]]:
-    """Reads each row's trial number [rows], or None if no column numbers the trials; also returns notes."""
+    """Reads the trial number of each row [rows], or None if no column numbers the trials; also returns notes."""
     column = roles.get_column("trial")
     if column is None:
         return None, []

@@ -100,7 +100,7 @@ def read_latents(
         table.refuse_bad_rows(is_bad, roles.columns[role][0], f"{{place}}: {problem}.", remedy)
 
     def read_columns(role: str) -> np.ndarray:
-        """Reads the numbers in a role's columns, [rows, K], in the order of the choices."""
+        """Reads the numbers in a role's columns, in the order of the choices [rows, K]."""
         columns, ends = roles.columns[role], roles.suffixes.get(role)
         if ends and not ends[0].isdecimal():
             by_name = {e.casefold(): c for e, c in zip(ends, columns, strict=True)}

@@ -27,8 +27,8 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
 
     Args:
         table: the log.
-        where: comparisons of a column with a value, joined by 'and', such as 'phase == "main" and rt > 0.15'. Put a
-            name that contains other characters than letters, digits and blanks in backquotes.
+        where: comparisons of a column with a value, joined by 'and', such as 'phase == "main" and rt > 0.15'. A name
+            that contains characters other than letters, digits and blanks must stand in backquotes.
         roles: the columns that the user named, by role; in `where`, the name of such a role means its column.
 
     Raises:
@@ -67,7 +67,7 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
 
 
 def leave_out_practice(table: Table, columns: Mapping[str, Any] | None) -> Table:
-    """Leaves out the rows of practice trials, if a column with a common name of a phase marks them."""
+    """Leaves out the rows of practice trials, if a column with a common name for the phase marks them."""
     if columns and "phase" in columns:
         return table
     for column in [c for c in table.header if normalise_name(c) in ALIASES["phase"]]:

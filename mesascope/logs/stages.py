@@ -36,7 +36,7 @@ def read_stages(
 
     Returns:
         The variables by name, with a value for each row (-1 if missing): second_action, second_state and transition (1
-        common, 0 rare); empty if the trials have one stage. Then notes.
+        common, 0 rare); empty if the trials have one stage. The last value returned is a list of notes.
 
     Raises:
         MesascopeError: the user gave a role to a column that does not fit.
@@ -158,7 +158,7 @@ def _infer_transition(
         if participants is not None and own is not None and (own >= 0).sum() > 0.5 * is_valid.sum():
             left_out = len(set(participants[is_valid])) - len(set(participants[own >= 0]))
             rule = "A transition is common if its state followed the participant's own first choice more often"
-            notes.append(f"{rule}; participants for whom this does not tell: {left_out}.")
+            notes.append(f"{rule}; participants whose trials do not show this: {left_out}.")
             return own
         raise MesascopeError(
             f"The log does not show which transition is common: after the {choices.n_choices} first choices the states "
@@ -177,7 +177,9 @@ def _infer_transition(
         totals = np.bincount(participants[is_valid])
         n_reversed = int(((totals > 20) & (hits < 0.4 * totals)).sum())
         if n_reversed:
-            notes.append(f"For {format_count(n_reversed, 'participant')} the common transition is the rarer one.")
+            notes.append(
+                f"For {format_count(n_reversed, 'participant')}, the transition that is common overall is rarer."
+            )
             remedy = f"name a column that shows which is common: {format_role_option('transition')}."
             notes[-1] += f" If states were counterbalanced, {remedy}"
     return common

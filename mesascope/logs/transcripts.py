@@ -56,7 +56,7 @@ def read_transcripts(table: Table) -> Table:
     leads to a state instead of an outcome, the next choice is the second choice of the same trial.
 
     Raises:
-        MesascopeError: no choice is followed by a number.
+        MesascopeError: no choice is followed by an outcome, or the transcripts are of several experiments.
     """
     import pandas as pd
 

@@ -12,7 +12,7 @@ __all__ = ["plot", "write_report"]
 
 
 def write_report(examinations: Sequence[Examination], path: str | os.PathLike, command: str = "") -> Path:
-    """Writes one self-contained HTML page, which is never incomplete.
+    """Writes one self-contained HTML page. If writing fails, no incomplete page is left.
 
     Args:
         examinations: one per subject, as `examine` returns or `runs.read_run` reads them.

@@ -26,12 +26,12 @@ class Grid(NamedTuple):
 
 
 def make_split_grid(examinations: Sequence[Examination]) -> Grid | None:
-    """The gain on every split; the rows of the subjects come first, then those of the references."""
+    """Tabulates the gain on every split; the rows of the subjects come first, then those of the references."""
     return _make_grid(examinations, splits.compute_split_gains, splits.sort_labels, describe_split)
 
 
 def make_condition_grid(examinations: Sequence[Examination]) -> Grid | None:
-    """The gain on fresh tasks under every condition."""
+    """Tabulates the gain on fresh tasks under every condition."""
     return _make_grid(examinations, conditions.compute_condition_gains, conditions.sort_labels, describe_condition)
 
 

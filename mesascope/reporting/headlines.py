@@ -14,22 +14,22 @@ HEADLINES = {  # in the report's order: name on the page, name in the terminal, 
     "transplant": ("shown by transplant", "shown by\ntransplant", "transplant"),
     "reference": ("share of the reference", "share of\nref.", "share_of_reference"),
 }
-MAX_P = 0.001  # the largest p at which lifetimes are said to be of more than one kind
+MAX_P = 0.001  # lifetimes are said to be of more than one kind only if p is smaller than this
 
 
 def find_measured_finding(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
-    """The first measured finding of a metric, on one split, or on any if `split` is None; None if there is none."""
+    """Finds the first measured finding of a metric on one split (on any split, if `split` is None), or returns None."""
     measured = [f for f in examination.answers if f.metric == metric and f.status == "measured"]
     return next((f for f in measured if split in (None, f.split)), None)
 
 
 def pick_headlines(examination: Examination) -> dict[str, Finding | None]:
-    """The findings behind the headline numbers of one subject."""
+    """Picks the findings behind the headline numbers of one subject."""
     return {key: find_measured_finding(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
 
 
 def describe_placement(examination: Examination) -> str:
-    """The level in words, with both ends of the interval if they differ."""
+    """Describes the level in words, with both ends of the interval if they differ."""
     placement = examination.placement
     if placement is None:
         return "not placed"
@@ -42,14 +42,14 @@ def is_log(examination: Examination) -> bool:
 
 
 def list_axis_readings(examination: Examination) -> list[tuple[str, str, str]]:
-    """For every axis besides the spectrum: its name, its reading with the share of resamples, and the reason."""
+    """Lists each axis besides the spectrum: its name, its reading with the share of resamples, and the reason."""
     axes = examination.placement.axes if examination.placement else {}
     verdicts = {name: Verdict(**fields) for name, fields in axes.items()}
     return [(name, verdict.describe(), verdict.reason) for name, verdict in verdicts.items()]
 
 
 def explain_level(examination: Examination) -> str:
-    """The reason for the placement, or for its absence."""
+    """Explains the placement, or why there is no placement."""
     if examination.placement is not None:
         return examination.placement.reason + _describe_kinds(examination)
     if is_log(examination):
@@ -61,7 +61,7 @@ def explain_level(examination: Examination) -> str:
 
 
 def _describe_kinds(examination: Examination) -> str:
-    """A sentence stating that the lifetimes are of more than one kind, if replays show this; otherwise ''."""
+    """States in a sentence that the lifetimes are of more than one kind, if replays show this; otherwise ''."""
     kinds = find_measured_finding(examination, "kinds_of_lifetimes", "fresh")
     if kinds is None or kinds.p is None or kinds.p >= MAX_P or not kinds.estimate or kinds.estimate < 0:
         return ""
@@ -72,7 +72,7 @@ def _describe_kinds(examination: Examination) -> str:
 
 
 def make_title(examinations: Sequence[Examination]) -> str:
-    """The heading of the page."""
+    """Makes the heading of the page."""
     only_logs = all(map(is_log, examinations))
     return "What was done, as logged" if only_logs else "What frozen weights did with their experience"
 
@@ -112,6 +112,6 @@ def describe_run(examinations: Sequence[Examination]) -> str:
 
 
 def _format_sizes(examinations: Sequence[Examination], axis: str) -> str:
-    """The length of an axis on the first split of each examination, as a range."""
+    """Formats the length of an axis on the first split of each examination, as a range."""
     sizes = sorted({next(iter(e.trials.values())).sizes[axis] for e in examinations})
     return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"

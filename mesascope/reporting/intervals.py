@@ -30,7 +30,10 @@ class Gain(NamedTuple):
 
 
 def compute_mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
-    """Intervals for the means of rows [B, N]; the unit is a lifetime, or the unit of a log, such as a participant."""
+    """Computes intervals for the means of rows [B, N].
+
+    The unit of resampling is a lifetime, or the unit of a log, such as a participant.
+    """
     unit = str(trials.attrs.get("unit", "lifetime"))
     if unit in trials.coords and trials[unit].dims == ("lifetime",):
         values = np.stack([average_by_unit(row, trials[unit].values) for row in values])
@@ -40,7 +43,7 @@ def compute_mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
 def compute_label_gains(
     trials: xr.Dataset, labels: list[str], shares: list[np.ndarray], role: str, name: str
 ) -> list[Gain]:
-    """The gains of one procedure, one for each label; `shares` has numbers [N] for each, whose mean is the share."""
+    """Computes one procedure's gain for each label; each of the `shares` has numbers [N], whose mean is the gain."""
     intervals = compute_mean_intervals(trials, np.stack(shares))
     rows = zip(labels, intervals.estimate.tolist(), intervals.low.tolist(), intervals.high.tolist(), strict=True)
     return [Gain(label, role, name, estimate, low, high) for label, estimate, low, high in rows]
@@ -52,7 +55,7 @@ def can_normalise(trials: xr.Dataset) -> bool:
 
 
 def compute_gain_shares(trials: xr.Dataset, condition: str = "intact", window: slice | None = None) -> np.ndarray:
-    """[N] Numbers whose mean is the share of the possible gain; NaN if nothing can be gained."""
+    """Computes numbers [N] whose mean is the share of the possible gain; they are NaN if nothing can be gained."""
     gained, possible = measure_gain(trials, condition, window)
     if not np.nansum(possible) > 0:
         return np.full(len(possible), np.nan)

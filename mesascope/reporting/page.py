@@ -60,7 +60,7 @@ def _escape(value: Any) -> Any:
 
 
 def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
-    """The values that the template shows of one subject, by name."""
+    """Collects the values that the template shows of one subject, by name."""
     placement = examination.placement
     numbers = headlines.pick_headlines(examination).values()
     return {
@@ -86,7 +86,7 @@ def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
 
 
 def _tabulate_participants(examination: Examination) -> dict[str, Any]:
-    """The values of every participant: the names of the columns, and a row of texts for each participant."""
+    """Tabulates participants' values: the names of the columns, and a row of texts for each participant."""
     values = examination.participants
     names = list(dict.fromkeys(v.metric for v in values))
     rows: dict[tuple[int, str], dict[str, Any]] = {}
@@ -108,7 +108,7 @@ def _group_findings(findings: Sequence[Finding], is_confirmatory: bool) -> list[
 
 
 def _list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
-    """The last question as it was sent, and every answer, for each subject that was asked in words and condition."""
+    """Lists the last question as sent and every answer, for each condition of each subject that was asked in words."""
     return [
         {
             "subject": e.subject,

@@ -11,7 +11,7 @@ from mesascope.reporting.hints import Examination
 
 
 def list_facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
-    """The facts about the run as pairs of name and value; if subjects differ, their values are joined."""
+    """Lists the facts about the run as pairs of name and value; if subjects differ, their values are joined."""
     origins = [f.made for e in examinations for f in e.answers]
     datasets = [dataset for e in examinations for dataset in e.trials.values()]
     versions: dict[str, list[Any]] = {}
@@ -31,7 +31,7 @@ def list_facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
 
 
 def list_constants(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
-    """The name, value and meaning of every constant in the rules that placed the subjects."""
+    """Lists the name, value and meaning of every constant in the rules that placed the subjects."""
     rules = [dataclasses.asdict(e.placement.rule) for e in examinations if e.placement]
     meanings = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(Rule) or "", re.MULTILINE))
     return [
@@ -41,5 +41,5 @@ def list_constants(examinations: Sequence[Examination]) -> list[tuple[str, str, 
 
 
 def join_distinct(values: Any) -> str:
-    """The distinct values in order of appearance, joined by commas."""
+    """Joins the distinct values by commas, in order of appearance."""
     return ", ".join(dict.fromkeys(str(v) for v in values if v is not None))

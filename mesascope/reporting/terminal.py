@@ -17,7 +17,7 @@ MAX_NAME_LENGTH = 60  # characters of a name in the text below the table
 
 
 def summarise(examinations: Sequence[Examination]) -> Group:
-    """The placements as a rich renderable of at most 80 columns.
+    """Formats the placements as a rich renderable of at most 80 columns.
 
     Names and reasons are plain text: markup in these texts has no effect, and control characters become �.
     """

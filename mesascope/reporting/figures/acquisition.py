@@ -30,7 +30,7 @@ class ShotCurves(NamedTuple):
 
 
 def find_shot_curves(examination: Examination) -> ShotCurves | None:
-    """Recognition and acquisition of one subject; None if they were not measured."""
+    """Finds recognition and acquisition of one subject; returns None if they were not measured."""
     rows: dict[str, list[list[float]]] = {"recognition": [], "acquisition": []}
     for f in examination.answers:
         match = re.fullmatch(rf"{METRIC}: (recognition|acquisition), (\d+) shots", f.metric)
@@ -56,7 +56,7 @@ def draw_panel(axes: Axes, curves: ShotCurves) -> None:
 
 
 def draw_figure(curves_by_subject: Sequence[ShotCurves]) -> Figure:
-    """A figure with one panel per subject; all subjects were asked in the same way."""
+    """Draws a figure with one panel per subject; all subjects were asked in the same way."""
     y = "accuracy above chance, and what true labels add"
     drawing, panels = make_panels(
         len(curves_by_subject), 3, 1.9 if len(curves_by_subject) > 1 else 2.6, "shots in the context", y

@@ -36,7 +36,7 @@ class Curve(NamedTuple):
 
 
 def collect_curves(examination: Examination) -> list[Curve]:
-    """The subject's curves on fresh tasks (or in the log) and on seen tasks, and the references' curves."""
+    """Collects the subject's curves on fresh tasks (or in the log) and on seen tasks, and the references' curves."""
     trials = examination.trials
     split = next((r for r in ("fresh", "logged") if r in trials), next(iter(trials)))
     curves = [compute_curve(trials[split], "subject", examination.subject)]
@@ -85,7 +85,7 @@ def draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
 
 
 def draw_figure(groups: Sequence[Sequence[Curve]]) -> Figure:
-    """A figure with one panel per subject; either all curves are normalised, or none is."""
+    """Draws a figure with one panel per subject; either all curves are normalised, or none is."""
     from matplotlib.lines import Line2D
 
     is_normalised = groups[0][0].is_normalised

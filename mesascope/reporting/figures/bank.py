@@ -34,7 +34,7 @@ class Position(NamedTuple):
 
 
 def find_positions(examinations: Sequence[Examination]) -> list[Position]:
-    """The measured positions, with intervals, of subjects that were trained on a bank."""
+    """Finds the measured positions, with intervals, of subjects that were trained on a bank."""
     rows = []
     for e in examinations:
         position = find_measured_finding(e, "locate_or_learn: position")
@@ -49,7 +49,7 @@ def find_positions(examinations: Sequence[Examination]) -> list[Position]:
 
 
 def draw_figure(positions: Sequence[Position]) -> Figure:
-    """A figure with one row per subject; an arrow marks a number outside the figure."""
+    """Draws a figure with one row per subject; an arrow marks a number outside the figure."""
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(6.5, 0.42 * len(positions) + 0.75), layout="constrained")

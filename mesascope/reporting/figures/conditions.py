@@ -14,9 +14,9 @@ from mesascope.stats import compute_ratio
 
 
 def compute_condition_gains(examination: Examination) -> list[Gain]:
-    """The gain on fresh tasks under every condition except one-step conditions, which have no pay-off of their own.
+    """Computes the gain on fresh tasks under every condition, except one-step conditions.
 
-    Each gain is over all replicates of its condition.
+    One-step conditions have no pay-off of their own. Each gain is over all replicates of its condition.
     """
     trials = examination.trials.get("fresh")
     if trials is None or "score" not in trials or not can_normalise(trials):
@@ -29,18 +29,18 @@ def compute_condition_gains(examination: Examination) -> list[Gain]:
 
 
 def select_drawn_gains(examination: Examination) -> list[Gain]:
-    """The gains that the figure shows: all except those under conditions that delete or transplant older trials."""
+    """Selects the gains that the figure shows: all but those of conditions that delete or transplant older trials."""
     span = re.compile(r"past_deleted:|past_(deleted|transplanted)_once:")
     return [g for g in compute_condition_gains(examination) if not span.match(g.label)]
 
 
 def sort_labels(gains: Sequence[Gain]) -> list[str]:
-    """The conditions in the order of the page."""
+    """Sorts the conditions into the order of the page."""
     return sorted(dict.fromkeys(g.label for g in gains), key=_make_sort_key)
 
 
 def _make_sort_key(condition: str) -> tuple[bool, str, int]:
-    """The sort key of a condition: undisturbed lifetimes first, then by the condition's name, then by its number."""
+    """Makes the sort key of a condition: undisturbed lifetimes first, then by name, then by the number in the label."""
     kind, _, rest = condition.partition(":")
     number = re.search(r"\d+", rest)
     return (kind != "intact", kind, int(number.group()) if number else -1)
@@ -60,7 +60,7 @@ def draw_panel(axes: Axes, gains: Sequence[Gain], labels: Sequence[str]) -> None
 
 
 def draw_figure(groups: Sequence[Sequence[Gain]]) -> Figure:
-    """A figure with one panel per subject; all panels have the same rows."""
+    """Draws a figure with one panel per subject; all panels have the same rows."""
     labels = sort_labels([g for gains in groups for g in gains])
     drawing, panels = make_panels(len(groups), 3, 0.19 * len(labels) + 0.5, GAIN_LABEL)
     for axes, gains in zip(panels, groups, strict=True):

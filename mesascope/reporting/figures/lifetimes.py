@@ -64,7 +64,7 @@ def compute_payoffs(examination: Examination) -> LifetimePayoffs:
 
 
 def shrink_image(values: np.ndarray) -> np.ndarray:
-    """Averages neighbouring values, so that the image has at most MAX_SHAPE rows and columns; ignores NaN."""
+    """Averages neighbouring values, so that the image has at most `MAX_IMAGE_SHAPE` rows and columns; ignores NaN."""
     for axis, limit in enumerate(MAX_IMAGE_SHAPE):
         width = -(-values.shape[axis] // limit)
         values = xr.DataArray(values).coarsen({f"dim_{axis}": width}, boundary="pad").mean().values
@@ -86,7 +86,7 @@ def draw_panel(axes: Axes, payoffs: LifetimePayoffs):
 
 
 def draw_figure(payoffs_by_subject: Sequence[LifetimePayoffs]) -> Figure:
-    """A figure with one image per subject."""
+    """Draws a figure with one image per subject."""
     blocks, is_normalised = payoffs_by_subject[0].best_action_counts, payoffs_by_subject[0].is_normalised
     same_blocks = blocks and all(lives.best_action_counts == blocks for lives in payoffs_by_subject)
     order = "by the task's best action" if same_blocks else "most to gain on top"

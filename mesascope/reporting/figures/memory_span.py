@@ -55,7 +55,7 @@ def draw_panel(axes: Axes, span: Span, windows: Sequence[int]) -> None:
 
 
 def draw_figure(spans: Sequence[Span]) -> Figure:
-    """A figure with one panel per subject."""
+    """Draws a figure with one panel per subject."""
     windows = sorted({w for span in spans for w in span.windows})
     x = "number of last trials that the subject knows (all: undisturbed)"
     drawing, panels = make_panels(len(spans), 4, 1.6 if len(spans) > 1 else 2.6, x, "share of what could be gained")

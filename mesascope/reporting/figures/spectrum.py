@@ -15,12 +15,12 @@ COLUMN_DISTANCE = 1.2  # between columns of numbers, in rungs
 
 
 def find_placed_subjects(examinations: Sequence[Examination]) -> list[tuple[Examination, Placement]]:
-    """The placed subjects with their placements, in order."""
+    """Finds the placed subjects with their placements, in order."""
     return [(e, e.placement) for e in examinations if e.placement]
 
 
 def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
-    """A figure with a row per subject: bars for shares of resamples, the interval below them, and the numbers."""
+    """Draws a row per subject: bars for shares of resamples, the interval below them, and the numbers."""
     from matplotlib.figure import Figure
 
     height = 0.55 * len(rows) + 0.45

@@ -17,7 +17,7 @@ MARKERS: dict[str, dict[str, Any]] = {  # by role: how its gains are drawn
 
 
 def compute_split_gains(examination: Examination) -> list[Gain]:
-    """The gains of the subject and the references on every split on which something can be gained."""
+    """Computes the gains of the subject and the references on every split on which something can be gained."""
     gains = []
     for split, trials in examination.trials.items():
         if not can_normalise(trials):
@@ -34,7 +34,7 @@ def compute_split_gains(examination: Examination) -> list[Gain]:
 
 
 def sort_labels(gains: Sequence[Gain]) -> list[str]:
-    """The splits in the order of the page: first those that a placement uses."""
+    """Sorts the splits into the order of the page: first those that a placement uses."""
     return sorted(dict.fromkeys(g.label for g in gains), key=lambda split: not is_counted_split(split))
 
 
@@ -51,7 +51,7 @@ def draw_panel(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None
 
 
 def draw_figure(groups: Sequence[Sequence[Gain]]) -> Figure:
-    """A figure with one panel per subject; all panels have the same rows."""
+    """Draws a figure with one panel per subject; all panels have the same rows."""
     from matplotlib.lines import Line2D
 
     gains = [g for group in groups for g in group]

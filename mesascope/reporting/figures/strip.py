@@ -12,7 +12,9 @@ from mesascope.reporting.hints import Examination, Figure
 
 
 def collect_frames(examination: Examination) -> dict[str, np.ndarray]:
-    """Frames [F, H, W] of the family's task by condition, first undisturbed; empty if no condition paints on frames.
+    """Collects frames [F, H, W] of the family's task by condition, the undisturbed frames first.
+
+    The result is empty if no condition paints on frames.
 
     This function runs the task to make the frames, because the package contains no frames.
     """
@@ -33,7 +35,7 @@ def collect_frames(examination: Examination) -> dict[str, np.ndarray]:
 
 
 def draw_figure(strips: Sequence[dict[str, np.ndarray]]) -> Figure:
-    """A figure of the strips, with one row of frames per condition; rows that several strips share appear once."""
+    """Draws the strips, with one row of frames per condition; rows that several strips share appear once."""
     from matplotlib.figure import Figure
 
     rows = {name: frames for strip in strips for name, frames in strip.items()}
