@@ -45,7 +45,7 @@ def weigh_agreement(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
 
 
 def sweep_ucb1(history: History, lapse: float, max_constant: float = 100.0) -> list[dict[str, Any]]:
-    """Finds the best constant for each form of UCB1, whose value of a choice, mean + constant · bonus, is linear in it."""
+    """Finds the best constant for each form of UCB1, in which the value of a choice is mean + constant · bonus."""
     settings = []
     for is_growing, each_first in itertools.product((True, False), (False, True)):
         counts = history.counts if each_first else history.counts + 1
