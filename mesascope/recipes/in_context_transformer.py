@@ -36,7 +36,14 @@ TracedSettings = dict[
 
 
 class Rollout(NamedTuple):
-    """A batch of lifetimes [T, N]: before each trial its percept and the task's state; the next percept; its key."""
+    """A batch of lifetimes, in arrays with leading axes [T, N].
+
+    Attributes:
+        percept: the percept before each trial.
+        state: the task's state before each trial.
+        next_percept: the percept after each trial.
+        key: the random key of each trial, [T].
+    """
 
     percept: Percept
     state: Any

@@ -77,7 +77,7 @@ def compute_possible_gain(trials: xr.Dataset) -> np.ndarray:
 
 
 def predict_with_procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
-    """Replays the family's applicable reference procedures along recorded lifetimes; returns their predictions."""
+    """Replays the family's applicable reference procedures along recorded lifetimes; returns predictions by name."""
     references = [family.references[role] for role in ("learner", "locator") if family.references.get(role)]
     predictors = family.predictors if isinstance(family, NamesPredictors) else ()
     predictions = {}

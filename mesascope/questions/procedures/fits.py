@@ -38,7 +38,10 @@ class Fit(NamedTuple):
         return ", ".join(f"{k} {v}" for k, v in self.summarise_settings().items())
 
     def summarise_settings(self) -> dict[str, Any]:
-        """Summarises the settings by name: real numbers as means over the halves; other values both, if they differ."""
+        """Summarises the settings by name.
+
+        Real numbers are averaged over the halves. If other values differ, both are given.
+        """
         even, odd = self.settings
         result = {}
         for name, value in even.items():

@@ -56,7 +56,7 @@ class Procedure:
 
 
 def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
-    """Makes the best choice; ties are split evenly ('random'), or go to the first best choice ('first')."""
+    """Computes probabilities of a greedy choice; ties are split evenly ('random'), or go to the first one ('first')."""
     if ties == "first":
         return (values.argmax(-1)[..., None] == np.arange(values.shape[-1])).astype(np.float32)
     best = (values >= values.max(-1, keepdims=True) - 1e-6).astype(np.float32)
@@ -111,7 +111,7 @@ def _move_to_arm(history: History, arm: int, ramp_trials: float, start: float = 
 
 @cache_in_history
 def _find_complete_loss_runs(history: History, losses: int) -> np.ndarray:
-    """Finds the trials [N, T] before which a run of `losses` losses was completed; then a new count starts."""
+    """Finds the trials [N, T] just before which a run of `losses` losses was completed; then a new count starts."""
     full, run = np.zeros(history.action.shape, bool), np.zeros(len(history.action), int)
     started = history.last_choice.sum(-1) > 0
     for t in range(history.trials):

@@ -23,7 +23,7 @@ def find_old_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
 
 
 def find_unseen_parts(part: np.ndarray, window: int, part_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Finds whether each trial's part was absent from the last trials before it [N, T], and how many parts were [N, T].
+    """Finds the trials whose part was absent from the trials before them [N, T], and counts the absent parts [N, T].
 
     Args:
         part: [N, T] the part of each trial.
