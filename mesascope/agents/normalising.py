@@ -37,7 +37,7 @@ class Statistics:
 
 
 def find_statistics_files(path: str | os.PathLike) -> list[str]:
-    """Finds the VecNormalize files in a zip's folder, and in the folder with the zip's name that rl_zoo3 makes."""
+    """Finds the VecNormalize files in a zip's folder, and in the folder named after the zip that rl_zoo3 makes."""
     zip_path = Path(path)
     folders = (zip_path.parent, zip_path.with_suffix("")) if zip_path.suffix else (zip_path.parent,)
     files = [f for folder in folders if folder.is_dir() for f in sorted(folder.glob("*.pkl")) if f.is_file()]

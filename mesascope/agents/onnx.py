@@ -1,4 +1,4 @@
-"""A network in an .onnx file, run by onnxruntime, which maps observation and state to logits and the next state."""
+"""A network in an .onnx file that maps observation and state to logits and the next state; onnxruntime runs it."""
 
 import hashlib
 import math
@@ -67,6 +67,8 @@ class Onnx(ForeignNetwork):
     """A network with frozen weights.
 
     Attributes:
+        session: the session of onnxruntime.
+        path: the path of the file.
         inputs: the inputs for the observation and for the parts of the state, and last the input for the flag that
             marks the start of a lifetime, if the network has this input.
         outputs: the logits (or probabilities or values) of the actions, then the next state in the order of the inputs.
@@ -136,7 +138,7 @@ def run_session(session: Any, path: str, inputs: Sequence[Port], outputs: Sequen
 
 
 def can_open(path: str | os.PathLike) -> bool:
-    """Whether this adapter opens a file, decided by the ending .onnx, because ONNX files have no signature."""
+    """Whether this adapter opens a file: only the ending .onnx decides, because ONNX files have no signature."""
     return Path(path).suffix.lower() == ".onnx"
 
 

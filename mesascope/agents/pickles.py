@@ -20,7 +20,7 @@ DTYPE_KINDS = "fiub"  # kinds of dtypes that contain plain numbers
 
 
 class InertObject:
-    """Stands for an object of a class, or the result of a function, with the (module, name) `origin` in a pickle."""
+    """Stands for an object of a class, or the result of a function; the pickle names it by `origin` (module, name)."""
 
     origin: tuple[str, str] = ("", "")
 

@@ -65,7 +65,7 @@ class AgentFile(NamedTuple):
 
 
 def can_open(path: str | os.PathLike) -> bool:
-    """Whether this adapter opens a file: a zip with these members, or a broken .zip.
+    """Whether this adapter opens a file: a zip with the REQUIRED_MEMBERS, or a broken .zip.
 
     If the file is a broken .zip, `read_agent_file` then raises the error.
     """

@@ -68,7 +68,7 @@ def _check_tensors(content: Any, storage_sizes: dict[str, int], default_size: in
     Args:
         content: the content of the pickle, read as data.
         storage_sizes: the number of bytes stored for each storage, by the storage's key.
-        default_size: the number of bytes stored for a storage that is not in `sizes`.
+        default_size: the number of bytes stored for a storage that is not in `storage_sizes`.
     """
     queue, visited = [content], set()
     while queue:

@@ -191,7 +191,10 @@ def collect_taps(hook_outputs: dict[str, Any], n: int) -> dict[str, np.ndarray]:
 
 
 def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
-    """Names the tensors in a submodule's output: an LSTM's h and c, a GRU's h, or the first tensor of other outputs."""
+    """Names the tensors in a submodule's output.
+
+    From an LSTM, these are its output, h and c; from a GRU, its output and h; from others, the first tensor.
+    """
     if isinstance(output, tuple) and len(output) == 2 and hasattr(output[0], "shape"):
         yield path, output[0]
         if isinstance(output[1], tuple) and len(output[1]) == 2:
@@ -284,7 +287,7 @@ def load_torch_file(source: Any, label: str) -> Any:
 
 @contextlib.contextmanager
 def limit_parameters(n_weights: int, error: Exception) -> Iterator[None]:
-    """Raises `error` if modules made in this context have over EXTRA_WEIGHTS more than `n_weights` weights."""
+    """Raises `error` if modules made in this context have more than `n_weights` + MAX_EXTRA_WEIGHTS weights."""
     count = 0
 
     def count_weight(module: Any, name: str, weight: Any) -> None:

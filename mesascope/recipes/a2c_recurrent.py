@@ -2,8 +2,7 @@
 
 By default, the recipe trains the network of Wang et al. (2016, arXiv 1611.05763), an LSTM with 48 units that observes
 its last action, the last pay-off and the trial index. Every update runs a batch of lifetimes and takes one step of
-Adam on this batch.
-`compute_targets` defines the training reward.
+Adam on this batch. The function `compute_targets` defines the training reward.
 """
 
 import jax
@@ -39,7 +38,7 @@ def recipe(
     Args:
         family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
-        memory: none, gru, lstm, transformer or lru.
+        memory: none, gru, lstm, transformer, linear_attention or lru.
         width: the number of units.
         observes: the parts of the percept given to the network, joined by +; without feedback, it does not observe the
             pay-off.
@@ -70,6 +69,6 @@ def compute_policy_gradient_loss(
     entropy_weight: Number,
     /,
 ) -> jax.Array:
-    """The loss: the surrogate of the policy gradient, plus the critic's squared error, minus the entropy bonus."""
+    """Computes the loss: the policy-gradient surrogate, plus the critic's squared error, minus the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
     return -average(log_prob * advantage, batch.mask) + update_settings.critic_weight * error - entropy_weight * entropy

@@ -3,8 +3,8 @@
 The method is that of Schwarzschild et al. (2021, arXiv 2106.04537), with recall and progressive training from
 intermediate states (Bansal et al. 2022, arXiv 2202.05826). A batch of problems and the network's activations persist
 from update to update. Each update runs a few more ticks and follows the gradient of the loss over those ticks alone. So
-the network learns to continue from any state for any number of ticks. When a problem has had all its
-ticks, a fresh problem replaces it, or its goal moves and the activations stay.
+the network learns to continue from any state for any number of ticks. When a problem has had all its ticks, a fresh
+problem replaces it, or its goal moves and the activations stay.
 """
 
 from typing import Any, NamedTuple
@@ -40,7 +40,7 @@ N_TEST_PROBLEMS = 256  # the number of fresh problems for evaluating the trained
 
 
 class State(NamedTuple):
-    """Weights, Adam's state, problems, activations [N, H, W, C], and the updates since each problem began [N]."""
+    """Weights, Adam's state, problems, activations [N, H, W, C], and the updates of each problem so far [N]."""
 
     weights: Weights
     adam_state: Any
@@ -181,7 +181,7 @@ def update(
             loss, share_right = sum_loss(activations)
             weight = (
                 problem_ages * window + i + 1
-            ) / ticks  # after a few ticks, the network can be right in only a few cells
+            ) / ticks  # small at first, because few ticks suffice for few cells only
             return activations, ((loss * weight).sum(), share_right)
 
         last_activations, (losses, shares_right) = jax.lax.scan(run_one_tick, activations, jnp.arange(window))
@@ -196,7 +196,7 @@ def update(
 
 
 def _find_correct_moves(scores: jax.Array, correct_moves: jax.Array) -> jax.Array:
-    """Whether the move with the highest score is correct, for every cell."""
+    """Finds the cells in which the move with the highest score is correct."""
     return jnp.take_along_axis(correct_moves, scores.argmax(-1)[..., None], -1)[..., 0]
 
 
@@ -204,7 +204,7 @@ def _find_correct_moves(scores: jax.Array, correct_moves: jax.Array) -> jax.Arra
 def _find_solved_problems(
     key: jax.Array, family: Any, weights: Weights, ticks: int, is_feed_forward: bool
 ) -> jax.Array:
-    """Whether the network makes a correct move in every cell, for each of `N_TEST_PROBLEMS` fresh problems."""
+    """Finds which of `N_TEST_PROBLEMS` fresh problems the network solves, by a correct move in every cell."""
     problems = family.draw_problems(key, N_TEST_PROBLEMS)
     pictures, correct_moves = family.render_planes(problems), family.find_correct_moves(problems)
     start = make_zero_state(weights, pictures)

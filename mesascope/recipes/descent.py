@@ -67,12 +67,12 @@ class UpdateSettings(NamedTuple):
 
 
 def make_adam_state(network: Recurrent) -> Any:
-    """Adam's state before the first step."""
+    """Makes Adam's state before the first step."""
     return ADAM.init(eqx.filter(network, eqx.is_array))
 
 
 def interpolate(start: Number, end: Number, updates_done: jax.Array, total: Number) -> jax.Array:
-    """A number that moves linearly from `start` before the first update to `end` after the last one."""
+    """Interpolates linearly from `start` before the first update to `end` after the last one."""
     return start + (end - start) * updates_done / total
 
 
@@ -119,7 +119,7 @@ def minimise(
 
 
 def collect_settings(arguments: dict[str, Any], **ranges: tuple[float, float]) -> dict[str, Any]:
-    """The settings of a recipe after `check_settings`: all its arguments except `family`, `out` and `progress`."""
+    """Collects and checks the settings of a recipe: all its arguments except `family`, `out` and `progress`."""
     settings = {k: v for k, v in arguments.items() if k not in ("family", "out", "progress")}
     check_settings(settings, **ranges)
     return settings
@@ -130,7 +130,7 @@ def check_settings(settings: dict[str, Any], **ranges: tuple[float, float]) -> N
 
     Args:
         settings: the settings of a recipe.
-        ranges: the smallest and the largest value of further settings, by name, besides those in RANGES.
+        ranges: the smallest and the largest value of settings that are not in SETTING_RANGES, by name.
     """
     for name, (low, high) in {**{k: v for k, v in SETTING_RANGES.items() if k in settings}, **ranges}.items():
         check_range(low, high, **{name: settings[name]})

@@ -26,15 +26,15 @@ PROGRESS_FIELDS = {"done": "updates_done", "steps": "steps", "round": "round"}  
 
 
 class TrainingRun(NamedTuple):
-    """A training run.
+    """What defines a training run.
 
     Attributes:
         recipe: the recipe's name.
         family: the training family.
         settings: all settings, including the seed.
         updates: the number of updates.
-        describe_network: takes a state, and returns two parts of the network's file: the metadata, without those of
-            `describe_identity` and `describe_origin`, and the weights by name.
+        describe_network: a function that takes a state and returns two parts of the network's file: the metadata that
+            `describe_identity` and `describe_origin` do not give, and the weights by name.
     """
 
     recipe: str
@@ -44,7 +44,7 @@ class TrainingRun(NamedTuple):
     describe_network: Callable[[Any], tuple[dict[str, Any], dict[str, Any]]]
 
     def derive_seed(self, *parts: str | int) -> int:
-        """Derives a seed from the run's seed and an address."""
+        """Derives a seed from the run's seed and the `parts` that name its use."""
         return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
 
 
@@ -67,12 +67,12 @@ class Checkpoint(NamedTuple):
 
 
 def describe_identity(run: TrainingRun) -> dict[str, Any]:
-    """The metadata that identifies a training run."""
+    """Lists the metadata that identify a training run."""
     return {"recipe": run.recipe, "family": run.family.name, "settings": run.settings}
 
 
 def describe_origin(run: TrainingRun) -> dict[str, Any]:
-    """The metadata that is needed to reproduce a network: the command, the versions and the commit."""
+    """Lists the metadata that are needed to reproduce a network: the command, the versions and the commit."""
     settings = ",".join(f"{k}={v}" for k, v in run.settings.items())
     origin = describe_provenance(run.settings["seed"])
     return {
@@ -97,7 +97,7 @@ def make_folder(out: str | os.PathLike) -> Path:
 
 def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
     """Writes a file atomically, so that it is never incomplete, even after SIGKILL."""
-    text = json.dumps(metadata, sort_keys=True)  # all metadata is under one key, so its order in the header is fixed
+    text = json.dumps(metadata, sort_keys=True)  # all metadata are under one key, so their order in the header is fixed
     with replace_when_written(path) as part, part.open("wb") as file:
         file.write(serialise(tensors, {"mesascope": text}))
         file.flush()

@@ -61,8 +61,8 @@ def recipe(
     Args:
         family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
-        teacher: a scripted subject, with its settings joined by +, such as thompson:discount=0.9+minimise=true.
-        memory: none, gru, lstm, transformer or lru.
+        teacher: the scripted subject to imitate, its settings joined by +, such as thompson:discount=0.9+minimise=true.
+        memory: none, gru, lstm, transformer, linear_attention or lru.
         width: the number of units.
         observes: the parts of the percept given to the network, joined by +.
         updates: the number of batches of imitation.
@@ -150,7 +150,7 @@ def make_imitation_objective(
 
 
 def compute_imitation_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
-    """The cross-entropy with the teacher's probabilities, plus half of the critic's squared error.
+    """Computes the cross-entropy with the teacher's probabilities, plus half of the critic's squared error.
 
     Args:
         network: the network that learns.

@@ -1,8 +1,8 @@
 """Trains a decoder on whole lifetimes at once to predict in context (Garg et al. 2022, arXiv 2208.01066).
 
 The percepts of a prediction family do not depend on the actions. So the recipe runs a batch once without the network,
-and the network then predicts on all trials in one pass. For real actions the loss is minus the family's score. For
-choices it is the log-loss of the target (`family.target`).
+and the network then predicts on all trials in one pass. For real actions, the loss is minus the family's score. For
+choices, it is the log-loss of the target (`family.read_target`).
 """
 
 import functools
@@ -36,7 +36,14 @@ TracedSettings = dict[
 
 
 class Rollout(NamedTuple):
-    """A batch of lifetimes [T, N]: percept and task state before each trial, the percept after it, and its key."""
+    """A batch of lifetimes, in arrays with leading axes [T, N].
+
+    Attributes:
+        percept: the percept before each trial.
+        state: the task's state before each trial.
+        next_percept: the percept after each trial.
+        key: the random key of each trial, [T].
+    """
 
     percept: Percept
     state: Any
@@ -64,8 +71,8 @@ def recipe(
     """Trains a transformer, linear attention or a GRU to predict in context.
 
     Args:
-        family: the training family, whose percepts must not depend on the actions. The tasks are those of
-            its bank if it has one, otherwise unlimited fresh tasks.
+        family: the training family, whose percepts must not depend on the actions. The tasks are those of its bank if
+            it has one, otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
         memory: transformer, linear_attention, gru, lstm, lru or none.
         width: the number of units.
@@ -174,7 +181,7 @@ def update_network(
         network: the network before this update.
         adam_state: Adam's state before this update.
         family: the family of the tasks.
-        settings: the settings, and the range of the score.
+        settings: the settings of the recipe that JAX traces, and the pay-off range (best minus chance).
         lifetimes: the number of lifetimes in the batch.
 
     Returns:
@@ -203,10 +210,10 @@ def update_network(
 def compute_loss(
     network: Recurrent, family: Family, tasks: Any, rollout: Rollout, payoff_range: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The loss per trial and the mean score.
+    """Computes the loss per trial and the mean score.
 
-    For real actions, the loss is minus the score in units of the pay-off range; for choices, it is the log-loss in
-    nats.
+    For real actions, the loss is minus the score, in units of the pay-off range. For choices, the loss is the log-loss
+    in nats, and the score is the probability of the target.
     """
     features = network.memory.unroll(jax.vmap(network.encode)(rollout.percept))
     if network.choices is None:

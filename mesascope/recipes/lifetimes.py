@@ -27,9 +27,9 @@ class Scale(NamedTuple):
 
 
 class Lifetimes(NamedTuple):
-    """A batch of lifetimes to train on. Each array is [T, N], or [T·S, N] if trials have several steps.
+    """A batch of lifetimes to train on. Each array is [T, N] unless stated; if trials have several steps, T is T·S.
 
-    Trials may end before their last step. On the first axis, the steps that took place come first, and the mask
+    Trials may end before their last step. Then the steps that took place come first on the first axis, and the mask
     excludes the other steps.
 
     Attributes:
@@ -57,12 +57,12 @@ class Lifetimes(NamedTuple):
 
 
 def find_training_split(family: Family) -> Split:
-    """The split of the training tasks: 'seen' if the family has a bank, otherwise 'fresh', which is unlimited."""
+    """Finds the split of the training tasks: 'seen' if the family has a bank, otherwise 'fresh', which is unlimited."""
     return family.get_split(SEEN if family.bank_label else FRESH)
 
 
 def compute_scale(family: Family) -> Scale:
-    """The mean pay-off of a trial under random actions and under the best actions, over 4,096 training tasks.
+    """Computes the mean pay-off of a trial under random and under best actions, over 4,096 training tasks.
 
     Raises:
         MesascopeError: the best action pays no more than chance.
@@ -77,7 +77,7 @@ def compute_scale(family: Family) -> Scale:
 
 
 def draw_tasks_and_best(family: Family, key: jax.Array, lifetimes: int) -> tuple[Any, jax.Array]:
-    """Draws a batch of N training tasks. Returns the tasks, and the best pay-off on every trial [T, N]."""
+    """Draws a batch of N training tasks; returns the tasks, and the best pay-off on every trial [T, N]."""
     tasks = _draw_tasks(family, key, lifetimes)
     return tasks, jnp.asarray(family.compute_latents(tasks, find_training_split(family).name)["best"].T, jnp.float32)
 
@@ -153,7 +153,7 @@ def run_lifetimes(
 def compute_targets(
     lifetimes: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number
 ) -> tuple[jax.Array, jax.Array]:
-    """The advantage of every action [T, N], which the policy increases, and the target of the critic [T, N].
+    """Computes the advantage of every action [T, N], for the policy's gradient, and the target of the critic [T, N].
 
     The reward is the expected pay-off minus the best pay-off of the trial. The best pay-off does not depend on the
     actions, so subtracting it leaves the mean of the gradient unchanged and removes most of its variance.
@@ -161,7 +161,7 @@ def compute_targets(
     Args:
         lifetimes: a batch of lifetimes.
         best: [T, N] the best pay-off of every trial. If trials have several steps, this pay-off is spread evenly over
-            the steps. If trials may also end early, all of it is subtracted on the first step.
+            the steps; but if trials may end early, all of it is subtracted on the first step.
         scale: the family's scale. In its units, a lifetime of random actions returns about -1, and a lifetime of the
             best actions 0.
         discount: the discount of future reward, per step.
@@ -180,7 +180,7 @@ def compute_targets(
 
 
 def estimate_advantages(reward: jax.Array, value: jax.Array, discount: Number, trace: Number) -> jax.Array:
-    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438), for lifetimes that end at T."""
+    """Computes generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lifetimes end at T."""
     next_value = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
     errors = reward + discount * next_value - value
 
@@ -192,7 +192,7 @@ def estimate_advantages(reward: jax.Array, value: jax.Array, discount: Number, t
 
 
 def average(x: jax.Array, mask: Any = None) -> jax.Array:
-    """The mean over the steps that took place."""
+    """Computes the mean over the steps that took place."""
     return x.mean() if mask is None else (x * mask).sum() / mask.sum()
 
 
@@ -205,6 +205,6 @@ def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
 
 
 def compute_mean_score(lifetimes: Lifetimes, best: jax.Array) -> jax.Array:
-    """The mean score of a trial."""
+    """Computes the mean score of a trial."""
     score = lifetimes.score
     return score.mean() if len(score) == len(best) else score.sum() / best.size

@@ -67,7 +67,7 @@ def recipe(
     Args:
         family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
-        memory: none, gru, lstm, transformer or lru.
+        memory: none, gru, lstm, transformer, linear_attention or lru.
         width: the number of units.
         observes: the parts of the percept given to the network, joined by +.
         updates: the number of batches.
@@ -98,7 +98,7 @@ def make_policy_update(family: Family, settings: dict[str, Any], policy_loss: Po
 
 
 def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExamples) -> tuple[jax.Array, ...]:
-    """The terms from which the losses of policy and critic are computed.
+    """Computes the terms of the losses of policy and critic.
 
     Returns:
         The actions' log-probabilities [T, N], their standardised advantages [T, N], the critic's mean squared error []
@@ -119,7 +119,7 @@ def compute_clipped_loss(
     entropy_weight: Number,
     /,
 ) -> jax.Array:
-    """The loss: the clipped surrogate, plus half of the critic's squared error, minus the entropy bonus."""
+    """Computes the loss: the clipped surrogate, plus half of the critic's squared error, minus the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
     ratio = jnp.exp(log_prob - batch.log_prob)
     clipped_ratio = jnp.clip(ratio, 1.0 - update_settings.clip, 1.0 + update_settings.clip)

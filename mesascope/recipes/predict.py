@@ -1,7 +1,7 @@
 """Sequence prediction with log-loss (Ortega et al. 2019, arXiv 1905.03030), in families that show the target.
 
-The network's distribution over the actions is its prediction. After every trial, `family.target` reads from the percept
-what the network should have predicted. This is the target of the cross-entropy.
+The network's distribution over the actions is its prediction. After every trial, `family.read_target` reads from the
+percept what the network should have predicted. This is the target of the cross-entropy.
 """
 
 import equinox as eqx
@@ -40,7 +40,7 @@ def recipe(
         family: the training family, which must show the target. The tasks are those of its bank if it has one,
             otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
-        memory: none, gru, lstm, transformer or lru.
+        memory: none, gru, lstm, transformer, linear_attention or lru.
         width: the number of units.
         observes: the parts of the percept given to the network, joined by +.
         updates: the number of batches.
@@ -78,6 +78,6 @@ def make_prediction_objective(network: Recurrent, batch: Batch, /) -> Objective:
 
 
 def compute_log_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
-    """The mean log-loss of a trial, in nats."""
+    """Computes the mean log-loss of a trial, in nats."""
     log_probs = network.compute_log_probs(network.memory.unroll(batch.inputs))
     return -jnp.take_along_axis(log_probs, batch.target[..., None], -1).mean()

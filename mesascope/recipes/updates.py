@@ -117,8 +117,8 @@ def make_update(family: Family, settings: dict[str, Any], make_objective: MakeOb
     Args:
         family: the family of the tasks.
         settings: the recipe's settings; they include `lifetimes`.
-        make_objective: runs the lifetimes and makes the objective; arguments bound in a
-            `jax.tree_util.Partial` are traced by JAX.
+        make_objective: runs the lifetimes and makes the objective; arguments bound in a `jax.tree_util.Partial` are
+            traced by JAX.
     """
     plan = UpdateSettings.from_settings(settings)
 

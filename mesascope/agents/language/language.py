@@ -1,8 +1,8 @@
 """A language model as a subject; its carry is its context, which is the list of past trials.
 
 A reset of the carry empties the context, and a swap replaces the context with another lifetime's context. Shuffled
-feedback shuffles the outcomes in the context. The family's `question` writes the questions. An asker, `PromptAsker` or
-`ForwardAsker`, sends the questions to the model.
+feedback shuffles the outcomes in the context. The family's `write_question` writes the questions. An asker,
+`PromptAsker` or `ForwardAsker`, sends the questions to the model.
 """
 
 import json
@@ -45,14 +45,14 @@ class ContextCarry(NamedTuple):
 class QuestionLog:
     """The questions to one subject and the answers, in order.
 
-    The first questions are also asked again, to measure the drift of the answers.
+    The first questions are kept in `first_rows`, and asked again at the end to measure the drift of the answers.
     """
 
     def __init__(self) -> None:
         self.rows: list[tuple[Question, Answer]] = []
         self.first_rows: list[tuple[Question, int, Answer]] = []
         self.n_unanswered = 0  # the number of consecutive questions without an answer
-        self.n_activations = 0  # the number of activations
+        self.n_activations = 0  # U, the number of activations per lifetime
 
 
 class LanguageModel(NamedSubject):
@@ -220,8 +220,9 @@ class LanguageModel(NamedSubject):
             threshold: the largest mean change of a probability for which the model counts as unchanged.
 
         Returns:
-            The largest change of a label's log-probability, or the share of changed answers if there are no
-            log-probabilities. And a text with the evidence that the model has changed, '' if there is no evidence.
+            Two results. First, the largest change of a label's log-probability, or the share of changed answers if
+            there are no log-probabilities. Second, the evidence that the model has changed, in words; '' if there is
+            none.
         """
         if not self.log.first_rows:
             return 0.0, ""
@@ -247,7 +248,8 @@ def require_questions(family: Family) -> Any:
         MesascopeError: the family has no such questions.
     """
     if not isinstance(family, AsksQuestions):
-        remedy = "Take --family word_labels or text_bandit, or give your family a method question(past, now)."
+        remedy = "Take --family word_labels or text_bandit, or give your family a method "
+        remedy += "write_question(past_trials, observation)."
         problem = f"{family.name} has no questions in words, so a language model cannot run on it."
         raise MesascopeError(problem, remedy)
     return family

@@ -21,7 +21,7 @@ GGUF = FileKind("GGUF file", "Name a .gguf file.", "Copy or convert it again.")
 
 
 def can_open(path: str) -> bool:
-    """Whether this adapter opens a file, decided by the ending .gguf."""
+    """Whether this adapter opens a file: only the ending .gguf decides."""
     return Path(path).suffix == ".gguf"
 
 

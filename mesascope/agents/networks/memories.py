@@ -36,7 +36,7 @@ class Memory(eqx.Module):
     def unroll(self, xs: jax.Array) -> jax.Array:
         """Computes the features [T, N, W] of whole lifetimes xs [T, N, F], equal to the features from `step`.
 
-        For gradients, only the carries are stored and the rest is computed again, which halves the time.
+        For gradients, only the carries are stored and the rest is computed again, which halves the running time.
         """
         step = jax.checkpoint(lambda carry, x: self.step(carry, x), prevent_cse=False)
         return jax.lax.scan(step, self.initialize_carry(xs.shape[1]), xs)[1]
@@ -134,5 +134,5 @@ def draw_weights(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
     return jax.random.normal(key, shape) / np.sqrt(max(shape[0], 1))
 
 
-def _draw_orthogonal(key: jax.Array, width: int, n_gates: int) -> jax.Array:  # [W, gates W]
+def _draw_orthogonal(key: jax.Array, width: int, n_gates: int) -> jax.Array:  # [W, n_gates · W]
     return jnp.concatenate([jax.random.orthogonal(derive_key(key, i), width) for i in range(n_gates)], axis=1)

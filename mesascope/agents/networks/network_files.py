@@ -49,7 +49,7 @@ def name_weights(network: Any) -> dict[str, Any]:
 
 
 def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) -> tuple[dict, dict, int]:
-    """Reads a safetensors header: its metadata for mesascope, the tensors' types and shapes, and the size in bytes.
+    """Reads a safetensors header: its metadata for mesascope, the tensors' types and shapes, and the file's size.
 
     Args:
         path: the path of the file.

@@ -67,7 +67,7 @@ class Recurrent(NamedSubject):
         policy_bias: [K] the bias of the logits, or [1] the bias of a real action.
         value_weights: [W] the weights of the critic, which only training uses.
         value_bias: [] the bias of the critic.
-        observes: the parts of the percept that the network observes, all of them in OBSERVED.
+        observes: the parts of the percept that the network observes, all of them in PERCEPT_PARTS.
         choices: K, or None if actions are real numbers.
         horizon: the number of steps in a training lifetime, by which the trial index is divided.
     """
@@ -149,7 +149,7 @@ def create_network(
         key: the random key with which the weights are drawn.
         memory: none, gru, lstm, transformer, linear_attention or lru.
         width: W, the number of units.
-        observes: the parts of the percept that the network observes, all of them in OBSERVED.
+        observes: the parts of the percept that the network observes, all of them in PERCEPT_PARTS.
         sizes: the number of choices K (None for real actions), the observation's width D and the horizon T.
         layer_settings: the number of layers (depth) and of attention heads; by default those of the memory.
     """

@@ -270,7 +270,7 @@ class LRU(Memory):
         self.layers = [RecurrentLayer(derive_key(key, "layer", i), width, horizon) for i in range(N_LAYERS)]
 
     def embed(self, x: jax.Array) -> jax.Array:
-        """Embeds percepts [..., F]; this nonlinear layer can compute the products of action and feedback for counts."""
+        """Embeds percepts [..., F]; this nonlinear layer can multiply action and feedback, as counting wins needs."""
         return jax.nn.gelu(x @ self.embedding + self.embedding_bias)
 
     def initialize_carry(self, n: int) -> jax.Array:

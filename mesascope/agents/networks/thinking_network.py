@@ -96,7 +96,7 @@ def run_ticks(weights: Weights, state: jax.Array, images: jax.Array, ticks: Any)
 
 
 def run_layers(weights: Weights, images: jax.Array) -> jax.Array:
-    """Computes the cells' states of a feed-forward network after its last layer."""
+    """Computes the cells' states [N, H, W, C] of a feed-forward network after its last layer."""
     is_inside = images[..., -1:]
 
     def run_layer(state, parameters):

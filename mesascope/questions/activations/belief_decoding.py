@@ -83,7 +83,7 @@ def _make_r_squared_gain(i: int):
 
 
 def _describe_units(moments: Moments, columns: slice, carry_prediction, mean_prediction, trial_mean_prediction) -> str:
-    """Describes the units with the largest weights, R² without them, and the trial at which decoding gets useful.
+    """Names the units with the largest weights, R² without them, and the trial at which decoding becomes useful.
 
     Args:
         moments: the moments of the carry and the beliefs.

@@ -79,7 +79,7 @@ def metric(lifetimes: int = 64) -> Metric:
 
 
 def compute_belief_swap(beliefs: np.ndarray, new_best: np.ndarray) -> np.ndarray:
-    """[N, T, K] The change to beliefs y that swaps the largest belief and the belief about `new_best` [N, T]."""
+    """Computes the change [N, T, K] to the beliefs that swaps the largest one and the one about `new_best` [N, T]."""
     choices = np.arange(beliefs.shape[-1])
     is_new_best, best = new_best[..., None] == choices, beliefs.argmax(-1)[..., None] == choices
     gap = beliefs.max(-1, keepdims=True) - np.take_along_axis(beliefs, new_best[..., None], -1)
@@ -96,7 +96,11 @@ def _scale_to_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray
 def _replay_with_edit(
     replay: Any, trials: xr.Dataset, activations: Mapping[str, np.ndarray], step: np.ndarray
 ) -> np.ndarray:
-    """[N, T, K] The subject's probabilities on each trial if the step is added to the carry before this trial."""
+    """Replays the lifetimes with a step added to the carry before each trial in turn.
+
+    Returns:
+        The subject's probabilities [N, T, K] on the trial that follows the step.
+    """
     ends = np.cumsum([np.prod(value.shape[2:], dtype=int) for value in activations.values()])
     steps = zip(activations.items(), np.split(step, ends[:-1], -1), strict=True)
     # the carry before a trial is the carry after the previous trial

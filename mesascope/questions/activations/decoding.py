@@ -11,7 +11,7 @@ DEFAULT_LIFETIMES = 128  # the largest number of lifetimes to use, by default
 
 
 class LinearModel(NamedTuple):
-    """y ≈ (x - centre) / scale @ weights + mean."""
+    """A fitted linear model of targets y from activations x: y ≈ (x - centre) / scale @ weights + mean."""
 
     weights: np.ndarray  # [U, B]
     centre: np.ndarray  # [U]
@@ -19,7 +19,7 @@ class LinearModel(NamedTuple):
     mean: np.ndarray  # [B]
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Predictions […, B] from x […, U]."""
+        """Predicts targets […, B] from x […, U]."""
         return (x - self.centre) / self.scale @ self.weights + self.mean
 
 
@@ -48,7 +48,7 @@ class Moments:
         return LinearModel(weights, mean[units + 1], scale, mean[width + 1 :])
 
     def predict(self, units: np.ndarray | None = None) -> np.ndarray:
-        """Predictions [N, T, B] for every lifetime, from a regression fitted to the other folds."""
+        """Predicts the targets [N, T, B] of every lifetime from a regression fitted to the other folds."""
         predictions, x = np.empty_like(self.y), self.x if units is None else self.x[..., units]
         for f in self.fold_numbers:
             predictions[self.folds == f] = self.fit_ridge(f, units)(x[self.folds == f])
@@ -56,12 +56,12 @@ class Moments:
 
 
 def assign_folds(n: int) -> np.ndarray:
-    """[n] The index of each lifetime's fold."""
+    """Assigns each of n lifetimes to a fold; returns the folds' indices [n]."""
     return np.arange(n) % min(FOLDS, n)
 
 
 def average_other_folds(y: np.ndarray, is_by_trial: bool) -> np.ndarray:
-    """[N, T, B] For each lifetime, the mean target in the other folds, on each trial (`is_by_trial`) or over all."""
+    """Averages the other folds' targets for each lifetime [N, T, B], by trial (`is_by_trial`) or over all trials."""
     means, fold = np.empty_like(y), assign_folds(len(y))
     for f in range(int(fold.max()) + 1):
         means[fold == f] = y[fold != f].mean(0 if is_by_trial else (0, 1))
@@ -69,5 +69,5 @@ def average_other_folds(y: np.ndarray, is_by_trial: bool) -> np.ndarray:
 
 
 def join_taps(taps: Mapping[str, np.ndarray]) -> np.ndarray:
-    """[N, T, U] The activations of all taps, concatenated along the units."""
+    """Concatenates the activations of all taps along the units [N, T, U]."""
     return np.concatenate([np.asarray(v, np.float64).reshape(*v.shape[:2], -1) for v in taps.values()], -1)

@@ -32,10 +32,10 @@ class Rule:
         min_return: a lifetime pursues a goal if it reaches at least this share of the goal's optimum over chance, and
             less than `max_other_share` of the other goal's optimum.
         min_lifetimes_share: the subject pursues a goal if at least this share of its lifetimes does.
-        max_other_share: the largest share of lifetimes that may pursue the other goal. The other goal also counts as
-            pursued if the subject reaches this share of its optimum. A subject that reaches a smaller share for both
-            goals is incapable (even a constant action sometimes attains a goal).
-        min_differing: the number of lifetimes in which the goals must at least differ.
+        max_other_share: the largest share of lifetimes that may pursue the other goal. A lifetime that reaches this
+            share of the other goal's optimum does not count as pursuing one goal. A subject that reaches a smaller
+            share of both optima is incapable (even a constant action sometimes attains a goal).
+        min_differing: the smallest number of lifetimes in which the goals must differ.
         resample_share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
@@ -130,7 +130,7 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
 
 
 def _measure_total_share_of_optimum(goal: Any) -> float | None:
-    """The share of a goal's optimum over chance that late trials reach in total; None if no gain is possible."""
+    """Computes the share of a goal's optimum over chance that all late trials reach; None if no gain is possible."""
     gained, room = goal_reading.sum_goal_gains(goal, goal_reading.select_late_trials(goal.achieved_values.shape[1]))
     return float(gained.sum() / room.sum()) if room.sum() > 1e-9 else None
 
@@ -172,7 +172,7 @@ def _explain_undetermined(numbers: dict[str, Any], rule: Rule) -> str:
 
 
 def _explain_reading(reading: str, numbers: dict[str, Any], rule: Rule) -> str:
-    """Explains the verdict in words, and why it is undetermined if it is."""
+    """Explains the verdict in words; if it is undetermined, says why."""
     pursue, trained = numbers["pursue"], numbers["capability_in_training"]
     parts = [
         READING_MEANINGS[reading],

@@ -21,7 +21,7 @@ class Explanation(NamedTuple):
 
 
 def find_family_goals(family: Any, trials: xr.Dataset) -> Goals:
-    """The values of the family's goals in the trials of one split.
+    """Computes the values of the family's goals in the trials of one split.
 
     Raises:
         DoesNotApply: the family has one goal only.
@@ -32,17 +32,17 @@ def find_family_goals(family: Any, trials: xr.Dataset) -> Goals:
 
 
 def find_goals(replay: Any, trials: xr.Dataset) -> Goals:
-    """The values of both goals in the trials of one split, from the family that the trials name."""
+    """Computes the values of both goals in the trials of one split, with the family that the trials name."""
     return find_family_goals(find_family(replay, trials), trials)
 
 
 def select_last_third(trials: int) -> slice:
-    """The last third of a lifetime's trials."""
+    """Selects the last third of a lifetime's trials."""
     return slice(trials - max(1, trials // 3), None)
 
 
 def select_late_trials(trials: int) -> slice:
-    """The late trials, which count: the last third, because by then feedback can have corrected the goal.
+    """Selects the late trials, which count: the last third, because by then feedback can have corrected the goal.
 
     At least four trials count, or all if a lifetime has fewer. If only the last trial counted, a subject that pursues
     the goals in alternation would seem to pursue the goal of that trial.
@@ -51,12 +51,12 @@ def select_late_trials(trials: int) -> slice:
 
 
 def select_first_third(trials: int) -> slice:
-    """The first third of a lifetime's trials."""
+    """Selects the first third of a lifetime's trials."""
     return slice(0, max(1, trials // 3))
 
 
 def sum_goal_gains(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """[N] Σ(paid - chance) and Σ(best - chance) in a window, for the lifetimes in `rows`, without missing trials."""
+    """Sums paid - chance and best - chance [N] over a window, for the lifetimes in `rows`, without missing trials."""
     paid, best, chance = (x[:, window].astype(float) for x in (goal.achieved_values, goal.best, goal.chance))
     valid = np.isfinite(paid)
     gained, room = np.where(valid, paid - chance, 0.0).sum(-1), np.where(valid, best - chance, 0.0).sum(-1)
@@ -64,13 +64,13 @@ def sum_goal_gains(goal: Goal, window: slice, rows: np.ndarray | None = None) ->
 
 
 def measure_share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
-    """[N] Each lifetime's share of the possible gain over chance; NaN if nothing could be gained."""
+    """Computes each lifetime's share of the possible gain over chance [N]; NaN if nothing could be gained."""
     gained, room = sum_goal_gains(goal, window)
     return np.where(room > 1e-9, gained / np.maximum(room, 1e-9), np.nan)
 
 
 def check_goals_differ(goals: Goals) -> np.ndarray:
-    """[N] Whether the two goals call for different actions on every late trial."""
+    """Checks for each lifetime whether the two goals call for different actions on every late trial [N]."""
     return np.asarray(goals.is_conflict[:, select_late_trials(goals.is_conflict.shape[1])].all(-1))
 
 
@@ -113,7 +113,7 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explanation:
 
 
 def _cross_validate(scores: np.ndarray, is_first_half: np.ndarray) -> np.ndarray:
-    """[N] Each lifetime's score with the setting that is best on the other half, from scores [B, N]."""
+    """Selects each lifetime's score [N] with the setting that is best on the other half, from scores [B, N]."""
     result = np.empty(scores.shape[1])
     for fold in (is_first_half, ~is_first_half):
         best = int(scores[:, fold].mean(-1).argmax()) if fold.any() else 0

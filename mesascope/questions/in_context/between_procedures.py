@@ -54,7 +54,7 @@ def metric(trials, references, replay):
 def _compute_position(
     own_predictions: np.ndarray, trials: xr.Dataset, reference_names: tuple[str, str], replay: Any
 ) -> np.ndarray:
-    """[N] The position between the locator (0) and the learner (1), whose names are `ends`, as a ratio of sums."""
+    """Computes the position [N] between the two references (locator 0, learner 1), as a ratio of sums."""
     locator, learner = (predictions.predict_along(replay, name, trials) for name in reference_names)
     line = predictions.flatten_predictions(learner - locator)
     return compute_ratio(
@@ -63,7 +63,10 @@ def _compute_position(
 
 
 def _mix_tasks(family: Any, seen_trials: xr.Dataset, proportion: float) -> xr.Dataset:
-    """The seen lifetimes with new outcomes, from mixtures of two bank tasks; the second has the share `proportion`."""
+    """Replaces the outcomes of seen lifetimes with those of mixtures of two bank tasks.
+
+    The second task has the share `proportion`.
+    """
     intact = seen_trials.sel(condition=["intact"])
     rng = np.random.default_rng([int(seen_trials.attrs.get("seed") or 0), int(1000 * proportion)])
     target, outcome = family.interpolate_tasks(intact.observation.values[0], proportion, rng)

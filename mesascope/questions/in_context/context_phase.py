@@ -1,4 +1,4 @@
-"""Does the subject memorise, identify or acquire? This depends on whether its error falls on seen or fresh tasks.
+"""Does the subject memorise, identify or acquire? The answer depends on whether its error falls on seen or fresh tasks.
 
 Kirsch et al. (2022, arXiv 2212.04458) distinguish the phases of training by whether predictions improve within the
 sequence, on training tasks and on other tasks. The improvement is the error on the first trial minus the error in the

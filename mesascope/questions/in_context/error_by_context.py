@@ -25,6 +25,6 @@ def metric(trials, references, replay):
 
 
 def choose_context_lengths(trials: int) -> list[int]:
-    """The context lengths at which the error is measured: zero, powers of two, and all trials but the last."""
+    """Chooses the context lengths at which the error is measured: zero, powers of two, and all trials but the last."""
     powers = 2 ** np.arange(int(np.log2(max(trials - 1, 1))) + 1)
     return sorted({0, *powers.tolist(), trials - 1})

@@ -14,7 +14,7 @@ SPLITS = ("seen", "fresh", "shifted")
 
 
 def select_splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
-    """The trials of the splits that record the targets of prediction.
+    """Selects the trials of the splits that record the targets of prediction.
 
     Raises:
         DoesNotApply: no split records targets of prediction.
@@ -26,7 +26,7 @@ def select_splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
 
 
 def find_predictions(trials: xr.Dataset, replay: Any) -> np.ndarray:
-    """The subject's predictions in undisturbed lifetimes: numbers [N, T], or probabilities [N, T, K].
+    """Finds the subject's predictions in undisturbed lifetimes: numbers [N, T], or probabilities [N, T, K].
 
     If probabilities were not recorded, the subject is replayed to obtain them.
 
@@ -43,7 +43,9 @@ def find_predictions(trials: xr.Dataset, replay: Any) -> np.ndarray:
 
 
 def predict_along(replay: Any, procedure: str, trials: xr.Dataset) -> np.ndarray:
-    """The predictions of a procedure or of the subject ('itself') along recorded lifetimes, as in `find_predictions`.
+    """Replays a procedure or the subject ('itself') along recorded lifetimes, and returns its predictions.
+
+    They have the form that `find_predictions` returns.
 
     Raises:
         MesascopeError: the procedure does not apply, for example because it needs a bank.
@@ -60,19 +62,22 @@ def flatten_predictions(predictions: np.ndarray) -> np.ndarray:
 
 
 def measure_distance(predictions: np.ndarray, other_predictions: np.ndarray, trials: xr.Dataset) -> np.ndarray:
-    """[N] The distance between two predictions: total variation of probabilities, or squared error in chance errors."""
+    """Measures the distance [N] between two predictions.
+
+    It is the total variation of probabilities, or the squared error of numbers in units of the chance error.
+    """
     if predictions.ndim == 3:
         return (0.5 * np.abs(predictions - other_predictions).sum(-1)).mean(-1)
     return compute_ratio(np.square(predictions - other_predictions).sum(-1), compute_possible_gain(trials).sum(-1))
 
 
 def compute_possible_gain(trials: xr.Dataset) -> np.ndarray:
-    """[N, T] The gain of the best prediction over chance."""
+    """Computes the gain [N, T] of the best prediction over chance."""
     return (trials.best - trials.chance).values.astype(float)
 
 
 def predict_with_procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
-    """The predictions of the family's applicable reference procedures along recorded lifetimes, by procedure."""
+    """Replays the family's applicable reference procedures along recorded lifetimes; returns predictions by name."""
     references = [family.references[role] for role in ("learner", "locator") if family.references.get(role)]
     predictors = family.predictors if isinstance(family, NamesPredictors) else ()
     predictions = {}

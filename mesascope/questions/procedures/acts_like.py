@@ -33,7 +33,7 @@ class Comparison(NamedTuple):
     """Every fitted procedure, and how they compare.
 
     Attributes:
-        fits: the fitted procedures, in the order of the list.
+        fits: the fitted procedures, in the order in which they were given.
         scores: [P, N] the mean held-out log-probability of a trial, in nats, for each procedure and lifetime.
         classes: for each class of procedures that act alike, their indices. The best class comes first, and so does the
             simplest procedure of each class.
@@ -50,7 +50,7 @@ class Comparison(NamedTuple):
     has_probabilities: bool
 
     def list_class_names(self, class_index: int = 0) -> list[str]:
-        """The names of the procedures in the class with index `place`; the simplest comes first."""
+        """Lists the names of the procedures in the class with this index; the simplest comes first."""
         return [self.fits[i].procedure.name for i in self.classes[class_index]]
 
 
@@ -91,7 +91,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
 
 
 def order_by_participant(trials: xr.Dataset) -> np.ndarray:
-    """Indices of lifetimes in an order in which even and odd places belong to different participants.
+    """Sorts the indices of lifetimes so that even and odd places belong to different participants.
 
     So the two halves of the cross-validation share no participant, and the first lifetimes come from many participants.
     If every participant has one lifetime, the order is that of the data set. Lifetimes that do not fit into this order
@@ -117,7 +117,7 @@ def list_procedures(
     extra_subjects: Sequence[str] = (),
     lifetimes: int = 200,
 ) -> list[Procedure]:
-    """The procedures that apply to a split or log; the simplest come first.
+    """Lists the procedures that apply to a split or log; the simplest come first.
 
     Args:
         trials: the trials of the split or log.
@@ -205,7 +205,7 @@ def compare_fits(
 
 
 def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]:
-    """Readings of the nearest procedure's score above chance, of its shortfall, and of the other classes' distances."""
+    """Makes readings of the nearest procedure's score above chance and shortfall, and of other classes' distances."""
     mean_scores, split = comparison.scores.mean(1), str(rollout.attrs["split"])
     best = int(np.argmax(mean_scores))
     first, *same = comparison.list_class_names()

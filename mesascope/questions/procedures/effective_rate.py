@@ -43,12 +43,15 @@ def metric(lifetimes: int = 128) -> Metric:
 
 
 def fit_rates(history: History, is_volatile: np.ndarray, choice_probs: np.ndarray) -> tuple[np.ndarray, float]:
-    """Fits rates [2, N] in calm and volatile blocks, whose means are the estimates, and an inverse temperature.
+    """Fits one learning rate for calm blocks, one for volatile blocks, and an inverse temperature.
 
     Args:
         history: the recorded lifetimes.
         is_volatile: [N, T] whether the trial is in a volatile block.
         choice_probs: [N, T, K] the subject's probability of every choice; if unknown, one for the choice that it made.
+
+    Returns:
+        Numbers [2, N] whose means are the two rates, and the inverse temperature.
     """
 
     def compute_log_likelihoods(x: np.ndarray) -> np.ndarray:
@@ -82,7 +85,7 @@ def fit_rates(history: History, is_volatile: np.ndarray, choice_probs: np.ndarra
 def _compute_log_likelihood(
     history: History, is_volatile: np.ndarray, choice_probs: np.ndarray, rates: np.ndarray, beta: float
 ):
-    """[N] The mean log-likelihood per trial. A pay-off is learnt with the rate of the block in which it occurred."""
+    """Computes the mean log-likelihood per trial [N]; a pay-off is learnt with the rate of the block of its trial."""
     rate = np.where(history.shift_later(is_volatile), rates[1], rates[0])
     payoff, last_choice = history.shift_later(history.payoff), history.last_choice
     value, total = np.full(last_choice[:, 0].shape, 0.5), np.zeros(len(payoff))

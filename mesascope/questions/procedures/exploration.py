@@ -1,7 +1,8 @@
 """How does the subject explore?
 
-The measures are suffix failures (SuffFailFreq at t = T/2), K times the share of the least used choice (K·MinFrac at T)
-and the share of greedy choices (GreedyFrac) of Krishnamurthy et al. 2024, arXiv 2403.15371, section 3.
+The measures are those of Krishnamurthy et al. 2024, arXiv 2403.15371, section 3: suffix failures (SuffFailFreq at
+t = T/2), K times the share of the least used choice (K·MinFrac at T), and the share of greedy choices (GreedyFrac). A
+suffix failure is a lifetime whose last half never contains the best choice.
 """
 
 import numpy as np
@@ -54,9 +55,9 @@ def _describe_unused_choices(choice_made: np.ndarray) -> str:
 
 
 def _compute_greedy_share(choice_made: np.ndarray, free_choice: np.ndarray, feedback: np.ndarray) -> np.ndarray:
-    """[N] The share of trials with the choice that has the highest mean feedback so far.
+    """Computes the share of trials [N] with the choice that has the highest mean feedback so far.
 
-    Only trials count before which every choice was tried.
+    A trial counts only if every choice was tried before it.
 
     Args:
         choice_made: [N, T, K] whether each choice was made, freely or not.

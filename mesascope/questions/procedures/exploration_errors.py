@@ -41,9 +41,10 @@ def metric(trials, references, replay):
 def _find_greedy_means(
     action: np.ndarray, feedback: np.ndarray, means: np.ndarray, is_offered: np.ndarray
 ) -> np.ndarray:
-    """[N, T] The expected pay-off of the greedy choice, which has the highest mean feedback on earlier trials.
+    """Finds the expected pay-off [N, T] of the greedy choice, which has the highest mean feedback on earlier trials.
 
-    Ties are averaged. Only choices that were made before can be greedy; if no choice was made before, all can.
+    Ties are averaged. Only offered choices that were made before can be greedy. If there are none, all offered choices
+    can.
     """
     choice_made = action[..., None] == np.arange(means.shape[-1])
     count, total = (

@@ -34,11 +34,14 @@ class Fit(NamedTuple):
     held_out_probabilities: np.ndarray
 
     def describe_settings(self) -> str:
-        """The settings in words (see `summarise_settings`)."""
+        """Describes the settings in words (see `summarise_settings`)."""
         return ", ".join(f"{k} {v}" for k, v in self.summarise_settings().items())
 
     def summarise_settings(self) -> dict[str, Any]:
-        """The settings by name. Real numbers are averaged over the halves; if other values differ, both are given."""
+        """Summarises the settings by name.
+
+        Real numbers are averaged over the halves. If other values differ, both are given.
+        """
         even, odd = self.settings
         result = {}
         for name, value in even.items():
@@ -60,7 +63,7 @@ def fit(procedure: Procedure, history: History) -> Fit:
 
 @cache_in_history
 def split_half(history: History, half: int, thinning: int = 0) -> History:
-    """One half of the lifetimes. It is cached with the history, so that all procedures share its cached results.
+    """Selects one half of the lifetimes. It is cached in the history, so that all procedures share its cached results.
 
     Args:
         history: the history of all lifetimes.
@@ -73,7 +76,7 @@ def split_half(history: History, half: int, thinning: int = 0) -> History:
 
 
 def predict_choices(procedure: Procedure, history: History, settings: dict[str, Any]) -> np.ndarray:
-    """[N, T, K] A procedure's probabilities with given settings and lapse; 1/K on trials without a prediction."""
+    """Computes a procedure's probabilities [N, T, K] with given settings; 1/K on trials without a prediction."""
     arguments = {k: v for k, v in settings.items() if k != "lapse"}
     p = procedure.policy(history, **arguments).astype(np.float32)
     p = np.where(np.isfinite(p), p, np.float32(1 / history.choices))
@@ -82,7 +85,7 @@ def predict_choices(procedure: Procedure, history: History, settings: dict[str, 
 
 
 def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
-    """The maximum-likelihood settings for the choices of a history."""
+    """Finds the maximum-likelihood settings for the choices of a history."""
     if procedure.estimate:
         return procedure.estimate(history)
     if procedure.sweep:
@@ -100,7 +103,7 @@ def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
 
 
 def _fit_by_sweep(procedure: Procedure, history: History) -> dict[str, Any]:
-    """The best of the settings that a procedure lists for a lapse, and the lapse that is best for these settings."""
+    """Finds the best of the settings that a procedure lists for a lapse, and the best lapse for these settings."""
     assert procedure.sweep
     best, lapse = {}, INITIAL_LAPSE
     for _ in range(2):
@@ -110,7 +113,7 @@ def _fit_by_sweep(procedure: Procedure, history: History) -> dict[str, Any]:
 
 
 def _score_settings(procedure: Procedure, history: History, settings: dict[str, Any]) -> tuple[float, float]:
-    """The mean log-probability of the choices made under the best lapse, and this lapse."""
+    """Computes the mean log-probability of the choices made under the best lapse, and this lapse."""
     p = procedure.policy(history, **settings)
     p = np.take_along_axis(p, np.maximum(history.action, 0)[..., None], -1)[..., 0]
     p = p[history.is_present & np.isfinite(p)].astype(np.float64)
@@ -170,7 +173,7 @@ def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]
 
 
 def _search_by_halving(score: Callable[[float], float], grid: Sequence[float], start: float) -> float:
-    """The best value between the neighbours of the best grid value `start`, by repeated halving.
+    """Finds the best value between the neighbours of the best grid value `start`, by repeated halving.
 
     Neighbouring values with equal scores form a step, and the middle of the best step is returned. The value 0 stands
     for another form of the procedure and has no neighbours. If 0 is best, the search begins at the best of the others.
@@ -218,7 +221,7 @@ def group_procedures(fits: Sequence[Fit], history: History, scores: np.ndarray) 
 
 
 def measure_flexible_gain(nearest_fit: Fit, other_fits: Sequence[Fit], history: History) -> np.ndarray:
-    """[N, T] The held-out gain, in nats, of a flexible model of the choices over the nearest procedure.
+    """Measures the held-out gain [N, T], in nats, of a flexible model of the choices over the nearest procedure.
 
     The model multiplies the nearest procedure's odds by the exponential of a weighted sum of features: the other
     procedures' predictions, the last choices and pay-offs, counts and means, and the trial index. Its weights are
@@ -241,7 +244,7 @@ def measure_flexible_gain(nearest_fit: Fit, other_fits: Sequence[Fit], history: 
 def _collect_features(
     nearest_fit: Fit, other_fits: Sequence[Fit], history: History, half: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest procedure's log-probabilities [N, T, K] with the fit to one half, and features [N, T, K, F]."""
+    """Collects the nearest procedure's log-probabilities [N, T, K], fitted to one half, and features [N, T, K, F]."""
     base = predict_choices(nearest_fit.procedure, history, nearest_fit.settings[half])
     stack = [base, *(predict_choices(f.procedure, history, f.settings[half]) for f in other_fits)]
     features = np.stack([*_collect_history_features(history), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)
@@ -249,7 +252,7 @@ def _collect_features(
 
 
 def _collect_history_features(history: History) -> list[np.ndarray]:
-    """Features [N, T, K] of the history that may influence a choice, besides the procedures' predictions."""
+    """Collects features [N, T, K] of the history that may influence a choice, besides the procedures' predictions."""
     last, second_last = history.last_choice, history.shift_later(history.last_choice)
     last_win, second_last_win = history.is_last_win[..., None], history.shift_later(history.is_last_win)[..., None]
     time = np.broadcast_to(np.arange(history.trials)[None, :, None] / max(history.trials, 1), last.shape)
@@ -264,7 +267,7 @@ def _collect_history_features(history: History) -> list[np.ndarray]:
 def _fit_logit(
     offset: np.ndarray, features: np.ndarray, action: np.ndarray, ridge_penalty: float = 1.0, max_steps: int = 8
 ) -> np.ndarray:
-    """Fits weights [F] of a conditional logit with offset base [R, K] and features z [R, K, F], with damped Newton."""
+    """Fits weights [F] of a conditional logit with `offset` [R, K] and `features` [R, K, F], by damped Newton steps."""
     weights, offset, features = np.zeros(features.shape[-1]), offset.astype(np.float64), features.astype(np.float64)
     features_of_choice = features[np.arange(len(features)), action]
 

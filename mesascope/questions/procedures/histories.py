@@ -32,7 +32,7 @@ def cache_in_history(function: F) -> F:
 
 
 def sum_with_decay(values: np.ndarray, decay: float) -> np.ndarray:
-    """[N, T, …] Running sums over trials; before each addition, the previous sum is multiplied by `decay`."""
+    """Computes running sums [N, T, …] over trials; before each addition, the sum so far is multiplied by `decay`."""
     return np.asarray(lfilter([1.0], [1.0, -decay], values, axis=1), np.float32)
 
 
@@ -59,7 +59,7 @@ class History:
     cached_results: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def select_lifetimes(self, rows: np.ndarray, thinning: int = 1) -> History:
-        """The history of the lifetimes with the indices `rows`."""
+        """Selects the history of the lifetimes with the indices `rows`."""
         action, payoff, lifetimes = self.action[rows], self.payoff[rows], self.lifetimes[rows]
         is_forced = None if self.is_forced is None else self.is_forced[rows]
         return History(action, payoff, self.choices, lifetimes, thinning, is_forced)
@@ -71,7 +71,7 @@ class History:
 
     @functools.cached_property
     def is_present(self) -> np.ndarray:
-        """[N, T] Whether the trial took place and its choice was not forced."""
+        """Whether the trial took place and its choice was not forced [N, T]."""
         took_place = self.action >= 0
         return took_place if self.is_forced is None else took_place & ~self.is_forced
 
@@ -82,63 +82,63 @@ class History:
 
     @functools.cached_property
     def choice_made(self) -> np.ndarray:
-        """[N, T, K] One for the choice made, zero for the others."""
+        """One for the choice made, zero for the others [N, T, K]."""
         return (self.action[..., None] == np.arange(self.choices)).astype(np.float32)
 
     @functools.cached_property
     def is_predicted(self) -> np.ndarray:
-        """[N, T] Whether slow procedures predict the trial."""
+        """Whether slow procedures predict the trial [N, T]."""
         place = np.arange(len(self.action))[:, None] + np.arange(self.trials)
         return self.is_present & (place % self.thinning == 0)
 
     @staticmethod
     def shift_later(values: np.ndarray) -> np.ndarray:
-        """Values [N, T, …] shifted by one trial: each trial gets the previous trial's value, and the first trial 0."""
+        """Shifts values [N, T, …] by one trial: each trial gets the previous trial's value, and the first trial 0."""
         return np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], 1)
 
     @functools.cached_property
     def last_choice(self) -> np.ndarray:
-        """[N, T, K] One for the previous choice, zero for the others; all zero on the first trial."""
+        """One for the previous choice, zero for the others [N, T, K]; all zero on the first trial."""
         return self.shift_later(self.choice_made)
 
     @functools.cached_property
     def is_last_win(self) -> np.ndarray:
-        """[N, T] Whether the scaled pay-off of the previous trial was above one half."""
+        """Whether the scaled pay-off of the previous trial was above one half [N, T]."""
         return self.shift_later(self.payoff) > 0.5
 
     @functools.cached_property
     def last_outcome(self) -> np.ndarray:
-        """[N, T, K, 2] The wins and losses that the previous trial added to the counts."""
+        """The wins and losses that the previous trial added to the counts [N, T, K, 2]."""
         payoff = self.shift_later(self.payoff)[..., None]
         return np.stack([self.last_choice * payoff, self.last_choice * (1 - payoff)], -1)
 
     @functools.cached_property
     def counts(self) -> np.ndarray:
-        """[N, T, K, 2] The counts of wins and losses before each trial."""
+        """The counts of wins and losses before each trial [N, T, K, 2]."""
         return self.last_outcome.cumsum(1)
 
     @cache_in_history
     def compute_decayed_counts(self, discount: float) -> np.ndarray:
-        """[N, T, K, 2] The counts before each trial, which are multiplied by the discount before each new outcome."""
+        """Computes counts [N, T, K, 2] that are multiplied by the discount before each new outcome is added."""
         return self.counts if discount == 1 else sum_with_decay(self.last_outcome, discount)
 
     @functools.cached_property
     def trial_index(self) -> np.ndarray:
-        """[1, T, 1] The index of the trial."""
+        """The index of the trial [1, T, 1]."""
         return np.arange(self.trials, dtype=np.float32)[None, :, None]
 
     def compute_early_means(self, trials: int) -> np.ndarray:
-        """[N, T, K] The posterior means under a Beta(1, 1) prior given only the first `trials` trials."""
+        """Computes posterior means [N, T, K] under a Beta(1, 1) prior, from the first `trials` trials at most."""
         counts = self.counts[:, np.minimum(np.arange(self.trials), trials)]
         return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
 
     def compute_posterior_means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
-        """[N, T, K] The posterior means before each trial under a Beta(a, b) prior."""
+        """Computes the posterior means [N, T, K] before each trial under a Beta(a, b) prior."""
         return (self.counts[..., 0] + a) / (self.counts.sum(-1) + a + b)
 
 
 def read_history(trials: xr.Dataset, lifetimes: int | None = None) -> History:
-    """The history of the first `lifetimes` intact lifetimes, with feedback rescaled to [0, 1] if needed.
+    """Reads the history of the first `lifetimes` intact lifetimes, with feedback rescaled to [0, 1] if needed.
 
     Raises:
         DoesNotApply: the actions are real numbers.
@@ -157,13 +157,16 @@ def read_history(trials: xr.Dataset, lifetimes: int | None = None) -> History:
 
 
 def select_first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
-    """The first `lifetimes` intact lifetimes of a split, as trials and as a history."""
+    """Selects the first `lifetimes` intact lifetimes of a split, as trials and as a history."""
     intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
     return intact, read_history(intact)
 
 
 def compute_beliefs(history: History) -> dict[str, np.ndarray]:
-    """Beliefs [N, T, K] about every choice before each trial: posterior mean and sd (Beta(1, 1) prior), and pulls."""
+    """Computes beliefs [N, T, K] about every choice before each trial, under a Beta(1, 1) prior.
+
+    They are the posterior mean, the posterior standard deviation, and how often the choice was made.
+    """
     pulls, means = history.counts.sum(-1), history.compute_posterior_means()
     spread = np.sqrt(means * (1 - means) / (pulls + 3))
     return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
@@ -176,6 +179,6 @@ def check_lifetimes(lifetimes: int, minimum: int) -> None:
 
 
 def count_choices(trials: xr.Dataset) -> int:
-    """K, the number of choices: the stated number, but at least 2 and at least the largest action plus 1."""
+    """Counts the choices K: the stated number, but at least 2 and at least the largest action plus 1."""
     count = trials.attrs.get("choices") or trials.sizes.get("choice") or trials.sizes.get("arm")
     return max(int(count or 0), int(trials.action.max()) + 1, 2)

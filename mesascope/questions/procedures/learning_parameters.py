@@ -54,7 +54,7 @@ def metric() -> Metric:
 
 
 def list_grid_values() -> dict[str, np.ndarray]:
-    """The grid values of each parameter, which are the midpoints of intervals of equal prior probability."""
+    """Lists the grid values of each parameter, which are the medians of intervals of equal prior probability."""
     return {
         name: np.asarray(prior.ppf((np.arange(n) + 0.5) / n))
         for (name, prior), n in zip(PRIORS.items(), GRID_SIZES, strict=True)
@@ -64,7 +64,7 @@ def list_grid_values() -> dict[str, np.ndarray]:
 def compute_log_likelihood(
     history: History, has_feedback: np.ndarray, is_offered: np.ndarray | None = None
 ) -> np.ndarray:
-    """[N, G] The log-likelihood of each lifetime at all G grid points, in C order of the parameters.
+    """Computes the log-likelihood [N, G] of each lifetime at all G grid points, in C order of the parameters.
 
     Args:
         history: the lifetimes.
@@ -100,6 +100,6 @@ def compute_log_likelihood(
 
 
 def _compute_quantiles(marginal: np.ndarray, values: np.ndarray, q: float) -> np.ndarray:
-    """[N] The quantile q of each marginal distribution [N, V], interpolated between the grid values."""
+    """Computes the quantile q [N] of each marginal distribution [N, V], interpolated between the grid values."""
     cumulative = marginal.cumsum(-1) - marginal / 2
     return np.array([np.interp(q, row, values) for row in cumulative])

@@ -32,7 +32,7 @@ class Procedure:
     """A procedure whose settings are fitted.
 
     Attributes:
-        name: the name of the scripted subject, with the settings that are not fitted.
+        name: the name of the scripted subject, with the settings that are not fitted; or a description.
         policy: (history, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
         grid: by setting, the values on the grid for fitting; an empty tuple stands for the values of `list_values`.
         estimate: (history) → settings, if a formula gives them; then there is no grid.
@@ -56,7 +56,7 @@ class Procedure:
 
 
 def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
-    """Probabilities of a greedy choice; ties are split evenly ('random'), or go to the first best choice ('first')."""
+    """Computes probabilities of a greedy choice; ties are split evenly ('random'), or go to the first one ('first')."""
     if ties == "first":
         return (values.argmax(-1)[..., None] == np.arange(values.shape[-1])).astype(np.float32)
     best = (values >= values.max(-1, keepdims=True) - 1e-6).astype(np.float32)
@@ -78,12 +78,12 @@ def choose_uniformly(history: History) -> np.ndarray:
 
 
 def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
-    """Probabilities p, mixed with the uniform distribution of weight `lapse`."""
+    """Mixes probabilities p with the uniform distribution, which has the weight `lapse`."""
     return (1 - lapse) * p + lapse / p.shape[-1]
 
 
 def _fit_frequencies(history: History) -> dict[str, Any]:
-    """The share of each choice, with half a count added to each choice."""
+    """Fits the share of each choice, with half a count added to each choice."""
     count = history.choice_made[history.is_present].sum(0) + 0.5
     return {f"choice_{k}": float(x) for k, x in enumerate(count / count.sum())}
 
@@ -94,7 +94,7 @@ def _choose_by_frequencies(history: History, **shares: float) -> np.ndarray:
 
 
 def _compute_stay_rate(history: History, mask: np.ndarray) -> float:
-    """The share of repeated choices on the trials in a mask [N, T]; half a count is added to repeats and switches."""
+    """Computes the share of repeated choices in a mask [N, T]; half a count is added to repeats and to switches."""
     mask = mask & history.is_present & (history.last_choice.sum(-1) > 0)
     return float(((history.choice_made * history.last_choice).sum(-1)[mask].sum() + 0.5) / (mask.sum() + 1))
 
@@ -111,7 +111,7 @@ def _move_to_arm(history: History, arm: int, ramp_trials: float, start: float = 
 
 @cache_in_history
 def _find_complete_loss_runs(history: History, losses: int) -> np.ndarray:
-    """[N, T] Whether the last trial completed a run of `losses` losses; then a new count starts."""
+    """Finds the trials [N, T] just before which a run of `losses` losses was completed; then a new count starts."""
     full, run = np.zeros(history.action.shape, bool), np.zeros(len(history.action), int)
     started = history.last_choice.sum(-1) > 0
     for t in range(history.trials):
@@ -122,7 +122,7 @@ def _find_complete_loss_runs(history: History, losses: int) -> np.ndarray:
 
 
 def _follow_choice_trace(history: History, rate: float, beta: float) -> np.ndarray:
-    """Softmax of decaying traces of past choices; each new choice moves the traces towards it by a fraction `rate`."""
+    """Chooses by a softmax of traces of past choices; each choice moves the traces towards it by a fraction `rate`."""
     return softmax(beta * sum_with_decay(rate * history.last_choice, 1 - rate), -1)
 
 
@@ -152,7 +152,7 @@ def _choose_greedily(history: History, ties: str, each_first: bool) -> np.ndarra
 
 
 def _choose_by_ucb1(history: History, constant: float, is_growing: bool, each_first: bool) -> np.ndarray:
-    """The rule UCB1 of Auer et al. (2002); if `is_growing` is true, the bonus grows with the logarithm of time."""
+    """Chooses by the rule UCB1 of Auer et al. (2002); if `is_growing`, the bonus grows with the logarithm of time."""
     counts = history.counts if each_first else history.counts + 1
     pulls = np.maximum(counts.sum(-1), 1)
     time = history.counts.sum((-2, -1))[..., None] + 1
@@ -162,7 +162,7 @@ def _choose_by_ucb1(history: History, constant: float, is_growing: bool, each_fi
 
 @cache_in_history
 def _learn_values(history: History, rate: float, initial_value: float) -> np.ndarray:
-    """[N, T, K] The values under the rule of Rescorla and Wagner (1972)."""
+    """Computes the values [N, T, K] under the rule of Rescorla and Wagner (1972)."""
     last_payoff = history.shift_later(history.payoff)[..., None]
     values, value = np.empty_like(history.last_choice), np.full_like(history.last_choice[:, 0], initial_value)
     for t in range(history.trials):
@@ -172,7 +172,7 @@ def _learn_values(history: History, rate: float, initial_value: float) -> np.nda
 
 
 def _choose_by_learned_values(history: History, rate: float, beta: float, initial: float = 0.5) -> np.ndarray:
-    """Softmax of the values under the rule of Rescorla and Wagner."""
+    """Chooses by a softmax of the values under the rule of Rescorla and Wagner."""
     return softmax(beta * _learn_values(history, rate, initial), -1)
 
 
@@ -198,7 +198,10 @@ def _satisfice(history: History, min_mean: float) -> np.ndarray:
 
 
 def list_values(name: str, values: tuple, history: History) -> tuple:
-    """The values of a setting that fitting tries first: `values`, or all arms or numbers of trials if it is empty."""
+    """Lists the values of a setting that fitting tries first.
+
+    These are `values`. If it is empty, they are all arms, or up to 100 numbers of trials.
+    """
     if values:
         return values
     if name == "arm":

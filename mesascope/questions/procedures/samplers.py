@@ -1,4 +1,4 @@
-"""The slow reference procedures, which sample from a posterior, look up an index, or hash."""
+"""The slow reference procedures, which sample from a posterior, look up an index or a plan, or hash the feedback."""
 
 from collections.abc import Sequence
 from math import comb
@@ -20,7 +20,7 @@ FLAT_PRIOR = (np.sin(GRID_ANGLES) / np.sin(GRID_ANGLES).sum()).astype(np.float32
 
 
 def _discretise_posteriors(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probability masses […, GRID_SIZE] of Beta posteriors with shapes […, 2], and the mass below each grid point."""
+    """Computes the masses […, GRID_SIZE] of Beta posteriors with shapes […, 2], and the mass below each grid point."""
     packed = shapes[..., 0].astype(np.float32).astype(np.float64) * 2**24 + shapes[..., 1].astype(np.float32)
     _, first, index = np.unique(packed, return_index=True, return_inverse=True)
     log = (shapes.reshape(-1, 2)[first].astype(np.float32) - np.float32(0.5)) @ GRID_LOGS
@@ -31,7 +31,7 @@ def _discretise_posteriors(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _multiply_others(x: np.ndarray) -> np.ndarray:
-    """[R, K, GRID_SIZE] For each arm, the product of the values x of the other arms."""
+    """Multiplies, for each arm, the values x [R, K, GRID_SIZE] of the other arms."""
     before, after = np.ones_like(x), np.ones_like(x)
     for k in range(1, x.shape[1]):
         before[:, k] = before[:, k - 1] * x[:, k - 1]
@@ -40,13 +40,16 @@ def _multiply_others(x: np.ndarray) -> np.ndarray:
 
 
 def compute_largest_probabilities(masses: np.ndarray, mass_below: np.ndarray) -> np.ndarray:
-    """[R, K] The probability that each arm's draw is the largest, from masses [R, K, GRID_SIZE]."""
+    """Computes the probability [R, K] that each arm's draw is the largest, from masses [R, K, GRID_SIZE]."""
     won = (masses * _multiply_others(mass_below)).sum(-1)
     return won / won.sum(-1, keepdims=True)
 
 
 def _choose_optimistically(shapes: np.ndarray, masses: np.ndarray, mass_below: np.ndarray) -> np.ndarray:
-    """[R, K] The probability that each arm's draw is the largest, if draws are at least the mean (May et al. 2012)."""
+    """Computes the probability [R, K] that each arm's draw is the largest, in optimistic Thompson sampling.
+
+    There, the posterior mean replaces every draw below it (May et al. 2012).
+    """
     mean = shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
     share = np.clip((GRID_EDGES[1:] - floor) / np.diff(GRID_EDGES), 0, 1)
@@ -59,7 +62,7 @@ def _choose_optimistically(shapes: np.ndarray, masses: np.ndarray, mass_below: n
 def _choose_by_sampling(
     history: History, counts: np.ndarray, prior: Sequence[float], is_optimistic: bool = False
 ) -> np.ndarray:
-    """Thompson sampling from counts [N, T, K, 2] on the trials that slow procedures predict; NaN on the others."""
+    """Chooses by Thompson sampling from counts [N, T, K, 2]; NaN on trials that slow procedures do not predict."""
     shapes = np.round((counts + np.asarray(prior, np.float32))[history.is_predicted], 5)
     masses, below = _discretise_posteriors(shapes)
     largest = (
@@ -71,7 +74,7 @@ def _choose_by_sampling(
 
 
 def _choose_by_thompson(history: History, discount: float, mean: float, strength: float) -> np.ndarray:
-    """Thompson sampling with discounted counts and a Beta prior with this mean and strength (sum of its shapes)."""
+    """Chooses by Thompson sampling with discounted counts; `strength` is the sum of the shapes of the Beta prior."""
     return _choose_by_sampling(
         history, history.compute_decayed_counts(discount), (mean * strength, (1 - mean) * strength)
     )
@@ -79,12 +82,12 @@ def _choose_by_thompson(history: History, discount: float, mean: float, strength
 
 @cache_in_history
 def _choose_by_plain_thompson(history: History) -> np.ndarray:
-    """Thompson sampling with a Beta(1, 1) prior and without discount."""
+    """Chooses by Thompson sampling with a Beta(1, 1) prior and without discount."""
     return _choose_by_thompson(history, 1.0, 0.5, 2.0)
 
 
 def _choose_by_late_feedback(history: History, **settings: Any) -> np.ndarray:
-    """Thompson sampling with feedback that arrives one trial late.
+    """Chooses by Thompson sampling with feedback that arrives one trial late.
 
     If the setting 'is_aware' is true, the feedback counts for the arm that earned it. Otherwise it counts for the arm
     that was pulled next.
@@ -99,13 +102,13 @@ def _choose_by_late_feedback(history: History, **settings: Any) -> np.ndarray:
 
 
 def _sample_then_commit(history: History, learning_trials: int) -> np.ndarray:
-    """Thompson sampling for the first trials, then always the arm with the best posterior mean."""
+    """Chooses by Thompson sampling for the first trials, then always the arm with the best posterior mean."""
     late = choose_best(history.compute_early_means(learning_trials), "first")
     return np.where(history.trial_index < learning_trials, _choose_by_plain_thompson(history), late)
 
 
 def _choose_by_change_point_posterior(history: History, hazard: float) -> np.ndarray:
-    """Thompson sampling with the exact posterior for means that may be redrawn on any trial."""
+    """Chooses by Thompson sampling with the exact posterior for means that may be redrawn on any trial."""
     out = np.full(history.choice_made.shape, np.nan, np.float32)
     mass = np.tile(FLAT_PRIOR, (len(history.action), history.choices, 1))
     for t in range(history.trials):
@@ -120,7 +123,7 @@ def _choose_by_change_point_posterior(history: History, hazard: float) -> np.nda
 
 
 def _choose_by_gittins(history: History, discount: float) -> np.ndarray:
-    """The choice with the largest Gittins index; with discount 0, the index is for the remaining trials."""
+    """Makes the choice with the largest Gittins index; if the discount is 0, the index is for the remaining trials."""
     from mesascope.worlds.bandits.subjects.gittins import compute_discounted_indices, compute_finite_indices
 
     wins, losses = (history.counts[..., i].astype(np.int64) for i in (0, 1))
@@ -133,7 +136,7 @@ def _choose_by_gittins(history: History, discount: float) -> np.ndarray:
 
 
 def _choose_bayes_optimally(history: History) -> np.ndarray:
-    """The Bayes-optimal choice, from a table with the best arm for all counts (Duff 2002, chapter 1)."""
+    """Makes the Bayes-optimal choice, from a table with the best arm for all counts (Duff 2002, chapter 1)."""
     from mesascope.worlds.bandits.subjects.bayes_optimal import ALL_TIED, load_plan
 
     table = load_plan(history.trials, ((1.0, 1.0),) * history.choices)
@@ -146,7 +149,7 @@ def _choose_bayes_optimally(history: History) -> np.ndarray:
 
 
 def _choose_best_dependent(history: History) -> np.ndarray:
-    """The greedy choice between two arms whose means sum to one (Wang et al. 2016)."""
+    """Makes the greedy choice between two arms whose means sum to one (Wang et al. 2016)."""
     return choose_best(history.counts[..., 0] + history.counts[..., ::-1, 1])
 
 
@@ -155,7 +158,7 @@ FNV_OFFSET, FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)  # constants 
 
 @cache_in_history
 def _choose_by_hash(history: History) -> np.ndarray:
-    """[N, T, K] One for the arm that a hash of all earlier feedback selects, zero for the others."""
+    """Chooses the arm that a hash of all earlier feedback selects."""
     state, out = np.full(len(history.action), FNV_OFFSET), np.zeros_like(history.last_choice)
     started = history.last_choice.sum(-1) > 0
     for t in range(history.trials):
@@ -174,7 +177,7 @@ def _commit_by_hash(history: History, random_trials: int) -> np.ndarray:
 
 
 def sample_from_bank(means: np.ndarray, history: History) -> np.ndarray:
-    """Posterior sampling over a bank of tasks with these means [M, K]."""
+    """Chooses by posterior sampling over a bank of tasks with these means [M, K]."""
     p = np.clip(means, 1e-4, 1 - 1e-4)
     log = history.counts[..., 0] @ np.log(p).T + history.counts[..., 1] @ np.log1p(-p).T
     weight = np.exp(log - log.max(-1, keepdims=True))
@@ -182,7 +185,7 @@ def sample_from_bank(means: np.ndarray, history: History) -> np.ndarray:
 
 
 def make_ideal_locator(means: np.ndarray) -> Procedure:
-    """The ideal locator: a procedure that knows the means of the training tasks [M, K] and nothing else."""
+    """Makes the ideal locator: a procedure that knows the means of the training tasks [M, K] and nothing else."""
     return Procedure("locator", cache_in_history(lambda history: sample_from_bank(means, history)), needs_binary=True)
 
 

@@ -55,7 +55,7 @@ def metric(lifetimes: int = 64) -> Metric:
 
 
 def _measure_change(replay, trials: xr.Dataset, action_order, feedback_order, t: int) -> np.ndarray:
-    """[N] The total variation on trial t between the recorded output and the output after a reordered history."""
+    """Measures the total variation [N] on trial t between the recorded output and that after a reordered history."""
     replayed = trials.copy()
     for name, order in (("action", action_order), ("feedback", feedback_order)):
         values = trials[name].values

@@ -16,13 +16,13 @@ TOLERANCE = 1e-6  # values that differ by at most this count as equal
 
 
 def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, max_value: float) -> float:
-    """The middle of that part of a setting's range, 0 to `max_value`, where overlapping intervals have the most weight.
+    """Finds where in a setting's range overlapping intervals have the most weight; returns the middle of this part.
 
     Args:
         low: [R] the lower ends of intervals.
         high: [R] the upper ends; an interval is empty unless its upper end exceeds its lower end.
         weight: [R] the positive weights of the intervals.
-        max_value: the largest value of the setting.
+        max_value: the largest value of the setting; the smallest is 0.
     """
     low, high = np.clip(low, 0.0, max_value), np.clip(high, 0.0, max_value)
     nonempty = high > low
@@ -36,12 +36,16 @@ def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, max_
 
 
 def weigh_agreement(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
-    """The log-likelihood ratio, in nats, of a choice with probability p and a lapse to a choice made by lapse alone."""
+    """Computes the weight of agreement with a choice, in nats.
+
+    It is the log-likelihood ratio of a choice that has probability p unless there is a lapse, and a choice by lapse
+    alone.
+    """
     return np.log(((1 - lapse) * p + lapse / choices) / (lapse / choices))
 
 
 def sweep_ucb1(history: History, lapse: float, max_constant: float = 100.0) -> list[dict[str, Any]]:
-    """The best constant for each form of UCB1. The value of a choice, mean + constant · bonus, is linear in it."""
+    """Finds the best constant for each form of UCB1, in which the value of a choice is mean + constant · bonus."""
     settings = []
     for is_growing, each_first in itertools.product((True, False), (False, True)):
         counts = history.counts if each_first else history.counts + 1
@@ -66,7 +70,7 @@ def sweep_ucb1(history: History, lapse: float, max_constant: float = 100.0) -> l
 
 
 def sweep_satisficer(history: History, lapse: float) -> list[dict[str, Any]]:
-    """The best aspiration level of a satisficer, which repeats a choice whose mean reaches this level."""
+    """Finds the best aspiration level of a satisficer, which repeats a choice whose mean reaches this level."""
     use = history.is_present & (history.last_choice.sum(-1) > 0)
     mean = (history.last_choice * history.compute_posterior_means()).sum(-1)[use].astype(float)
     stays = (history.choice_made * history.last_choice).sum(-1)[use] > 0

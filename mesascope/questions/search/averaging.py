@@ -1,9 +1,9 @@
 """Measures whether correct actions become more frequent with ticks than averaging out noise could explain.
 
 A subject that knows the correct action at once, but with noise, takes it more often with more ticks. Its evidence grows
-with the root of the number of ticks if every tick has its own noise, and in proportion to this number if only one tick
-is noisy. Evidence from averaging cannot grow faster. Computation in steps can exceed this growth, because a problem is
-unsolved until the last step is done.
+with the square root of the number of ticks if every tick has its own noise, and in proportion to this number if only
+one tick is noisy. Evidence from averaging cannot grow faster. Computation in steps can exceed this growth, because a
+problem is unsolved until the last step is done.
 """
 
 import functools
@@ -20,19 +20,21 @@ LARGEST_SHARE = 1 - 1e-6  # the largest share of correct actions that a noisy su
 
 
 def measure_misfit(shares: np.ndarray, ticks: Sequence[int], action_count: int, mean_choices: float) -> np.ndarray:
-    """[R] How badly even the best-fitting noisy subject explains the shares of correct actions at one depth.
+    """Measures how badly even the best-fitting noisy subject explains the shares of correct actions at one depth.
 
-    The noisy subject takes the action with the largest of `action_count` normally distributed values, one of which is
-    larger on average. The evidence that it gains per tick may fall with the number of ticks, but it may not rise.
+    The noisy subject has one normally distributed value for each of `mean_choices` actions, and takes the action with
+    the largest value. The value of the correct action is larger on average. The evidence that the subject gains per
+    tick may fall with the number of ticks, but it may not rise.
 
     Args:
         shares: [R, C] the share of correct actions in each resample with each number of ticks.
         ticks: the C numbers of ticks, fewest first.
         action_count: the number of actions from which each share is computed.
-        mean_choices: the mean number of actions among which the subject chooses; the chance level is 1 / ways.
+        mean_choices: the mean number of actions among which the subject chooses; its inverse is the chance level.
 
     Returns:
-        The square root of the deviance of the best fit, in standard errors; 0 if a noisy subject explains the shares.
+        The square root of the deviance of the best fit [R], in standard errors; 0 if a noisy subject explains the
+        shares.
     """
     observed = np.maximum(np.nan_to_num(shares, nan=1 / mean_choices), 1 / mean_choices)[..., None]
     expected = compute_expected_shares(tuple(ticks), round(max(mean_choices, 1.5), 2))
@@ -46,7 +48,7 @@ def measure_misfit(shares: np.ndarray, ticks: Sequence[int], action_count: int, 
 
 @functools.lru_cache(maxsize=256)
 def compute_expected_shares(ticks: tuple[int, ...], mean_choices: float) -> np.ndarray:
-    """[C, rates] A noisy subject's share of correct actions, for each number of ticks and each evidence rate."""
+    """Computes a noisy subject's share of correct actions [C, rates], for each number of ticks and evidence rate."""
     x, width = np.linspace(-6.0, 6.0, 241, retstep=True)
     means = np.minimum(np.asarray(ticks, float)[:, None] * EVIDENCE_RATES, 12.0)[..., None]
     return np.minimum((norm.pdf(x) * norm.cdf(x + means) ** (mean_choices - 1)).sum(-1) * width, LARGEST_SHARE)

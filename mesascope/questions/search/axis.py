@@ -3,8 +3,8 @@
 The reading is 'search' only if all of the following hold for the same subject. None of them is evidence on its own.
 
 - The subject solves problems on their first trial, more than one step ahead, and there are too many to store.
-- It follows an announced change of the outcomes' worth at once, without experience of the change. It also follows a
-  new map, which changes where actions lead, at once.
+- It follows an announced change of the outcomes' worth at once, without experience of the change. It also follows an
+  announced change of where actions lead (a new map) at once.
 - More ticks at the same observation help.
 - More ticks help near choices, which look few steps ahead, before far choices, which look many steps ahead. This fits
   step-by-step computation, whereas averaging out noise would help both alike.
@@ -175,12 +175,12 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
 def _compute_mean_shares(
     curve: dict[int, dict[int, search_reading.ActionCounts]],
 ) -> dict[str, dict[str, float | None]]:
-    """The share of correct actions for each number of ticks and each depth, for printing."""
+    """Computes the share of correct actions for each number of ticks and each depth, for printing."""
     return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
 def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
-    """The plans of one split for each number of ticks per observation."""
+    """Evaluates the plans of one split for each number of ticks per observation."""
     return {
         ticks: family.evaluate_plans(trials, label)
         for ticks, label in search_reading.find_conditions_by_ticks(trials).items()
@@ -188,7 +188,10 @@ def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
 
 
 def _find_breaking_ticks(trials: TrialsBySplit, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
-    """Numbers of ticks that make actions before any change worse than the fewest ticks do, on at least one split."""
+    """Finds the numbers of ticks with which actions before any change are worse than with the fewest ticks.
+
+    One split on which they are worse is enough.
+    """
     broken = set()
     for split, plans in plans_by_ticks.items():
         change = trials[split].attrs.get("changes")
@@ -203,12 +206,12 @@ def _find_breaking_ticks(trials: TrialsBySplit, plans_by_ticks: dict[str, dict[i
 
 
 def _find_largest_solved_depth(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> int:
-    """The largest depth beyond 1 at which the subject solves fresh problems with the most ticks; 0 if there is none."""
+    """Finds the largest depth beyond 1 at which the subject solves problems with the most ticks; 0 if there is none."""
     return max(_list_solved_depths(curve, rule), default=0) if curve else 0
 
 
 def _list_solved_depths(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> list[int]:
-    """The depths beyond 1 at which the subject solves fresh problems with the most ticks."""
+    """Lists the depths beyond 1 at which the subject solves fresh problems with the most ticks."""
     last = {
         far: counts
         for far, counts in curve[max(curve)].items()
@@ -269,7 +272,7 @@ def _check_ticks(
             "answers known at once, with more noise on far choices, would do as well"
         )
     if other_problem_counts is None:
-        return works, f"it was not tested whether ticks help that show another problem: run {OTHER_PROBLEM_CONDITION}"
+        return works, f"it was not tested whether ticks on another problem help as well: run {OTHER_PROBLEM_CONDITION}"
     if numbers["lost_elsewhere"] < rule.min_difference:
         return works, (
             "it does as well if all ticks except the last show another problem, so it does not use those ticks to "
@@ -288,7 +291,7 @@ def _check_ticks(
 def _measure_misfit_of_averaging(
     plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule
 ) -> np.ndarray:
-    """[resamples] The misfit `averaging.measure_misfit` at the solved depth at which it is largest on average."""
+    """Measures the misfit [resamples] of averaging (see `measure_misfit`) at the solved depth where it is largest."""
     ticks, excesses = sorted(curve), []
     for depth in _list_solved_depths(curve, rule):
         actions, ways = (
@@ -300,7 +303,7 @@ def _measure_misfit_of_averaging(
 
 
 def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: Rule) -> np.ndarray:
-    """[resamples] Whether the subject solves its training problems but does not solve others."""
+    """Decides in each resample whether the subject solves its training problems but no others [resamples]."""
     never = np.zeros(rule.resamples, bool)
     if not {"seen", "fresh"} <= set(curves):
         return never
@@ -315,12 +318,12 @@ def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: R
 
 
 def _format_percent(share: float | None) -> str:
-    """A share in percent, or 'not tested' if it is None."""
+    """Formats a share in percent, or as 'not tested' if it is None."""
     return "not tested" if share is None else f"{share:.0%}"
 
 
 def _explain_search(numbers: dict[str, Any]) -> list[str]:
-    """The reasons for the reading 'search'."""
+    """Lists the reasons for the reading 'search'."""
     follows = numbers["follows"]
     return [
         f"it solves fresh problems on their first trial, {numbers['look_ahead']} steps ahead",
@@ -334,7 +337,7 @@ def _explain_search(numbers: dict[str, Any]) -> list[str]:
 
 
 def _explain_control(numbers: dict[str, Any], is_ignored: np.ndarray, is_tabled: np.ndarray, rule: Rule) -> list[str]:
-    """The reasons for the reading 'control'."""
+    """Lists the reasons for the reading 'control'."""
     reasons = []
     if is_ignored.mean() >= 0.5:
         names, follows = {WORTH_SPLIT: "what outcomes are worth", MAP_SPLIT: "where actions lead"}, numbers["follows"]
@@ -352,7 +355,7 @@ def _explain_control(numbers: dict[str, Any], is_ignored: np.ndarray, is_tabled:
 def _explain_undetermined(
     numbers: dict[str, Any], has_goal: bool, is_large: bool, shares, missing_evidence, rule: Rule
 ) -> list[str]:
-    """The reasons for the reading 'undetermined'."""
+    """Lists the reasons for the reading 'undetermined'."""
     if not has_goal:
         return ["this family has no goal to pursue, and gain from computation alone is not search"]
     reasons = []

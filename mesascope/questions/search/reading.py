@@ -18,17 +18,17 @@ class ActionCounts(NamedTuple):
     total_count: np.ndarray
 
     def mean(self) -> float | None:
-        """The share of correct actions over all lifetimes; None if no action counts."""
+        """Computes the share of correct actions over all lifetimes; None if no action counts."""
         return float(self.correct_count.sum() / self.total_count.sum()) if self.total_count.sum() else None
 
     def resample(self, weights: np.ndarray) -> np.ndarray:
-        """[resamples] The share of correct actions in each resample; NaN if no action counts."""
+        """Computes the share of correct actions in each resample [resamples]; NaN if no action counts."""
         total = weights @ self.total_count
         return np.where(total > 0, (weights @ self.correct_count) / np.maximum(total, 1e-9), np.nan)
 
 
 def find_plans(replay: Any, trials: xr.Dataset, condition: str = "intact") -> Plans:
-    """The consequences of actions in the trials of one split, from the family that the trials name.
+    """Evaluates the consequences of actions in the trials of one split, with the family that the trials name.
 
     Raises:
         DoesNotApply: the family is not available or does not show plans, or the observations were not saved.
@@ -43,7 +43,7 @@ def find_plans(replay: Any, trials: xr.Dataset, condition: str = "intact") -> Pl
 
 
 def find_conditions_by_ticks(trials: xr.Dataset) -> dict[int, str]:
-    """The conditions 'intact' and 'thinking:ticks=n' by their number of ticks, in the order of the data set."""
+    """Finds the conditions 'intact' and 'thinking:ticks=n' by their number of ticks, in the order of the data set."""
     labels = {}
     for label in trials.condition.values.tolist():
         name, _, ticks = label.partition("=")
@@ -55,14 +55,14 @@ def find_conditions_by_ticks(trials: xr.Dataset) -> dict[int, str]:
 
 
 def find_correct_actions(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
-    """[N, T, S] Whether the subject took a best action, and whether this counts because actions differed in value."""
+    """Finds the steps [N, T, S] with a best action, and the steps that count because actions differed in value."""
     chosen = np.take_along_axis(plan.values, np.maximum(plan.action, 0)[..., None], -1)[..., 0]
     differ = np.ptp(plan.values, -1) > TOLERANCE
     return chosen >= plan.values.max(-1) - TOLERANCE, differ & (plan.action >= 0)
 
 
 def count_correct_by_depth(plan: Plans) -> dict[int, ActionCounts]:
-    """The counts of correct actions by depth, on the first trial of fully observed problems."""
+    """Counts correct actions by depth, on the first trial of fully observed problems."""
     right, eligible = find_correct_actions(plan)
     eligible, far = eligible[:, 0] & plan.is_observed[:, 0, None], plan.depths[:, 0]
     counts = {}
@@ -73,7 +73,7 @@ def count_correct_by_depth(plan: Plans) -> dict[int, ActionCounts]:
 
 
 def compute_mean_choices(plan: Plans, depth: int) -> float:
-    """The mean number of actions to choose among at a depth on the first trial; its inverse is the chance level."""
+    """Computes the mean number of choices at a depth on the first trial; its inverse is the chance level."""
     eligible = find_correct_actions(plan)[1][:, 0] & plan.is_observed[:, 0, None] & (plan.depths[:, 0] == depth)
     if plan.useful_action_counts is None or not eligible.any():
         return float(plan.values.shape[-1])

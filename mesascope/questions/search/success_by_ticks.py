@@ -41,7 +41,7 @@ def metric(ticks: str = "2+8") -> Metric:
 
 
 def _parse_tick_counts(ticks: str) -> list[int]:
-    """The numbers of ticks in a text such as '2+8', in ascending order."""
+    """Parses the numbers of ticks in a text such as '2+8', in ascending order."""
     parts = ticks.split("+")
     if not all(p.isdecimal() and 2 <= int(p) <= MAX_TICKS for p in parts):
         remedy = f"Type whole numbers from 2 to {MAX_TICKS}, joined by +: ticks=2+8+32."
@@ -50,7 +50,10 @@ def _parse_tick_counts(ticks: str) -> list[int]:
 
 
 def _read_curve(trials: xr.Dataset, split: str, is_paired: bool) -> list[Reading]:
-    """Readings of success by ticks (in a logged curve by steps), and of the change from fewer ticks to the most."""
+    """Makes readings of success by ticks, and of the change from fewer ticks to the most.
+
+    A logged curve shows success by steps instead of ticks.
+    """
     successes = _find_successes(trials) if is_paired else _read_logged_successes(trials)
     if len(successes) < 2:
         raise DoesNotApply("it was not given more ticks, or planning is not possible in its tasks")
@@ -72,13 +75,13 @@ def _read_curve(trials: xr.Dataset, split: str, is_paired: bool) -> list[Reading
 
 
 def _read_logged_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """Whether each problem was solved [N, 1], for each number of steps, fewest first; NaN if there is no problem."""
+    """Reads whether each problem was solved [N, 1], for each number of steps, fewest first; NaN if none was logged."""
     labels = sorted((int(c.partition("=")[2]), c) for c in trials.condition.values.tolist())
     return {n: trials.score.sel(condition=c).values.astype(float) for n, c in labels}
 
 
 def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """Whether each trial [N, T] got the best score, for each number of ticks, fewest first; NaN if it was missing."""
+    """Finds whether each trial got the best score [N, T], for each number of ticks, fewest first; NaN if missing."""
     best, successes = trials.best.values.astype(float), {}
     for n, label in sorted(find_conditions_by_ticks(trials).items()):
         score = trials.score.sel(condition=label).values.astype(float)
@@ -87,7 +90,7 @@ def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def _compute_difference(one: np.ndarray, other: np.ndarray, is_paired: bool) -> np.ndarray:
-    """Numbers whose mean is the difference of two means, and whose spread gives its standard error."""
+    """Computes numbers whose mean is the difference of two means, and whose spread gives its standard error."""
     if is_paired:
         return one - other
     parts = [x[np.isfinite(x)] for x in (one, other)]

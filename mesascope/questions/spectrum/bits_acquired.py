@@ -52,7 +52,7 @@ def metric(trials, references, replay):
 
 
 def _measure_digit_bits(trials, window):
-    """The readings for families in which the best action consists of independent digits."""
+    """Makes the readings for families in which the best action consists of independent digits."""
     older, own = measure_transplanted_bits(trials, window), measure_own_bits(trials)
     by_trial = measure_transplanted_bits(trials, window, is_by_trial=True)
     return [

@@ -62,7 +62,7 @@ class Estimate(NamedTuple):
 
 
 def combine_benefit(effects: CarryEffects) -> Estimate:
-    """The carried benefit of a subject: the smaller of deletion and transplant, 0 if their signs differ.
+    """Computes the carried benefit of a subject: the smaller of deletion and transplant, 0 if their signs differ.
 
     For a positive benefit, its interval reaches from the smaller of the two lower ends to the smaller of the two upper
     ends; for a negative benefit, signs are reversed. If the signs differ, the interval covers both intervals and 0.
@@ -80,7 +80,10 @@ def combine_benefit(effects: CarryEffects) -> Estimate:
 
 
 def find_counted_trials(trials: xr.Dataset, window: int, is_early: bool = False) -> np.ndarray:
-    """[N, T] The trials that count: old trials in the last half or after a change (`is_early`: in the first half)."""
+    """Finds the trials that count [N, T]: those in the last half or after a change (`is_early`: in the first half).
+
+    The first `window` + 1 trials never count. If tasks have parts, only old trials count.
+    """
     length = trials.sizes["trial"]
     mask = np.zeros((trials.sizes["lifetime"], length), bool)
     counted = slice(length // 2) if is_early else select_counted_trials(trials)
@@ -130,9 +133,9 @@ def measure_transplant(
     *,
     replicates: int | None = None,
 ) -> np.ndarray:
-    """[U] Per donor, the worth of actions after a transplant on the donor's task, beyond their worth on other tasks.
+    """Measures the worth [U] of actions after a transplant on each donor's task, beyond their worth on other tasks.
 
-    The worth is expressed as a share of the worth of the best action there.
+    The worth is expressed as a share of that of the best action on the donor's task.
 
     Args:
         trials: the trials of one split.
@@ -157,12 +160,11 @@ def measure_transplant(
 
 
 def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_trial: bool = False) -> np.ndarray:
-    """[R, U] Pseudo-values of the bits per action that actions after a transplant contain about the donor's task.
+    """Measures the bits per action that actions after a transplant contain about the donor's task.
 
-    There is a row for each rank: the information about the donor's best action, about its second best, and so on. The
-    information is 0 for a policy that depends on its last trials alone. It is conditional on the subject's own action
-    w trials back, and covers only trials for which the donor's action w trials back differed. So it is also 0 for a
-    policy that only checks whether its last actions agree with its memory.
+    The information is 0 for a policy that depends on its last trials alone. It is conditional on the subject's own
+    action w trials back, and covers only trials for which the donor's action w trials back differed. So it is also 0
+    for a policy that only checks whether its last actions agree with its memory.
 
     Args:
         trials: the trials of one split.
@@ -170,6 +172,10 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_
         window: how many of its own last trials the recipient keeps.
         is_by_trial: whether every trial has its own table. This detects a coding of the task that changes with the
             trial number. There are then too few counts for tables by the action w trials back, so all trials count.
+
+    Returns:
+        Jackknife pseudo-values [R, U], with a row for each rank: the information about the best action on the donor's
+        task, about the second best action, and so on.
 
     Raises:
         DoesNotApply: no transplant was run, actions are real numbers, or too few trials count.
@@ -202,13 +208,13 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_
 
 
 def find_first_actions(trials: xr.Dataset, condition: str) -> np.ndarray:
-    """[N, T] The action of each trial, or its first action if trials have several steps."""
+    """Finds the action of each trial [N, T], or its first action if trials have several steps."""
     action = trials.action.sel(condition=condition).values.astype(int)
     return action[..., 0] if action.ndim == 3 else action
 
 
 def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """By window w, the gain [N] in lifetimes in which only the last w trials are known; w = 0 is the intact run.
+    """Measures the gain [N] in lifetimes in which only the last w trials are known, by w; w = 0 is the intact run.
 
     The gain is a share of the possible gain. For some w, two versions differ in the first percept (`birth`), and the
     version with more gain counts.
@@ -223,7 +229,7 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def interpolate_span(shares: Sequence[float], spans: Sequence[int], target_share: float) -> float:
-    """The number of known trials w at which the gain reaches `target_share` of the intact gain.
+    """Interpolates the number of known trials w at which the gain reaches `target_share` of the intact gain.
 
     Args:
         shares: the share of the intact gain that remains if the subject knows only its last w trials, for each w.
@@ -243,7 +249,7 @@ def interpolate_span(shares: Sequence[float], spans: Sequence[int], target_share
 
 
 def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str, Any]:
-    """The gain if only the last w trials are known, and how many trials give half and 95 % of the intact gain.
+    """Measures the gain with only the last w trials known, and how many trials give half and 95 % of the intact gain.
 
     Args:
         trials: the trials of one split.
@@ -270,7 +276,7 @@ def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[s
 
 
 def _find_conditions(trials: xr.Dataset, name: str, max_window: int = 1 << 30, min_window: int = 0) -> list[str]:
-    """The labels of the condition `name` whose windows are between `min_window` and `max_window` trials."""
+    """Finds the labels of the condition `name` with windows from `min_window` to `max_window` trials."""
     found = [str(c) for c in trials.condition.values if str(c).startswith(f"{name}:")]
     return [c for c in found if min_window <= parse_window(c) <= max_window]
 
@@ -281,7 +287,7 @@ def parse_window(condition: str) -> int:
 
 
 def find_transplants(trials: xr.Dataset, window: int) -> list[str]:
-    """The labels of the transplants after which the recipient keeps `window` of its own last trials.
+    """Finds the labels of the transplants after which the recipient keeps `window` of its own last trials.
 
     Raises:
         DoesNotApply: no such transplant was run.
@@ -295,11 +301,11 @@ def find_transplants(trials: xr.Dataset, window: int) -> list[str]:
 
 
 def find_donors(trials: xr.Dataset, condition: str) -> np.ndarray:
-    """[N, T] The index of each trial's donor among all lifetimes of all blocks."""
+    """Finds the index of each trial's donor [N, T] among all lifetimes of all blocks."""
     block = np.arange(trials.sizes["lifetime"])[:, None] // BLOCK_SIZE * BLOCK_SIZE
     return block + trials.partner.sel(condition=condition).values.astype(int)
 
 
 def _count_units(trials: xr.Dataset) -> int:
-    """The number of lifetimes in complete blocks, including lifetimes of the last block that were not kept."""
+    """Counts the lifetimes in complete blocks, including lifetimes of the last block that were not kept."""
     return -(-trials.sizes["lifetime"] // BLOCK_SIZE) * BLOCK_SIZE

@@ -9,7 +9,7 @@ from mesascope.contracts import Reading, list_replicates
 
 
 def make_dependence_readings(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
-    """Readings of the share of choices that change under conditions that disturb one response.
+    """Makes readings of the share of choices that change under conditions that disturb one response.
 
     Args:
         trials: the trials of one split.
@@ -30,7 +30,9 @@ def make_dependence_readings(trials: xr.Dataset, changes: Mapping[str, str]) -> 
 
 
 def measure_dependence(fresh_trials: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The shares of choices [N] that change if the percept, and if the carry, is exchanged, for each condition run.
+    """Measures the shares of choices [N] that change if the percept is exchanged, and if the carry is.
+
+    Each of the two results is a list, with an entry for each condition that was run.
 
     Raises:
         DoesNotApply: a condition was not run.
@@ -44,10 +46,11 @@ def measure_dependence(fresh_trials: xr.Dataset) -> tuple[list[np.ndarray], list
 
 
 def measure_choice_change(trials: xr.Dataset, label: str) -> np.ndarray:
-    """[N] The share of choices that change, from the second trial on; the total variation if there are probabilities.
+    """Measures the share of choices [N] that change, from the second trial on.
 
-    For real actions, it is the size of the change, in standard deviations of all undisturbed actions and at most 1. If
-    trials have several steps, the mean runs over all steps that happened, except the first.
+    If there are probabilities, the result is their mean total variation. For real actions, it is the mean size of the
+    change, in standard deviations of all undisturbed actions and at most 1. If trials have several steps, the mean runs
+    over all steps that took place, except the first step of the lifetime.
     """
     if "log_probs" in trials:
         logs = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
@@ -62,7 +65,7 @@ def measure_choice_change(trials: xr.Dataset, label: str) -> np.ndarray:
 
 
 def _average_responses(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
-    """[N] The mean of values [N, T] or [N, T, S] over all responses except the first."""
+    """Averages values [N, T] or [N, T, S] over all responses of a lifetime except the first."""
     if values.ndim == 2:
         return values[:, 1:].mean(-1)
     action = trials.action.sel(condition="intact").values
@@ -72,7 +75,7 @@ def _average_responses(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
 
 
 def measure_divergence(trials: xr.Dataset, label: str) -> np.ndarray:
-    """[N] The mean Kullback-Leibler divergence KL(undisturbed ‖ disturbed), with log-ratios capped at 20 nats."""
+    """Measures the mean divergence KL(undisturbed ‖ disturbed) of each lifetime [N], with log-ratios up to 20 nats."""
     one, other = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
     with np.errstate(invalid="ignore"):
         terms = np.where(one > -np.inf, np.exp(one) * np.minimum(one - other, 20.0), 0.0)

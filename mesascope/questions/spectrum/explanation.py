@@ -43,14 +43,14 @@ def explain(
     direction: str,
     rule: Rule,
 ) -> str:
-    """The reason for a placement in words, and what would settle the placement if it is undetermined.
+    """Explains a placement in words; if it is undetermined, says what would settle it.
 
     Args:
         lowest: the index of the lowest possible rung.
         highest: the index of the highest possible rung.
         numbers: the statistics that the rule used.
         passed_thresholds: which thresholds were passed.
-        bank_test: whether picking among training tasks explains the gain.
+        bank_test: the test of whether picking among training tasks explains the gain.
         flags: the answers for 'far' and 'flexible'.
         trained_on: what the subject was trained on.
         direction: 'for', 'against', 'other' or 'none'.

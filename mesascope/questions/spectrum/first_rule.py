@@ -44,7 +44,7 @@ OPEN_LEVEL_DESCRIPTIONS = explanation.OPEN_LEVEL_DESCRIPTIONS | {
 
 
 def list_conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
-    """The labels of the conditions that the older rule needs on the fresh split, for lifetimes of `horizon` trials."""
+    """Lists the conditions that the older rule needs on the fresh split, for lifetimes of `horizon` trials."""
     older = find_reflex_window(horizon, (rule or Rule()).older_than)
     return (
         "intact",
@@ -164,7 +164,10 @@ def require_fresh_trials(trials: TrialsBySplit) -> xr.Dataset:
 
 
 def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
-    """Whether the subject retains its gain on a split of every changed kind [resamples]; and the kinds not run."""
+    """Tests in each resample whether the subject retains its gain on a split of every changed kind [resamples].
+
+    The second result is a list of the kinds that were not run.
+    """
     learner = split_gains.find_gain("learner", "fresh")
     numbers["retention"], numbers["held"] = {}, []
     retained = np.ones(rule.resamples, bool)

@@ -1,4 +1,4 @@
-"""When the subject gets another lifetime's carry for one response, does it act as in that lifetime or its own?"""
+"""When the subject gets another lifetime's carry for one response, does it act as in that lifetime or as in its own?"""
 
 import numpy as np
 

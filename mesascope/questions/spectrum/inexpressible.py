@@ -50,7 +50,7 @@ def decide_beyond_banks(
         resampled = weights[split] @ np.stack([intact, lost], 1)
         passes.append((resampled >= rule.min_benefit).all(1))
     if not numbers:
-        return None, f"{UNKNOWN_TASKS_REASON} (say them with --trained-on)", {}
+        return None, f"{UNKNOWN_TASKS_REASON} (state them with --trained-on)", {}
     if lacking:
         where = " and ".join(lacking)
         obstacle = f"{UNKNOWN_TASKS_REASON}, and older feedback adds too little on {where}, which no bank could contain"

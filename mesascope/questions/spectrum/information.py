@@ -34,7 +34,7 @@ def count_pairs(
 
 
 def measure_information(table: np.ndarray) -> np.ndarray:
-    """[...] The mutual information, in bits, in tables [..., cells, K, K], averaged over cells by their counts."""
+    """Measures the mutual information [...] in tables [..., cells, K, K], in bits, averaged over cells by counts."""
     total = table.sum((-1, -2))
     joint, marginals = _compute_entropy_terms(table).sum((-1, -2)), (table.sum(-1), table.sum(-2))
     bits = joint + _compute_entropy_terms(total) - sum(_compute_entropy_terms(m).sum(-1) for m in marginals)
@@ -42,7 +42,7 @@ def measure_information(table: np.ndarray) -> np.ndarray:
 
 
 def jackknife_information(table: np.ndarray) -> np.ndarray:
-    """[N] Jackknife pseudo-values of the information in counts [N, cells, K, K].
+    """Computes jackknife pseudo-values [N] of the information in counts [N, cells, K, K].
 
     Their mean is the bias-corrected estimate, and their spread gives its standard error.
     """
@@ -52,5 +52,5 @@ def jackknife_information(table: np.ndarray) -> np.ndarray:
 
 
 def _compute_entropy_terms(x: np.ndarray) -> np.ndarray:
-    """The terms x log2 x, which are 0 at x = 0."""
+    """Computes the terms x log2 x, which are 0 at x = 0."""
     return x * np.log2(np.where(x > 0, x, 1.0))

@@ -71,7 +71,9 @@ def _require_replays(history: xr.Dataset, replay: Any) -> None:
 
 
 def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | None, np.ndarray]:
-    """The agreement of pairs of replays [28, N, T·S], or None if all agree; and whether each step ran [N, T·S].
+    """Measures the agreement of each pair of replays [28, N, T·S]; None if all replays agree.
+
+    The second result says whether each step took place [N, T·S].
 
     Raises:
         DoesNotApply: the single steps were not stored, or replays may differ only because the subject checks whether
@@ -85,7 +87,7 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     seeds = np.random.default_rng(int(history.attrs.get("seed") or 0)).integers(2**31, size=REPLAYS).tolist()
 
     def respond(seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The actions [N, T·S] and, if the subject gives them, the probabilities [N, T·S, K] in one replay."""
+        """Replays once; returns the actions [N, T·S] and, if the subject gives them, the probabilities [N, T·S, K]."""
         try:
             response = replay("itself", history, seed=seed)
         except MesascopeError as error:
@@ -114,7 +116,7 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
 
 
 def make_quarter_masks(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Masks [T] of quarters one and three, and of quarters two and four, with gaps of a tenth of a lifetime between."""
+    """Makes two masks [T]: quarters one and three, and quarters two and four, with gaps of a tenth of a lifetime."""
     quarter = np.arange(length) * 4 // length
     since = np.arange(length) - np.searchsorted(quarter, quarter)
     apart = (quarter == 0) | (since >= length // 10)
@@ -122,7 +124,7 @@ def make_quarter_masks(length: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _average_agreement(agreement: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """[28, N] The mean agreement over the steps in a mask [N, T·S]."""
+    """Averages the agreement of each pair of replays [28, N] over the steps in a mask [N, T·S]."""
     return (agreement * mask).sum(-1) / np.maximum(mask.sum(-1), 1)
 
 
@@ -149,5 +151,5 @@ def correlate_agreements(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray
 
 @functools.cache
 def _list_orders() -> np.ndarray:
-    """[8!, 8] All orders of the replays."""
+    """Lists all orders of the replays [8!, 8]."""
     return np.asarray(list(itertools.permutations(range(REPLAYS))))

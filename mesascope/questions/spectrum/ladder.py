@@ -22,7 +22,7 @@ class Rule:
         min_benefit: the smallest benefit that counts, as a share of the possible gain.
         min_change: the smallest share of changed choices that counts.
         error_multiple: the number of standard errors by which a benefit must exceed the smallest benefit.
-        min_strict_transplant: the smallest effect of the strict transplant that counts, a share of the possible gain.
+        min_strict_transplant: the smallest strict transplant that counts.
         strict_error_multiple: the number of standard errors by which the strict transplant must exceed
             min_strict_transplant.
         min_bits: the smallest information about a donor's task, in bits per action, that counts.
@@ -88,7 +88,7 @@ class Placement:
     span: str = ""
 
     def describe(self) -> str:
-        """The placement in one line."""
+        """Describes the placement in one line."""
         if self.lowest != self.highest:
             return f"undetermined: {self.lowest}, perhaps {self.highest}"
         share = f"in {self.probability[self.level]:.0%} of resamples"
@@ -97,7 +97,7 @@ class Placement:
         return f"{self.level} ({f'{self.span}; ' if self.span else ''}{share})"
 
     def _repr_html_(self) -> str:
-        """The placement as HTML, for notebooks."""
+        """Formats the placement as HTML, for notebooks."""
         import html
 
         return f"<b>{html.escape(self.describe())}</b><br>{html.escape(self.reason)}"

@@ -52,28 +52,28 @@ class Gains:
     window: int = 0
 
     def list_splits(self, kind: str) -> list[str]:
-        """The counted splits of a kind on which the subject and a reference were run."""
+        """Lists the counted splits of a kind on which the subject and a reference with a clear gain were run."""
         splits = [split for split, trials in self.trials.items() if trials.attrs.get("counted", True)]
         return [s for s in splits if s.partition(":")[0] == kind and self.find_best_gain(s) is not None]
 
     def find_gain(self, role: str | None, split: str, condition: str = "intact") -> np.ndarray | None:
-        """[N] The gain of a reference, or of the subject if the role is None; None if the reference was not run."""
+        """Finds the gain [N] of a reference, or of the subject if the role is None; None if it was not run."""
         if role is None:
             return self._sum_gain(self.trials[split], condition)
         trials = self.find_reference(role, split)
         return None if trials is None or condition not in trials.condition.values else self._sum_gain(trials, condition)
 
     def _sum_gain(self, trials: xr.Dataset, label: str) -> np.ndarray:
-        """[N] The gain on the trials that count."""
+        """Sums the gain [N] on the trials that count."""
         mask = find_counted_trials(trials, self.window) if self.window and "part" in trials else None
         return measure_gain(trials, label, mask, is_against=self.is_against)[0]
 
     def find_reference(self, role: str, split: str) -> xr.Dataset | None:
-        """The trials of a reference that has the subject's direction, on one split; None if it was not run."""
+        """Finds the trials of a reference that has the subject's direction, on one split; None if it was not run."""
         return self.references.get(f"{role} against" if self.is_against else role, {}).get(split)
 
     def find_best_gain(self, split: str) -> np.ndarray | None:
-        """[N] The gain of the best reference on a split; references may restart when the task changes.
+        """Finds the gain [N] of the best reference on a split; references may restart when the task changes.
 
         None if no reference's gain exceeds two standard errors, because then there is nothing to compare with.
         """

@@ -10,12 +10,12 @@ TABLE_VIEWS = ("pooled", "part", "trial", "last")
 
 
 def find_old_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
-    """[N, T] Whether each trial's part did not occur in the `window` trials before it.
+    """Finds the trials whose part did not occur in the `window` trials before them.
 
-    As parts are independent, the last trials then say nothing about this part, so only older trials can help.
+    Because parts are independent, the last trials then say nothing about this part, so only older trials can help.
 
     Returns:
-        The mask, or None if the tasks have no parts (no latent `part`).
+        The mask [N, T], or None if the tasks have no parts (no latent `part`).
     """
     if "part" not in trials:
         return None
@@ -23,11 +23,11 @@ def find_old_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
 
 
 def find_unseen_parts(part: np.ndarray, window: int, part_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """[N, T] Whether each trial's part was absent from the trials before it, and how many parts were absent.
+    """Finds the trials whose part was absent from the trials before them [N, T], and counts the absent parts [N, T].
 
     Args:
         part: [N, T] the part of each trial.
-        window: the number of trials before each trial.
+        window: the number of last trials before each trial.
         part_count: the number of parts of a task.
     """
     lifetimes, length = part.shape
@@ -38,7 +38,7 @@ def find_unseen_parts(part: np.ndarray, window: int, part_count: int) -> tuple[n
 
 
 def measure_bits(trials: xr.Dataset, window: int, *, is_strict: bool = False, view: str = "pooled") -> np.ndarray:
-    """[N] Pseudo-values, one per lifetime, whose mean is the number of bits that late actions contain about the task.
+    """Measures the bits that late actions contain about the task: pseudo-values [N] whose mean is the estimate.
 
     Args:
         trials: the trials of one condition, with the variables `part` and `right` and the attribute `parts`.

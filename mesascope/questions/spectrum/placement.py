@@ -52,7 +52,7 @@ class PassedThresholds(NamedTuple):
 
 
 def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
-    """The labels of the conditions that a placement needs on the fresh split of a family."""
+    """Lists the conditions that a placement needs on the fresh split of a family."""
     if not family.can_value_actions:
         return first_rule.list_conditions(family.horizon, rule)
     w = find_reflex_window(family.horizon, (rule or Rule()).older_than)
@@ -182,7 +182,7 @@ def _place_by_older_rule(
 
 
 def _measure_early_effects(fresh_trials: xr.Dataset, window: int, rule: Rule) -> carried.CarryEffects | None:
-    """The effects of older trials in the first half of a lifetime; None if these do not pass all thresholds."""
+    """Measures the effects of older trials in the first half of a lifetime; None if they do not pass all thresholds."""
     try:
         early = carried.measure_carry_effects(fresh_trials, window, is_early=True)
     except DoesNotApply:
@@ -196,7 +196,7 @@ def _is_above_threshold(values: np.ndarray, sign: float, rule: Rule) -> bool:
 
 
 def _compute_mean_and_error(name: str, values: np.ndarray) -> dict[str, float]:
-    """The mean of values and its standard error, under the keys `name` and `name`_error."""
+    """Computes the mean of values and its standard error; the keys are `name`, and `name` with '_error' added."""
     return {name: float(values.mean()), f"{name}_error": compute_standard_error(values)}
 
 
@@ -227,7 +227,7 @@ def _actions_carry_older_trials(effects: carried.CarryEffects, passed_thresholds
 def _collect_statistics(
     effects: carried.CarryEffects, passed_thresholds: PassedThresholds, fresh_trials, window: int, has_given_up: bool
 ) -> dict[str, Any]:
-    """The statistics of the placement, with standard errors."""
+    """Collects the statistics of the placement, with standard errors."""
     benefit, deletion, transplant = carried.combine_benefit(effects), effects.deletion, effects.transplant
     smaller = deletion if abs(deletion.mean()) < abs(transplant.mean()) else transplant
     numbers: dict[str, Any] = {
@@ -261,7 +261,7 @@ def _collect_statistics(
 
 
 def _resample_benefit(effects: carried.CarryEffects, weights: np.ndarray, rule: Rule) -> np.ndarray:
-    """[resamples] The benefit: the smaller of deletion and transplant, 0 where their signs differ."""
+    """Resamples the benefit [resamples]: the smaller of deletion and transplant, 0 where their signs differ."""
     donors = len(effects.transplant)
     deletion = weights @ effects.deletion
     transplant = draw_bootstrap_counts(donors, rule.resamples, rule.seed + 50) @ effects.transplant / donors
@@ -270,7 +270,11 @@ def _resample_benefit(effects: carried.CarryEffects, weights: np.ndarray, rule: 
 
 
 def _resample_lower_rungs(fresh_trials, percept_dependence, carry_dependence, weights, rule: Rule) -> np.ndarray:
-    """[resamples] The rung below locating, from what changes choices, and from whether memory changes the gain."""
+    """Finds the rung below locating in each resample [resamples].
+
+    It depends on whether percept and carry change choices, and on whether knowledge of more than the last trial changes
+    the gain.
+    """
     by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept_dependence, carry_dependence))
     curve = carried.measure_gain_by_memory(fresh_trials)
     reset = np.abs(weights @ (curve[0] - curve[1])) if 1 in curve else np.zeros(len(weights))
@@ -281,7 +285,7 @@ def _resample_lower_rungs(fresh_trials, percept_dependence, carry_dependence, we
 def _find_interval(
     levels, lower_rungs, passed_thresholds: PassedThresholds, bank_test: BankTest, rule: Rule
 ) -> tuple[int, int]:
-    """The indices of the lowest and the highest possible rung."""
+    """Finds the indices of the lowest and the highest possible rung."""
     if passed_thresholds.is_passed:
         acquires = (
             bank_test.locating_by_resample is None
@@ -314,7 +318,7 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, is_again
     beyond_banks = [split_trials for split_trials in trials.values() if split_trials.attrs.get("inexpressible")]
     if beyond_banks and all(_is_gaining_on_split(split_trials, rule) for split_trials in beyond_banks):
         return acquires
-    return BankTest(None, "its training tasks are unknown (say them with --trained-on)")
+    return BankTest(None, "its training tasks are unknown (state them with --trained-on)")
 
 
 def _is_gaining_on_split(trials: xr.Dataset, rule: Rule) -> bool:

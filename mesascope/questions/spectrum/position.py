@@ -8,7 +8,7 @@ MAX_LOCATOR_RETENTION = (
 
 
 def compute_retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ρ and λ: the shares of their gain that the subject and the locator keep on fresh tasks, relative to the learner.
+    """Computes ρ and λ: the shares of their gain that subject and locator keep on fresh tasks, relative to the learner.
 
     Args:
         means: the gains [6, …] of subject, learner and locator on fresh tasks, then on seen tasks.
@@ -19,6 +19,6 @@ def compute_retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def compute_position(means: np.ndarray) -> np.ndarray:
-    """The position (ρ - λ) / (1 - λ), from gains [6, …] as in `compute_retention_shares`."""
+    """Computes the position (ρ - λ) / (1 - λ), from gains [6, …] as in `compute_retention_shares`."""
     rho, lam = compute_retention_shares(means)
     return (rho - lam) / (1 - lam)

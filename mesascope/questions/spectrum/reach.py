@@ -75,7 +75,7 @@ def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit],
 
 
 def _decide_flag(shares: list[float], rule: Rule) -> str:
-    """The answer for a flag, from each split's share of resamples in which the retention is large enough."""
+    """Decides the answer for a flag, from each split's share of resamples in which the retention is large enough."""
     if not shares:
         return "not run"
     least = min(shares)
@@ -85,7 +85,7 @@ def _decide_flag(shares: list[float], rule: Rule) -> str:
 def _measure_signed_transplant(
     trials: xr.Dataset | None, rule: Rule, sign: float, is_restarted: bool = False
 ) -> np.ndarray | None:
-    """[U] The transplant per donor, times `sign`; None if it was not run.
+    """Measures the transplant for each donor [U], times `sign`; None if it was not run.
 
     With `is_restarted`, only early trials count, as for a learner that restarts at a change (see
     `FIRST_RESTART_TRIAL`).
@@ -109,7 +109,7 @@ def _is_clearly_positive(values: np.ndarray) -> bool:
 
 
 def _resample_mean(values: np.ndarray, rule: Rule, seed: int) -> np.ndarray:
-    """[resamples] The mean over resampled donors."""
+    """Resamples donors, and returns the mean of their values in each resample [resamples]."""
     return draw_bootstrap_counts(len(values), rule.resamples, rule.seed + 100 + seed) @ values / len(values)
 
 

@@ -14,12 +14,15 @@ from mesascope.trials import BLOCK_SIZE
 
 
 def measure_transplanted_bits(trials: xr.Dataset, window: int, is_by_trial: bool = False) -> np.ndarray:
-    """[U] Pseudo-values per donor, whose mean is the number of bits that actions in the last quarter contain.
+    """Measures the bits about the donor's task in actions of the last quarter after a transplant.
 
     Args:
         trials: the trials of one split with the attributes `parts` and `digits`.
         window: how many of its own last trials the recipient keeps.
         is_by_trial: whether every trial has its own table, which detects a coding that changes with the trial number.
+
+    Returns:
+        Pseudo-values for each donor [U], whose mean is the estimate.
 
     Raises:
         DoesNotApply: no transplant was run.
@@ -41,7 +44,7 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, is_by_trial: bool
 
 
 def measure_own_bits(trials: xr.Dataset) -> np.ndarray:
-    """[N] Pseudo-values of the bits about the subject's own task, in actions of the last quarter of intact trials."""
+    """Measures the bits about the subject's own task in undisturbed actions of the last quarter: pseudo-values [N]."""
     right, taken, rows = trials.right.values.astype(int), find_first_actions(trials, "intact"), []
     counts = np.broadcast_to(np.arange(right.shape[1]) >= 3 * right.shape[1] // 4, right.shape)
     for base, stride in _list_digits(trials):
@@ -51,6 +54,6 @@ def measure_own_bits(trials: xr.Dataset) -> np.ndarray:
 
 
 def _list_digits(trials: xr.Dataset) -> list[tuple[int, int]]:
-    """For each digit of an action, its base and its place value, which one unit of the digit adds to the action."""
+    """Lists the base and the place value of each digit; one unit of the digit adds the place value to the action."""
     bases = [int(base) for base in trials.attrs["digits"]]
     return [(base, int(np.prod(bases[i + 1 :]))) for i, base in enumerate(bases)]

@@ -54,5 +54,5 @@ def metric(trials, references, replay):
 
 
 def _sum_regret(trials: xr.Dataset) -> np.ndarray:
-    """[N] The regret of each lifetime."""
+    """Sums the regret of each lifetime [N]."""
     return np.nansum(trials.best.values - read_payoffs(trials), -1)
