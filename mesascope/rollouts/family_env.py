@@ -56,7 +56,7 @@ class FamilyEnv(gymnasium.Env):
         return self._encode(percept), {}
 
     def step(self, action: Any):
-        """Takes one action; returns observation, reward, whether the lifetime ended, False (not truncated) and `info`."""
+        """Takes one action; returns observation, reward, whether the lifetime ended, False (truncated) and `info`."""
         kind = np.int32 if self.family.choices else np.float32
         actions = np.asarray(action).reshape(-1)[:1].astype(kind)
         step, trial = _step_compiled if self.family.is_traceable else _take_step, self.step_number // self.steps
