@@ -58,7 +58,7 @@ def list_names(kind: str) -> list[str]:
 
 @functools.cache
 def _find_entry_points(kind: str, search_path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Finds the plug-ins of other packages; the result is cached for each search path, because this takes time."""
+    """Finds the plug-ins of a kind in other packages; caches the result for each search path, because this is slow."""
     return tuple(entry_points(group=f"mesascope.{kind}"))
 
 
@@ -83,7 +83,8 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
     """Imports and returns the module of one plug-in.
 
     Raises:
-        MesascopeError: the name does not exist (the message lists similar names), or the import fails.
+        MesascopeError: the name does not exist (the message lists similar names), several modules define it, or
+            the import fails.
     """
     require_known_name("kind of plug-in", kind, KINDS)
     if name not in list_names(kind):
@@ -137,7 +138,7 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
     """Makes the plug-in that a spec names.
 
     Args:
-        kind: families, subjects, conditions, metrics or recipes.
+        kind: families, subjects, conditions, metrics, recipes or axes.
         spec: 'name' or 'name:key=value,…'.
         arguments: the factory's first arguments, such as the family for a subject.
         preset: settings from Python, which override those in the spec.
@@ -168,7 +169,7 @@ def as_list(value: Any) -> list[Any] | None:
 
 
 def make_all(kind: str, specs: Any = None) -> list[Any]:
-    """Makes plug-ins of a kind from one or several specs; objects are kept as they are. The default is all plug-ins."""
+    """Makes plug-ins of a kind from one or several specs; objects are kept as they are. The default is all names."""
     return [make(kind, one) if isinstance(one, str) else one for one in as_list(specs) or list_names(kind)]
 
 
@@ -181,7 +182,7 @@ def convert_settings(factory: Callable[..., Any], setting_texts: dict[str, str],
     parameters = list_settings(factory)
     try:
         hints = typing.get_type_hints(factory)
-    except NameError:  # an annotation that only a type checker imports
+    except NameError:  # an annotation uses a name that only a type checker imports
         hints = {k: type(p.default) for k, p in parameters.items()}
     result = {}
     for key, text in setting_texts.items():

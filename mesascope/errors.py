@@ -62,6 +62,6 @@ def require_known_name(kind: str, name: str, options: Collection[str]) -> str:
 
 
 def require(is_met: bool, problem: str, remedy: str) -> None:
-    """Raises `MesascopeError` unless the condition is true."""
+    """Raises `MesascopeError` unless `is_met` is true."""
     if not is_met:
         raise MesascopeError(problem, remedy)

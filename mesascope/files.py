@@ -64,7 +64,7 @@ def hash_folder(folder: Path, suffixes: tuple[str, ...] = (".py", ".toml"), excl
 
 
 def limit_folder_size(folder: Path, max_bytes: int) -> None:
-    """Deletes the oldest files in a folder, by their last change, until it contains at most `max_bytes` bytes."""
+    """Deletes the least recently changed files in a folder until the folder contains at most `max_bytes` bytes."""
     states = []
     for path in folder.iterdir():
         with contextlib.suppress(OSError):  # another process may delete files too

@@ -41,11 +41,11 @@ class Finding:
         high: the upper end of the interval; None with fewer than three units.
         confidence: the confidence level of the interval.
         n: the number of units.
-        unit: what was resampled: lifetime, task, training seed, participant or wording.
+        unit: what was resampled: lifetime, donor, task, training seed, participant or wording.
         null: the number under the null hypothesis.
         status: measured, does not apply, or failed.
         reason: why the metric was not measured, or a caveat about the measured number.
-        controls: by role (learner, lookalike, still), the same metric measured on the control: estimate, low and high.
+        controls: for each role (learner, lookalike, still), the metric's estimate, low and high for this control.
         p: the p-value against the null hypothesis, two-sided unless the metric has a test of its own.
         holm: the p-value adjusted over all findings of the subject (Holm).
         confirmatory: whether the placement rule uses the finding; otherwise it is descriptive.
@@ -100,7 +100,7 @@ class Finding:
         return self.status == "measured" and self.low is not None and self.low == self.high
 
     def describe(self) -> str:
-        """The estimate with its interval and n, as one line of text."""
+        """Describes the estimate with its interval and n, or why there is none, in one line."""
         if self.status != "measured" or self.estimate is None:
             return f"{self.status}: {self.reason}"
         if self.low is None:
@@ -111,7 +111,7 @@ class Finding:
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n} {self.unit}s{interval_note})"
 
     def _repr_html_(self) -> str:
-        """The finding as HTML, for notebooks."""
+        """Describes the finding in HTML, for notebooks."""
         import html
 
         return (
@@ -120,7 +120,7 @@ class Finding:
 
 
 def to_json(finding: Finding) -> dict[str, Any]:
-    """The finding as plain data: its format, and then its fields in the order of the class."""
+    """Converts a finding to plain data: its format, and then its fields in the order of the class."""
     return {"format": finding.format, **dataclasses.asdict(finding)}
 
 
@@ -169,14 +169,14 @@ def read_findings(folder: str | os.PathLike) -> list[Finding]:
 
 
 def describe_provenance(seed: Any) -> dict[str, Any]:
-    """The provenance of a number: commit, versions, key and time."""
+    """Describes the provenance of a number: commit, versions, key and time."""
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"commit": _find_commit(), "versions": _list_versions(), "key": seed, "when": time}
 
 
 @functools.cache
 def _find_commit() -> str:
-    """The commit of this checkout; 'release' if the package is not in a checkout."""
+    """Finds the commit of this checkout; 'release' if the package is not in a checkout."""
     root = Path(mesascope.__file__).parent
     try:
         command = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
@@ -189,5 +189,5 @@ def _find_commit() -> str:
 
 @functools.cache
 def _list_versions() -> dict[str, str]:
-    """The versions of this package and of the packages with which it computes numbers."""
+    """Lists the versions of this package and of the packages with which it computes numbers."""
     return {"mesascope": mesascope.__version__} | {p: version(p) for p in ("jax", "numpy", "scipy", "xarray")}

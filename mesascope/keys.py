@@ -8,7 +8,9 @@ import numpy as np
 
 
 def derive_key(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
-    """Derives a key from an address. Equal addresses give equal keys, and different addresses independent keys.
+    """Derives a key from another key and an address.
+
+    Equal addresses give equal keys, and different addresses give independent keys.
 
     Args:
         key: a JAX random key.
@@ -20,7 +22,7 @@ def derive_key(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
 
 
 def derive_key_from_seed(seed: int, *parts: str | int) -> jax.Array:
-    """The key `derive_key(jax.random.key(seed), *parts)`, computed in one compiled call."""
+    """Computes `derive_key(jax.random.key(seed), *parts)` in one compiled call."""
     codes = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
     return _fold_codes(seed, np.asarray(codes, np.uint32))
 
@@ -36,5 +38,5 @@ def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def draw_permutations(key: jax.Array, n: int, size: int) -> jax.Array:
-    """[n, size] Independent random permutations of the numbers 0 to size - 1, one per row."""
+    """Draws n independent random permutations of the numbers 0 to size - 1, one per row [n, size]."""
     return jax.vmap(lambda k: jax.random.permutation(k, size))(jax.random.split(key, n))

@@ -29,11 +29,11 @@ class Interval(NamedTuple):
 
 
 def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE) -> Interval:
-    """Student t intervals for the means of many rows; NaN entries are missing units.
+    """Computes Student t intervals for the means of many rows; NaN entries are missing units.
 
     Args:
         values: [P, N] the numbers of N units in P rows.
-        null: the mean under the null hypothesis, for p; [P] or one number for all rows.
+        null: the mean under the null hypothesis, from which p is computed: one number for all rows, or one per row [P].
         confidence: the confidence level of the intervals.
 
     Returns:
@@ -58,7 +58,9 @@ def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confid
 
 
 def compute_contrast(one: np.ndarray, other: np.ndarray, is_paired: bool, confidence: float = CONFIDENCE) -> Interval:
-    """The difference of two groups' means as one row, with Welch's interval or that of the paired differences.
+    """Computes the difference of two groups' means, with Welch's interval or the interval of the paired differences.
+
+    The result has one row.
 
     Args:
         one: [N] the numbers of one group's units, at least two and without NaN.
@@ -78,27 +80,27 @@ def compute_contrast(one: np.ndarray, other: np.ndarray, is_paired: bool, confid
 
 
 def compute_rate_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The exact interval of a rate from `hits` successes among `n` independent units (Clopper and Pearson 1934)."""
+    """Computes the exact interval of the rate of `hits` among `n` independent units (Clopper and Pearson 1934)."""
     bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
     return float(bounds.low), float(bounds.high)
 
 
 def compute_standard_error(values: np.ndarray) -> float:
-    """The standard error of the mean of a row of numbers; NaN entries are left out."""
+    """Computes the standard error of the mean of numbers without NaN entries; NaN if fewer than two are left."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     return float(stats.sem(values)) if len(values) > 1 else float("nan")
 
 
 def average_valid(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The mean along an axis without NaN entries; the mean is NaN if all entries are NaN."""
+    """Computes the mean along an axis without NaN entries; the mean is NaN if all entries are NaN."""
     valid = np.isfinite(values)
     count = valid.sum(axis)
     return np.where(count > 0, np.where(valid, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
 
 
 def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:
-    """Numbers [N] whose mean is function(means), and whose spread gives its standard error by the delta method.
+    """Computes numbers [N] whose mean is function(means); their spread gives its standard error by the delta method.
 
     Args:
         function: a smooth function of the means [M] of M parts, such as the ratio of two means.
@@ -116,12 +118,12 @@ def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.nd
 
 
 def compute_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Numbers [N], one per unit, whose mean is Σ numerator / Σ denominator."""
+    """Computes numbers [N], one per unit, whose mean is Σ numerator / Σ denominator."""
     return linearise(lambda m: m[0] / m[1], np.stack([numerator, denominator]))
 
 
 def average_by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """[units] The mean of the values [N] within each unit; NaN entries are left out."""
+    """Averages the values [N] within each unit; NaN entries are left out. The result has one mean per unit."""
     names, index = np.unique(unit, return_inverse=True)
     valid = np.isfinite(values)
     count = np.bincount(index, valid, len(names))
@@ -131,7 +133,7 @@ def average_by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def draw_bootstrap_counts(n: int, resamples: int, seed: int) -> np.ndarray:
-    """[resamples, n] How often a bootstrap draws each of n units; each row sums to n."""
+    """Draws how often each bootstrap resample contains each of n units [resamples, n]; each row sums to n."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
     counts.flags.writeable = False
@@ -139,7 +141,7 @@ def draw_bootstrap_counts(n: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def adjust_holm(p: np.ndarray) -> np.ndarray:
-    """The p-values adjusted by the method of Holm (1979); NaN entries stay NaN and do not count as tests."""
+    """Adjusts p-values by the method of Holm (1979); NaN entries stay NaN and do not count as tests."""
     p = np.asarray(p, float)
     result, valid = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
     order = valid[np.argsort(p[valid], kind="stable")]

@@ -1,6 +1,7 @@
 """Trials: an xarray.Dataset with checked conventions.
 
-The axes are condition, lifetime and trial (and choice, unit). The variables are:
+The axes are condition (C), lifetime (N) and trial (T). Some variables have further axes, such as choice (K),
+transplant, rank, or the units of a tap. The variables are:
 - action, feedback, score [C, N, T]: if a trial is missing, action is -1 and the others are NaN. If actions are real
   numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
 - score under a one-step condition: the worth of the disturbed action on the subject's own task; NaN if unknown.
@@ -11,14 +12,15 @@ The axes are condition, lifetime and trial (and choice, unit). The variables are
   donor's task, of actions taken after a transplant (see `mesascope.rollouts.worth`); `transplant` lists the conditions.
 - donor_ranks [transplant, N, T, rank]: the best action on the donor's task, the second best action, and so on.
 - log_probs [C, N, T, K], if the subject reports them: only for the intact and the one-step conditions, otherwise NaN.
-- partner [C, N, T]: the lifetime whose carry or feedback was used.
+- partner [C, N, T]: the lifetime whose carry, percept or feedback the condition may have used.
 - chance, best, worst, fixed [N, T]: expected pay-offs that the subject does not observe.
 
 If trials have several steps, there is an axis step, and the attribute steps is S, the maximum number. feedback and
 score are sums over the steps of a trial, and n_steps [C, N, T] counts the steps that were run. action [C, N, T, S] and
-log_probs [C, N, T, S, K] describe single steps; after the trial's end they are -1 and NaN. At most 64 steps of a trial
-are stored, and the attribute kept lists their indices. If all steps are stored and the arrays are not too large,
-step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, so that lifetimes can be replayed.
+log_probs [C, N, T, S, K] describe single steps; after the trial's end, actions are -1 and log-probabilities NaN. At
+most 64 steps of a trial are stored, and the attribute kept lists their indices. If all steps are stored and the arrays
+are not too large, step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, so that
+lifetimes can be replayed.
 """
 
 import hashlib
@@ -46,7 +48,7 @@ MAX_STORED_NUMBERS = 1 << 16
 
 
 def choose_stored_steps(steps: int) -> np.ndarray:
-    """The indices of the steps that are stored: all steps, or the first one and 63 others, drawn with a fixed seed."""
+    """Chooses the indices of the steps to store: all steps, or the first one and 63 others, drawn with a fixed seed."""
     if steps <= MAX_STORED_STEPS:
         return np.arange(steps)
     others = np.random.default_rng(0).choice(np.arange(1, steps), MAX_STORED_STEPS - 1, replace=False)
@@ -54,12 +56,12 @@ def choose_stored_steps(steps: int) -> np.ndarray:
 
 
 def find_reflex_window(trials: int, max_window: int = REFLEX_TRIALS) -> int:
-    """The number of last trials that a reflex may depend on: four, or a fifth of a lifetime of under twenty trials."""
+    """Computes w, the number of last trials for a reflex: four, or a fifth of a lifetime of under twenty trials."""
     return max(1, min(max_window, trials // 5))
 
 
 def fill_in_trial_counts(condition: str, trials: int) -> str:
-    """A condition's spec with {half}, {tenth} and {few} replaced with their values for lifetimes of `trials` trials."""
+    """Replaces {half}, {tenth} and {few} in a condition's spec with their values for lifetimes of `trials` trials."""
     return condition.format(half=trials // 2, tenth=trials // 10, few=find_reflex_window(trials))
 
 
@@ -76,7 +78,7 @@ def join_records(
     """Joins the records of all blocks into one data set with `lifetimes` lifetimes.
 
     Args:
-        records: the record of each block under each condition [condition][block], with axes T and N.
+        records: for each condition, the record of every block: records[condition][block], with axes T and N.
         latents: variables of the tasks by name, with axes lifetime, trial and choice (or the first of these).
         condition_labels: the labels of the conditions.
         is_one_step_condition: whether each condition disturbs one response at a time.
@@ -130,7 +132,7 @@ def join_records(
             values = np.stack(parts)
             axes = ("transplant", *AXES[1:], "rank")[: values.ndim]
             data[f"donor_{name}"] = (axes, values.astype(np.float32) if values.dtype.kind == "f" else values)
-    # sums depend on the layout of an array in their last digits, and a file has only one layout
+    # the last digits of a sum depend on an array's memory layout, so arrays get the layout that reading a file gives
     data = {name: (axes, np.ascontiguousarray(values)) for name, (axes, values) in data.items()}
     trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS_FORMAT, **attrs})
     check_trials(trials)
@@ -138,7 +140,7 @@ def join_records(
 
 
 def _make_step_variables(records, condition_labels, stack, join, steps: int) -> dict[str, Any]:
-    """The number of steps per trial, and the variables from which the intact run can be replayed."""
+    """Makes the variables from which the intact run can be replayed, and the number of steps of every trial."""
     data: dict[str, Any] = {"n_steps": (AXES, join("n_steps").astype(np.int32))}
     intact = records[list(condition_labels).index("intact")] if "intact" in condition_labels else None
     if intact is not None and intact[0].observation is not None:
@@ -168,7 +170,9 @@ def check_trials(trials: xr.Dataset) -> None:
         if name in trials and trials[name].dims != axes:
             raise MesascopeError(f"{name} has axes {trials[name].dims}.", f"It needs the axes {axes}, in this order.")
     if each != AXES and ("n_steps" not in trials or trials.n_steps.dims != AXES):
-        raise MesascopeError("Trials with several steps lack their numbers.", f"They need n_steps with axes {AXES}.")
+        raise MesascopeError(
+            "Trials with several steps lack the numbers of their steps.", f"They need n_steps with axes {AXES}."
+        )
     labels = trials.condition.values.tolist()
     require(
         len(set(labels)) == len(labels), "Two conditions have the same label.", "Give each condition its own label."
@@ -187,7 +191,7 @@ def check_trials(trials: xr.Dataset) -> None:
         if action.size and (action.max() >= choices or action.min() < -1):
             raise MesascopeError(
                 f"An action is {int(action.max() if action.max() >= choices else action.min())}, "
-                f"there are {choices} choices.",
+                f"but there are {choices} choices.",
                 f"Actions run from 0 to {choices - 1}.",
             )
         is_nan = np.isnan(trials.log_probs.values)
@@ -257,11 +261,11 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
 
 
 def select_window(trials: xr.Dataset, find_window: Callable[[int], slice]) -> slice | np.ndarray:
-    """The trials in a window whose position depends on the length of a lifetime, such as its last half.
+    """Selects the trials in a window whose position depends on the length of a lifetime, such as its last half.
 
     Args:
         trials: the trials on one split.
-        find_window: (length) → the window of a lifetime with that many trials.
+        find_window: find_window(length) returns the window of a lifetime with that many trials.
 
     Returns:
         A slice, or a mask [N, T] with the window of each lifetime if a log's lifetimes differ in length.
@@ -281,22 +285,22 @@ def select_window(trials: xr.Dataset, find_window: Callable[[int], slice]) -> sl
 
 
 def select_counted_trials(trials: xr.Dataset) -> slice | np.ndarray:
-    """The trials that count: the last half of each lifetime, or all trials after the task has changed."""
+    """Selects the trials that count: the last half of each lifetime, or all trials after the task has changed."""
     change = trials.attrs.get("changes")
     return slice(int(change), None) if change is not None else select_window(trials, lambda n: slice(n // 2, None))
 
 
 def find_forced_trials(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
-    """[N, T] Whether the choice of a trial was forced. The subject then observes feedback, but has no score."""
+    """Finds the trials [N, T] whose choice was forced. There, the subject observes feedback but has no score."""
     if "forced" not in trials:
         return np.zeros((trials.sizes["lifetime"], trials.sizes["trial"]), bool)
     return trials.forced.sel(condition=condition).values == 1
 
 
 def read_payoffs(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
-    """[N, T] The expected pay-off of each action, or the realised pay-off in a log without expected pay-offs.
+    """Reads the expected pay-offs of actions [N, T], or realised pay-offs in a log without expected pay-offs.
 
-    It is NaN on trials that are missing or forced.
+    A pay-off is NaN on trials that are missing or forced.
     """
     payoffs = trials["score" if "score" in trials else "feedback"].sel(condition=condition).values.astype(float)
     return np.where(find_forced_trials(trials, condition), np.nan, payoffs) if "forced" in trials else payoffs
@@ -305,7 +309,7 @@ def read_payoffs(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
 def measure_gain(
     trials: xr.Dataset, condition: str = "intact", window: slice | np.ndarray | None = None, is_against: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[N] Each lifetime's Σ(score - chance) and Σ(best - chance), from which the caller can form a ratio of sums.
+    """Computes Σ(score - chance) and Σ(best - chance) of each lifetime [N], for a ratio of sums over lifetimes.
 
     Args:
         trials: the trials on one split.

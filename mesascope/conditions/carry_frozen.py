@@ -1,4 +1,4 @@
-"""Restores the carry of trial t before every later trial, so that a trial counter in the carry stops, for example.
+"""Restores the carry of trial t before every later trial; a trial counter in the carry, for example, then stops.
 
 If trials have several steps, every later trial begins with the carry of trial t. Within such a trial, the carry changes
 as usual.

@@ -11,7 +11,7 @@ from mesascope.contracts import READABLE_PERCEPTS, Condition, Number, check_rang
 
 
 class CarryRebuiltOnce(Condition):
-    """Rebuilds the carry from the last `window` percepts before the present percept; if window is 0, it is fresh."""
+    """Rebuilds the carry from the `window` percepts before the present one; if `window` is 0, the carry is fresh."""
 
     window: Number
 
@@ -33,7 +33,7 @@ def condition(window: int = 4) -> CarryRebuiltOnce:
     """For one response, the carry is rebuilt from a fresh carry and the last percepts alone.
 
     Args:
-        window: the number of percepts, before the present percept, from which the carry is rebuilt, 0 to 16.
+        window: the number of percepts before the present one from which the carry is rebuilt, from 0 to 16.
     """
     check_range(0, READABLE_PERCEPTS - 1, window=window)
     return CarryRebuiltOnce(window)

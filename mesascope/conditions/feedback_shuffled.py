@@ -67,7 +67,7 @@ def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
 
     Args:
         older_than: w, the number of last trials with unchanged feedback, from 0 to 16.
-        replicate: which draw of donors to use, counted from 0.
+        replicate: the number of the draw of donors, counted from 0.
     """
     check_range(0, READABLE_PERCEPTS - 1, older_than=older_than)
     check_range(0, MAX_TRIAL_INDEX, replicate=replicate)

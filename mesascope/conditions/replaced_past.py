@@ -1,4 +1,4 @@
-"""Deletes the past before the last w percepts for one response, or replaces it with another lifetime's past.
+"""Deletes the past before the last w percepts, or replaces it with another lifetime's, for one response or for all.
 
 The condition takes a fresh carry, or the carry that another lifetime of the same subject had w trials ago. It then
 replays the last w percepts, including the present one, unchanged. So the subject still knows the trial index if it
@@ -152,7 +152,7 @@ def replay_past(
         replace_carry: a function that replaces the carry after the percept `oldest`.
 
     Returns:
-        The new second carry, which is the carry after the percept `oldest` before `exchange` replaces it; and the
+        The new second carry, which is the carry after the percept `oldest`, before `replace_carry` replaces it; and the
         rebuilt carry. In a lifetime of fewer than w trials, these are `second_carry` and `carry` unchanged.
     """
 

@@ -1,4 +1,4 @@
-"""Lets the subject respond several times to one observation, and counts only the last response.
+"""Lets the subject respond several times to one observation; only the last response counts.
 
 The subject has time to think, but it observes nothing new. Only the percept of the first tick contains the last action
 and outcome. Optionally, the first ticks show another lifetime's observation, so that the problem changes during the

@@ -28,7 +28,7 @@ class Verdict:
         probability: for each reading, the share of resamples in which the rule returns it. The share is not a posterior
             probability.
         numbers: the statistics from which the rule decides, and the constants of the rule under the key 'rule'.
-        reason: an explanation in words; for an undetermined reading, it names what would settle it.
+        reason: an explanation in words; if the reading is undetermined, the reason says what would settle the question.
     """
 
     reading: str
@@ -78,7 +78,7 @@ class Axis:
 
 
 def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:
-    """Lists the labels of the conditions that the axes read for a family, each with the kinds of split that need it."""
+    """Lists the labels of the conditions that the axes read for a family, and the kinds of split that need each."""
     result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)

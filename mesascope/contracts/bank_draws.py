@@ -21,7 +21,9 @@ def draw_bank(
     description: str,
     remedy: str = "Take a larger bank.",
 ) -> T | None:
-    """Draws a bank of tasks that are not all equal in the property `find_property` [M, ...]; None if `size` is 0.
+    """Draws a bank of tasks that do not all have the same property; None if `size` is 0.
+
+    `find_property` returns the property of each of the M tasks [M, ...].
 
     Raises:
         MesascopeError: none of a thousand draws gave such a bank. The message names the tasks with `description`.

@@ -1,4 +1,4 @@
-"""Parses the names of training tasks: 'unlimited', 'bank:M@seed', 'at-most:M' and 'unknown'."""
+"""Parses the names of sets of training tasks: 'unlimited', 'bank:M@seed', 'at-most:M' and 'unknown'."""
 
 from mesascope.errors import MesascopeError
 

@@ -1,4 +1,4 @@
-"""Optional capabilities of families. A family has a capability if it defines the methods and attributes in a class."""
+"""Optional capabilities of families. A family has a capability if it has the attributes and methods of its class."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -35,7 +35,7 @@ class HasFavouriteArm(Protocol):
 
 @runtime_checkable
 class HasBankOfArms(Protocol):
-    """A bandit that can have a bank; `bank_means` contains the means of the bank's arms [M, K], None without a bank."""
+    """A bandit that can have a bank; `bank_means` [M, K] has the means of the bank's arms; None without a bank."""
 
     bank_means: Any
 
@@ -84,7 +84,7 @@ class ShowsGrids(Protocol):
     """A family whose observations are grids of cells, with training problems for networks that take several ticks."""
 
     def convert_to_images(self, observation: Any) -> tuple[Any, Any]:
-        """Converts observations [N, D] to images [N, F, F, P] of P planes, and to the index of the agent's cell [N]."""
+        """Converts observations [N, D] to images of F × F cells in P planes [N, F, F, P], and agents' cells [N]."""
         ...
 
     def draw_problems(self, key: Any, n: int) -> Any:
@@ -106,5 +106,5 @@ class InterpolatesTasks(Protocol):
     def interpolate_tasks(
         self, observation: np.ndarray, proportion: float, rng: np.random.Generator
     ) -> tuple[Any, Any]:
-        """Computes outcomes [N, T], without and with noise, of tasks that lie a `proportion` of the way between two."""
+        """Computes the outcomes of tasks a `proportion` of the way between two: without and with noise, each [N, T]."""
         ...

@@ -51,7 +51,7 @@ class CountingSubjectWithTime(ChoosingSubject):
 
 
 def count_last_outcome(percept: Percept, choices: int) -> jax.Array:
-    """Counts the last pull as a win or a loss of its arm [N, K, 2]; all counts are 0 before the first pull."""
+    """Counts the last pull as a win or a loss of its arm; all counts [N, K, 2] are 0 before the first pull."""
     pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
     wins = percept.feedback[:, None]
     return jnp.stack([pulled * wins, pulled * (1.0 - wins)], axis=-1)
@@ -63,7 +63,10 @@ def compute_posterior_means(counts: jax.Array, a: float | jax.Array = 1.0, b: fl
 
 
 def compute_greedy_probabilities(values: jax.Array, tie_rule: str = "random") -> jax.Array:
-    """Computes probabilities [N, K] of a greedy choice. Arms that tie are equally likely, or the first is taken."""
+    """Computes probabilities [N, K] of a greedy choice.
+
+    Arms that tie are equally likely; if `tie_rule` is 'first', the first of them is chosen.
+    """
     if tie_rule == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
     top = (values >= values.max(-1, keepdims=True) - 1e-6).astype(jnp.float32)
@@ -71,7 +74,7 @@ def compute_greedy_probabilities(values: jax.Array, tie_rule: str = "random") ->
 
 
 def compute_stay_probabilities(action: jax.Array, choices: int, stay_probability: jax.Array | float) -> jax.Array:
-    """Computes choice probabilities [N, K]: p [N] for the last action, and equal ones for the others.
+    """Computes choice probabilities [N, K]: `stay_probability` for the last action, and equal ones for the others.
 
     Before the first action, all actions are equally likely.
     """
@@ -82,10 +85,10 @@ def compute_stay_probabilities(action: jax.Array, choices: int, stay_probability
 
 
 def compute_log_probs_with_lapses(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
-    """Computes log-probabilities [N, K], if a fraction `lapse` of the choices is drawn uniformly from all arms."""
+    """Computes log-probabilities [N, K] if a fraction `lapse` of the choices is drawn uniformly from all arms."""
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 
 def has_last_pull_paid(percept: Percept) -> jax.Array:
-    """Checks whether the last pull paid [N]."""
+    """Checks in which lifetimes [N] the last pull paid."""
     return percept.feedback > 0.5

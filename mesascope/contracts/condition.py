@@ -54,8 +54,9 @@ class ConditionContext(NamedTuple):
         is_start_of_trial: is_start_of_trial(trial) returns whether this trial begins now.
         get_response_key: get_response_key(i) returns the random key of the subject's response of i steps ago.
         respond: respond(key, carry, percept) returns the subject's next carry and its response.
-        respond_in_past: respond_in_past(i, carry, percept) returns the carry after the response of i steps ago, if the
-            subject had had this carry and observed this percept. Lifetimes whose trial was over keep their carry.
+        respond_in_past: respond_in_past(i, carry, percept) returns the carry that the subject would have after the
+            response of i steps ago, if it had had this carry and observed this percept. Lifetimes whose trial was over
+            keep their carry.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1, and returns the last
             carry. JAX can compile this loop.
         update_carry: update_carry(key, carry, percept) returns the carry that `respond` would return, without the

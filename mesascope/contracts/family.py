@@ -115,7 +115,7 @@ class Family(eqx.Module):
         return 1
 
     def find_idle(self, state: Any) -> Array | None:
-        """Returns whether each lifetime's trial has ended early [N]; None if every trial has S steps.
+        """Returns for each lifetime [N] whether its trial has ended early; None if every trial has S steps.
 
         All lifetimes begin a trial together. The percept after a trial's last step contains that step's feedback, the
         next trial's index, step 0, and the next trial's first observation. A lifetime whose trial ended early is idle
@@ -209,7 +209,7 @@ class Family(eqx.Module):
     def compute_action_values(
         self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray | None:
-        """Computes the pay-off above chance [N, T, M] of an action on each of M tasks, given the observations.
+        """Computes the worth [N, T, M] of an action on each of M tasks, given the observations.
 
         The worth is the action's expected pay-off minus the latent `chance`. The default implementation uses the latent
         `means`. If the best action depends on the observation (for example on a cue), the family must override this

@@ -66,7 +66,7 @@ class Metric:
             twin, along recorded trials (see `mesascope.rollouts.replays.Replays`), or None if replays are not possible.
             `measure` raises `DoesNotApply` if the question does not fit the trials.
         conditions: the labels of the conditions that the metric needs. In a label, {half} stands for half the horizon,
-            and {few} for w, the number of trials after which a trial counts as older.
+            {tenth} for a tenth of it, and {few} for w, the number of trials after which a trial counts as older.
         splits: the kinds of split that the metric can use; the metric does not apply if none of them was run.
         references: the roles of the references that the metric can use.
         expected_signs: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0'
@@ -176,7 +176,7 @@ def list_replicates(trials: xr.Dataset, prefix: str) -> list[str]:
 
 
 def sum_gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Sums score - chance and best - chance over trials [N] under a condition, averaged over its replicates.
+    """Sums score - chance and best - chance over each lifetime's trials [N], averaged over a condition's replicates.
 
     Raises:
         DoesNotApply: the condition was not run, or it shuffles older feedback although lifetimes have only one trial.

@@ -11,7 +11,7 @@ from mesascope.keys import derive_key
 
 
 def make_payoff_latents(means: np.ndarray, fixed_payoffs: np.ndarray) -> dict[str, np.ndarray]:
-    """Makes the result of `Family.compute_latents` from mean pay-offs [N, T, K] and the best fixed policy's [N, T]."""
+    """Makes the result of `Family.compute_latents` from pay-offs of actions [N, T, K] and of a fixed policy [N, T]."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed_payoffs}
 
@@ -36,7 +36,7 @@ def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
 
 @eqx.filter_jit
 def compute_every_payoff(family: Any, tasks: Any, trial_count: int) -> jax.Array:
-    """Computes the expected pay-off of every action on every trial [N, T, K], by trying each action."""
+    """Computes the expected pay-offs [N, T, K] of every action on every trial, by trying each action."""
     key = jax.random.key(0)
     state, percept = family.begin(key, tasks)
 

@@ -57,7 +57,7 @@ def make_next_percept(
 ) -> Percept:
     """Makes the percept after an action, with its feedback and the indices of the coming trial and step [N].
 
-    The default None means step 0.
+    If `step` is None, the coming step is step 0.
     """
     zeros = jnp.zeros_like(trial)
     return Percept(observation, action, feedback, trial, zeros if step is None else step, zeros.astype(bool))

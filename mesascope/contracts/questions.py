@@ -30,7 +30,7 @@ class Question(NamedTuple):
         intro: the introduction, which may be empty.
         past_texts: one text for each trial in the context, or one summary of all trials.
         answer_line: the last line, which the answer completes after one space.
-        labels: the possible answers, in the order of the actions; each begins with another character.
+        labels: the possible answers, in the order of the actions; each begins with a different character.
         request: an instruction for chat models, which answer in turns instead of completing a text.
     """
 

@@ -23,7 +23,7 @@ def keep_settings(factory: Any = None, /, **allowed: AllowedValues) -> Any:
 
     Args:
         factory: a factory of families or subjects.
-        allowed: for each setting, the range (least, most) of a number, or the allowed words. Other values raise
+        allowed: for each setting, the range (smallest, largest) of a number, or the allowed words. Other values raise
             `MesascopeError`. The seed of a bank is always checked.
     """
     if factory is None:
@@ -76,7 +76,7 @@ def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
 
 
 def check_memory(numbers_per_lifetime: int, label: str, remedy: str) -> None:
-    """Raises `MesascopeError` if a block's observations (`numbers` numbers per lifetime) exceed the memory limit."""
+    """Raises `MesascopeError` if a block's observations exceed the memory limit, at 4 bytes per number."""
     size = 4 * 64 * numbers_per_lifetime / 2**30
     problem = f"{label} show {numbers_per_lifetime:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64."
     require(size <= MAX_OBSERVATION_GIB, problem, remedy)

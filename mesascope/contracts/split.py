@@ -24,8 +24,8 @@ class Split:
         part_count: the number of independent parts of a task, each with its own correct action (the latents
             'part' and 'right'); 0 if tasks have no parts. The bits of information that actions contain about
             independent parts add up.
-        digit_bases: the bases of the digits of each part's best first action, such as row and column of a cell; () if
-            there are no digits. Digits must be independent and evenly distributed. Bits are then computed from
+        digit_bases: the bases of the digits of each part's best first action, such as the row and column of a cell; ()
+            if there are no digits. Digits must be independent and evenly distributed. Bits are then computed from
             transplants, digit by digit.
         is_drifting: whether the task changes gradually within the lifetime.
     """

@@ -54,7 +54,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
     kind, spec = _parse_name(name)
     if kind == "families":
         require(
-            not family, "A family is checked by itself.", "Leave out --family, and put its settings behind its name."
+            not family, "A family is checked by itself.", "Leave out --family, and put its settings after its name."
         )
     plugin_name = catalogue.parse_spec(spec)[0]
     factory = catalogue.get_factory(kind, plugin_name)
@@ -135,7 +135,7 @@ def _check_family(spec: str) -> Iterator[str]:
         yield f"Its splits are {family.split_names}; 'fresh' is not among them."
         return
     if ("seen" in family.split_names) != (family.bank_label is not None):
-        yield f"Its bank is {family.bank_label!r} and its splits are {family.split_names}: 'seen' goes with a bank."
+        yield f"Its bank is {family.bank_label!r} and its splits are {family.split_names}: it needs both or neither."
     with contextlib.suppress(MesascopeError):  # the family has no banks, or none of this size
         if (bank := family.with_bank("bank:2@1").bank_label) != "bank:2@1":
             yield f"With the bank 'bank:2@1' its bank is {bank!r}."
@@ -234,7 +234,7 @@ def _check_subject(spec: str, family: Family) -> Iterator[str]:
         family.with_bank(subject.trained_on)
     for leaf in jax.tree.leaves(subject.initialize_carry(7)):
         if np.shape(leaf)[:1] != (7,):
-            yield f"A part of its fresh carry has shape {np.shape(leaf)}, not 7 lifetimes."
+            yield f"A part of its fresh carry has shape {np.shape(leaf)}, but there are 7 lifetimes."
     conditions = [catalogue.make("conditions", c) for c in SUBJECT_CONDITIONS]
     trials = rollout(subject, family, "fresh", BLOCK_SIZE, conditions=conditions)
     action = trials.action.values
@@ -266,7 +266,7 @@ def _check_condition(spec: str, family: Family) -> Iterator[str]:
     actions, again = (rollout(subject, family, "fresh", BLOCK_SIZE, conditions=conditions).action for _ in range(2))
     disturbed, intact = (actions.sel(condition=label) for label in (condition.label, "intact"))
     if not (intact.values == alone.action.values[0]).all():
-        yield "If it is in the run, the intact lifetimes change."
+        yield "The intact lifetimes change if it runs beside them."
     if not (actions == again).sel(condition=condition.label).all():
         yield "With the same seed, the disturbed actions differ when it runs a second time."
     if condition.label != "intact" and (disturbed == intact).all():

@@ -1,8 +1,8 @@
-"""Fits learning models to all participants of a log at once, with partial pooling, with NumPyro (extra `bayes`).
+"""Fits learning models to all participants of a log at once, with partial pooling in NumPyro (extra `bayes`).
 
 The parameters of a participant are drawn from the population of the participant's group. This population is a normal
-distribution: of the logit for rates and weights, of the logarithm for inverse temperatures, and of the parameter itself
-for perseveration. The No-U-Turn sampler draws from the posterior.
+distribution of the parameter's logit (rates and weights), of its logarithm (inverse temperatures), or of the parameter
+itself (perseveration). The No-U-Turn sampler draws from the posterior.
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ def fit_hierarchical(
         model: 'rescorla_wagner'; 'sticky', which also has a perseveration; 'two_rates', with one learning rate for
             pay-offs above the expected pay-off and another for those below; or 'hybrid', the two-step model of Daw et
             al. 2011.
-        draws: the number of draws of each chain; the same number is drawn before to tune the sampler, and discarded.
+        draws: the number of draws of each chain; as many earlier draws tune the sampler and are discarded.
         chains: the number of chains.
         seed: the seed of the sampler.
 

@@ -49,7 +49,7 @@ def measure(
         metrics: one or several metrics, by name or as objects; by default all.
         columns: the names of your columns by role, such as {'action': 'choice'}.
         choices: the number of choices, if some of them do not occur in the log.
-        log_options: the arguments missing, where and rt of `read_log`.
+        log_options: the arguments 'missing', 'where' and 'rt' of `read_log`.
 
     Returns:
         An `Examination`; a list of examinations if there are several subjects.

@@ -32,7 +32,7 @@ def apply_metrics(
         references: by role and split, the trials of the reference procedures on the same tasks.
         replay: a function that replays a procedure along recorded trials, or None (see `contracts.Metric`).
         controls: by role, the findings of each control.
-        collected_readings: a list; every metric that applies is added to this list, with its readings.
+        collected_readings: a list, to which every metric that applies is added with its readings.
 
     Returns:
         The findings in the order of the metrics. A metric that does not apply, or fails, gives one finding with
@@ -94,7 +94,7 @@ def _make_finding(metric: Metric, reading: Reading, trials: TrialsBySplit) -> Fi
     if values.ndim != 1 or (len(values) != lifetimes and (not reading.unit or reading.unit in split_trials)):
         problem = f"{metric.name} gave values of shape {values.shape} for {lifetimes} lifetimes."
         raise MesascopeError(problem, "Give one value per lifetime, NaN for a lifetime without one.")
-    require(np.isfinite(reading.null), f"{metric.name} compares with {reading.null}.", "Give a finite null.")
+    require(np.isfinite(reading.null), f"The null of {metric.name} is {reading.null}.", "Give a finite null.")
     unit = reading.unit or str(split_trials.attrs.get("unit", "lifetime"))
     if unit in split_trials and split_trials[unit].dims == ("lifetime",):
         values = average_by_unit(values, split_trials[unit].values)

@@ -2,7 +2,7 @@
 
 Each metric is measured on the trials of one participant. The interval comes from a delete-a-group jackknife over the
 participant's trials (Kott 2001): short runs of trials are assigned to ten groups in turn, and the metric is measured
-again without each group. A metric that fits models computes intervals itself, or has none.
+once without each group. A metric that fits models computes intervals itself, or has none.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from mesascope.stats import CONFIDENCE, average_valid, compute_contrast
 from mesascope.trials import find_forced_trials
 
 JACKKNIFE_GROUPS = 10  # the number of groups of trials, each of which is left out once
-MIN_RUN_TRIALS = 3  # the least number of trials in a run, so that most of them are still preceded by a trial
+MIN_RUN_TRIALS = 3  # the smallest number of trials in a run, so that most of the trials left still follow another trial
 MISSING_VALUES = {"i": -1, "f": np.nan}
 
 
@@ -30,7 +30,7 @@ class ParticipantValue(NamedTuple):
     Attributes:
         participant: the number of the participant, or of the lifetime if the log does not name participants.
         group: the participant's group; '' if the log has no groups.
-        metric: the metric's name; if the reading has a label, it follows after a colon.
+        metric: the metric's name. If the reading has a label, a colon and the label follow.
         estimate: the value, averaged over the participant's lifetimes.
         low: the lower end of the interval; None if there is no interval.
         high: the upper end of the interval; None if there is no interval.
@@ -87,7 +87,7 @@ def _average_reading(reading: Reading, rows: np.ndarray) -> tuple[float, float |
 
 
 def _leave_out_groups(trials: xr.Dataset) -> list[xr.Dataset]:
-    """Makes copies of a participant's trials; in each copy, another group of trials is marked as missing."""
+    """Makes copies of a participant's trials; in each copy, a different group of trials is marked as missing."""
     position = np.arange(trials.sizes["trial"])
     lengths = (trials.action.values[0] >= 0).sum(-1)
     run = max(MIN_RUN_TRIALS, int(lengths.max()) // (4 * JACKKNIFE_GROUPS))
@@ -159,7 +159,7 @@ def contrast_groups(
             is_paired = bool(shared) and len(shared) == len(parts[0]) == len(parts[1])
             if (shared and not is_paired) or min(map(len, parts)) < 3:
                 sizes = " and ".join(str(len(part)) for part in parts)
-                reason = f"{sizes} participants, {len(shared)} of them in both groups; it needs 3 in each"
+                reason = f"{sizes} participants, {len(shared)} of them in both groups; a contrast needs 3 in each"
                 findings.append(make_blank_finding(metric, trials, "does not apply", reason, reading))
                 continue
             arrays = [np.array([part[p] for p in sorted(part)]) for part in parts]

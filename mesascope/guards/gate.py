@@ -151,7 +151,7 @@ def import_plugin(name: str) -> ModuleType:
 
 
 def import_package(name: str) -> ModuleType:
-    """Imports a module of one of the packages in PACKAGES, which mesascope's own code names."""
+    """Imports a module of one of the packages in ALLOWED_PACKAGES, which mesascope's own code names."""
     if name.partition(".")[0] not in ALLOWED_PACKAGES:
         raise ValueError(f"{name!r} is not a package that mesascope uses")
     return importlib.import_module(name)
@@ -205,7 +205,7 @@ class _UserModuleFinder:
 
 
 def _is_user_import() -> bool:
-    """Whether an import comes from this gate, from the user's own code, or from a process that this code started."""
+    """Checks whether an import comes from this gate, the user's own code, or a process that the user's code started."""
     frame: Any = sys._getframe(2)
     while frame and str(frame.f_globals.get("__name__")).startswith("importlib"):
         frame = frame.f_back

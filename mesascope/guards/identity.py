@@ -23,7 +23,13 @@ LIBRARIES = sys.stdlib_module_names | {  # their functions and classes contain n
     *("sb3_contrib", "onnxruntime"),
 }
 LIBRARIES_WITHOUT_WEIGHTS = sys.stdlib_module_names | {"jax", "jaxlib"}  # objects of their classes contain no weights
-DATA_MODULES = ("builtins", "collections", "functools", "types", "argparse")  # objects of their classes may do so
+DATA_MODULES = (
+    "builtins",
+    "collections",
+    "functools",
+    "types",
+    "argparse",
+)  # objects of their classes may contain weights
 PACKAGE_FOLDER, STDLIB_FOLDER = Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve()
 
 # for each module: its import spec, and the state of its file when the file was first inspected
@@ -203,6 +209,6 @@ def _is_installed(path: Path) -> bool:
 
 
 def are_modules_unchanged(states: Mapping[str, list[str]]) -> bool:
-    """Whether all modules still have these states; if a module is not loaded now, the state of its file is compared."""
+    """Checks whether all modules have these states; if a module is not loaded, the state of its file is compared."""
     current = list_loaded_modules() if states else {}
     return all((current.get(k) or _read_state(k, Path(state[0]))) == state for k, state in states.items())

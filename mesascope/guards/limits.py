@@ -161,7 +161,7 @@ def check_netcdf(path: str | os.PathLike) -> None:
 
 
 def _check_attributes(node: Any) -> None:
-    """Refuses attributes that declare too many values or too large values."""
+    """Refuses attributes that declare too many values, or values that are too large."""
     import h5py
 
     for name in node.attrs:
@@ -173,7 +173,7 @@ def _check_attributes(node: Any) -> None:
 
 
 def _is_variable_text(dtype: Any) -> bool:
-    """Whether a type in an HDF5 file is text of variable length."""
+    """Checks whether a type in an HDF5 file is text of variable length."""
     import h5py
 
     text = h5py.check_string_dtype(dtype)
@@ -230,7 +230,7 @@ def _check_chunks(variable: Any, max_bytes: int) -> None:
             raise ValueError(f"a chunk of {variable.name!r} unpacks to more than the declared {max_bytes:,} bytes")
 
 
-# the number of bytes of one number, by GGUF's code of the type
+# the number of bytes of one number, by GGUF's code for its type
 GGUF_BYTES_PER_NUMBER = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 GGUF_TEXT, GGUF_ARRAY = 8, 9
 PARQUET_TEXT = "BYTE_ARRAY"  # parquet's name for values without a fixed length

@@ -34,7 +34,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _is_part_revealed(word: str, part: str) -> bool:
-    """Whether a word contains a part of a secret; a part of up to three letters only counts as a separate word."""
+    """Checks whether a word contains a part of a secret; a part of up to three letters must be a separate word."""
     return part in word if len(part) > 3 else part in re.split(r"[^\w-]+", word)
 
 

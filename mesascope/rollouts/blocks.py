@@ -18,7 +18,7 @@ from mesascope.errors import MesascopeError
 from mesascope.trials import BLOCK_SIZE, MAX_STORED_NUMBERS, MAX_STORED_STEPS
 
 BlockAddress = tuple[str | int, ...]  # the address of a block: (number,), or ('lent', draw, number) for donors
-MakeKey = Callable[..., jax.Array]  # keys(purpose, step number) makes a random key; purpose: 'act', 'pay' or 'disturb'
+MakeKey = Callable[..., jax.Array]  # make_key(purpose, step number); purpose: 'act', 'pay' or 'disturb'
 
 
 class Record(NamedTuple):
@@ -28,12 +28,12 @@ class Record(NamedTuple):
         action: the actions at the stored steps; at idle steps -1, or NaN if actions are real.
         feedback: the feedback, summed over the steps of a trial.
         score: the expected pay-off, summed over the steps of a trial.
-        partner: the index of the lifetime whose carry or outcome the condition may have used.
+        partner: the index of the lifetime whose carry, percept or outcome the condition may have used.
         log_probs: [..., K] the log-probabilities at the stored steps.
         observation: [..., D] the observation before every step; None if the observations are too large or not needed.
         taps: [..., U] the activations at the stored steps, by name.
         n_steps: the number of steps that ran; None if S = 1.
-        feedback: the feedback at every step, 0 at idle steps; None if S = 1.
+        step_feedback: the feedback at every step, 0 at idle steps; None if S = 1.
     """
 
     action: Any
@@ -140,12 +140,12 @@ def trim_observations(record: Record, condition: Condition, should_keep_all: boo
 
 
 def should_lend_observations(family: Family) -> bool:
-    """Whether donors lend observations as well as feedback; they do if an observation shows the outcome."""
+    """Checks whether donors lend observations as well as feedback; they do if an observation shows the outcome."""
     return type(family).with_outcome is not Family.with_outcome
 
 
 def should_keep_observations(family: Family, trials: int) -> bool:
-    """Whether the record of the intact condition contains every observation of a lifetime with this many trials."""
+    """Checks whether the intact record contains every observation of a lifetime with this many trials."""
     size = trials * family.steps * math.prod(family.observation_shape)
     return family.steps <= MAX_STORED_STEPS and size <= MAX_STORED_NUMBERS
 
@@ -247,7 +247,7 @@ def clear_idle(is_idle: Any, is_real: bool, step: Step) -> Step:
 
 
 def is_undisturbed(condition: Condition) -> bool:
-    """Whether the lifetime continues undisturbed under this condition, apart from single responses."""
+    """Checks whether the lifetime continues undisturbed under this condition, apart from single responses."""
     return type(condition) is Intact or bool(condition.is_one_step)
 
 

@@ -25,6 +25,7 @@ class FamilyEnv(gymnasium.Env):
     Args:
         family: the family to wrap.
         split: the split from which tasks are drawn; the tasks of 'seen' are those in the family's bank.
+        render_mode: 'ansi' if `render` describes the last step in words; None if not.
     """
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012 (Gymnasium's own form)
@@ -55,7 +56,7 @@ class FamilyEnv(gymnasium.Env):
         return self._encode(percept), {}
 
     def step(self, action: Any):
-        """Takes one action and returns the observation, the reward, whether the lifetime ended, False and `info`."""
+        """Takes one action; returns observation, reward, whether the lifetime ended, False (truncated) and `info`."""
         kind = np.int32 if self.family.choices else np.float32
         actions = np.asarray(action).reshape(-1)[:1].astype(kind)
         step, trial = _step_compiled if self.family.is_traceable else _take_step, self.step_number // self.steps
@@ -74,7 +75,7 @@ class FamilyEnv(gymnasium.Env):
         return self.message if self.render_mode == "ansi" else None
 
     def _is_idle(self) -> bool:
-        """Whether the lifetime is idle because its present trial ended early."""
+        """Checks whether the lifetime is idle because its present trial ended early."""
         mask = self.family.find_idle(self.state)
         return mask is not None and bool(np.asarray(mask)[0])
 

@@ -71,10 +71,10 @@ class Lifetime:
 
 
 def read_eval(path: str) -> xr.Dataset:
-    """Reads the trials from Inspect's .eval log of one of our tasks, in the form that `rollout` returns.
+    """Reads the trials from Inspect's .eval log of one of mesascope's tasks, in the form that `rollout` returns.
 
     Raises:
-        MesascopeError: inspect-ai is not installed, or the log does not come from one of our tasks.
+        MesascopeError: inspect-ai is not installed, or the log does not come from one of mesascope's tasks.
     """
     try:
         from inspect_ai.log import read_eval_log

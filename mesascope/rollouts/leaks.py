@@ -38,7 +38,8 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_exam
         subject: the subject to test.
         family: the family on which the subject is tested.
         seed: the seed of the tasks and draws.
-        condition_examples: as in `rollout`; give the kinds of later rollouts, so that the scan compiles only once.
+        condition_examples: as in `rollout`; include the kinds of condition of later rollouts, so that the scan compiles
+            only once.
 
     Raises:
         MesascopeError: the actions depend on other lifetimes or calls, or the subject writes into its inputs. The
@@ -146,7 +147,7 @@ def _hash_leaves(tree: Any) -> list[Any]:
 
 
 def _are_carries_equal(carry: Any, other_carry: Any) -> bool:
-    """Whether two carries are equal up to rounding errors; the contents of objects are not compared."""
+    """Checks whether two carries are equal up to rounding errors; the contents of objects are not compared."""
     (first, structure), (second, other_structure) = jax.tree.flatten(carry), jax.tree.flatten(other_carry)
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(first, second, strict=False)]
     return structure == other_structure and all(
@@ -187,7 +188,7 @@ def _refuse_block_dependence(
 
 
 def _have_same_distribution(replays: Response) -> bool:
-    """Whether the two halves of R replays [R, N, T] have the same distribution, by a permutation test of their means.
+    """Checks whether the two halves of R replays [R, N, T] have one distribution, by a permutation test of their means.
 
     The test permutes whole replays of the block. So the test allows actions that are correlated within a replay,
     because of memory in a carry or because the lifetimes share a random generator.

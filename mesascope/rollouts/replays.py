@@ -154,7 +154,7 @@ def read_percepts_by_trial(trials: xr.Dataset) -> Percept:
 
 
 def read_percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
-    """Reads the percept before each step of one condition [T·S, N], and whether each lifetime is idle at that step."""
+    """Reads the percept before each step [T·S, N] of one condition, and whether each lifetime is idle at that step."""
     n, length, steps = trials.action.shape
     awake = (np.arange(steps) < trials.n_steps.values[..., None]).reshape(n, -1)
     step_numbers = np.arange(length * steps)
@@ -259,7 +259,9 @@ def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
         return eqx.tree_at(lambda c: [procedure.read_taps(c)[k] for k in names], carry, [taps[k] for k in names])
     except (ValueError, KeyError, TypeError, AttributeError):
         problem = f"The taps {', '.join(names)} of {procedure.name} cannot be changed."
-        raise MesascopeError(problem, "Let the method taps return leaves of the carry without changing them.") from None
+        raise MesascopeError(
+            problem, "Let the method read_taps return leaves of the carry without changing them."
+        ) from None
 
 
 @compiling.compile_loop

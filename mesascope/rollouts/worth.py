@@ -36,7 +36,7 @@ class Transplant(NamedTuple):
         strict_all: the gain on strict trials; 0 on other trials.
         strict_room: the room on strict trials; 0 on other trials.
         ranks: [N, T, R] the actions from the best to the worst on the donor's task, or only the best action if there
-            are over MAX_RANKED choices; R is 0 if actions are real.
+            are over MAX_RANKED_CHOICES choices; R is 0 if actions are real.
     """
 
     gain: np.ndarray
@@ -95,7 +95,7 @@ def value_disturbed_actions(
 def _value_block_actions(
     family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
 ) -> tuple[dict[Condition, tuple[np.ndarray, Transplant | None]], dict[str, np.ndarray]]:
-    """Computes the worth of a block's actions on the subject's own tasks [N, T], and on donors' tasks if transplanted.
+    """Computes the worth of a block's actions on the subject's own tasks [N, T], and of transplants on donors' tasks.
 
     One-step conditions leave lifetimes undisturbed, so the observations are the same under all of them, and the worth
     of every action in every lifetime is computed once. The results are empty if the family cannot value single actions.
@@ -144,7 +144,7 @@ def _join_rows(parts: Sequence[tuple[np.ndarray, Transplant | None]]) -> tuple[n
 
 
 def _is_ranked(family: Family) -> bool:
-    """Whether a family has so few actions that all of them are evaluated."""
+    """Checks whether a family has so few actions that all of them are evaluated."""
     return family.choices is not None and family.choices <= MAX_RANKED_CHOICES
 
 
@@ -188,8 +188,8 @@ def _compare_tasks(
         payoffs: the worth of actions in these lifetimes.
         action: the actions after the transplant [n, T].
         donor: the indices of the donors in the block [n, T].
-        is_different: whether a lifetime's action w trials back differs from that of each lifetime of the block [n, T,
-            M].
+        is_different: whether a lifetime's action w trials back differs from that of each lifetime of the block
+            [n, T, M].
         rows: the indices of the n lifetimes in the block.
     """
     lifetimes = np.arange(len(rows))

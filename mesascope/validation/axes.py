@@ -38,22 +38,22 @@ class Case(NamedTuple):
 
 
 def read_truth(path: Path, quick: bool) -> list[dict[str, Any]]:
-    """The entries of a truth file with its defaults filled in; with `quick`, only those of the short validation."""
+    """Reads a truth file's entries, with its defaults filled in; with `quick`, only those of the short validation."""
     truth = tomllib.loads(path.read_text())
     rows = [{"name": name, "subject": name, **truth["defaults"], **row} for name, row in truth["subjects"].items()]
     return [row for row in rows if not quick or row.get("quick", True)]
 
 
 def select_case_fields(case_type: type[NamedTuple], row: Mapping[str, Any]) -> Any:
-    """The fields of a case that one entry of a truth file gives; TRUTH_KEYS translates names that differ."""
+    """Selects the fields of a case from one entry of a truth file; TRUTH_KEYS translates names that differ."""
     values = {field: row.get(TRUTH_KEYS.get(field, field)) for field in case_type._fields}
     return {field: tuple(v) if isinstance(v, list) else v for field, v in values.items() if v is not None}
 
 
 def list_cases(axis: str, quick: bool = False) -> list[Case]:
-    """The cases of an axis; with `quick`, only those of the short validation. Without a truth file, the list is empty.
+    """Lists the cases of an axis; with `quick`, only those of the short validation.
 
-    Entries that need a package which is not installed are left out.
+    Without a truth file, the list is empty. Entries that need a package which is not installed are left out.
     """
     path = Path(str(catalogue.import_plugin_module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
@@ -101,7 +101,7 @@ def count_readings(calls: list[tuple], answers: list[dict[str, int]], n_seeds: i
     for name, result in results.items():
         rows, false_positives = result["subjects"], result["false_positives"]
         missed = [
-            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is "
+            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs; the bound is "
             f"{MIN_RIGHT_SHARE:.0%}"
             for r in rows
             if r["right"] < MIN_RIGHT_SHARE
@@ -118,7 +118,7 @@ def _count_case_readings(axis: str, case: Case, n_seeds: int, first_seed: int, l
 
 
 def run_case(axis: str, case: Case, seed: int, lifetimes: int) -> str:
-    """The axis's reading of a subject in one run; 'none' if the axis does not apply."""
+    """Runs a case once, and returns the axis's reading of the subject; 'none' if the axis does not apply."""
     question: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
     subject, n, trials = open_subject(case.subject, family), lifetimes * case.lifetime_factor, {}

@@ -20,11 +20,11 @@ from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import compute_intervals, draw_bootstrap_counts
 from mesascope.trials import BLOCK_SIZE, find_reflex_window
 
-STUDY_SIZES = (64, 256)  # lifetimes in a study
-N_STUDIES = 2000  # of each size
-POOL_SIZE = 2048  # lifetimes in one rollout
+STUDY_SIZES = (64, 256)  # the numbers of lifetimes in a study
+N_STUDIES = 2000  # the number of studies of each size
+POOL_SIZE = 2048  # the number of lifetimes in one rollout, which is divided into studies
 BANDIT, ASSOCIATIONS = "bernoulli_bandit:arms=5,trials=100", "associations"
-SUBJECTS = {  # by subject: its family, and whether older trials add nothing to the worth of its actions
+SUBJECTS = {  # for each subject: its family, and whether older trials add nothing to the worth of its actions
     "thompson": (BANDIT, False),
     "epsilon_greedy": (BANDIT, False),
     "two_loss_reflex": (BANDIT, True),
@@ -66,9 +66,9 @@ def measure_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> 
 
 
 def measure_retention_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> list[dict[str, Any]]:
-    """Measures how often the interval of a subject's retention covers the truth, on two changed splits of the bandit.
+    """Measures how often the interval of a subject's retention covers the truth, on RETENTION_SPLITS of the bandit.
 
-    The interval is the retention ± 1.96 of its standard errors. Returns rows as `measure_coverage`.
+    The interval is the retention ± 1.96 standard errors. Returns rows like those of `measure_coverage`.
     """
     family = catalogue.make("families", BANDIT)
     procedures = {role: family.references[role] for role in COMPARED_ROLES}
@@ -117,7 +117,7 @@ def _run_pool(subject: Subject, family: Family, split: str, seed: int, condition
 
 
 def _count_covered(estimates: EstimatesBySize, name: str, is_null: bool, n_studies: int) -> list[dict[str, Any]]:
-    """The rows of `measure_coverage`, from estimates by the size of a study; the largest size is that of a pool."""
+    """Makes the rows of `measure_coverage` from estimates by the size of a study; the largest size is a pool's."""
     rows = []
     *sizes, pool_size = sorted(estimates)
     for key in estimates[pool_size][0]:
@@ -137,7 +137,7 @@ def _count_covered(estimates: EstimatesBySize, name: str, is_null: bool, n_studi
 
 
 def measure_estimates(trials: xr.Dataset) -> dict[str, Estimate]:
-    """The main numbers of one study, with their 95 % intervals."""
+    """Measures the main numbers of one study, with their 95 % intervals."""
     assert trials.sizes["lifetime"] % BLOCK_SIZE == 0  # donors are in the block of their recipients
     window = find_reflex_window(trials.sizes["trial"], Rule().older_than)
     effects = measure_carry_effects(trials, window)
@@ -159,5 +159,5 @@ def measure_estimates(trials: xr.Dataset) -> dict[str, Estimate]:
 
 
 def _estimate_mean(values: np.ndarray) -> Estimate:
-    """The mean of values, with its interval."""
+    """Computes the mean of values, with its interval."""
     return Estimate(*(float(x[0]) for x in compute_intervals(values[None])[:3]))

@@ -49,7 +49,7 @@ class Reading(NamedTuple):
     direction: str
 
     def describe(self) -> str:
-        """The level, or the interval of rungs if the level is undetermined."""
+        """Describes the level, or the interval of rungs if the level is undetermined."""
         return self.level if self.level != "undetermined" else f"{self.lowest}–{self.highest}"
 
 
@@ -70,7 +70,7 @@ class Case(NamedTuple):
 
 
 def list_cases(quick: bool = False, paths: Sequence[Path] = (TRUTH_PATH, HOSTILE_TRUTH_PATH)) -> list[Case]:
-    """The cases of the truth; with `quick`, only those of the short validation."""
+    """Lists the cases of the truth; with `quick`, only those of the short validation."""
     return [Case(**select_case_fields(Case, row)) for path in paths for row in read_truth(path, quick)]
 
 
@@ -287,7 +287,7 @@ def _list_coverage_calls(first_seed: int) -> list[tuple]:
 
 
 def _compute_share(counts: Iterable[int], total: int) -> float:
-    """The share of `total` that the counts make together; NaN if the total is 0."""
+    """Computes the share of `total` that the counts make together; NaN if the total is 0."""
     return sum(counts) / total if total else math.nan
 
 
@@ -318,7 +318,7 @@ def _place_group(cases: list[Case], seed: int, lifetimes: int) -> list[Reading]:
 
 
 def list_refusal_reasons(path: Path = TRUTH_PATH) -> dict[str, str]:
-    """For each subject that must be refused, the reason for its refusal; '' if the subject was not refused."""
+    """Lists the reason for the refusal of each subject that must be refused; '' if the subject was not refused."""
     truth = tomllib.loads(path.read_text())
     family = catalogue.make("families", truth["defaults"]["family"])
     reasons = dict.fromkeys(truth.get("refused", {}), "")
@@ -347,18 +347,22 @@ def describe_missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
     missed += [f"{name} was not refused" for name, reason in results["refused"].items() if not reason]
     missed += [line for axis in results["axes"].values() for line in axis["missed"]]
     if results["wrong"] > BOUNDS["wrong"] and (not quick or len(results["wrong_runs"]) > 1):
-        missed.append(f"{results['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
+        missed.append(f"{results['wrong']:.2%} of the runs are wrong; the bound is {BOUNDS['wrong']:.1%}")
     least = BOUNDS["right"] - (0.02 if quick else 0.0)
     share = results["right"] if quick else _compute_share([results["subjects_right"]], results["subjects_demanded"])
     if share < least:
         what = "runs of demanded cases" if quick else "demanded cases"
-        missed.append(f"{share:.1%} of the {what} are read correctly, the bound is {least:.0%}")
+        missed.append(f"{share:.1%} of the {what} are read correctly; the bound is {least:.0%}")
     often_wrong = [r["subject"] for r in results["subjects"] if r["demanded"] and r["wrong"] > 1]
     missed += [f"{name} is misread in more than one run" for name in often_wrong]
     for c in results["coverage"]:
         where = f"{c['study']}, N = {c['n']}"
         if c["covered"] < BOUNDS["covered"]:
-            missed.append(f"{where}: intervals cover in {c['covered']:.1%}, the bound is {BOUNDS['covered']:.0%}")
+            missed.append(
+                f"{where}: intervals cover the truth in {c['covered']:.1%}; the bound is {BOUNDS['covered']:.0%}"
+            )
         if c["null"] and c["above"] > BOUNDS["null"]:
-            missed.append(f"{where}: the low end is above the truth in {c['above']:.1%}, not {BOUNDS['null']:.1%}")
+            missed.append(
+                f"{where}: the low end is above the truth in {c['above']:.1%}; the bound is {BOUNDS['null']:.1%}"
+            )
     return missed
