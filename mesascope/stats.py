@@ -100,7 +100,9 @@ def average_valid(values: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:
-    """Computes numbers [N] whose mean is function(means); their spread gives its standard error by the delta method.
+    """Computes numbers [N] whose mean is function(means), for intervals by the delta method.
+
+    The standard error of their mean is that of function(means).
 
     Args:
         function: a smooth function of the means [M] of M parts, such as the ratio of two means.

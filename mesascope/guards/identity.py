@@ -23,13 +23,7 @@ LIBRARIES = sys.stdlib_module_names | {  # their functions and classes contain n
     *("sb3_contrib", "onnxruntime"),
 }
 LIBRARIES_WITHOUT_WEIGHTS = sys.stdlib_module_names | {"jax", "jaxlib"}  # objects of their classes contain no weights
-DATA_MODULES = (
-    "builtins",
-    "collections",
-    "functools",
-    "types",
-    "argparse",
-)  # objects of their classes may contain weights
+DATA_MODULES = ("builtins", "collections", "functools", "types", "argparse")  # their objects may contain weights
 PACKAGE_FOLDER, STDLIB_FOLDER = Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve()
 
 # for each module: its import spec, and the state of its file when the file was first inspected

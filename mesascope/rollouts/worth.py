@@ -95,7 +95,7 @@ def value_disturbed_actions(
 def _value_block_actions(
     family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
 ) -> tuple[dict[Condition, tuple[np.ndarray, Transplant | None]], dict[str, np.ndarray]]:
-    """Computes the worth of a block's actions on the subject's own tasks [N, T], and of transplants on donors' tasks.
+    """Computes the worth of a block's actions on the subject's own tasks [N, T] and, if transplanted, on donors' tasks.
 
     One-step conditions leave lifetimes undisturbed, so the observations are the same under all of them, and the worth
     of every action in every lifetime is computed once. The results are empty if the family cannot value single actions.
