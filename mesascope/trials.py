@@ -56,7 +56,7 @@ def choose_stored_steps(steps: int) -> np.ndarray:
 
 
 def find_reflex_window(trials: int, max_window: int = REFLEX_TRIALS) -> int:
-    """Computes w, the number of last trials that a reflex may use: four, or a fifth of a lifetime of under twenty."""
+    """Returns w, on how many last trials a reflex may depend: four, or a fifth of a lifetime of under twenty trials."""
     return max(1, min(max_window, trials // 5))
 
 

@@ -135,8 +135,10 @@ def _check_family(spec: str) -> Iterator[str]:
         yield f"Its splits are {family.split_names}; 'fresh' is not among them."
         return
     if ("seen" in family.split_names) != (family.bank_label is not None):
-        problem = f"Its bank is {family.bank_label!r} and its splits are {family.split_names}"
-        yield f"{problem}: a bank and the split 'seen' require each other."
+        yield (
+            f"Its bank is {family.bank_label!r} and its splits are {family.split_names}: "
+            "a bank and the split 'seen' require each other."
+        )
     with contextlib.suppress(MesascopeError):  # the family has no banks, or none of this size
         if (bank := family.with_bank("bank:2@1").bank_label) != "bank:2@1":
             yield f"With the bank 'bank:2@1' its bank is {bank!r}."

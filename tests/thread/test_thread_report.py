@@ -125,7 +125,8 @@ def test_every_study_is_findings_with_unit_kind_and_recipe(name, tmp_path):
 
 def test_the_seeds_of_a_study_are_the_units_of_a_measure():
     text = cruxes.load_thread().text + (
-        '[measures.seeds]\nfeeds = "e5"\nkinds = ["trained"]\nmetric = "shown by transplant"\nabove = 0.05\ncounts = "seed"\n'
+        '[measures.seeds]\nfeeds = "e5"\nkinds = ["trained"]\nmetric = "shown by transplant"\nabove = 0.05\n'
+        'counts = "seed"\n'
         'measured = "small networks"\nclaimed = "large ones"\n'
     )
     measure = cruxes.Argument(text).content.measures["seeds"]
