@@ -74,6 +74,19 @@ def test_references_and_controls_run_once_for_all_examinations(tmp_path, monkeyp
     assert len(look("satisficer")[0]) == 2  # the broken one ran again
 
 
+def test_quick_gives_a_provisional_level_from_few_lifetimes():
+    quick = examine("thompson", FAMILY, quick=True)
+    assert list(quick.trials) == ["fresh"] and quick.trials["fresh"].sizes["lifetime"] == 64
+    metrics = {f.metric.partition(":")[0] for f in quick.answers}
+    assert metrics == {"performance", "deletion", "transplant", "share_of_reference"}
+    assert quick.placement is not None and quick.placement.level == "acquiring"
+    assert quick.placement.reason.startswith("provisional (64 lifetimes on fresh tasks; ")
+    same = examine("thompson", FAMILY, splits="fresh", metrics="deletion", lifetimes=64).placement
+    assert same is not None and quick.placement.reason.endswith(f": {same.reason}")
+    few = examine("thompson", FAMILY, quick=True, lifetimes=8, metrics="deletion")
+    assert few.trials["fresh"].sizes["lifetime"] == 8 and {f.metric for f in few.answers} == {"deletion"}
+
+
 def test_the_cache_has_a_bound(tmp_path):
     for i in range(4):
         (tmp_path / str(i)).write_bytes(b"0" * 100)

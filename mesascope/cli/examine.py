@@ -10,7 +10,6 @@ from mesascope.cli.options import (
     ChoicesOption,
     ColumnsOption,
     JsonFlag,
-    LifetimesOption,
     MetricsOption,
     MissingOption,
     OutOption,
@@ -54,9 +53,14 @@ def examine_subjects(
         list[str] | None, typer.Option(help="Comma-separated or repeated; by default all splits of the family.")
     ] = None,
     metrics: MetricsOption = None,
-    lifetimes: LifetimesOption = 512,
+    lifetimes: Annotated[
+        int | None, typer.Option(help="Lifetimes on every split; 512, or 64 with --quick.", min=3, max=1_000_000)
+    ] = None,
     seed: SeedOption = 0,
     trust: Annotated[bool, typer.Option("--trust", help="Run code from a subject's file.")] = False,
+    is_quick: Annotated[
+        bool, typer.Option("--quick", help="A provisional level, from few lifetimes on fresh tasks.")
+    ] = False,
     out: OutOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -68,6 +72,7 @@ def examine_subjects(
         "lifetimes": lifetimes,
         "seed": seed,
         "trust": trust,
+        "quick": is_quick,
     }
     _run_examination(subjects, family, out, as_json, **options)
 
@@ -127,7 +132,7 @@ def _run_examination(subjects: Sequence[Any], family: str, out: Path | None, as_
     from mesascope.examination import runs
     from mesascope.examination.examination import examine
 
-    cache_compiled_code(is_short=options.get("lifetimes", 0) <= 1024)
+    cache_compiled_code(is_short=(options.get("lifetimes") or 0) <= 1024)
     family = family or find_default_family(subjects, bool(options.get("trust")))
     command = format_command()
     out = runs.prepare_folder(out or runs.choose_unused_folder(Path("runs") / _make_slug(subjects), command), command)

@@ -19,7 +19,6 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document 
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the tasks and of all random draws.", min=0, max=2**31 - 1)]
 MetricsOption = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
-LifetimesOption = Annotated[int, typer.Option(help="Number of lifetimes on every split.", min=3, max=1_000_000)]
 WorkersOption = Annotated[
     int, typer.Option(help="Number of processes; 0 for one per core, but at most 4.", min=0, max=64)
 ]

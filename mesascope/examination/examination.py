@@ -23,8 +23,12 @@ from mesascope.findings import COLUMNS, Finding
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 from mesascope.questions.spectrum.placement import Placement, Rule, list_conditions
+from mesascope.reporting.headlines import HEADLINES
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
+
+QUICK_LIFETIMES = 64
+QUICK_SPLITS = ("seen", "fresh")  # whether a subject locates is read from both
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,12 +119,13 @@ def examine(
     trained_on: str | None = None,
     splits: Sequence[str] | str | None = None,
     metrics: Sequence[Metric | str] | Metric | str | None = None,
-    lifetimes: int = 512,
+    lifetimes: int | None = None,
     seed: int = 0,
     out: str | os.PathLike | None = None,
     rule: Rule | None = None,
     progress: ProgressFunction = lambda share, doing: None,
     trust: bool = False,
+    quick: bool = False,
 ) -> Any:
     """Examines one or several subjects on the same tasks.
 
@@ -133,16 +138,21 @@ def examine(
             the subject states.
         splits: the name of a split, or several names; by default all splits of the family.
         metrics: one or several metrics, by name or as objects; by default all.
-        lifetimes: the number of lifetimes on every split.
+        lifetimes: the number of lifetimes on every split; by default 512, or 64 with `quick`.
         seed: the seed of the tasks and of all draws.
         out: a folder for finished rollouts; a stopped run continues from this folder.
         rule: the constants of the placement rule.
         progress: a function that is called with the finished share of the work, and with a text that names what runs.
         trust: whether code from a subject's file may run.
+        quick: whether a provisional level is enough: by default from 64 lifetimes on fresh tasks and tasks of the bank,
+            with the four numbers of the summary alone.
 
     Returns:
         An `Examination`; a list of examinations, in the order of the subjects, if `subjects` is a list or a mapping.
     """
+    if quick:
+        splits, metrics = splits or QUICK_SPLITS, metrics or [metric for *_, metric in HEADLINES.values()]
+    lifetimes = lifetimes or (QUICK_LIFETIMES if quick else 512)
     is_several = isinstance(subjects, list | tuple | Mapping)
     specs = (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if is_several else [subjects]
     gate.allow_from_python(family, *specs)
@@ -189,5 +199,16 @@ def examine(
         findings = apply_metrics(metric_list, trials, references, Replays(subject), control_findings)
         identity = subject.name, home.name, training
         kind = find_subject_kind(subject)
+        if quick and placement:
+            placement = dataclasses.replace(
+                placement, reason=f"{_describe_quick(lifetimes, trials)}: {placement.reason}"
+            )
         results.append(Examination(*identity, trials, references, findings, placement, kind=kind))
     return results if is_several else results[0]
+
+
+def _describe_quick(lifetimes: int, trials: Mapping[str, Any]) -> str:
+    """Says that a quick level is provisional, and what would settle it."""
+    return (
+        f"provisional ({lifetimes} lifetimes on {' and '.join(trials)} tasks; a run that is not quick uses all splits)"
+    )
