@@ -13,6 +13,7 @@ OLD_SETTINGS = {  # the old name of a setting in a study's plan or network file 
     **{"runs": "run_length", "slow": "slow_rate", "fast": "fast_rate", "announced": "announced_share"},
     **{"entropy": "entropy_weight", "critic": "critic_weight", "led": "led_share", "swaps": "swap_probability"},
     **{"stretch": "segment_steps", "ahead": "return_steps", "before": "first_steps", "explore": "exploration_steps"},
+    "trace": "gae_lambda",
 }
 
 OLD_RULE_CONSTANTS = {  # the old name of a constant of the placement rule in a run's findings → its present name

@@ -89,7 +89,8 @@ def call_module(module: Any, x: np.ndarray, state: Any, layout: str, is_recurren
     """Calls a module on x [N, F], and returns its first output [N, K] and its next state.
 
     Raises:
-        MesascopeError: the module raised an exception, or returned a value of another form.
+        MesascopeError: the module raised an exception, did not return (logits, state) although it takes a state, or did
+            not return one row of logits per lifetime.
     """
     torch = import_optional_package("torch", "torch")
     batch = torch.tensor(x)

@@ -43,7 +43,7 @@ class ReplacedPast(Condition):
 
     @property
     def is_one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the condition disturbs single responses."""
+        """Whether the condition disturbs single responses, while the lifetime itself continues undisturbed."""
         return self.whole_lifetime_flag == 0
 
     @property

@@ -29,7 +29,8 @@ class Subject(eqx.Module):
 
     Attributes:
         name: the subject with its settings, as a user would type it.
-        trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
+        trained_on: the tasks that the subject was trained on: 'unlimited', 'bank:M@seed' (M tasks drawn by seed),
+            'at-most:M' (M tasks or fewer) or 'unknown'.
         is_traceable: whether the subject is pure JAX code, which is compiled; otherwise it runs in a Python loop.
         identity_fields: the fields that only identify the subject; `initialize_carry`, `respond` and `read_taps` must
             not read them.

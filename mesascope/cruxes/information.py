@@ -136,7 +136,8 @@ def compute_discrimination_value(
     Args:
         a, b: each person's (pu, puc, pc).
         base: the base of the logarithm.
-        weights: the common P(C): the geometric mean of the two odds ('gmo', preferred) or the mean ('mean').
+        weights: how one P(C) is made from two: 'gmo' (preferred), the probability whose odds are the geometric mean of
+            the two people's odds; or 'mean', the mean of the two probabilities.
         form: 'log' (symmetric KL) or 'naive' (absolute difference).
 
     Returns a number that is at most the present disagreement. The number is negative if learning C is expected to drive

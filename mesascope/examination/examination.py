@@ -38,7 +38,8 @@ class Examination:
     Attributes:
         subject: the subject's name.
         family: the name of the family with the subject's bank, as a user would type it.
-        trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
+        trained_on: the tasks that the subject was trained on: 'unlimited', 'bank:M@seed' (M tasks drawn by seed),
+            'at-most:M' (M tasks or fewer) or 'unknown'.
         trials: by split, the subject's trials, with axes condition, lifetime, trial.
         references: by role and split, the trials of the reference procedures on the same tasks.
         answers: the findings of all metrics, as `Finding` objects.
@@ -134,8 +135,8 @@ def examine(
             subjects, a list of these, or a mapping whose keys are the names that the reports show.
         family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'; by default
             the family that is stored in the first file among the subjects.
-        trained_on: the training tasks, 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'; by default the value that
-            the subject states.
+        trained_on: the training tasks: 'unlimited', 'bank:M@seed' (M tasks drawn by seed), 'at-most:M' (M tasks or
+            fewer) or 'unknown'; by default the value that the subject states.
         splits: the name of a split, or several names; by default all splits of the family.
         metrics: one or several metrics, by name or as objects; by default all.
         lifetimes: the number of lifetimes on every split; by default 512, or 64 with `quick`.

@@ -29,7 +29,7 @@ def recipe(
     entropy_weight: float = 0.05,
     critic_weight: float = 0.5,
     discount: float = 0.98,
-    trace: float = 1.0,
+    gae_lambda: float = 1.0,
     seed: int = 0,
     progress: OnProgress = ignore_progress,
 ) -> TrainingSummary:
@@ -49,7 +49,7 @@ def recipe(
         entropy_weight: the weight of the policy's entropy at the start; it falls linearly to 0.
         critic_weight: the weight of the critic's squared error.
         discount: the discount of future reward, per step.
-        trace: λ of the generalised advantage estimate; 1 uses the returns of the whole lifetime.
+        gae_lambda: λ of the generalised advantage estimate; 1 uses the returns of the whole lifetime.
         seed: the seed of the weights, the tasks and all random draws.
         progress: called after every update.
 

@@ -22,7 +22,7 @@ NO_LIMIT = float("inf")
 SETTING_RANGES = {  # the ranges of settings that several recipes have
     **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, NO_LIMIT)),
     **dict.fromkeys(("rate", "final_rate", "entropy_weight", "critic_weight", "clip"), (0.0, 10.0)),
-    **dict.fromkeys(("discount", "trace"), (0.0, 1.0)),
+    **dict.fromkeys(("discount", "gae_lambda"), (0.0, 1.0)),
     "seed": (0, NO_LIMIT),
 }
 ADAM = optax.chain(optax.clip_by_global_norm(MAX_GRADIENT_NORM), optax.scale_by_adam(eps=1e-5))
@@ -43,7 +43,7 @@ class UpdateSettings(NamedTuple):
         entropy_weight: the weight of the policy's entropy before the first update; it falls linearly to 0.
         critic_weight: the weight of the critic's squared error.
         discount: the discount of future reward, per step.
-        trace: λ of the generalised advantage estimate.
+        gae_lambda: λ of the generalised advantage estimate.
         clip: the probability ratio is clipped to 1 ± clip.
     """
 
@@ -55,7 +55,7 @@ class UpdateSettings(NamedTuple):
     entropy_weight: Any = None
     critic_weight: Any = None
     discount: Any = None
-    trace: Any = None
+    gae_lambda: Any = None
     clip: Any = None
 
     @classmethod

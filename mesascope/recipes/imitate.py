@@ -51,7 +51,7 @@ def recipe(
     improve_epochs: int = 3,
     entropy_weight: float = 0.0,
     discount: float = 0.98,
-    trace: float = 0.95,
+    gae_lambda: float = 0.95,
     clip: float = 0.2,
     seed: int = 0,
     progress: OnProgress = ignore_progress,
@@ -77,7 +77,7 @@ def recipe(
         improve_epochs: the number of passes over a batch of PPO.
         entropy_weight: the weight of the policy's entropy at the start of PPO; it falls linearly to 0.
         discount: the discount of future reward, per step.
-        trace: λ of the generalised advantage estimate.
+        gae_lambda: λ of the generalised advantage estimate.
         clip: PPO clips the probability ratio to 1 ± clip.
         seed: the seed of the weights, the tasks and all random draws.
         progress: called after every update.
@@ -144,7 +144,7 @@ def make_imitation_objective(
     """
     lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks, teacher, led_lifetimes=led_lifetimes)
     _, value_target = compute_targets(
-        lifetimes, batch.best, scale, batch.update_settings.discount, batch.update_settings.trace
+        lifetimes, batch.best, scale, batch.update_settings.discount, batch.update_settings.gae_lambda
     )
     return lifetimes._replace(value=value_target), compute_imitation_loss, compute_mean_score(lifetimes, batch.best)
 

@@ -151,7 +151,7 @@ def run_lifetimes(
 
 
 def compute_targets(
-    lifetimes: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number
+    lifetimes: Lifetimes, best: jax.Array, scale: Scale, discount: Number, gae_lambda: Number
 ) -> tuple[jax.Array, jax.Array]:
     """Computes the advantage of every action [T, N], for the policy's gradient, and the target of the critic [T, N].
 
@@ -165,7 +165,7 @@ def compute_targets(
         scale: the family's scale. In its units, a lifetime of random actions returns about -1, and a lifetime of the
             best actions 0.
         discount: the discount of future reward, per step.
-        trace: λ of the generalised advantage estimate.
+        gae_lambda: λ of the generalised advantage estimate.
     """
     steps = len(lifetimes.score) // len(best)
     discounted_trials = (discount ** jnp.arange(len(lifetimes.score))).sum() / steps
@@ -175,17 +175,17 @@ def compute_targets(
     elif steps > 1:
         best = jnp.repeat(best / steps, steps, 0)
     reward = (lifetimes.score - best) / (scale.best - scale.chance) / discounted_trials
-    advantage = estimate_advantages(reward, lifetimes.value, discount, trace)
+    advantage = estimate_advantages(reward, lifetimes.value, discount, gae_lambda)
     return advantage, advantage + lifetimes.value
 
 
-def estimate_advantages(reward: jax.Array, value: jax.Array, discount: Number, trace: Number) -> jax.Array:
+def estimate_advantages(reward: jax.Array, value: jax.Array, discount: Number, gae_lambda: Number) -> jax.Array:
     """Computes generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lifetimes end at T."""
     next_value = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
     errors = reward + discount * next_value - value
 
     def step_back(later_advantage, error):
-        advantage = error + discount * trace * later_advantage
+        advantage = error + discount * gae_lambda * later_advantage
         return advantage, advantage
 
     return jax.lax.scan(step_back, jnp.zeros_like(value[0]), errors, reverse=True)[1]

@@ -57,7 +57,7 @@ def recipe(
     final_rate: float = 1e-4,
     entropy_weight: float = 0.02,
     discount: float = 0.98,
-    trace: float = 0.95,
+    gae_lambda: float = 0.95,
     clip: float = 0.2,
     seed: int = 0,
     progress: OnProgress = ignore_progress,
@@ -78,7 +78,7 @@ def recipe(
         final_rate: Adam's step size at the end.
         entropy_weight: the weight of the policy's entropy at the start; it falls linearly to 0.
         discount: the discount of future reward, per step.
-        trace: λ of the generalised advantage estimate.
+        gae_lambda: λ of the generalised advantage estimate.
         clip: the probability ratio is clipped to 1 ± clip.
         seed: the seed of the weights, the tasks and all random draws.
         progress: called after every update.
@@ -138,7 +138,7 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
     """
     plan = batch.update_settings
     lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks)
-    advantage, value_target = compute_targets(lifetimes, batch.best, scale, plan.discount, plan.trace)
+    advantage, value_target = compute_targets(lifetimes, batch.best, scale, plan.discount, plan.gae_lambda)
     entropy_weight = interpolate(plan.entropy_weight, 0.0, batch.updates_done, plan.updates)
 
     def compute_minibatch_loss(network: Recurrent, minibatch: PolicyExamples) -> jax.Array:

@@ -146,7 +146,7 @@ SETTINGS = [
     ("ppo_recurrent", {"discount": 1.01}, "discount=1.01"),
     ("ppo_recurrent", {"rate": float("nan")}, "rate=nan"),
     ("a2c_recurrent", {"critic_weight": -0.5}, "critic_weight=-0.5"),
-    ("a2c_recurrent", {"trace": 1.5}, "trace=1.5"),
+    ("a2c_recurrent", {"gae_lambda": 1.5}, "gae_lambda=1.5"),
     ("a2c_recurrent", {"lifetimes": 0}, "lifetimes=0"),
     ("imitate", {"teacher": "gitins"}, "no subject 'gitins'"),
     ("imitate", {"teacher": "gittins:discount=2"}, "discount=2"),

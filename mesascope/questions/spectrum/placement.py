@@ -81,7 +81,8 @@ def place(
         trials: the subject's data set for each split; 'fresh' needs the conditions that `list_conditions` names.
         references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'). For a
             subject that goes against the pay-off, also 'learner against' and 'locator against', if they were run.
-        trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
+        trained_on: the tasks that the subject was trained on: 'unlimited', 'bank:M@seed' (M tasks drawn by seed),
+            'at-most:M' (M tasks or fewer) or 'unknown'.
         rule: the constants of the rule.
 
     Raises:

@@ -49,7 +49,7 @@ class PictureCondition(Condition):
 
     @property
     def is_one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the lifetime itself is undisturbed."""
+        """Whether the condition disturbs single responses, while the lifetime itself continues undisturbed."""
         return self.is_single == 1
 
     @property

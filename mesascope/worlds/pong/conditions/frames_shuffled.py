@@ -17,7 +17,7 @@ class FramesShuffled(Condition):
 
     @property
     def is_one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the lifetime itself is undisturbed."""
+        """Whether the condition disturbs single responses, while the lifetime itself continues undisturbed."""
         return self.is_single == 1
 
     def explain_mismatch(self, family):

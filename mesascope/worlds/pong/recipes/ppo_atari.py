@@ -62,7 +62,7 @@ def recipe(
     final_rate: float = 1e-4,
     entropy_weight: float = 0.01,
     discount: float = 0.99,
-    trace: float = 0.95,
+    gae_lambda: float = 0.95,
     clip: float = 0.2,
     games: int = 100,
     seed: int = 0,
@@ -84,7 +84,7 @@ def recipe(
         final_rate: Adam's step size at the end.
         entropy_weight: the weight of the policy's entropy.
         discount: γ, the discount per step.
-        trace: λ of generalised advantage estimation.
+        gae_lambda: λ of generalised advantage estimation.
         clip: the clipping range of PPO's probability ratio.
         games: the number of games that evaluate the trained network.
         seed: the seed of the weights, the games and all draws.
@@ -188,7 +188,7 @@ def estimate_advantages(points, is_over, value_estimates, last_value, settings) 
     for t in reversed(range(len(points))):
         goes_on = 1.0 - is_over[t]
         error = points[t] + settings["discount"] * goes_on * next_value - value_estimates[t]
-        next_advantage = error + settings["discount"] * settings["trace"] * goes_on * next_advantage
+        next_advantage = error + settings["discount"] * settings["gae_lambda"] * goes_on * next_advantage
         advantages[t], next_value = next_advantage, value_estimates[t]
     return advantages
 
