@@ -171,7 +171,11 @@ def list_entries(node):
 
 def list_words(tree):
     """The words of code without its comments and docstrings."""
-    return set(re.findall(r"\w+", ast.unparse(strip_docstrings(tree))))
+    nodes = list(ast.walk(tree))
+    docstrings = {id(n.body[0].value) for n in nodes if isinstance(n, CLASSES) and ast.get_docstring(n) is not None}
+    values = [getattr(n, field, None) for n in nodes for field in ("id", "attr", "arg", "name")]
+    values += [n.value for n in nodes if isinstance(n, ast.Constant) and id(n) not in docstrings]
+    return {word for value in values if isinstance(value, str) for word in re.findall(r"\w+", value)}
 
 
 def list_definitions(tree):
@@ -199,7 +203,8 @@ def find_strange_names(tree, defined, everywhere):
         sections = "\n".join(re.findall(r"^(?:Args|Attributes):\n((?: {4}.*\n?|\n)*)", text, re.MULTILINE))
         entries = re.findall(r"^ {4}([*\w]+(?:, [*\w]+)*):", sections, re.MULTILINE)
         strange = {one.strip("*") for entry in entries for one in entry.split(", ")} - list_entries(node)
-        strange |= set(re.findall(r"(?<!`)`([A-Za-z]\w*)`(?!`)", text)) - list_words(owners.get(node, node)) - defined
+        if named := set(re.findall(r"(?<!`)`([A-Za-z]\w*)`(?!`)", text)) - defined:
+            strange |= named - list_words(owners.get(node, node))
         dotted = re.findall(r"(?<!`)`([A-Za-z]\w*(?:\.\w+)+)(?:\([^`]*\))?`(?!`)", text)
         strange |= {name for name in dotted if not set(name.split(".")) <= everywhere}
         yield from ((node.lineno, name) for name in sorted(strange))
