@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -256,15 +257,19 @@ def find_undefined(text, defined):
                 yield name
 
 
-@pytest.mark.parametrize("page", ["adding.md", "design.md"])
-def test_pages_name_what_exists(page):
+@functools.cache
+def list_all_names():
+    """The names in the package, its tests and its files, and the variables that the page on trials lists."""
     paths = [p for folder in ("mesascope", "tests", "studies") for p in (ROOT / folder).rglob("*") if p.suffix]
     tests = [ast.parse(p.read_text(encoding="utf-8")) for p in (ROOT / "tests").rglob("*.py") if p != Path(__file__)]
     defined = {name for tree in (*PACKAGE.values(), *tests) for name in list_defined_names(tree)}
     defined |= {name for path in paths for name in (path.stem, path.name, path.parent.name)}
-    defined |= set(
-        re.findall(r"\w+", ast.get_docstring(PACKAGE[ROOT / "mesascope" / "trials.py"]) or "")
-    )  # lists variables
+    return defined | set(re.findall(r"\w+", ast.get_docstring(PACKAGE[ROOT / "mesascope" / "trials.py"]) or ""))
+
+
+@pytest.mark.parametrize("page", ["adding.md", "design.md"])
+def test_pages_name_what_exists(page):
+    defined = list_all_names()
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert list(find_undefined(text, defined)) == []
     planted = "`Family.worth`, `family.shown == (0,)`, `context.past(i)`, `find_no_such()`, `catalogue.PLACES`, `none`"
