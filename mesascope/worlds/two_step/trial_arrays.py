@@ -58,7 +58,7 @@ def read_two_step_trials(trials: xr.Dataset) -> TwoStepTrials:
 
 
 def _index_units(trials: xr.Dataset) -> np.ndarray:
-    """The index [N] of each lifetime's unit of resampling, from 0."""
+    """The index of each lifetime's unit of resampling, [N], from 0."""
     name = str(trials.attrs.get("unit", "lifetime"))
     if name in trials.coords and trials[name].dims == ("lifetime",):
         return np.unique(trials[name].values, return_inverse=True)[1]

@@ -18,13 +18,13 @@ def draw_cyclic_indices(key: jax.Array, n: int, size: int, length: int) -> jax.A
 
 
 def draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
-    """Draws the indices [n, 2] of two different label words without meaning, in random order."""
+    """Draws the indices of two different label words without meaning, [n, 2], in random order."""
     scores = jax.random.uniform(derive_key(key, "words"), (n, len(data.labels) - data.n_categories))
     return data.n_categories + jnp.argsort(scores, -1)[:, :2]
 
 
 def draw_category_labels(key: jax.Array, n: int, category_count: int) -> jax.Array:
-    """Draws the labels [n, C] of categories uniformly and independently."""
+    """Draws the labels of categories uniformly and independently, [n, C]."""
     return jax.random.bernoulli(derive_key(key, "table"), 0.5, (n, category_count)).astype(jnp.int32)
 
 

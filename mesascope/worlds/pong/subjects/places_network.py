@@ -50,7 +50,7 @@ class PlacesNetwork(NamedSubject):
         return self.network.respond(key, carry, show_positions(percept))
 
     def read_taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Returns the activations [N, U] of the memory by name."""
+        """Returns the activations of the memory by name, [N, U]."""
         return self.network.read_taps(carry)
 
     def make_untrained_twin(self, seed: int) -> Self:

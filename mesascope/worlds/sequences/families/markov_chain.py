@@ -221,7 +221,7 @@ class MarkovChain(ConfiguredFamily):
 
 
 def _draw_rows(key: jax.Array, concentration: float, shape: tuple[int, ...], choices: int) -> jax.Array:
-    """Draws rows […, K] from the symmetric Dirichlet; if α is 1, from exponential variates, which compile faster."""
+    """Draws rows from the symmetric Dirichlet, […, K]; if α is 1, from exponential variates, which compile faster."""
     if concentration == 1.0:
         sizes = jax.random.exponential(key, (*shape, choices))
         return sizes / sizes.sum(-1, keepdims=True)

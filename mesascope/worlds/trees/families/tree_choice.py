@@ -182,7 +182,7 @@ class TreeChoice(ConfiguredFamily):
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
-        """Returns the observations [N, 1 + 3M] of all lifetimes."""
+        """Returns the observations of all lifetimes, [N, 1 + 3M]."""
         rows, phase = jnp.arange(len(state.trial)), self._compute_phase(state.trial)
         child = tasks.child[rows, phase].astype(jnp.float32)
         node = state.node[:, None].astype(jnp.float32)

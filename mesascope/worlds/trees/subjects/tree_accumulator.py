@@ -16,7 +16,7 @@ from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 
 class TreeAccumulator(ScriptedSubject):
-    """Carries the evidence from noisy looks at the answer, and the number [N] of ticks since the last step."""
+    """Carries the evidence from noisy looks at the answer, and the number of ticks since the last step, [N]."""
 
     size: int
     depth: int

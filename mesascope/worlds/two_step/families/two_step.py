@@ -266,7 +266,7 @@ class TwoStep(ConfiguredFamily):
 
 
 def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
-    """Draws mean pay-offs [n, T, 2, 2] that follow reflected Gaussian random walks."""
+    """Draws mean pay-offs that follow reflected Gaussian random walks, [n, T, 2, 2]."""
     start = jax.random.uniform(derive_key(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
     steps = WALK_DEVIATION * jax.random.normal(derive_key(key, "walk"), (n, trials, 2, 2))
     width = HIGHEST - LOWEST

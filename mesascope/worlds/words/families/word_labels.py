@@ -178,7 +178,7 @@ class WordLabels(ConfiguredFamily):
         return Tasks(items, correct_action, shown_label, wording, label_words, item_labels.astype(jnp.int8))
 
     def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws tables [n, C] from the bank."""
+        """Draws tables from the bank, [n, C]."""
         return draw_from_bank(derive_key(key, "table"), self.bank_tables, n)
 
     def _find_exchanged_trials(self) -> np.ndarray:
@@ -191,7 +191,7 @@ class WordLabels(ConfiguredFamily):
         return zero, make_first_percept(self._observe(tasks, zero))
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
-        """Makes the observations [N, D] of a trial: item, last item and its label, wording, and label words."""
+        """Makes the observations of a trial, [N, D]: item, last item and its label, wording, and label words."""
         rows, last = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0)
         now = jnp.minimum(trial, self.horizon - 1)
         before = [jnp.where(trial > 0, x[rows, last], -1) for x in (tasks.items, tasks.shown_label)]
