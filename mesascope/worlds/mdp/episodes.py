@@ -74,7 +74,7 @@ def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, 
 
 
 def evaluate_policy(transitions: np.ndarray, payoffs: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """Computes the expected pay-off of an episode from state 0, [N], under a policy given by step and state, [steps, S]."""
+    """Computes the expected pay-off of an episode from state 0, [N], under a policy by step and state, [steps, S]."""
     future_value, states = np.zeros(payoffs.shape[:2]), np.arange(payoffs.shape[1])
     for actions in policy[::-1]:
         expected = np.einsum("nsp,np->ns", transitions[:, states, actions], future_value)

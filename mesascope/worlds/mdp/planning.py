@@ -172,7 +172,7 @@ def sample_posterior(key: jax.Array, belief: Belief, n_draws: int) -> tuple[jax.
 
 
 def find_sizes(family: Family) -> tuple[int, int, int, int]:
-    """Finds the numbers of states S and actions A, and of steps in an episode and (at most) in a lifetime.
+    """Finds S (states), A (actions), the number of steps in an episode, and the largest number of steps in a lifetime.
 
     Raises:
         MesascopeError: observations are not vectors, trials have only one step, or actions are real.

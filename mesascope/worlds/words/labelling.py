@@ -27,9 +27,9 @@ class Evidence(NamedTuple):
     """The evidence from the labels shown so far.
 
     Attributes:
-        table_log_likelihoods: [N, H] the log-likelihoods of the tables of labels.
-        line_log_likelihoods: [N, L] the log-likelihoods of the lines.
-        item_evidence: [N, I] how often each item was shown with label 1, minus how often with label 0.
+        table_log_likelihoods: [N, H] the log-likelihood of each of H tables of labels.
+        line_log_likelihoods: [N, L] the log-likelihood of each of L lines between pairs of numbers.
+        item_evidence: [N, I] how often each of I items was shown with label 1, minus how often with label 0.
         own_label_log_likelihood: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
 
@@ -91,7 +91,7 @@ class Labeller(ScriptedSubject):
         )
 
     def _list_labels(self, item: jax.Array) -> jax.Array:
-        """Lists the label of each item in each table, [N, H]."""
+        """Lists the label that each of H tables gives to each item, [N, H]."""
         data = read_texts()
         return self.tables[:, jnp.minimum(item // data.words_per_category, data.n_categories)].T
 
@@ -109,13 +109,13 @@ class Labeller(ScriptedSubject):
 
 
 def list_assignments() -> jax.Array:
-    """Lists the two tables that give the two categories of every pair different labels, [2, 13]."""
+    """Lists the two tables that give the two categories of every pair different labels, [2, 13]; see `Labeller`."""
     first = np.append(read_texts().is_second, False)
     return jnp.asarray([first, ~first], jnp.float32)
 
 
 def extend_tables(tables: Any, categories: np.ndarray) -> jax.Array:
-    """Extends tables [H, C] of the labels of some categories to all categories [H, 13]; 0.5 for the others."""
+    """Extends H tables of the labels of C categories, [H, C], to all columns, [H, 13]; the added labels are 0.5."""
     return jnp.full((len(tables), read_texts().n_categories + 1), 0.5).at[:, categories].set(jnp.asarray(tables))
 
 
@@ -159,6 +159,6 @@ def require_labels(family: Family) -> WordLabels:
     """Returns the family if its tasks are to label words.
 
     Raises:
-        MesascopeError: the family has other tasks.
+        MesascopeError: the family is not `word_labels`.
     """
     return require_family(family, WordLabels, "has no words to label", "Take --family word_labels.")

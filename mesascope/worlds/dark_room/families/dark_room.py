@@ -98,7 +98,7 @@ class DarkRoom(ConfiguredFamily):
             is_seen: whether the goals come from the bank.
             rows: the number of rows from the top, and of columns from the left, in which goals may lie; 0 for all.
             is_diagonal: whether the column of each goal is the same as its row.
-            move_trial: the first trial on which every goal lies in another cell; None if goals do not move so.
+            move_trial: the first trial on which every goal lies in another cell; None for no such move.
             has_drift: whether goals move to another cell from time to time.
         """
         cells, trials = self.size**2, self.horizon
@@ -231,7 +231,7 @@ def family(
         feedback_trials: the number of trials that show their pay-offs, after which feedback is 0; 0 if all do. On every
             trial with feedback, a subject that has found a goal sees the goal's pay-off again. So a subject needs older
             trials only if this number is small, or if there are more goals than trials that a reflex remembers.
-        bank: M, the number of training tasks (cells of the goals); 0 for no limit.
+        bank: M, the number of training tasks, each with a cell for every goal; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     check_memory(trials * steps * (2 * size + goals), f"{trials:,} trials of {steps} steps", "Give fewer trials.")

@@ -131,8 +131,8 @@ class WordLabels(ConfiguredFamily):
             key: the random key of all draws.
             n: the number of tasks.
             split: the name of the split.
-            draw_table: a function that draws the labels [n, C] of the categories, if tasks have parts; None for uniform
-                draws.
+            draw_table: a function of a key and n that draws the labels of the categories, [n, C], if tasks have parts;
+                None for uniform draws.
         """
         data, shape = read_texts(), (n, self.horizon)
         mapping = jax.random.bernoulli(derive_key(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
@@ -323,8 +323,9 @@ def family(
     """The subject gives a word one of two labels, after it has seen 0 to T - 1 words with their labels.
 
     Args:
-        labels: the label words: abstract (words without meaning), gold (the names of the categories), random (these
-            names, shown at random after answers, but scored as for gold), flipped (these names, swapped).
+        labels: the kind of label words: 'abstract', words without meaning; 'gold', the names of the categories;
+            'random', these names, shown at random after answers, but scored as for 'gold'; or 'flipped', these names,
+            swapped.
         trials: T, the number of words, at least 2; the last word is asked after T - 1 shots.
         wording: the index of the wording, from 0; -1 to draw a wording for each lifetime.
         categories: C, the number of categories in a lifetime, which is even. Two categories are one of six pairs and
