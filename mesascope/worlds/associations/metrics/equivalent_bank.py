@@ -79,8 +79,8 @@ def run_locator(trials: xr.Dataset, family: Associations, tables: int, seed: int
         seed: the seed of the tables and of the locator's draws.
 
     Returns:
-        The locator's trials: the latents `part` (the cue) and `right` (the correct action) and its `action`, each [N,
-        T]; its `log_probs` [N, T, K]; and, as the attribute `parts`, the number of cues.
+        The locator's trials: the latents `part` (the cue) and `right` (the correct action) and its `action`,
+        [N, T] each; its `log_probs` [N, T, K]; and, as the attribute `parts`, the number of cues.
     """
     rng = np.random.default_rng((seed, tables))
     part, right = (trials[name].values.astype(int) for name in ("part", "right"))

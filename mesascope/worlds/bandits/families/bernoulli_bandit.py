@@ -205,10 +205,10 @@ def family(
     Args:
         arms: K, the number of arms, at least 2.
         trials: T, the number of trials, at least 2.
-        the distribution of the means. With 'independent', each mean is drawn from U[0, 1]. With 'dependent', one arm
-            has the mean p and all others have 1 - p, with p from U[0, 1]; with 'dependent_easy', 'dependent_medium' or
-            'dependent_hard', p is one of .1 and .9, .25 and .75, or .4 and .6. With 'beta:a/b+a/b+…', each arm has its
-            own Beta(a, b).
+        prior: the distribution of the means. With 'independent', each mean is drawn from U[0, 1]. With 'dependent', one
+            arm has the mean p and all others have 1 - p, with p from U[0, 1]; with 'dependent_easy', p is .1 or .9;
+            with 'dependent_medium', .25 or .75; with 'dependent_hard', .4 or .6. With 'beta:a/b+a/b+…', each arm has
+            its own Beta(a, b).
         bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
