@@ -10,12 +10,15 @@ MARGIN = 1e-4  # probabilities are kept at least this far from 0 and 1
 
 
 class AssociationSubject(ChoosingSubject):
-    """A scripted subject of association tasks. By default its fresh carry is a table [N, S, K] of zeros.
+    """A scripted subject of association tasks. By default its fresh carry is a table of zeros, [N, S, K].
+
+    The table has a row for each of the S cues and a column for each of the K actions.
 
     Attributes:
         slots: S, the number of cues that the observation has room for.
-        outcome: what the subject observes after a trial: 'right' (the correct action) or 'payoff'.
-        payoffs: [2] the settings low and high of the family.
+        outcome: what the subject observes after a trial: 'right' (the correct action) or 'payoff' (only the pay-off
+            of its own action).
+        payoffs: [2] the family's settings `low` and `high`; see `associations.family`.
     """
 
     slots: int
@@ -84,7 +87,7 @@ def require_associations(family: Family) -> Associations:
 
 
 def read_task_settings(family: Family) -> tuple[int, int, str, jax.Array]:
-    """The first arguments of the scripted subjects' constructors: K, S, `outcome` and the pay-offs.
+    """Returns the first arguments of the scripted subjects' constructors: K, and the fields of `AssociationSubject`.
 
     Raises:
         MesascopeError: the family does not have association tasks.
@@ -96,11 +99,12 @@ def read_task_settings(family: Family) -> tuple[int, int, str, jax.Array]:
 def read_bank_settings(
     family: Family, purpose: str = "locate one in"
 ) -> tuple[str, tuple[int, int, str, jax.Array, jax.Array]]:
-    """The name of the family's bank, and the first arguments of every `BankSubject`'s constructor.
+    """Returns the name of the family's bank, and the first arguments of every `BankSubject`'s constructor.
 
     Args:
         family: any family.
-        purpose: what the subject uses the tables for; the error message for a family without a bank contains it.
+        purpose: what the subject uses the tables for, as a verb phrase after 'to'; the error message for a family
+            without a bank contains it.
 
     Raises:
         MesascopeError: the family does not have association tasks, or has no bank.

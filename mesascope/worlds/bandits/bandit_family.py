@@ -24,7 +24,7 @@ class BanditFamily(ConfiguredFamily):
         return state + 1, make_next_percept(self.observe_arms(tasks), action, feedback, state + 1), score
 
     def observe_arms(self, tasks: Any) -> jax.Array:
-        """The observation [N, D] on every trial; empty by default."""
+        """The observation that the subject gets on every trial, [N, D]; D is 0 by default."""
         return jnp.zeros((len(tasks.means), 0))
 
     def draw_feedback(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:

@@ -9,11 +9,11 @@ MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outco
 
 
 def require_bank_means(family: Family, lack_description: str = "has no bank of arms' means to locate a task in"):
-    """The name of a bandit's bank, and the means [M, K] of its tasks.
+    """Returns the name of a bandit's bank, and the mean pay-offs of the arms in its tasks, [M, K].
 
     Args:
         family: any family.
-        lack_description: what the error says of a family without a bank, such as 'has no bank'.
+        lack_description: what the error message says of a family without a bank, after the family's name.
 
     Raises:
         MesascopeError: the family has no bank of arms.
@@ -26,8 +26,8 @@ def compute_best_arm_probability(counts: jax.Array, bank_means: jax.Array, minim
     """The probability [N, K] that each arm is the best one, under the posterior over the tasks of a bank.
 
     Args:
-        counts: [N, K, 2] wins and losses.
-        bank_means: [M, K] the means of the tasks.
+        counts: [N, K, 2] the wins and the losses of each arm.
+        bank_means: [M, K] the mean pay-off of each arm in each task of the bank.
         minimise: whether the best arm is the one with the smallest mean.
     """
     p = jnp.clip(bank_means, MARGIN, 1.0 - MARGIN)

@@ -16,7 +16,7 @@ class AskerCarry(NamedTuple):
 
     Attributes:
         named_arm: [N] the arm that the pay-off of the informative arm named, -1 for none.
-        paying_arm: [N] the arm that paid as much as the target, -1 for none.
+        paying_arm: [N] the arm that was found to pay as much as the target, -1 for none.
         failed_arms: [N, K - 1] whether each arm paid less than the target since the last pull of the informative arm.
     """
 
@@ -35,7 +35,7 @@ def require_informative_bandit(family: Family) -> InformativeBandit:
 
 
 def decode_arm(feedback: jax.Array, may_be_target: jax.Array) -> jax.Array:
-    """The arm [N] that the informative arm's pay-off names: the possible target with the nearest code."""
+    """The arm that the informative arm's pay-off names, [N]: the possible target with the nearest code."""
     number = (1.0 + jnp.arange(len(may_be_target))) / len(may_be_target)
     distance = jnp.abs(feedback[:, None] - number)
     return jnp.where(may_be_target, distance, jnp.inf).argmin(-1).astype(jnp.int32)

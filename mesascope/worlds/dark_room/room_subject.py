@@ -24,7 +24,7 @@ class RoomSubject(ScriptedSubject):
 
     @property
     def n_cells(self) -> int:
-        """The number of cells."""
+        """The number of cells in the room, size · size."""
         return self.size**2
 
     def read_cell(self, percept: Percept) -> jax.Array:
@@ -52,7 +52,7 @@ def require_room(family: Family) -> DarkRoom:
     """Returns the family if it is the dark room.
 
     Raises:
-        MesascopeError: it is another family.
+        MesascopeError: the family is not the dark room.
     """
     return require_family(family, DarkRoom, "has no dark room", "Use --family dark_room.")
 
@@ -61,7 +61,7 @@ def read_room_settings(family: Family) -> tuple[int, int, int]:
     """The side of the room, the number of goals and the number of trials that show pay-offs.
 
     Raises:
-        MesascopeError: it is another family.
+        MesascopeError: the family is not the dark room.
     """
     room = require_room(family)
     return room.size, room.n_goals, room.feedback_trials

@@ -80,7 +80,7 @@ class ObservationConverter:
 
         Args:
             observation: the environment's observation.
-            flat: the observation as an array of its own type.
+            flat: the observation as an array of its own number type.
             values: the same numbers as float32, in the converter's shape.
             should_check_all: whether every number of a large observation is checked.
         """
@@ -105,7 +105,7 @@ class ActionConverter:
     """Converts a subject's actions into actions of the environment.
 
     Attributes:
-        choices: K, or None if an action is one real number.
+        choices: K, the number of discrete actions; None if an action is one real number.
     """
 
     def __init__(self, space: gymnasium.Space, name: str):
@@ -127,7 +127,7 @@ class ActionConverter:
             raise MesascopeError(f"{name} has {self.choices:,} actions.", f"There can be 2 to {MAX_ACTIONS:,} actions.")
 
     def __call__(self, action: Any) -> Any:
-        """Converts one action; a real number is clipped to the bounds of the action space."""
+        """Converts one action of a subject; a real number is clipped to the bounds of the action space."""
         if self.choices is None:
             clipped = np.clip(np.full(self.space.shape, action), self.space.low, self.space.high)
             return clipped.astype(self.space.dtype)
@@ -170,7 +170,8 @@ class CheckedEnv:
         """Takes one real step; returns the observation, reward, expected pay-off, and whether the episode is over.
 
         Raises:
-            MesascopeError: the environment raised an error, violated its spaces or metadata, or gave no finite pay-off.
+            MesascopeError: the environment raised an error, violated its spaces or metadata, or gave no finite reward
+                or expected pay-off.
         """
         converted = self.action_converter(action)
         converted = np.asarray(converted)[None] if self.autoreset_mode else converted

@@ -21,8 +21,8 @@ class BlockState:
     """The state of a block of lifetimes. It changes in place, as the environments in it do.
 
     Attributes:
-        envs: the environment of each lifetime.
-        trial: [N] the present trial.
+        envs: the environments, one for each lifetime.
+        trial: [N] the index of the present trial.
         episode_step: [N] the number of steps taken in the present episode.
         action: [N] the last action.
         reward: [N] the last reward.
@@ -127,7 +127,8 @@ def make_env(
     """Makes a new environment.
 
     Args:
-        keywords: the keywords of one task, which may include attributes ('.name'), 'env' and 'options'.
+        keywords: the keywords of one task for gymnasium.make. They may include attributes of the environment ('.name'),
+            another environment ('env'), and the options of its reset ('options').
         env: the environment's id, or a function that makes it.
         max_steps: the largest number of steps in an episode.
         has_own_limit: whether the environment itself ends episodes after this number of steps.
@@ -177,7 +178,7 @@ def make_env(
 def read_registry(env: Any, uses_vector_env: bool) -> tuple[int, float | None, bool]:
     """Reads an environment's limit of steps and reward_threshold, and whether it must be made as a vector environment.
 
-    The limit is 0 if none is registered. If `env` is a function, nothing is registered.
+    The limit is 0, and the threshold None, if none is registered. If `env` is a function, nothing is registered.
 
     Raises:
         MesascopeError: the id is not registered.

@@ -90,7 +90,7 @@ def _select_overlaps(
     """Selects two parts of the observations [T, …] of an episode, which are equal if these are stacked frames.
 
     Args:
-        observations: the observations.
+        observations: [T, …] the observations of one episode, in order.
         axis: the axis along which frames may be stacked.
         shift: the length of one frame along this axis.
         is_newest_last: whether the newest frame is the last one in the stack, rather than the first.
@@ -104,7 +104,7 @@ def _find_running_sum(observations: np.ndarray, reward_sums: np.ndarray, action_
     """Names a running sum that some number in the observation shows, up to scale and offset; '' if there is none.
 
     Args:
-        observations: [L, ...] the observations over a lifetime.
+        observations: [L, ...] the L observations of several episodes, in order.
         reward_sums: [L] the sum of the rewards before each observation.
         action_counts: [L, K] how often each action was taken before each observation.
     """
@@ -124,7 +124,9 @@ def _find_running_sum(observations: np.ndarray, reward_sums: np.ndarray, action_
 
 
 class RewardEntry(NamedTuple):
-    """An entry of the flattened observation that equals scale · last reward + offset."""
+    """The index of an entry of the flattened observation, and the scale and offset with which it shows the last reward.
+
+    The entry equals scale · last reward + offset."""
 
     index: int
     scale: float

@@ -15,7 +15,7 @@ EXAMPLE_VARIATIONS = "length=0.4..0.6+map_name=4x4/8x8"
 
 
 class Range(NamedTuple):
-    """The possible values of one keyword: a list, or a uniform range (of whole numbers if both ends are whole)."""
+    """The possible values of one keyword: either a list, or a range (of whole numbers if both ends are whole)."""
 
     options: tuple[Any, ...] = ()
     low: float = 0

@@ -99,7 +99,7 @@ def spread_wave(open_moves: jax.Array, distance: jax.Array) -> jax.Array:
 
 @jax.jit
 def measure_distances(problem: Problem) -> jax.Array:
-    """Measures the steps [N, F, F] to the goal from every cell; `UNREACHABLE` if there is no way."""
+    """Measures the steps to the goal from every cell, [N, F, F]; `UNREACHABLE` if there is no way."""
     n, size = problem.passages.shape[:2]
     start = jnp.full((n, size**2), UNREACHABLE).at[jnp.arange(n), problem.goal].set(0).reshape(n, size, size)
     open_moves = find_open_moves(problem.passages)
@@ -120,7 +120,7 @@ def find_correct_moves(problem: Problem) -> jax.Array:
 
 
 def render_planes(problem: Problem) -> jax.Array:
-    """Renders mazes as pictures [N, F, F, N_PLANES] of zeros and ones."""
+    """Renders mazes as pictures of zeros and ones, [N, F, F, N_PLANES]."""
     n, size = problem.passages.shape[:2]
     is_open = find_open_moves(problem.passages)
     goal = jax.nn.one_hot(problem.goal, size**2).reshape(n, size, size, 1)
@@ -209,7 +209,7 @@ def find_successors(passages: np.ndarray) -> np.ndarray:
 
 
 def compute_remaining_distances(distance: np.ndarray, successors: np.ndarray, steps: int, aggregate: Any) -> np.ndarray:
-    """Computes the distance to the goal that remains after S steps from each cell, [..., C].
+    """Computes the distance to the goal that remains after S steps from each of C cells, [..., C].
 
     Args:
         distance: [..., C] the number of steps to the goal.
@@ -234,7 +234,7 @@ def compute_remaining_distances(distance: np.ndarray, successors: np.ndarray, st
 
 @functools.cache
 def count_problems(size: int) -> float:
-    """Counts the different problems: perfect mazes (by Kirchhoff's theorem) times pairs of start and goal."""
+    """Counts the different problems of a size: perfect mazes (by Kirchhoff's theorem) times pairs of start and goal."""
     one, other = list_walls(size)
     laplace = np.zeros((size**2, size**2))
     np.add.at(laplace, (one, other), -1)
@@ -259,7 +259,7 @@ def render_maze(passages: np.ndarray, goal: int, cell: int, size: int) -> str:
 
 
 def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
-    """Parses the passages [size, size, 2], the goal and the start from a drawing.
+    """Parses a drawing, and returns the passages [size, size, 2], the goal's cell, and the start cell.
 
     Raises:
         MesascopeError: the text is not a drawing of a maze, or there is no way from A to G.

@@ -9,8 +9,8 @@ def compute_episode_value(transitions: np.ndarray, payoffs: np.ndarray, steps: i
     """Computes the expected pay-off [N] of an episode from state 0, by backward induction.
 
     Args:
-        transitions: [N, S, A, S'] transition probabilities.
-        payoffs: [N, S, A] mean pay-offs.
+        transitions: [N, S, A, S'] the probability of each next state S' after each action A in each state S.
+        payoffs: [N, S, A] the mean pay-off of each action in each state.
         steps: the number of steps in the episode.
         policy: the policy that is followed: 'best', 'worst', or 'chance' (uniformly random).
     """
@@ -24,8 +24,8 @@ def compute_action_values(
     """Computes the expected pay-off [N, S, A] of an episode that begins with each action in each state.
 
     Args:
-        transitions: [N, S, A, S'] transition probabilities.
-        payoffs: [N, S, A] mean pay-offs.
+        transitions: [N, S, A, S'] the probability of each next state S' after each action A in each state S.
+        payoffs: [N, S, A] the mean pay-off of each action in each state.
         steps: the number of steps in the episode.
         aggregate: a function that aggregates the values of all actions at each later step, such as the maximum.
     """
@@ -44,8 +44,8 @@ def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, 
     the mean task. It then optimises the policy exactly at one step after another, until the value no longer rises.
 
     Args:
-        transitions: [M, S, A, S'] transition probabilities.
-        payoffs: [M, S, A] mean pay-offs.
+        transitions: [M, S, A, S'] the probability of each next state S' after each action A in each state S.
+        payoffs: [M, S, A] the mean pay-off of each action in each state.
         steps: the number of steps in the episode.
         max_sweeps: the largest number of passes over all steps.
     """
@@ -74,7 +74,7 @@ def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, 
 
 
 def evaluate_policy(transitions: np.ndarray, payoffs: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """Computes the expected pay-off [N] of an episode from state 0 under a policy [steps, S]."""
+    """Computes the expected pay-off of an episode from state 0, [N], under a policy by step and state, [steps, S]."""
     future_value, states = np.zeros(payoffs.shape[:2]), np.arange(payoffs.shape[1])
     for actions in policy[::-1]:
         expected = np.einsum("nsp,np->ns", transitions[:, states, actions], future_value)

@@ -18,7 +18,8 @@ class History(NamedTuple):
     """All steps of the lifetime so far, and the plan for the present episode.
 
     Attributes:
-        state_action: [N, L] state · A + action of each step; -1 for steps that are not yet taken.
+        state_action: [N, L] the state and action of each step, as the number state · A + action; -1 for steps that are
+            not yet taken.
         next_state: [N, L] the state that followed each step; -1 if that state was not shown.
         feedback: [N, L] the pay-off of each step.
         state: [N] the state in which the last action was taken.
@@ -53,8 +54,9 @@ class Planner(ScriptedSubject):
     """A subject that plans before every episode and then follows the plan; subclasses define `plan_episode`.
 
     Attributes:
-        sizes: S, A, the number of steps in an episode, and L, the largest number of steps in a lifetime.
-        sign: 1, or -1 to minimise pay-off.
+        sizes: the number of states S, the number of actions A, the number of steps in an episode, and the largest
+            number of steps in a lifetime, L.
+        sign: 1 if the subject maximises pay-off, -1 if it minimises pay-off.
         memory: the number of past episodes that the subject remembers; 0 for all.
         lapse: the fraction of the actions that are random.
         has_random_plans: whether plans are random; then action probabilities are not available.
@@ -69,7 +71,7 @@ class Planner(ScriptedSubject):
 
     @abc.abstractmethod
     def plan_episode(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:
-        """Plans the actions [N, steps, S] of an episode; pay-offs in the belief are already multiplied by `sign`."""
+        """Plans the actions of an episode, [N, steps, S]; pay-offs in the belief are already multiplied by `sign`."""
 
     def initialize_carry(self, n: int) -> History:
         """Returns a history without any step or plan."""
@@ -125,7 +127,7 @@ def plan_backward(payoffs: jax.Array, steps: int, compute_expectation: Any) -> j
     """Finds the best policy [N, steps, S] for an episode by backward induction.
 
     Args:
-        payoffs: [N, S, A] mean pay-offs.
+        payoffs: [N, S, A] the mean pay-off of each action in each state.
         steps: the number of steps in the episode.
         compute_expectation: a function from the values [N, S] of states at the next step to their expectation [N, S, A]
             after each action in each state.
@@ -145,7 +147,7 @@ def make_expectation(transitions: jax.Array) -> Any:
 
 
 def infer_transitions(belief: Belief) -> jax.Array:
-    """Computes the posterior means [N, S, A, S'] of the transition probabilities under a flat Dirichlet prior."""
+    """Computes the posterior means of the transition probabilities under a flat Dirichlet prior, [N, S, A, S']."""
     weights = 1.0 + belief.transitions
     return weights / weights.sum(-1, keepdims=True)
 
@@ -170,7 +172,7 @@ def sample_posterior(key: jax.Array, belief: Belief, n_draws: int) -> tuple[jax.
 
 
 def find_sizes(family: Family) -> tuple[int, int, int, int]:
-    """Finds S, A, the number of steps in an episode, and the largest number of steps in a lifetime.
+    """Finds S (states), A (actions), the number of steps in an episode, and the largest number of steps in a lifetime.
 
     Raises:
         MesascopeError: observations are not vectors, trials have only one step, or actions are real.

@@ -12,12 +12,12 @@ FREE_EMULATORS: list[Any] = []  # emulators that no game uses at present; a new 
 
 
 class GameStart(NamedTuple):
-    """The settings with which games begin, [N] each.
+    """The settings with which N games begin, [N] each.
 
     Attributes:
-        seed: the seed of the sticky actions.
+        seed: the seed that decides on which frames the last action is repeated.
         idle_frames: the number of frames without an action before the game.
-        sticky_probability: the probability that a frame repeats the last action.
+        sticky_probability: the probability, per frame, that the last action is repeated instead of the chosen one.
         mode: the number of the game variant on the cartridge.
         difficulty: the position of the cartridge's difficulty switch.
     """
@@ -34,7 +34,7 @@ class EmulatedGames:
 
     Attributes:
         frame: [N, 33, 40] the present frames, as bytes.
-        positions: [N, 6] the positions of ball and paddles as bytes, in the order of `POSITION_NAMES`.
+        positions: [N, 6] the positions of the ball and the paddles as bytes, in the order of `POSITION_NAMES`.
         is_over: [N] whether the game is over.
     """
 
@@ -64,7 +64,7 @@ class EmulatedGames:
         self._update_observations([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])
 
     def play(self, action: np.ndarray, is_playing: np.ndarray) -> np.ndarray:
-        """Plays one step of the games marked in `is_playing` [N] that are not over, and returns the points [N]."""
+        """Plays one step of the games marked in `is_playing` [N] that are not over, and returns the points won, [N]."""
         points, indices = np.zeros(len(action), np.float32), np.flatnonzero(is_playing & ~self.is_over)
         screens, before = [], []
         for i in indices:

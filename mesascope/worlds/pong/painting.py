@@ -29,7 +29,7 @@ class Picture(NamedTuple):
 
     Attributes:
         frame: [N, 33, 40] the frames, as bytes.
-        positions: for each name of a position, the bytes [N] from the console's memory.
+        positions: for each name in `POSITION_NAMES`, the bytes from the console's memory, [N].
     """
 
     frame: Any
@@ -142,8 +142,8 @@ def find_paddle(y: Any, column: int, pixels_above: int) -> Any:
     """Finds whether a paddle touches each cell now or one screen earlier, [N, 33, 40].
 
     Args:
-        y: [N] the byte of the paddle in the memory; 0 if there is no paddle.
-        column: the column of the paddle.
+        y: [N] the paddle's y, as a byte of the console's memory; 0 if there is no paddle.
+        column: the column of the frame in which the paddle moves.
         pixels_above: the number of pixels from the top of the paddle to y.
     """
     top = y - pixels_above - MAX_PADDLE_MOVE - screen.FIELD_TOP
@@ -154,7 +154,8 @@ def find_paddle(y: Any, column: int, pixels_above: int) -> Any:
 def find_overlap(cells: np.ndarray, size: int, start: Any, length: Any) -> Any:
     """Finds whether each cell of `size` pixels contains a pixel in [start, start + length), as [N, cells].
 
-    The starts are [N]; the length is one number or [N, 1]. `cells` are the indices of the cells.
+    The starts are in pixels, [N]; the length is one number of pixels, or one per start, [N, 1]. `cells` are the indices
+    of the cells.
     """
     start = start[:, None]
     return (cells * size < start + length) & (cells * size + size > start)

@@ -9,7 +9,8 @@ class Batch(NamedTuple):
     """A batch of B steps.
 
     Attributes:
-        frames: [B, stack + n, H, W] frames as bytes; frames before the start of the game are black.
+        frames: [B, stack + n, H, W] the frames up to the step, and those of the n steps after it, as bytes; frames
+            before the start of the game are black.
         action: [B] the action of the step.
         reward: [B] the discounted sum of rewards over n steps, or up to the end of the game.
         discount: [B] γⁿ, or 0 if the game ended within the n steps.

@@ -29,9 +29,9 @@ class SpectralFilter(ScriptedSubject):
         dimension: D, the dimension of the inputs.
         penalty: the ridge penalty, added to every eigenvalue.
         steps: the number of steps of gradient descent from zero; infinite for the limit, the least-squares fit.
-        rate: the step size times the trace of Σ x xᵀ.
+        rate: the step size of gradient descent times the trace of Σ x xᵀ.
         correction: γ of GD++, the strength of preconditioning (von Oswald et al. 2023, arXiv 2212.07677).
-        fit_weight: the weight of the fitted prediction: 0, 1, or -1 for the opposite prediction.
+        fit_weight: the weight of the fitted prediction; 0 if it is not used, 1, or -1 for the opposite prediction.
         weight_of_mean: the weight of the mean outcome in the prediction.
         discount: the factor by which the sums are multiplied on each trial.
     """

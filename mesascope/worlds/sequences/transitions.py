@@ -36,6 +36,6 @@ def require_chain(family: Family) -> MarkovChain:
     """Returns the family if it shows symbols of a Markov chain.
 
     Raises:
-        MesascopeError: the family does not show such symbols.
+        MesascopeError: the family does not show symbols of a Markov chain.
     """
     return require_family(family, MarkovChain, "shows no Markov chain", "Take --family markov_chain.")

@@ -29,7 +29,7 @@ class Tree(NamedTuple):
     tree_observation: jax.Array
 
     def average_leaves(self) -> jax.Array:
-        """Computes the mean pay-off [N] of all leaves."""
+        """Computes the mean pay-off of all leaves, [N]."""
         return (self.payoffs * self.is_leaf).sum(-1) / jnp.maximum(self.is_leaf.sum(-1), 1)
 
     def compute_initial_values(self) -> jax.Array:
@@ -42,11 +42,11 @@ class Tree(NamedTuple):
         return jnp.where(self.is_leaf, self.payoffs, values[rows, self.child].max(-1))
 
     def compute_exact_values(self, depth: int) -> jax.Array:
-        """Computes the exact values [N, M] of the nodes of a tree of this depth."""
+        """Computes the exact values of the nodes of a tree of this depth, [N, M]."""
         return jax.lax.fori_loop(0, depth, lambda i, values: self.sweep_values(values), self.compute_initial_values())
 
     def compute_action_values(self, values: jax.Array) -> jax.Array:
-        """Returns the values [N, 2] of the nodes to which the two actions lead."""
+        """Returns the values of the nodes to which the two actions lead, [N, 2]."""
         rows = jnp.arange(len(values))
         return values[rows[:, None], self.child[rows, self.node]]
 

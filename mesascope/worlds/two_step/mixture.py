@@ -20,7 +20,7 @@ ANNOUNCED_COUNT = 100.0  # announced transitions count as this many observed one
 
 
 class LastTrial(NamedTuple):
-    """The trial that has just ended. Each field is [N], and means nothing where `has_ended` is false."""
+    """The trial that has just ended, [N] each; where `has_ended` is false, the other fields have no meaning."""
 
     has_ended: jax.Array
     first_choice: jax.Array
@@ -30,7 +30,7 @@ class LastTrial(NamedTuple):
 
 
 class CurrentTrial(NamedTuple):
-    """The first choice and the state of the trial in progress, each [N]."""
+    """The first choice of the trial in progress, and the state that it led to, [N] each."""
 
     first_choice: jax.Array
     state: jax.Array
@@ -65,7 +65,7 @@ def select_stage_values(
         second_values: [N, 2, 2] the values of the options of both states.
         trial: the trial in progress.
         percept: the current percept.
-        steps: the number of steps of a trial.
+        steps: the number of steps in a trial, 1 or 2.
     """
     if steps == 1:
         return first_values
@@ -103,10 +103,10 @@ class Mixture(ScriptedSubject):
     Attributes:
         shares_values: whether both options of a state share one value.
         common_probability: the probability of the common transition in training.
-        weight: the weight of the planned values.
-        rate: the learning rate of options and of first choices.
+        weight: w, the weight of the planned values; cached values have the weight 1 - w.
+        rate: the learning rate of the values of options, of cached values, and of transitions that are not counted.
         decay: λ, the part of the prediction error of the second stage that also updates the first choice.
-        beta: the inverse temperature of both stages.
+        beta: the inverse temperature of the softmax over values, on both steps of a trial.
         stay_bonus: a bonus on the value of repeating the first choice of the last trial.
         initial_value: the initial value of every first choice and option.
         counts_transitions: whether transitions are counted; otherwise they are learned at `rate`, as by a successor
@@ -184,7 +184,7 @@ class Mixture(ScriptedSubject):
 
 
 def make_mixture(family: Family, **settings: float) -> Mixture:
-    """Makes a `Mixture`, whose docstring explains the settings. Those in DEFAULTS may be left out.
+    """Makes a `Mixture`, whose docstring explains the settings. The settings in DEFAULTS may be left out.
 
     Raises:
         MesascopeError: the family is not the two-step task.

@@ -10,11 +10,11 @@ from mesascope.contracts import DoesNotApply
 
 
 class TwoStepTrials(NamedTuple):
-    """Two-step trials [N, T].
+    """N lifetimes of T two-step trials, [N, T] per field unless stated otherwise.
 
     Attributes:
-        first_choice: 0 or 1; negative if missing.
-        state: the state that the first choice led to; 0 is the common state of choice 0.
+        first_choice: the first choice, 0 or 1; negative if missing.
+        state: the state that the first choice led to, 0 or 1; 0 is the state to which choice 0 commonly leads.
         second_choice: the choice in that state, 0 or 1; always 0 if there is no second choice.
         transition: 1 for a common transition, 0 for a rare one, -1 if missing.
         payoff: the pay-off; NaN if missing.
@@ -58,7 +58,7 @@ def read_two_step_trials(trials: xr.Dataset) -> TwoStepTrials:
 
 
 def _index_units(trials: xr.Dataset) -> np.ndarray:
-    """The index [N] of each lifetime's unit of resampling, from 0."""
+    """The index of each lifetime's unit of resampling, [N], from 0."""
     name = str(trials.attrs.get("unit", "lifetime"))
     if name in trials.coords and trials[name].dims == ("lifetime",):
         return np.unique(trials[name].values, return_inverse=True)[1]
@@ -90,7 +90,7 @@ def read_scaled_trials(trials: xr.Dataset) -> TwoStepTrials:
 
 
 def fit_logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Fits a penalised logistic regression of y [R], 0 or 1, on x [R, F].
+    """Fits a penalised logistic regression of R outcomes y, 0 or 1, on F predictors x [R, F].
 
     The penalty, ridge · |weights|² / 2 for all rows together, keeps the weights finite if x determines y.
 
@@ -121,7 +121,7 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.n
 
 
 def sum_by_unit(trials: TwoStepTrials, rows: np.ndarray) -> np.ndarray:
-    """Sums rows [N, F] over the lifetimes of each unit; the result is [U, F]."""
+    """Sums the rows [N, F] of lifetimes over the lifetimes of each of U units; the result is [U, F]."""
     sums = np.zeros((int(trials.unit.max()) + 1, rows.shape[-1]))
     np.add.at(sums, trials.unit, rows)
     return sums

@@ -12,26 +12,28 @@ MIN_LINE_DISTANCE = 0.5  # the smallest distance of a pair of numbers from the l
 
 
 def draw_cyclic_indices(key: jax.Array, n: int, size: int, length: int) -> jax.Array:
-    """Draws indices [n, length] into lists of this size, which are shuffled once and then repeated in this order."""
+    """Draws indices into n lists of `size` entries, [n, length]; each list is shuffled once and then repeated."""
     order = jnp.argsort(jax.random.uniform(key, (n, size)), -1)
     return order[:, jnp.arange(length) % size]
 
 
 def draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
-    """Draws the indices [n, 2] of two different label words without meaning, in random order."""
+    """Draws the indices of two different label words without meaning, [n, 2], in random order."""
     scores = jax.random.uniform(derive_key(key, "words"), (n, len(data.labels) - data.n_categories))
     return data.n_categories + jnp.argsort(scores, -1)[:, :2]
 
 
 def draw_category_labels(key: jax.Array, n: int, category_count: int) -> jax.Array:
-    """Draws the labels [n, C] of categories uniformly and independently."""
+    """Draws the labels of categories uniformly and independently, [n, C]."""
     return jax.random.bernoulli(derive_key(key, "table"), 0.5, (n, category_count)).astype(jnp.int32)
 
 
 def draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Draws items [n, T] and labels of all items [n, I]: a few words of one category, half of them with each label.
+    """Draws a few words of one category, half of them with each label.
 
-    The n tasks share these words, so that each of the tasks has a label for the words of the others.
+    Returns the items of each trial, [n, T], and the label of each of I items, [n, I]; -1 for items without a label.
+
+    The n tasks share the words, so that each of the tasks has a label for the words of the others.
     """
     n, trials = shape
     data = read_texts()
@@ -51,7 +53,9 @@ def compute_line_distances(angle: Array) -> Array:
 
 
 def draw_number_pairs(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Draws items [n, T] and labels of all items [n, I]: pairs of numbers, whose labels a line separates.
+    """Draws pairs of numbers, whose labels a line separates.
+
+    Returns the items of each trial, [n, T], and the label of each of I items, [n, I]; -1 for words.
 
     The line differs from every rule that has a simple description, such as that the first number is larger, or that the
     sum is large.

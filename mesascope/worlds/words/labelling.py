@@ -27,9 +27,9 @@ class Evidence(NamedTuple):
     """The evidence from the labels shown so far.
 
     Attributes:
-        table_log_likelihoods: [N, H] the log-likelihoods of the tables of labels.
-        line_log_likelihoods: [N, L] the log-likelihoods of the lines.
-        item_evidence: [N, I] how often each item was shown with label 1, minus how often with label 0.
+        table_log_likelihoods: [N, H] the log-likelihood of each of H tables of labels.
+        line_log_likelihoods: [N, L] the log-likelihood of each of L lines between pairs of numbers.
+        item_evidence: [N, I] how often each of I items was shown with label 1, minus how often with label 0.
         own_label_log_likelihood: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
 
@@ -91,12 +91,12 @@ class Labeller(ScriptedSubject):
         )
 
     def _list_labels(self, item: jax.Array) -> jax.Array:
-        """Lists the label [N, H] of each item in each table."""
+        """Lists the label that each of H tables gives to each item, [N, H]."""
         data = read_texts()
         return self.tables[:, jnp.minimum(item // data.words_per_category, data.n_categories)].T
 
     def _predict_label(self, evidence: Evidence, item: jax.Array, observation: jax.Array) -> jax.Array:
-        """Computes the probability [N] that the present item has label 1."""
+        """Computes the probability that the present item has label 1, [N]."""
         prior = jnp.log(_compute_prior(observation, self.label_trust, self.tables))
         log_posterior = evidence.table_log_likelihoods + prior
         categories = (jax.nn.softmax(log_posterior) * self._list_labels(item)).sum(-1)
@@ -109,23 +109,23 @@ class Labeller(ScriptedSubject):
 
 
 def list_assignments() -> jax.Array:
-    """Lists the two tables [2, 13] that give the two categories of every pair different labels."""
+    """Lists the two tables that give the two categories of every pair different labels, [2, 13]; see `Labeller`."""
     first = np.append(read_texts().is_second, False)
     return jnp.asarray([first, ~first], jnp.float32)
 
 
 def extend_tables(tables: Any, categories: np.ndarray) -> jax.Array:
-    """Extends tables [H, C] of the labels of some categories to all categories [H, 13]; 0.5 for the others."""
+    """Extends H tables of the labels of C categories, [H, C], to all columns, [H, 13]; the added labels are 0.5."""
     return jnp.full((len(tables), read_texts().n_categories + 1), 0.5).at[:, categories].set(jnp.asarray(tables))
 
 
 def list_all_tables(categories: np.ndarray) -> jax.Array:
-    """Lists all tables [2^C, 13] of labels of C categories."""
+    """Lists all tables of labels of C categories, [2^C, 13]."""
     return extend_tables(np.asarray(list(itertools.product((0.0, 1.0), repeat=len(categories)))), categories)
 
 
 def _compute_prior(observation: jax.Array, trust: jax.Array, tables: jax.Array) -> jax.Array:
-    """Computes the prior probabilities [N, H] of the tables, from the meaning of the label words."""
+    """Computes the prior probabilities of the tables, [N, H], from the meaning of the label words."""
     words = observation[:, word_labels.FIRST_LABEL_WORD :].astype(jnp.int32)
     n_categories = read_texts().n_categories
     agrees = tables[:, jnp.minimum(words[:, 1], n_categories)].T == 1
@@ -134,7 +134,7 @@ def _compute_prior(observation: jax.Array, trust: jax.Array, tables: jax.Array) 
 
 
 def _predict_from_memory(evidence: Evidence, item: jax.Array) -> jax.Array:
-    """Computes the probability [N] of label 1 for a word that has a label of its own."""
+    """Computes the probability of label 1 for a word that has a label of its own, [N]."""
     balance = jnp.take_along_axis(evidence.item_evidence, item[:, None], 1)[:, 0]
     return jax.nn.sigmoid(balance * np.log((1 - LABEL_ERROR) / LABEL_ERROR))
 
@@ -159,6 +159,6 @@ def require_labels(family: Family) -> WordLabels:
     """Returns the family if its tasks are to label words.
 
     Raises:
-        MesascopeError: the family has other tasks.
+        MesascopeError: the family is not `word_labels`.
     """
     return require_family(family, WordLabels, "has no words to label", "Take --family word_labels.")

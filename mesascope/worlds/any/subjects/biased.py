@@ -7,7 +7,7 @@ from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_s
 
 
 class BiasedSubject(ChoosingSubject):
-    """Carries nothing."""
+    """Draws each action from unequal probabilities that never change; the carry is empty."""
 
     ratio: float
 
@@ -23,6 +23,6 @@ def subject(family: Family, ratio: float = 2.0) -> BiasedSubject:
 
     Args:
         family: any family with discrete actions.
-        ratio: how many times as likely each action is as the next one.
+        ratio: how many times as likely each action is as the action with the next index.
     """
     return BiasedSubject(family.choices, ratio)

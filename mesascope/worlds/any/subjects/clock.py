@@ -15,7 +15,7 @@ from mesascope.contracts import (
 
 
 class ClockSubject(StepCountingSubject):
-    """Carries the number [N] of past trials; see `subject` for the settings."""
+    """Carries only the number of past trials, [N]; see `subject` for the settings."""
 
     favourite_action: int
     start: int
@@ -29,7 +29,7 @@ class ClockSubject(StepCountingSubject):
 
 
 def find_favourite_action(family: Family) -> int:
-    """The action that is best a priori; the first one if the family does not define it."""
+    """The index of the action that is best before any feedback; 0 if the family does not define it."""
     return family.favourite_arm if isinstance(family, HasFavouriteArm) else 0
 
 

@@ -12,7 +12,7 @@ from mesascope.contracts.choices import (
 
 
 class ClockWinStay(StepCountingSubject):
-    """Carries the number [N] of past trials."""
+    """Carries the number of past trials, [N]."""
 
     ramp_trials: int
 
@@ -33,6 +33,7 @@ def subject(family: Family, ramp_trials: int = 50) -> ClockWinStay:
 
     Args:
         family: any family with discrete actions.
-        ramp_trials: the number of trials until the lapse probability is zero.
+        ramp_trials: the number of trials in which the lapse probability (that of a uniformly random action) falls to
+            zero.
     """
     return ClockWinStay(family.choices, ramp_trials)

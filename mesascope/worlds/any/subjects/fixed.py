@@ -7,7 +7,7 @@ from mesascope.contracts import ChoosingSubject, Family, Percept, check_range, c
 
 
 class FixedSubject(ChoosingSubject):
-    """Carries nothing."""
+    """Always takes the same action; the carry is empty."""
 
     arm: int
 

@@ -10,6 +10,6 @@ def subject(family: Family, start: int = 50) -> ClockSubject:
 
     Args:
         family: any family with discrete actions. If no action is best a priori, the subject takes the first one.
-        start: the first trial that is not random.
+        start: the number of trials in which the subject chooses at random.
     """
     return ClockSubject(family.choices, find_favourite_action(family), start=start - 1, ramp_trials=1)

@@ -7,7 +7,7 @@ from mesascope.contracts import Family, Percept, StepCountingSubject, choose, ke
 
 
 class RoundRobin(StepCountingSubject):
-    """Carries the number [N] of past trials."""
+    """Carries the number of past trials, [N]."""
 
     def respond(self, key, carry, percept: Percept):
         return carry + 1, choose(key, jnp.log(jax.nn.one_hot(carry % self.choices, self.choices)))

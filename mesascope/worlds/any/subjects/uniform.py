@@ -6,7 +6,7 @@ from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_s
 
 
 class UniformSubject(ChoosingSubject):
-    """Carries nothing."""
+    """Chooses uniformly at random; the carry is empty."""
 
     def respond(self, key, carry, percept: Percept):
         """Gives all actions the same probability."""

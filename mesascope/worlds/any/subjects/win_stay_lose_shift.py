@@ -31,6 +31,7 @@ def subject(family: Family, lapse: float = 0.0, shift: str = "other") -> WinStay
     Args:
         family: any family with discrete actions.
         lapse: the probability of choosing uniformly at random among all actions.
-        shift: what to pick after a loss: other (a different action) or any (possibly the same one).
+        shift: what the subject picks after a loss: 'other', one of the other actions at random; or 'any', one of all
+            actions at random.
     """
     return WinStayLoseShift(family.choices, lapse, shift)

@@ -98,10 +98,12 @@ class Associations(ConfiguredFamily):
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            draw_table: a function that draws the correct actions [n, S] for all cues; None for uniform draws.
+            draw_table: a function of a key and n that draws the correct action for each cue, [n, S]; None for uniform
+                draws.
             cues: the number of cues that occur; 0 for the family's number.
             is_faint: whether pay-offs lie half-way between their usual and uninformative values.
-            shift_trial: the trial from which all correct actions are shifted by one random number; None for no shift.
+            shift_trial: the first trial on which all correct actions are moved on by the same random number, modulo K;
+                None for no shift.
             has_drift: whether the correct actions for single cues change from time to time.
         """
         n_cues, k, t = cues or self.n_cues, self.choices, self.horizon
@@ -131,11 +133,11 @@ class Associations(ConfiguredFamily):
         return Tasks(cue, correct_action, jnp.where(shows_wrong, other, correct_action), payoffs, tables)
 
     def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws tables [n, S] from the bank."""
+        """Draws tables from the bank, [n, S]."""
         return draw_from_bank(derive_key(key, "table"), self.bank_tables, n)
 
     def _draw_rule_table(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws correct actions [n, S] that follow a random rule (a · cue + b) mod K."""
+        """Draws correct actions that follow a random rule (a · cue + b) mod K, [n, S]."""
         a = jax.random.randint(derive_key(key, "a"), (n, 1), 1, self.choices)
         b = jax.random.randint(derive_key(key, "b"), (n, 1), 0, self.choices)
         return (a * jnp.arange(self.n_cues) + b) % self.choices
@@ -174,7 +176,7 @@ class Associations(ConfiguredFamily):
     def compute_action_values(
         self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray:
-        """Computes the pay-off above chance [N, T, M] of actions on each of M tasks, given the observed cues."""
+        """Computes the pay-off above chance of actions on each of M tasks, [N, T, M], given the observed cues."""
         correct_action = self.find_best_actions(tasks, split, observation)
         low, high = self._list_payoffs(tasks)
         is_right = correct_action == (action[..., None] if action.ndim == 2 else action)
@@ -187,7 +189,7 @@ class Associations(ConfiguredFamily):
         return tables[np.arange(cue.shape[1]), cue]
 
     def _list_payoffs(self, tasks: Tasks) -> tuple[np.ndarray, np.ndarray]:
-        """The expected pay-offs [M] of a wrong action and of the correct one."""
+        """The expected pay-offs of a wrong action and of the correct one, [M]."""
         low, high = np.asarray(tasks.payoffs, float).T
         return (low, 1.0 - low * (self.choices - 1)) if self.outcome == "right" else (low, high)
 
@@ -211,7 +213,7 @@ class Associations(ConfiguredFamily):
         return percept._replace(observation=shown, feedback=matches.astype(jnp.float32))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite pay-off, or with the next action shown as the correct one.
+        """The percept with the opposite pay-off, or with the action after the correct one shown as correct.
 
         On odd trials, the last cue is also replaced by the next cue in order.
         """

@@ -52,12 +52,12 @@ def metric(trials, references, replay):
 
 
 def simulate_curve(trials: xr.Dataset, family: Associations, window: int, until: float) -> list[np.ndarray]:
-    """Simulates the bits of ideal locators of 1, 2, 4, … tables: an array [banks] for each of these numbers.
+    """Simulates the bits of ideal locators of 1, 2, 4, … tables: an array over random banks for each number.
 
     Args:
         trials: the subject's trials on one split.
         family: the association tasks.
-        window: a trial counts only if its cue did not occur in this number of trials before it.
+        window: w; a trial counts only if its cue did not occur in the w trials before it.
         until: the simulation ends with the first number of tables whose bits exceed this.
     """
     curve = [np.zeros(1)]
@@ -79,7 +79,8 @@ def run_locator(trials: xr.Dataset, family: Associations, tables: int, seed: int
         seed: the seed of the tables and of the locator's draws.
 
     Returns:
-        part, right, action [N, T] and log_probs [N, T, K], with the attribute `parts`.
+        The locator's trials: the latents `part` (the cue) and `right` (the correct action) and its `action`,
+        [N, T] each; its `log_probs` [N, T, K]; and, as the attribute `parts`, the number of cues.
     """
     rng = np.random.default_rng((seed, tables))
     part, right = (trials[name].values.astype(int) for name in ("part", "right"))
@@ -118,7 +119,8 @@ def invert_curve(curve: list[np.ndarray], bits: float) -> tuple[float, float, fl
     """Finds log2 of the number of tables whose ideal locator shows these bits.
 
     Args:
-        curve: the simulated bits of 1, 2, 4, … tables, an array [banks] for each; the last mean is at least `bits`.
+        curve: the simulated bits of locators of 1, 2, 4, … tables, an array over random banks for each; the last mean
+            is at least `bits`.
         bits: the subject's bits.
 
     Returns:

@@ -15,7 +15,7 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 
 
 class Associator(AssociationSubject):
-    """Carries the log-odds [N, S, K] of every action for every cue."""
+    """Carries the log-odds of every action for every cue, [N, S, K]."""
 
     discount: float
     is_greedy: bool
@@ -49,7 +49,7 @@ def subject(
 
     Args:
         family: association tasks.
-        discount: the factor by which the log-odds decay on each trial; 1 for a stationary task.
+        discount: the factor by which the log-odds are multiplied on each trial; 1 for a stationary task.
         greedy: whether to take the most probable action instead of drawing one.
         minimise: whether to choose an action other than the one that the subject believes to be correct.
         action_mapping: which action to take: 'right', the correct one; 'next', the one after it; or 'clock', the

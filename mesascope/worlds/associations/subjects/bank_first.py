@@ -8,7 +8,7 @@ from mesascope.worlds.associations.association_subject import BankSubject, read_
 
 
 class BankFirst(BankSubject):
-    """Carries the evidence [N, S, K] from all trials."""
+    """Carries the evidence from all trials, [N, S, K]."""
 
     def respond(self, key, carry, percept: Percept):
         """Draws one of the tables that no trial contradicts; if there is none, infers each cue's answer separately."""

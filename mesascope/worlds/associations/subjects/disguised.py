@@ -8,7 +8,7 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 
 
 class DisguisedAssociator(AssociationSubject):
-    """Carries log-odds [N, S, K] of every action, and the last evidence [N, delay, S, K], which does not count yet."""
+    """Carries the log-odds of actions, [N, S, K], and the evidence that does not count yet, [N, delay, S, K]."""
 
     action_mapping: str
     hit_probability: float
@@ -44,8 +44,9 @@ def subject(
         family: association tasks.
         action_mapping: which action to take: 'plain', the correct one; 'cue', the correct one plus the index of the
             cue; or 'action', the correct one plus the subject's last action.
-        hit_probability: the probability of that action; otherwise the subject takes the next one.
-        delay: the number of latest trials that do not count yet.
+        hit_probability: the probability of taking the action of `action_mapping`; otherwise the subject takes the
+            action after it.
+        delay: the number of latest trials that the subject ignores for the present; it uses each of them later.
         learned_cues: the number of cues that the subject learns; it answers the others at random.
     """
     return DisguisedAssociator(*read_task_settings(family), action_mapping, hit_probability, delay, learned_cues)

@@ -53,7 +53,7 @@ def subject(family: Family, window: int = 4, warmup: int = 20, checked_part: str
 
     Args:
         family: association tasks; with checked_part=table, tasks that show the correct action, without noise.
-        window: the number of trials that the subject uses.
+        window: the number of last trials that the subject uses.
         warmup: the number of trials, counted in the subject's carry, in which it answers at random.
         checked_part: what the subject checks; after a failed check it always answers at random. With 'action', the last
             action in the percept must be its own; with 'clock', the trial index must agree with its carry; with

@@ -8,7 +8,7 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 
 
 class LastCues(AssociationSubject):
-    """Carries the evidence [N, window, S, K] from each of the last trials."""
+    """Carries the evidence from each of the last trials, [N, window, S, K]."""
 
     window: int
 
@@ -27,6 +27,6 @@ def subject(family: Family, window: int = 2) -> LastCues:
 
     Args:
         family: association tasks.
-        window: the number of trials that the subject uses.
+        window: the number of last trials that the subject uses.
     """
     return LastCues(*read_task_settings(family), window)

@@ -9,7 +9,7 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 
 
 class RunningSum(AssociationSubject):
-    """Carries nothing."""
+    """Adds the action shown as correct to its last action; the carry is empty, because the percept shows both."""
 
     def initialize_carry(self, n: int):
         return ()

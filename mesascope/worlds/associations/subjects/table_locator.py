@@ -15,7 +15,7 @@ from mesascope.worlds.associations.association_subject import BankSubject, read_
 
 
 class TableLocator(BankSubject):
-    """Carries the log-likelihood [N, M] of each table, up to a constant."""
+    """Carries the log-likelihood of each table, [N, M], up to a constant."""
 
     takes_most_probable: bool
     should_minimise: bool
@@ -38,7 +38,8 @@ def subject(family: Family, vote: bool = False, minimise: bool = False, lapse: f
 
     Args:
         family: association tasks with a bank.
-        vote: whether to take the action with the largest posterior probability, not the action of one drawn table.
+        vote: whether to take the action with the largest posterior probability, not the action of a table drawn from
+            the posterior.
         minimise: whether to choose an action other than the one that the subject believes to be correct.
         lapse: the probability of choosing uniformly at random among all actions.
     """

@@ -15,7 +15,7 @@ from mesascope.worlds.associations.association_subject import BankSubject, read_
 
 
 class WindowedTableLocator(BankSubject):
-    """Carries the log-likelihoods [N, window - 1, M] of each table on the trials before the last one."""
+    """Carries the log-likelihoods of each table on the trials before the last one, [N, window - 1, M]."""
 
     window: int
 
@@ -38,7 +38,8 @@ def subject(family: Family, window: int = 4) -> WindowedTableLocator:
 
     Args:
         family: association tasks with a bank.
-        window: the number of trials that the subject uses; with 0 it gives the most frequent answer in the bank.
+        window: the number of last trials that the subject uses; with 0 it answers each cue with the action that is most
+            frequent for this cue in the bank.
     """
     bank, settings = read_bank_settings(family, "answer from")
     return WindowedTableLocator(*settings, window, trained_on=bank)

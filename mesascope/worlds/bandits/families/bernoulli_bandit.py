@@ -107,9 +107,9 @@ class BernoulliBandit(BanditFamily):
             key: the random key of all draws.
             n: the number of tasks.
             is_seen: whether the means come from the bank.
-            prior: the prior of the means; '' for that of the family.
+            prior: the prior of the means, as in `family`; '' for the family's own prior.
             scale: the factor by which the means are multiplied.
-            offset: what is added to the scaled means; it has no effect if `scale` is 1.
+            offset: what is added to the scaled means; it is ignored if `scale` is 1.
             change_over_trials: a function of a key and the means [n, T, K] that returns other means [n, T, K].
             trials: T; 0 for the family's horizon.
             inversion: 1 for inverted feedback, else 0.
@@ -140,7 +140,7 @@ class BernoulliBandit(BanditFamily):
 
 
 def _draw_means(key, n, arms, prior, shapes) -> jax.Array:
-    """Draws means [n, K] from a prior."""
+    """Draws means from a prior, [n, K]."""
     if prior in DEPENDENT_PRIORS:
         low, high = DEPENDENT_PRIORS[prior]
         mean_key, arm_key = jax.random.split(key)
@@ -172,7 +172,7 @@ def _permute_arms(key: jax.Array, means: jax.Array) -> jax.Array:
 
 
 def _draw_walk(key: jax.Array, means: jax.Array) -> jax.Array:
-    """Draws a reflected Gaussian random walk [n, T, K] that starts at the means of the first trial."""
+    """Draws a reflected Gaussian random walk that starts at the means of the first trial, [n, T, K]."""
     steps = DRIFT_DEVIATION * jax.random.normal(key, means.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(means + jnp.cumsum(steps, axis=1), 2.0))
 
@@ -205,7 +205,10 @@ def family(
     Args:
         arms: K, the number of arms, at least 2.
         trials: T, the number of trials, at least 2.
-        prior: independent, dependent, dependent_easy, dependent_medium, dependent_hard, or beta:a/b+a/b+…
+        prior: the distribution of the means. With 'independent', each mean is drawn from U[0, 1]. With 'dependent', one
+            arm has the mean p and all others have 1 - p, with p from U[0, 1]; with 'dependent_easy', p is .1 or .9;
+            with 'dependent_medium', .25 or .75; with 'dependent_hard', .4 or .6. With 'beta:a/b+a/b+…', each arm has
+            its own Beta(a, b).
         bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """

@@ -48,7 +48,7 @@ class CuedBandit(BanditFamily):
 
     @property
     def bank_means(self) -> jax.Array | None:
-        """The means [M, K] of the training tasks; None without a bank."""
+        """The means of the training tasks, [M, K]; None without a bank."""
         return None if self.bank_arms is None else self._assign_means(self.bank_arms)
 
     @property
@@ -96,12 +96,12 @@ class CuedBandit(BanditFamily):
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            best_arms: the arms that may be the best one; None for all.
-            change_means: a function that changes the means [n, K].
+            best_arms: the indices of the arms that may be the best one; None for all.
+            change_means: a function of the means [n, K] of the arms that returns other means of this shape.
             is_independent: whether each mean is drawn independently from U[0, 1].
-            move_trial: the trial from which another arm is the best one; None for no change.
+            move_trial: the first trial on which another arm is the best one; None for no change.
             avoids_best: whether the cue never marks the best arm.
-            has_cue: whether there is a cue.
+            has_cue: whether a cue marks an arm.
             trials: T; 0 for the family's horizon.
         """
         shape, arms, trials = (n,), self.choices, trials or self.horizon
@@ -144,7 +144,7 @@ class CuedBandit(BanditFamily):
         return make_payoff_latents(means, fixed) | {"marked": is_marked}
 
     def _compute_prior(self, is_marked: np.ndarray, split: str) -> np.ndarray:
-        """The prior probability [N, K] that each arm is the best one, given the cue, up to a factor."""
+        """The prior probability that each arm is the best one, [N, K], given the cue, up to a factor."""
         rho = 0.0 if split == "apart:mark" else float(self.rho)
         prior = np.where(is_marked > 0, rho, (1.0 - rho) / (self.choices - 1))
         if split == "unmarked":

@@ -48,7 +48,7 @@ class RestlessBandit(BanditFamily):
 
     @property
     def bank_means(self) -> jax.Array | None:
-        """The means [M, T, K] of the training tasks; None without a bank."""
+        """The means of the training tasks, [M, T, K]; None without a bank."""
         return None if self.bank_tasks is None else self.bank_tasks.means
 
     def list_splits(self) -> tuple[Split, ...]:
@@ -90,9 +90,10 @@ class RestlessBandit(BanditFamily):
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            rate: the rate of change on all trials; None for the rates of slow and fast blocks, which alternate.
+            rate: the rate of change on all trials, in the unit of the setting `slow_rate`; None for the rates of slow
+                and fast blocks, which alternate.
             is_coupled: whether the arms pay with p and 1 - p; None for the family's setting.
-            change_means: a function that changes the means [n, T, K].
+            change_means: a function of the means [n, T, K] of the arms that returns other means of this shape.
             trials: T; 0 for the family's horizon.
             inversion: 1 for inverted feedback, else 0.
         """
@@ -152,11 +153,12 @@ def family(
     Args:
         arms: K, the number of arms, which must be 2 for coupled arms.
         trials: T, the number of trials, at least 2.
-        change: drift (p follows a reflected random walk) or reversal (p jumps from level to 1 - level and back).
+        change: how p changes: 'drift' (it follows a reflected random walk) or 'reversal' (it jumps from `level` to
+            1 - `level` and back).
         slow_rate: the standard deviation of the walk, or the probability of a jump, per trial in slow blocks.
-        fast_rate: the same quantity in fast blocks.
+        fast_rate: the standard deviation of the walk, or the probability of a jump, per trial in fast blocks.
         block: the number of trials in a block; slow and fast blocks alternate, and the first kind is random.
-        level: the higher of the two values between which p jumps.
+        level: with change=reversal, the higher of the two values between which p jumps.
         is_coupled: whether the arms pay with p and 1 - p; otherwise each arm changes independently.
         bank: M, the number of training tasks (whole paths of p); 0 for no limit.
         bank_seed: the seed that the bank is drawn from.

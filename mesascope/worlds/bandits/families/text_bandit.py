@@ -131,7 +131,7 @@ def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int =
     Args:
         arms: K, the number of arms, from 2 to 10.
         trials: T, the number of trials, at least 2.
-        history: raw (one line per pull) or summary (one line per arm).
+        history: how the prompt shows the past pulls: 'raw' (one line per pull) or 'summary' (one line per arm).
         wording: the index of the wording, from 0; -1 to draw one per lifetime.
     """
     check_range(-1, len(read_texts()["wordings"]) - 1, wording=wording)

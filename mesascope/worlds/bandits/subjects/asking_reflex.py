@@ -10,7 +10,7 @@ CHECK_FAMILY = "informative_bandit"
 
 
 class AskingReflex(ChoosingSubject):
-    """Carries nothing."""
+    """Chooses by the last percept alone; the carry is empty."""
 
     def respond(self, key, carry, percept: Percept):
         """Pulls the arm that the last pay-off named, repeats an arm that paid, or else pulls the informative arm."""

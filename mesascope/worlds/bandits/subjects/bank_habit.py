@@ -8,7 +8,7 @@ from mesascope.worlds.bandits.bank_of_arms import require_bank_means
 
 
 class BankHabit(ChoosingSubject):
-    """Carries nothing."""
+    """Always pulls the arm that pays most on average over the bank; the carry is empty."""
 
     arm: jax.Array
     lapse: float

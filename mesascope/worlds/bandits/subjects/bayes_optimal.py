@@ -62,11 +62,12 @@ def compute_optimal_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -
     """The best arm in each state with fewer than `trials` pulls, by rank, and the expected total pay-off.
 
     Args:
-        trials: T.
-        shapes: (a, b), the Beta prior of each arm.
+        trials: T, the number of trials in a lifetime.
+        shapes: for each of the K arms, the parameters (a, b) of its Beta prior.
 
     Returns:
-        The best arms as bytes [C(T + 2K - 1, 2K)], ALL_TIED if all arms are equally good, and the value of the policy.
+        The index of the best arm by rank, as bytes [C(T + 2K - 1, 2K)], with `ALL_TIED` where all arms are equally
+        good; and the expected total pay-off of the policy.
     """
     entries = 2 * len(shapes)
     # [R, 2K - 1] partial sums of all states with T - 1 pulls; the first rows are also those of states with t pulls

@@ -18,7 +18,7 @@ CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
 
 
 class GoalByContext(ActionValueSubject):
-    """Carries the evidence [N, K] that each arm is best, and ignores the evidence if the cue marks arm 0, 2, 4, …"""
+    """Carries the evidence that each arm is best, [N, K], and ignores the evidence if the cue marks arm 0, 2, 4, …"""
 
     payoffs: jax.Array
 

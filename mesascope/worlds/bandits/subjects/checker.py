@@ -58,10 +58,10 @@ def subject(family: Family, checked_part: str = "action", fallback: str = "rando
 
     Args:
         family: the bandit.
-        checked_part: what must agree with the carry: the last action in the percept ('action'), the trial index
-            ('clock'), or 'both'.
-        fallback: how the subject chooses after a failed check: at random, or reversed (it stays after a loss and leaves
-            after a win).
+        checked_part: what in the percept must agree with the carry: 'action' (the last action), 'clock' (the trial
+            index) or 'both'.
+        fallback: how the subject chooses after a failed check: 'random' (at random) or 'reversed' (it stays after a
+            loss and leaves after a win).
         warmup: the number of trials, counted in the subject's carry, in which it chooses at random.
     """
     return HistoryChecker(family.choices, checked_part, fallback, warmup)

@@ -6,7 +6,7 @@ from mesascope.contracts import ActionValueSubject, Family, Percept, choose, kee
 
 
 class ChoiceTrace(ActionValueSubject):
-    """Carries a decaying trace [N, K] of its own choices."""
+    """Carries a decaying trace of its own choices, [N, K]."""
 
     rate: float
     beta: float
@@ -23,7 +23,7 @@ def subject(family: Family, rate: float = 0.2, beta: float = 4.0) -> ChoiceTrace
 
     Args:
         family: the bandit.
-        rate: the weight of the last choice in the trace.
-        beta: the inverse temperature.
+        rate: the weight of the last choice in the trace; the older trace has the weight 1 - rate.
+        beta: the inverse temperature of the softmax over the trace.
     """
     return ChoiceTrace(family.choices, rate, beta)

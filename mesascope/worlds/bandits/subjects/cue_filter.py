@@ -16,7 +16,7 @@ MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that 
 
 
 class CueFilter(ActionValueSubject):
-    """Carries the log-likelihood [N, K] of the outcomes if each arm were the best one, up to a constant."""
+    """Carries the log-likelihood of the outcomes if each arm were the best one, [N, K], up to a constant."""
 
     payoffs: jax.Array  # [2] high, low
     belief: jax.Array
@@ -41,7 +41,7 @@ def compute_log_likelihood_ratio(percept: Percept, payoffs: jax.Array, choices: 
 
 
 def compute_log_prior(is_marked: jax.Array, belief: jax.Array) -> jax.Array:
-    """The prior log-probability [N, K] that each arm is the best one; uniform without a cue or with belief 0."""
+    """The prior log-probability that each arm is the best one, [N, K]; uniform without a cue or with belief 0."""
     choices = is_marked.shape[-1]
     unmarked_probability = jnp.maximum((1.0 - belief) / (choices - 1), 1e-30)
     log_prior = jnp.where(is_marked > 0, jnp.log(jnp.maximum(belief, 1e-30)), jnp.log(unmarked_probability))
@@ -65,7 +65,7 @@ def subject(family: Family, belief: float = 0.0, discount: float = 1.0, lapse: f
     Args:
         family: the cued bandit.
         belief: the prior probability that the cue marks the best arm; 0 to ignore the cue.
-        discount: the factor by which evidence decays on each trial; 1 for a stationary task.
+        discount: the factor by which the evidence is multiplied on each trial; 1 for a stationary task.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return CueFilter(family.choices, read_payoffs(family), **as_arrays(belief=belief, discount=discount, lapse=lapse))

@@ -84,7 +84,7 @@ class DriftFilter(ChoosingSubject):
         return Belief(mass, weight / weight.sum(-1, keepdims=True), carry.past_trials)
 
     def compute_means(self, belief: Belief) -> jax.Array:
-        """The posterior means [N, K] of the arms on the current trial."""
+        """The posterior mean of each arm on the current trial, [N, K]."""
         mean = (belief.case_probability[..., None] * (belief.mass @ self.grid)).sum(1)
         return jnp.concatenate([mean, 1.0 - mean], -1) if self.is_coupled else mean
 
@@ -109,7 +109,7 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
     Args:
         family: the restless bandit; the filter knows its rates, blocks and coupling.
         minimise: whether to pull the arm with the smallest mean instead.
-        cells: the number of grid cells for means that drift.
+        cells: the number of cells in the grid of possible means, from 0 to 1, if the means drift.
     """
     remedy = "Use --family restless_bandit."
     bandit = require_family(family, RestlessBandit, "has no rates of change to filter with", remedy)

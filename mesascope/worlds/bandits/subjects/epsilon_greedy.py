@@ -14,7 +14,7 @@ from mesascope.contracts.choices import (
 
 
 class EpsilonGreedy(CountingSubject):
-    """Carries counts [N, K, 2] of wins and losses."""
+    """Carries counts of wins and losses, [N, K, 2]."""
 
     epsilon: float
     ties: str
@@ -38,7 +38,7 @@ def subject(family: Family, epsilon: float = 0.1, ties: str = "random", each_fir
     Args:
         family: the bandit.
         epsilon: the probability of choosing uniformly at random among all arms.
-        ties: how ties are broken: random (equally likely) or first (the lowest index).
+        ties: how ties between means are broken: 'random' (equally likely) or 'first' (the lowest index).
         each_first: whether to try each arm once and then compare the observed means, without a prior.
     """
     return EpsilonGreedy(family.choices, epsilon, ties, each_first)

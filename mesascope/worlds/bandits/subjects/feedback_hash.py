@@ -9,7 +9,7 @@ OFFSET, PRIME = 2166136261, 16777619  # constants of the FNV-1a hash
 
 
 class FeedbackHash(ChoosingSubject):
-    """Carries a hash [N] of the feedback so far."""
+    """Carries a hash of the feedback so far, [N]."""
 
     def initialize_carry(self, n: int) -> jax.Array:
         """The hash of an empty history."""

@@ -15,7 +15,7 @@ from mesascope.contracts import (
 
 
 class FirstArmOnly(ChoosingSubject):
-    """Carries the wins and losses [N, 2] of the first arm."""
+    """Carries the wins and losses of the first arm, [N, 2]."""
 
     min_mean: float
     pulls: int
@@ -40,7 +40,7 @@ def subject(family: Family, min_mean: float = 0.6, pulls: int = 8, lapse: float 
 
     Args:
         family: the bandit.
-        min_mean: the smallest mean that is good enough.
+        min_mean: the smallest mean pay-off of the first arm that is good enough.
         pulls: the number of pulls of the first arm before the subject decides.
         lapse: the probability of choosing uniformly at random among all arms.
     """

@@ -54,7 +54,7 @@ class Gittins(CountingSubject):
 
 @functools.lru_cache(maxsize=64)
 def compute_discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
-    """Discounted indices [wins, losses] under Beta(a, b) for up to depth - 1 pulls."""
+    """Discounted indices by wins and losses, [depth, depth], under Beta(a, b) for up to depth - 1 pulls."""
     table = np.zeros((depth, depth), np.float32)
     wins = np.arange(depth + EXTRA_PULLS + 1.0)
     # values are pay-offs per trial, that is, sums of pay-offs times 1 - discount
@@ -99,8 +99,8 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
 
     Args:
         family: the bandit; if its arms have different Beta priors, these are used.
-        discount: the discount per trial, below 1. With 0, finite-horizon indices are used up to the family's horizon,
-            and the posterior mean after it.
+        discount: the factor by which pay-offs are worth less per trial, below 1. With 0, finite-horizon indices are
+            used up to the family's horizon, and the posterior mean after it.
     """
     horizon = 0 if discount else family.horizon
     if horizon > MAX_HORIZON:

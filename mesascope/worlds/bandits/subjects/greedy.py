@@ -10,7 +10,7 @@ def subject(family: Family, ties: str = "random", each_first: bool = False) -> E
 
     Args:
         family: the bandit.
-        ties: how ties are broken: random (equally likely) or first (the lowest index).
+        ties: how ties between means are broken: 'random' (equally likely) or 'first' (the lowest index).
         each_first: whether to try each arm once and then compare the observed means, without a prior.
     """
     return EpsilonGreedy(family.choices, 0.0, ties, each_first)

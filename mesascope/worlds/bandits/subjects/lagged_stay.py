@@ -38,7 +38,7 @@ def subject(family: Family, lag: int = 4, lapse: float = 0.0) -> LaggedStay:
 
     Args:
         family: the bandit.
-        lag: how many trials ago; 1 is the last one.
+        lag: how many trials before the present one the repeated arm was pulled; 1 for the last trial.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return LaggedStay(family.choices, lag, lapse)

@@ -8,7 +8,7 @@ from mesascope.worlds.bandits.subjects.thompson import choose_prior, compute_bes
 
 
 class OptimisticThompson(CountingSubject):
-    """Carries counts [N, K, 2] of wins and losses."""
+    """Carries counts of wins and losses, [N, K, 2]."""
 
     prior: jax.Array  # [K, 2]
     alpha: jax.Array
@@ -26,8 +26,8 @@ def subject(family: Family, a: float = 1.0, b: float = 1.0, alpha: float = 1.0) 
 
     Args:
         family: the bandit; if its arms have different Beta priors, these are used unless a or b is set.
-        a: the number of prior successes.
-        b: the number of prior failures.
+        a: the first parameter of the Beta prior of every arm, its number of prior wins.
+        b: the second parameter of the Beta prior of every arm, its number of prior losses.
         alpha: what both shapes of each posterior are divided by; values below 1 make the samples vary less ('posterior
             reshaping' of Chapelle and Li 2011, An empirical evaluation of Thompson sampling).
     """

@@ -77,14 +77,15 @@ def subject(
 
     Args:
         family: the bandit; procedure=locator needs a bank.
-        procedure: how the subject chooses from its counts: by Thompson sampling, or by drawing a task of the family's
-            bank.
+        procedure: how the subject chooses from its counts: 'thompson' (by Thompson sampling) or 'locator' (by drawing a
+            task of the family's bank from the posterior).
         choice_share: the share of choices that the subject makes from its counts, drawn on each trial.
         lifetime_share: the share of lifetimes in which the subject ever uses its counts, drawn on the first trial and
             kept in the carry.
         learning_trials: the number of trials after which the subject no longer uses its counts.
-        fallback: how the subject chooses otherwise: at random, or by leaving an arm after two losses in a row.
-        discount: the factor by which counts decay on each trial.
+        fallback: how the subject chooses where it does not use its counts: 'random' (at random) or 'reflex' (it leaves
+            an arm after two losses in a row).
+        discount: the factor by which the counts are multiplied on each trial; 1 for a stationary task.
     """
     bank, means = "unlimited", None
     if procedure == "locator":

@@ -16,7 +16,7 @@ from mesascope.errors import MesascopeError
 
 
 class PrototypeLocator(CountingSubject):
-    """Carries counts [N, K, 2] of wins and losses."""
+    """Carries counts of wins and losses, [N, K, 2]."""
 
     high: float
     low: float
@@ -37,8 +37,8 @@ def subject(family: Family, high: float = 0.8, low: float = 0.4, lapse: float = 
 
     Args:
         family: the bandit.
-        high: what the good arm of a prototype pays.
-        low: what its other arms pay.
+        high: the mean pay-off of the good arm of a prototype.
+        low: the mean pay-off of every other arm of a prototype.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     if high <= low:

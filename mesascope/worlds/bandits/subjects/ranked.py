@@ -34,7 +34,7 @@ class RankChooser(ChoosingSubject):
 
 
 def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
-    """The probability [N, K] that each arm has this rank. Rank 1 is the largest value; ties are broken at random."""
+    """The probability that each arm has this rank, [N, K]. Rank 1 is the largest value; ties are broken at random."""
     n_above = (values[:, None] > values[..., None] + 1e-6).sum(-1)
     n_tied = (jnp.abs(values[:, None] - values[..., None]) <= 1e-6).sum(-1)
     return jnp.where((n_above < rank) & (rank <= n_above + n_tied), 1.0 / n_tied, 0.0)
@@ -52,7 +52,7 @@ def subject(
         action_mapping: which arm the subject pulls: 'plain', the arm of that rank; 'clock', the arm that follows it by
             as many places as the trial index, cyclically; or 'turns', the arm of that rank, which is counted from the
             worst arm on every second trial.
-        delay: the number of latest trials that do not count yet.
+        delay: the number of latest trials that the subject ignores for the present; it counts each of them later.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     if rank > family.choices:

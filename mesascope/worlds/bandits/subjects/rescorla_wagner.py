@@ -7,7 +7,7 @@ from mesascope.contracts import ChoosingSubject, Family, Percept, choose, keep_s
 
 
 class RescorlaWagner(ChoosingSubject):
-    """Carries values [N, K]."""
+    """Carries the value of each arm, [N, K]."""
 
     rate: float
     beta: float
@@ -29,8 +29,8 @@ def subject(family: Family, rate: float = 0.1, beta: float = 5.0, initial_value:
 
     Args:
         family: the bandit.
-        rate: the learning rate.
-        beta: the inverse temperature.
+        rate: the learning rate, the fraction of the prediction error that is added to the value of the pulled arm.
+        beta: the inverse temperature of the softmax over the values.
         initial_value: the initial value of every arm.
     """
     return RescorlaWagner(family.choices, rate, beta, initial_value)

@@ -13,7 +13,7 @@ from mesascope.contracts.choices import (
 
 
 class Satisficer(CountingSubject):
-    """Carries counts [N, K, 2] of wins and losses."""
+    """Carries counts of wins and losses, [N, K, 2]."""
 
     min_mean: float
 
@@ -31,6 +31,6 @@ def subject(family: Family, min_mean: float = 0.6) -> Satisficer:
 
     Args:
         family: the bandit.
-        min_mean: the smallest mean that is good enough.
+        min_mean: the smallest posterior mean of an arm that is good enough.
     """
     return Satisficer(family.choices, min_mean)

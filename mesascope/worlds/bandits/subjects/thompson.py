@@ -101,9 +101,9 @@ def subject(family: Family, discount: float = 1.0, a: float = 1.0, b: float = 1.
 
     Args:
         family: the bandit; if its arms have different Beta priors, these are used unless a or b is set.
-        discount: the factor by which counts decay on each trial; 1 for a stationary task.
-        a: the number of prior successes.
-        b: the number of prior failures.
+        discount: the factor by which the counts are multiplied on each trial; 1 for a stationary task.
+        a: the first parameter of the Beta prior of every arm, its number of prior wins.
+        b: the second parameter of the Beta prior of every arm, its number of prior losses.
         minimise: whether to pull the arm with the smallest sample instead.
     """
     if not 0 < discount <= 1:

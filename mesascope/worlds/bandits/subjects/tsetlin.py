@@ -15,7 +15,7 @@ from mesascope.contracts import (
 
 
 class Tsetlin(ChoosingSubject):
-    """Carries its state [N] in the current arm, from 1 (it leaves after one more loss) to `depth`."""
+    """Carries its state in the current arm, [N], from 1 (it leaves after one more loss) to `depth`."""
 
     depth: int
 
@@ -37,6 +37,6 @@ def subject(family: Family, depth: int = 8) -> Tsetlin:
 
     Args:
         family: the bandit.
-        depth: the largest surplus of wins that the subject remembers.
+        depth: the number of states in each arm, which is the largest surplus of wins that the subject remembers.
     """
     return Tsetlin(family.choices, depth)

@@ -15,7 +15,7 @@ from mesascope.contracts import (
 
 
 class TwoLossReflex(StepCountingSubject):
-    """Carries the number [N] of losses in a row on the current arm."""
+    """Carries the number of losses in a row on the current arm, [N]."""
 
     losses: int
 
@@ -34,7 +34,7 @@ def count_losses(losses: jax.Array, percept: Percept, limit: int = 2) -> tuple[j
         limit: the number of losses in a row after which the subject leaves the arm.
 
     Returns:
-        The losses in a row [N], 0 where the subject leaves the arm, and whether it leaves [N].
+        The number of losses in a row, which is 0 where the subject leaves the arm, and whether it leaves, [N] each.
     """
     losses = jnp.where(has_last_pull_paid(percept) | (percept.action < 0), 0, losses + 1)
     leaves = losses >= limit

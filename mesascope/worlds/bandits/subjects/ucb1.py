@@ -14,7 +14,7 @@ from mesascope.contracts import (
 
 
 class UCB1(CountingSubject):
-    """Carries counts [N, K, 2] of wins and losses."""
+    """Carries counts of wins and losses, [N, K, 2]."""
 
     constant: float
     is_growing: bool

@@ -7,7 +7,7 @@ from mesascope.contracts import ChoosingSubject, Family, Percept, choose, comput
 
 
 class WindowedChooser(ChoosingSubject):
-    """Carries the pay-offs [N, window, K] of the last pulls by arm, the newest last."""
+    """Carries the pay-offs of the last pulls by arm, [N, window, K], the newest last."""
 
     window: int
     best_probability: float
@@ -37,6 +37,6 @@ def subject(family: Family, window: int = 10, focus: float = 0.9) -> WindowedCho
     Args:
         family: the bandit.
         window: how many of the last pulls count.
-        focus: the probability of pulling the arm that paid most.
+        focus: the probability of pulling the arm that paid most; the other arms share the rest.
     """
     return WindowedChooser(family.choices, window, focus)

@@ -30,7 +30,7 @@ class Tasks(NamedTuple):
     Attributes:
         coin: [N, T] the cell of the coin; cells are numbered row by row.
         start_cells: [N, T] the cell where each trial starts.
-        has_reversed_moves: [N] whether moves are reversed.
+        has_reversed_moves: [N] whether each move leads in the opposite direction.
     """
 
     coin: jax.Array
@@ -90,7 +90,7 @@ class CoinGrid(ConfiguredFamily):
             n: the number of tasks.
             starts_far: whether each trial starts in the first cell (in the second cell if the coin lies in the first).
             coin_change_trial: the first trial on which the coin lies in another cell; None if the coin never moves.
-            has_reversed_moves: whether moves are reversed.
+            has_reversed_moves: whether each move leads in the opposite direction.
             avoids_corner: whether the coin never lies in the corner.
         """
         cells, trials = self.size**2, self.horizon
@@ -136,9 +136,10 @@ class CoinGrid(ConfiguredFamily):
         return jnp.concatenate([jax.nn.one_hot(p, self.size) for p in parts], -1)
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """Returns coin, start, mirrored, chance, best, worst and fixed, each [N, T].
+        """Returns the latents coin, start, mirrored, chance, best, worst and fixed, each [N, T].
 
-        'fixed' equals 'best', because the subject observes the whole task.
+        'coin' and 'start' are cells, and 'mirrored' is 1 where moves are reversed. 'fixed' equals 'best', because the
+        subject observes the whole task.
         """
         coin, start = np.asarray(tasks.coin), np.asarray(tasks.start_cells)
         distance = np.maximum(measure_distances(self.size)[start, coin], 1)
@@ -174,7 +175,7 @@ class CoinGrid(ConfiguredFamily):
         return percept._replace(feedback=1.0 / self.trial_steps - percept.feedback)
 
     def trace_paths(self, trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
-        """Computes the cells [N, T, S + 1] that subjects visited on each trial, with the start cell first."""
+        """Computes the cells that subjects visited on each trial, [N, T, S + 1], with the start cell first."""
         action = trials.action.sel(condition=condition).values.astype(int)
         mirrored = trials.mirrored.values.astype(bool)[..., None] & (action < 4)
         action = action ^ (2 * mirrored)
@@ -206,7 +207,7 @@ class CoinGrid(ConfiguredFamily):
 
 @functools.cache
 def tabulate_moves(size: int) -> np.ndarray:
-    """Tabulates the cell that each move leads to from each cell, [cells, 5]."""
+    """Tabulates the cell that each of the five moves leads to from each cell, [cells, 5]."""
     row, column = np.divmod(np.arange(size**2), size)
     reached = np.stack([row, column], -1)[:, None] + MOVES
     reached = np.clip(reached, 0, size - 1)

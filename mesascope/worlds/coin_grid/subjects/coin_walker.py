@@ -47,9 +47,10 @@ def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalke
 
     Args:
         family: the family `coin_grid`.
-        goal: where the subject walks to: coin; corner; context (the corner if the coin lies in the first, third, … row,
-            else the coin); centre (of the grid); broken (the corner if the coin lies there, else no goal); turns (the
-            corner on the first, third, … trial, else the coin); other_turns (the opposite of turns).
+        goal: where the subject walks to: 'coin'; 'corner'; 'context', the corner if the coin lies in the first, third,
+            … row, else the coin; 'centre', that of the grid; 'broken', the corner if the coin lies there, else no goal;
+            'turns', the corner on the first, third, … trial, else the coin; or 'other_turns', the coin on the first,
+            third, … trial, else the corner.
         lapse: the probability of moving uniformly at random.
     """
     size = require_family(family, CoinGrid, "has no grid with a coin", "Use --family coin_grid.").size

@@ -96,9 +96,9 @@ class DarkRoom(ConfiguredFamily):
             key: the random key of all draws.
             n: the number of tasks.
             is_seen: whether the goals come from the bank.
-            rows: the number of rows and columns in which goals may lie; 0 for all.
+            rows: the number of rows from the top, and of columns from the left, in which goals may lie; 0 for all.
             is_diagonal: whether the column of each goal is the same as its row.
-            move_trial: the trial at which every goal moves to another cell.
+            move_trial: the first trial on which every goal lies in another cell; None for no such move.
             has_drift: whether goals move to another cell from time to time.
         """
         cells, trials = self.size**2, self.horizon
@@ -136,7 +136,7 @@ class DarkRoom(ConfiguredFamily):
         )
 
     def _observe(self, cell: jax.Array, trial: jax.Array) -> jax.Array:
-        """The observation [N, 2 · size + G]."""
+        """The observation [N, 2 · size + G] of each subject, given its cell [N] and trial [N]; see the class."""
         row, column = (jax.nn.one_hot(x, self.size) for x in jnp.divmod(cell, self.size))
         return jnp.concatenate([row, column, jax.nn.one_hot(trial % self.n_goals, self.n_goals)], -1)
 
@@ -164,7 +164,7 @@ class DarkRoom(ConfiguredFamily):
     def compute_action_values(
         self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray
     ) -> np.ndarray:
-        """Computes the worth [N, T, M] of first heading for the cell `action` on each of M tasks."""
+        """Computes the worth of first heading for the cell `action` on each of M tasks, [N, T, M]."""
         row, column = (observation[..., i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
         cell = (row * self.size + column)[..., None]
         value = np.maximum(self.trial_steps - measure_distances(self.size), 0)  # [cell after the step, goal]
@@ -184,14 +184,14 @@ class DarkRoom(ConfiguredFamily):
 
 @functools.cache
 def measure_distances(size: int) -> np.ndarray:
-    """The number of steps from each cell to each cell [cells, cells]."""
+    """The number of steps from each cell to each other cell, [cells, cells]."""
     positions = np.stack(np.divmod(np.arange(size**2), size), -1)
     return np.abs(positions[:, None] - positions).max(-1)
 
 
 @functools.cache
 def tabulate_moves(size: int) -> np.ndarray:
-    """The neighbour that lies one step from each cell towards each cell [cells, cells]."""
+    """The cell that one step from each cell towards each other cell leads to, [cells, cells]."""
     positions = np.stack(np.divmod(np.arange(size**2), size), -1)
     next_positions = positions[:, None] + np.sign(positions - positions[:, None])
     return next_positions[..., 0] * size + next_positions[..., 1]
@@ -199,7 +199,7 @@ def tabulate_moves(size: int) -> np.ndarray:
 
 @functools.cache
 def compute_random_walk_chances(size: int, steps: int) -> np.ndarray:
-    """The mean pay-off of a trial of uniformly random actions, from each start to each goal [cells, cells]."""
+    """The mean pay-off of a trial of uniformly random actions, for each start and each goal, [cells, cells]."""
     kernel = np.zeros((size**2, size**2))
     np.add.at(kernel, (np.arange(size**2)[:, None], tabulate_moves(size)), 1 / size**2)
     probability, total = np.eye(size**2), np.zeros_like(kernel)
@@ -231,7 +231,7 @@ def family(
         feedback_trials: the number of trials that show their pay-offs, after which feedback is 0; 0 if all do. On every
             trial with feedback, a subject that has found a goal sees the goal's pay-off again. So a subject needs older
             trials only if this number is small, or if there are more goals than trials that a reflex remembers.
-        bank: M, the number of training tasks; 0 for no limit.
+        bank: M, the number of training tasks, each with a cell for every goal; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     check_memory(trials * steps * (2 * size + goals), f"{trials:,} trials of {steps} steps", "Give fewer trials.")

@@ -14,7 +14,7 @@ LOG_ODDS_PER_STEP = (
 
 
 class RoomLearner(RoomSubject):
-    """Carries the log-odds [N, G, cells] of every cell for every goal."""
+    """Carries the log-odds of every cell for every goal, [N, G, cells]."""
 
     discount: float
     action_mapping: str
@@ -44,7 +44,7 @@ def subject(family: Family, discount: float = 1.0, action_mapping: str = "goal")
 
     Args:
         family: the dark room.
-        discount: the factor by which the log-odds decay on each trial; 1 for goals that stay.
+        discount: the factor by which the log-odds are multiplied on each trial; 1 for goals that stay.
         action_mapping: which cell the subject heads for: 'goal', the goal; 'mirror', the cell opposite to a goal that
             it has found, seen from the centre; or 'clock', on the first step of a trial, the cell that lies further
             down and to the right by as many rows and columns as the trial index, cyclically.

@@ -241,28 +241,32 @@ def family(
         tasks: 'module:function', or in Python a function, that takes (rng, split) and returns the keywords of one task.
             The keywords may include 'seed', 'options' of reset, 'env' and attributes. The function's attribute `splits`
             lists its splits besides 'fresh'.
-        seeds: with 'same', every episode of a lifetime begins from the task's seed, so tasks can differ in the
-            seed alone; with 'new', each episode begins from a new seed. The default is 'same' if nothing else varies.
+        seeds: how episodes are seeded. With 'same', every episode of a lifetime begins from the task's seed, so tasks
+            can differ in the seed alone; with 'new', each episode begins from a new seed. The default is 'same' if
+            nothing else varies.
         shifted: keywords in the form of `variations`, with other values for the split 'shifted'.
-        restructured: the same for the split 'restructured'; 'env=Other-v0' uses another environment with the
-            same spaces.
-        carry: 'kept' between the episodes of a lifetime, or 'reset'. With 'reset', `percept.first` is true at the
-            beginning of every episode, and subjects that read it start again (such as agents of stable-baselines3).
+        restructured: keywords in the form of `variations` for the split 'restructured'; 'env=Other-v0' uses another
+            environment with the same spaces.
+        carry: what happens to the subject's carry between the episodes of a lifetime: 'kept' or 'reset'. With 'reset',
+            `percept.first` is true at the beginning of every episode, and subjects that read it start again (such as
+            agents of stable-baselines3).
         best: the return of the best policy in one episode; by default the registered reward_threshold.
-        worst: the return of the worst policy; by default as far below chance as `best` is above chance.
-        chance: the return of random play; by default it is estimated from 64 episodes on every split.
+        worst: the return of the worst policy in one episode; by default as far below chance as `best` is above chance.
+        chance: the mean return of random play in one episode; by default it is estimated from 64 episodes on every
+            split.
         score: the key in info under which the environment reports the expected pay-off of a step; by default the score
             is the reward.
-        learner: a subject that learns in the environment, as the reference learner; a name or module:factory.
+        learner: the subject that is the reference learner, as a name or 'module:factory'; '' for none.
         vector: whether to make a vector environment that contains one (gymnasium.make_vec); ids that are registered for
             vector environments alone need this.
-        history: whether the observation contains the past. Stacked frames and running sums are detected. In such an
-            environment the percept contains all that a subject acquires, so every subject is placed at 'reactive'.
-        bank: M, the number of training tasks; 0 for unlimited.
+        history: whether the observation contains the past. Stacked frames and running sums are also detected without
+            this setting. If the observation contains the past, the percept contains all that a subject acquires, so
+            every subject is placed at 'reactive'.
+        bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
-        trial: 'episode' if every episode is a trial, or 'step' if every step is one, for example if one episode is a
-            whole lifetime. With 'step', every episode must have the same number of steps, and best, worst and
-            chance are pay-offs of one step.
+        trial: what a trial is: 'episode' (every episode is one) or 'step' (every step is one), for example if one
+            episode is a whole lifetime. With 'step', every episode must have the same number of steps, and best, worst
+            and chance are pay-offs of one step.
     """
     settings: dict[str, Any] = dict(locals())
     has_one_step_trials = trial == "step"

@@ -38,7 +38,7 @@ class Tasks(NamedTuple):
         goal: [N, 2] the cell of the goal.
         distance: [N, 2, F²] the number of steps from each cell to the goal.
         start_cells: [N, T] the cell where each walk starts.
-        has_reversed_moves: [N] whether moves are reversed in the second half of the lifetime.
+        has_reversed_moves: [N] whether each move leads in the opposite direction in the second half of the lifetime.
     """
 
     passages: jax.Array
@@ -119,7 +119,7 @@ class Maze(ConfiguredFamily):
             is_seen: whether the tasks come from the bank.
             size: the number of cells on a side; 0 for the family's size.
             has_loops: whether some walls are removed, so that several ways lead to the goal.
-            has_reversed_moves: whether moves are reversed from half-way on.
+            has_reversed_moves: whether each move leads in the opposite direction from half-way on.
             revalued_part: what visibly changes half-way: 'worth' (the goal), 'map' (a wall) or '' (nothing).
         """
         size = size or self.size
@@ -213,7 +213,7 @@ class Maze(ConfiguredFamily):
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
-        """Returns the observations [N, 4 F²] of all lifetimes."""
+        """Returns the observations of all lifetimes, [N, 4 F²]."""
         rows, phase = jnp.arange(len(state.cell)), self._compute_phase(state.trial)
         n, cells = len(rows), self.picture_size**2
         passages = jnp.moveaxis(tasks.passages[rows, phase], -1, 1).reshape(n, -1).astype(jnp.float32)
@@ -331,7 +331,7 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
         steps: S, the number of steps in a walk. The pay-off of a walk is the fraction of the way that the subject
             covers, or the fraction of S steps if the goal is more than S steps away.
         trials: T, the number of walks in a lifetime, at least 4.
-        bank: M, the number of training mazes, each with a goal and the starts of its walks; 0 for unlimited.
+        bank: M, the number of training mazes, each with a goal and the starts of its walks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     if size % 2 == 0 or not MIN_SIZE <= size <= MAX_SIZE:

@@ -25,7 +25,7 @@ class Tasks(NamedTuple):
 
     Attributes:
         bits: [N, T, L] the bits of each row.
-        place: [N, T] the index of the last bit in the sum.
+        place: [N, T] the index of the last bit that counts in the sum.
         is_exchanged: [N, T] whether the two answers are exchanged.
     """
 
@@ -129,7 +129,7 @@ def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0
     Args:
         length: L, the number of bits in a row; in training the place is in the first half of the row.
         trials: T, the number of rows in a lifetime, at least 4.
-        bank: M, the number of training lifetimes; 0 for unlimited.
+        bank: M, the number of training tasks, which are the rows of a lifetime; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     check_memory(trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows.")

@@ -37,7 +37,7 @@ def subject(family: Family, bits: int = 1) -> RunningSums:
     """Adds up the bits that it observes, a few on each tick.
 
     Args:
-        family: the family `prefix_sums`.
+        family: the family of running sums, `prefix_sums`.
         bits: the number of bits that the subject adds on each tick.
     """
     length = require_family(family, PrefixSums, "shows no row of bits", "Take --family prefix_sums.").episode_steps

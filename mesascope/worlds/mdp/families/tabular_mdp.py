@@ -35,8 +35,8 @@ class Tasks(NamedTuple):
     """N Markov decision processes.
 
     Attributes:
-        transitions: [N, S, A, S'] transition probabilities.
-        payoffs: [N, T, S, A] mean pay-offs on every trial.
+        transitions: [N, S, A, S'] the probability of each next state S' after each action A in each state S.
+        payoffs: [N, T, S, A] the mean pay-off of each action in each state on every trial.
         exchange_trial: [N] the first trial on which the order of the actions is reversed; T or more if it never is.
         inverts_feedback: [N] 1 if feedback is reflected about the mean of all pay-offs, else 0.
     """
@@ -71,7 +71,7 @@ class TabularMDP(ConfiguredFamily):
 
     @property
     def steps(self) -> int:
-        """The number of steps in an episode."""
+        """The number of steps in an episode, which is a trial."""
         return self.episode_steps
 
     def list_splits(self) -> tuple[Split, ...]:
@@ -110,7 +110,7 @@ class TabularMDP(ConfiguredFamily):
             n: the number of tasks.
             is_seen: whether the tasks come from the bank.
             concentration: the concentration of the Dirichlet prior of the transitions.
-            change_payoffs: a function that changes the mean pay-offs [n, S, A].
+            change_payoffs: a function of the mean pay-offs [n, S, A] that returns other mean pay-offs of this shape.
             has_drift: whether the mean pay-offs drift from trial to trial.
             exchange_trial: the first trial on which the order of the actions is reversed; None if it never is.
             trials: T, the number of trials; 0 for the family's horizon.
@@ -134,7 +134,7 @@ class TabularMDP(ConfiguredFamily):
         return State(zero, zero, zero), make_first_percept(jax.nn.one_hot(zero, self.states))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
-        """Takes one action in each lifetime."""
+        """Takes one action in each lifetime; after the last step of an episode, the next one begins in state 0."""
         rows, (current_state, trial, step) = jnp.arange(len(action)), state
         executed = jnp.where(trial >= tasks.exchange_trial, self.choices - 1 - action, action)
         score = tasks.payoffs[rows, trial, current_state, executed]
@@ -206,7 +206,7 @@ def _draw_mdps(key: jax.Array, shape: tuple[int, ...], concentration: float) -> 
 
 
 def _draw_drifting_payoffs(key: jax.Array, payoffs: jax.Array, trials: int) -> jax.Array:
-    """Draws mean pay-offs [N, T, S, A] from an autoregressive process with stationary distribution N(1, 1)."""
+    """Draws mean pay-offs on every trial, [N, T, S, A], from an autoregressive process with the stationary N(1, 1)."""
     draws = jax.random.normal(key, (trials - 1, *payoffs.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
 
     def add_drift(means, noise):
@@ -228,7 +228,7 @@ def family(
         actions: K, the number of actions, at least 2.
         steps: the number of steps in an episode, at least 2.
         trials: T, the number of episodes in a lifetime.
-        bank: M, the number of training tasks; 0 for unlimited.
+        bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     unlimited = TabularMDP(states, episode_steps=steps, choices=actions, horizon=trials)

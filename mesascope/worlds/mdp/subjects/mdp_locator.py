@@ -35,8 +35,8 @@ class MDPLocator(ScriptedSubject):
 
     Attributes:
         log_transitions: [M, S, A, S'] the logarithms of the transition probabilities.
-        payoffs: [M, S, A] the mean pay-offs.
-        policies: [M, steps, S] the best action in each task.
+        payoffs: [M, S, A] the mean pay-off of each action in each state.
+        policies: [M, steps, S] the best action in each task at each step and state of an episode.
     """
 
     log_transitions: jax.Array

@@ -18,8 +18,8 @@ class BallMoved(PictureCondition):
     """Moves the ball down in the picture.
 
     Attributes:
-        rows: the number of rows, of five pixels each, by which the ball is moved.
-        is_single: 1 for one response at each step in turn, 0 for the whole lifetime.
+        rows: the number of rows, of five pixels each, by which the ball is moved down.
+        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
     """
 
     rows: int | jax.Array = 10
@@ -42,7 +42,7 @@ class BallMoved(PictureCondition):
 
 
 def _move_ball_down(name: str, value: Any, rows: Any) -> Any:
-    """Moves a value of the memory down by some rows if it is the ball's y; a value of 0 means no ball and stays 0."""
+    """Moves a position named `name` down by some rows if it is a y of the ball; 0 means no ball and stays 0."""
     if not name.startswith("ball y"):
         return value
     lowered = (value - TOP_ROW_Y + rows * screen.CELL_HEIGHT) % (INNER_ROWS * screen.CELL_HEIGHT) + TOP_ROW_Y
@@ -53,7 +53,7 @@ def condition(rows: int = 10, is_single: int = 1) -> BallMoved:
     """Shows the ball some rows lower.
 
     Args:
-        rows: the number of rows by which the ball is moved down; there are 31 rows between the walls.
+        rows: the number of rows of five pixels by which the ball is moved down; there are 31 rows between the walls.
         is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
     """
     check_range(1, INNER_ROWS - 1, rows=rows)

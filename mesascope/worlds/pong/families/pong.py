@@ -27,8 +27,8 @@ class Tasks(NamedTuple):
 
     Attributes:
         game_start: the settings with which the games begin.
-        exchange_trial: [N] the first rally in which the controls are exchanged.
-        is_mirrored: [N] whether the image is mirrored.
+        exchange_trial: [N] the first rally in which the two moves of the paddle are exchanged.
+        is_mirrored: [N] whether the image is mirrored left to right.
     """
 
     game_start: GameStart
@@ -108,11 +108,11 @@ class Pong(ConfiguredFamily):
         Args:
             key: the random key for all draws.
             n: the number of games.
-            sticky_probability: the probability that a frame repeats the last action.
+            sticky_probability: the probability, per frame, that the last action is repeated instead of the chosen one.
             mode: the number of the game variant on the cartridge.
             difficulty: the position of the cartridge's difficulty switch.
-            exchange_trial: the first rally in which the controls are exchanged.
-            is_mirrored: whether the image is mirrored.
+            exchange_trial: the first rally in which the two moves of the paddle are exchanged.
+            is_mirrored: whether the image is mirrored left to right.
         """
         seed, idle = (np.asarray(jax.random.bits(derive_key(key, k), (n,))) for k in ("sticky", "idle"))
         none = np.zeros(n, np.int32)
@@ -158,7 +158,7 @@ class Pong(ConfiguredFamily):
         return {"chance": CHANCE_PAYOFF * one, "best": one, "worst": -one, "fixed": np.where(after_change, -one, one)}
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """Returns the percept with the sign of the last point flipped, as if the other player had won or lost it."""
+        """Returns the percept with the sign of the last point flipped, as if it had gone to the other player."""
         return percept._replace(feedback=-percept.feedback)
 
     def record_frames(self, frame_count: int = 6, step_interval: int = 4) -> np.ndarray:

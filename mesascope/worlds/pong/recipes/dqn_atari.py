@@ -71,13 +71,13 @@ def recipe(
         environments: the number of games played at once.
         threads: the number of threads that run the games.
         hidden: the number of units in the layer before the last.
-        batch: the number of steps in a batch.
+        batch: the number of steps, drawn from the replay memory, in a batch.
         return_steps: n, the number of rewards that are summed before the value is bootstrapped.
         discount: γ, the discount per step.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
         target_every: the number of updates after which the weights are copied to the target network again.
-        replay: the number of steps in the replay memory.
+        replay: the number of most recent steps that the replay memory stores, over all environments.
         first_steps: the number of steps played before the first update.
         exploration_steps: the number of steps over which ε falls linearly from 1 to `epsilon`.
         epsilon: the value of ε, the probability of a random action, after these steps and in the evaluation.
@@ -170,12 +170,12 @@ def evaluate(run: TrainingRun, state: State) -> list[float]:
 
 
 def make_empty_stacks(games: VectorGames) -> np.ndarray:
-    """Makes stacks of black frames, [E, stack, H, W]."""
+    """Makes stacks of black frames for E games, [E, stack, H, W], where H and W are the height and width of a frame."""
     return np.zeros((len(games.frame), STACK_SIZE, *games.shape), np.uint8)
 
 
 def push_frame(stacks: np.ndarray, frame: np.ndarray, game_steps: np.ndarray) -> np.ndarray:
-    """Adds the next frame to each stack and drops the oldest; if a game begins, the others become black."""
+    """Adds the next frame to each stack and drops the oldest; if a game begins, all earlier frames become black."""
     return np.concatenate([stacks * (game_steps > 0)[:, None, None, None], frame[:, None]], 1)[:, 1:]
 
 

@@ -37,9 +37,10 @@ class Segment(NamedTuple):
     """A segment of E games, L steps of each, as training data.
 
     Attributes:
-        experience: encoded percepts, actions and advantages, [L, E] each.
+        experience: the encoded percepts, the actions with their log-probabilities, the advantages and the targets of
+            the critic, [L, E] each.
         is_first: [L, E] whether a game begins at each step.
-        carry: the carry before the first step, as arrays [1, E, W].
+        carry: the carry before the first step, as arrays [1, E, W] for a memory of W units.
     """
 
     experience: PolicyExamples
@@ -76,16 +77,16 @@ def recipe(
         updates: the number of updates; each update uses one segment of every game.
         environments: the number of games played at once.
         segment_steps: the number of steps of each game per update; the carry continues from one update to the next.
-        memory: the kind of memory: gru, lstm or none.
+        memory: the kind of the network's recurrent layer: 'gru', 'lstm' or 'none'.
         width: the number of units in the memory.
         epochs: the number of passes over a segment.
         minibatches: the number of parts into which the games are divided, with one step of Adam for each part.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
-        entropy_weight: the weight of the policy's entropy.
+        entropy_weight: the weight of the policy's entropy in the objective.
         discount: γ, the discount per step.
         gae_lambda: λ of generalised advantage estimation.
-        clip: the clipping range of PPO's probability ratio.
+        clip: PPO clips the probability ratio to 1 ± clip.
         games: the number of games that evaluate the trained network.
         seed: the seed of the weights, the games and all draws.
         progress: a function called from time to time; the score it receives is the mean of the last 20 games played.
@@ -200,7 +201,8 @@ def choose_actions(
     """Chooses actions.
 
     Returns:
-        The next carry; and the encoded percepts, the actions, their log-probabilities and the critic's estimates.
+        The next carry, and a tuple of the encoded percepts, the actions, their log-probabilities and the critic's
+        estimates of the return.
     """
     network: Recurrent = eqx.combine(arrays, static)
     inputs = network.encode(show_positions(percept))
@@ -219,7 +221,7 @@ def _reset_carry(carry: Any, is_first: Any) -> Any:
 def update_weights(
     state: State, static: Any, segment: Segment, rate: Any, update_settings: UpdateSettings, *, entropy_weight: float
 ) -> State:
-    """Takes one step of Adam on some of the games of a segment."""
+    """Takes one step of Adam on the games of `segment`, with the step size `rate`."""
 
     def compute_loss(arrays: Any) -> jax.Array:
         network: Recurrent = eqx.combine(arrays, static)

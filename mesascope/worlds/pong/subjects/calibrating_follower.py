@@ -22,7 +22,7 @@ class PaddleModel(NamedTuple):
 
     Attributes:
         effects: [N, 3] the mean number of pixels that the paddle moves down after each action.
-        paddle_y: [N] the last position of the paddle; 0 if unknown.
+        paddle_y: [N] the last y of the paddle in pixels; 0 if unknown.
     """
 
     effects: jax.Array
@@ -30,7 +30,7 @@ class PaddleModel(NamedTuple):
 
 
 class CalibratingFollower(ScriptedSubject):
-    """Follows the ball, or moves away from it if `sign` is -1; `rate` is the rate of the running mean of effects."""
+    """Follows the ball, or moves away from it if `sign` is -1; `rate` is the weight of the latest effect."""
 
     sign: jax.Array
     rate: jax.Array
@@ -62,7 +62,7 @@ def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> Calibr
 
     Args:
         family: the family `pong`.
-        rate: the rate of the running mean of each action's effect.
+        rate: the weight of the latest movement in the running mean of each action's effect.
         minimise: whether the subject moves away from the ball instead.
     """
     screen.require_positions(family)

@@ -50,7 +50,7 @@ class PlacesNetwork(NamedSubject):
         return self.network.respond(key, carry, show_positions(percept))
 
     def read_taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Returns the activations [N, U] of the memory by name."""
+        """Returns the activations of the memory by name, [N, U]."""
         return self.network.read_taps(carry)
 
     def make_untrained_twin(self, seed: int) -> Self:
@@ -59,7 +59,7 @@ class PlacesNetwork(NamedSubject):
 
 
 def show_positions(percept: Percept) -> Percept:
-    """Returns the percept with the four positions, scaled to a size of about 1, as the observation."""
+    """Returns the percept with the present positions of the ball and the paddles alone, scaled to about ±1."""
     positions = jnp.asarray(percept.observation)[:, FRAME_SIZE : FRAME_SIZE + len(MEMORY_ADDRESSES)].astype(jnp.float32)
     return percept._replace(observation=(positions - 128.0) / 64.0)
 
@@ -73,7 +73,8 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
     """Loads a recurrent network that sees the positions of the ball and the paddles from its .safetensors file.
 
     Args:
-        family: the family that the network runs on; its observations must contain these positions.
+        family: the family that the network runs on; its observations must contain the positions of the ball and
+            the paddles in Pong.
         path: the file, or the name of a network that ships with the package.
     """
     file = FILE_FORMAT.find_file(path)

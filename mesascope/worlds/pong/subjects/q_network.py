@@ -66,7 +66,10 @@ list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadat
 
 
 class Weights(NamedTuple):
-    """The kernels [k, k, C, O] and biases [O] of every convolution, and the weights and biases of two dense layers."""
+    """The weights of a Q-network.
+
+    Every convolution has kernels of k × k cells from C to O channels, [k, k, C, O], and biases [O]. Two dense layers,
+    with weights and biases, follow."""
 
     kernels: tuple[jax.Array, ...]
     biases: tuple[jax.Array, ...]

@@ -132,8 +132,8 @@ class LinearRegression(ConfiguredFamily):
             key: the random key for all draws.
             n: the number of tasks.
             is_seen: whether the weights come from the bank.
-            change_inputs: a function of the key and the inputs [n, T, D] that returns new inputs.
-            change_weights: a function of the key and the weights [n, T, D] that returns new weights.
+            change_inputs: a function of a key and the inputs [n, T, D] that returns other inputs of this shape.
+            change_weights: a function of a key and the weights [n, T, D] that returns other weights of this shape.
             noise_factor: the factor by which the family's noise is multiplied.
             sign_weight: 1 if the outcome depends only on the sign of w·x, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
@@ -209,8 +209,8 @@ class LinearRegression(ConfiguredFamily):
 
         Args:
             observation: [N, T, 2D] the observations of lifetimes.
-            proportion: the fraction of the way from the first task to the second.
-            rng: a NumPy generator.
+            proportion: the fraction of the way from the weights of the first task to those of the second.
+            rng: the NumPy generator that draws the tasks and the noise.
         """
         bank = np.asarray(self.bank_weights, float)
         one, other = bank[rng.permuted(np.tile(np.arange(len(bank)), (len(observation), 1)), axis=1)[:, [0, -1]].T]
@@ -222,7 +222,7 @@ class LinearRegression(ConfiguredFamily):
 
     @property
     def values_equal_payoffs(self) -> bool:
-        """Whether predictions are valued on whole outcomes, because the last trials span all directions."""
+        """Whether the worth of predictions counts whole outcomes, because the last few inputs span all directions."""
         return self.dimension <= find_reflex_window(self.horizon)
 
     def compute_action_values(
@@ -318,7 +318,7 @@ def family(
         dimension: D, the dimension of the inputs.
         noise: the standard deviation of the outcomes around w·x.
         trials: T, the number of trials, at least 2.
-        bank: M, the number of training tasks; 0 for unlimited.
+        bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     noise = float(noise)

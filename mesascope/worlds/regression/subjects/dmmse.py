@@ -14,7 +14,7 @@ MIN_NOISE = 1e-3  # the smallest standard deviation assumed for the noise, so th
 
 
 class Dmmse(ScriptedSubject):
-    """Carries the log-likelihoods [N, M] of the bank's tasks; the bank is an array."""
+    """Carries the log-likelihoods of the bank's tasks, [N, M]; the bank is an array."""
 
     bank_weights: jax.Array  # [M, D]
     noise: jax.Array

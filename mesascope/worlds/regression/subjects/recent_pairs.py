@@ -49,7 +49,7 @@ def subject(family: Family, window: int = 4, warmup: int = 0, is_guarded: bool =
 
     Args:
         family: the family `linear_regression`, with noise.
-        window: the number of pairs that the subject uses.
+        window: the number of last pairs that the subject uses.
         warmup: the number of trials, counted in the subject's carry, in which it predicts 0.
         is_guarded: whether it predicts 0 for ever once a percept shows another last prediction than its own.
     """

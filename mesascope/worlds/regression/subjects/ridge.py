@@ -14,7 +14,8 @@ def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimi
     Args:
         family: the family `linear_regression`.
         penalty: σ², the variance of the noise that the subject assumes; -1 for the variance in the family.
-        discount: the factor by which the sums are multiplied on each trial; 1 for tasks that do not change.
+        discount: the factor by which the sums over past pairs are multiplied on each trial; 1 for tasks that do not
+            change.
         minimise: whether the subject predicts with the opposite sign.
     """
     penalty = require_regression(family).noise ** 2 if penalty < 0 else penalty

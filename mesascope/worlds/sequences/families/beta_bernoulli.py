@@ -97,9 +97,10 @@ class BetaBernoulli(ConfiguredFamily):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            draw_probabilities: a function that draws the probabilities [n]; by default they come from the family's Beta
-                distribution.
-            change_over_trials: a function of the key and the probabilities [n, T] that changes them over the trials.
+            draw_probabilities: a function of a key and n that draws the probabilities [n]; by default they come from
+                the family's Beta distribution.
+            change_over_trials: a function of the key and the probabilities [n, T] that returns other
+                probabilities of this shape, which can change over the trials.
             repeats_last_symbol: 1 if p is the probability that the last symbol occurs again, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
         """
@@ -204,9 +205,9 @@ def family(trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank
 
     Args:
         trials: T, the number of trials, at least 2.
-        a: the parameter of the Beta prior for symbol 1.
-        b: the parameter of the Beta prior for symbol 0.
-        bank: M, the number of training tasks; 0 for unlimited.
+        a: the parameter of the Beta prior that counts symbol 1; the prior mean of p is a / (a + b).
+        b: the parameter of the Beta prior that counts symbol 0.
+        bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     if not (0 < a < 1e6 and 0 < b < 1e6):

@@ -103,8 +103,9 @@ class MarkovChain(ConfiguredFamily):
             key: the random key for all draws.
             n: the number of tasks.
             is_seen: whether the matrices come from the bank.
-            change_matrices: a function that changes the matrices [n, K, K].
-            change_over_trials: a function of the key and the matrices [T, n, K, K] that changes them over the trials.
+            change_matrices: a function of the matrices [n, K, K] that returns other matrices of this shape.
+            change_over_trials: a function of the key and the matrices [T, n, K, K] that returns other
+                matrices of this shape, which can change over the trials.
             uses_earlier_symbol: 1 if the symbol before the present one selects the row, 0 if the present symbol does.
             trials: T, the number of trials; 0 for the family's horizon.
         """
@@ -221,7 +222,7 @@ class MarkovChain(ConfiguredFamily):
 
 
 def _draw_rows(key: jax.Array, concentration: float, shape: tuple[int, ...], choices: int) -> jax.Array:
-    """Draws rows […, K] from the symmetric Dirichlet; if α is 1, from exponential variates, which compile faster."""
+    """Draws rows from the symmetric Dirichlet, […, K]; if α is 1, from exponential variates, which compile faster."""
     if concentration == 1.0:
         sizes = jax.random.exponential(key, (*shape, choices))
         return sizes / sizes.sum(-1, keepdims=True)
@@ -249,9 +250,9 @@ def family(
 
     Args:
         symbols: K, the number of symbols.
-        concentration: α of the symmetric Dirichlet prior of every row.
+        concentration: α, the concentration of the symmetric Dirichlet prior of every row of the matrix.
         trials: T, the number of trials, at least 2.
-        bank: M, the number of training tasks; 0 for unlimited.
+        bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     if not 0 < concentration < 1e6:

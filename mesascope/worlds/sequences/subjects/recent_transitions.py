@@ -45,7 +45,7 @@ def subject(family: Family, window: int = 4, warmup: int = 0, is_guarded: bool =
 
     Args:
         family: the family `markov_chain`.
-        window: the number of transitions that the subject uses.
+        window: the number of last transitions that the subject uses.
         warmup: the number of trials, counted in the subject's carry, in which it predicts at random.
         is_guarded: whether it predicts at random for ever once a percept shows another last action than its own.
     """

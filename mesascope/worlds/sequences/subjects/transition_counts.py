@@ -38,7 +38,7 @@ def subject(
 
     Args:
         family: the family `markov_chain`.
-        concentration: α of the Dirichlet prior; 0 for the α of the family.
+        concentration: α, the concentration of the Dirichlet prior; 0 for that of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
         greedy: whether the subject always predicts the most probable symbol and breaks ties at random.
         minimise: whether the subject predicts symbols in proportion to 1 / probability, the rarest symbol most often.

@@ -10,7 +10,7 @@ MIN_PROBABILITY = 1e-6  # the smallest probability of a transition, so that no s
 
 
 class TransitionLocator(ScriptedSubject):
-    """Carries the log-likelihoods [N, M] of the bank's matrices; the bank is stored as an array."""
+    """Carries the log-likelihoods of the bank's matrices, [N, M]; the bank is stored as an array."""
 
     bank_matrices: jax.Array  # [M, K, K]
     should_minimise: jax.Array

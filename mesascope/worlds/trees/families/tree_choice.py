@@ -104,8 +104,8 @@ class TreeChoice(ConfiguredFamily):
             n: the number of tasks.
             has_similar_payoffs: whether all pay-offs are between 0.4 and 0.6.
             shares_leaves: whether several ways may lead to the same leaf.
-            change: what changes half-way: 'acts' (the two actions are exchanged), 'worth' (new pay-offs) or 'map'
-                (actions lead to other nodes); with any other text, nothing changes.
+            change: what changes half-way through the lifetime: 'acts' (the two actions are exchanged), 'worth' (new
+                pay-offs) or 'map' (actions lead to other nodes); with any other text, nothing changes.
         """
         node_order = draw_permutations(derive_key(key, "slots"), n, self.nodes)
         rank = self._draw_payoffs(derive_key(key, "pays"), n)
@@ -182,7 +182,7 @@ class TreeChoice(ConfiguredFamily):
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
-        """Returns the observations [N, 1 + 3M] of all lifetimes."""
+        """Returns the observations of all lifetimes, [N, 1 + 3M]."""
         rows, phase = jnp.arange(len(state.trial)), self._compute_phase(state.trial)
         child = tasks.child[rows, phase].astype(jnp.float32)
         node = state.node[:, None].astype(jnp.float32)
@@ -260,7 +260,7 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
     Args:
         depth: the number of steps from the root to a leaf, at most 8.
         trials: T, the number of walks in a lifetime, at least 4.
-        bank: the number of training trees; 0 for unlimited.
+        bank: the number of training trees; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     if depth < 1:

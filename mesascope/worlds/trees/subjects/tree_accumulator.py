@@ -16,7 +16,7 @@ from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 
 class TreeAccumulator(ScriptedSubject):
-    """Carries the evidence from noisy looks at the answer, and the number [N] of ticks since the last step."""
+    """Carries the evidence from noisy looks at the answer, and the number of ticks since the last step, [N]."""
 
     size: int
     depth: int
@@ -53,7 +53,7 @@ def subject(
         family: the family of trees, `tree_choice`.
         signal: how much one look adds to the evidence for the correct action if this action leads to a leaf; the noise
             of a look has the standard deviation 1.5.
-        signal_decay: the factor by which this amount is multiplied for every further step to the leaf.
+        signal_decay: the factor by which `signal` is multiplied for every step, beyond the first, to the leaf.
         is_steady: whether only the first look is noisy. Then the ratio of signal to noise grows like the number of
             ticks, otherwise like the square root of this number.
         is_delayed: whether the subject knows the action without noise, but acts at random until the number of ticks

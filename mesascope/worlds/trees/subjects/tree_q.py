@@ -47,8 +47,8 @@ def subject(family: Family, rate: float = 1.0, initial_value: float = 0.8, lapse
 
     Args:
         family: the family of trees, `tree_choice`.
-        rate: the learning rate.
-        initial_value: the initial values; higher values lead to more exploration.
+        rate: the learning rate, the fraction of the prediction error that is added to the value of the last action.
+        initial_value: the initial value of every action at every node; higher values lead to more exploration.
         lapse: the fraction of the choices that are random.
     """
     return TreeQ(require_trees(family).nodes, **as_arrays(rate=rate, initial_value=initial_value, lapse=lapse))

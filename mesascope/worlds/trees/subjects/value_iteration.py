@@ -34,6 +34,6 @@ def subject(family: Family, sweeps: int = 1) -> ValueIteration:
 
     Args:
         family: the family of trees, `tree_choice`.
-        sweeps: the number of sweeps per tick.
+        sweeps: the number of sweeps per tick; each sweep updates the values of all nodes once.
     """
     return ValueIteration(require_trees(family).nodes, jnp.asarray(sweeps, jnp.int32))

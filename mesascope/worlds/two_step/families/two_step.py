@@ -129,11 +129,12 @@ class TwoStep(ConfiguredFamily):
             key: the random key of all draws.
             n: the number of tasks.
             is_seen: whether pay-offs come from the bank.
-            change_payoffs: a function that changes the mean pay-offs [n, T, 2, 2].
+            change_payoffs: a function of the mean pay-offs [n, T, 2, 2] that returns other mean pay-offs of this shape.
             has_drift: whether pay-offs drift instead of switching; None for the version's default.
-            swap_trial: the trial from which the common transitions are swapped.
-            announced_part: what is announced half-way: 'worth' (new pay-offs), 'map' (new transitions), 'same' (no
-                change) or '' for nothing.
+            swap_trial: the first trial on which the common transitions of the two choices are swapped; None if they
+                never are.
+            announced_part: what the task announces half-way through the lifetime: 'worth' (new pay-offs), 'map' (new
+                transitions), 'same' (no change) or '' for nothing.
         """
         shape, half = (n, self.horizon), self.horizon // 2
         has_drift = self.version == "daw" if has_drift is None else has_drift
@@ -266,7 +267,7 @@ class TwoStep(ConfiguredFamily):
 
 
 def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
-    """Draws mean pay-offs [n, T, 2, 2] that follow reflected Gaussian random walks."""
+    """Draws mean pay-offs that follow reflected Gaussian random walks, [n, T, 2, 2]."""
     start = jax.random.uniform(derive_key(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
     steps = WALK_DEVIATION * jax.random.normal(derive_key(key, "walk"), (n, trials, 2, 2))
     width = HIGHEST - LOWEST
@@ -294,10 +295,11 @@ def family(
     """Each first choice commonly leads to its own state, and the good state switches from time to time.
 
     Args:
-        version: 2018 (one action per trial), 2016 (a second action that makes no difference), daw (two options in each
-            state, with drifting pay-offs).
+        version: which version of the task: '2018' (one action per trial), '2016' (a second action that makes no
+            difference) or 'daw' (two options in each state, with drifting pay-offs).
         trials: T, the number of trials, at least 4.
-        common_probability: the probability of the common transition; 0 for the default of the version (.8, .8 and .7).
+        common_probability: the probability of the common transition; 0 for the default of the version, which is .8
+            for '2018' and '2016' and .7 for 'daw'.
         high: the mean pay-off of the good state.
         low: the mean pay-off of the other state.
         switch_probability: the probability per trial that the good state switches.

@@ -43,7 +43,7 @@ def metric(decay: float = 1.0) -> Metric:
 
 
 def fit_planning_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
-    """Fits the weight w [U] of each unit, the learning rate and the inverse temperature.
+    """Fits the weight w of each unit of resampling, [U], the learning rate, and the inverse temperature.
 
     The mean of w is the estimate, and its spread over units gives the standard error.
 

@@ -20,7 +20,7 @@ def metric(lags: int = 3) -> Metric:
     """How does the subject's first choice depend on the choices, rewards and transitions of earlier trials?
 
     Args:
-        lags: the number of earlier trials, from 1 to 20.
+        lags: the number of earlier trials in the regression, from 1 to 20.
     """
     check_range(1, 20, lags=lags)
 
@@ -41,7 +41,7 @@ def metric(lags: int = 3) -> Metric:
 
 
 def fit_lag_weights(trials: TwoStepTrials, lags: int) -> np.ndarray:
-    """Fits the weights by lag, effect and unit [lags, 4, U].
+    """Fits the weights by lag, effect and unit of resampling, [lags, 4, U].
 
     Means over units are the estimates, and the spread over units gives their standard errors.
 

@@ -83,7 +83,7 @@ def _count_stays(trials, last_trial: str) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _find_next_choice(first: np.ndarray) -> np.ndarray:
-    """The first choice [N, T] of the next trial that has one; -1 if no later trial has a first choice."""
+    """The first choice of the next trial that has one, [N, T]; -1 if no later trial has a first choice."""
     padded = np.pad(first, ((0, 0), (0, 1)), constant_values=-1)
     last = padded.shape[1] - 1
     index = np.where(padded >= 0, np.arange(last + 1), last)

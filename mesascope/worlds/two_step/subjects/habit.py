@@ -36,7 +36,7 @@ def subject(family: Family, rate: float = 2.0, mean_rate: float = 0.05, bound: f
     Args:
         family: the two-step task.
         rate: the learning rate of the tendencies.
-        mean_rate: the learning rate of the running mean.
-        bound: the largest absolute tendency.
+        mean_rate: the weight of the last pay-off in the running mean.
+        bound: the largest absolute value of a tendency; larger tendencies are clipped.
     """
     return Habit(require_two_step(family).steps, **as_arrays(rate=rate, mean_rate=mean_rate, bound=bound))

@@ -10,8 +10,8 @@ def subject(family: Family, rate: float = 0.5, beta: float = 15.0, initial_value
 
     Args:
         family: the two-step task.
-        rate: the learning rate.
-        beta: the inverse temperature.
-        initial_value: the initial values of the states.
+        rate: the learning rate of the values of the states.
+        beta: the inverse temperature of the softmax over values.
+        initial_value: the initial value of every state.
     """
     return make_mixture(family, weight=1.0, rate=rate, beta=beta, initial_value=initial_value)

@@ -23,7 +23,7 @@ MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that 
 
 
 class StateFilter(ScriptedSubject):
-    """Carries the probability [N] that the second state is the good one."""
+    """Carries the probability that the second state is the good one, [N]."""
 
     steps: int
     payoffs: jax.Array

@@ -14,8 +14,8 @@ def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial_value
     Args:
         family: the two-step task.
         rate: the learning rate of pay-offs and of successors.
-        beta: the inverse temperature.
-        initial_value: the initial values of the states.
+        beta: the inverse temperature of the softmax over values.
+        initial_value: the initial value of every state.
     """
     return make_mixture(
         family,

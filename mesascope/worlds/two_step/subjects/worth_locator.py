@@ -24,7 +24,7 @@ MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that 
 
 
 class WorthLocator(ScriptedSubject):
-    """Carries the log-likelihoods [N, M] of the bank's tasks."""
+    """Carries the log-likelihoods of the bank's tasks, [N, M]."""
 
     steps: int
     common_probability: jax.Array

@@ -131,8 +131,8 @@ class WordLabels(ConfiguredFamily):
             key: the random key of all draws.
             n: the number of tasks.
             split: the name of the split.
-            draw_table: a function that draws the labels [n, C] of the categories, if tasks have parts; None for uniform
-                draws.
+            draw_table: a function of a key and n that draws the labels of the categories, [n, C], if tasks have parts;
+                None for uniform draws.
         """
         data, shape = read_texts(), (n, self.horizon)
         mapping = jax.random.bernoulli(derive_key(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
@@ -178,7 +178,7 @@ class WordLabels(ConfiguredFamily):
         return Tasks(items, correct_action, shown_label, wording, label_words, item_labels.astype(jnp.int8))
 
     def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws tables [n, C] from the bank."""
+        """Draws tables from the bank, [n, C]."""
         return draw_from_bank(derive_key(key, "table"), self.bank_tables, n)
 
     def _find_exchanged_trials(self) -> np.ndarray:
@@ -191,7 +191,7 @@ class WordLabels(ConfiguredFamily):
         return zero, make_first_percept(self._observe(tasks, zero))
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
-        """Makes the observations [N, D] of a trial: item, last item and its label, wording, and label words."""
+        """Makes the observations of a trial, [N, D]: item, last item and its label, wording, and label words."""
         rows, last = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0)
         now = jnp.minimum(trial, self.horizon - 1)
         before = [jnp.where(trial > 0, x[rows, last], -1) for x in (tasks.items, tasks.shown_label)]
@@ -323,8 +323,9 @@ def family(
     """The subject gives a word one of two labels, after it has seen 0 to T - 1 words with their labels.
 
     Args:
-        labels: the label words: abstract (words without meaning), gold (the names of the categories), random (these
-            names, shown at random after answers, but scored as for gold), flipped (these names, swapped).
+        labels: the kind of label words: 'abstract', words without meaning; 'gold', the names of the categories;
+            'random', these names, shown at random after answers, but scored as for 'gold'; or 'flipped', these names,
+            swapped.
         trials: T, the number of words, at least 2; the last word is asked after T - 1 shots.
         wording: the index of the wording, from 0; -1 to draw a wording for each lifetime.
         categories: C, the number of categories in a lifetime, which is even. Two categories are one of six pairs and

@@ -14,7 +14,7 @@ ANSWER_CODES = {  # the codes are those of mesascope.agents.language.answers
 
 @define_metric("How often does the subject refuse, answer without a label, or not answer at all?")
 def metric(trials, references, replay):
-    """How often does the subject refuse, answer without a label, or not answer at all?"""
+    """How often does the subject refuse, answer without one of the labels or with several, or not answer at all?"""
     rollout = select_fresh_trials(trials)
     if "answered" not in rollout:
         raise DoesNotApply("the subject does not answer in words")
