@@ -29,7 +29,8 @@ def decide_beyond_banks(
 
     Returns:
         Three results. First, an array with 0 for each resample in which the subject acquires such tasks, otherwise NaN;
-        None if this cannot be decided. Second, the reason why it cannot be decided, or None. Third, the statistics for each split.
+        None if this cannot be decided. Second, the reason why it cannot be decided, or None. Third, the statistics for
+        each split.
     """
     splits = [split for split, rollout in trials.items() if rollout.attrs.get("inexpressible")]
     numbers, passes, lacking = {}, [], []
