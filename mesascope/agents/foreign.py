@@ -24,7 +24,8 @@ class ForeignNetwork(NamedSubject):
     Attributes:
         observe: the encoder of percepts as the network's observations.
         is_stochastic: whether the network draws actions as in training; otherwise it takes the best action.
-        epsilon: the probability of a uniformly random choice, if the network's outputs are values of the actions.
+        epsilon: the probability of a uniformly random choice, if the network's outputs are values of the actions and
+            the network is stochastic.
     """
 
     observe: PerceptEncoder = eqx.field(static=True)
@@ -34,9 +35,15 @@ class ForeignNetwork(NamedSubject):
     is_traceable: ClassVar = False
 
     def choose(self, key: jax.Array, scores: np.ndarray, output_kind: str) -> Response:
-        """Chooses actions from a network's outputs [N, K]: 'logits', 'probabilities', or 'values' (ε-greedily).
+        """Chooses actions from a network's outputs.
 
-        If actions are real numbers, the outputs [N, 1] are the actions.
+        Args:
+            key: the random key with which actions are drawn.
+            scores: [N, K] the outputs for N lifetimes and K actions. If actions are real numbers, they are [N, 1], and
+                are the actions themselves.
+            output_kind: what the outputs are, 'logits', 'probabilities' or 'values'. A stochastic network draws actions
+                from logits or probabilities. With values, it takes the best action, or with probability `epsilon` a
+                uniformly random one. A network that is not stochastic takes the best action.
         """
         if self.observe.choices is None:
             return Response(scores[:, 0].astype(np.float32), None)

@@ -1,7 +1,8 @@
 """A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
 
-`percept` is a dict of NumPy arrays with leading axis N. `state` is None at the start of a lifetime, and afterwards the
-state that the function returned last: None, or a pytree of arrays with leading axis N (object arrays are allowed).
+`percept` is a dict of NumPy arrays with leading axis N, the number of lifetimes. `state` is None at the start of a
+lifetime, and afterwards the state that the function returned last. This is None, or a pytree of arrays with leading
+axis N (object arrays are allowed).
 `rng` is a NumPy generator. The function receives copies of the arrays, so it may write into them.
 """
 
@@ -21,7 +22,12 @@ FACTORY_RUNS_CODE = True  # a user who types a path wants its code to run
 
 
 class FunctionSubject(NamedSubject):
-    """A subject that calls the user's function once per step, for all lifetimes of a block."""
+    """A subject that calls the user's function once per step, for all lifetimes of a block.
+
+    Attributes:
+        function: the user's function f(percept, state, rng).
+        choices: the number of choices, or None if actions are real numbers.
+    """
 
     function: Callable[..., Any] = eqx.field(static=True)
     choices: int | None
@@ -89,7 +95,7 @@ def _parse_response(name: str, answer: Any, n: int, choices: int | None, rng: np
 
 
 def _draw_actions(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
-    """Draws actions from probabilities [N, K]."""
+    """Draws actions from the probabilities [N, K] of K choices in N lifetimes."""
     is_invalid = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
     if is_invalid.any():
         row = int(np.argmax(is_invalid))
@@ -134,7 +140,8 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
     Args:
         family: the family that is passed to the factory.
         path: the factory, as package.module:factory.
-        trained_on: unlimited, bank:M@seed or unknown.
+        trained_on: the tasks that it was trained on: unlimited (ever new tasks of the family), bank:M@seed (M tasks
+            drawn by seed) or unknown.
     """
     remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."
     result = gate.call_factory(path, gate.find_function(path, "The function", remedy), family)

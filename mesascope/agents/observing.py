@@ -19,13 +19,13 @@ OBSERVATION = "observation"
 
 
 class PerceptEncoder(NamedTuple):
-    """Concatenates parts of a percept into an observation [N, F] of type float32.
+    """Concatenates parts of a percept into an observation [N, F] of N lifetimes and F numbers, of type float32.
 
     Attributes:
         parts: the names of the parts, each of them in PERCEPT_PARTS, in the order of the features.
-        choices: K, or None if actions are real numbers.
-        horizon: T, by which the trial index is divided.
-        steps: S, by which the step index is divided.
+        choices: K, the number of choices, or None if actions are real numbers.
+        horizon: T, the number of trials in a lifetime, by which the trial index is divided.
+        steps: S, the number of steps in a trial, by which the step index is divided.
         observation_width: D, the width of the family's observation.
     """
 

@@ -26,10 +26,10 @@ class Port(NamedTuple):
     """An input or output of a network.
 
     Attributes:
-        name: the name in the file.
-        shape: the shape, with 0 for axes of any size.
-        dtype: the dtype.
-        batch_axis: the index of the batch axis.
+        name: the name of the input or output in the file.
+        shape: the shape of its values, with 0 for axes of any size.
+        dtype: the NumPy dtype of its values.
+        batch_axis: the index of the axis with one entry per lifetime.
     """
 
     name: str
@@ -38,23 +38,23 @@ class Port(NamedTuple):
     batch_axis: int
 
     def flatten(self, value: np.ndarray) -> np.ndarray:
-        """Reshapes the values of an output to rows [N, U]."""
+        """Reshapes the values of an output to rows [N, U], with U numbers for each of N lifetimes."""
         value = np.moveaxis(value, self.batch_axis, 0)
         return np.ascontiguousarray(value.reshape(len(value), -1))
 
     def unflatten(self, rows: np.ndarray) -> np.ndarray:
-        """Reshapes rows [N, U] to the shape of the input."""
+        """Reshapes rows [N, U], with U numbers for each of N lifetimes, to the shape of the input."""
         value = np.moveaxis(rows.reshape(len(rows), *(size or 1 for size in self.other_sizes)), 0, self.batch_axis)
         return np.ascontiguousarray(value, self.dtype)
 
     @property
     def width(self) -> int:
-        """U, the number of values per lifetime."""
+        """U, the number of values for each lifetime: the product of the sizes of all axes except the batch axis."""
         return math.prod(size or 1 for size in self.other_sizes)
 
     @property
     def other_sizes(self) -> list[int]:
-        """The sizes of all axes except the batch axis."""
+        """The sizes of all axes except the batch axis, in order; 0 for axes of any size."""
         return [size for i, size in enumerate(self.shape) if i != self.batch_axis]
 
     @property
@@ -64,17 +64,17 @@ class Port(NamedTuple):
 
 
 class Onnx(ForeignNetwork):
-    """A network with frozen weights.
+    """A network from an .onnx file, with frozen weights.
 
     Attributes:
-        session: the session of onnxruntime.
+        session: the session of onnxruntime that runs the network.
         path: the path of the file.
         inputs: the inputs for the observation and for the parts of the state, and last the input for the flag that
             marks the start of a lifetime, if the network has this input.
         outputs: the logits (or probabilities or values) of the actions, then the next state in the order of the inputs.
-        model_hash: a hash of the model.
+        model_hash: the SHA-256 hash of the model in the file, in hexadecimal digits.
         weight_hashes: the hash of every weight by its name.
-        output_kind: the kind of the first output, one of OUTPUT_KINDS.
+        output_kind: what the first output contains for each action: 'logits', 'probabilities' or 'values'.
     """
 
     session: Any = eqx.field(static=True)
@@ -87,7 +87,7 @@ class Onnx(ForeignNetwork):
 
     @property
     def state(self) -> tuple[Port, ...]:
-        """The inputs that take the state."""
+        """The inputs that take the parts of the network's state."""
         return self.inputs[1 : len(self.outputs)]
 
     def initialize_carry(self, n: int) -> dict[str, np.ndarray]:
@@ -166,10 +166,12 @@ def subject(
         logits: the name of the output with the logits; by default the first output that is not part of the state.
         state: input>output for each part of the state, joined by '+'; by default the outputs are matched with the
             inputs by name, then by order.
-        output_kind: the kind of output: logits, probabilities, or values of the actions.
+        output_kind: what the network returns for each action: logits, probabilities or values. With values, it takes
+            the action with the largest value.
         stochastic: whether the network draws actions; otherwise it takes the best action.
         epsilon: the probability of a uniformly random choice, if the outputs are values.
-        trained_on: unlimited, bank:M@seed or unknown.
+        trained_on: the tasks that it was trained on: unlimited (ever new tasks of the family), bank:M@seed (M tasks
+            drawn by seed) or unknown.
     """
     check_choice(OUTPUT_KINDS, output_kind=output_kind)
     check_range(0, 1, epsilon=epsilon)

@@ -18,7 +18,7 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
     """Makes the plug-in that a spec names; for a subject, the spec may have any form that the command line accepts.
 
     Args:
-        kind: families, subjects, conditions, metrics, recipes or axes.
+        kind: the kind of plug-in, in the plural: families, subjects, conditions, metrics, recipes or axes.
         spec: 'name' or 'name:key=value,…'; for a subject also a file, an address, package.module:factory or a function.
         family: the subject's family or the family's name; not needed if the subject's file names the family.
         trust: whether code in the subject's file may run.

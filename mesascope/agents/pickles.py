@@ -20,7 +20,14 @@ DTYPE_KINDS = "fiub"  # kinds of dtypes that contain plain numbers
 
 
 class InertObject:
-    """Stands for an object of a class, or the result of a function; the pickle names it by `origin` (module, name)."""
+    """Stands for an object of a class that a pickle names, or for the result of a function that it names.
+
+    Attributes:
+        origin: the module and the name of the class or function.
+        args: the arguments of the call that would make the object.
+        state: the state that the pickle would give to the object, or None.
+        items: the elements that the pickle would add to the object; for a mapping, pairs of key and value.
+    """
 
     origin: tuple[str, str] = ("", "")
 

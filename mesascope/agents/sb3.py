@@ -31,7 +31,7 @@ class SB3(TorchSubject):
 
     Attributes:
         archive: the content of the zip from which the policy was read.
-        statistics: the statistics that normalise observations; None if the observations are not normalised.
+        statistics: the mean and variance that normalise observations; None if the observations are not normalised.
         episode: 'lifetime' or 'trial', whichever counts as an episode; episode_start is true at its start.
         stack: the number of observations that the policy receives at once; the carry contains the earlier ones.
         is_trusted: whether the user's own classes may be unpickled.
@@ -63,7 +63,17 @@ class SB3(TorchSubject):
         return self.pack_carry(state, hook_outputs, len(x)) | frames, self.choose(key, scores, output_kind)
 
     def _call_policy(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
-        """Calls the policy on observations; returns the outputs, their kind, and the next state."""
+        """Calls the policy on observations.
+
+        Args:
+            x: the encoded percepts, [N, F] or [N, stack, F] for N lifetimes.
+            carry: the carry, which contains the policy's state.
+            starts: [N] 1 at the start of an episode, otherwise 0.
+
+        Returns:
+            The outputs; what they are ('logits', 'probabilities' or 'values' of the actions, or 'action' for real
+            actions); and the next state, empty if there is none.
+        """
         torch, policy = import_optional_package("torch", "sb3"), self.module
         inputs, _ = policy.obs_to_tensor(self._shape_observations(x))
         arguments = (inputs, tuple(self.restore_state(carry)), torch.tensor(starts)) if self.state else (inputs,)
@@ -86,7 +96,10 @@ class SB3(TorchSubject):
         return np.eye(self.observe.choices)[action.astype(int)], "probabilities", ()
 
     def _shape_observations(self, x: np.ndarray) -> np.ndarray:
-        """Reshapes observations [N, F] or [N, stack, F] to the policy's observation space, and normalises them."""
+        """Reshapes observations of N lifetimes to the policy's observation space, and normalises them.
+
+        An observation consists of F numbers, or of `stack` rows of F numbers.
+        """
         space, n = self.module.observation_space, len(x)
         if hasattr(space, "n") and not space.shape:
             return x[:, 0].astype(np.int64) if x.shape[1] == 1 else x.argmax(-1)
@@ -130,7 +143,8 @@ def subject(
         normalize: the path of a VecNormalize file; '' for the file beside the zip, none for no normalisation.
         stack: the number of observations that the agent receives at once, as with VecFrameStack.
         hooks: patterns that select the submodules whose outputs are taps, joined by '+'; hooks=* selects all.
-        trained_on: unlimited, bank:M@seed or unknown.
+        trained_on: the tasks that it was trained on: unlimited (ever new tasks of the family), bank:M@seed (M tasks
+            drawn by seed) or unknown.
         trust: whether the user's own classes may be unpickled.
     """
     import_optional_package("torch", "sb3")
@@ -184,7 +198,10 @@ def _attach_hooks(agent: SB3) -> SB3:
 
 
 def _find_state_layout(policy: Any) -> tuple[StateTensor, ...]:
-    """Finds the layout of the state (h, c) of the actor's LSTM, each [layers, N, H]; empty if there is no LSTM."""
+    """Finds the layout of the state of the actor's LSTM; empty if there is no LSTM.
+
+    The state consists of the output h and the cell c, each [layers, N, H] for N lifetimes and H units.
+    """
     if not hasattr(policy, "lstm_actor"):
         return ()
     layers, _, width = policy.lstm_hidden_state_shape

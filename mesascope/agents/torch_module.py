@@ -1,7 +1,7 @@
 """A PyTorch module as a subject: forward(x, state) → (logits, state), or forward(x) → logits.
 
-x [N, F] is the percept in the encoding of the module `observing`. The carry contains the state of the PyTorch module,
-with one row per lifetime.
+x [N, F] is the percept of N lifetimes, encoded by the module `observing` as F numbers. The carry contains the state of
+the PyTorch module, with one row per lifetime.
 """
 
 import dataclasses
@@ -29,13 +29,13 @@ can_open = _torch.can_open
 
 
 class TorchModule(TorchSubject):
-    """A module with frozen weights.
+    """A PyTorch module with frozen weights.
 
     Attributes:
-        layout: the layout of the module's input, one of LAYOUTS.
-        output_kind: the kind of the module's first output, one of OUTPUT_KINDS.
+        layout: the shape of the module's input: 'batch' for [N, F], 'time' for [1, N, F], 'batch_time' for [N, 1, F].
+        output_kind: what the first output contains for each action: 'logits', 'probabilities' or 'values'.
         state_structure: the pytree structure of the module's state; the field `state` describes its tensors.
-        make_untrained: a function that makes the module with new weights, or None.
+        make_untrained: a function that makes the module with new weights; None if there is no untrained twin.
     """
 
     layout: str
@@ -195,11 +195,13 @@ def subject(
         factory: package.module:factory, which is called as factory(family) or factory() and returns the module.
         observes: the parts of the percept that the module receives, in order, joined by '+'.
         layout: batch if x is [N, F], time if it is [1, N, F], or batch_time if it is [N, 1, F].
-        output_kind: the kind of output: logits, probabilities, or values of the actions.
+        output_kind: what the module returns for each action: logits, probabilities or values. With values, the
+            subject takes the action with the largest value.
         hooks: patterns that select the submodules to tap, joined by '+'; hooks=* selects all.
         stochastic: whether the subject draws actions; otherwise it takes the best action.
         epsilon: the probability of a uniformly random choice, if the outputs are values.
-        trained_on: unlimited, bank:M@seed or unknown.
+        trained_on: the tasks that it was trained on: unlimited (ever new tasks of the family), bank:M@seed (M tasks
+            drawn by seed) or unknown.
         trust: whether a factory that the file names may run.
     """
     import_optional_package("torch", "torch")

@@ -32,9 +32,10 @@ class StateTensor(NamedTuple):
     """One tensor of a module's state.
 
     Attributes:
-        tap_names: the names of the tensor's taps: one name, or one per layer if the tensor is [L, N, H].
-        batch_axis: the index of the batch axis.
-        shape: the sizes of the other axes.
+        tap_names: the names of the tensor's taps. There is one name, or one per layer if the tensor has the shape
+            [layers, lifetimes, units].
+        batch_axis: the index of the axis with one entry per lifetime.
+        shape: the sizes of all axes except the batch axis.
         dtype: the tensor's dtype in NumPy.
     """
 
@@ -44,7 +45,7 @@ class StateTensor(NamedTuple):
     dtype: Any
 
     def split_taps(self, tensor: Any) -> dict[str, np.ndarray]:
-        """Splits a tensor into its taps, each with rows [N, U], by name."""
+        """Splits a tensor into its taps, by name; each is [N, U], with U units for each of N lifetimes."""
         value = np.moveaxis(tensor.detach().cpu().numpy(), self.batch_axis, 0)
         parts = np.split(value, len(self.tap_names), axis=1) if len(self.tap_names) > 1 else [value]
         return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.tap_names, parts, strict=True)}
@@ -57,7 +58,7 @@ class StateTensor(NamedTuple):
 
 
 class TorchSubject(ForeignNetwork):
-    """A module with frozen weights; subclasses are final.
+    """A subject that runs a PyTorch module with frozen weights; subclasses are final.
 
     Attributes:
         module: the PyTorch module.

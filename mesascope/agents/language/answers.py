@@ -28,9 +28,11 @@ class Answer(NamedTuple):
     """A model's answer to one question.
 
     Attributes:
-        code: ANSWERED, BOUNDED, REFUSED, UNPARSABLE or UNREACHED (see CODE_TEXTS).
+        code: what kind of answer it is: ANSWERED; BOUNDED if a label is not among the listed tokens, so that only an
+            upper bound of its probability is known; REFUSED; UNPARSABLE if the text does not name exactly one label; or
+            UNREACHED if the model did not answer.
         action: the index of the label that the answer names, or -1 if the answer does not name a label.
-        log_probs: [K] the labels' log-probabilities, normalised over the labels; None if unknown.
+        log_probs: the log-probability of each label, normalised over the labels; None if unknown.
         mass: the probability of all labels together; NaN if unknown.
         text: the model's text, or the reason why there is no answer.
     """

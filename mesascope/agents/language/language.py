@@ -30,7 +30,7 @@ class ContextCarry(NamedTuple):
     Attributes:
         past_trials: [N] the past trials of each lifetime, as a tuple of `PastTrial`.
         question_index: [N, 1] the index of the last question in the log.
-        answer_code: [N, 1] the code of the last answer.
+        answer_code: [N, 1] the code of the last answer (see `Answer`).
         label_mass: [N, 1] the probability of all labels together at the last question.
         hidden: [N, U] the activations at the last question; U is 0 if there are none.
     """
@@ -149,7 +149,11 @@ class LanguageModel(NamedSubject):
         return activations | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
 
     def annotate(self, trials: xr.Dataset) -> xr.Dataset:
-        """Adds `answered` and `mass` [C, N, T] to trials, and a transcript of the first lifetime of each condition."""
+        """Adds the variables `answered`, `mass` and `transcript` to trials.
+
+        They are the code of each answer, the probability of all labels together, and, for each condition, a transcript
+        of the first lifetime.
+        """
         axes = ("condition", "lifetime", "trial")
         indices = trials.tap_asked.values[..., 0]
         transcripts = [self._write_transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
@@ -217,7 +221,8 @@ class LanguageModel(NamedSubject):
         """Asks the first questions again, and compares the new answers with the old ones.
 
         Args:
-            threshold: the largest mean change of a probability for which the model counts as unchanged.
+            threshold: the largest mean change of a label's probability (or share of changed answers) for which the
+                model counts as unchanged.
 
         Returns:
             Two results. First, the largest change of a label's log-probability, or the share of changed answers if

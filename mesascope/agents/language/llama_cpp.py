@@ -47,7 +47,7 @@ def subject(
         is_served: whether the model runs as a server on 127.0.0.1 instead of in this process.
         threads: the number of llama.cpp's threads.
         slots: the number of cached contexts; if a question begins as an earlier one did, that part is not recomputed.
-        context: the number of tokens in a context.
+        context: the maximum number of tokens in a question and its answer.
         listed_tokens: the number of first tokens that are listed with their probabilities.
     """
     check_range(1, 1024, threads=threads, slots=slots, listed_tokens=listed_tokens)

@@ -49,7 +49,9 @@ def subject(
         family: a family with questions in words.
         path: the server's base address, such as http://127.0.0.1:8080/v1.
         model: the model's name on the server.
-        mode: log_probs, samples or answer; auto means log_probs if the server reports them, and otherwise answer.
+        mode: how the labels' probabilities are found: log_probs (those of the first tokens), samples (the shares of
+            several answers) or answer (one answer, without probabilities); auto means log_probs if the server reports
+            them, and otherwise answer.
         chat: whether questions are turns of a conversation instead of texts to complete.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
         samples: the number of answers per question in the mode samples.

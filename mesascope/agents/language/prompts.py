@@ -27,7 +27,8 @@ class PromptAsker:
         cache: the saved answers.
         model: the model's name on the server; if it is '', requests contain no name.
         is_chat: whether questions are turns of a conversation instead of texts to complete.
-        mode: log_probs, samples or answer.
+        mode: how the labels' probabilities are found: 'log_probs' (those of the first tokens), 'samples' (the shares of
+            several answers) or 'answer' (one answer, without probabilities).
         listed_tokens: the number of first tokens that are listed with their probabilities.
         samples: the number of answers per question in the mode samples.
         max_tokens: the maximum number of tokens in an answer that is read as text.
@@ -93,7 +94,13 @@ class PromptAsker:
     def answer_all(
         self, questions: Sequence[Question], seeds: Sequence[int], should_ignore_saved: bool
     ) -> list[Answer]:
-        """Returns one answer per question; sends equal questions only once."""
+        """Returns one answer per question; sends equal questions only once.
+
+        Args:
+            questions: the questions.
+            seeds: for each question, the seed of sampled answers.
+            should_ignore_saved: whether to send every question again, and to save no answers.
+        """
         bodies = [self.make_body(q, d) for q, d in zip(questions, seeds, strict=True)]
         keys = [self.cache.make_key(self.endpoint, b) for b in bodies]
         pending = {

@@ -131,7 +131,8 @@ class ForwardAsker:
         batch: the number of questions per forward pass.
         listed_tokens: the number of likeliest first tokens among which the labels are searched.
         saved_answers: the answers and activations of earlier questions, by the question's text and labels.
-        hidden: [N, U] the activations at the ends of the last questions.
+        hidden: [N, U] the activations of U units at the ends of the last N questions, one per lifetime; None before the
+            first question.
     """
 
     mode: ClassVar = "log_probs"

@@ -1,6 +1,7 @@
 """Memories of our recurrent networks: none, a GRU or an LSTM.
 
-The module `sequences` defines the other memories: attention and linear recurrences, which have no gates.
+The module `sequences` defines the other memories: attention and linear recurrences, which have no gates. In shapes, N
+is the number of lifetimes, T of steps, F of inputs, W of features (the width), and U of activations in a tap.
 """
 
 import abc
@@ -22,7 +23,7 @@ class Memory(eqx.Module):
 
     @property
     def layer_settings(self) -> dict[str, int]:
-        """The number of layers and of attention heads, by the settings 'depth' and 'heads'; empty without layers."""
+        """The number of layers ('depth') and of attention heads ('heads'); empty if the memory lacks these settings."""
         return {}
 
     @abc.abstractmethod

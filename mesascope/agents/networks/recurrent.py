@@ -2,6 +2,8 @@
 
 A file contains the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
 observes, choices, observation, horizon, family, trained_on, and the network's provenance. No file contains code.
+
+In shapes, N is the number of lifetimes, F of inputs, W of units (the width), and K of choices.
 """
 
 import os
@@ -68,7 +70,7 @@ class Recurrent(NamedSubject):
         value_weights: [W] the weights of the critic, which only training uses.
         value_bias: [] the bias of the critic.
         observes: the parts of the percept that the network observes, all of them in PERCEPT_PARTS.
-        choices: K, or None if actions are real numbers.
+        choices: K, the number of choices, or None if actions are real numbers.
         horizon: the number of steps in a training lifetime, by which the trial index is divided.
     """
 
@@ -147,11 +149,13 @@ def create_network(
 
     Args:
         key: the random key with which the weights are drawn.
-        memory: none, gru, lstm, transformer, linear_attention or lru.
+        memory: the kind of memory, a key of MEMORIES: none, gru, lstm, transformer, linear_attention (a transformer
+            without softmax) or lru (linear recurrent units).
         width: W, the number of units.
         observes: the parts of the percept that the network observes, all of them in PERCEPT_PARTS.
         sizes: the number of choices K (None for real actions), the observation's width D and the horizon T.
-        layer_settings: the number of layers (depth) and of attention heads; by default those of the memory.
+        layer_settings: the number of layers ('depth') and of attention heads ('heads'), only for memories with
+            attention; by default those of the memory.
     """
     require_known_name("memory", memory, MEMORIES)
     check_range(1, MAX_WIDTH, width=width)

@@ -1,7 +1,7 @@
 """Memories without gates: causal transformers over percepts, and a diagonal linear recurrence.
 
 Each memory is a stack of residual layers, which processes whole lifetimes at once in training, and step by step in a
-rollout.
+rollout. In shapes, N is the number of lifetimes, T of percepts, F of inputs, W of features (width), and L of layers.
 """
 
 import abc
@@ -90,7 +90,10 @@ class AttentionMemory(Memory):
 
     @abc.abstractmethod
     def compute_attention_weights(self, layer: AttentionLayer, logits: jax.Array) -> jax.Array:
-        """Computes the attention weights [N, heads, T, U] of percept t for percept u from logits (query times key)."""
+        """Computes the weights [N, heads, T, T] of attention from each percept to each percept (last axis).
+
+        The logits, of the same shape, are products of query and key.
+        """
 
     def unroll(self, xs):
         """Processes all percepts at once."""

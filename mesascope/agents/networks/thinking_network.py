@@ -3,7 +3,8 @@
 In each tick, every cell combines its state with its neighbours' states and with the problem's images ('recall' in
 Bansal et al. 2022, arXiv 2202.05826). A recurrent network uses the same weights in every tick, and its carry contains
 the cells' states, so it can run for any number of ticks. A feed-forward network has layers with separate weights and an
-empty carry.
+empty carry. In shapes, N is the number of lifetimes, H and W are the numbers of rows and columns of a grid, C is the
+number of channels, P of images, and K of moves.
 """
 
 from typing import Any, NamedTuple, Self
@@ -124,7 +125,7 @@ class ThinkingNetwork(NamedSubject):
     Attributes:
         weights: the frozen weights.
         family: the family, which converts observations into images.
-        ticks: [] the number of ticks for every percept.
+        ticks: the number of ticks for every percept, an array without axes.
         is_recurrent: whether the network uses the same weights in every tick; otherwise it is feed-forward.
         side: F, the number of cells on each side of an image.
     """

@@ -4,6 +4,8 @@ On every trial, ridge regression decodes posterior means, posterior standard dev
 regression is fitted to other lifetimes (five folds). R² alone is not evidence, because even a random recurrent network
 stores its inputs, and counts grow with time. So there are three controls: the carry of an untrained network of the same
 shape on the same inputs, the trial index alone, and the subject's carry paired with another lifetime's beliefs.
+
+In shapes, N is the number of lifetimes, T of trials, and B of beliefs: three for each choice.
 """
 
 from typing import Any
@@ -87,7 +89,7 @@ def _describe_units(moments: Moments, columns: slice, carry_prediction, mean_pre
 
     Args:
         moments: the moments of the carry and the beliefs.
-        columns: the beliefs to describe.
+        columns: the columns of the beliefs to describe, among all B beliefs.
         carry_prediction: [N, T, B] the beliefs decoded from the carry.
         mean_prediction: [N, T, B] the mean beliefs of other lifetimes.
         trial_mean_prediction: [N, T, B] the mean beliefs of other lifetimes on each trial.

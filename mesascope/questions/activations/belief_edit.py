@@ -5,6 +5,8 @@ lifetimes, gives the pattern of activity that accompanies a belief (an encoding 
 87:96). In the other half, before each trial in turn, the metric swaps the beliefs about the best choice and about
 another one. It adds the pattern of that difference to the carry and records the response, and the lifetime continues
 undisturbed. The controls add a step of the same length in a random direction, or towards another lifetime's carry.
+
+In shapes, N is the number of lifetimes, T of trials, K of choices, and U of units in the carry.
 """
 
 from collections.abc import Mapping
@@ -87,7 +89,10 @@ def compute_belief_swap(beliefs: np.ndarray, new_best: np.ndarray) -> np.ndarray
 
 
 def _scale_to_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Scales directions [N, T, U] to the length of the steps, in the units' standard deviations `spread` [U]."""
+    """Scales directions [N, T, U] to the length of the steps [N, T, U].
+
+    Lengths are measured in the standard deviations of the units, `spread` [U].
+    """
     scale = np.where(spread > 1e-6, spread, np.inf)
     length, own_length = (np.linalg.norm(v / scale, axis=-1, keepdims=True) for v in (step, direction))
     return direction * length / np.maximum(own_length, 1e-12)

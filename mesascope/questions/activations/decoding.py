@@ -1,4 +1,7 @@
-"""Decodes beliefs from activations by ridge regression, with cross-validation over lifetimes."""
+"""Decodes beliefs from activations by ridge regression, with cross-validation over lifetimes.
+
+In shapes, N is the number of lifetimes, T of trials, U of units (activations), B of targets, and F of folds.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -61,7 +64,10 @@ def assign_folds(n: int) -> np.ndarray:
 
 
 def average_other_folds(y: np.ndarray, is_by_trial: bool) -> np.ndarray:
-    """Averages the other folds' targets for each lifetime [N, T, B], by trial (`is_by_trial`) or over all trials."""
+    """Gives each lifetime the mean targets [N, T, B] of the lifetimes in other folds.
+
+    The mean is taken for each trial number (`is_by_trial`), or over all trials.
+    """
     means, fold = np.empty_like(y), assign_folds(len(y))
     for f in range(int(fold.max()) + 1):
         means[fold == f] = y[fold != f].mean(0 if is_by_trial else (0, 1))

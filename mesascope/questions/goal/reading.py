@@ -1,4 +1,7 @@
-"""Shares of each goal's optimum, and which goal explains the actions, for the goal metrics and the goal axis."""
+"""Shares of each goal's optimum, and which goal explains the actions, for the goal metrics and the goal axis.
+
+In shapes, N is the number of lifetimes.
+"""
 
 from typing import Any, NamedTuple
 
@@ -32,7 +35,11 @@ def find_family_goals(family: Any, trials: xr.Dataset) -> Goals:
 
 
 def find_goals(replay: Any, trials: xr.Dataset) -> Goals:
-    """Computes the values of both goals in the trials of one split, with the family that the trials name."""
+    """Computes the values of both goals in the trials of one split, with the family that the trials name.
+
+    Raises:
+        DoesNotApply: the family is not available, or has one goal only.
+    """
     return find_family_goals(find_family(replay, trials), trials)
 
 
@@ -56,7 +63,16 @@ def select_first_third(trials: int) -> slice:
 
 
 def sum_goal_gains(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Sums paid - chance and best - chance [N] over a window, for the lifetimes in `rows`, without missing trials."""
+    """Sums each lifetime's gain over chance for a goal, and its largest possible gain, over a window of trials.
+
+    Args:
+        goal: the values of the goal.
+        window: the trials to sum over; trials that did not take place are left out.
+        rows: [N] which lifetimes to return; None for all.
+
+    Returns:
+        The gains and the largest possible gains, each with one number per lifetime.
+    """
     paid, best, chance = (x[:, window].astype(float) for x in (goal.achieved_values, goal.best, goal.chance))
     valid = np.isfinite(paid)
     gained, room = np.where(valid, paid - chance, 0.0).sum(-1), np.where(valid, best - chance, 0.0).sum(-1)
@@ -64,13 +80,13 @@ def sum_goal_gains(goal: Goal, window: slice, rows: np.ndarray | None = None) ->
 
 
 def measure_share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
-    """Computes each lifetime's share of the possible gain over chance [N]; NaN if nothing could be gained."""
+    """Computes what share [N] of a goal's possible gain each lifetime reaches in a window; NaN if none is possible."""
     gained, room = sum_goal_gains(goal, window)
     return np.where(room > 1e-9, gained / np.maximum(room, 1e-9), np.nan)
 
 
 def check_goals_differ(goals: Goals) -> np.ndarray:
-    """Checks for each lifetime whether the two goals call for different actions on every late trial [N]."""
+    """Checks for each lifetime [N] whether the two goals call for different actions on every late trial."""
     return np.asarray(goals.is_conflict[:, select_late_trials(goals.is_conflict.shape[1])].all(-1))
 
 
@@ -113,7 +129,12 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explanation:
 
 
 def _cross_validate(scores: np.ndarray, is_first_half: np.ndarray) -> np.ndarray:
-    """Selects each lifetime's score [N] with the setting that is best on the other half, from scores [B, N]."""
+    """Selects each lifetime's score [N] under the setting that is best on the other half of the lifetimes.
+
+    Args:
+        scores: [B, N] the scores of all lifetimes under each of B settings.
+        is_first_half: [N] whether a lifetime belongs to the first half.
+    """
     result = np.empty(scores.shape[1])
     for fold in (is_first_half, ~is_first_half):
         best = int(scores[:, fold].mean(-1).argmax()) if fold.any() else 0

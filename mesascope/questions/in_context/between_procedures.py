@@ -54,7 +54,10 @@ def metric(trials, references, replay):
 def _compute_position(
     own_predictions: np.ndarray, trials: xr.Dataset, reference_names: tuple[str, str], replay: Any
 ) -> np.ndarray:
-    """Computes the position [N] between the two references (locator 0, learner 1), as a ratio of sums."""
+    """Computes each lifetime's position between the locator (0) and the learner (1), which `reference_names` names.
+
+    The mean of the result, which has one number per lifetime, is a ratio of sums over all lifetimes.
+    """
     locator, learner = (predictions.predict_along(replay, name, trials) for name in reference_names)
     line = predictions.flatten_predictions(learner - locator)
     return compute_ratio(

@@ -37,8 +37,8 @@ def describe_phase(error_reductions: dict[str, np.ndarray], first_trial_errors: 
     """Describes the phase in words. An improvement counts if it exceeds two standard errors.
 
     Args:
-        error_reductions: the fall of the error [N] on each split.
-        first_trial_errors: the error on the first trial [N] on each split.
+        error_reductions: by split, how much the error of each lifetime falls, as a share of the chance error.
+        first_trial_errors: by split, the error of each lifetime on the first trial, as a share of the chance error.
     """
 
     def is_clearly_positive(values: np.ndarray | None) -> bool:

@@ -1,4 +1,7 @@
-"""Predictions of the subject and of procedures along the subject's lifetimes, for metrics of in-context prediction."""
+"""Predictions of the subject and of procedures along the subject's lifetimes, for metrics of in-context prediction.
+
+In shapes, N is the number of lifetimes, T of trials, and K of choices.
+"""
 
 import contextlib
 from typing import Any
@@ -62,9 +65,10 @@ def flatten_predictions(predictions: np.ndarray) -> np.ndarray:
 
 
 def measure_distance(predictions: np.ndarray, other_predictions: np.ndarray, trials: xr.Dataset) -> np.ndarray:
-    """Measures the distance [N] between two predictions.
+    """Measures each lifetime's distance [N] between two predictions.
 
-    It is the total variation of probabilities, or the squared error of numbers in units of the chance error.
+    For probabilities, it is the total variation between them, averaged over trials. For numbers, it is their squared
+    difference, as a share of the squared error of a prediction by chance.
     """
     if predictions.ndim == 3:
         return (0.5 * np.abs(predictions - other_predictions).sum(-1)).mean(-1)
@@ -72,7 +76,7 @@ def measure_distance(predictions: np.ndarray, other_predictions: np.ndarray, tri
 
 
 def compute_possible_gain(trials: xr.Dataset) -> np.ndarray:
-    """Computes the gain [N, T] of the best prediction over chance."""
+    """Computes by how much the score of the best prediction exceeds the score by chance [N, T]."""
     return (trials.best - trials.chance).values.astype(float)
 
 

@@ -34,7 +34,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         fits: the fitted procedures, in the order in which they were given.
-        scores: [P, N] the mean held-out log-probability of a trial, in nats, for each procedure and lifetime.
+        scores: [P, N] the mean held-out log-probability of a trial, in nats, for each of P procedures and N lifetimes.
         classes: for each class of procedures that act alike, their indices. The best class comes first, and so does the
             simplest procedure of each class.
         shortfall: [N] the nats per trial by which the best procedure predicts worse than is possible.
@@ -122,7 +122,7 @@ def list_procedures(
     Args:
         trials: the trials of the split or log.
         excluded_names: the names of procedures to leave out.
-        replay: replays a subject along recorded trials; None for a log.
+        replay: the function that replays a subject along recorded trials; None for a log.
         extra_subjects: additional subjects, by name and settings.
         lifetimes: the largest number of lifetimes to use.
     """

@@ -4,6 +4,8 @@ The metric fits a Rescorla-Wagner rule to all lifetimes by maximum likelihood, w
 volatile blocks, and one inverse temperature (Behrens et al. 2007; Wang et al. 2016). The value of each lifetime is the
 estimate plus the lifetime's influence on the estimate, so the spread of these values gives the robust ('sandwich')
 standard error. A subject with a fixed learning rate has equal rates in both kinds of block.
+
+In shapes, N is the number of lifetimes, T of trials, and K of choices.
 """
 
 import numpy as np

@@ -3,6 +3,8 @@
 The measures are those of Krishnamurthy et al. 2024, arXiv 2403.15371, section 3: suffix failures (SuffFailFreq at
 t = T/2), K times the share of the least used choice (K·MinFrac at T), and the share of greedy choices (GreedyFrac). A
 suffix failure is a lifetime whose last half never contains the best choice.
+
+K is the number of choices and T the number of trials; in shapes, N is the number of lifetimes.
 """
 
 import numpy as np

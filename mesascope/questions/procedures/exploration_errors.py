@@ -43,8 +43,8 @@ def _find_greedy_means(
 ) -> np.ndarray:
     """Finds the expected pay-off [N, T] of the greedy choice, which has the highest mean feedback on earlier trials.
 
-    Ties are averaged. Only offered choices that were made before can be greedy. If there are none, all offered choices
-    can.
+    If several choices are tied, their expected pay-offs are averaged. Only offered choices that were made before can be
+    greedy. If there are none, all offered choices can.
     """
     choice_made = action[..., None] == np.arange(means.shape[-1])
     count, total = (

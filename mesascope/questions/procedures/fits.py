@@ -1,4 +1,7 @@
-"""Fits reference procedures to one half of the lifetimes and predicts the other half, for each half in turn."""
+"""Fits reference procedures to one half of the lifetimes and predicts the other half, for each half in turn.
+
+In shapes, N is the number of lifetimes, T of trials, K of choices, F of features, and P of procedures.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -202,7 +205,7 @@ def group_procedures(fits: Sequence[Fit], history: History, scores: np.ndarray) 
     Args:
         fits: the fitted procedures.
         history: the visited histories.
-        scores: [P] the mean held-out scores.
+        scores: [P] the mean held-out log-probability of a trial under each procedure, in nats.
 
     Returns:
         The indices of the procedures in each class. The best class comes first, and in each class the procedure with
@@ -267,7 +270,15 @@ def _collect_history_features(history: History) -> list[np.ndarray]:
 def _fit_logit(
     offset: np.ndarray, features: np.ndarray, action: np.ndarray, ridge_penalty: float = 1.0, max_steps: int = 8
 ) -> np.ndarray:
-    """Fits weights [F] of a conditional logit with `offset` [R, K] and `features` [R, K, F], by damped Newton steps."""
+    """Fits the weights [F] of a conditional logit by damped Newton steps.
+
+    Args:
+        offset: [R, K] the logits of the K choices on R trials if all weights are 0.
+        features: [R, K, F] the features, whose weighted sum is added to the logits.
+        action: [R] the choices made.
+        ridge_penalty: the weight of the penalty, half the sum of the squared weights.
+        max_steps: the largest number of Newton steps.
+    """
     weights, offset, features = np.zeros(features.shape[-1]), offset.astype(np.float64), features.astype(np.float64)
     features_of_choice = features[np.arange(len(features)), action]
 

@@ -1,4 +1,7 @@
-"""Recorded lifetimes in the form in which reference procedures use them, for the metrics that fit procedures."""
+"""Recorded lifetimes in the form in which reference procedures use them, for the metrics that fit procedures.
+
+In shapes, N is the number of lifetimes, T of trials, and K of choices.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,8 @@ class History:
         choices: K, the number of choices.
         lifetimes: [N] the indices of the lifetimes in the data set.
         thinning: slow procedures predict one trial in `thinning`; 1 for all trials.
-        is_forced: [N, T] whether the choice was forced. Procedures use its feedback but need not predict the choice.
+        is_forced: [N, T] whether the choice was forced; None if no choice was. Procedures use the feedback for a forced
+            choice, but need not predict the choice.
         cached_results: the results cached by `cache_in_history`.
     """
 
@@ -71,7 +75,7 @@ class History:
 
     @functools.cached_property
     def is_present(self) -> np.ndarray:
-        """Whether the trial took place and its choice was not forced [N, T]."""
+        """[N, T] whether the trial took place and its choice was not forced."""
         took_place = self.action >= 0
         return took_place if self.is_forced is None else took_place & ~self.is_forced
 
@@ -82,12 +86,12 @@ class History:
 
     @functools.cached_property
     def choice_made(self) -> np.ndarray:
-        """One for the choice made, zero for the others [N, T, K]."""
+        """[N, T, K] one for the choice made on each trial, zero for the other choices."""
         return (self.action[..., None] == np.arange(self.choices)).astype(np.float32)
 
     @functools.cached_property
     def is_predicted(self) -> np.ndarray:
-        """Whether slow procedures predict the trial [N, T]."""
+        """[N, T] whether slow procedures predict the trial; they predict one trial in `thinning`."""
         place = np.arange(len(self.action))[:, None] + np.arange(self.trials)
         return self.is_present & (place % self.thinning == 0)
 
@@ -98,23 +102,26 @@ class History:
 
     @functools.cached_property
     def last_choice(self) -> np.ndarray:
-        """One for the previous choice, zero for the others [N, T, K]; all zero on the first trial."""
+        """[N, T, K] one for the choice on the previous trial, zero for the others; all zero on the first trial."""
         return self.shift_later(self.choice_made)
 
     @functools.cached_property
     def is_last_win(self) -> np.ndarray:
-        """Whether the scaled pay-off of the previous trial was above one half [N, T]."""
+        """[N, T] whether the pay-off of the previous trial, scaled to [0, 1], was above one half."""
         return self.shift_later(self.payoff) > 0.5
 
     @functools.cached_property
     def last_outcome(self) -> np.ndarray:
-        """The wins and losses that the previous trial added to the counts [N, T, K, 2]."""
+        """[N, T, K, 2] the wins and losses (last axis) that the previous trial added to the counts of each choice.
+
+        A pay-off p between 0 and 1 counts as p wins and 1 - p losses.
+        """
         payoff = self.shift_later(self.payoff)[..., None]
         return np.stack([self.last_choice * payoff, self.last_choice * (1 - payoff)], -1)
 
     @functools.cached_property
     def counts(self) -> np.ndarray:
-        """The counts of wins and losses before each trial [N, T, K, 2]."""
+        """[N, T, K, 2] the counts of wins and losses (last axis) of each choice before each trial."""
         return self.last_outcome.cumsum(1)
 
     @cache_in_history
@@ -124,7 +131,7 @@ class History:
 
     @functools.cached_property
     def trial_index(self) -> np.ndarray:
-        """The index of the trial [1, T, 1]."""
+        """[1, T, 1] the index of each trial, from 0."""
         return np.arange(self.trials, dtype=np.float32)[None, :, None]
 
     def compute_early_means(self, trials: int) -> np.ndarray:

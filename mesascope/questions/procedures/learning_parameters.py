@@ -4,6 +4,8 @@ The model is a Rescorla-Wagner rule with a softmax that also favours the last ch
 P(a) ∝ exp(β · value(a) + κ · [a was the last choice]). Pay-offs are scaled to [0, 1] over the log, and values begin at
 one half. The posterior is computed on a grid, with the priors of Gershman 2016 (doi 10.1016/j.jmp.2016.01.006):
 Beta(1.1, 1.1) for the rate and Gamma(1.2, 5) for the inverse temperature; for perseveration, Normal(0, 1).
+
+In shapes, N is the number of lifetimes, T of trials, K of choices, G of grid points, and V of values of one parameter.
 """
 
 import dataclasses
@@ -100,6 +102,6 @@ def compute_log_likelihood(
 
 
 def _compute_quantiles(marginal: np.ndarray, values: np.ndarray, q: float) -> np.ndarray:
-    """Computes the quantile q [N] of each marginal distribution [N, V], interpolated between the grid values."""
+    """Computes the quantile q of each marginal distribution (a row [V]), interpolated between the grid values [V]."""
     cumulative = marginal.cumsum(-1) - marginal / 2
     return np.array([np.interp(q, row, values) for row in cumulative])

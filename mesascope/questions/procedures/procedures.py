@@ -1,6 +1,7 @@
 """Reference procedures in NumPy, which compute the probabilities of choices along recorded lifetimes.
 
-Each procedure computes probabilities [N, T, K] from a history and settings. Every fitted setting has a range of values.
+Each procedure computes probabilities [N, T, K] from settings and a history of N lifetimes, T trials and K choices.
+Every fitted setting has a range of values.
 The code is independent of the scripted subjects with the same names, and `tests/questions` compares both.
 """
 
@@ -32,12 +33,12 @@ class Procedure:
     """A procedure whose settings are fitted.
 
     Attributes:
-        name: the name of the scripted subject, with the settings that are not fitted; or a description.
+        name: the name of the scripted subject, with the settings that are not fitted; or else a description.
         policy: (history, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
         grid: by setting, the values on the grid for fitting; an empty tuple stands for the values of `list_values`.
         estimate: (history) → settings, if a formula gives them; then there is no grid.
         sweep: (history, lapse) → candidate settings, if these can be computed directly; then the grid is not used.
-        has_lapse: whether a share of the choices may be uniformly random.
+        has_lapse: whether a share of the choices, the lapse, may be uniformly random; this share is then fitted.
         parameter_count: how many numbers are fitted, including the lapse. A class of procedures that act alike is named
             after the procedure with the fewest numbers.
         needs_binary: whether the procedure needs pay-offs of 0 and 1.

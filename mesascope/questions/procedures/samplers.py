@@ -1,4 +1,7 @@
-"""The slow reference procedures, which sample from a posterior, look up an index or a plan, or hash the feedback."""
+"""The slow reference procedures, which sample from a posterior, look up an index or a plan, or hash the feedback.
+
+In shapes, N is the number of lifetimes, T of trials, K of arms, R of histories, and M of tasks in a bank.
+"""
 
 from collections.abc import Sequence
 from math import comb

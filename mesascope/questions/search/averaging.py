@@ -27,14 +27,14 @@ def measure_misfit(shares: np.ndarray, ticks: Sequence[int], action_count: int, 
     tick may fall with the number of ticks, but it may not rise.
 
     Args:
-        shares: [R, C] the share of correct actions in each resample with each number of ticks.
+        shares: [R, C] the share of correct actions in each of R resamples with each of C numbers of ticks.
         ticks: the C numbers of ticks, fewest first.
         action_count: the number of actions from which each share is computed.
         mean_choices: the mean number of actions among which the subject chooses; its inverse is the chance level.
 
     Returns:
-        The square root of the deviance of the best fit [R], in standard errors; 0 if a noisy subject explains the
-        shares.
+        The square root of the deviance of the best fit, in standard errors, for each of R resamples; 0 if a noisy
+        subject explains the shares.
     """
     observed = np.maximum(np.nan_to_num(shares, nan=1 / mean_choices), 1 / mean_choices)[..., None]
     expected = compute_expected_shares(tuple(ticks), round(max(mean_choices, 1.5), 2))
@@ -48,7 +48,12 @@ def measure_misfit(shares: np.ndarray, ticks: Sequence[int], action_count: int, 
 
 @functools.lru_cache(maxsize=256)
 def compute_expected_shares(ticks: tuple[int, ...], mean_choices: float) -> np.ndarray:
-    """Computes a noisy subject's share of correct actions [C, rates], for each number of ticks and evidence rate."""
+    """Computes a noisy subject's share of correct actions for each number of ticks (rows) and evidence rate (columns).
+
+    Args:
+        ticks: the numbers of ticks.
+        mean_choices: the mean number of actions among which the subject chooses.
+    """
     x, width = np.linspace(-6.0, 6.0, 241, retstep=True)
     means = np.minimum(np.asarray(ticks, float)[:, None] * EVIDENCE_RATES, 12.0)[..., None]
     return np.minimum((norm.pdf(x) * norm.cdf(x + means) ** (mean_choices - 1)).sum(-1) * width, LARGEST_SHARE)

@@ -15,6 +15,8 @@ The rule ignores numbers of ticks that break a subject, because a subject traine
 The reading is 'control' if a change does not alter actions that were correct before, as with cached values, successor
 representations, filters and habits. It is also 'control' if the subject solves its training problems and no others, as
 a lookup table does.
+
+In shapes, N is the number of lifetimes.
 """
 
 import dataclasses
@@ -47,7 +49,8 @@ class Rule:
 
     Attributes:
         min_right_if_solved: the subject solves problems of a depth if at least this share of its actions is correct.
-        max_right_if_not: it does not solve them if at most this share is correct (chance is one half).
+        max_right_if_not: the subject does not solve problems if at most this share of its actions is correct (with two
+            actions, one half is correct by chance).
         min_following: the subject follows a change if at least this share of its actions fits the new situation.
         max_following_if_not: the subject ignores a change if at most this share of its actions fits the new situation.
         min_difference: the smallest difference in the share of correct actions that counts, between more ticks and
@@ -95,7 +98,7 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
     Args:
         trials: the subject's data set for each split, with the conditions 'thinking:ticks=n' that were run.
         family: the family of the tasks.
-        rule: the constants of the rule.
+        rule: the constants of the rule; None for `Rule()`.
 
     Returns:
         The verdict, or None if the family does not show plans.
@@ -236,6 +239,10 @@ def _check_ticks(
         weights: the weights of the lifetimes [resamples, N].
         rule: the constants of the rule.
         numbers: the statistics of the verdict; this function adds the ones that it uses.
+
+    Returns:
+        Whether the subject uses ticks to compute, for each resample; and the missing evidence in words, '' if all
+        evidence is present.
     """
     never, reach = np.zeros(rule.resamples, bool), numbers["look_ahead"]
     if not reach:

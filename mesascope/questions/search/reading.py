@@ -1,4 +1,8 @@
-"""Counts of correct actions by ticks, by depth and at a change, for the search metrics and the search axis."""
+"""Counts of correct actions by ticks, by depth and at a change, for the search metrics and the search axis.
+
+The depth of a choice is the number of steps that a planner must look ahead to find a best action. In shapes, N is the
+number of lifetimes, T the number of trials, and S the number of steps in a trial.
+"""
 
 from typing import Any, NamedTuple
 
@@ -22,7 +26,11 @@ class ActionCounts(NamedTuple):
         return float(self.correct_count.sum() / self.total_count.sum()) if self.total_count.sum() else None
 
     def resample(self, weights: np.ndarray) -> np.ndarray:
-        """Computes the share of correct actions in each resample [resamples]; NaN if no action counts."""
+        """Computes the share of correct actions in each resample; NaN if no action counts.
+
+        Args:
+            weights: [resamples, N] the weights of the lifetimes.
+        """
         total = weights @ self.total_count
         return np.where(total > 0, (weights @ self.correct_count) / np.maximum(total, 1e-9), np.nan)
 
@@ -55,7 +63,10 @@ def find_conditions_by_ticks(trials: xr.Dataset) -> dict[int, str]:
 
 
 def find_correct_actions(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the steps [N, T, S] with a best action, and the steps that count because actions differed in value."""
+    """Finds two masks [N, T, S]: steps at which the subject took a best action, and steps that count.
+
+    A step counts if the subject acted and the actions differed in value.
+    """
     chosen = np.take_along_axis(plan.values, np.maximum(plan.action, 0)[..., None], -1)[..., 0]
     differ = np.ptp(plan.values, -1) > TOLERANCE
     return chosen >= plan.values.max(-1) - TOLERANCE, differ & (plan.action >= 0)
@@ -73,7 +84,10 @@ def count_correct_by_depth(plan: Plans) -> dict[int, ActionCounts]:
 
 
 def compute_mean_choices(plan: Plans, depth: int) -> float:
-    """Computes the mean number of choices at a depth on the first trial; its inverse is the chance level."""
+    """Computes the harmonic mean of the number of useful actions at a depth on the first trial.
+
+    Its inverse is the chance level. An action is useful if it changes the state. If this is not known, all actions are.
+    """
     eligible = find_correct_actions(plan)[1][:, 0] & plan.is_observed[:, 0, None] & (plan.depths[:, 0] == depth)
     if plan.useful_action_counts is None or not eligible.any():
         return float(plan.values.shape[-1])

@@ -52,7 +52,8 @@ def _parse_tick_counts(ticks: str) -> list[int]:
 def _read_curve(trials: xr.Dataset, split: str, is_paired: bool) -> list[Reading]:
     """Makes readings of success by ticks, and of the change from fewer ticks to the most.
 
-    A logged curve shows success by steps instead of ticks.
+    A logged curve shows success by steps instead of ticks. `is_paired` says whether every number of ticks was run on
+    the same tasks; in a logged curve, each number of steps has its own problems.
     """
     successes = _find_successes(trials) if is_paired else _read_logged_successes(trials)
     if len(successes) < 2:
@@ -75,13 +76,16 @@ def _read_curve(trials: xr.Dataset, split: str, is_paired: bool) -> list[Reading
 
 
 def _read_logged_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """Reads whether each problem was solved [N, 1], for each number of steps, fewest first; NaN if none was logged."""
+    """Reads whether each of N problems was solved [N, 1], by number of steps, fewest first; NaN if not logged."""
     labels = sorted((int(c.partition("=")[2]), c) for c in trials.condition.values.tolist())
     return {n: trials.score.sel(condition=c).values.astype(float) for n, c in labels}
 
 
 def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """Finds whether each trial got the best score [N, T], for each number of ticks, fewest first; NaN if missing."""
+    """Finds whether each of T trials of N lifetimes got the best score [N, T], by number of ticks, fewest first.
+
+    Trials without a score are NaN.
+    """
     best, successes = trials.best.values.astype(float), {}
     for n, label in sorted(find_conditions_by_ticks(trials).items()):
         score = trials.score.sel(condition=label).values.astype(float)
@@ -90,7 +94,11 @@ def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def _compute_difference(one: np.ndarray, other: np.ndarray, is_paired: bool) -> np.ndarray:
-    """Computes numbers whose mean is the difference of two means, and whose spread gives its standard error."""
+    """Computes numbers whose mean is the mean of `one` minus the mean of `other`.
+
+    Their spread gives the standard error of this difference. If `is_paired`, the numbers are the differences of pairs.
+    Otherwise there is one number for each value that is not NaN.
+    """
     if is_paired:
         return one - other
     parts = [x[np.isfinite(x)] for x in (one, other)]

@@ -12,6 +12,8 @@ carry agrees with its last trials gains less on these trials.
 
 Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`). If trials have several
 steps, their first actions are valued.
+
+In shapes, N is the number of lifetimes, T of trials, and U of donors.
 """
 
 from collections.abc import Sequence
@@ -39,10 +41,13 @@ class CarryEffects(NamedTuple):
     """How older trials affect the next action: numbers whose means are the estimates.
 
     Attributes:
-        deletion: [N] per lifetime, the share of the possible gain that the next action loses. Several versions keep at
-            most w trials; the smallest loss counts.
-        transplant: [U] per donor, the worth of the next action on the donor's task, as a share of the best action.
-        strict_transplants: one or two versions of the strict transplant [U]; the larger one counts.
+        deletion: [N] the share of the possible gain that the next action loses in each lifetime. The condition has
+            several versions, which keep different numbers of last trials, w at most; the smallest loss counts.
+        transplant: [U] for each donor, how much more the next action is worth on the donor's task than on other tasks,
+            as a share of this difference for the best action.
+        strict_transplants: the strict transplant [U], in one or two versions. The first compares the donor's task only
+            with tasks of lifetimes whose action w trials back also differed from the subject's, the second with all
+            other tasks. The version that exceeds the threshold by more standard errors counts.
         whole_lifetime_loss: [N] the share of the possible gain that a whole lifetime loses if the subject always knows
             only its last w trials; None if this was not run.
     """
@@ -80,9 +85,10 @@ def combine_benefit(effects: CarryEffects) -> Estimate:
 
 
 def find_counted_trials(trials: xr.Dataset, window: int, is_early: bool = False) -> np.ndarray:
-    """Finds the trials that count [N, T]: those in the last half or after a change (`is_early`: in the first half).
+    """Finds the trials that count [N, T], which are in the last half of a lifetime or after a change of the task.
 
-    The first `window` + 1 trials never count. If tasks have parts, only old trials count.
+    With `is_early`, they are in the first half instead. The first `window` + 1 trials never count. If tasks have parts,
+    only old trials count.
     """
     length = trials.sizes["trial"]
     mask = np.zeros((trials.sizes["lifetime"], length), bool)
@@ -135,14 +141,15 @@ def measure_transplant(
 ) -> np.ndarray:
     """Measures the worth [U] of actions after a transplant on each donor's task, beyond their worth on other tasks.
 
-    The worth is expressed as a share of that of the best action on the donor's task.
+    The worth is expressed as a share of that of the best action on the donor's task. Donors without trials that count
+    are left out. If fewer than three donors remain, the result is three zeros.
 
     Args:
         trials: the trials of one split.
         mask: [N, T] the trials that count.
         window: how many of its own last trials the recipient keeps.
-        gain_variable: the variable to sum, without its prefix 'donor_'.
-        room_variable: the variable by whose sum to divide, without its prefix.
+        gain_variable: the name of the variable to sum, without its prefix 'donor_'.
+        room_variable: the name of the variable by whose sum to divide, without its prefix 'donor_'.
         replicates: how many draws of donors to use; None for all.
 
     Raises:
@@ -257,7 +264,8 @@ def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[s
         sign: 1 for a subject that goes for the pay-off, -1 for a subject that goes against it.
 
     Returns:
-        Statistics by name; none if the intact gain is not clearly above 0.
+        Statistics by name; empty if the intact gain does not exceed two standard errors, or if 'past_deleted' was not
+        run.
     """
     curve = measure_gain_by_memory(trials)
     intact, spans = curve.pop(0), sorted(curve)

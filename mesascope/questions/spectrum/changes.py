@@ -1,4 +1,7 @@
-"""Measures how much a disturbed response differs from the undisturbed response, for the metrics of dependence."""
+"""Measures how much a disturbed response differs from the undisturbed response, for the metrics of dependence.
+
+In shapes, N is the number of lifetimes, T of trials, and S of steps in a trial.
+"""
 
 from collections.abc import Mapping
 
@@ -75,7 +78,10 @@ def _average_responses(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
 
 
 def measure_divergence(trials: xr.Dataset, label: str) -> np.ndarray:
-    """Measures the mean divergence KL(undisturbed ‖ disturbed) of each lifetime [N], with log-ratios up to 20 nats."""
+    """Measures the mean divergence KL(undisturbed ‖ disturbed) of each lifetime [N], in nats.
+
+    Log-ratios of probabilities above 20 nats count as 20 nats.
+    """
     one, other = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
     with np.errstate(invalid="ignore"):
         terms = np.where(one > -np.inf, np.exp(one) * np.minimum(one - other, 20.0), 0.0)

@@ -46,14 +46,14 @@ def explain(
     """Explains a placement in words; if it is undetermined, says what would settle it.
 
     Args:
-        lowest: the index of the lowest possible rung.
-        highest: the index of the highest possible rung.
-        numbers: the statistics that the rule used.
-        passed_thresholds: which thresholds were passed.
+        lowest: the index of the lowest possible rung in LADDER.
+        highest: the index of the highest possible rung in LADDER.
+        numbers: the statistics that the rule used, by name.
+        passed_thresholds: which thresholds deletion and transplant passed.
         bank_test: the test of whether picking among training tasks explains the gain.
-        flags: the answers for 'far' and 'flexible'.
-        trained_on: what the subject was trained on.
-        direction: 'for', 'against', 'other' or 'none'.
+        flags: for 'far' and 'flexible', 'yes', 'no', 'open' or 'not run'; empty below acquiring.
+        trained_on: the bank label, as in `place`.
+        direction: 'for' or 'against' the pay-off, 'other' for another goal, 'none' if no direction was shown.
         rule: the constants of the rule.
     """
     settled, level = lowest == highest, LADDER[lowest]

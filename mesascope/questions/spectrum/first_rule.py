@@ -66,8 +66,9 @@ def place_by_benefit(
         trials: the subject's data set for each split; 'fresh' needs the conditions that `list_conditions` names.
         references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'). For a
             subject that goes against the pay-off, also 'learner against' and 'locator against', if they were run.
-        trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
-        rule: the constants of the rule.
+        trained_on: the tasks that the subject was trained on: 'unlimited' (ever new tasks of the family), 'bank:M@seed'
+            (M tasks drawn by seed) or 'unknown'.
+        rule: the constants of the rule; None for `Rule()`.
 
     Raises:
         MesascopeError: the fresh split or one of its conditions is missing.

@@ -23,13 +23,14 @@ def decide_beyond_banks(
 
     Args:
         trials: the subject's data set for each split.
-        weights: the weights of the lifetimes [resamples, N] for each split.
+        weights: by split, the weights [resamples, N] of the split's N lifetimes.
         is_against: whether the subject goes against the pay-off.
         rule: the constants of the placement rule.
 
     Returns:
-        Three results. First, 0 for each resample in which the subject acquires, otherwise NaN; None if this cannot be
-        decided. Second, the reason why it cannot be decided, or None. Third, the statistics for each split.
+        Three results. First, an array with 0 for each resample in which the subject acquires such tasks, otherwise NaN;
+        None if this cannot be decided. Second, the reason why it cannot be decided, or None. Third, the statistics for
+        each split.
     """
     splits = [split for split, rollout in trials.items() if rollout.attrs.get("inexpressible")]
     numbers, passes, lacking = {}, [], []

@@ -2,6 +2,8 @@
 
 The counts of all lifetimes are sums, so one lifetime can be left out by subtracting its counts. The jackknife over
 lifetimes (Quenouille 1956; Efron and Tibshirani 1993, chapter 11) therefore needs only one pass.
+
+In shapes, N is the number of lifetimes, T of trials, and K of choices.
 """
 
 import numpy as np
@@ -34,7 +36,10 @@ def count_pairs(
 
 
 def measure_information(table: np.ndarray) -> np.ndarray:
-    """Measures the mutual information [...] in tables [..., cells, K, K], in bits, averaged over cells by counts."""
+    """Measures the mutual information [...] in tables of counts [..., cells, K, K], in bits.
+
+    It is averaged over cells, which are weighted by their counts.
+    """
     total = table.sum((-1, -2))
     joint, marginals = _compute_entropy_terms(table).sum((-1, -2)), (table.sum(-1), table.sum(-2))
     bits = joint + _compute_entropy_terms(total) - sum(_compute_entropy_terms(m).sum(-1) for m in marginals)

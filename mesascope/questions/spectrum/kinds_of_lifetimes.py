@@ -11,6 +11,8 @@ does not count.
 
 The p-value is exact: under the null hypothesis all 8! orders of the replays on one set of trials are equally likely,
 given the other set. The same order is used for all histories, which may share draws.
+
+In shapes, 28 is the number of pairs of replays, N of histories, T of trials, and S of steps in a trial.
 """
 
 import functools

@@ -1,4 +1,7 @@
-"""Tests whether a subject is nearer to the ideal locator of its bank of training tasks than to a learner."""
+"""Tests whether a subject is nearer to the ideal locator of its bank of training tasks than to a learner.
+
+In shapes, N is the number of lifetimes.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -23,7 +26,7 @@ class BankTest(NamedTuple):
             if the bank cannot distinguish the two; None if this was not tested.
         obstacle: why the test was not possible, or None.
         position: [resamples] the position between the locator (0) and a learner (1).
-        share_of_locator: [resamples] the gain on seen tasks, as a share of the ideal locator's.
+        share_of_locator: [resamples] the subject's gain on seen tasks, as a share of the ideal locator's gain on them.
     """
 
     locating_by_resample: np.ndarray | None
@@ -38,7 +41,8 @@ class Gains:
 
     Attributes:
         trials: the subject's trials by split.
-        references: by role and split, the references' trials.
+        references: by role and split, the references' trials. The roles of references that go against the pay-off end
+            in 'against'.
         is_against: whether the subject goes against the pay-off.
         weights: by split, the weights of the lifetimes [resamples, N].
         window: if tasks have parts, a trial counts only if its part did not occur in this number of trials before it; 0

@@ -1,4 +1,7 @@
-"""For tasks with independent parts: finds trials where only older trials can help, and measures bits in actions."""
+"""For tasks with independent parts: finds trials where only older trials can help, and measures bits in actions.
+
+In shapes, N is the number of lifetimes, and T the number of trials.
+"""
 
 import numpy as np
 import xarray as xr
@@ -43,7 +46,8 @@ def measure_bits(trials: xr.Dataset, window: int, *, is_strict: bool = False, vi
     Args:
         trials: the trials of one condition, with the variables `part` and `right` and the attribute `parts`.
         window: a trial counts only if its part did not occur in this number of trials before it; 0 counts all.
-        is_strict: whether to count only the parts that did not occur in the window, instead of scaling up to all parts.
+        is_strict: whether to multiply the bits about one part by the mean number of parts that did not occur in the
+            window, instead of by the number of all parts.
         view: 'pooled' for one table of correct action and action taken; 'part', 'trial' or 'last' for a table per part,
             trial number or last action, which detects a coding of actions that depends on these.
     """

@@ -37,11 +37,12 @@ class PassedThresholds(NamedTuple):
     """Which thresholds the effects of older trials pass.
 
     Attributes:
-        is_passed: whether deletion, transplant and strict transplant pass, and deletion and transplant have one sign.
-        is_informed: whether the transplant and the strict transplant pass.
-        is_needed: whether deletion passes.
+        is_passed: whether deletion, transplant and strict transplant pass their thresholds, and deletion and transplant
+            have the same sign.
+        is_informed: whether the transplant and the strict transplant pass their thresholds.
+        is_needed: whether deletion passes its threshold.
         strict_margin: by how many standard errors the strict transplant exceeds its threshold.
-        sign: the sign of the transplant.
+        sign: the sign of the transplant: 1, -1 or 0.
     """
 
     is_passed: bool
@@ -81,9 +82,9 @@ def place(
         trials: the subject's data set for each split; 'fresh' needs the conditions that `list_conditions` names.
         references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'). For a
             subject that goes against the pay-off, also 'learner against' and 'locator against', if they were run.
-        trained_on: the tasks that the subject was trained on: 'unlimited', 'bank:M@seed' (M tasks drawn by seed),
-            'at-most:M' (M tasks or fewer) or 'unknown'.
-        rule: the constants of the rule.
+        trained_on: the tasks that the subject was trained on: 'unlimited' (ever new tasks of the family), 'bank:M@seed'
+            (M tasks drawn by seed), 'at-most:M' (M tasks or fewer) or 'unknown'.
+        rule: the constants of the rule; None for `Rule()`.
 
     Raises:
         MesascopeError: the fresh split or one of its conditions is missing.
@@ -192,7 +193,7 @@ def _measure_early_effects(fresh_trials: xr.Dataset, window: int, rule: Rule) ->
 
 
 def _is_above_threshold(values: np.ndarray, sign: float, rule: Rule) -> bool:
-    """Whether the mean of values clearly exceeds the smallest benefit, in the direction of `sign`."""
+    """Whether `sign` times the mean exceeds the smallest benefit by more than `rule.error_multiple` standard errors."""
     return bool(sign * values.mean() - rule.min_benefit > rule.error_multiple * compute_standard_error(values))
 
 

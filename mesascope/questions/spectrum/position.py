@@ -8,10 +8,12 @@ MAX_LOCATOR_RETENTION = (
 
 
 def compute_retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Computes ρ and λ: the shares of their gain that subject and locator keep on fresh tasks, relative to the learner.
+    """Computes ρ and λ, the shares of their gain on seen tasks that subject and locator keep on fresh tasks.
+
+    Both are divided by the share that the learner keeps.
 
     Args:
-        means: the gains [6, …] of subject, learner and locator on fresh tasks, then on seen tasks.
+        means: [6, …] the gains of subject, learner and locator on fresh tasks, then on seen tasks.
     """
     subject, learner, locator, seen, seen_learner, seen_locator = means
     scale = seen_learner / learner

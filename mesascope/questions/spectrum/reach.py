@@ -27,7 +27,9 @@ class Reach(NamedTuple):
     """The flags, and the retention on each split that decides them.
 
     Attributes:
-        flags: for 'far' and for 'flexible', 'yes', 'no', 'open' or 'not run'.
+        flags: the answer for 'far' and for 'flexible'. It is 'yes' if nearly all resamples have enough retention on
+            every split that the flag needs, 'no' if nearly none have on one of these splits, 'not run' without such a
+            split, and otherwise 'open'.
         retention: by split, the retention.
         standard_error: by split, the standard error of the retention.
     """

@@ -3,6 +3,8 @@
 An example is a cell of a room, with its row and its column. A table of single actions would have too many entries, but
 the information about the digits adds up to a lower bound. A policy that uses only its last trials, the trial number and
 chance shows 0 bits. A subject that copies its actions from one of M stored tasks shows at most log2 M.
+
+In shapes, N is the number of lifetimes, and U the number of donors.
 """
 
 import numpy as np
