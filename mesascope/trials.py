@@ -89,23 +89,30 @@ def join_records(
 
     stepwise = records[0][0].n_steps is not None
 
-    def stack(parts, lifetime=1):
+    def stack(parts, lifetime=1, dtype=None):
         """Joins the blocks of each condition along the axis of lifetimes, and moves this axis behind the conditions."""
-        moved = [[np.moveaxis(np.asarray(x), lifetime, 0) for x in row] for row in parts]
-        return np.stack([np.concatenate(row)[:lifetimes] for row in moved])
+        first = np.moveaxis(np.asarray(parts[0][0]), lifetime, 0)
+        joined = np.empty((len(parts), lifetimes, *first.shape[1:]), dtype or first.dtype)
+        for rows, blocks in zip(joined, parts, strict=True):
+            start = 0
+            for block in blocks:
+                moved = np.moveaxis(np.asarray(block), lifetime, 0)[: lifetimes - start]
+                rows[start : start + len(moved)] = moved
+                start += len(moved)
+        return joined
 
-    def join(name, lifetime=1):
+    def join(name, lifetime=1, dtype=None):
         """Joins the field `name` of all records."""
-        return stack([[getattr(r, name) for r in row] for row in records], lifetime)
+        return stack([[getattr(r, name) for r in row] for row in records], lifetime, dtype)
 
     lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # axes of variables with a value for each step
-    action, is_one_step = join("action", lifetime), np.asarray(is_one_step_condition)[:, None, None]
+    is_one_step = np.asarray(is_one_step_condition)[:, None, None]
     data: dict[str, Any] = {
-        "action": (each, action.astype(np.float32 if attrs.get("actions") == "real" else np.int16)),
+        "action": (each, join("action", lifetime, np.float32 if attrs.get("actions") == "real" else np.int16)),
         # a one-step condition leaves the lifetime undisturbed, so the feedback says nothing about the condition
-        "feedback": (AXES, np.where(is_one_step, np.float32(np.nan), join("feedback").astype(np.float32))),
-        "score": (AXES, join("score").astype(np.float32)),
-        "partner": (AXES, join("partner").astype(np.int16)),
+        "feedback": (AXES, np.where(is_one_step, np.float32(np.nan), join("feedback", dtype=np.float32))),
+        "score": (AXES, join("score", dtype=np.float32)),
+        "partner": (AXES, join("partner", dtype=np.int16)),
     }
     # log-probabilities are stored only where a metric compares responses; this shrinks the file to a fifth
     if records[0][0].log_probs is not None:
@@ -118,7 +125,7 @@ def join_records(
         data |= _make_step_variables(records, condition_labels, stack, join, int(attrs["steps"]))
         attrs = {**attrs, "kept": choose_stored_steps(int(attrs["steps"])).tolist()}
     elif np.asarray(records[0][0].observation).shape[-1]:
-        data["observation"] = ((*AXES, "shown"), join("observation").astype(np.float32))
+        data["observation"] = ((*AXES, "shown"), join("observation", dtype=np.float32))
     for tap in records[0][0].taps or {}:
         activations = stack([[r.taps[tap] for r in row] for row in records], lifetime)
         data[f"tap_{tap}"] = ((*each, f"unit_{tap}"), activations)
@@ -141,12 +148,12 @@ def join_records(
 
 def _make_step_variables(records, condition_labels, stack, join, steps: int) -> dict[str, Any]:
     """Makes the variables from which the intact run can be replayed, and the number of steps of every trial."""
-    data: dict[str, Any] = {"n_steps": (AXES, join("n_steps").astype(np.int32))}
+    data: dict[str, Any] = {"n_steps": (AXES, join("n_steps", dtype=np.int32))}
     intact = records[list(condition_labels).index("intact")] if "intact" in condition_labels else None
     if intact is not None and intact[0].observation is not None:
         axes = ("lifetime", "trial", "step")
-        data["step_feedback"] = (axes, stack([[r.step_feedback for r in intact]], 2)[0].astype(np.float32))
-        observation = stack([[r.observation for r in intact]], 2)[0].astype(np.float32)
+        data["step_feedback"] = (axes, stack([[r.step_feedback for r in intact]], 2, np.float32)[0])
+        observation = stack([[r.observation for r in intact]], 2, np.float32)[0]
         if observation.size:
             more = ("shown", *(f"shown_{i}" for i in range(1, observation.ndim - 3)))
             data["observation"] = ((*axes, *more), observation)
@@ -297,12 +304,22 @@ def find_forced_trials(trials: xr.Dataset, condition: str = "intact") -> np.ndar
     return trials.forced.sel(condition=condition).values == 1
 
 
+def select_values(trials: xr.Dataset, name: str, label: str) -> np.ndarray:
+    """Selects the values of a variable at a label of its first axis, such as a condition; xarray's own selection is slower.
+
+    Raises:
+        KeyError: the axis does not have the label.
+    """
+    variable = trials.variables[name]
+    return variable.values[trials.get_index(variable.dims[0]).get_loc(label)]
+
+
 def read_payoffs(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
     """Reads the expected pay-offs of actions [N, T], or realised pay-offs in a log without expected pay-offs.
 
     A pay-off is NaN on trials that are missing or forced.
     """
-    payoffs = trials["score" if "score" in trials else "feedback"].sel(condition=condition).values.astype(float)
+    payoffs = select_values(trials, "score" if "score" in trials else "feedback", condition).astype(float)
     return np.where(find_forced_trials(trials, condition), np.nan, payoffs) if "forced" in trials else payoffs
 
 

@@ -131,7 +131,7 @@ def test_bits_need_no_label():
 
 @pytest.mark.parametrize(("part", "expected"), [(0.5, 0.782), (0.95, 3.592), (0.99, float("inf"))])
 def test_span_is_linear_in_log_trials(part, expected):
-    assert interpolate_span([0.6, 0.8, 0.98], (1, 2, 4), part) == pytest.approx(expected, abs=0.001)
+    assert interpolate_span(np.array([[0.6, 0.8, 0.98]]), (1, 2, 4), part) == pytest.approx(expected, abs=0.001)
 
 
 def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():

@@ -58,7 +58,7 @@ from .metric import (
     select_fresh_trials,
     sum_gains,
 )
-from .payoffs import make_payoff_latents, select_payoffs
+from .payoffs import compute_values_by_action, make_payoff_latents, select_payoffs
 from .percept import Percept, make_first_percept, make_next_percept
 from .plans import Plans, read_observations
 from .questions import PastTrial, Question, to_numbers
@@ -139,6 +139,7 @@ __all__ = [
     "compute_log_probs_with_lapses",
     "compute_posterior_means",
     "compute_stay_probabilities",
+    "compute_values_by_action",
     "copy_carry",
     "count_last_outcome",
     "define_metric",

@@ -14,7 +14,12 @@ import numpy as np
 
 from mesascope.contracts.bank_draws import draw_from_bank
 from mesascope.contracts.banks import parse_bank
-from mesascope.contracts.payoffs import compute_every_payoff, make_payoff_latents, select_payoffs
+from mesascope.contracts.payoffs import (
+    compute_every_payoff,
+    compute_values_by_action,
+    make_payoff_latents,
+    select_payoffs,
+)
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, require_known_name
@@ -233,7 +238,7 @@ class Family(eqx.Module):
         latents = self.compute_latents(tasks, split)
         if "means" not in latents or self.steps > 1:
             return None
-        return select_payoffs(np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None], action)
+        return select_payoffs(compute_values_by_action(latents), action)
 
     def find_best_actions(self, tasks: Any, split: str, observation: np.ndarray) -> np.ndarray | None:
         """Finds the best action [N, T, M] on each of M tasks, for subjects with these observations [N, T, D].

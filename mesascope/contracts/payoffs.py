@@ -1,5 +1,6 @@
 """Computes arrays of expected pay-offs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -14,6 +15,11 @@ def make_payoff_latents(means: np.ndarray, fixed_payoffs: np.ndarray) -> dict[st
     """Makes the result of `Family.compute_latents` from pay-offs of actions [N, T, K] and of a fixed policy [N, T]."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed_payoffs}
+
+
+def compute_values_by_action(latents: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Computes the worth [1, T, K, M] of all K actions on M tasks from the tasks' latents `means` and `chance`."""
+    return np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None]
 
 
 def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:

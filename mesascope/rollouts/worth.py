@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mesascope.contracts import Condition, Family, select_payoffs
+from mesascope.contracts import Condition, Family, compute_values_by_action, select_payoffs
 from mesascope.rollouts.blocks import BlockAddress, Record
 
 MAX_ARRAY_SIZE = 1 << 22  # the maximum number of numbers in one array
@@ -154,7 +154,7 @@ class Payoffs:
     The worth of an action is its expected pay-off minus the pay-off of chance.
 
     Attributes:
-        best_actions: the best action on every task [n, T, M].
+        best_actions: the best action on every task [n or 1, T, M].
         values_by_action: the worth of each action [n or 1, T, K, M]; None if there are too many actions, or if actions
             are real.
     """
@@ -162,13 +162,22 @@ class Payoffs:
     def __init__(self, family: Family, tasks: Any, split: str, observation: np.ndarray):
         self.inputs = family, tasks, split, observation
         self.values_by_action, shape = None, observation.shape[:2]
-        if _is_ranked(family):
+        if _is_ranked(family) and type(family).compute_action_values is Family.compute_action_values:
+            self.values_by_action = compute_values_by_action(
+                family.compute_latents(tasks, split)
+            )  # for any observation
+        elif _is_ranked(family):
             values: list[Any] = [
                 family.compute_action_values(tasks, split, observation, np.full(shape, a))
                 for a in range(family.choices or 0)
             ]
             self.values_by_action = np.stack(values, 2)
-        self.best_actions: Any = family.find_best_actions(tasks, split, observation)
+        best: Any
+        if self.values_by_action is not None and type(family).find_best_actions is Family.find_best_actions:
+            best = self.values_by_action.argmax(2)
+        else:
+            best = family.find_best_actions(tasks, split, observation)
+        self.best_actions = best
 
     def evaluate(self, action: np.ndarray) -> np.ndarray:
         """Computes the worth [n, T, M] of actions [n, T] or [n, T, M] on every task."""
@@ -216,8 +225,9 @@ def _compare_tasks(
     (room,) = compare_with(best, [others])
     strict, strict_all, strict_room = (np.where(strict_counts, x, 0.0) for x in (strict, gain, room))
     if payoffs.values_by_action is not None:
-        paid = [select_donor_task(payoffs.values_by_action[:, :, a]) for a in range(payoffs.values_by_action.shape[2])]
-        ranks = np.argsort(-np.stack(paid, -1), -1, kind="stable")
+        values = np.broadcast_to(payoffs.values_by_action, (len(rows), *payoffs.values_by_action.shape[1:]))
+        on_donor_task = np.take_along_axis(values, donor_index[..., None], -1)[..., 0]
+        ranks = np.argsort(-on_donor_task, -1, kind="stable")
     else:
         real = payoffs.inputs[0].choices is None
         ranks = np.zeros((*best.shape, 0)) if real else best[..., None]

@@ -1,8 +1,9 @@
 """Measures how often intervals of the main numbers cover the truth, in many studies of subjects with known answers."""
 
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -37,18 +38,45 @@ SUBJECTS = {  # for each subject: its family, and whether older trials add nothi
 
 RETENTION_SUBJECTS = ("epsilon_greedy", "ucb1", "windowed:window=10", "gittins:discount=0.98")
 RETENTION_SPLITS = ("shifted:low", "exchanged:reversal")
-EstimatesBySize = dict[int, list[dict[str, Estimate]]]
+POOLS_PER_UNIT = 10  # how many pools one unit of work measures
 
 
-def measure_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> list[dict[str, Any]]:
-    """Measures how often intervals cover the truth, for every main number of one subject and every size of study.
+class Study(NamedTuple):
+    """The main numbers of one study.
 
-    The truth is the number computed from all lifetimes of all studies together.
+    Attributes:
+        subject: the subject's spec.
+        n: the number of lifetimes.
+        estimates: each number with the ends of its 95 % interval, by its name.
+    """
 
-    Returns:
-        Rows with the name of the number (`study`), the lifetimes of a study (`n`), the number of `studies`, the
-        `truth`, the share of studies whose interval covers the truth (`covered`), the share whose low end is `above`
-        the truth, the mean `half_width`, and whether older trials are known to add nothing (`null`).
+    subject: str
+    n: int
+    estimates: dict[str, Sequence[float]]
+
+
+def list_calls(first_seed: int, n_studies: int = N_STUDIES) -> list[tuple]:
+    """Lists the function calls whose results together are `n_studies` studies of every size and subject.
+
+    Calls for the first pools come first, so the results of an unfinished run treat subjects alike. The bandit's
+    subjects come last, because the subjects of associations have the same numbers and more.
+    """
+    pools = -(-n_studies * max(STUDY_SIZES) // POOL_SIZE)
+    starts = range(first_seed, first_seed + pools, POOLS_PER_UNIT)
+    chunks = [list(range(i, min(i + POOLS_PER_UNIT, first_seed + pools))) for i in starts]
+    bandits, others = (
+        [name for name, (family, _) in SUBJECTS.items() if (family == BANDIT) == b] for b in (True, False)
+    )
+    return [
+        *(call for c in chunks for call in ((run_retention_studies, c), *((run_studies, c, name) for name in others))),
+        *((run_studies, c, name) for c in chunks for name in bandits),
+    ]
+
+
+def run_studies(seeds: Sequence[int], name: str) -> list[Study]:
+    """Runs studies of one subject: the main numbers for every size of study, with one pool of lifetimes per seed.
+
+    The pools themselves are also studies, of POOL_SIZE lifetimes.
     """
     family = catalogue.make("families", SUBJECTS[name][0])
     subject = open_subject(name, family)
@@ -57,52 +85,47 @@ def measure_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> 
         c.partition(",birth")[0]: c for c in list_conditions(family) if "exchanged" not in c and "swapped" not in c
     }
     conditions = [catalogue.make("conditions", c) for c in versions.values()]
-    estimates: EstimatesBySize = {n: [] for n in (*STUDY_SIZES, POOL_SIZE)}
-    for seed in _list_pool_seeds(first_seed, n_studies):
+    studies = []
+    for seed in seeds:
         trials = _run_pool(subject, family, "fresh", seed, conditions)
-        for n, found in estimates.items():
-            found += [measure_estimates(trials.isel(lifetime=rows)) for rows in _divide_pool(n)]
-    return _count_covered(estimates, name, SUBJECTS[name][1], n_studies)
+        for n in (*STUDY_SIZES, POOL_SIZE):
+            studies += [Study(name, n, measure_estimates(trials.isel(lifetime=rows))) for rows in _divide_pool(n)]
+    return studies
 
 
-def measure_retention_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> list[dict[str, Any]]:
-    """Measures how often the interval of a subject's retention covers the truth, on RETENTION_SPLITS of the bandit.
+def run_retention_studies(seeds: Sequence[int]) -> list[Study]:
+    """Runs studies of the retention of all RETENTION_SUBJECTS, on RETENTION_SPLITS of the bandit.
 
-    The interval is the retention ± 1.96 standard errors. Returns rows like those of `measure_coverage`.
+    They share the rollouts of the reference procedures. The interval is the retention ± 1.96 standard errors.
     """
     family = catalogue.make("families", BANDIT)
     procedures = {role: family.references[role] for role in COMPARED_ROLES}
-    subjects = {role: open_subject(text, family) for role, text in {"own": name, **procedures}.items()}
+    subjects = {text: open_subject(text, family) for text in {*RETENTION_SUBJECTS, *procedures.values()}}
     candidates = [catalogue.make("conditions", label) for label in list_conditions(family)]
     conditions = [c for c in candidates if c.trials_since_transplant is not None and c.replicate_number == 0]
-    estimates: EstimatesBySize = {n: [] for n in (*STUDY_SIZES, POOL_SIZE)}
-    for seed in _list_pool_seeds(first_seed, n_studies):
+    conditions = [catalogue.make("conditions", "intact"), *conditions]
+    studies = []
+    for seed in seeds:
         trials = {
-            role: {
-                split: _run_pool(subject, family, split, seed, [catalogue.make("conditions", "intact"), *conditions])
-                for split in ("fresh", *RETENTION_SPLITS)
-            }
-            for role, subject in subjects.items()
+            text: {split: _run_pool(subject, family, split, seed, conditions) for split in ("fresh", *RETENTION_SPLITS)}
+            for text, subject in subjects.items()
         }
-        for n, found in estimates.items():
+        for n in (*STUDY_SIZES, POOL_SIZE):
             for rows in _divide_pool(n):
-                own, *compared = (
-                    {split: t.isel(lifetime=rows) for split, t in by_split.items()} for by_split in trials.values()
-                )
-                reach = decide_flags(own, dict(zip(COMPARED_ROLES, compared, strict=True)), False, Rule())
-                found.append(
-                    {
+                by_subject = {
+                    text: {split: t.isel(lifetime=rows) for split, t in by_split.items()}
+                    for text, by_split in trials.items()
+                }
+                compared = {role: by_subject[text] for role, text in procedures.items()}
+                for name in RETENTION_SUBJECTS:
+                    reach = decide_flags(by_subject[name], compared, False, Rule())
+                    estimates = {
                         f"retention on {split}": Estimate(kept, kept - 1.96 * error, kept + 1.96 * error)
                         for split, kept in reach.retention.items()
                         for error in [reach.standard_error[split]]
                     }
-                )
-    return _count_covered(estimates, name, False, n_studies)
-
-
-def _list_pool_seeds(first_seed: int, n_studies: int) -> range:
-    """Lists the seeds of as many pools of lifetimes as the studies need."""
-    return range(first_seed, first_seed - (-n_studies * max(STUDY_SIZES) // POOL_SIZE))
+                    studies.append(Study(name, n, estimates))
+    return studies
 
 
 def _divide_pool(size: int) -> list[slice]:
@@ -116,22 +139,39 @@ def _run_pool(subject: Subject, family: Family, split: str, seed: int, condition
     return rollout(subject, family, split, POOL_SIZE, seed, conditions=conditions, **options)
 
 
-def _count_covered(estimates: EstimatesBySize, name: str, is_null: bool, n_studies: int) -> list[dict[str, Any]]:
-    """Makes the rows of `measure_coverage` from estimates by the size of a study; the largest size is a pool's."""
+def count_covered(studies: Iterable[Study], n_studies: int = N_STUDIES) -> list[dict[str, Any]]:
+    """Counts how often intervals cover the truth, for every main number of each subject and every size of study.
+
+    The truth is the number computed from all lifetimes of all pools together.
+
+    Args:
+        studies: the studies; those of POOL_SIZE lifetimes are the pools.
+        n_studies: the largest number of studies to count, of each size.
+
+    Returns:
+        Rows with the name of the number (`study`), the lifetimes of a study (`n`), the number of `studies`, the
+        `truth`, the share of studies whose interval covers the truth (`covered`), the share whose low end is `above`
+        the truth, the mean `half_width`, and whether older trials are known to add nothing (`null`).
+    """
+    intervals: dict[tuple[str, str], dict[int, list[Sequence[float]]]] = defaultdict(lambda: defaultdict(list))
+    for study in studies:
+        for key, interval in study.estimates.items():
+            intervals[study.subject, key][study.n].append(interval)
     rows = []
-    *sizes, pool_size = sorted(estimates)
-    for key in estimates[pool_size][0]:
-        truth = float(np.mean([found[key].estimate for found in estimates[pool_size] if key in found]))
-        for n in sizes:
-            _, low, high = np.reshape([found[key] for found in estimates[n][:n_studies] if key in found], (-1, 3)).T
-            is_covered = (low <= truth) & (truth <= high)
+    for (name, key), by_size in intervals.items():
+        truth = float(np.mean([estimate for estimate, _, _ in by_size.get(POOL_SIZE, [])]))
+        for n in STUDY_SIZES:
+            if not by_size[n]:
+                continue
+            _, low, high = np.reshape(by_size[n][:n_studies], (-1, 3)).T
             half_width = (high - low)[np.isfinite(high - low)].mean() / 2
             row = {"study": f"{key} of {name}", "n": n, "studies": len(low), "truth": truth}
             shares = {
-                "covered": float(is_covered.mean()),
+                "covered": float(((low <= truth) & (truth <= high)).mean()),
                 "above": float((low > truth).mean()),
                 "half_width": float(half_width),
             }
+            is_null = name in SUBJECTS and SUBJECTS[name][1] and key != "span" and not key.startswith("retention")
             rows.append(row | shares | {"null": is_null})
     return rows
 

@@ -25,7 +25,8 @@ from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK_SIZE
 from mesascope.validation.axes import count_readings, list_calls, read_truth, select_case_fields
-from mesascope.validation.coverage import RETENTION_SUBJECTS, SUBJECTS, measure_coverage, measure_retention_coverage
+from mesascope.validation.coverage import Study, count_covered
+from mesascope.validation.coverage import list_calls as list_coverage_calls
 
 TRUTH_PATH = Path(__file__).parent / "truth.toml"
 # written from the definitions of the rungs alone, by an author who had not seen the rule
@@ -169,7 +170,10 @@ def _list_units(quick: bool, seeds: int, first_seed: int, lifetimes: int, parts:
     """Lists all units of a validation; the longest come first."""
     units = []
     if "coverage" in parts and not quick:
-        units += [_Unit("coverage", f"coverage, {call[1]}", call) for call in _list_coverage_calls(first_seed)]
+        calls = list_coverage_calls(first_seed)
+        units += [
+            _Unit("coverage", f"coverage, {call[1]}, seeds {call[2][0]} to {call[2][-1]}", call) for call in calls
+        ]
     if "axes" in parts:
         calls = list_calls(seeds, first_seed, 128 if quick else 256, quick)
         units += [_Unit("axes", f"axis {call[1]}, {call[2].name}", call) for call in calls]
@@ -252,7 +256,7 @@ def _summarise(
         "seeds": {"first": first_seed, "count": seeds},
         "lifetimes": lifetimes,
         "refused": list_refusal_reasons() if cases else {},
-        "coverage": [row for _, rows in pairs_by_part["coverage"] for row in rows],
+        "coverage": count_covered(Study(*study) for _, studies in pairs_by_part["coverage"] for study in studies),
         "wrong_runs": [
             {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.describe()}
             for seed, case, placement in placements
@@ -276,14 +280,6 @@ def _summarise(
     results["missed"] = describe_missed_bounds(results, quick)
     results["holds"] = not results["missed"]
     return {key: None if value != value else value for key, value in results.items()}  # a share of no runs
-
-
-def _list_coverage_calls(first_seed: int) -> list[tuple]:
-    """Lists the function calls that measure coverage."""
-    return [
-        *((measure_coverage, name, first_seed) for name in SUBJECTS),
-        *((measure_retention_coverage, name, first_seed) for name in RETENTION_SUBJECTS),
-    ]
 
 
 def _compute_share(counts: Iterable[int], total: int) -> float:

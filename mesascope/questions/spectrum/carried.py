@@ -26,7 +26,7 @@ from mesascope.contracts import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife_information
 from mesascope.questions.spectrum.parts import find_old_trials
 from mesascope.stats import compute_intervals, compute_ratio, compute_standard_error
-from mesascope.trials import BLOCK_SIZE, measure_gain, select_counted_trials
+from mesascope.trials import BLOCK_SIZE, measure_gain, select_counted_trials, select_values
 
 DELETIONS = tuple(f"past_deleted_once:window={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
 TRANSPLANTS = tuple(f"past_transplanted_once:window={{few}},replicate={r}" for r in (0, 1))
@@ -161,7 +161,7 @@ def measure_transplant(
     for label in labels:
         donor = find_donors(trials, label)
         for total, variable in zip(sums, (gain_variable, room_variable), strict=True):
-            values = trials[f"donor_{variable}"].sel(transplant=label).values.astype(float)
+            values = select_values(trials, f"donor_{variable}", label).astype(float)
             total += np.bincount(donor[mask], values[mask], units)
     return compute_ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
 
@@ -201,7 +201,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_
         raise DoesNotApply("the tables for so many choices and trials would be too large")
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
     for i, label in enumerate(labels):
-        strict = mask if is_by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
+        strict = mask if is_by_trial else mask & (select_values(trials, "donor_strict_room", label) != 0)
         action = find_first_actions(trials, label)
         strict = strict & (action >= 0) & (cell >= 0)  # a language model may give no answer
         action = action[strict]
@@ -216,7 +216,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_
 
 def find_first_actions(trials: xr.Dataset, condition: str) -> np.ndarray:
     """Finds the action of each trial [N, T], or its first action if trials have several steps."""
-    action = trials.action.sel(condition=condition).values.astype(int)
+    action = select_values(trials, "action", condition).astype(int)
     return action[..., 0] if action.ndim == 3 else action
 
 
@@ -235,24 +235,26 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
     return curve
 
 
-def interpolate_span(shares: Sequence[float], spans: Sequence[int], target_share: float) -> float:
+def interpolate_span(shares: np.ndarray, spans: Sequence[int], target_share: float) -> np.ndarray:
     """Interpolates the number of known trials w at which the gain reaches `target_share` of the intact gain.
 
     Args:
-        shares: the share of the intact gain that remains if the subject knows only its last w trials, for each w.
-        spans: the values of w, ascending.
-        target_share: the share that must be reached.
+        shares: [R, W] the share of the intact gain that remains if the subject knows only its last w trials, with one
+            row for each resample and one column for each w.
+        spans: the W values of w, ascending.
+        target_share: the share that must be reached, above 0.
 
     Returns:
-        The number w, interpolated linearly in log(1 + w); infinity if no value of w reaches the share.
+        The numbers w [R], interpolated linearly in log(1 + w); infinity if no value of w reaches the share.
     """
-    last_share, last = 0.0, 0
-    for share, w in zip(shares, spans, strict=True):
-        if share >= target_share:
-            way = (target_share - last_share) / (share - last_share)
-            return float(np.expm1(np.log1p(last) + way * (np.log1p(w) - np.log1p(last))))
-        last_share, last = share, w
-    return float("inf")
+    shares = np.column_stack([np.zeros(len(shares)), shares])
+    knots = np.log1p([0, *spans])
+    is_reached = shares >= target_share
+    end = is_reached.argmax(1)  # 0 only if the share is never reached
+    start, rows = np.maximum(end - 1, 0), np.arange(len(shares))
+    below, above = shares[rows, start], shares[rows, end]
+    way = (target_share - below) / np.where(end > 0, above - below, 1.0)
+    return np.where(is_reached.any(1), np.expm1(knots[start] + way * (knots[end] - knots[start])), np.inf)
 
 
 def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str, Any]:
@@ -271,14 +273,13 @@ def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[s
     intact, spans = curve.pop(0), sorted(curve)
     if not spans or sign * intact.mean() <= 2 * compute_standard_error(intact):
         return {}
-    shares = [float(curve[w].mean() / intact.mean()) for w in spans]
+    shares = np.array([[curve[w].mean() / intact.mean() for w in spans]])
     drawn = np.stack([weights @ curve[w] for w in spans], 1) / (weights @ intact)[:, None]
     numbers: dict[str, Any] = {"gain_by_last_trials": {str(w): float(curve[w].mean()) for w in spans}}
     numbers["longest_span"] = spans[-1]
     for name, part in (("half", 0.5), ("most", 0.95)):
-        resampled = [interpolate_span(row, spans, part) for row in drawn[:400]]
-        low, high = np.quantile(resampled, [0.025, 0.975], method="nearest")
-        numbers |= {f"span_{name}": interpolate_span(shares, spans, part)}
+        low, high = np.quantile(interpolate_span(drawn[:400], spans, part), [0.025, 0.975], method="nearest")
+        numbers |= {f"span_{name}": float(interpolate_span(shares, spans, part)[0])}
         numbers |= {f"span_{name}_low": float(low), f"span_{name}_high": float(high)}
     return numbers
 
@@ -311,7 +312,7 @@ def find_transplants(trials: xr.Dataset, window: int) -> list[str]:
 def find_donors(trials: xr.Dataset, condition: str) -> np.ndarray:
     """Finds the index of each trial's donor [N, T] among all lifetimes of all blocks."""
     block = np.arange(trials.sizes["lifetime"])[:, None] // BLOCK_SIZE * BLOCK_SIZE
-    return block + trials.partner.sel(condition=condition).values.astype(int)
+    return block + select_values(trials, "partner", condition).astype(int)
 
 
 def _count_units(trials: xr.Dataset) -> int:
