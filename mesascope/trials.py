@@ -305,7 +305,7 @@ def find_forced_trials(trials: xr.Dataset, condition: str = "intact") -> np.ndar
 
 
 def select_values(trials: xr.Dataset, name: str, label: str) -> np.ndarray:
-    """Selects the values of a variable at a label of its first axis, such as a condition; xarray's own selection is slower.
+    """Selects the values of a variable at a label of its first axis, such as a condition (faster than by xarray).
 
     Raises:
         KeyError: the axis does not have the label.
