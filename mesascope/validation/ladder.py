@@ -170,10 +170,9 @@ def _list_units(quick: bool, seeds: int, first_seed: int, lifetimes: int, parts:
     """Lists all units of a validation; the longest come first."""
     units = []
     if "coverage" in parts and not quick:
-        calls = list_coverage_calls(first_seed)
-        units += [
-            _Unit("coverage", f"coverage, {call[1]}, seeds {call[2][0]} to {call[2][-1]}", call) for call in calls
-        ]
+        for call in list_coverage_calls(first_seed):
+            label = f"coverage, {', '.join(call[2:]) or 'retention'}, seeds {call[1][0]} to {call[1][-1]}"
+            units.append(_Unit("coverage", label, call))
     if "axes" in parts:
         calls = list_calls(seeds, first_seed, 128 if quick else 256, quick)
         units += [_Unit("axes", f"axis {call[1]}, {call[2].name}", call) for call in calls]
