@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +32,8 @@ if version("jaxlib").startswith("0.10."):  # an unknown flag ends the process
 os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.pop("MESASCOPE_TRACEBACK", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script; processes would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,10 +15,9 @@ from mesascope.execution.folders import Plan, announce_unit, claim_folder, list_
 from mesascope.files import hash_folder
 
 LONG = """
-import os, signal, time
+import os, time
 from mesascope.execution import run_units
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores Ctrl-C for what runs in its background
 if __name__ == "__main__":
     print(*run_units(os.getppid, [(), ()], 2), flush=True)
     list(run_units(time.sleep, [(60,), (60,)], 2))

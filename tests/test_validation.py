@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections import Counter
 
 import pytest
 
@@ -11,6 +12,16 @@ from mesascope.errors import MesascopeError
 from mesascope.examination.checks import choose_check_family
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.validation import ladder as validation
+from mesascope.validation.coverage import (
+    POOL_SIZE,
+    RETENTION_SUBJECTS,
+    SUBJECTS,
+    Study,
+    count_covered,
+    list_calls,
+    run_retention_studies,
+    run_studies,
+)
 
 HELD_ELSEWHERE = ("dark_room", "pong", "tabular_mdp", "word_labels")  # by the tests of these families
 
@@ -93,3 +104,34 @@ def test_parts_in_any_order_give_what_one_process_gives(tmp_path, monkeypatch, c
         validation.validate(quick=True, seeds=3, parts=["placements"], folder=tmp_path)
     assert run_command(["status", str(tmp_path / "nowhere")]) == 2
     assert "is not the folder of a run" in capsys.readouterr().err
+
+
+def test_coverage_counts_intervals_around_the_number_of_all_pools():
+    def study(n, *interval, name="last_cues:window=4"):
+        return Study(name, n, {"bits": interval})
+
+    studies = [study(POOL_SIZE, 0.9, 0, 2), study(POOL_SIZE, 1.1, 0, 2)]  # the truth is 1
+    studies += [study(64, 0, 0.5, 1.5), study(64, 0, 1.1, 1.3), study(64, 0, 0.2, 0.8), study(64, 0, 0.9, 1.9)]
+    studies += [study(64, 0, 3, 4)]  # one more than is asked for
+    (row,) = count_covered(studies, n_studies=4)
+    assert row.pop("half_width") == pytest.approx(0.35)
+    assert row == {
+        "study": "bits of last_cues:window=4", "n": 64, "studies": 4, "truth": pytest.approx(1), "covered": 0.5,
+        "above": 0.25, "null": True,
+    }  # fmt: skip
+    assert count_covered([study(64, 0, 3, 4)])[0]["covered"] == 0  # the pool is not finished
+
+
+def test_coverage_is_asked_for_every_subject_and_pool_once():
+    calls = list_calls(100, n_studies=200)
+    asked = Counter((function, *name, seed) for function, seeds, *name in calls for seed in seeds)
+    assert set(asked.values()) == {1} and {seed for *_, seed in asked} == set(range(100, 125))
+    assert len(asked) == 25 * (1 + len(SUBJECTS))
+
+
+@pytest.mark.slow  # some fifteen seconds; CI runs it
+def test_coverage_of_one_pool_is_near_its_level():
+    rows = count_covered([*run_studies([3], "associator"), *run_retention_studies([3])])
+    small = [row for row in rows if row["n"] == 64]
+    assert {row["studies"] for row in small} == {32} and len(small) == 6 + 2 * len(RETENTION_SUBJECTS)
+    assert all(row["covered"] > 0.75 for row in small), small  # below .75 in one of 10,000 with a level of .95
