@@ -180,7 +180,7 @@ def make_thread_report(
 
 
 def _update_target_answers(rows: tuple[ClaimRow, ...]) -> tuple[TargetAnswer, ...]:
-    """Updates each person's answer on the target, through the measured claims that the person connects to the target."""
+    """Updates each person's answer on the target, through the measured claims that the person connects with it."""
     argument, models = cruxes.load_thread(), []
     for person in argument.compared_people:
         target, condition = argument.choose_question(person)
