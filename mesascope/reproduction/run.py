@@ -50,7 +50,7 @@ def reproduce(
         trust: whether code of a study that does not ship with mesascope may run.
         progress: called by another thread with the share of the work that is done, and with a text that says what is
             running.
-        workers: the number of parallel processes of the local engine; 0 for one per core.
+        workers: the number of parallel processes of the local engine; 0 for one per core, but at most 4.
         engine: what runs the units, which is 'local' (processes on this machine) or the address of a dask scheduler,
             'dask://HOST:PORT' or 'tls://HOST:PORT'.
         shard: 'i/n' to run only part i of n parts, with i from 1 to n, or '' to run all. The parts may run in any
