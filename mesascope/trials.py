@@ -298,7 +298,7 @@ def select_counted_trials(trials: xr.Dataset) -> slice | np.ndarray:
 
 
 def find_forced_trials(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
-    """Returns a mask [N, T] of the trials whose choice was forced; the subject sees their feedback, but has no score."""
+    """Returns a mask [N, T] of the trials whose choice was forced; they give the subject feedback, but no score."""
     if "forced" not in trials:
         return np.zeros((trials.sizes["lifetime"], trials.sizes["trial"]), bool)
     return trials.forced.sel(condition=condition).values == 1
