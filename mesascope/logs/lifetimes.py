@@ -267,7 +267,9 @@ def _find_positions(
     if any(_are_disjoint(low, high, group) for group in groups):
         start = low
         if len(length) > 1:
-            notes.append("Trial numbers continue from one lifetime to the next: each is counted from its first.")
+            notes.append(
+                "Trial numbers continue from one lifetime to the next, so each lifetime counts from its first trial."
+            )
     position = position - start[lifetime]
     if int(position.max()) + 1 > 3 * int(length.max()) + 10:
         notes.append(f"Trial numbers have large gaps, up to {int(trial_numbers.max()):,}: only their order is used.")

@@ -290,7 +290,11 @@ def describe_thread(report: ThreadReport) -> list[str]:
 def describe_target_answer(model: TargetAnswer) -> str:
     """Describes one person's answer on the target before and after the measurements."""
     before, after = (format_interval(*span) if span else "no answer" for span in (model.before, model.after))
-    reason = f"through {', '.join(model.connected)}" if model.connected else "none of the person's claims connects them"
+    reason = (
+        f"through {', '.join(model.connected)}"
+        if model.connected
+        else "none of the person's claims connects the measured claims with the target"
+    )
     return f"{model.person}: {model.question} {before} before, {after} after all that was measured: {reason}"
 
 
