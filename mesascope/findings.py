@@ -33,7 +33,7 @@ class Finding:
         question: the metric's question in words.
         subject: the subject's name.
         fingerprint: a hash of the subject's weights, or 'not available'.
-        family: the family with its settings.
+        family: the family's name with its settings.
         split: the name of the split on which the metric was measured.
         settings: the metric's settings by name.
         estimate: the estimated number; None if the metric was not measured.
@@ -52,7 +52,7 @@ class Finding:
         holm: the p-value adjusted over all findings of the subject by the method of Holm; None if not computed.
         confirmatory: whether the placement rule uses the finding; if not, the finding is descriptive.
         made: the provenance, as `describe_provenance` returns it.
-        format: the format of the finding in files.
+        format: the name and version of the format of findings.
     """
 
     metric: str

@@ -89,7 +89,7 @@ def join_records(
         condition_labels: the labels of the conditions, in the order of `records`.
         is_one_step_condition: whether each condition disturbs one response at a time.
         lifetimes: the number of lifetimes to keep; the blocks may contain more.
-        attrs: the attributes of the data set.
+        attrs: the attributes of the data set, such as family, split and steps.
         transplants: for each transplant condition, by label, the worth of the actions in each block, as a
             `mesascope.rollouts.worth.Transplant`; None without such conditions.
     """

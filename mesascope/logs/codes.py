@@ -36,8 +36,8 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Col
     """Reads the column of the action as choices counted from 0.
 
     Args:
-        table: the log.
-        roles: the columns by role.
+        table: the log as a table.
+        roles: the columns of the log by role.
         n_choices: the number of choices that the user gives; None if the column shows it.
         missing: the codes, as texts, that mean a missed trial besides the common ones, such as -1 and 'timeout'.
 

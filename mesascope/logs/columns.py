@@ -95,7 +95,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     """Assigns columns to roles, first as the user requested, then from common names.
 
     Args:
-        table: the log.
+        table: the log as a table.
         columns: a mapping of roles to columns. The roles in MULTI_COLUMN_ROLES take several columns, as a list or
             joined by '+'. None or '' keeps a role empty.
 

@@ -49,8 +49,8 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
     """Converts trials with a response time outside the range to missing trials.
 
     Args:
-        table: the log.
-        roles: the columns by role.
+        table: the log as a table.
+        roles: the columns of the log by role.
         choices: the choices of the log's rows.
         rt: the range in the unit of the column, such as '0.15..3'; either end may be left out. None excludes nothing.
 
@@ -59,8 +59,8 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
         column contains response times.
 
     Raises:
-        MesascopeError: the range cannot be read, no trial has a response time in it, or no column contains response
-            times although the user gives a range or names a column for them.
+        MesascopeError: the range cannot be read, no trial has a response time in it, a range is given but no column
+            contains response times, or the column that the user named for them does not contain numbers.
     """
     column = roles.get_column("rt")
     if column is None:

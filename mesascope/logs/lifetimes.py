@@ -227,7 +227,7 @@ def _find_positions(
     Missing trial numbers leave empty positions.
 
     Args:
-        table: the log.
+        table: the log as a table.
         column: the column of the trial number.
         trial_numbers: the trial number of each row.
         lifetime: the lifetime of each row.

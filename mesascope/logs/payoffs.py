@@ -16,8 +16,8 @@ def read_feedback(
     """Reads the feedback of each row (NaN if missing); also returns notes.
 
     Args:
-        table: the log.
-        roles: the columns by role.
+        table: the log as a table.
+        roles: the columns of the log by role.
         action: the choice of each row; -1 if the trial is missing.
         lifetime: the lifetime of each row.
         position: the position of each row in its lifetime.
@@ -79,8 +79,8 @@ def read_latents(
     Roles whose columns cannot be read are removed from `roles`.
 
     Args:
-        table: the log.
-        roles: the columns by role.
+        table: the log as a table.
+        roles: the columns of the log by role.
         choices: the choices of the log's rows.
         feedback: the feedback of each row.
         lifetime: the lifetime of each row.

@@ -26,7 +26,7 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
     """Keeps the rows that satisfy all comparisons in `where`.
 
     Args:
-        table: the log.
+        table: the log as a table.
         where: comparisons of a column with a value, joined by 'and', such as 'phase == "main" and rt > 0.15'. A name
             that contains characters other than letters, digits and blanks must stand in backquotes.
         roles: the columns that the user named, by role; in `where`, the name of such a role means its column. None if

@@ -27,7 +27,7 @@ def read_stages(
     """Reads the second stage of each row, if trials have two stages; removes unreadable roles from `roles`.
 
     Args:
-        table: the log.
+        table: the log as a table.
         roles: the columns by role. The roles of the second stage are second (the choice at this stage), state (the
             state to which the first choice led) and transition (whether the change to this state was common).
         choices: the first choices of the log's rows.
@@ -212,7 +212,7 @@ def read_offered(
     """Reads the choice of each row. If a screen offered only some options, the choice is the option, not its place.
 
     Args:
-        table: the log.
+        table: the log as a table.
         roles: the columns by role. The columns of the role offered contain the option at each place of the screen, in
             the order in which the action numbers the places. The role is removed if it cannot be read.
         n_choices: the number of options, if not all of them occur; otherwise None.

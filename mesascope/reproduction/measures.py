@@ -34,7 +34,7 @@ def total_reward(rollouts: Rollouts, best: float = 0.0) -> np.ndarray:
     """Computes the expected pay-off, summed over a lifetime.
 
     Args:
-        rollouts: the lifetimes.
+        rollouts: the intact lifetimes to measure.
         best: the pay-off of the best actions, summed over a lifetime and averaged exactly over tasks, if it is known,
             otherwise 0. If it is not 0, the result is `best` minus the regret, whose variance is much smaller than that
             of the plain sum.
@@ -63,7 +63,7 @@ def share(rollouts: Rollouts, whole: bool = True) -> np.ndarray:
     """Computes the share of the possible gain over chance: 0 at chance, 1 for the best actions.
 
     Args:
-        rollouts: the lifetimes.
+        rollouts: the intact lifetimes to measure.
         whole: whether all trials count; otherwise only the last half counts or, if the task changes within a lifetime,
             all trials after the change.
     """
@@ -74,8 +74,8 @@ def part_of_choice(rollouts: Rollouts, choice: int = 0) -> np.ndarray:
     """Computes the fraction of trials on which the subject makes one choice.
 
     Args:
-        rollouts: the lifetimes.
-        choice: the index of the choice, from 0.
+        rollouts: the intact lifetimes to measure.
+        choice: the index of the choice to count, from 0.
     """
     return (require_choices(rollouts.trials).action.sel(condition="intact").values == choice).mean(-1)[None]
 
@@ -97,7 +97,7 @@ def distance(rollouts: Rollouts, procedure: str = "thompson", since: int = 0) ->
     The procedure observes the subject's lifetimes, and the distance is averaged over their trials.
 
     Args:
-        rollouts: the lifetimes.
+        rollouts: the intact lifetimes to measure.
         procedure: the name of the procedure in the catalogue of subjects, with settings.
         since: the index of the first trial that counts, from 0.
     """
@@ -114,8 +114,8 @@ def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -
     """Computes the share of the possible gain over chance, with one goal's pay-offs as the score.
 
     Args:
-        rollouts: the lifetimes.
-        goal: 'intended' or 'proxy'.
+        rollouts: the intact lifetimes to measure.
+        goal: the goal, which is 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials).get_goals_by_name()
@@ -126,8 +126,8 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
     """Computes the fraction of trials with the best action for one goal, in lifetimes in which the goals differ.
 
     Args:
-        rollouts: the lifetimes.
-        goal: 'intended' or 'proxy'.
+        rollouts: the intact lifetimes to measure.
+        goal: the goal, which is 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials)
@@ -173,8 +173,8 @@ def find_measure(spec: str, measures: Mapping[str, Measure] = BUNDLED_MEASURES) 
     """Finds the measure that a text names, and returns it as a function of rollouts with the settings filled in.
 
     Args:
-        spec: 'name' or 'name:key=value,…'.
-        measures: the available measures by name.
+        spec: the measure's name, or its name with settings, 'name:key=value,…'.
+        measures: the functions of the available measures by name.
 
     Raises:
         MesascopeError: there is no such measure or setting.

@@ -22,7 +22,7 @@ def make_document(study: Study, values: Values, is_trusted: bool = False) -> dic
     """Collects all results in one document, without times, so that the same work gives the same document.
 
     Args:
-        study: the study.
+        study: the study whose results they are.
         values: the value for each quantity, subject and seed.
         is_trusted: whether the user trusted the code of a study that does not ship with mesascope.
     """
@@ -109,9 +109,9 @@ def make_row(entry: Mapping[str, Any], summaries: Mapping[tuple[str, str], Mappi
     Returns:
         A dict with the plan's entry, the summary's numbers, `within` and `against`. `within` tells whether our number
         is within the plan's tolerance of the exact value or, without a tolerance, within 1.96 standard errors of the
-        published value. This standard error combines the published error and our error over seeds. `against` is the
-        value compared with, as text. Without a number of ours or a reference with its error, `within` is None and
-        `against` is ''.
+        published value. This standard error combines the published error and our error over seeds. `against` names the
+        value and the margin, such as 'exact ± 0.02'. If there is no number of ours, or the plan gives no value with a
+        tolerance or an error, `within` is None and `against` is ''.
     """
     summary = summaries[entry["quantity"], entry["subject"]]
     ours, within, reference = summary["ours"], None, ""

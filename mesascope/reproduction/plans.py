@@ -39,7 +39,7 @@ class StudySubject:
     """One subject of a study, which runs once per seed.
 
     Attributes:
-        name: the display name.
+        name: the name in tables and figures.
         placeholder_values: the values of the placeholders in the name.
         recipe: the recipe, with settings, that trains the subject; '' for a scripted subject. `recipe`, `subject`,
             `family` and `trained_on` may contain {seed}, which stands for the training seed.
@@ -61,7 +61,7 @@ class Quantity:
     """One number per subject and seed.
 
     Attributes:
-        name: the display name.
+        name: the name in tables and figures.
         kind: how the number is computed, which is 'measure' (from intact lifetimes), 'placed' (a number of the
             placement), 'metric' (the estimate of a finding) or 'axis' (1 if the axis gives a certain reading, else 0).
         spec: the name of the measure, of the placement's number, of the metric or of the axis, with settings.

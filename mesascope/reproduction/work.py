@@ -82,7 +82,7 @@ class StudyRun:
     Args:
         study: the study to run.
         out: the folder of the run.
-        measures: the available measures by name.
+        measures: the functions of the available measures by name.
     """
 
     def __init__(self, study: Study, out: Path, measures: Mapping[str, Measure]):

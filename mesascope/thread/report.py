@@ -60,7 +60,7 @@ class Belief:
     """One person's belief in a claim, before and after evidence.
 
     Args:
-        person: the person, or 'you' for the reader.
+        person: the name of the person, or 'you' for the reader.
         before: the interval of the claim's probability that follows from the person's own claims; (0, 1) if the person
             states nothing about it.
         own_ratio: the interval of the likelihood ratio that the person states for the thread's own evidence, or None.
@@ -117,7 +117,7 @@ class TargetAnswer:
     """What a person's claims imply about the target of the crux model, before and after all that was measured.
 
     Args:
-        person: the person.
+        person: the name of the person.
         question: the question about the target, as the person conditions it.
         before: the interval of the person's answer before the measurements; None if the person's claims give no answer.
         after: the interval after the measurements; None if the person's claims give no answer.
