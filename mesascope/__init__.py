@@ -8,17 +8,17 @@ The usual path is one call:
     found.plot()      # a matplotlib figure; found.report("page.html") writes a page with all figures
     found.trials["fresh"]  # the trials themselves, as an xarray.Dataset
 
-The subject is a function of your own, a Subject, a file of a network, or a name; `mesascope list` shows the names. You
-can also call each step of `examine` yourself:
+The subject can be a function of your own, an object of the class Subject, a file of a network, or a name; the command
+`mesascope list` shows the names. You can also call each step of `examine` yourself:
 
-    make       makes a family, subject, condition or metric from its name with settings
+    make       makes a family, subject, condition or metric from its name and settings
     rollout    runs a subject's lifetimes under conditions that disturb them
     measure    applies metrics to trials: the result of `rollout`, or a log
     place      places the subject on the spectrum, from its trials
     open_run   opens the results of an earlier run, from its folder
     read_log   reads logged choices as trials
 
-docs/python.md has an example of each. Plug-ins derive from Family, Subject, Condition and Metric: see docs/adding.md.
+docs/python.md has an example of each. docs/adding.md explains how to write a new family, subject, condition or metric.
 """
 
 import os

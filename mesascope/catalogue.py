@@ -1,6 +1,7 @@
 """Finds plug-ins by name in the folders of this package and in the entry points of other packages.
 
-A plug-in is a module with one factory named after its kind. A plug-in is imported only when its name is requested.
+A plug-in is a module with one factory, a function with the name of the plug-in's kind, such as `metric`. A plug-in is
+imported only when its name is requested.
 """
 
 import functools
@@ -64,7 +65,7 @@ def _find_entry_points(kind: str, search_path: tuple[str, ...]) -> tuple[EntryPo
 
 @functools.cache
 def _find_own_modules(kind: str) -> dict[str, str]:
-    """Finds the modules of this package that define a plug-in of a kind, by the plug-in's name."""
+    """Finds the modules of this package that define a plug-in of a kind; returns their names by the plug-in's name."""
     factory_line = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
     files = [file for place in PLUGIN_FILE_PATTERNS[kind] for file in sorted(PACKAGE_FOLDER.glob(place))]
     files = [file for file in files if factory_line.search(file.read_text(encoding="utf-8"))]
@@ -73,7 +74,7 @@ def _find_own_modules(kind: str) -> dict[str, str]:
 
 
 def _find_modules(kind: str, name: str) -> list[str]:
-    """Finds the modules that define the plug-in with this name; there should be only one."""
+    """Finds the names of the modules that define the plug-in with this name; there should be only one module."""
     own = [_find_own_modules(kind)[name]] if name in _find_own_modules(kind) else []
     return [*own, *sorted({e.module for e in _find_entry_points(kind, tuple(sys.path)) if e.name == name})]
 
@@ -102,7 +103,7 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
 
 
 def get_factory(kind: str, name: str) -> Callable[..., Any]:
-    """Returns the factory of one plug-in; the factory's signature declares the settings."""
+    """Returns the factory of one plug-in; the parameters of the factory are the plug-in's settings."""
     function = getattr(import_plugin_module(kind, name), KINDS[kind], None)
     if not callable(function):
         raise MesascopeError(f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...).")
@@ -138,10 +139,13 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
     """Makes the plug-in that a spec names.
 
     Args:
-        kind: families, subjects, conditions, metrics, recipes or axes.
-        spec: 'name' or 'name:key=value,…'.
+        kind: 'families', 'subjects', 'conditions', 'metrics', 'recipes' or 'axes'.
+        spec: the plug-in's name, or its name with settings, 'name:key=value,…'.
         arguments: the factory's first arguments, such as the family for a subject.
-        preset: settings from Python, which override those in the spec.
+        preset: settings as Python values, which override those in the spec.
+
+    Raises:
+        MesascopeError: there is no such plug-in, a setting is unknown or has a wrong value, or the factory fails.
     """
     gate.allow_from_python(spec, *preset.values())
     name, texts = parse_spec(spec)
@@ -169,12 +173,17 @@ def as_list(value: Any) -> list[Any] | None:
 
 
 def make_all(kind: str, specs: Any = None) -> list[Any]:
-    """Makes plug-ins of a kind from one or several specs; objects are kept as they are. The default is all names."""
+    """Makes plug-ins of a kind from one or several specs, or all of the kind by default; keeps objects as they are."""
     return [make(kind, one) if isinstance(one, str) else one for one in as_list(specs) or list_names(kind)]
 
 
 def convert_settings(factory: Callable[..., Any], setting_texts: dict[str, str], label: str) -> dict[str, Any]:
     """Converts settings from text to the types in the factory's signature.
+
+    Args:
+        factory: the factory whose settings they are.
+        setting_texts: the settings as text, by name.
+        label: the plug-in as error messages name it, such as "metric 'benefit'".
 
     Raises:
         MesascopeError: a setting is unknown, or its value does not have the type in the signature.
@@ -196,7 +205,7 @@ def convert_settings(factory: Callable[..., Any], setting_texts: dict[str, str],
 
 
 def _parse_value(value_type: Any, text: str, example: str, label: str) -> Any:
-    """Converts one setting from text to a type; messages show `example`, and name the setting with `label`."""
+    """Converts one setting from text to a type; error messages show `example`, and call the setting `label`."""
     if value_type is bool:
         truth = {**dict.fromkeys(("true", "yes", "1"), True), **dict.fromkeys(("false", "no", "0"), False)}
         require(text.lower() in truth, f"{label} is neither true nor false.", f"Type e.g. {example.lower()}.")
@@ -213,7 +222,7 @@ def _parse_value(value_type: Any, text: str, example: str, label: str) -> Any:
 
 
 def make_trust_setting(kind: str, name: str, is_trusted: bool) -> dict[str, bool]:
-    """Makes the setting {'trust': True} if the user trusts the file's code and the factory accepts it, else {}."""
+    """Makes the setting {'trust': True} if the user trusts the file's code and the factory takes it, else {}."""
     accepts_trust = is_trusted and "trust" in inspect.signature(get_factory(kind, name)).parameters
     return {"trust": True} if accepts_trust else {}
 
@@ -224,7 +233,13 @@ def read_summary(factory: Callable[..., Any]) -> str:
 
 
 def describe_plugins(kind: str) -> list[dict[str, Any]]:
-    """Describes the plug-ins of a kind, or the studies: kind, name, summary, settings with their defaults, package."""
+    """Describes each plug-in of a kind, or each study, as a dict.
+
+    Returns:
+        Dicts with `kind` (in the singular), `name`, `says` (a summary), `settings` (with their defaults; None without a
+        default) and `package` (the package that the plug-in is from; '' for mesascope). For a study, `settings` are its
+        number of seeds and its duration in minutes, and there is no `package`.
+    """
     if kind == "studies":
         return [_describe_study(name) for name in list_names(kind)]
     rows = []
@@ -240,7 +255,7 @@ def describe_plugins(kind: str) -> list[dict[str, Any]]:
 
 
 def _describe_study(name: str) -> dict[str, Any]:
-    """Describes a study: its question, number of seeds and duration in minutes."""
+    """Describes a study as a dict with its question, its number of seeds and its duration in minutes."""
     try:
         plan = tomllib.loads((STUDIES_FOLDER / name / "plan.toml").read_text(encoding="utf-8"))
         summary, settings = str(plan.get("says", "")), {k: plan.get(k) for k in ("seeds", "minutes")}
@@ -250,7 +265,7 @@ def _describe_study(name: str) -> dict[str, Any]:
 
 
 def _to_json(default: Any) -> Any:
-    """Converts a setting's default to a JSON value; None if the setting has no default."""
+    """Converts a setting's default to a JSON value; returns None if the setting has no default."""
     if default is inspect.Parameter.empty:
         return None
     return default if isinstance(default, str | int | float | bool | None) else str(default)

@@ -1,4 +1,4 @@
-"""The exception for users' mistakes; its message states the problem, the valid options and what to type."""
+"""Defines the exception for users' mistakes, whose message states the problem, the valid options and what to type."""
 
 import difflib
 import re
@@ -13,8 +13,8 @@ class MesascopeError(Exception):
     """The error for a user's mistake or for a plug-in that breaks its contract; secrets in its text are masked.
 
     Args:
-        problem: what is wrong, in one sentence.
-        remedy: what to type or change, in one sentence.
+        problem: a sentence that says what is wrong.
+        remedy: a sentence that says what to type or change; '' if there is no remedy.
     """
 
     def __init__(self, problem: str, remedy: str = ""):
@@ -30,7 +30,7 @@ class MesascopeWarning(UserWarning):
 
 
 def describe_error(error: BaseException) -> str:
-    """Describes an error: its type and its message's first paragraph, or a remedy if JAX could not trace the code."""
+    """Describes an error by its type and its message's first paragraph, or by a remedy if JAX cannot trace the code."""
     name = type(error).__name__
     if name.startswith("Tracer") or name == "ConcretizationTypeError":
         return (
@@ -44,7 +44,7 @@ MAX_LISTED_NAMES = 150  # a message lists at most this many names
 
 
 def make_unknown_name_error(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
-    """Makes the error for an unknown name. The message lists similar names, and all names if they are at most 150."""
+    """Makes the error for an unknown name; its remedy lists similar names, and all names if there are at most 150."""
     options = sorted(options)
     similar = difflib.get_close_matches(name, options, n=3)
     suggestion = f"Did you mean {' or '.join(repr(c) for c in similar)}? " if similar else ""
@@ -55,13 +55,13 @@ def make_unknown_name_error(kind: str, name: str, options: Iterable[str]) -> Mes
 
 
 def require_known_name(kind: str, name: str, options: Collection[str]) -> str:
-    """Returns the name if it is one of the options; otherwise raises an error that lists similar ones."""
+    """Returns the name if it is one of the options; otherwise raises an error that lists similar names."""
     if name not in options:
         raise make_unknown_name_error(kind, name, options)
     return name
 
 
 def require(is_met: bool, problem: str, remedy: str) -> None:
-    """Raises `MesascopeError` unless `is_met` is true."""
+    """Raises `MesascopeError` with this problem and remedy unless `is_met` is true."""
     if not is_met:
         raise MesascopeError(problem, remedy)

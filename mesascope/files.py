@@ -1,4 +1,4 @@
-"""Atomic writes of files, hashes of folders, and the user's cache folder."""
+"""Writes files atomically, hashes folders, and finds the user's cache folder."""
 
 import contextlib
 import hashlib
@@ -11,7 +11,7 @@ PROCESS_NAME = f"{socket.gethostname()}-{os.getpid()}"  # no other process has t
 
 
 def make_cache_path(*parts: str) -> Path:
-    """Makes a path in $XDG_CACHE_HOME/mesascope, or in ~/.cache/mesascope; the path need not exist.
+    """Makes a path in $XDG_CACHE_HOME/mesascope or, without this variable, in ~/.cache/mesascope; creates no folder.
 
     The cache contains only files that can be computed again, and saved answers of a model server.
     """
@@ -20,15 +20,15 @@ def make_cache_path(*parts: str) -> Path:
 
 @contextlib.contextmanager
 def replace_when_written(path: Path, name_mark: str = "part") -> Iterator[Path]:
-    """Yields the path of a temporary file that replaces `path` when the context ends, so `path` is never incomplete.
+    """Yields the path of a temporary file, which replaces `path` when the context ends, so `path` is never incomplete.
 
     Args:
         path: the file to write; its folder must exist.
-        name_mark: part of the temporary file's name. If several processes may write the same path at once, give
-            PROCESS_NAME.
+        name_mark: a text in the temporary file's name. It must be PROCESS_NAME if several processes may write the same
+            path at once.
 
     Raises:
-        OSError: the file could not be written, for example because the disk is full; it then has its former content.
+        OSError: the file cannot be written, for example because the disk is full; `path` then has its former content.
     """
     part = path.with_name(f".{path.name}.{name_mark}")
     try:
@@ -48,12 +48,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def hash_folder(folder: Path, suffixes: tuple[str, ...] = (".py", ".toml"), excluded_folder: Path | None = None) -> str:
-    """Hashes all code and settings in a folder, so that results of other code are not reused.
+    """Hashes all code and settings in a folder, so that results of other code are not reused; returns 16 hex digits.
 
     Args:
         folder: the folder; its subfolders are included.
         suffixes: the suffixes of the files to hash.
-        excluded_folder: a subfolder to leave out.
+        excluded_folder: a folder whose files are left out; None leaves out no files.
     """
     hasher = hashlib.sha256()
     left_out = excluded_folder.resolve() if excluded_folder else None

@@ -1,4 +1,4 @@
-"""A finding: the answer to one metric's question, with its interval, unit, controls and provenance."""
+"""Defines a finding, which answers one metric's question, with its interval, unit, controls and provenance."""
 
 import dataclasses
 import datetime
@@ -26,30 +26,33 @@ Status = Literal["measured", "does not apply", "failed"]
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One measured answer.
+    """One metric's answer about one subject on one split, or the reason why there is none.
 
     Attributes:
         metric: the metric's name. If the metric has several readings, a colon and the reading's label follow.
         question: the metric's question in words.
         subject: the subject's name.
         fingerprint: a hash of the subject's weights, or 'not available'.
-        family: the family with its settings.
+        family: the family's name with its settings.
         split: the name of the split on which the metric was measured.
-        settings: the metric's settings.
+        settings: the metric's settings by name.
         estimate: the estimated number; None if the metric was not measured.
         low: the lower end of the interval; None with fewer than three units.
         high: the upper end of the interval; None with fewer than three units.
-        confidence: the confidence level of the interval.
+        confidence: the confidence level of the interval, such as 0.95.
         n: the number of units.
-        unit: what was resampled: lifetime, donor, task, training seed, participant or wording.
-        null: the number under the null hypothesis.
-        status: measured, does not apply, or failed.
-        reason: why the metric was not measured, or a caveat about the measured number.
-        controls: for each role (learner, lookalike, still), the metric's estimate, low and high for this control.
-        p: the p-value against the null hypothesis, two-sided unless the metric has a test of its own.
-        holm: the p-value adjusted over all findings of the subject (Holm).
-        confirmatory: whether the placement rule uses the finding; otherwise it is descriptive.
-        made: the provenance: commit, versions, key and time.
+        unit: what was resampled, such as 'lifetime', 'donor', 'task', 'training seed', 'participant' or 'wording'.
+        null: the expected estimate under the null hypothesis.
+        status: 'measured', 'does not apply' or 'failed'.
+        reason: why the metric was not measured, or a caveat about the measured number; '' without either.
+        controls: for each role of a control ('learner', 'lookalike' or 'still'), a dict with `subject` (the control's
+            name) and with the control's `estimate`, `low`, `high` and `status` for the same metric and split.
+        p: the p-value against the null hypothesis, two-sided unless the metric has a test of its own; None if not
+            computed.
+        holm: the p-value adjusted over all findings of the subject by the method of Holm; None if not computed.
+        confirmatory: whether the placement rule uses the finding; if not, the finding is descriptive.
+        made: the provenance, as `describe_provenance` returns it.
+        format: the name and version of the format of findings.
     """
 
     metric: str
@@ -100,7 +103,7 @@ class Finding:
         return self.status == "measured" and self.low is not None and self.low == self.high
 
     def describe(self) -> str:
-        """Describes the estimate with its interval and n, or why there is none, in one line."""
+        """Describes in one line the estimate with its interval and n, or why there is no estimate."""
         if self.status != "measured" or self.estimate is None:
             return f"{self.status}: {self.reason}"
         if self.low is None:
@@ -120,15 +123,15 @@ class Finding:
 
 
 def to_json(finding: Finding) -> dict[str, Any]:
-    """Converts a finding to plain data: its format, and then its fields in the order of the class."""
+    """Converts a finding to a dict with its format and then its other fields, in the order of the class."""
     return {"format": finding.format, **dataclasses.asdict(finding)}
 
 
 def from_json(data: Any) -> Finding:
-    """Makes a finding from plain data, as `to_json` returns them.
+    """Makes a finding from a dict that `to_json` returned, also in the first version of the format.
 
     Raises:
-        MesascopeError: the data have another format, or a field is missing or invalid.
+        MesascopeError: the data have another format, or a field is unknown, missing or invalid.
     """
     found = data.get("format") if isinstance(data, dict) else type(data).__name__
     if formats.is_old_format(found, FINDING_FORMAT):
@@ -148,10 +151,10 @@ def from_json(data: Any) -> Finding:
 
 
 def read_findings(folder: str | os.PathLike) -> list[Finding]:
-    """Reads all findings in a run's folder, or in a findings.json.
+    """Reads all findings from a run's folder, or from the path of its findings.json.
 
     Raises:
-        MesascopeError: the folder does not exist, or mesascope did not write the file.
+        MesascopeError: there is no such file, or mesascope did not write the file.
     """
     path = Path(folder)
     path = path / "findings.json" if path.is_dir() else path
@@ -169,14 +172,14 @@ def read_findings(folder: str | os.PathLike) -> list[Finding]:
 
 
 def describe_provenance(seed: Any) -> dict[str, Any]:
-    """Describes the provenance of a number: commit, versions, key and time."""
+    """Describes a number's provenance, with `commit`, `versions`, `key` (the seed) and `when` (the time in UTC)."""
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"commit": _find_commit(), "versions": _list_versions(), "key": seed, "when": time}
 
 
 @functools.cache
 def _find_commit() -> str:
-    """Finds the commit of this checkout; 'release' if the package is not in a checkout."""
+    """Finds the commit of the checkout that contains the package; returns 'release' without a checkout."""
     root = Path(mesascope.__file__).parent
     try:
         command = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]

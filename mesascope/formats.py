@@ -1,4 +1,4 @@
-"""The formats of the files that mesascope writes, and the words that were renamed since their first versions."""
+"""Names the formats of the files that mesascope writes, and the words that were renamed after the first versions."""
 
 import re
 from collections.abc import Container, Mapping
@@ -33,12 +33,12 @@ OLD_RULE_CONSTANTS = {  # the old name of a constant of the placement rule in a 
 
 
 def is_old_format(stored_format: Any, current_format: str) -> bool:
-    """Checks whether the format in a file is version 1 of the current format."""
+    """Checks whether the format that a file states is version 1 of the current format."""
     return stored_format == f"{current_format.rpartition('/')[0]}/1"
 
 
 def rename_old_keys(table: Mapping[str, Any], words: Mapping[str, str] = OLD_WORDS) -> dict[str, Any]:
-    """Replaces old words among the keys of a table with the present words, and returns the new table."""
+    """Replaces old words among the keys of a table with the present words; returns a new table."""
     return {words.get(key, key): value for key, value in table.items()}
 
 
@@ -46,8 +46,8 @@ def rename_old_settings(spec: str, present_settings: Container[str] = ()) -> str
     """Replaces old names of settings in a spec with their present names, and returns the new spec.
 
     Args:
-        spec: a plug-in's name with settings, 'name:k=v,k=v'.
-        present_settings: the settings that the plug-in has today; their names stay as they are.
+        spec: a plug-in's name with settings, 'name:key=value,key=value'.
+        present_settings: the names of the settings that the plug-in has today, which are never replaced.
     """
 
     def get_present_name(key: re.Match[str]) -> str:

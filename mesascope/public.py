@@ -7,7 +7,7 @@ import lazy_loader
 
 
 def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Makes a package's `__getattr__`, `__dir__` and `__all__` for the names in the stub (.pyi) beside its file."""
+    """Makes `__getattr__`, `__dir__` and `__all__` of a package for the names in the stub (.pyi) beside `file`."""
     import_name, list_names, names = lazy_loader.attach_stub(package, file)
 
     def import_public_name(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""All intervals and tests of the package, built on SciPy."""
+"""Computes all intervals and tests of the package with SciPy."""
 
 import functools
 from collections.abc import Callable
@@ -14,10 +14,10 @@ class Interval(NamedTuple):
     """The estimates and intervals of P rows of numbers.
 
     Attributes:
-        estimate: [P] the mean of each row.
-        low: [P] the lower ends.
-        high: [P] the upper ends.
-        n: [P] the number of units that are not NaN.
+        estimate: [P] the estimate of each row, such as its mean.
+        low: [P] the lower ends of the intervals.
+        high: [P] the upper ends of the intervals.
+        n: [P] the number of units in each row whose number is not NaN.
         p: [P] the two-sided p-values against the null hypothesis.
     """
 
@@ -33,7 +33,7 @@ def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confid
 
     Args:
         values: [P, N] the numbers of N units in P rows.
-        null: the mean under the null hypothesis, from which p is computed: one number for all rows, or one per row [P].
+        null: the mean under the null hypothesis, for the p-values; one number for all rows, or an array [P].
         confidence: the confidence level of the intervals.
 
     Returns:
@@ -60,13 +60,14 @@ def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confid
 def compute_contrast(one: np.ndarray, other: np.ndarray, is_paired: bool, confidence: float = CONFIDENCE) -> Interval:
     """Computes the difference of two groups' means, with Welch's interval or the interval of the paired differences.
 
-    The result has one row.
+    The result has one row. Its n is the number of pairs or, if the groups are not paired, of the units of both groups.
 
     Args:
-        one: [N] the numbers of one group's units, at least two and without NaN.
-        other: [M] the numbers of the other group, whose mean is subtracted; paired units stand in the same order.
+        one: [N] the numbers of one group's N units, at least two and without NaN.
+        other: [M] the numbers of the other group's M units, whose mean is subtracted; if the groups are paired, the
+            units stand in the same order as in `one`.
         is_paired: whether both groups consist of the same units.
-        confidence: the confidence level.
+        confidence: the confidence level of the interval.
     """
     if is_paired:
         return compute_intervals((one - other)[None], confidence=confidence)
@@ -80,34 +81,34 @@ def compute_contrast(one: np.ndarray, other: np.ndarray, is_paired: bool, confid
 
 
 def compute_rate_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Computes the exact interval of the rate of `hits` among `n` independent units (Clopper and Pearson 1934)."""
+    """Computes the exact interval of a rate, from `hits` among `n` independent units (Clopper and Pearson 1934)."""
     bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
     return float(bounds.low), float(bounds.high)
 
 
 def compute_standard_error(values: np.ndarray) -> float:
-    """Computes the standard error of the mean of numbers without NaN entries; NaN if fewer than two are left."""
+    """Computes the standard error of the mean of numbers, leaving out NaN entries; NaN for fewer than two numbers."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     return float(stats.sem(values)) if len(values) > 1 else float("nan")
 
 
 def average_valid(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Computes the mean along an axis without NaN entries; the mean is NaN if all entries are NaN."""
+    """Computes the means along an axis, leaving out NaN entries; a mean is NaN if all its entries are NaN."""
     valid = np.isfinite(values)
     count = valid.sum(axis)
     return np.where(count > 0, np.where(valid, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
 
 
 def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:
-    """Computes numbers [N] whose mean is function(means), for intervals by the delta method.
+    """Computes one number for each of N units [N], for intervals of function(means) by the delta method.
 
-    The standard error of their mean is that of function(means).
+    The mean of the numbers is function(means), and the standard error of their mean is that of function(means).
 
     Args:
         function: a smooth function of the means [M] of M parts, such as the ratio of two means.
-        parts: [M, N] the parts of each unit; a unit with a NaN part gives NaN. A column may combine parts from splits
-            that were drawn independently, because their expected covariance is 0.
+        parts: [M, N] the M parts of each unit; a unit with a NaN part gives NaN. A column may combine parts from splits
+            that were drawn independently, because the expected covariance of these parts is 0.
     """
     parts = np.asarray(parts, float)
     valid = np.isfinite(parts).all(0)
@@ -120,12 +121,12 @@ def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.nd
 
 
 def compute_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Computes numbers [N], one per unit, whose mean is Σ numerator / Σ denominator."""
+    """Computes one number for each of N units [N]; the mean of these numbers is Σ numerator / Σ denominator."""
     return linearise(lambda m: m[0] / m[1], np.stack([numerator, denominator]))
 
 
 def average_by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Averages the values [N] within each unit; NaN entries are left out. The result has one mean per unit."""
+    """Averages N values within each unit, leaving out NaN entries; returns one mean per unit, sorted by unit."""
     names, index = np.unique(unit, return_inverse=True)
     valid = np.isfinite(values)
     count = np.bincount(index, valid, len(names))
@@ -135,7 +136,7 @@ def average_by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def draw_bootstrap_counts(n: int, resamples: int, seed: int) -> np.ndarray:
-    """Draws how often each bootstrap resample contains each of n units [resamples, n]; each row sums to n."""
+    """Draws counts [resamples, n] of how often each bootstrap resample contains each of n units; a row sums to n."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
     counts.flags.writeable = False

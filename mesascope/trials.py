@@ -1,17 +1,19 @@
-"""Trials: an xarray.Dataset with checked conventions.
+"""Makes, checks, writes and reads trials, which are an xarray.Dataset with fixed conventions.
 
 The axes are condition (C), lifetime (N) and trial (T). Some variables have further axes, such as choice (K),
 transplant, rank, or the units of a tap. The variables are:
-- action, feedback, score [C, N, T]: if a trial is missing, action is -1 and the others are NaN. If actions are real
-  numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
+- action, feedback, score [C, N, T]: if a trial is missing, action is -1, and feedback and score are NaN. If actions are
+  real numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
 - score under a one-step condition: the worth of the disturbed action on the subject's own task; NaN if unknown.
 - act_worth, act_room [N, T], if trials have several steps and the family can value single actions. act_worth is how
-  much more the first action of a trial pays than a random first action, if the best actions follow. act_room is the
-  same for the best first action. Under a one-step condition, score minus chance is the disturbed action's act_worth.
+  much more the first action of a trial pays than a random first action, if the best actions follow both. act_room is
+  the same difference for the best first action. Under a one-step condition, score minus chance is the act_worth of the
+  disturbed action.
 - donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room [transplant, N, T]: the worth, on the
   donor's task, of actions taken after a transplant (see `mesascope.rollouts.worth`); `transplant` lists the conditions.
 - donor_ranks [transplant, N, T, rank]: the best action on the donor's task, the second best action, and so on.
-- log_probs [C, N, T, K], if the subject reports them: only for the intact and the one-step conditions, otherwise NaN.
+- log_probs [C, N, T, K]: the log-probabilities of the choices, if the subject reports them; NaN under conditions other
+  than the intact and the one-step conditions.
 - partner [C, N, T]: the lifetime whose carry, percept or feedback the condition may have used.
 - chance, best, worst, fixed [N, T]: expected pay-offs that the subject does not observe.
 
@@ -19,8 +21,8 @@ If trials have several steps, there is an axis step, and the attribute steps is 
 score are sums over the steps of a trial, and n_steps [C, N, T] counts the steps that were run. action [C, N, T, S] and
 log_probs [C, N, T, S, K] describe single steps; after the trial's end, actions are -1 and log-probabilities NaN. At
 most 64 steps of a trial are stored, and the attribute kept lists their indices. If all steps are stored and the arrays
-are not too large, step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, so that
-lifetimes can be replayed.
+are not too large, step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, so that lifetimes can
+be replayed; D is the number of values in an observation. If trials have one step, observation is [C, N, T, D].
 """
 
 import hashlib
@@ -48,7 +50,7 @@ MAX_STORED_NUMBERS = 1 << 16
 
 
 def choose_stored_steps(steps: int) -> np.ndarray:
-    """Chooses the indices of the steps to store: all steps, or the first one and 63 others, drawn with a fixed seed."""
+    """Chooses the indices of the steps to store: all or, of more than 64, the first and 63 drawn with a fixed seed."""
     if steps <= MAX_STORED_STEPS:
         return np.arange(steps)
     others = np.random.default_rng(0).choice(np.arange(1, steps), MAX_STORED_STEPS - 1, replace=False)
@@ -56,12 +58,15 @@ def choose_stored_steps(steps: int) -> np.ndarray:
 
 
 def find_reflex_window(trials: int, max_window: int = REFLEX_TRIALS) -> int:
-    """Returns w, on how many last trials a reflex may depend: four, or a fifth of a lifetime of under twenty trials."""
+    """Returns w, the number of last trials on which a reflex may depend.
+
+    This number is `max_window`, but at most a fifth of the trials of a lifetime, and at least one.
+    """
     return max(1, min(max_window, trials // 5))
 
 
 def fill_in_trial_counts(condition: str, trials: int) -> str:
-    """Replaces {half}, {tenth} and {few} in a condition's spec with their values for lifetimes of `trials` trials."""
+    """Replaces {half}, {tenth} and {few} in a condition's spec by a half and a tenth of `trials`, and by w trials."""
     return condition.format(half=trials // 2, tenth=trials // 10, few=find_reflex_window(trials))
 
 
@@ -78,13 +83,15 @@ def join_records(
     """Joins the records of all blocks into one data set with `lifetimes` lifetimes.
 
     Args:
-        records: for each condition, the record of every block: records[condition][block], with axes T and N.
-        latents: variables of the tasks by name, with axes lifetime, trial and choice (or the first of these).
-        condition_labels: the labels of the conditions.
+        records: for each condition, a sequence with the `mesascope.rollouts.blocks.Record` of every block.
+        latents: the variables of the tasks by name; an array with one, two or three axes has the axes lifetime, trial
+            and choice, as far as they go.
+        condition_labels: the labels of the conditions, in the order of `records`.
         is_one_step_condition: whether each condition disturbs one response at a time.
-        lifetimes: how many lifetimes to keep; the last block may contain more.
-        attrs: the attributes of the data set.
-        transplants: by transplant condition, the worth of its actions in each block (`mesascope.rollouts.worth`).
+        lifetimes: the number of lifetimes to keep; the blocks may contain more.
+        attrs: the attributes of the data set, such as family, split and steps.
+        transplants: for each transplant condition, by label, the worth of the actions in each block, as a
+            `mesascope.rollouts.worth.Transplant`; None without such conditions.
     """
 
     stepwise = records[0][0].n_steps is not None
@@ -102,7 +109,7 @@ def join_records(
         return joined
 
     def join(name, lifetime=1, dtype=None):
-        """Joins the field `name` of all records."""
+        """Joins the field `name` of all records along their axis of lifetimes, whose number is `lifetime`."""
         return stack([[getattr(r, name) for r in row] for row in records], lifetime, dtype)
 
     lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # axes of variables with a value for each step
@@ -161,7 +168,7 @@ def _make_step_variables(records, condition_labels, stack, join, steps: int) -> 
 
 
 def check_trials(trials: xr.Dataset) -> None:
-    """Checks that the data set follows the conventions.
+    """Checks that a data set follows the conventions of trials.
 
     Raises:
         MesascopeError: the data set breaks a convention; the message says what is wrong and what is needed.
@@ -210,10 +217,10 @@ def check_trials(trials: xr.Dataset) -> None:
 
 
 def save_trials(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
-    """Writes one data set per split into one netCDF file, atomically.
+    """Writes one data set per split into one netCDF file, atomically, and returns the path of the file.
 
-    A variable that equals one of an earlier split, such as the pay-offs of the same tasks, is stored only once. The
-    attribute `stored_in` then names the earlier split.
+    A variable that equals the variable with the same name on an earlier split, such as the pay-offs of the same tasks,
+    is stored only once. The attribute `stored_in` then names the earlier split.
     """
     path = Path(path)
     packed, first_splits = {}, {}
@@ -235,7 +242,7 @@ def _hash_variable(name: Any, variable: xr.DataArray) -> bytes:
 
 
 def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
-    """Reads and checks a file that `save_trials` wrote, and returns one data set per split.
+    """Reads and checks a file that `save_trials` wrote, and returns the data sets by the name of the split.
 
     Raises:
         MesascopeError: the file does not exist, is not netCDF, or does not contain trials.
@@ -275,7 +282,7 @@ def select_window(trials: xr.Dataset, find_window: Callable[[int], slice]) -> sl
         find_window: find_window(length) returns the window of a lifetime with that many trials.
 
     Returns:
-        A slice, or a mask [N, T] with the window of each lifetime if a log's lifetimes differ in length.
+        A slice; or, for a log whose lifetimes differ in length, a mask [N, T] of the window of each lifetime.
     """
     length = trials.sizes["trial"]
     if trials.attrs.get("family") != "log":
@@ -298,7 +305,7 @@ def select_counted_trials(trials: xr.Dataset) -> slice | np.ndarray:
 
 
 def find_forced_trials(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
-    """Finds the trials [N, T] whose choice was forced. There, the subject observes feedback but has no score."""
+    """Returns a mask [N, T] of the trials whose choice was forced; they give the subject feedback, but no score."""
     if "forced" not in trials:
         return np.zeros((trials.sizes["lifetime"], trials.sizes["trial"]), bool)
     return trials.forced.sel(condition=condition).values == 1
@@ -315,7 +322,7 @@ def select_values(trials: xr.Dataset, name: str, label: str) -> np.ndarray:
 
 
 def read_payoffs(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
-    """Reads the expected pay-offs of actions [N, T], or realised pay-offs in a log without expected pay-offs.
+    """Reads the expected pay-offs [N, T] of the actions, or the realised pay-offs in a log without expected pay-offs.
 
     A pay-off is NaN on trials that are missing or forced.
     """
@@ -326,17 +333,18 @@ def read_payoffs(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
 def measure_gain(
     trials: xr.Dataset, condition: str = "intact", window: slice | np.ndarray | None = None, is_against: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Computes Σ(score - chance) and Σ(best - chance) of each lifetime [N], for a ratio of sums over lifetimes.
+    """Computes Σ(score - chance) and Σ(best - chance) for each lifetime, for a ratio of sums over lifetimes.
 
     Args:
         trials: the trials on one split.
         condition: the label of the condition.
-        window: the trials to sum over, a slice or a mask [N, T]; by default those that count.
-        is_against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that goes against the
-            pay-off.
+        window: the trials to sum over, as a slice or a mask [N, T]; by default those that `select_counted_trials`
+            selects.
+        is_against: whether to return Σ(chance - score) and Σ(chance - worst) instead, for a subject whose actions avoid
+            the pay-off.
 
     Returns:
-        The two sums; NaN for a lifetime of a log that has no trial in the window.
+        Two arrays [N] of sums over trials. In a log, both sums are NaN for a lifetime without a trial in the window.
     """
     window = select_counted_trials(trials) if window is None else window
     mask = isinstance(window, np.ndarray)

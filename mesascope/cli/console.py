@@ -13,7 +13,7 @@ from mesascope.cli.output import escape_controls
 
 
 def _make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
-    """Makes a table; control characters in its cells are replaced, because the texts may come from any source."""
+    """Makes a table; replaces control characters in its cells, because their texts may come from any source."""
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for column in table.columns:
         column.overflow = "fold"
@@ -26,7 +26,7 @@ def make_plugin_tables(rows: Sequence[Mapping[str, Any]], should_show_settings: 
     """Makes the tables that `mesascope list` prints, one for each kind of plug-in.
 
     Args:
-        rows: the rows of `catalogue.describe_plugins`.
+        rows: the rows that `catalogue.describe_plugins` returns, sorted by kind.
         should_show_settings: whether to show the settings of each plug-in.
     """
     parts: list[Any] = []
@@ -47,7 +47,7 @@ def make_plugin_tables(rows: Sequence[Mapping[str, Any]], should_show_settings: 
 
 
 def make_validation_tables(results: Mapping[str, Any]) -> Group:
-    """Makes the tables that `mesascope validate` prints: the confusion matrix, the shares and the coverage."""
+    """Makes the tables that `mesascope validate` prints: readings by subject, confusion matrix, shares and coverage."""
     readings = sorted({r for row in results["confusion"].values() for r in row})
     matrix = _make_table(
         ("truth", *readings),

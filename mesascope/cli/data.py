@@ -1,4 +1,4 @@
-"""The commands of `mesascope data`, for logs and for data sets in other packages."""
+"""Defines the commands of `mesascope data`, for logs and for data sets in other packages."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ app = make_app("Logs in other installed packages, and logs in the schema of Arvi
 
 @app.command("import", epilog="Example: mesascope data import hbayesdm:ts")
 def import_data_set(
-    source: Annotated[str, typer.Argument(help="package:name, from `mesascope data list`.")],
+    source: Annotated[str, typer.Argument(help="The log as package:name, from `mesascope data list`.")],
     as_json: JsonFlag = False,
 ) -> None:
     """Copy a log from an installed package to your cache, and print its licence."""
@@ -77,14 +77,14 @@ def fit_log(
     log: Annotated[list[Path], typer.Argument(help="A log, or the files of one log.")],
     out: Annotated[Path, typer.Option("--out", help="The .csv file to write.")],
     model: Annotated[
-        str, typer.Option(help="rescorla_wagner, sticky, two_rates or hybrid (two-step trials).")
+        str, typer.Option(help="The model: rescorla_wagner, sticky, two_rates, or hybrid for two-step trials.")
     ] = "sticky",
     columns: ColumnsOption = None,
     choices: ChoicesOption = 0,
     missing: MissingOption = "",
     where: WhereOption = "",
     rt: RtOption = "",
-    draws: Annotated[int, typer.Option(help="Draws of each of two chains.", min=50, max=20_000)] = 500,
+    draws: Annotated[int, typer.Option(help="Posterior draws in each of two chains.", min=50, max=20_000)] = 500,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:

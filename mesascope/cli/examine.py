@@ -1,4 +1,4 @@
-"""The commands `demo`, `examine`, `measure` and `report`."""
+"""Defines the commands `demo`, `examine`, `measure` and `report`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,19 +47,23 @@ def examine_subjects(
     *,
     family: Annotated[str, typer.Option(help="Family with settings; by default that of the network's file.")] = "",
     trained_on: Annotated[
-        str, typer.Option(help="unlimited, bank:M@seed, at-most:M or unknown; by default the subject's own value.")
+        str,
+        typer.Option(
+            help="Training tasks: unlimited, bank:M@seed, at-most:M or unknown; default: as the subject states."
+        ),
     ] = "",
     splits: Annotated[
-        list[str] | None, typer.Option(help="Comma-separated or repeated; by default all splits of the family.")
+        list[str] | None, typer.Option(help="Splits, comma-separated or repeated; by default all of the family.")
     ] = None,
     metrics: MetricsOption = None,
     lifetimes: Annotated[
-        int | None, typer.Option(help="Lifetimes on every split; 512, or 64 with --quick.", min=3, max=1_000_000)
+        int | None,
+        typer.Option(help="Lifetimes on every split; by default 512, or 64 with --quick.", min=3, max=1_000_000),
     ] = None,
     seed: SeedOption = 0,
     trust: Annotated[bool, typer.Option("--trust", help="Run code from a subject's file.")] = False,
     is_quick: Annotated[
-        bool, typer.Option("--quick", help="A provisional level, from few lifetimes on fresh tasks.")
+        bool, typer.Option("--quick", help="Give only a provisional level, from few lifetimes on fresh tasks.")
     ] = False,
     out: OutOption = None,
     as_json: JsonFlag = False,

@@ -18,7 +18,7 @@ app = make_app("Measures how a network with frozen weights uses its experience, 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the tasks and of all random draws.", min=0, max=2**31 - 1)]
-MetricsOption = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
+MetricsOption = Annotated[list[str] | None, typer.Option(help="Metrics, comma-separated or repeated; by default all.")]
 WorkersOption = Annotated[
     int, typer.Option(help="Number of processes; 0 for one per core, but at most 4.", min=0, max=64)
 ]
@@ -35,6 +35,6 @@ ColumnsOption = Annotated[
 MissingOption = Annotated[str, typer.Option(help="Codes of missed trials among the choices, such as 0 or 0,-100.")]
 WhereOption = Annotated[str, typer.Option(help="Rows to read, such as 'phase == \"main\" and session != 2'.")]
 RtOption = Annotated[
-    str, typer.Option(help="Response times that count, in the log's unit, such as 0.15..3; other trials are missed.")
+    str, typer.Option(help="Range of response times, in the log's unit, such as 0.15..3; other trials count as missed.")
 ]
-ChoicesOption = Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")]
+ChoicesOption = Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to read it from the log.")]

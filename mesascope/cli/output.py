@@ -14,7 +14,7 @@ CURRENT_ARGUMENTS: list[str] = []  # the arguments of the current command
 
 
 def format_command() -> str:
-    """Formats the current command as a user would type it again."""
+    """Formats the current command as a user would type it to repeat the run."""
     from mesascope.examination.runs import format_command_line
 
     return format_command_line(CURRENT_ARGUMENTS)
@@ -24,8 +24,8 @@ def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
     """Writes the result of a command to standard output.
 
     Args:
-        document: the result as plain data.
-        items: the result as texts and tables, which are printed without trailing blanks.
+        document: the result as data that JSON can represent.
+        items: the result as texts and tables; they are printed without blanks at the ends of lines.
         as_json: whether to write the document as JSON instead of the items.
     """
     from rich.console import Console
@@ -61,7 +61,10 @@ def cache_compiled_code(is_short: bool = False) -> None:
 
 @contextmanager
 def show_progress() -> Iterator[Callable[[float, str], None]]:
-    """Shows progress on standard error: as a bar on a terminal, elsewhere as a line every ten seconds."""
+    """Yields a function that shows progress on standard error, as a bar on a terminal or a line every ten seconds.
+
+    The function takes the share of the work that is done, and a text that says what is running.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -91,5 +94,5 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
 
 
 def split_commas(texts: list[str] | None) -> list[str] | None:
-    """Splits comma-separated texts into their parts; returns None if there are none."""
+    """Splits comma-separated texts into their parts; returns None if there are no parts."""
     return [t.strip() for text in texts or () for t in text.split(",") if t.strip()] or None

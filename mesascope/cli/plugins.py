@@ -1,4 +1,4 @@
-"""The commands `list` and `check`."""
+"""Defines the commands `list` and `check`."""
 
 import warnings
 from typing import Annotated, Any
@@ -13,7 +13,8 @@ from mesascope.errors import MesascopeWarning, require_known_name
 @app.command("list", epilog="Example: mesascope list metrics")
 def list_plugins(
     kind: Annotated[
-        str, typer.Argument(help="families, subjects, conditions, metrics, recipes, axes or studies; by default all.")
+        str,
+        typer.Argument(help="Kind: families, subjects, conditions, metrics, recipes, axes or studies; by default all."),
     ] = "",
     as_json: JsonFlag = False,
 ) -> None:
@@ -34,10 +35,12 @@ def list_plugins(
 @app.command("check", epilog="Example: mesascope check metrics/benefit")
 def check_contract(
     plugin: Annotated[
-        str, typer.Argument(help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory.")
+        str,
+        typer.Argument(help="The plug-in as kind/name (metrics/benefit), a unique name, or package.module:factory."),
     ],
     family: Annotated[
-        str, typer.Option(help="The family on which to try the plug-in; by default CHECK_FAMILY in its module.")
+        str,
+        typer.Option(help="The family on which to try the plug-in; by default CHECK_FAMILY in the plug-in's module."),
     ] = "",
     as_json: JsonFlag = False,
 ) -> None:

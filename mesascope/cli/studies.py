@@ -1,4 +1,4 @@
-"""The commands `train`, `reproduce`, `validate` and `status`."""
+"""Defines the commands `train`, `reproduce`, `validate` and `status`."""
 
 import shutil
 from pathlib import Path
@@ -32,12 +32,12 @@ def train_networks(
 
 @app.command("reproduce", epilog="Example: mesascope reproduce task_diversity --quick")
 def reproduce_study(
-    study: Annotated[str, typer.Argument(help="A name from `mesascope list studies`, or a folder.")],
+    study: Annotated[str, typer.Argument(help="A name from `mesascope list studies`, or a folder with plan.toml.")],
     *,
     is_quick: Annotated[
-        bool, typer.Option("--quick", help="One seed and short training runs: shows that the study runs.")
+        bool, typer.Option("--quick", help="Use one seed and short training runs, only to show that the study runs.")
     ] = False,
-    seeds: Annotated[int, typer.Option(help="Number of training seeds; 0 for the study's own.", min=0, max=1000)] = 0,
+    seeds: Annotated[int, typer.Option(help="Number of training seeds; 0 for that of the study.", min=0, max=1000)] = 0,
     trust: Annotated[
         bool, typer.Option("--trust", help="Run the code of a study that does not ship with mesascope.")
     ] = False,
@@ -68,9 +68,9 @@ def reproduce_study(
 @app.command("validate", epilog="Example: mesascope validate --quick")
 def validate_instrument(
     *,
-    is_quick: Annotated[bool, typer.Option("--quick", help="Three seeds only, and no study of coverage.")] = False,
-    seeds: Annotated[int, typer.Option(help="Number of runs per subject; 0 for the default.", min=0)] = 0,
-    first_seed: Annotated[int, typer.Option("--first", help="The first seed.", min=0, max=2**30)] = 1000,
+    is_quick: Annotated[bool, typer.Option("--quick", help="Use three seeds, and leave out the coverage.")] = False,
+    seeds: Annotated[int, typer.Option(help="Number of runs per subject; 0 for 20 (3 with --quick).", min=0)] = 0,
+    first_seed: Annotated[int, typer.Option("--first", help="The seed of the first run.", min=0, max=2**30)] = 1000,
     lifetimes: Annotated[int, typer.Option(help="Lifetimes per split; 0 for 320 (128 with --quick).", min=0)] = 0,
     parts: Annotated[
         str, typer.Option("--parts", help="What to validate: placements, axes, coverage; by default all.")
@@ -79,7 +79,8 @@ def validate_instrument(
     engine: EngineOption = "local",
     shard: ShardOption = "",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the answers; by default in the cache, until the run ends.")
+        Path | None,
+        typer.Option("--out", help="Folder of finished results; by default one in the cache, deleted at the end."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -122,12 +123,12 @@ def show_status(
     folder: Annotated[Path, typer.Argument(help="The --out folder of `mesascope reproduce` or `validate`.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Show which units of a run are finished, running and missing, and the table so far; any machine can do so."""
+    """Show which units of a run are finished, running or missing, and the table so far; works on any machine."""
     _show_folder(folder, as_json)
 
 
 def _show_folder(folder: Path, as_json: bool) -> None:
-    """Shows the state of a run's folder."""
+    """Prints which units of the run in a folder are finished, running or missing, and the results so far."""
     from mesascope.cli.console import make_study_tables, make_validation_tables
     from mesascope.execution.folders import read_claim
     from mesascope.reproduction import run

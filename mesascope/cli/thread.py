@@ -1,4 +1,4 @@
-"""The command `thread`."""
+"""Defines the command `thread`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +12,11 @@ from mesascope.cli.output import write_result
 @app.command("thread", epilog="Example: mesascope thread --belief P1=60% --ratio P1=3-10")
 def show_thread(
     ratio: Annotated[
-        list[str] | None, typer.Option(help="Your likelihood ratio for a claim, such as P1=3-10; repeatable.")
+        list[str] | None,
+        typer.Option(help="Your likelihood ratio of the evidence on a claim, such as P1=3-10; repeatable."),
     ] = None,
     belief: Annotated[
-        list[str] | None, typer.Option(help="Your belief in a claim beforehand, such as P1=60%; repeatable.")
+        list[str] | None, typer.Option(help="Your belief in a claim before the evidence, such as P1=60%; repeatable.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the page to this file.")] = None,
     findings: Annotated[

@@ -3,8 +3,8 @@
     trials, notes = read_log("experiment.csv")
     trials, notes = read_log(frame, columns={"action": "key", "lifetime": ["session", "block"]})
 
-One row is one trial. A lifetime is a participant, or a participant's block, session or episode if the log names these.
-The notes describe how the log was read; the trials also contain them.
+One row is one trial. A lifetime is a participant or, if the log names them, a participant's block, session or episode.
+The notes describe how the log was read; the attribute `notes` of the trials contains them too.
 """
 
 import os
@@ -50,27 +50,30 @@ def read_log(
     """Reads a log as trials, and returns them with notes on how it was read.
 
     Args:
-        source: the path of a .csv, .tsv, .txt, .json, .jsonl or .parquet file, also packed with gzip; a list of such
-            paths; a pandas DataFrame with one row per trial; or an xarray Dataset.
+        source: the path of a .csv, .tsv, .txt, .json, .jsonl or .parquet file, which may be packed with gzip; a list
+            of such paths; a pandas DataFrame with one row per trial; or an xarray Dataset. A Dataset that already
+            contains trials is not converted.
         columns: a mapping of roles to columns, for names that `mesascope.logs.columns.ALIASES` does not list. The roles
             are action, feedback (or gain and loss), trial, participant, session, lifetime, cue, phase, group, forced,
             counterfactual, rt, missed, score, chance, best, means, probabilities and offered (the option at each
             place of the screen). Two-stage trials also have the roles second, state and transition. The roles
-            lifetime, session, cue, counterfactual, means, probabilities and offered take several columns. None or ''
-            keeps a role empty.
-        choices: the number of choices, if not all of them occur.
-        missing: codes in the column of the action that mean a missed trial, as a list or joined by commas.
-        where: comparisons that select the rows to read, such as 'phase == "main" and session != 2'.
-        rt: a range of response times, such as '0.15..3', in the unit of their column; trials outside become missing.
+            lifetime, session, cue, counterfactual, means, probabilities and offered take several columns, as a list.
+            None or '' keeps a role empty.
+        choices: the number of choices, from 2 to 200, if not all of them occur; None if the log shows their number.
+        missing: the codes in the column of the action that mean a missed trial, as a list or joined by commas.
+        where: comparisons that select the rows to read, such as 'phase == "main" and session != 2'; None reads all.
+        rt: a range of response times, such as '0.15..3', in the unit of their column. Trials with other response times
+            become missing. None excludes no trial.
 
     Returns:
-        The trials, with one condition, 'intact', and N lifetimes of T trials; and the notes, one sentence each. The
-        trials contain action [1, N, T] (-1 if missing) and feedback [1, N, T] (NaN if missing). If the log has them,
-        they also contain score [1, N, T], log_probs [1, N, T, K], chance, best and worst [N, T], means [N, T, K],
-        offered [N, T, K] (0 or 1), forced [1, N, T] (1 or 0, -1 if missing), counterfactual [1, N, T], rt [N, T], and
-        the coordinates participant [N], counted from 0, group [N] and session [N]. Two-stage trials, whose action is
-        the first choice, contain second_action, second_state and transition [1, N, T] (1 common, 0 rare, -1 missing).
-        The attribute `notes` contains the notes too.
+        The trials, with one condition, 'intact', N lifetimes of T trials, and K choices; and the notes, one sentence
+        each. The trials contain action [1, N, T] (-1 if missing) and feedback [1, N, T] (NaN if missing). Where the
+        log contains the values, the trials also contain score [1, N, T], log_probs [1, N, T, K], chance [N, T], best
+        [N, T], worst [N, T], means [N, T, K], offered [N, T, K] (1 if the choice was offered, otherwise 0), forced
+        [1, N, T] (1 or 0, -1 if missing), counterfactual [1, N, T] and rt [N, T], and the coordinates participant [N]
+        (a number from 0), group [N] and session [N]. In two-stage trials, action is the first choice, and the trials
+        also contain transition [1, N, T] (1 common, 0 rare, -1 missing) and, if the log shows them, second_action
+        [1, N, T] and second_state [1, N, T] (-1 if missing).
 
     Raises:
         MesascopeError: the log cannot be read; the message names the row, the column, the cell's content, and what the
@@ -177,7 +180,7 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
 def _fill_grid(
     action: np.ndarray, rows: Mapping[str, np.ndarray], lifetime: np.ndarray, position: np.ndarray
 ) -> xr.Dataset:
-    """Arranges rows as trials [N, T]; positions without a row are missing trials."""
+    """Arranges rows as N lifetimes of T trials; positions without a row are missing trials."""
     shape = (int(lifetime.max()) + 1, int(position.max()) + 1)
     data: dict[str, Any] = {}
     for name, values in {"action": action, **rows}.items():
@@ -194,7 +197,7 @@ def _fill_grid(
 
 
 def _describe_size(trials: xr.Dataset) -> list[str]:
-    """Describes in notes how many lifetimes and trials there are, and warns if there are too few."""
+    """Describes in notes how many lifetimes and trials there are, and warns of fewer than three units to resample."""
     taken = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
     spread = f"{taken.min():,} to {taken.max():,}" if taken.min() < taken.max() else f"{taken.max():,}"

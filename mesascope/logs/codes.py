@@ -22,8 +22,8 @@ class Choices:
     Args:
         action: [rows] the choice of each row, counted from 0; -1 if the choice is missing.
         n_choices: the number of possible choices.
-        names: the names of the choices in the log; empty if the choices are numbers.
-        notes: how the codes were read, one sentence each.
+        names: the names of the choices in the log, in the order of their numbers; empty if the log contains numbers.
+        notes: sentences on how the codes were read.
     """
 
     action: np.ndarray
@@ -36,14 +36,15 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Col
     """Reads the column of the action as choices counted from 0.
 
     Args:
-        table: the log.
-        roles: the columns by role.
-        n_choices: the number of choices, if the user gives this number.
-        missing: further codes of missed trials, as texts.
+        table: the log as a table.
+        roles: the columns of the log by role.
+        n_choices: the number of choices that the user gives; None if the column shows it.
+        missing: the codes, as texts, that mean a missed trial besides the common ones, such as -1 and 'timeout'.
 
     Raises:
-        MesascopeError: choices are fractions, negative or infinite; numbers and names are mixed; or there are more than
-            200 choices, or only one.
+        MesascopeError: no row has a choice; a choice is a fraction, infinite or (with few exceptions, such as -1
+            beside 1) negative; numbers and names are mixed; there are more choices than 200 or than `n_choices`; or
+            all choices are the same and `n_choices` is None.
     """
     column = roles.columns["action"][0]
     codes, values, value_is_empty = read_cells(table, column)
@@ -129,7 +130,7 @@ def _are_missing_values(numbers: np.ndarray) -> np.ndarray:
 
 
 def read_flag(table: Table, roles: Roles, role: str) -> np.ndarray:
-    """Reads which rows are flagged in the column of a role, such as missed or forced; none if there is no column."""
+    """Reads which rows [rows] are flagged in the column of the role missed or forced; without a column, no row is."""
     column = roles.get_column(role)
     if column is None:
         return np.zeros(len(table.frame), bool)
@@ -147,7 +148,7 @@ def read_flag(table: Table, roles: Roles, role: str) -> np.ndarray:
 
 
 def _find_odd_codes(numbers: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
-    """Finds the codes that are left out: rare names among numbers, or rare numbers among names."""
+    """Finds the codes that do not count as choices: rare names among numbers, or rare numbers among names."""
     is_name, is_usual = np.isnan(numbers), ~_are_missing_values(numbers)
     if counts is None or not is_name.any() or is_name.all():
         return np.zeros(len(numbers), bool)
@@ -160,7 +161,8 @@ def _find_missing_zero(
 ) -> tuple[np.ndarray, list[str]]:
     """Finds a code 0 that means a missed trial, if choices count from 1 or are -1 and 1; also returns notes.
 
-    This 0 must be rare, and the feedback after it must always be the same.
+    This 0 must be rare. In addition, the feedback after it must always be the same, or the other codes must already be
+    `n_choices` many.
     """
     is_zero = numbers == 0
     others = sorted(numbers[~is_zero & ((numbers > 0) | (numbers == -1))])
@@ -186,7 +188,10 @@ def _list_choice_names(
     describe_first_bad_cell: Callable[[np.ndarray], str],
     options: tuple[str, ...],
 ) -> tuple[list[str], np.ndarray, list[str]]:
-    """Lists the names of the choices in alphabetical order; also returns which codes mean missing trials, and notes."""
+    """Lists the names of the choices, in the order of `options` if these contain all names, otherwise alphabetically.
+
+    The function also returns which codes mean missing trials, and notes.
+    """
     is_name, is_missing_code = np.isnan(numbers), _are_missing_values(numbers) | is_odd
     is_number = ~is_name & ~is_missing_code
     if is_number.any():
@@ -265,7 +270,7 @@ def _number_codes(
 
 
 def _list_arm_numbers(roles: Roles) -> list[int] | None:
-    """Lists the numbers in the names of the columns for means or probabilities; None if there are none."""
+    """Lists the numbers in the names of the columns for means or probabilities; None if the names have no numbers."""
     for role in ("means", "probabilities"):
         suffixes = roles.suffixes.get(role, [])
         if suffixes and all(s.isdecimal() for s in suffixes):

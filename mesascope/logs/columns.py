@@ -40,11 +40,11 @@ class Roles:
     """The columns of a log by role.
 
     Args:
-        columns: the columns of each role that is in use.
+        columns: for each role that is in use, the names of its columns.
         suffixes: for the roles probabilities and means, the part of each column's name after the prefix.
         requested_roles: the roles for which the user named columns.
         empty_roles: the roles that the user keeps empty (None or '').
-        notes: how roles were assigned, one sentence each.
+        notes: sentences on how roles were assigned.
     """
 
     columns: dict[str, list[str]] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def normalise_name(name: str) -> str:
 
 
 def parse_roles(text: str) -> dict[str, str] | None:
-    """Parses roles and columns from a text such as 'action=key,lifetime=session+block'.
+    """Parses roles and columns from a text such as 'action=key,lifetime=session+block'; returns None for an empty text.
 
     Raises:
         MesascopeError: a part has no '=', or a role occurs twice.
@@ -95,7 +95,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     """Assigns columns to roles, first as the user requested, then from common names.
 
     Args:
-        table: the log.
+        table: the log as a table.
         columns: a mapping of roles to columns. The roles in MULTI_COLUMN_ROLES take several columns, as a list or
             joined by '+'. None or '' keeps a role empty.
 
@@ -151,7 +151,7 @@ def _count_values(table: Table, column: str) -> int:
 
 
 def _find_columns(table: Table, role: str, names: list[str], unclaimed: list[str]) -> list[str]:
-    """Finds the unclaimed columns with a common name of a role; constant columns only if all are constant."""
+    """Finds the unclaimed columns with a common name of a role; leaves out constant columns unless all are constant."""
     found = sorted((c for c in unclaimed if normalise_name(c) in names), key=lambda c: names.index(normalise_name(c)))
     single = [c for c in found if not any(isinstance(v, (list, dict)) for v in table.frame[c].iloc[:1000])]
     found = single or found
@@ -178,7 +178,7 @@ def _pick_column(table: Table, role: str, candidates: list[str], roles: Roles) -
 
 
 def _assign_file_column(table: Table, roles: Roles, empty_roles: set[str]) -> None:
-    """Uses the column of files as the participant, or, if there is a participant column, to divide lifetimes."""
+    """Uses the column with the file of each row as the participant, or to divide the lifetimes of participants."""
     column, participant = table.file_column, roles.get_column("participant")
     pairs = set(zip(table.frame[column], table.frame[participant or column], strict=True))
     if participant is None and "participant" not in empty_roles:
@@ -265,7 +265,9 @@ def _choose_feedback(table: Table, roles: Roles, is_feedback_empty: bool) -> Non
 
 
 def read_cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
-    """Reads a column as codes [rows]; also returns the distinct values, and which of these mean an empty cell.
+    """Reads a column as codes [rows], which are indices of its distinct values.
+
+    The function also returns these values, and a mask of the values that mean an empty cell.
 
     Raises:
         MesascopeError: a cell contains a list or an object.
@@ -325,7 +327,10 @@ def parse_numbers(texts: list[str]) -> np.ndarray:
 
 
 def read_labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
-    """Reads a column as codes [rows] (-1 for empty cells) and the names in natural order ('p2' before 'p10')."""
+    """Reads a column as codes [rows], which are indices of its names, or -1 for empty cells; also returns the names.
+
+    The names are in natural order, such as 'p2' before 'p10'.
+    """
     codes, values, is_empty = read_cells(table, column)
     is_integral = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
     texts = [str(int(v) if integral else v).strip() for v, integral in zip(values, is_integral, strict=True)]

@@ -21,7 +21,8 @@ MIN_BLANK_SHARE = 1 / 3  # if a larger share of rows has no choice and no feedba
 def leave_out_blank_rows(table: Table, roles: Roles) -> Table:
     """Leaves out rows that have neither a choice nor feedback, such as screens with instructions.
 
-    If such rows are few and have a trial number, they are missed trials and remain.
+    If some rows lack a trial number, only rows that also lack this number are left out. Otherwise, such rows are left
+    out if they are at least a third of all rows. The remaining ones are missed trials.
     """
     columns = [c for role in ("action", "feedback", "gain", "loss", "trial") for c in roles.columns.get(role, [])]
     shares_needed, is_blank = MIN_BLANK_SHARE, np.ones(len(table.frame), bool)
@@ -48,16 +49,18 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
     """Converts trials with a response time outside the range to missing trials.
 
     Args:
-        table: the log.
-        roles: the columns by role.
-        choices: the choices.
+        table: the log as a table.
+        roles: the columns of the log by role.
+        choices: the choices of the log's rows.
         rt: the range in the unit of the column, such as '0.15..3'; either end may be left out. None excludes nothing.
 
     Returns:
-        The choices; and the response times [rows], NaN for empty cells, or None if no column contains response times.
+        The choices, -1 where a trial was excluded; and the response times [rows], NaN for empty cells, or None if no
+        column contains response times.
 
     Raises:
-        MesascopeError: the range cannot be read, or no column contains response times.
+        MesascopeError: the range cannot be read, no trial has a response time in it, a range is given but no column
+            contains response times, or the column that the user named for them does not contain numbers.
     """
     column = roles.get_column("rt")
     if column is None:
@@ -93,7 +96,7 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
 
 
 def renumber_options(choices: Choices, offered: np.ndarray | None, lifetime: np.ndarray) -> Choices:
-    """Numbers the options of each bandit from 0, if lifetimes have different options (A and B, or C and D)."""
+    """Numbers the options of each bandit from 0, if some lifetimes have other options (C and D instead of A and B)."""
     has_choice = choices.action >= 0
     used = np.unique(np.stack([lifetime, choices.action])[:, has_choice], axis=1)
     n_lifetimes = int(lifetime.max()) + 1
@@ -120,8 +123,8 @@ def read_context(table: Table, roles: Roles, choices: Choices) -> tuple[dict[str
     """Reads which trials were forced, and the outcome of the option that was not chosen.
 
     Returns:
-        The variables by name, with a value for each row: forced (1 or 0; -1 if missing) and counterfactual (NaN if
-        missing); and notes.
+        A dict with `forced` [rows] (1 or 0; -1 if missing) and `counterfactual` [rows] (NaN if missing), each only if
+        the log contains it; and notes.
     """
     variables: dict[str, np.ndarray] = {}
     notes: list[str] = []
@@ -159,7 +162,7 @@ def describe_phases(table: Table, roles: Roles) -> list[str]:
 def add_lifetime_labels(
     trials: xr.Dataset, table: Table, roles: Roles, lifetime: np.ndarray, participants: np.ndarray | None
 ) -> tuple[xr.Dataset, list[str]]:
-    """Adds the coordinates group and session [N] to the trials; also returns notes.
+    """Adds the group and the session of each lifetime to the trials as coordinates; also returns notes.
 
     Raises:
         MesascopeError: the group that the user named changes within a lifetime.

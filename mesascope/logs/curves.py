@@ -31,12 +31,14 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
 
     Args:
         source: the path of a table, or a pandas DataFrame.
-        columns: a mapping of roles (steps, success, n, who) to columns, for columns without a common name.
+        columns: a mapping of the roles steps, success, n and who (the name of a row's curve) to columns, for columns
+            without a common name. With any other role, the table is not read as curves.
 
     Returns:
-        A list with one data set per curve, and notes; None if the table does not contain curves. A data set has a
-        condition for each number of steps, such as 'steps=100'. The variable `score` [C, N, 1] is 1 if a problem was
-        solved and 0 if not. The score is NaN where a condition has fewer than N problems.
+        A list with one data set per curve, and notes; None if the source does not contain curves. A data set has a
+        condition for each of its C numbers of steps, such as 'steps=100'. The variable `score` [C, N, 1] is 1 if a
+        problem was solved and 0 if not; N is the largest number of problems of any condition. The score is NaN where a
+        condition has fewer than N problems.
 
     Raises:
         MesascopeError: a cell does not fit the role of its column.
@@ -82,7 +84,7 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
 
 
 def _read_whole_numbers(table: Table, column: str, minimum: int) -> np.ndarray:
-    """Reads a column of whole numbers, each of which must be at least the minimum."""
+    """Reads a column of whole numbers, each of which must be from `minimum` to MAX_WHOLE_NUMBER."""
     values = read_numbers(table, column, "steps")
     is_bad = ~np.isfinite(values) | (values != np.round(values)) | (values < minimum) | (values > MAX_WHOLE_NUMBER)
     fault = f"is not a whole number from {minimum} to {MAX_WHOLE_NUMBER:,}"

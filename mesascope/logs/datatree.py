@@ -26,10 +26,10 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
         trials: the trials of one split or log; the tree contains only the condition 'intact'.
 
     Returns:
-        A tree with two groups. `observed_data` contains action [N, T] and, for two-stage trials, second_action [N, T],
-        counted from 0 (-1 if missing). `constant_data` contains everything else, such as feedback [N, T] (NaN if
-        missing), transition, offered, score, chance, and participant [N]. The coordinates of the axes lifetime and
-        trial count from 0.
+        A tree with two groups for N lifetimes of T trials. `observed_data` contains action [N, T] and, for two-stage
+        trials, second_action [N, T]; both count choices from 0 and are -1 if missing. `constant_data` contains all
+        other variables of the trials, such as feedback [N, T] (NaN if missing), score [N, T] and participant [N]. The
+        coordinates of the axes lifetime and trial count from 0.
     """
     intact = trials.sel(condition="intact", drop=True) if "condition" in trials.dims else trials
     if "participant" in intact.coords:
@@ -49,9 +49,9 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
 
 
 def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
-    """Writes trials as a DataTree (see `to_datatree`) to a netCDF file, for arviz.from_netcdf.
+    """Writes trials as a DataTree (see `to_datatree`) to a netCDF file that arviz.from_netcdf reads.
 
-    If writing fails, no incomplete file is left.
+    The function returns the path of the file. If writing fails, no incomplete file is left.
 
     Raises:
         MesascopeError: the file cannot be written.

@@ -12,14 +12,20 @@ MAX_LISTED_DIVIDERS = 3
 
 
 def locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
-    """Finds the lifetime of each row [rows], the participant of each lifetime [N], and the position of each row [rows].
+    """Finds the lifetime and the participant that each row belongs to, and the row's position in the lifetime.
 
     A lifetime is one combination of participant, session, block and cue. If trial numbers begin again within a
-    lifetime, a new lifetime begins there. A cue that does not divide lifetimes usefully is removed from `roles`. The
-    last value returned is a list of notes.
+    lifetime, a new lifetime begins there. A cue that the user did not name is removed from `roles` if it does not
+    divide lifetimes, or if it would leave fewer than four trials per lifetime on average.
+
+    Returns:
+        The lifetime of each row [rows]; the participant of each of the N lifetimes [N], or None if no column names
+        participants; the position of each row in its lifetime [rows], from 0; and notes.
 
     Raises:
-        MesascopeError: a row belongs to no known lifetime, or no column distinguishes the lifetimes.
+        MesascopeError: a cell that distinguishes lifetimes or numbers the trials is empty or wrong, two rows of a
+            lifetime have the same trial number, no column distinguishes the lifetimes, each lifetime has only one
+            trial, or the lifetimes do not fit into memory.
     """
     number, notes = _read_trial_numbers(table, roles)
     lifetime = np.zeros(len(table.frame), np.int64)
@@ -183,7 +189,9 @@ def _divide_at_restarts(
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Divides lifetimes where their trial numbers begin again, in the order of the rows.
 
-    Returns the new lifetime of each row, the lifetime before the division (`group`), and notes.
+    Returns:
+        The new lifetime of each row; a grouping of the rows, which is the lifetime before the division or, if nothing
+        is divided, `group` unchanged; and notes.
     """
     order = np.argsort(lifetime, kind="stable")
     is_new = np.r_[True, np.diff(lifetime[order]) != 0]
@@ -219,13 +227,16 @@ def _find_positions(
     Missing trial numbers leave empty positions.
 
     Args:
-        table: the log.
+        table: the log as a table.
         column: the column of the trial number.
         trial_numbers: the trial number of each row.
         lifetime: the lifetime of each row.
         groups: several groupings of the lifetimes, each as an array with the group of every lifetime. Trial numbers may
             continue from one lifetime of a group to the next.
         lifetime_columns: the columns that distinguish lifetimes.
+
+    Raises:
+        MesascopeError: two rows of a lifetime have the same trial number.
     """
     notes: list[str] = []
     step = int(np.gcd.reduce(trial_numbers - trial_numbers.min()))
@@ -256,7 +267,9 @@ def _find_positions(
     if any(_are_disjoint(low, high, group) for group in groups):
         start = low
         if len(length) > 1:
-            notes.append("Trial numbers continue from one lifetime to the next: each is counted from its first.")
+            notes.append(
+                "Trial numbers continue from one lifetime to the next, so each lifetime counts from its first trial."
+            )
     position = position - start[lifetime]
     if int(position.max()) + 1 > 3 * int(length.max()) + 10:
         notes.append(f"Trial numbers have large gaps, up to {int(trial_numbers.max()):,}: only their order is used.")
@@ -268,7 +281,7 @@ def _find_positions(
 
 
 def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
-    """Checks whether the ranges [low, high] in each group are disjoint, and at least one group has several ranges."""
+    """Checks whether the ranges from `low` to `high` in each group are disjoint, and some group has several ranges."""
     order = np.lexsort((low, group))
     same_group = np.diff(group[order]) == 0
     return bool((same_group.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[same_group].all())

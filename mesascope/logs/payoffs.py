@@ -13,17 +13,18 @@ MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)
 def read_feedback(
     table: Table, roles: Roles, action: np.ndarray, lifetime: np.ndarray, position: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """Reads the feedback of each row (NaN if missing), and returns the feedback and notes.
+    """Reads the feedback of each row (NaN if missing); also returns notes.
 
     Args:
-        table: the log.
-        roles: the columns by role.
+        table: the log as a table.
+        roles: the columns of the log by role.
         action: the choice of each row; -1 if the trial is missing.
         lifetime: the lifetime of each row.
         position: the position of each row in its lifetime.
 
     Raises:
-        MesascopeError: a cell is not a number or is infinite, or no trial has feedback.
+        MesascopeError: a cell is not a number or is infinite, no trial has feedback, or there are more choices than
+            columns with the outcomes of the choices.
     """
     has_choice = action >= 0
     column = roles.get_column("feedback")
@@ -78,18 +79,19 @@ def read_latents(
     Roles whose columns cannot be read are removed from `roles`.
 
     Args:
-        table: the log.
-        roles: the columns by role.
-        choices: the choices.
+        table: the log as a table.
+        roles: the columns of the log by role.
+        choices: the choices of the log's rows.
         feedback: the feedback of each row.
         lifetime: the lifetime of each row.
         position: the position of each row in its lifetime.
 
     Returns:
-        The variables by name, with a value for each row, and notes.
+        A dict with those of log_probs [rows, K], means [rows, K], score [rows], chance [rows], best [rows] and worst
+        [rows] that the log contains, for K choices; and notes.
 
     Raises:
-        MesascopeError: the user gave a role to a column that does not fit.
+        MesascopeError: a column to which the user gave one of these roles cannot be read in this role.
     """
     has_choice = choices.action >= 0
     latents: dict[str, np.ndarray] = {}
@@ -100,7 +102,7 @@ def read_latents(
         table.refuse_bad_rows(is_bad, roles.columns[role][0], f"{{place}}: {problem}.", remedy)
 
     def read_columns(role: str) -> np.ndarray:
-        """Reads the numbers in a role's columns, in the order of the choices [rows, K]."""
+        """Reads the numbers [rows, K] in a role's columns, in the order of the K choices."""
         columns, ends = roles.columns[role], roles.suffixes.get(role)
         if ends and not ends[0].isdecimal():
             by_name = {e.casefold(): c for e, c in zip(ends, columns, strict=True)}

@@ -92,7 +92,7 @@ def _read_header(first_bytes: bytes, codec: str, path: Path) -> tuple[list[str],
 
 
 def read_delimited_text(path: Path, first_bytes: bytes) -> Table:
-    """Reads a delimited text file as a table; codes for empty cells remain text."""
+    """Reads a delimited text file as a table; codes for empty cells, such as 'NA', remain text."""
     import pandas as pd
 
     codec = detect_encoding(first_bytes, path.name)

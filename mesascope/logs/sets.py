@@ -20,7 +20,7 @@ from mesascope.files import make_cache_path, replace_when_written
 
 @functools.cache
 def list_data_sets() -> dict[str, dict[str, str]]:
-    """Lists the data sets that can be copied: distribution, package, file, licence and description of each source."""
+    """Lists the data sets that can be copied: for each source, its distribution, package, file, licence and `says`."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
 
@@ -28,12 +28,13 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
     """Copies a log from an installed package.
 
     Args:
-        source: the source as package:name, from `list_data_sets`.
+        source: the source as 'package:name', one of the keys of `list_data_sets`.
         folder: the folder for the copy; by default the user's cache.
 
     Returns:
-        The path of the copy, and the source, distribution, version, licence, `says` (a description) and sha256. A file
-        next to the copy, with the same name and the ending .source.json, contains all of these except the path.
+        A dict with `path` (of the copy), `source`, `distribution`, `version`, `licence`, `says` (a description) and
+        `sha256`. A file next to the copy, with the same name and the ending .source.json, contains all of these
+        except `path`.
 
     Raises:
         MesascopeError: there is no such source, its package is not installed or does not contain the file, or the

@@ -1,4 +1,4 @@
-"""Converts tables to one row per trial: selects rows, stacks tables with a row per person, joins rows of stages."""
+"""Converts tables to one row per trial: selects rows, stacks tables with a row per person, and joins rows of stages."""
 
 import re
 from collections.abc import Mapping
@@ -26,10 +26,11 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
     """Keeps the rows that satisfy all comparisons in `where`.
 
     Args:
-        table: the log.
+        table: the log as a table.
         where: comparisons of a column with a value, joined by 'and', such as 'phase == "main" and rt > 0.15'. A name
             that contains characters other than letters, digits and blanks must stand in backquotes.
-        roles: the columns that the user named, by role; in `where`, the name of such a role means its column.
+        roles: the columns that the user named, by role; in `where`, the name of such a role means its column. None if
+            the user named none.
 
     Raises:
         MesascopeError: a comparison cannot be read, a column does not exist, or no row satisfies the comparisons.
@@ -89,7 +90,10 @@ def leave_out_practice(table: Table, columns: Mapping[str, Any] | None) -> Table
 
 
 def stack_wide_table(table: Table) -> Table:
-    """Stacks a table with one row per person and a column for every trial, such as choice_1, choice_2, …"""
+    """Stacks a table with one row per person and columns for every trial, such as choice_1, choice_2, …
+
+    Other tables are returned unchanged.
+    """
     import pandas as pd
 
     found: dict[str, dict[int, str]] = {}
@@ -127,7 +131,8 @@ def join_stages(table: Table, columns: Mapping[str, Any] | None) -> Table:
     """Joins the two rows of a two-step trial, if a column shows that rows alternate between a first and a second stage.
 
     The choice of the second row becomes the column 'second choice'. In the other columns, a value of the second row
-    replaces the value of the first row; response times remain those of the first row.
+    replaces the value of the first row; response times remain those of the first row. Other tables are returned
+    unchanged.
     """
     if {"second", "transition"} & set(columns or ()):
         return table

@@ -27,19 +27,19 @@ def read_stages(
     """Reads the second stage of each row, if trials have two stages; removes unreadable roles from `roles`.
 
     Args:
-        table: the log.
-        roles: the columns by role: second (the choice at the second stage), state (the state to which the first choice
-            led), transition (whether this transition was common).
-        choices: the first choices.
-        participants: the participant of each row, if the log names participants.
-        missing: further codes of missed choices.
+        table: the log as a table.
+        roles: the columns by role. The roles of the second stage are second (the choice at this stage), state (the
+            state to which the first choice led) and transition (whether the change to this state was common).
+        choices: the first choices of the log's rows.
+        participants: the participant of each row; None if the log does not name participants.
+        missing: the codes, as texts, that mean a missed choice besides the common ones.
 
     Returns:
-        The variables by name, with a value for each row (-1 if missing): second_action, second_state and transition (1
-        common, 0 rare); empty if the trials have one stage. The last value returned is a list of notes.
+        A dict, which is empty if the second stage was not read, and notes. The dict contains transition [rows] (1
+        common, 0 rare) and, if the log shows them, second_action [rows] and second_state [rows]; all are -1 if missing.
 
     Raises:
-        MesascopeError: the user gave a role to a column that does not fit.
+        MesascopeError: a column to which the user gave one of these roles cannot be read in this role.
     """
     columns = {role: roles.columns[role][0] for role in ("second", "state", "transition") if role in roles.columns}
     if not columns:
@@ -141,8 +141,12 @@ def _infer_transition(
 ) -> np.ndarray:
     """Infers each row's transition: 1 if its state is the most frequent after this first choice, else 0; -1 if missing.
 
+    If all participants together do not show which state is common after each choice, each participant's own trials
+    decide.
+
     Raises:
-        MesascopeError: the same state is the most frequent after two choices, or no state is clearly more frequent.
+        MesascopeError: no trial has a state, or too few trials of participants show which states are common, because
+            two choices have the same most frequent state or no state is clearly more frequent.
     """
     is_valid = (choices.action >= 0) & (state >= 0)
     if not is_valid.any():
@@ -186,7 +190,7 @@ def _infer_transition(
 
 
 def _has_common_states(counts: np.ndarray) -> bool:
-    """Checks whether counts [choices, states] show a different common state for each choice."""
+    """Checks whether the counts of states after each choice [choices, states] show another common state per choice."""
     share = counts.max(-1).sum() / max(counts.sum(), 1)
     return len(counts) > 1 and len(set(counts.argmax(-1))) == len(counts) and share >= MIN_COMMON_SHARE
 
@@ -208,18 +212,19 @@ def read_offered(
     """Reads the choice of each row. If a screen offered only some options, the choice is the option, not its place.
 
     Args:
-        table: the log.
+        table: the log as a table.
         roles: the columns by role. The columns of the role offered contain the option at each place of the screen, in
             the order in which the action numbers the places. The role is removed if it cannot be read.
-        n_choices: the number of options, if not all of them occur.
-        missing: further codes of missed trials.
+        n_choices: the number of options, if not all of them occur; otherwise None.
+        missing: the codes, as texts, that mean a missed trial besides the common ones.
 
     Returns:
-        The choices; a mapping with `offered` [rows, K] (1 if an option could be chosen, else 0), empty if every option
-        could always be chosen; and notes.
+        The choices; a mapping with `offered` [rows, K] (1 if one of the K options could be chosen, else 0), which is
+        empty if the log does not show it or every option could always be chosen; and notes.
 
     Raises:
-        MesascopeError: the columns that the user named do not fit the action.
+        MesascopeError: the column of the action cannot be read, or the columns that the user named for the role offered
+            do not fit the action.
     """
     notes: list[str] = []
     if columns := roles.columns.get("offered"):

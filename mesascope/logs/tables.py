@@ -1,4 +1,4 @@
-"""The table of a log, which keeps the line number of each row; and functions that format names for messages."""
+"""Defines the table of a log, which keeps the line number of each row, and functions that format names for messages."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ class Table:
         name: the quoted name of the file, or a name of the source such as 'the DataFrame', for messages.
         row_word: the word for a row in messages: 'line' or 'row'.
         row_offset: the number that messages add to the index of a row in `frame`, to give the line in the file.
-        notes: how the source was read, one sentence each.
-        choice_names: the names of all choices in their order, if the source lists them.
-        file_column: the column with the file of each row; '' if there is only one file.
+        notes: sentences on how the source was read.
+        file_column: the name of the column with the file of each row; '' if there is only one file.
+        choice_names: the names of all choices in their order; empty if the source does not list them.
     """
 
     frame: "pd.DataFrame"
@@ -57,7 +57,7 @@ class Table:
         """Raises MesascopeError for the first bad row, if there is one.
 
         Args:
-            is_bad: [rows] whether each row is bad.
+            is_bad: [rows] whether each row has a bad cell.
             column: the column with the bad cells.
             problem: the message, in which {place} stands for the position of the first bad cell, {cell} for its
                 content, and {rows} for the number of bad rows.
@@ -101,7 +101,7 @@ def make_table_from_frame(frame: "pd.DataFrame", source: str) -> Table:
 def make_table(
     frame: "pd.DataFrame", header: Sequence[str], source: str, row_word: str, first_row: int, *, notes: Sequence[str]
 ) -> Table:
-    """Makes a table from a DataFrame with numbered columns and their names; columns without a name are left out."""
+    """Makes a table from a DataFrame with numbered columns and from their names; leaves out columns without a name."""
     _check_distinct(header, source)
     columns = [i for i, name in enumerate(header) if name]
     frame = frame.loc[:, columns].set_axis([header[i] for i in columns], axis=1)

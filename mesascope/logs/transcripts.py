@@ -150,6 +150,8 @@ def _add_outcome(trial: dict[str, Any], text: str) -> None:
 def make_transcripts(trials: xr.Dataset) -> list[dict[str, Any]]:
     """Makes transcripts of trials, one for each participant (or for each lifetime, if there are no participants).
 
+    A transcript is a dict with `text`, `experiment` and `participant`.
+
     Raises:
         MesascopeError: trials have two stages or several steps, actions are real numbers, or there are more than 26
             choices.
@@ -194,7 +196,9 @@ def _format_exactly(value: float) -> str:
 
 
 def save_transcripts(trials: xr.Dataset, path: str | os.PathLike) -> Path:
-    """Writes trials as transcripts to a file of JSON lines. If writing fails, no incomplete file is left.
+    """Writes trials as transcripts to a file of JSON lines, and returns its path.
+
+    If writing fails, no incomplete file is left.
 
     Raises:
         MesascopeError: the trials cannot be written as transcripts, or the file cannot be written.

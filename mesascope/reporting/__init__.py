@@ -15,9 +15,9 @@ def write_report(examinations: Sequence[Examination], path: str | os.PathLike, c
     """Writes one self-contained HTML page. If writing fails, no incomplete page is left.
 
     Args:
-        examinations: one per subject, as `examine` returns or `runs.read_run` reads them.
+        examinations: one per subject, as `examine` returns them or `runs.read_run` reads them.
         path: the file to write; its folder is created if missing.
-        command: the command that repeats the run; '' leaves it out of the page.
+        command: the command that repeats the run, which the page shows; with '', the page shows no command.
 
     Returns:
         The path of the file. The same examinations and command give the same bytes.
@@ -35,10 +35,10 @@ def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figur
 
     Args:
         examinations: one per subject; each gets a panel or a row.
-        name: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum' or another of the page's figures.
+        name: 'spectrum', 'adaptation', 'lifetimes', 'splits', 'bank', 'conditions', 'strip', 'acquisition' or 'memory'.
 
     Raises:
-        MesascopeError: no figure has that name, or these examinations have no data for it.
+        MesascopeError: no figure has this name, or the examinations have no data for the figure.
     """
     from mesascope.reporting.figures import apply_style
     from mesascope.reporting.gallery import draw_figures

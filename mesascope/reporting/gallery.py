@@ -21,7 +21,7 @@ FIGURE_DESCRIPTIONS: dict[str, str] = WORDS["figures"]  # by name, in the order 
 
 
 def render_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
-    """Renders the figures as SVG elements, by name; a figure without data has an empty list."""
+    """Renders the figures as SVG elements, in lists by the name of the figure; without data, the list is empty."""
     with figures.apply_style():
         by_name = draw_figures(examinations)
         return {
@@ -33,7 +33,7 @@ def render_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
 
 
 def draw_figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
-    """Draws the figures, by name; call it within `apply_style()`."""
+    """Draws the figures, and returns them by name; must be called within the context `apply_style()`."""
     by_name: dict[str, list[Figure]] = {name: [] for name in FIGURE_DESCRIPTIONS}
     if rows := spectrum.find_placed_subjects(examinations):
         by_name["spectrum"].append(spectrum.draw_figure(rows))

@@ -15,9 +15,10 @@ class Grid(NamedTuple):
     """One number per row and column, with its interval.
 
     Attributes:
-        columns: the splits or conditions.
-        rows: the name of each row, and its cells in the order of the columns.
-        units: the n and the unit of the numbers, as text.
+        columns: the splits or conditions, in words.
+        rows: for each subject or reference, its name, and its cells in the order of the columns; a cell is an estimate
+            and its interval, both as text.
+        units: what the intervals resample, with its number, such as '512 lifetimes'.
     """
 
     columns: list[str]
@@ -26,12 +27,12 @@ class Grid(NamedTuple):
 
 
 def make_split_grid(examinations: Sequence[Examination]) -> Grid | None:
-    """Tabulates the gain on every split; the rows of the subjects come first, then those of the references."""
+    """Tabulates the gain on every split, in rows of subjects and then of references; None if there are no gains."""
     return _make_grid(examinations, splits.compute_split_gains, splits.sort_labels, describe_split)
 
 
 def make_condition_grid(examinations: Sequence[Examination]) -> Grid | None:
-    """Tabulates the gain on fresh tasks under every condition."""
+    """Tabulates the gain on fresh tasks under every condition; returns None if there are no gains."""
     return _make_grid(examinations, conditions.compute_condition_gains, conditions.sort_labels, describe_condition)
 
 

@@ -1,4 +1,4 @@
-"""The heading and the first paragraph of a report, and the findings that it shows beside every level."""
+"""Makes the heading and the first paragraph of a report, and picks the findings that stand beside every level."""
 
 from collections.abc import Sequence
 
@@ -18,13 +18,13 @@ MAX_P = 0.001  # lifetimes are said to be of more than one kind only if p is sma
 
 
 def find_measured_finding(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
-    """Finds the first measured finding of a metric on one split (on any split, if `split` is None), or returns None."""
+    """Finds the first measured finding of a metric on a split, or on any split if `split` is None; None without one."""
     measured = [f for f in examination.answers if f.metric == metric and f.status == "measured"]
     return next((f for f in measured if split in (None, f.split)), None)
 
 
 def pick_headlines(examination: Examination) -> dict[str, Finding | None]:
-    """Picks the findings behind the headline numbers of one subject."""
+    """Picks the findings behind one subject's headline numbers, by the keys of `HEADLINES`; None if not measured."""
     return {key: find_measured_finding(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
 
 
@@ -42,7 +42,7 @@ def is_log(examination: Examination) -> bool:
 
 
 def list_axis_readings(examination: Examination) -> list[tuple[str, str, str]]:
-    """Lists each axis besides the spectrum: its name, its reading with the share of resamples, and the reason."""
+    """Lists the name, the reading (with its share of resamples) and the reason for each axis besides the spectrum."""
     axes = examination.placement.axes if examination.placement else {}
     verdicts = {name: Verdict(**fields) for name, fields in axes.items()}
     return [(name, verdict.describe(), verdict.reason) for name, verdict in verdicts.items()]

@@ -13,12 +13,12 @@ class Gain(NamedTuple):
     """The share of the possible gain that one procedure gained on one split or under one condition.
 
     Attributes:
-        label: the split or the condition.
-        role: 'subject', or the role of a reference.
+        label: the label of the split or the condition.
+        role: 'subject', or the role of a reference, such as 'learner'.
         name: the procedure's name.
-        estimate: the share.
-        low: the lower end of its interval.
-        high: the upper end.
+        estimate: the share of the possible gain.
+        low: the lower end of the interval of `estimate`.
+        high: the upper end of the interval of `estimate`.
     """
 
     label: str
@@ -30,9 +30,9 @@ class Gain(NamedTuple):
 
 
 def compute_mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
-    """Computes intervals for the means of rows [B, N].
+    """Computes intervals for the means of B rows of values, each with one value for each of N lifetimes [B, N].
 
-    The unit of resampling is a lifetime, or the unit of a log, such as a participant.
+    The unit of resampling is a lifetime or, in a log, the unit that the log names, such as a participant.
     """
     unit = str(trials.attrs.get("unit", "lifetime"))
     if unit in trials.coords and trials[unit].dims == ("lifetime",):
@@ -43,7 +43,7 @@ def compute_mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
 def compute_label_gains(
     trials: xr.Dataset, labels: list[str], shares: list[np.ndarray], role: str, name: str
 ) -> list[Gain]:
-    """Computes one procedure's gain for each label; each of the `shares` has numbers [N], whose mean is the gain."""
+    """Computes one procedure's gain for each label, from the N numbers in `shares` whose mean is the label's gain."""
     intervals = compute_mean_intervals(trials, np.stack(shares))
     rows = zip(labels, intervals.estimate.tolist(), intervals.low.tolist(), intervals.high.tolist(), strict=True)
     return [Gain(label, role, name, estimate, low, high) for label, estimate, low, high in rows]
@@ -55,7 +55,11 @@ def can_normalise(trials: xr.Dataset) -> bool:
 
 
 def compute_gain_shares(trials: xr.Dataset, condition: str = "intact", window: slice | None = None) -> np.ndarray:
-    """Computes numbers [N] whose mean is the share of the possible gain; they are NaN if nothing can be gained."""
+    """Computes one number for each of N lifetimes [N]; the mean of the numbers is the share of the possible gain.
+
+    Only the trials in `window` count; by default, these are those that `select_counted_trials` returns. The numbers are
+    NaN if nothing can be gained.
+    """
     gained, possible = measure_gain(trials, condition, window)
     if not np.nansum(possible) > 0:
         return np.full(len(possible), np.nan)

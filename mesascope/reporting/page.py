@@ -60,7 +60,7 @@ def _escape(value: Any) -> Any:
 
 
 def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
-    """Collects the values that the template shows of one subject, by name."""
+    """Collects, by name, the values of one subject that the template shows."""
     placement = examination.placement
     numbers = headlines.pick_headlines(examination).values()
     return {
@@ -108,7 +108,7 @@ def _group_findings(findings: Sequence[Finding], is_confirmatory: bool) -> list[
 
 
 def _list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
-    """Lists the last question as sent and every answer, for each condition of each subject that was asked in words."""
+    """Lists the last question as sent and every answer, for each subject that was asked in words and each condition."""
     return [
         {
             "subject": e.subject,

@@ -11,7 +11,7 @@ from mesascope.reporting.hints import Examination
 
 
 def list_facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
-    """Lists the facts about the run as pairs of name and value; if subjects differ, their values are joined."""
+    """Lists the facts about the run as pairs of a name and a value; if subjects differ, their values are joined."""
     origins = [f.made for e in examinations for f in e.answers]
     datasets = [dataset for e in examinations for dataset in e.trials.values()]
     versions: dict[str, list[Any]] = {}
@@ -31,7 +31,7 @@ def list_facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
 
 
 def list_constants(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
-    """Lists the name, value and meaning of every constant in the rules that placed the subjects."""
+    """Lists the name, value and meaning of every constant of the placement rule; values that differ are joined."""
     rules = [dataclasses.asdict(e.placement.rule) for e in examinations if e.placement]
     meanings = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(Rule) or "", re.MULTILINE))
     return [

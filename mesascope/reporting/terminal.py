@@ -19,7 +19,7 @@ MAX_NAME_LENGTH = 60  # characters of a name in the text below the table
 def summarise(examinations: Sequence[Examination]) -> Group:
     """Formats the placements as a rich renderable of at most 80 columns.
 
-    Names and reasons are plain text: markup in these texts has no effect, and control characters become �.
+    Names and reasons are printed as plain text, so markup in them has no effect, and control characters become �.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("subject", width=NAME_WIDTH, overflow="fold")

@@ -21,7 +21,7 @@ def make_visible(text: object) -> str:
 
 
 def shorten(text: object, max_length: int) -> str:
-    """Turns any text into one visible line, and shortens it in the middle if it is too long."""
+    """Turns any text into one line of at most `max_length` visible characters; longer lines lose their middle."""
     line = make_visible(text)
     if len(line) <= max_length:
         return line
@@ -67,7 +67,7 @@ def describe_split(split: str) -> str:
 
 
 def is_counted_split(split: str) -> bool:
-    """Whether a placement uses the split; other splits are only reported."""
+    """Whether a placement uses the split; splits that no placement uses are only reported."""
     return split.partition(":")[0] in COUNTED_SPLIT_KINDS and split != "exchanged:random"
 
 
@@ -146,7 +146,7 @@ def _format_percent(finding: Finding) -> str:
 
 
 def _contains_null(finding: Finding) -> bool:
-    """Whether a finding's interval contains its null; also True if there is no interval."""
+    """Whether a finding's interval contains the number under its null hypothesis; also True if there is no interval."""
     return finding.low is None or finding.high is None or finding.low <= finding.null <= finding.high
 
 

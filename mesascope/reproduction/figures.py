@@ -23,8 +23,8 @@ def draw_figure(study: Study, document: Mapping[str, Any], path: Path) -> Path |
     """Writes the figure and returns its path; returns None if the plan has no panels.
 
     Args:
-        study: the study, which has the panels and the coordinates of its subjects.
-        document: the study's results, as in results.json.
+        study: the study, whose plan describes the panels and the subjects.
+        document: the study's results, as `make_document` returns them.
         path: the .png file to write; the same document gives the same bytes.
     """
     if not study.panels:
@@ -56,7 +56,7 @@ def _compute_title_width(ax) -> int:
 
 
 def _list_points(group, panel, coordinates) -> list[tuple[str, str, str]]:
-    """Lists the subjects of a line in order, each with its value on the x axis and the label of this value."""
+    """Lists the subjects of a line in their order, each with its value on the x axis and the label of the value."""
     labels = panel["display_names"].get(group["axis"], {})
     values = [str(coordinates[name].get(group["axis"], name)) for name in group["names"]]
     return [(name, value, labels.get(value, value)) for name, value in zip(group["names"], values, strict=True)]
@@ -89,14 +89,14 @@ def _choose_line_style(i: int) -> dict[str, str]:
 
 
 def _find_results(results: Results, keys) -> tuple[list[float], list[Mapping[str, Any]]]:
-    """Finds the summaries for pairs (x, (quantity, subject)); returns each x that has a number, and its summary."""
+    """Finds the summary for each pair (x, (quantity, subject)); returns each x with a number, and the summaries."""
     pairs = [(x, results.get(key)) for x, key in keys]
     pairs = [(x, summary) for x, summary in pairs if summary and summary["ours"] is not None]
     return [x for x, _ in pairs], [summary for _, summary in pairs]
 
 
 def _list_seed_values(summary) -> list[float]:
-    """Lists the numbers of a summary by seed, without missing ones."""
+    """Lists the numbers of a summary in the order of the seeds; missing numbers are left out."""
     return [number for number in summary["by_seed"] if number is not None]
 
 

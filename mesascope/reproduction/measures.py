@@ -1,4 +1,4 @@
-"""Defines the measures of intact lifetimes, as named functions whose keywords are settings.
+"""Defines the measures of intact lifetimes, as named functions whose keyword arguments are the measure's settings.
 
 A measure takes the N lifetimes of one rollout. It returns an array [1, N], whose mean is the result, or an array
 [2, N], whose result is the sum of the first row divided by the sum of the second. The arrays of several rollouts of one
@@ -34,9 +34,10 @@ def total_reward(rollouts: Rollouts, best: float = 0.0) -> np.ndarray:
     """Computes the expected pay-off, summed over a lifetime.
 
     Args:
-        rollouts: the lifetimes.
-        best: the pay-off of the best actions in a lifetime, as an exact mean over tasks, or 0. If it is not 0, the
-            result is `best` minus the regret, which has much less variance than the plain sum.
+        rollouts: the intact lifetimes to measure.
+        best: the pay-off of the best actions, summed over a lifetime and averaged exactly over tasks, if it is known,
+            otherwise 0. If it is not 0, the result is `best` minus the regret, whose variance is much smaller than that
+            of the plain sum.
     """
     return best - regret(rollouts) if best else read_payoffs(rollouts.trials).sum(-1)[None]
 
@@ -62,8 +63,9 @@ def share(rollouts: Rollouts, whole: bool = True) -> np.ndarray:
     """Computes the share of the possible gain over chance: 0 at chance, 1 for the best actions.
 
     Args:
-        rollouts: the lifetimes.
-        whole: whether all trials count; otherwise only the last half counts, or all trials after a change.
+        rollouts: the intact lifetimes to measure.
+        whole: whether all trials count; otherwise only the last half counts or, if the task changes within a lifetime,
+            all trials after the change.
     """
     return np.stack(measure_gain(rollouts.trials, window=slice(None) if whole else None))
 
@@ -72,14 +74,17 @@ def part_of_choice(rollouts: Rollouts, choice: int = 0) -> np.ndarray:
     """Computes the fraction of trials on which the subject makes one choice.
 
     Args:
-        rollouts: the lifetimes.
-        choice: the index of the choice, from 0.
+        rollouts: the intact lifetimes to measure.
+        choice: the index of the choice to count, from 0.
     """
     return (require_choices(rollouts.trials).action.sel(condition="intact").values == choice).mean(-1)[None]
 
 
 def log_loss(rollouts: Rollouts) -> np.ndarray:
-    """Computes the expected log loss of a lifetime in nats, with choice probabilities as predictions of the pay-off."""
+    """Computes the log loss in nats, summed over a lifetime, of choice probabilities as predictions of the outcome.
+
+    The loss of a trial is the expected one: every choice's log-probability is weighted by its expected pay-off.
+    """
     if "log_probs" not in rollouts.trials or "means" not in rollouts.trials:
         raise DoesNotApply("the subject gives no probabilities, or the pay-offs of the choices are not known")
     log_probs = rollouts.trials.log_probs.sel(condition="intact").values.astype(float)
@@ -87,12 +92,14 @@ def log_loss(rollouts: Rollouts) -> np.ndarray:
 
 
 def distance(rollouts: Rollouts, procedure: str = "thompson", since: int = 0) -> np.ndarray:
-    """Computes the mean total variation between a subject's and a procedure's probabilities along its lifetimes.
+    """Computes the mean total variation distance between a subject's and a procedure's choice probabilities.
+
+    The procedure observes the subject's lifetimes, and the distance is averaged over their trials.
 
     Args:
-        rollouts: the lifetimes.
-        procedure: the name of a subject, with settings.
-        since: the first trial that counts.
+        rollouts: the intact lifetimes to measure.
+        procedure: the name of the procedure in the catalogue of subjects, with settings.
+        since: the index of the first trial that counts, from 0.
     """
     if "log_probs" not in rollouts.trials:
         raise DoesNotApply("the subject gives no probabilities")
@@ -104,11 +111,11 @@ def distance(rollouts: Rollouts, procedure: str = "thompson", since: int = 0) ->
 
 
 def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
-    """Computes the share of the possible gain over chance for one goal.
+    """Computes the share of the possible gain over chance, with one goal's pay-offs as the score.
 
     Args:
-        rollouts: the lifetimes.
-        goal: 'intended' or 'proxy'.
+        rollouts: the intact lifetimes to measure.
+        goal: the goal, which is 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials).get_goals_by_name()
@@ -119,8 +126,8 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
     """Computes the fraction of trials with the best action for one goal, in lifetimes in which the goals differ.
 
     Args:
-        rollouts: the lifetimes.
-        goal: 'intended' or 'proxy'.
+        rollouts: the intact lifetimes to measure.
+        goal: the goal, which is 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials)
@@ -135,18 +142,20 @@ def _find_window(rollouts: Rollouts, is_late: bool) -> slice:
 
 
 def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarray:
-    """Returns 1 if an axis gives these lifetimes a certain reading, otherwise 0; the mean over seeds is a rate.
+    """Returns 1 for every lifetime if an axis gives the rollout a certain reading, otherwise 0.
+
+    The mean over training seeds is the rate of the reading.
 
     Args:
         rollouts: the lifetimes of one rollout.
         axis: the name of the axis.
-        says: the reading, one of those of the axis.
+        says: one of the readings that the axis can give.
     """
     axis_object = catalogue.make("axes", axis)
     verdict = axis_object.read({str(rollouts.trials.attrs["split"]): rollouts.trials}, rollouts.family)
     if verdict is None:
         raise DoesNotApply(f"the axis {axis!r} does not apply in {rollouts.family.name}")
-    _pick_option(axis_object.words, says)
+    _pick_option(axis_object.reading_meanings, says)
     return np.full((1, rollouts.trials.sizes["lifetime"]), float(verdict.reading == says))
 
 
@@ -161,11 +170,11 @@ BUNDLED_MEASURES: dict[str, Measure] = {measure.__name__: measure for measure in
 
 
 def find_measure(spec: str, measures: Mapping[str, Measure] = BUNDLED_MEASURES) -> Callable[[Rollouts], np.ndarray]:
-    """Finds the measure that a text names, and binds its settings.
+    """Finds the measure that a text names, and returns it as a function of rollouts with the settings filled in.
 
     Args:
-        spec: 'name' or 'name:key=value,…'.
-        measures: the available measures by name.
+        spec: the measure's name, or its name with settings, 'name:key=value,…'.
+        measures: the functions of the available measures by name.
 
     Raises:
         MesascopeError: there is no such measure or setting.

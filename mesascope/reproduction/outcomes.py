@@ -19,7 +19,13 @@ Values = Mapping[tuple[str, str, int], Value]
 
 
 def make_document(study: Study, values: Values, is_trusted: bool = False) -> dict[str, Any]:
-    """Collects all results in one document, without times, so that the same work gives the same document."""
+    """Collects all results in one document, without times, so that the same work gives the same document.
+
+    Args:
+        study: the study whose results they are.
+        values: the value for each quantity, subject and seed.
+        is_trusted: whether the user trusted the code of a study that does not ship with mesascope.
+    """
     source_fields = {} if study.is_bundled else {"path": str(study.folder), "trusted": is_trusted}
     origin = describe_provenance(None)
     summaries = {
@@ -61,10 +67,15 @@ def _is_rate(quantity: Quantity) -> bool:
 def summarise_seeds(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
     """Computes the mean and interval over training seeds; the interval is exact for a rate, otherwise Student t.
 
+    Args:
+        seed_values: the value of the same quantity and subject for each seed.
+        is_rate: whether every value is 0 or 1.
+
     Returns:
-        `ours` (the mean), `low` and `high` (None below three seeds), `n` (seeds with a number), `by_seed`, `error` (the
-        mean over seeds of the standard error over lifetimes), `lifetimes`, `rate`, `texts` (levels by seed), and `why`
-        (the reason for a missing number).
+        A dict with `ours` (the mean; None without numbers), `low` and `high` (the ends of the interval; None below
+        three seeds), `n` (how many seeds have a number), `by_seed` (the numbers), `error` (the standard error over
+        lifetimes, averaged over seeds; None if not known), `lifetimes` (their number per seed), `rate` (`is_rate`),
+        `texts` (the levels of the seeds in words), and `why` (the reason for a missing number).
     """
     numbers = np.asarray([math.nan if v.number is None else v.number for v in seed_values])
     mean, low, high, n = _compute_interval(numbers)
@@ -86,7 +97,7 @@ def summarise_seeds(seed_values: Sequence[Value], is_rate: bool) -> dict[str, An
 
 
 def _compute_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
-    """Computes the mean, the ends of its interval (None if there are too few numbers) and the count; leaves out NaN."""
+    """Computes the mean, the ends of its interval (None below three numbers) and the count of the numbers but NaN."""
     mean_interval = compute_intervals(numbers[None])
     low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (mean_interval.low, mean_interval.high))
     return float(mean_interval.estimate[0]), low, high, int(mean_interval.n[0])
@@ -96,10 +107,11 @@ def make_row(entry: Mapping[str, Any], summaries: Mapping[tuple[str, str], Mappi
     """Makes one row of the table, which compares our number with the exact or published value.
 
     Returns:
-        The plan's entry, the numbers, and `within`. `within` says whether our number is within the plan's tolerance of
-        the exact value. Without an exact value, it says whether our number is within 1.96 standard errors of the
-        published value. This standard error combines the published error and ours over seeds. `within` is None if the
-        plan gives neither value.
+        A dict with the plan's entry, the summary's numbers, `within` and `against`. `within` tells whether our number
+        is within the plan's tolerance of the exact value or, without a tolerance, within 1.96 standard errors of the
+        published value. This standard error combines the published error and our error over seeds. `against` names the
+        value and the margin, such as 'exact ± 0.02'. If there is no number of ours, or the plan gives no value with a
+        tolerance or an error, `within` is None and `against` is ''.
     """
     summary = summaries[entry["quantity"], entry["subject"]]
     ours, within, reference = summary["ours"], None, ""
@@ -122,11 +134,12 @@ def compare_with_expectation(
     """Compares the results with an expectation.
 
     Returns:
-        The plan's entry with these results. `difference` is the mean of `value` minus `than`, paired by seed. Its
-        interval is Student t over seeds. It is exact if a rate is compared with a number, and missing if a rate is
-        compared with a rate. `met` says whether the mean has the expected sign and at least the smallest size, or, for
-        the sign '0', at most the largest size. `met` is None if the study did not run the quantity or no seed gave a
-        number. `clear` says whether the whole interval agrees with `met`.
+        A dict with the plan's entry and these results. `difference` is the mean of `value` minus `than`, paired by
+        seed, for `n` seeds. `low` and `high` are the ends of its interval, which is Student t over seeds, but exact if
+        a rate is compared with a number, and None if a rate is compared with a rate. `met` tells whether the mean has
+        the expected sign and at least the smallest size or, for the sign '0', at most the largest size; it is None if
+        the study did not run the quantity or no seed gave a number. `clear` tells whether the whole interval agrees
+        with `met`; it is None without an interval. `why` is the reason for missing numbers.
     """
     result = {**entry, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
     value, reference = (summaries.get(tuple(s)) if isinstance(s, list) else s for s in (entry["value"], entry["than"]))
@@ -185,7 +198,7 @@ def format_number(value: float | None) -> str:
 
 
 def format_own_number(entry: Mapping[str, Any]) -> str:
-    """Formats our number with its interval, a rate as a count, or the reason for a missing number."""
+    """Formats our number with its interval, or as a count of seeds for a rate, or the reason why there is no number."""
     if entry["ours"] is None:
         return f"– ({entry['why'].partition(';')[0]})"
     levels = ", ".join(f"{text} ×{count}" for text, count in Counter(entry["texts"]).items())
@@ -206,7 +219,7 @@ def describe_agreement(entry: Mapping[str, Any]) -> str:
 
 
 def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Formats the published and the exact value for the table."""
+    """Formats the published and the exact value for the table; a value that the plan does not give becomes ''."""
     published = ""
     if "published" in entry:
         error = f" ± {entry['published_error']:g}" if "published_error" in entry else ""
@@ -215,7 +228,7 @@ def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def describe_intervals(document: Mapping[str, Any]) -> str:
-    """Describes in one line how many seeds ran, and how the intervals were computed."""
+    """Describes in one line how many seeds ran and how the intervals were computed."""
     is_trained = document.get("trained", True)  # whether the study trains networks
     singular = "training seed" if is_trained else "seed of lifetimes"
     plural = "training seeds" if is_trained else "seeds of lifetimes"
@@ -245,7 +258,7 @@ def format_page(document: Mapping[str, Any]) -> str:
 
 
 def format_expectation(entry: Mapping[str, Any]) -> Sequence[str]:
-    """Formats the cells of an expectation: its text, its bound, the measured difference and the outcome."""
+    """Formats an expectation as four cells, which are its text, its bound, the measured difference and the outcome."""
     bound = {"+": "at least ", "-": "at most −", "0": "within ± "}[entry["sign"]] + f"{entry['size']:g}"
     than = entry["than"]
     if not isinstance(than, list) and than:

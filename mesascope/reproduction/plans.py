@@ -39,11 +39,12 @@ class StudySubject:
     """One subject of a study, which runs once per seed.
 
     Attributes:
-        name: the display name.
+        name: the name in tables and figures.
         placeholder_values: the values of the placeholders in the name.
-        recipe: the recipe that trains the subject; '' for a scripted subject.
+        recipe: the recipe, with settings, that trains the subject; '' for a scripted subject. `recipe`, `subject`,
+            `family` and `trained_on` may contain {seed}, which stands for the training seed.
         subject: the name of a scripted subject, with settings; '' for a trained subject.
-        family: the family with settings. Family, subject and trained_on may contain {seed}.
+        family: the name of the family, with settings.
         trained_on: the bank label of the subject, if this study overrides the subject's own label; otherwise ''.
     """
 
@@ -60,12 +61,14 @@ class Quantity:
     """One number per subject and seed.
 
     Attributes:
-        name: the display name.
-        kind: 'measure' (intact lifetimes), 'placed' (a placement), 'metric' (a finding) or 'axis' (a reading).
-        spec: the measure, the placement's number, the metric or the axis, with settings.
-        label: which reading of the metric or axis to take, if it has several.
-        split: the split to measure on.
-        family: the family to measure on, if it is not the subject's own; otherwise ''.
+        name: the name in tables and figures.
+        kind: how the number is computed, which is 'measure' (from intact lifetimes), 'placed' (a number of the
+            placement), 'metric' (the estimate of a finding) or 'axis' (1 if the axis gives a certain reading, else 0).
+        spec: the name of the measure, of the placement's number, of the metric or of the axis, with settings.
+        label: for a metric with several readings, the label of the one to take; for an axis, the reading that counts as
+            1; otherwise ''.
+        split: the name of the split to measure on.
+        family: the family to measure on, with settings, if it is not the subject's own; otherwise ''.
         lifetimes: the number of lifetimes in each measurement.
         subjects: the names of the subjects to measure.
     """
@@ -89,17 +92,18 @@ class Study:
         folder: the path of the folder.
         is_bundled: whether the study ships with the package.
         question: the question that the study asks.
-        source: the source of the question.
-        minutes: an upper limit of the run's time on two idle cores.
+        source: the publication or the claim behind the question; '' if the plan names none.
+        minutes: an upper limit, in minutes, of the run's time on two idle cores.
         n_seeds: the number of training seeds.
         is_quick: whether this is the short form, which only shows that the study runs.
-        subjects: the subjects.
+        subjects: the subjects to train or open, and to measure.
         quantities: the quantities to measure.
-        rows: the rows of the table.
-        panels: the panels of the figure.
-        expectations: the expectations, which were written before the run.
+        rows: the rows of the table of published, exact and our numbers, as dicts with the keys of `ROW_KEYS`.
+        panels: the panels of the figure, as dicts.
+        expectations: what was expected before the run, as dicts with `says`, `value`, `than`, `sign` and `size`.
         digest: a hash of plan.toml and expects.toml.
-        rule: the placement rule, 'benefit' (the older one, shuffled feedback) or 'carried'.
+        rule: the rule that places subjects, 'benefit' (the older rule, with shuffled feedback) or 'carried' (the
+            present rule).
     """
 
     name: str
@@ -136,9 +140,9 @@ def load_study(name: str, quick: bool = False, seeds: int = 0) -> Study:
     """Reads a study.
 
     Args:
-        name: the name of a study that ships, or a folder with a plan.toml.
-        quick: whether to use the values of the table [quick].
-        seeds: the number of training seeds; 0 for the number in the plan.
+        name: the name of a study that ships with mesascope, or the path of a folder with plan.toml and expects.toml.
+        quick: whether the values in the plan's table [quick] replace those in [values].
+        seeds: the number of training seeds; 0 for the number in the plan or, with `quick`, in its table [quick].
 
     Raises:
         MesascopeError: there is no such study, or its files contain a mistake.
@@ -186,8 +190,8 @@ class PlanValues:
     """The values of a plan, which replace the placeholders in texts.
 
     Args:
-        values: the values, or lists of values, by placeholder.
-        display_names: the display names of values, by placeholder.
+        values: for each placeholder, its value or the list of its values.
+        display_names: for each placeholder, the display names of its values, by value.
         location: the path of the plan, which messages name.
     """
 
@@ -201,11 +205,11 @@ class PlanValues:
         return [dict(zip(names, point, strict=True)) for point in itertools.product(*lists)]
 
     def make_name(self, template: str, point: Mapping[str, Any]) -> str:
-        """Fills in a template for display, with the display names of the values."""
+        """Fills in a template with the display names of the values in `point`."""
         return self._fill(template, {k: self.display_names.get(k, {}).get(str(v), v) for k, v in point.items()})
 
     def make_spec(self, template: Any, point: Mapping[str, Any]) -> str:
-        """Fills in a template for a run; `point` may leave out values that are not lists."""
+        """Fills in a template for a run; `point` may leave out placeholders with a single value."""
         constants = {k: v for k, v in self.values.items() if not isinstance(v, list)}
         return self._fill(str(template), {**constants, **point})
 
@@ -216,7 +220,7 @@ class PlanValues:
     def name_combinations(
         self, template: str, existing_names: Mapping[str, Any], kind: str
     ) -> Iterator[tuple[str, dict]]:
-        """Yields each display name of a template with its values; raises an error for a name in `existing_names`."""
+        """Yields each display name of a template with the values in it; raises an error for one in `existing_names`."""
         for point in self.list_combinations(template):
             name = self.make_name(template, point)
             require(name not in existing_names, f"Two {kind} of {self.location} are called {name!r}.", "Rename one.")
@@ -233,7 +237,7 @@ class PlanValues:
                 yield require_known_name(f"value in {self.location}", name, self.values)
 
     def _fill(self, template: str, point: Mapping[str, Any]) -> str:
-        """Fills in a template; a value that is missing in `point` is an error."""
+        """Fills in a template; raises an error if `point` lacks the value of a placeholder."""
         for name in self.find_placeholders(template):
             problem = f"{template!r} in {self.location} has {{{name}}}, which its name does not have."
             require(name in point, problem, f"Put {{{name}}} into the name, or make it a single value.")
@@ -257,7 +261,7 @@ def _read_subjects(table: Mapping[str, Any], plan_values: PlanValues) -> tuple[S
 
 
 def _reword_settings(key: str, spec: str) -> str:
-    """Returns the spec with the present names of its settings; a setting that the plug-in has today keeps its name."""
+    """Replaces old names of settings in a spec, unless the plug-in has a setting with this name today."""
     settings: Container[str] = ()
     with contextlib.suppress(MesascopeError):  # no plug-in has this name; the error is raised where the plug-in is made
         if kind := PLUGIN_KINDS.get(key):

@@ -1,4 +1,4 @@
-"""Estimates how far a study is, from the files of its folder alone, so that any machine can do so."""
+"""Estimates what share of a study is done from the files in its folder alone, so that any machine can do so."""
 
 import contextlib
 import threading
@@ -20,7 +20,7 @@ class ProgressEstimate:
         self.seconds: dict[int, float | None] = {}  # of every finished unit by its index
 
     def estimate(self) -> tuple[float, str]:
-        """Returns the share that is done, which never falls, and what is running."""
+        """Returns the share of the work that is done, which never falls, and a text that says what is running."""
         for index, unit in enumerate(self.study_run.units):
             if index not in self.seconds and not self.study_run.is_unfinished(unit):
                 self.seconds[index] = self.study_run.read_seconds(unit)[1]

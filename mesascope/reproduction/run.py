@@ -42,21 +42,23 @@ def reproduce(
     """Runs the units of a study that are not yet finished in its folder, and returns the results.
 
     Args:
-        study: the name of a study that ships, or a folder with plan.toml and expects.toml.
-        quick: whether to use one seed and the plan's short values. The results are labelled quick; they are not
-            evidence.
+        study: the name of a study that ships with mesascope, or the path of a folder with plan.toml and expects.toml.
+        quick: whether to use the values for a short run in the plan's table [quick]. The results are labelled quick and
+            are not evidence.
         seeds: the number of training seeds; 0 for the number in the plan.
-        out: the folder of the run; by default runs/reproduce/STUDY.
+        out: the folder of the run; by default runs/reproduce/STUDY, or runs/reproduce/STUDY-quick for a short run.
         trust: whether code of a study that does not ship with mesascope may run.
         progress: called by another thread with the share of the work that is done, and with a text that says what is
             running.
-        workers: the number of parallel processes of the local engine; 0 for one per core.
-        engine: 'local', dask://HOST:PORT or tls://HOST:PORT.
-        shard: 'i/n' to run only part i of n parts, in any order and on any machines that share the folder.
+        workers: the number of parallel processes of the local engine; 0 for one per core, but at most 4.
+        engine: what runs the units, which is 'local' (processes on this machine) or the address of a dask scheduler,
+            'dask://HOST:PORT' or 'tls://HOST:PORT'.
+        shard: 'i/n' to run only part i of n parts, with i from 1 to n, or '' to run all. The parts may run in any
+            order, and on any machines that share the folder.
 
     Returns:
-        The document that results.json contains; None if units of other parts are unfinished. The folder also has
-        table.md, figure.png and seconds.json.
+        The document that results.json contains; None if units of other parts are unfinished. The folder then also
+        contains table.md, seconds.json and, if the plan has panels, figure.png.
 
     Raises:
         MesascopeError: there is no such study, its files contain a mistake, it contains code that is not trusted, the
@@ -94,7 +96,7 @@ def reproduce(
 
 
 def _run_cell(study: Study, folder: Path, trust: bool, code_hashes: Sequence[str], indices: Sequence[int]) -> None:
-    """Runs the units of a cell, in any process, if it has the code that the study started with."""
+    """Runs the units of a cell in any process; raises an error if the code was changed since the study started."""
     measures = load_measures(study, trust)
     try:
         study_run = StudyRun(study, folder, measures)
@@ -113,8 +115,10 @@ def describe_folder(folder: Path) -> dict[str, Any]:
     """Describes how far the study in a folder is, without changing anything there.
 
     Returns:
-        `of`; the number of `finished` and of all `units`; `missing` (names); `running` (units with their processes);
-        `share` (the share of the work that is done); `results` (the document with the values so far).
+        A dict with `of` (the kind and name of the run, such as 'study rl2_bandits'), `units` (their number), `finished`
+        (the number of finished units), `missing` (the names of the others), `running` (the units that run now, with
+        their processes), `share` (the share of the work that is done) and `results` (the document with the values so
+        far).
     """
     plan, settings = read_claim(folder)
     study = load_study(settings["study"], settings["quick"], settings["seeds"])
@@ -137,7 +141,11 @@ def choose_folder(document: Mapping[str, Any]) -> Path:
 
 
 def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
-    """Loads the package's measures and the study's own; without `trust`, refuses code that does not ship."""
+    """Loads the measures of the package and of the study, by name.
+
+    Raises:
+        MesascopeError: `trust` is false, and the study contains or names code that does not ship with mesascope.
+    """
     own_file = study.folder / "measures.py"
     texts = [t for c in study.subjects for t in (c.recipe, c.subject, c.family)]
     texts += [t for q in study.quantities for t in (q.spec, q.family)]

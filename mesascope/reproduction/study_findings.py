@@ -32,10 +32,13 @@ def export_study(name: str) -> dict[str, Any]:
     """Converts a study's results to a document of findings, which `mesascope crux update --findings` reads.
 
     Args:
-        name: the name of a study that ships, or a folder with a plan.toml and results.
+        name: the name of a study that ships with mesascope, or the path of a folder with plan.toml, expects.toml and
+            results/results.json.
 
-    Returns {"study": name, "subjects": [...]}. A subject has its kind ('trained' or 'scripted'), its recipe and family,
-    and one finding per quantity, whose settings hold the number of every training seed.
+    Returns:
+        {"study": name, "subjects": [...]}. A subject is a dict with `subject` (its name), `kind` ('trained' or
+        'scripted'), `recipe`, `family`, `trained_on` and `findings`, which has one finding per quantity. The settings
+        of a finding contain the number of every training seed.
     """
     study = load_study(name)
     document = read_results(study)
@@ -81,10 +84,10 @@ def _make_finding(study: Study, document: dict[str, Any], family: str, value: di
 
 
 def find_values(document: dict[str, Any], quantity: str, subjects: Iterable[str]) -> list[dict[str, Any]]:
-    """Finds a quantity of some subjects in the results of a study, in the order of the subjects.
+    """Finds the values of a quantity for some subjects in the results of a study, in the order of the subjects.
 
     Raises:
-        MesascopeError: the results do not contain one of them.
+        MesascopeError: the results lack the quantity for one of the subjects.
     """
     values = {(v["quantity"], v["subject"]): v for v in document["values"]}
     missing = [subject for subject in subjects if (quantity, subject) not in values]

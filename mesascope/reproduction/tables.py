@@ -1,6 +1,6 @@
 """Reads the tables of a plan. Every error message contains what the user should write.
 
-The argument `location` is the file or table that the message names.
+In each function, the argument `location` is the file or table that error messages name.
 """
 
 import tomllib
@@ -21,7 +21,7 @@ def read_texts(table: Mapping[str, Any], key: str, location: str) -> list[str]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Reads a TOML file of a study."""
+    """Reads a TOML file of a study; raises an error if the file is missing or is not TOML."""
     try:
         return tomllib.loads(limits.read_file(path, limits.MAX_SETTINGS_BYTES).decode())
     except FileNotFoundError:

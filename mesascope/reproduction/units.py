@@ -9,13 +9,17 @@ from mesascope.reproduction.plans import SEED_PLACEHOLDER, Quantity, Study, Stud
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """One unit of work.
+    """One unit of a study's work, which is a training run or a measurement.
 
     Attributes:
-        kind: 'train' (a training run), 'live' (an intact rollout) or 'place' (a placement).
-        subject, seed: the subject and its training seed.
-        family, split, lifetimes: the family and the split of the measurement, and the number of lifetimes.
-        quantities: the quantities that the unit measures.
+        kind: 'train' (a training run), 'live' (a measurement of intact lifetimes) or 'place' (a placement, with metrics
+            and axes).
+        subject: the subject to train or to measure.
+        seed: the training seed.
+        family: the family of the training or measurement, with settings.
+        split: the split of an intact measurement; '' for a training run or a placement.
+        lifetimes: the number of lifetimes to measure; 0 for a training run.
+        quantities: the quantities that the unit measures; none for a training run.
     """
 
     kind: str
@@ -34,7 +38,7 @@ class Unit:
 
     @property
     def first_seed(self) -> int:
-        """The first seed of the unit's lifetimes."""
+        """The seed of the first rollout of the unit; each further rollout takes the next seed."""
         return 10_000 * (self.seed + 1)
 
 
@@ -63,9 +67,10 @@ def fill_seed(text: str, seed: int) -> str:
 
 
 def list_cells(units: Sequence[Unit]) -> list[list[int]]:
-    """Lists the indices of the units of each subject and seed, which one process runs in turn: training comes first.
+    """Lists the cells, each of which contains the indices of the units of one subject and seed.
 
-    The longest training run comes first, so that no long run starts last.
+    One process runs the units of a cell in turn, with the training run first. The cell with the longest training run is
+    the first one, so that no long run starts last.
     """
     cells: dict[tuple[int, str], list[int]] = {}
     for index, unit in enumerate(units):

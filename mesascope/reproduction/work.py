@@ -56,11 +56,11 @@ class Value:
     """The value of one quantity for one subject and seed.
 
     Attributes:
-        number: the number, or None if there is none.
-        error: its standard error over lifetimes, or None.
-        n: the number of lifetimes that were measured.
-        text: the level in words, if the number stands for a level.
-        why: the reason for a missing number.
+        number: the value itself; None if it is missing.
+        error: the standard error of `number` over lifetimes; None if it is not known.
+        n: the number of units behind `number`, which for most values are lifetimes.
+        text: the level or the reading in words, if `number` stands for one; otherwise ''.
+        why: the reason for a missing number; otherwise ''.
     """
 
     number: float | None
@@ -72,17 +72,17 @@ class Value:
 
 @functools.lru_cache(maxsize=1)
 def _get_shared_rollouts(seed: int, *code_hashes: str) -> dict[str, Any]:
-    """Returns one dictionary for the rollouts of references that the units of a seed share within a process."""
+    """Returns the dictionary of references' rollouts, which all units of a seed share within a process."""
     return {}
 
 
 class StudyRun:
-    """Runs the units of a study. Its folder keeps networks, finished measurements and seconds.
+    """Runs the units of a study, and keeps networks, finished measurements and their times in its folder.
 
     Args:
         study: the study to run.
         out: the folder of the run.
-        measures: the available measures by name.
+        measures: the functions of the available measures by name.
     """
 
     def __init__(self, study: Study, out: Path, measures: Mapping[str, Measure]):
@@ -95,7 +95,7 @@ class StudyRun:
         ]
 
     def run(self, indices: Sequence[int] | None = None) -> dict[tuple[str, str, int], Value]:
-        """Runs the units with these indices (default: all); returns values by quantity, subject and seed."""
+        """Runs the units with these indices (all by default); returns values by quantity, subject and seed."""
         values = {}
         for index in range(len(self.units)) if indices is None else indices:
             unit = self.units[index]
@@ -107,7 +107,7 @@ class StudyRun:
         return values
 
     def read_values(self) -> dict[tuple[str, str, int], Value]:
-        """Reads the values of all finished units by quantity, subject and seed; the others have no number."""
+        """Reads the values of all units by quantity, subject and seed; values of unfinished units have no number."""
         values = {}
         for unit in self.units:
             saved_values = {} if self.is_unfinished(unit) else self._read_saved(unit)
@@ -161,7 +161,7 @@ class StudyRun:
         return self.out / "measurements" / f"{name}.json", inputs
 
     def _measure(self, unit: Unit) -> dict[str, Value]:
-        """Measures a unit's values, or reads them from the folder if they are saved there."""
+        """Measures the values of a unit's quantities, or reads them from the folder if they are saved there."""
         path, inputs = self._find_path(unit)
         if saved_values := _read_values(path):
             return saved_values
@@ -244,7 +244,7 @@ class StudyRun:
         return {q.name: read_value(q) for q in unit.quantities}
 
     def read_seconds(self, unit: Unit) -> tuple[str, float | None]:
-        """Reads how many seconds a unit took: the key of the unit, and None if it is unfinished or not measured."""
+        """Returns the key of a unit, and the seconds that it took, or None for a unit without a recorded time."""
         if unit.kind == "train":
             folder = self._find_network_folder(unit)
             key, path = folder.name, folder / TRAINING_TIME_FILE
@@ -255,7 +255,7 @@ class StudyRun:
         return f"{unit.kind} {key}", float(seconds) if isinstance(seconds, int | float) else None
 
     def write_seconds(self) -> None:
-        """Writes how many seconds each unit took, and the load of the machine, unless the file has these seconds."""
+        """Writes each unit's seconds and the machine's load to seconds.json, unless the file has these seconds."""
         path = self.out / "seconds.json"
         seconds = {key: s for key, s in map(self.read_seconds, self.units) if s is not None}
         if read_json(path).get("units") == seconds:
@@ -267,7 +267,11 @@ class StudyRun:
 
 
 def combine_rollouts(arrays: list[np.ndarray]) -> Value:
-    """Joins arrays of several rollouts into a value: the mean of a row [1, N], or the ratio of two sums [2, N]."""
+    """Joins the arrays of a measure, one per rollout with N lifetimes, into one value.
+
+    If the arrays have one row [1, N], the value is the mean over lifetimes. If they have two rows [2, N], it is the sum
+    of the first row divided by the sum of the second.
+    """
     rows = np.concatenate(arrays, axis=1)
     if len(rows) == 2 and not abs(rows[1].sum()) > 0:
         return Value(None, why="there is nothing to gain there")
@@ -281,7 +285,7 @@ def combine_rollouts(arrays: list[np.ndarray]) -> Value:
 
 
 def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
-    """Reads a number from a placement; a rung is returned as its number on the ladder."""
+    """Reads the number with the name `spec` from a placement; a level becomes its number on the ladder."""
     require_known_name("number of a placement", spec, PLACEMENT_QUANTITIES)
     level = placement.describe()
     if spec in ("lowest", "highest"):
@@ -298,7 +302,7 @@ def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
 
 
 def make_verdict_value(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
-    """Makes a value of an axis's verdict: 1 if the subject has this reading, otherwise 0."""
+    """Makes a value of an axis's verdict, which is 1 if the verdict has this reading, otherwise 0."""
     require_known_name(f"reading of the axis {axis.name!r}", reading, axis.reading_meanings)
     if verdict is None:
         return Value(None, why=f"the axis {axis.name!r} does not apply there")

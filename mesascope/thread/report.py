@@ -27,9 +27,13 @@ class Measurement:
     """One number of a study.
 
     Args:
-        study, quantity, subject: where the number stands in the study's results.
-        label: a description of the number.
-        value, low, high: the mean over training seeds, and the ends of its 95 % interval, or None without an interval.
+        study: the name of the study.
+        quantity: the name of the quantity in the study's results.
+        subject: the name of the subject in the study's results.
+        label: a description of the number for the report.
+        value: the mean over training seeds.
+        low: the lower end of the mean's 95 % interval; None if there is no interval.
+        high: the upper end of the interval; None if there is no interval.
         n: the number of training seeds.
     """
 
@@ -56,12 +60,14 @@ class Belief:
     """One person's belief in a claim, before and after evidence.
 
     Args:
-        person: the person, or 'you' for the reader.
-        before: the interval of the person's own claims; [0, 1] if the person states nothing.
-        own_ratio, after_own: the likelihood ratio that the person states for the thread's own evidence, and the belief
-            that follows from it; None if the person states no ratio.
-        ratio, after: the likelihood ratio of the measurements (from the reader, or as the instrument proposes it), and
-            the belief that would follow if the person accepted this ratio.
+        person: the name of the person, or 'you' for the reader.
+        before: the interval of the claim's probability that follows from the person's own claims; (0, 1) if the person
+            states nothing about it.
+        own_ratio: the interval of the likelihood ratio that the person states for the thread's own evidence, or None.
+        after_own: the belief that follows from `own_ratio`; None if the person states no ratio.
+        ratio: the interval of the measurements' likelihood ratio, which the reader gives or mesascope proposes; None if
+            neither does.
+        after: the belief that would follow if the person accepted `ratio`; None if there is no ratio.
     """
 
     person: str
@@ -77,14 +83,19 @@ class ClaimRow:
     """One claim of the thread, with its measurements and everybody's beliefs.
 
     Args:
-        id, claim, who, quote: the claim, its speaker ('unknown' if not recorded) and a phrase of the speaker.
-        event: the claim's atom in the crux model, or ''.
-        status: a key of `STATUSES`.
-        measured: the numbers of the studies.
-        says, cannot: what the numbers say, and what they cannot say.
-        ratio: the likelihood ratio; None if nothing was measured.
-        is_readers_ratio: whether the reader gave the ratio; otherwise it is the instrument's proposal.
-        beliefs: everybody's belief, if the claim has an atom or the reader gave a belief.
+        id: the short name of the claim, such as 'P1'.
+        claim: the claim in words.
+        who: the speaker; 'unknown' if the speaker is not recorded.
+        quote: the speaker's own words; '' if they are not recorded.
+        event: the name of the claim's atom (its elementary event) in the crux model; '' if it has none.
+        status: 'measured', 'not yet measured' or 'not measurable'.
+        measured: the numbers from studies that bear on the claim.
+        says: a sentence on what the numbers show.
+        cannot: a sentence on what the numbers cannot show.
+        ratio: the interval of the measurements' likelihood ratio, which the reader gives or mesascope proposes; None if
+            neither does.
+        is_readers_ratio: whether the reader gave the ratio.
+        beliefs: the belief of each person in the crux model if the claim has an atom, and the reader's if given.
     """
 
     id: str
@@ -106,8 +117,10 @@ class TargetAnswer:
     """What a person's claims imply about the target of the crux model, before and after all that was measured.
 
     Args:
-        person, question: the person and the question.
-        before, after: the interval of the person's answer; None if the person's claims give no answer.
+        person: the name of the person.
+        question: the question about the target, as the person conditions it.
+        before: the interval of the person's answer before the measurements; None if the person's claims give no answer.
+        after: the interval after the measurements; None if the person's claims give no answer.
         connected: the ids of the measured claims that the person's own claims connect with the target.
     """
 
@@ -120,7 +133,15 @@ class TargetAnswer:
 
 @dataclass(frozen=True)
 class ThreadReport:
-    """A summary in three sentences, all claims, people's answers on the target, and claims that cannot be measured."""
+    """All that the report of the thread shows.
+
+    Args:
+        answer: a summary in three sentences.
+        rows: the claims of the thread.
+        models: each person's answer on the target of the crux model.
+        unmeasurable: the claims that no network here can measure, as dicts with `claim` (the claims in words) and
+            `claims` (their ids in the crux model).
+    """
 
     answer: tuple[str, ...]
     rows: tuple[ClaimRow, ...]
@@ -138,11 +159,16 @@ def make_thread_report(
 ) -> ThreadReport:
     """Collects the thread's claims, the numbers measured for them, and everybody's beliefs before and after.
 
-    Args:
-        ratios: the reader's likelihood ratios by claim, such as {"P1": "3-10"}; by default the instrument's proposals.
-        beliefs: the reader's beliefs before the measurements by claim, such as {"P1": "60%"}.
-
     Only committed results are read; no study runs.
+
+    Args:
+        ratios: the reader's likelihood ratios by the id of the claim, such as {"P1": "3-10"}. Claims without an entry
+            keep the ratio that mesascope proposes.
+        beliefs: the reader's beliefs before the measurements by the id of the claim, such as {"P1": "60%"}.
+
+    Raises:
+        MesascopeError: there is no such claim, a ratio or belief cannot be read, or a ratio is given for a claim for
+            which nothing was measured.
     """
     ratios, beliefs = ratios or {}, beliefs or {}
     table = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
@@ -236,7 +262,7 @@ def _summarise(rows: tuple[ClaimRow, ...]) -> tuple[str, ...]:
 
 
 def describe_thread(report: ThreadReport) -> list[str]:
-    """Describes the report for a terminal."""
+    """Describes the report for a terminal, as a list of lines."""
     lines = [*report.answer, ""]
     for row in report.rows:
         speaker = "" if row.who == "unknown" else f" ({row.who}, inferred)"
@@ -264,7 +290,11 @@ def describe_thread(report: ThreadReport) -> list[str]:
 def describe_target_answer(model: TargetAnswer) -> str:
     """Describes one person's answer on the target before and after the measurements."""
     before, after = (format_interval(*span) if span else "no answer" for span in (model.before, model.after))
-    reason = f"through {', '.join(model.connected)}" if model.connected else "none of the person's claims connects them"
+    reason = (
+        f"through {', '.join(model.connected)}"
+        if model.connected
+        else "none of the person's claims connects the measured claims with the target"
+    )
     return f"{model.person}: {model.question} {before} before, {after} after all that was measured: {reason}"
 
 

@@ -159,7 +159,8 @@ def count_covered(studies: Iterable[Study], n_studies: int = N_STUDIES) -> list[
             intervals[study.subject, key][study.n].append(interval)
     rows = []
     for (name, key), by_size in intervals.items():
-        truth = float(np.mean([estimate for estimate, _, _ in by_size.get(POOL_SIZE, [])]))
+        pools = [estimate for estimate, _, _ in by_size[POOL_SIZE]]
+        truth = float(np.mean(pools)) if pools else float("nan")
         for n in STUDY_SIZES:
             if not by_size[n]:
                 continue

@@ -24,6 +24,7 @@ from small import PLAN, small
 from mesascope import catalogue
 from mesascope.cli.main import run_command
 from mesascope.errors import MesascopeError
+from mesascope.questions.goal.axis import READING_MEANINGS
 from mesascope.recipes import training_loop as _training
 from mesascope.recipes import updates
 from mesascope.recipes.training import train
@@ -116,7 +117,8 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     assert training and any(share > max(training) for share, _ in told)  # measuring is progress, too
 
 
-OFTEN = """from mesascope.recipes import training_loop
+OFTEN = """from mesascope.questions.goal.axis import READING_MEANINGS
+from mesascope.recipes import training_loop
 
 training_loop.CHECKPOINT_SECONDS = 0.0  # a checkpoint after every update
 """
@@ -372,6 +374,18 @@ def test_measures_agree_with_each_other_and_with_what_is_known():
         find_measure("regert")
     with pytest.raises(MesascopeError, match="no setting 'chioce'"):
         find_measure("part_of_choice:chioce=1")
+
+
+def test_a_reading_of_an_axis_is_counted_by_the_measure_as_the_axis_gives_it():
+    family = catalogue.make("families", "cued_bandit:rho=1")
+    subject = catalogue.make("subjects", "cue_follower", family)
+    apart = Rollouts(rollout(subject, family, "apart:mark", 128, seed=3), subject, family)
+    readings = {name: find_measure(f"read_as:axis=goal,says={name}")(apart) for name in READING_MEANINGS}
+    assert {name: set(values.flat) for name, values in readings.items()} == {
+        name: {float(name == "proxy")} for name in READING_MEANINGS
+    }
+    with pytest.raises(MesascopeError, match="no goal or reading 'prxoy'.*'proxy'"):
+        find_measure("read_as:axis=goal,says=prxoy")(apart)
 
 
 def test_the_exact_values_of_short_lifetimes_hold():
