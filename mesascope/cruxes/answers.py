@@ -33,20 +33,21 @@ class Answer(IntervalResult):
     """What one person's statements imply about P(event | given).
 
     Args:
-        person: the person's name.
-        event, given: the question.
-        status: one of `STATUSES`.
+        person: the id of the person.
+        event, given: the two events of P(event | given), as texts.
+        status: a key of `STATUSES`, whose texts explain each status.
         engine: the engine that computed the answer.
-        reading: how stated values were read: 'centre', 'set' or 'beta'.
-        low, high: the ends of the interval; None if no interval could be computed.
-        mean: the interval of the mean over the draws; only from the engine 'sample'.
-        quantiles: the 5 % and 95 % quantiles over the draws; only from the engine 'sample'.
-        assumptions: the assumptions behind the number, printed with it.
+        reading: how stated values were read ('centre', 'set' or 'beta'; see `Conventions`).
+        low, high: the ends of the interval, which from the engine 'sample' are the `quantiles`; None if no interval
+            could be computed.
+        mean: the interval of the mean over the draws; None unless the engine is 'sample'.
+        quantiles: the 5 % and 95 % quantiles over the draws; None unless the engine is 'sample'.
+        assumptions: the assumptions behind the interval, as texts that are printed with the answer.
         claims: the ids of the person's claims that are connected with the question.
         bridges: the ids of the modeller's rules that are connected with the question.
         wordings: the answer under each alternative wording of an ambiguous claim, by label.
         bridged: the answer with (or without) each optional bridge of the modeller, by label such as 'with b1'.
-        refusal: the refusal, if this person declines the question.
+        refusal: the person's refusal to answer this question; None if the person does not refuse.
     """
 
     person: str
@@ -68,7 +69,7 @@ class Answer(IntervalResult):
 
     @property
     def point(self) -> float | None:
-        """The single number, if low and high agree within 1e-7; otherwise None."""
+        """The middle of the interval if its ends agree within 1e-7; otherwise None."""
         if self.low is None or self.high is None or self.high - self.low > POINT_TOLERANCE:
             return None
         return (self.low + self.high) / 2
@@ -89,14 +90,14 @@ def answer_question(
     """Computes P(event | condition) from one person's statements with one engine.
 
     Args:
-        person: the person's name.
+        person: the id of the person.
         polytope: the person's claims as constraints, and the bridges as rules.
-        event, condition: the question.
+        event, condition: the two events of P(event | condition).
         engine: 'lp' assumes no independence; 'net' and 'credal' assume the independence of a network; 'sample' also
             draws the values from Betas.
         reading: how the values in the polytope were read; the answer states this reading.
-        values: the reading of each claim, by id; 'sample' draws from the reading's Beta.
-        draws, seed: the number of draws and the random seed, for 'sample'.
+        values: the reading of each claim, by id; the engine 'sample' draws a claim's value from its reading's Beta.
+        draws, seed: the number of draws and the random seed, for the engine 'sample'.
 
     Returns an `Answer`. For the same polytope, 'net' and 'credal' give the same interval, and the interval from 'lp'
     contains it.

@@ -30,7 +30,7 @@ class Argument:
 
     Args:
         text: the file's TOML text.
-        name: the file's name, for messages.
+        name: the file's name, which error messages state.
         conventions: how to read the file; by default `Conventions()`.
     """
 
@@ -56,20 +56,20 @@ class Argument:
     # statements
 
     def pick_person(self, name: str) -> str:
-        """Returns the name if the file has such a person; otherwise raises `MesascopeError`."""
+        """Returns a person's id if the file has this person; otherwise raises `MesascopeError`."""
         return require_known_name("person", name, self.content.people)
 
     @property
     def compared_people(self) -> tuple[str, ...]:
-        """The people whom the file's query compares; nobody if the file has no query."""
+        """The ids of the people whom the file's query compares; empty if the file has no query."""
         return self.content.query.people if self.content.query else ()
 
     def choose_people(self, names: Sequence[str] | None) -> list[str]:
-        """Returns the named people; by default, those whom the query compares, or everybody if there is no query."""
+        """Returns people's ids: the named people, else those whom the query compares, else everybody in the file."""
         return [self.pick_person(name) for name in names or self.compared_people or self.content.people]
 
     def pick_pair(self, first_person: str | None, second_person: str | None) -> tuple[str, str]:
-        """Returns two people's names; if either is None, the names of the first two people in the file's query."""
+        """Returns two people's ids; if either argument is None, the ids of the first two people in the file's query."""
         if first_person is None or second_person is None:
             if len(self.compared_people) < 2:
                 raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
@@ -77,7 +77,7 @@ class Argument:
         return self.pick_person(first_person), self.pick_person(second_person)
 
     def parse_event(self, text: str | Event) -> Event:
-        """Parses an event over this file's atoms, and expands the definitions in it."""
+        """Parses an event over this file's atoms, and expands the definitions that the event uses."""
         return self.content.resolve_event(text)
 
     def list_claims(self, person: str) -> tuple[Claim, ...]:
@@ -101,7 +101,10 @@ class Argument:
         return claim.is_used and self.content.find_reply("retraction", claim.id) is None
 
     def pick_value(self, claim: Claim) -> Reading:
-        """Returns a claim's value, or its reflective value if the conventions select it and the claim states one."""
+        """Returns a claim's value.
+
+        If the conventions select reflective values and the claim states such a value, that value is returned instead.
+        """
         value = claim.reflective_value if self.conventions.reflective and claim.reflective_value else claim.value
         assert value is not None
         return value
@@ -115,7 +118,7 @@ class Argument:
         return None
 
     def list_bridges(self, person: str) -> tuple[str, ...]:
-        """Lists the ids of the bridges that apply to one person. Optional bridges are listed only if switched on."""
+        """Lists the ids of one person's bridges; optional bridges are listed only if the conventions switch them on."""
         bridges = [bridge for bridge in self.content.bridges.values() if person in bridge.people]
         return tuple(b.id for b in bridges if not b.is_optional or b.id in self.conventions.bridges)
 
@@ -142,7 +145,11 @@ class Argument:
     def choose_question(
         self, person: str, target: str | Event | None = None, condition: str | Event | None = None
     ) -> tuple[Event, Event]:
-        """Chooses the target and condition of a question to a person; by default, those of the file's query."""
+        """Chooses the target and the condition of a question to a person.
+
+        By default, both are those of the file's query. A target that is given without a condition has the sure event as
+        its condition.
+        """
         if target is not None:
             return self.parse_event(target), self.parse_condition(condition)
         if self.content.query is None:
@@ -155,7 +162,10 @@ class Argument:
     def choose_common_question(
         self, people: Sequence[str], target: str | Event | None = None, condition: str | Event | None = None
     ) -> tuple[Event, Event]:
-        """Chooses one question for several people. It has no condition if the query's conditions for them differ."""
+        """Chooses one target and one condition for several people.
+
+        If the query has different conditions for these people, the condition is the sure event.
+        """
         questions = [self.choose_question(person, target, condition) for person in people]
         is_same = all(are_equivalent(question[1], questions[0][1]) for question in questions)
         return questions[0] if is_same else (questions[0][0], SURE_EVENT)
@@ -182,16 +192,17 @@ class Argument:
         """Computes what a person's statements imply about P(target | condition).
 
         Args:
-            person: the person's name.
+            person: the id of the person.
             target: an event; by default the target of the file's query.
             condition: an event, or "" for no condition. By default, there is no condition if a target is given;
                 otherwise, the condition is the query's condition for this person.
-            engine: 'lp', 'net', 'credal' or 'sample'.
-            draws, seed: the number of draws and the random seed, for 'sample'.
+            engine: 'lp' (bounds without any independence), 'net' or 'credal' (the same interval, under a network's
+                independence) or 'sample' (a network whose values are drawn from Beta distributions).
+            draws, seed: the number of draws and the random seed, for the engine 'sample'.
             should_add_variants: whether to answer again under every alternative wording of this person's ambiguous
                 claims, and with and without every optional bridge.
 
-        Returns an `Answer`. A refused, undefined or incoherent answer raises no error; its status is set accordingly.
+        Returns an `Answer`. A refused, undefined or incoherent answer raises no error; its `status` tells this.
         """
         self.pick_person(person)
         event, condition = self.choose_question(person, target, condition)
@@ -248,13 +259,15 @@ class Argument:
     def translate(
         self, event: str | Event, person: str, condition: str | Event | None = None, engine: str = "lp"
     ) -> Answer:
-        """Computes what one person's claims imply about an event from another vocabulary.
+        """Computes what one person's claims imply about an event in another person's vocabulary.
 
         Args:
             event: an event, which may contain definitions.
-            person: the person's name.
+            person: the id of the person.
             condition: an event, or "" for no condition; by default the query's condition for this person.
             engine: see `answer`.
+
+        Returns an `Answer`.
         """
         return self.answer(person, event, self.find_query_condition(person) if condition is None else condition, engine)
 
@@ -295,7 +308,7 @@ def load_argument(path: str | Path, **conventions: Any) -> Argument:
 
     Args:
         path: a TOML file of format mesascope-crux/1, at most 1 MB.
-        conventions: fields of `Conventions`.
+        conventions: values for fields of `Conventions`, as keyword arguments.
 
     Returns an `Argument`. A mistake in the file raises `MesascopeError`, which names the entry and its line.
     """
@@ -303,5 +316,5 @@ def load_argument(path: str | Path, **conventions: Any) -> Argument:
 
 
 def load_thread(**conventions: Any) -> Argument:
-    """Loads the argument that the package ships, a public thread of August 2020."""
+    """Loads the argument that the package ships, a public thread of August 2020; see `load_argument`."""
     return Argument(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)

@@ -57,10 +57,10 @@ class Polytope:
         rules: the events that are certain.
         comparisons: the statements that one chance is at least as large as another.
 
-    Only the statements connected to a query through shared atoms enter its linear programs. Worlds that every
-    statement and the query treat alike are merged into one variable; this does not change the bounds. A comparison of
-    chances under two different conditions is not linear. A search therefore finds a value that lies between the two
-    chances, to within `COMPARISON_WIDTH`, and the bounds can be slightly too wide for this reason.
+    Only the statements connected to a query through shared atoms enter the linear programs for this query. Worlds that
+    every statement and the query treat alike are merged into one variable, which does not change the bounds. A
+    comparison of chances under two different conditions is not linear. A search therefore finds a value that lies
+    between the two chances, to within `COMPARISON_WIDTH`, and the bounds can be slightly too wide for this reason.
     """
 
     def __init__(
@@ -74,8 +74,9 @@ class Polytope:
         """Finds the least and greatest P(event | condition): sharp bounds that assume no independence.
 
         Args:
-            event, condition: the question.
-            evidence: an event, and the likelihood ratio of an observation that depends on this event alone.
+            event, condition: the two events of P(event | condition).
+            evidence: an event, and the likelihood ratio of an observation that depends on this event alone; the bounds
+                are then on P(event | condition) after the observation. By default, there is no observation.
 
         Only distributions with P(condition) above zero count.
         """
@@ -106,11 +107,11 @@ class Polytope:
         return Bounds("bounded", low, high)
 
     def search_minimum(self, find_value: Callable[[Polytope], float | None]) -> float | None:
-        """Finds the least value of a function over this polytope, even if comparisons have two different conditions.
+        """Finds the least value of a function over this polytope, which may have comparisons under two conditions.
 
         Args:
-            find_value: the function of a polytope without such comparisons; it returns None if no distribution agrees
-                with the polytope's statements.
+            find_value: a function that takes a polytope without such comparisons, and returns a number, or None if no
+                distribution agrees with the statements of that polytope.
 
         Returns None if no distribution agrees with the statements.
         """
@@ -152,8 +153,9 @@ class Polytope:
                 ones.
             seed: the seed of the random directions.
 
-        Returns [vertices, events]. Each row belongs to a distribution that agrees with the statements, apart from
-        comparisons under two conditions; if there is no such distribution, there are no rows.
+        Returns an array [vertices, events]. Each row contains the probabilities P(e | condition) under a distribution
+        that agrees with all statements except comparisons under two conditions. If no distribution agrees with these
+        statements, the array has no rows.
         """
         connected = self.select_connected(conjoin(condition, *events).atoms)
         program = connected.make_program([condition, *(conjoin(event, condition) for event in events)])
@@ -181,10 +183,12 @@ class Polytope:
         return self.search_minimum(find_value) is not None
 
     def find_repair(self) -> dict[str, float]:
-        """Finds the smallest repair: by how much each statement must change so that all statements agree.
+        """Finds the smallest repair: by how much each claim must change so that all statements agree.
 
-        The repair has the least total change (L1 norm) of joint probabilities. It is empty if the statements already
-        agree, or if the rules and comparisons alone contradict each other.
+        The repair has the least total change (L1 norm) of joint probabilities.
+
+        Returns the change of each claim that must change, by id. The result is empty if the statements already agree,
+        or if the rules and comparisons alone contradict each other.
         """
         changes: dict[str, float] = {}
         for component in self._split_into_components():
@@ -192,7 +196,7 @@ class Polytope:
         return changes
 
     def find_repaired_values(self) -> dict[str, tuple[float, float]]:
-        """Finds the interval that each changed statement has after the smallest repair; see `find_repair`."""
+        """Finds the interval of each claim, by id, that the smallest repair changes; see `find_repair`."""
         values: dict[str, tuple[float, float]] = {}
         for component in self._split_into_components():
             values |= component._compute_repair()[1]
@@ -224,7 +228,7 @@ class Polytope:
         return {i: float(change) for i, change in zip(ids, changes, strict=True) if change > 1e-8}, values
 
     def find_conflict(self) -> tuple[str, ...]:
-        """Finds a minimal set of conflicting statements by leaving statements out.
+        """Finds a minimal set of statements that contradict each other, by leaving out one statement after another.
 
         Returns the ids of these statements, or () if all statements agree.
         """
@@ -277,7 +281,8 @@ class Polytope:
     def make_program(self, events: Sequence[Event]) -> Program:
         """Makes the linear program of the statements, with a row for each of these events, and caches the program.
 
-        Statements that are connected too densely raise `MesascopeError`, which names the first claim with a line.
+        Statements that are connected too densely raise `MesascopeError`, which names the first claim whose place in a
+        file is known.
         """
         if tuple(events) in self._programs:
             return self._programs[tuple(events)]

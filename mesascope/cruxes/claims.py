@@ -43,9 +43,10 @@ class Person:
     """A speaker.
 
     Args:
-        id, name: the person's id in the file, and the name.
-        attribution: 'inferred' if the modeller inferred the readings, 'endorsed' if the person endorsed them.
-        scope: conditions on everything that the person says.
+        id, name: the person's id in the file, and the person's name.
+        attribution: 'inferred' if the modeller inferred the readings of the person's claims, 'endorsed' if the person
+            endorsed these readings.
+        scope: the conditions, as texts, on everything that the person says.
     """
 
     id: str
@@ -73,17 +74,19 @@ class Claim:
         kind: a key of `CLAIM_KINDS`.
         text: the statement as the modeller sums it up.
         quote, at: a phrase in the person's own words, and where the person said it.
-        reading_name: the name of the default wording, if the claim has others.
+        reading_name: the name of the default wording, if the claim has other wordings.
         is_endorsed: whether the person endorsed this reading; otherwise the modeller inferred it.
         after: for a posterior, the id of the evidence after which the person holds this belief.
-        than, than_condition: for a comparison, the event and condition whose chance is at most the chance of `event`.
-        event, condition, value: the probability that is stated, in the default wording.
-        reflective_value: the value that the person expects on reflection.
+        than, than_condition: for a comparison, which claims that P(than | than_condition) is at most
+            P(event | condition), the two events of the smaller chance.
+        event, condition, value: the events and the stated value of P(event | condition), in the default wording;
+            `event` and `value` are None if the claim does not state them.
+        reflective_value: the value that the person expects on reflection; None if the claim does not state it.
         word: the probability word that was stated with the number.
         hedge: a remark of the person that weakens the statement.
         wordings: the other wordings of the claim, by label.
         is_used: whether the claim enters inference.
-        share_of, population: for a share of a population, its members that are counted, and the population.
+        share_of, population: for a claim of kind 'fraction', the members that the share counts, and the population.
         related_claims: the ids of the claims that this claim is about.
         events: the events for which an ambiguous phrase stands.
         phrase: the phrase that is ambiguous or objected to.
@@ -147,7 +150,8 @@ class Reply:
         kind: 'retraction' or 'agreement'.
         by: the id of the person, or 'unknown'.
         of: the ids of the claims; a retracted claim leaves inference, and an agreement adds no number.
-        text, quote, at: the reply in the modeller's words, a phrase in the person's own words, and where it was said.
+        text, quote, at: the reply in the modeller's words, a phrase in the person's own words, and where the
+            person said it.
     """
 
     kind: str
@@ -171,7 +175,7 @@ class Bridge:
 
 @dataclass(frozen=True)
 class Question:
-    """An open question to a person: would a change of mind about the premise make the event more likely for them?"""
+    """An open question to a person: how would the belief in the event change if the belief in the premise changed?"""
 
     id: str
     asker: str
@@ -186,18 +190,18 @@ class Evidence:
     """An observation that bears on an event.
 
     Args:
-        event: the event that the observation bears on.
+        event: the event that the observation bears on; the sure event if `over` names a set of hypotheses.
         ratios: the likelihood ratio of the observation as an interval, by person; people without a ratio are missing.
         opposite_ratios: the likelihood ratio of the opposite observation, in the same form.
-        hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of two Beta distributions of the success rate: if
-            the event holds, and if it does not.
+        hypotheses: for each person, the parameters ((a1, b1), (a0, b0)) of the Beta distributions of the success rate
+            if the event holds (a1, b1) and if it does not hold (a0, b0).
         is_count: whether the observation is a count, k of n.
         over: the id of the set of hypotheses that the observation bears on; '' if it bears on one event.
-        likelihoods: per person, for each hypothesis of that set, the interval of the chance of the observation, or
-            the parameters [a, b] of the Beta distribution of the success rate.
-        observed: the count (k, n), if the file states it.
-        transfer: per person, the power to which the person raises the likelihoods, because the system that was
-            measured is not the system of the claim: 1 counts the measurement in full, 0 ignores it.
+        likelihoods: for each person and each hypothesis of the set `over`, the interval of the chance of the
+            observation, or the parameters [a, b] of the Beta distribution of the success rate.
+        observed: the count (k, n), which means k successes in n cases; None if the file does not state the count.
+        transfer: for each person, the power to which the person raises the likelihoods, because the system that was
+            measured is not the system of the claim. A power of 1 counts the measurement in full, and 0 ignores it.
     """
 
     id: str
@@ -219,8 +223,8 @@ class IndependenceGroup:
 
     Args:
         items: the ids of the items.
-        discount: the power to which each item's likelihoods are raised: 1 if the items are independent given each
-            hypothesis, less if they repeat each other.
+        discount: the power to which each item's likelihoods are raised, which is 1 if the items are independent given
+            each hypothesis, and less if they repeat each other.
         reason: why the modeller chose this discount.
     """
 
@@ -235,15 +239,19 @@ class Measure:
 
     Args:
         id: the id of the measure.
-        evidence: the id of the evidence item.
-        rung: the lowest rung at which a placed unit counts as observed; '' if the measure uses a metric.
-        metric, threshold: a unit counts as observed if the whole interval of this metric is above the threshold.
-        unit_kind: what one unit is: 'subject', 'fingerprint' (all subjects with the same weights), or 'seed' (each
-            training seed of a study's findings).
-        undetermined: what happens to an undetermined unit: 'leave out', or 'count as not' (it counts as not observed).
-        kinds: which kinds of subject count; see `SUBJECT_KINDS`.
-        filters: the settings that a subject must have to count, by name: 'family', 'trained_on' or 'recipe'.
-        measured_network, claimed_network: descriptions of the network measured and of the network of the claim.
+        evidence: the id of the evidence item whose count this is.
+        rung: the lowest rung of the ladder at which a placed unit counts as observed; '' if the measure uses a metric.
+        metric, threshold: the metric whose interval (for a training seed, whose number) must lie above the threshold
+            for a unit to count as observed; the metric is '' if the measure uses a rung.
+        unit_kind: 'subject', 'fingerprint' (all subjects with the same weights are one unit), or 'seed' (each training
+            seed of a study's findings is one unit).
+        undetermined: 'leave out' to leave undetermined units out of k and n, or 'count as not' to count these units as
+            not observed.
+        kinds: the kinds of subject that count, as keys of `SUBJECT_KINDS`.
+        filters: for some of the settings 'family', 'trained_on' and 'recipe', the value that a subject must have to
+            count.
+        measured_network, claimed_network: descriptions of the network that was measured and of the network that the
+            claim is about.
     """
 
     id: str
@@ -265,11 +273,11 @@ class Cut:
 
     Args:
         id, text: the id of the cut, and its description.
-        target, condition: the question.
+        target, condition: the two events of P(target | condition), the chance that the cut splits.
         form: 'product', or 'complement' for one minus the product.
         parts: the event of each part, by name; each part is conditional on the parts before it.
-        assumptions: for each person, the values that the modeller assumes for some parts; the value "rest" means
-            that the part's number follows from the target and the other parts.
+        assumptions: for each person, the values that the modeller assumes for some parts, by the parts' names; the
+            value "rest" means that the part's number follows from the target and the other parts.
         groups: groups of names of parts; the method 'owen' keeps the parts of a group together.
         reason: the reason for the assumptions.
     """
@@ -292,7 +300,7 @@ class BottomLine:
     Args:
         bridges: ids of the optional bridges to switch on.
         is_reflective: whether to use the values that the person expects on reflection.
-        point: the point of the interval to use: 'low', 'middle' or 'high'.
+        point: the point of the answer's interval to use ('low', 'middle' or 'high').
     """
 
     bridges: tuple[str, ...] = ()
@@ -323,8 +331,10 @@ class Conventions:
     """The rules by which a crux file is read. Every field is a command-line option, and the output states its value.
 
     Args:
-        reading: how values are read: as numbers if possible ('centre'), as intervals ('set') or as Betas ('beta').
-        words: the scale of probability words without a number: 'union', 'ipcc' or 'icd'.
+        reading: whether values are read as numbers if possible ('centre'), as intervals ('set') or as Beta
+            distributions ('beta').
+        words: the scale that gives intervals to probability words without a number, which is 'ipcc' (IPCC AR4), 'icd'
+            (ICD-203) or 'union' (the union of both).
         plus_minus: the half-width of the interval of '~p'.
         reflective: whether the value that a person expects on reflection replaces the present value.
         bridges: ids of the optional bridges to switch on.

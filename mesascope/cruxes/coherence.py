@@ -20,14 +20,14 @@ class Issue:
     """A contradiction or a warning that a reader should know before believing a number.
 
     Args:
-        kind: 'incoherent' (statements contradict each other) is an error. The other kinds are warnings: 'scope'
-            (claims under different scopes are compared), 'presupposition' (one person presupposes what the other
-            doubts), 'ambiguous' (a claim has several readings), 'refused' (a person declines a question), 'unstated'
-            (no claim bounds the target), 'impossible_given' (a condition that cannot happen, so the claim does not
-            apply), 'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (values are shares and
-            not chances), 'question' (a question without an answer), 'vocabulary' (an objection to a word), 'retraction'
-            (a claim was withdrawn) and 'agreement' (a person agreed with a claim).
-        people, claims, bridges: the people involved, and the ids of the claims and bridges involved.
+        kind: 'incoherent' (statements contradict each other), which is an error, or the kind of a warning, which is
+            'scope' (people speak under different scopes), 'presupposition' (claims or questions that are compared have
+            different conditions), 'ambiguous' (a claim has several readings), 'refused' (a person declines a question),
+            'unstated' (no claim bounds the target), 'impossible_given' (the condition of a claim cannot happen, so the
+            claim does not apply), 'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (values
+            are shares and not chances), 'question' (a question has no answer), 'vocabulary' (a person objects to a
+            word), 'retraction' (a claim was withdrawn) or 'agreement' (a person agreed with a claim).
+        people, claims, bridges: the ids of the people, claims and bridges involved.
         says: the problem, in one sentence.
         fix: what would settle the problem.
     """
@@ -50,10 +50,14 @@ class Clash:
     """Statements that contradict each other.
 
     Args:
-        claims, bridges: the ids of an irreducible set of statements: if any of them is removed, the others agree.
-        repair: by how much each of these claims changes in the smallest repair of all claims (`Polytope.find_repair`).
-        single_changes: for each claim that can remove all contradictions alone, the interval of its possible values.
-        joint_changes: intervals of several claims that together remove all contradictions; empty if none were found.
+        claims, bridges: the ids of the claims and of the bridges in an irreducible set of contradictory statements; if
+            any of these statements is removed, the others agree.
+        repair: by how much these claims change in the smallest repair of all claims (`Polytope.find_repair`); claims
+            that do not change are missing.
+        single_changes: for each of these claims whose change alone can remove all of a person's contradictions, the
+            interval of the values that the claim could have.
+        joint_changes: the new intervals, by claim, that together remove all of a person's contradictions; empty if no
+            such intervals were found.
     """
 
     claims: tuple[str, ...]
@@ -70,7 +74,7 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
         polytope: one person's statements.
         limit: the largest number of clashes to find.
 
-    Returns no clashes if and only if the statements agree. No clash contains another clash.
+    Returns an empty list if and only if the statements agree. No clash contains another clash.
     """
     if polytope.is_feasible:
         return []
@@ -107,7 +111,7 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
 
 
 def _find_single_changes(polytope: Polytope, names: set[str]) -> dict[str, tuple[float, float]]:
-    """Finds each claim that can remove all contradictions alone, with the interval of its possible values."""
+    """Finds each claim whose change alone can remove all contradictions, with the interval of its possible values."""
     changes = {}
     for claim in polytope.constraints:
         interval = polytope.drop(claim.id).bound(claim.event, claim.condition).interval if claim.id in names else None
@@ -119,7 +123,7 @@ def _find_single_changes(polytope: Polytope, names: set[str]) -> dict[str, tuple
 
 
 def _round_span(low: float, high: float, *, is_outward: bool) -> tuple[float, float]:
-    """Rounds an interval to four digits, outward or inward. An interval that would become empty is not changed."""
+    """Rounds an interval to four significant digits, outward or inward; an interval that would become empty stays."""
     scale = 10.0 ** (3 - int(np.floor(np.log10(max(high, 1e-12)))))
     down, up = (np.floor, np.ceil) if is_outward else (np.ceil, np.floor)
     span = (
@@ -153,7 +157,7 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         fix = f"This settles all of {person}'s contradictions: {'; or '.join(fixes)}." if fixes else ""
         fix = fix or "No change of claims that was tried removes the contradictions: change a bridge or a comparison."
         names = ", ".join((*clash.claims, *clash.bridges))
-        message = f"{names} contradict each other, but no smaller part of them does."
+        message = f"{names} contradict each other, but would agree if any one of them were left out."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
     for claim in [] if clashes else argument.list_claims(person):
         chance = polytope.bound(claim.condition).interval if claim.condition != SURE_EVENT else None

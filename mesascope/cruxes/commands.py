@@ -51,12 +51,14 @@ def answer_question(
 @options.add_command("translate")
 def translate_event(
     argument: Argument,
-    event: Annotated[str | None, typer.Option("--event", help="An event or definition from any vocabulary.")] = None,
+    event: Annotated[
+        str | None, typer.Option("--event", help="An event or definition; by default every definition.")
+    ] = None,
     people: Annotated[list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")] = None,
     condition: options.ConditionOption = None,
     engine: options.EngineOption = "lp",
 ) -> options.CommandOutput:
-    """Answer a question about an event of one person's vocabulary from the claims of other people.
+    """From other people's claims, answer a question about an event in one person's vocabulary.
 
     Example: mesascope crux translate --event fix_cheap --to lister --given P
     """
@@ -76,8 +78,10 @@ def split_gap(
     cut: Annotated[
         str | None, typer.Option(help="One cut of the file, or 'shared claims'; by default all cuts.")
     ] = None,
-    scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
-    method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
+    scale: Annotated[str, typer.Option(help="Scale of the gap: prob, log or logodds.")] = "prob",
+    method: Annotated[
+        str, typer.Option(help="Rule of the split: shapley, owen, oat, oat-back, lmdi or path.")
+    ] = "shapley",
     group: Annotated[list[str] | None, typer.Option(help="Parts to keep together for owen, 'a,b'; repeatable.")] = None,
     should_use_points: Annotated[
         bool, typer.Option("--points", help="Read each set at one point, and split the gap between the points.")
@@ -104,7 +108,7 @@ def rank_cruxes(
     target: options.TargetOption = None,
     condition: options.ConditionOption = None,
     base: options.BaseOption = "10",
-    form: Annotated[str, typer.Option(help="log (mutual information), naive or quadratic.")] = "log",
+    form: Annotated[str, typer.Option(help="log (mutual information), naive (mean change) or quadratic.")] = "log",
     engine: options.CruxEngineOption = "auto",
     should_rank_claims: Annotated[
         bool, typer.Option("--claims", help="Rank the person's own numbers instead, by Sobol shares.")
@@ -153,10 +157,10 @@ def rank_shared_cruxes(
     target: options.TargetOption = None,
     base: options.BaseOption = "10",
     form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
-    weights: Annotated[str, typer.Option(help="Weights from the two P(C): gmo (mean of odds) or mean.")] = "gmo",
+    weights: Annotated[str, typer.Option(help="P(C) from the two: gmo (geometric mean of odds) or mean.")] = "gmo",
     engine: options.CruxEngineOption = "auto",
 ) -> options.CommandOutput:
-    """Rank cruxes by how far learning them brings two people together, or drives them apart (values below 0).
+    """Rank cruxes by how far learning them brings two people together, or drives these people apart (below 0).
 
     Example: mesascope crux vod --form naive
     """
@@ -175,7 +179,7 @@ def update_beliefs(
         list[str] | None,
         typer.Option(
             "--evidence",
-            help="An evidence item or open question; repeat it for several together. By default all, one by one.",
+            help="An evidence item or open question; repeat the option to combine items. By default all, one by one.",
         ),
     ] = None,
     pair: options.BetweenOption = None,
@@ -186,7 +190,9 @@ def update_beliefs(
     k: Annotated[int | None, typer.Option("--k", help="For evidence that is a count: the number observed.")] = None,
     n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
     is_opposite: Annotated[bool, typer.Option("--against", help="The opposite was observed.")] = False,
-    to: Annotated[str | None, typer.Option(help="For a question: the new belief, such as '60%'.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="For a question: the new belief in its premise, such as '60%'.")
+    ] = None,
     findings: options.FindingsOption = None,
 ) -> options.CommandOutput:
     """Update each person's belief on an observation, using only that person's own likelihood ratios.
@@ -242,15 +248,15 @@ def pool_answers(
     person: options.PersonOption = None,
     target: options.TargetOption = None,
     condition: options.ConditionOption = None,
-    method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
+    method: Annotated[str, typer.Option(help="Mean: linear, log, gmo, geometric or extremised.")] = "gmo",
     weights: Annotated[str | None, typer.Option(help="One weight per person, such as '2,1'.")] = None,
     factor: Annotated[
         float | None, typer.Option(min=0, max=100, help="Factor for extremised; by default from the number of people.")
     ] = None,
-    base_rate: Annotated[float, typer.Option(help="The base rate for extremised.")] = 0.5,
+    base_rate: Annotated[float, typer.Option(help="Base rate for extremised.")] = 0.5,
     engine: options.EngineOption = "lp",
 ) -> options.CommandOutput:
-    """Pool the lower and the upper ends of several people's answers, without people who refuse or state nothing.
+    """Pool several people's lower ends, and their upper ends; people who refuse or state nothing are left out.
 
     Example: mesascope crux pool --method linear
     """
@@ -344,7 +350,7 @@ def export_argument(
     person: Annotated[str | None, typer.Option(help="For bif and squiggle: the person.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
 ) -> options.CommandOutput:
-    """Write the argument for other programs: BIF, Squiggle, CSV with the columns of the FRI, or JSON.
+    """Write the argument for other programs: BIF, Squiggle, the Forecasting Research Institute's CSV, or JSON.
 
     Example: mesascope crux export --format bif --person lister
     """

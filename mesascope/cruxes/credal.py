@@ -51,8 +51,8 @@ class CredalNet:
     """A person's claims as a Bayesian network; an entry that no claim states may be anything in [0, 1].
 
     Args:
-        constraints: the claims. Each event is an atom, its negation, or a conjunction with an event that an earlier
-            claim states under the same condition. Each condition is a conjunction of atoms and negations.
+        constraints: the claims. Each event is an atom or its negation, or a conjunction of one of these with the event
+            of an earlier claim under the same condition. Each condition is a conjunction of atoms and negated atoms.
         rules: the bridges, of the form `atom <-> event`, `atom -> event` or `event -> atom` for an atom without claims.
             Where the bridges do not determine the atom, one unstated entry gives the atom's chance.
 
@@ -192,9 +192,9 @@ class CredalNet:
 
         Args:
             theta: the draws of the entry values, [entries, N].
-            event, condition: the question.
+            event, condition: the two events of P(event | condition).
 
-        Returns N exact answers [N]; an answer is NaN if the condition cannot happen in that draw.
+        Returns one exact answer per draw, [N]; the answer is NaN if the condition cannot happen in this draw.
         """
         atoms = sorted(event.atoms | condition.atoms)
         joint = self.build_net(theta).eliminate_others(tuple(atoms), {})
@@ -248,7 +248,7 @@ class Extremes:
 
     Args:
         low, high: the least and greatest value; None if the condition cannot happen at any vertex.
-        is_exact: True if all vertices were visited; False if coordinate ascent found an inner bound.
+        is_exact: whether all vertices were visited; otherwise, coordinate ascent found an inner bound.
         free_entries: ids of the entries that can change the answer and whose intervals are not points.
     """
 
@@ -265,7 +265,7 @@ def find_extremes(
 
     Args:
         network: a network with interval entries.
-        event, condition: the question.
+        event, condition: the two events of P(event | condition).
         n_starts: the number of random vertices at which coordinate ascent starts, if more than 20 entries are free.
         seed: the seed of these vertices.
 
@@ -340,16 +340,16 @@ def draw_answers(
     *,
     seed: int = 0,
 ) -> SampledAnswers | None:
-    """Draws entries independently, and computes the exact answer for each draw.
+    """Draws entries independently, and computes P(event | condition) exactly for each draw.
 
     Args:
-        network: the network.
-        betas: the Beta parameters (a, b) of each entry, or None if the entry has no distribution.
-        event, condition: the question.
+        network: the network whose entries are drawn.
+        betas: the Beta parameters (a, b) of each entry, or None for an entry without a distribution.
+        event, condition: the two events of P(event | condition).
         draws, seed: the number of draws and the random seed.
 
     Returns `SampledAnswers`, or None if the condition cannot happen. Without a condition, the mean answer equals the
-    answer at the mean entries, because it is multilinear in the entries. With a condition, the two differ.
+    answer at the mean entries, because the answer is multilinear in the entries. With a condition, the two differ.
     """
     intervals = network.list_intervals()
     is_relevant = network.find_relevant_entries(event, condition)

@@ -31,9 +31,10 @@ class DecisionReport:
 
     Args:
         decision, person, unit: the id of the decision, the person, and the unit of utility.
-        utilities: the interval of each action's expected utility; a point if the claims determine it.
+        utilities: the interval (low, high) of each action's expected utility, whose ends are equal if the claims
+            determine the utility.
         best: the action whose utility is highest for all numbers that the claims allow; '' if there is no such action.
-        learning: the value of learning each event and quantity, in descending order.
+        learning: the value of learning each event and quantity, in descending order; undetermined values come last.
     """
 
     decision: str
@@ -45,7 +46,7 @@ class DecisionReport:
 
 
 def evaluate_decisions(argument: Argument, name: str | None = None) -> list[DecisionReport]:
-    """Evaluates one decision of the file, or all of them.
+    """Evaluates the decision with this id, or by default all decisions of the file.
 
     If the person's claims form a network, events have chances under the network's independence; otherwise they have
     bounds. Quantities are assumed independent of each other, and of events that their thresholds do not define.

@@ -1,4 +1,7 @@
-"""Splits a gap f(B) - f(A) into shares: by Shapley, Owen or LMDI, one parameter at a time, or along a path."""
+"""Splits a gap f(B) - f(A) into one share per parameter, where A and B are the parameters of two people.
+
+The shares are Shapley, Owen, LMDI (logarithmic mean Divisia index), single-move or path shares.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import factorial
@@ -27,7 +30,7 @@ def convert_to_scale(values: np.ndarray, scale: str) -> np.ndarray:
 
 
 def compute_product(theta: np.ndarray) -> np.ndarray:
-    """Computes the product of n parameters, [N, n] -> [N]."""
+    """Computes the product of the n parameters of each of N vectors, [N, n] -> [N]."""
     return theta.prod(axis=-1)
 
 
@@ -44,7 +47,7 @@ def find_shapley_shares(values: np.ndarray) -> np.ndarray:
     """Finds the Shapley shares of a tabulated game (Shapley 1953).
 
     Args:
-        values: the value of every coalition, [2^n]; see `tabulate_game`.
+        values: the value of every coalition of n players, [2^n]; see `tabulate_game`.
 
     Returns [n] shares that sum to values[-1] - values[0].
     """
@@ -63,11 +66,11 @@ def find_owen_shares(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.
     """Finds the Owen shares: Shapley shares over only the orders that keep each group together (Owen 1977).
 
     Args:
-        values: the value of every coalition, [2^n]; see `tabulate_game`.
+        values: the value of every coalition of n players, [2^n]; see `tabulate_game`.
         groups: a partition of the n players.
 
     Returns [n] shares. A group's total is the Shapley share of the group as one player. Therefore the total does not
-    change if a member is split further.
+    change if a member of the group is split further.
     """
     n = int(np.log2(len(values)))
     if sorted(i for g in groups for i in g) != list(range(n)):
@@ -99,7 +102,7 @@ def find_single_move_shares(values: np.ndarray, are_others_at_b: bool = False) -
     These changes need not add up to the gap.
 
     Args:
-        values: the value of every coalition, [2^n]; see `tabulate_game`.
+        values: the value of every coalition of n players, [2^n]; see `tabulate_game`.
         are_others_at_b: whether the other parameters have B's values; otherwise they have A's.
     """
     n = int(np.log2(len(values)))
@@ -154,11 +157,12 @@ def decompose_gap(
     """Splits f(B) - f(A) into shares with one method on one scale.
 
     Args:
-        game: f, whose values are probabilities; `decompose_gap` converts them to the scale.
+        game: the function f, whose values are probabilities; `decompose_gap` converts these values to the scale.
         a, b: the two people's parameters [n].
-        method: one of `SHARE_METHODS`; 'lmdi' works only for products on the scale 'prob'.
-        scale: 'prob', 'log' or 'logodds'.
-        groups: a partition of the parameters, for 'owen'.
+        method: one of `SHARE_METHODS`, of which 'oat' moves one parameter at a time from A to B while the others stay
+            at A, and 'oat-back' does so while the others stay at B; 'lmdi' needs a product on the scale 'prob'.
+        scale: the scale of the shares ('prob', 'log' or 'logodds'; see `convert_to_scale`).
+        groups: a partition of the parameters, for 'owen'; by default each parameter is a group.
 
     Returns [n] shares that sum to the gap on that scale, except with 'oat' and 'oat-back'.
     """

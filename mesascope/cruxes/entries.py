@@ -29,7 +29,7 @@ class EntryReader:
         self.source, self.conventions, self.content = source, conventions, claims.Content(source.name)
 
     def pick_person(self, name: str) -> str:
-        """Returns the name if the file has such a person; otherwise raises `MesascopeError`."""
+        """Returns a person's id if the file has this person; otherwise raises `MesascopeError`."""
         return require_known_name("person", name, self.content.people)
 
     def read_event(self, fields: Fields, key: str, is_required: bool = True) -> Event:
@@ -54,7 +54,10 @@ class EntryReader:
         return condition
 
     def read_each(self, table: str, read: Callable[[EntryReader, str, object], Any]) -> dict[str, Any]:
-        """Reads every entry of a table, by name or by number; an error names the entry and its line."""
+        """Reads every entry of a table with `read`, and returns the results by the entry's name or number.
+
+        An error names the entry and its line.
+        """
         entries = {}
         for key, value in self.source.read_entries(table).items():
             with self.source.locate_errors(table, key):
@@ -87,7 +90,7 @@ def read_retraction(reader: EntryReader, key: str, table: object) -> claims.Repl
 
 
 def read_agreement(reader: EntryReader, key: str, table: object) -> claims.Reply:
-    """Reads one agreement with claims."""
+    """Reads one reply in which a person agrees with claims."""
     return _read_reply(reader, "agreement", table)
 
 
@@ -252,7 +255,7 @@ def read_hypotheses(reader: EntryReader, key: str, table: object) -> dict[str, E
 
 
 def read_independence(reader: EntryReader, key: str, table: object) -> claims.IndependenceGroup:
-    """Reads one group of evidence items, and the discount for their dependence that the modeller states."""
+    """Reads one group of evidence items, and the discount that the modeller states for their dependence."""
     fields = Fields(table, ("items", "discount", "why"))
     items = fields.read_texts("items", remedy='Name the items: items = ["e1", "e2"].')
     for name in items:

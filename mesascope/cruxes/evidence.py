@@ -19,7 +19,7 @@ def update_interval(prior: Interval, ratio: Interval) -> Interval:
 
     Args:
         prior: the prior interval, within [0, 1].
-        ratio: the interval of the likelihood ratio; '>=2' has no upper end, and '<1/2' has the lower end 0.
+        ratio: the interval of the likelihood ratio; for example, '>=2' is (2, inf) and '<1/2' is (0, 0.5).
 
     An end at 0 or 1 does not move, so [0, 1] stays [0, 1].
     """
@@ -60,6 +60,8 @@ def require_count(k: int, n: int) -> None:
 def apply_jeffrey_rule(chance_if_true: Interval, chance_if_false: Interval, premise_chance: Interval) -> Interval:
     """Applies Jeffrey's rule to intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
+    M is an event, I is a premise, and P' is the belief after the evidence.
+
     Args:
         chance_if_true, chance_if_false: the intervals of P(M|I) and of P(M|not I).
         premise_chance: the interval of P'(I), the new chance of the premise.
@@ -79,10 +81,11 @@ class Update:
         person: the id of the person.
         about: the event of the belief.
         status: 'moved', 'cannot move', or 'asked' (a number is missing that only this person can state).
-        prior, posterior: the interval of P(about) before and after the update.
-        ratio: the interval of the likelihood ratio.
-        shift: the interval of the change in the log-odds.
-        target: the interval of the query's target before and after, if the evidence can change it.
+        prior, posterior: the interval of P(about) before and after the update; None if it cannot be computed.
+        ratio: the interval of the likelihood ratio, after the person's discount for transfer; None without a ratio.
+        shift: the interval of the change in the (natural) log-odds; None without a ratio.
+        target: the intervals of the query's target before and after the update; None if the evidence cannot change
+            the target's interval.
         reason: why the belief cannot move, what to ask for, or a remark on the numbers.
     """
 
@@ -111,11 +114,13 @@ def update_people(
     Args:
         argument: the argument.
         item: the id of an evidence entry or of a question.
-        k, n: the count, for evidence that is a count.
-        is_observed: False if the opposite was observed.
+        k, n: the numbers of successes and of cases, for evidence that is a count.
+        is_observed: whether the observation was made; otherwise, its opposite was observed.
         to: for a question, the new belief in its premise, as a value such as '60%'.
 
     Only a ratio that the file gives for a person moves that person's belief; there are no default ratios.
+
+    Returns one `Update` per person of the file; for a question, one `Update`.
     """
     if item in argument.content.questions:
         return [_update_on_question(argument, argument.content.questions[item], to)]
@@ -137,7 +142,7 @@ def update_people(
 def find_likelihood_ratio(
     evidence: Evidence, person: str, k: int | None, n: int | None, is_observed: bool
 ) -> tuple[Interval | None, str]:
-    """Finds a person's likelihood ratio, and ''; if the file gives no ratio, None and what to ask the person."""
+    """Returns the interval of a person's likelihood ratio and '' or, without a ratio, None and what to ask for."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
             question = f"ask for the rate they expect if {evidence.event} holds and if it does not"

@@ -25,8 +25,8 @@ def read_argdown(text: str, title: str = "imported") -> Draft:
     """Reads an argument map in Argdown, or in BayesDown, which adds numbers as JSON.
 
     Args:
-        text: the map, with claims in square brackets. The first claim becomes the target of the query. Indentation is
-            not used: only the conditions in the numbers connect the claims.
+        text: the map, with the names of claims in square brackets. The first claim becomes the target of the query.
+            Only the conditions in the numbers connect the claims; indentation is not used.
         title: the title of the crux file.
 
     Numbers become claims of a person named 'source'. A claim without a number stays open, and its answer is [0, 1].

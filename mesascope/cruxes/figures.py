@@ -120,8 +120,9 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
     """Draws boxes in columns, from the causes on the left to the target on the right.
 
     Args:
-        boxes: the boxes by name. Their kinds are 'event', 'claim' (about several events) and 'target'.
-        arrows: the start and end of each arrow, and whether to dash it because the modeller added it.
+        boxes: the boxes by name, each of the kind 'event', 'claim' (about several events) or 'target'.
+        arrows: for each arrow, the names of the boxes at its start and end, and whether to draw a dashed arrow because
+            the modeller added the connection.
         title: a description of the drawing.
     """
     level = dict.fromkeys(boxes, 0)

@@ -28,7 +28,7 @@ class Unit:
         name: the name of the subject, or its fingerprint; for a training seed, the subject's name and the number of
             the seed.
         verdict: 'observed', 'not observed', 'undetermined', or 'does not count' if the measure excludes the unit.
-        reason: the numbers behind the verdict.
+        reason: the numbers or the fact behind the verdict, as a text.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Tally:
 
     Args:
         measure, feeds: the ids of the measure and of its evidence item.
-        k, n: the count; None if no unit counts.
+        k, n: the number of units that were observed, and the number of units that count; None if no unit counts.
         units: every unit with its verdict.
-        gap: a text that names the network measured and the network of the claim; it is always printed.
+        gap: a text, always printed, that names the network measured and the network that the claim is about.
         updates: the update of each person on the evidence item.
     """
 
@@ -64,7 +64,7 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
         path: a folder with findings.json, or a file with {"subjects": [...]} or with a list of findings. The findings
             have the format mesascope-finding/2 or /1.
 
-    Returns one dict per subject with 'subject', 'findings' and, if it was placed, 'placement'.
+    Returns one dict per subject with the keys 'subject', 'findings' and, if the subject was placed, 'placement'.
     """
     path = Path(path)
     file = path / "findings.json" if path.is_dir() else path
@@ -103,13 +103,15 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
     """Counts k and n by one measure, and gives the verdict on each unit.
 
     Args:
-        measure: the measure.
-        subjects: see `read_findings`.
+        measure: the measure whose rule is applied.
+        subjects: the dicts that `read_findings` returns.
 
     Only subjects of the measure's kinds that pass its filters count, so that controls are not evidence. If the measure
     counts fingerprints, subjects with the same fingerprint (the same weights) are one unit, and a subject without a
     fingerprint is identified by its name. A unit with different verdicts is undetermined. The measure's field
     `undetermined` decides whether such a unit is left out or counts as not observed.
+
+    Returns k, n and all units; k and n are None if no unit counts.
     """
     verdicts: dict[str, list[tuple[str, str]]] = {}
     excluded_units = []
@@ -198,11 +200,11 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
     Args:
         argument: the argument, whose file contains the measures.
         path: see `read_findings`.
-        measure: the id of the only measure to use; by default every measure.
+        measure: the id of the only measure to use; by default every measure is used.
 
     Returns a `Tally` per measure, with the gap between the network measured and the network of the claim.
     A person's belief moves only if the file gives a likelihood ratio for that person. On evidence that is not a count,
-    beliefs are updated only if all units, or no unit, were observed.
+    beliefs are updated only if all units were observed or no unit was observed.
     """
     measures = argument.content.measures
     remedy = "Add [measures]: which findings count for which evidence."

@@ -29,11 +29,11 @@ class AnswerPair:
     """Two people's answers to one question.
 
     Args:
-        target, given: the question.
-        people: the two people.
-        answers: each person's answer.
-        difference: the least and greatest difference, the second person's probability minus the first's; None if one
-            person has no answer.
+        target, given: the two events of P(target | given), as texts.
+        people: the ids of the two people.
+        answers: the two people's answers, in the order of `people`.
+        difference: the least and the greatest difference (the second person's probability minus the first person's);
+            None if one person has no answer.
         overlap: the interval of the probabilities that both answers allow; None if the answers do not overlap.
     """
 
@@ -52,8 +52,10 @@ class GapReport:
     Args:
         questions: the two people's answers to each question of the file, as sets.
         gaps: for each cut, the gap between two points, split into shares; empty if the gap is not split.
-        warnings: sentences on each case in which the largest part depends on the cut, the scale or the method.
-        filings: for each option of each remark, the id of the remark, the option, and its parts' share of the gap.
+        warnings: sentences that warn if the two people speak under different scopes, or if the largest part depends on
+            the cut, the scale or the method.
+        filings: for each option of each remark on where the cruxes lie, the id of the remark, the option, and the
+            fraction of the gap that the option's parts make up.
     """
 
     questions: tuple[AnswerPair, ...]
@@ -77,13 +79,13 @@ def explain_cuts(
 
     Args:
         argument: the argument.
-        first_person, second_person: the two people; by default the file's pair.
+        first_person, second_person: the ids of the two people; by default the file's pair.
         scale, method, groups: see `explain_gap`.
-        cut: the only cut to use; by default all cuts, or shared claims if the file has none.
+        cut: the id of the only cut to use; by default all cuts, or shared claims if the file has no cuts.
         points: whether to replace each set by one point, chosen by the file's [bottom] table, and to split the gap
             between the points. It is False by default, because no claim supports such a point.
 
-    Returns a `GapReport`, which warns if the largest part depends on the cut, the scale or the method.
+    Returns a `GapReport`.
     """
     names = [cut] if cut else list(argument.content.cuts) or [SHARED_CUT]
     people = argument.pick_pair(first_person, second_person)
@@ -157,19 +159,21 @@ def explain_gap(
     cut: str | None = None,
     groups: Groups = (),
 ) -> Gap:
-    """Splits the difference between two people into shares that add up.
+    """Splits the difference between two people's numbers for a target into shares.
 
     Args:
         argument: the argument.
-        first_person, second_person: the two people, by default the file's pair; the gap is the number of
+        first_person, second_person: the ids of the two people, by default the file's pair; the gap is the number of
             `second_person` minus that of `first_person`.
         target: an event, used for shared claims; a cut of the file has its own target.
-        scale: 'prob' (of the target), 'log' (of the product of the parts) or 'logodds' (of the target).
-        method: 'shapley', 'owen', 'oat', 'oat-back', 'lmdi' or 'path'.
-        cut: a cut of the file; by default the gap is split by shared claims, with one remainder.
+        scale: the scale of the gap, which is 'prob' or 'logodds' of the target, or 'log' of the product of a cut's
+            parts (with shared claims, of the target).
+        method: a method of `decompose_gap`; shared claims allow only 'shapley'.
+        cut: the id of a cut of the file; by default the gap is split by shared claims, with one remainder.
         groups: names of parts to keep together, for 'owen'; by default the cut's own groups.
 
-    If the two people are swapped, every share only changes its sign, except with 'oat' and 'oat-back'.
+    Except with 'oat' and 'oat-back', the shares add up to the gap, and every share only changes its sign if the two
+    people are swapped.
     """
     people = argument.pick_pair(first_person, second_person)
     if cut is None or cut == SHARED_CUT:

@@ -28,8 +28,8 @@ class ItemWeight:
     Args:
         id: the id of the item.
         likelihoods: the interval of the chance of the observation under each hypothesis.
-        exponent: the power to which the likelihoods are raised: the discounts of the item's groups times the person's
-            transfer discount. 1 counts the item in full, 0 ignores it.
+        exponent: the power to which the likelihoods are raised, which is the product of the discounts of the item's
+            groups and of the person's transfer. A power of 1 counts the item in full, and 0 ignores it.
     """
 
     id: str
@@ -43,10 +43,11 @@ class Posterior:
 
     Args:
         person: the id of the person.
-        hypotheses: the hypotheses, which exclude each other and cover every case.
+        hypotheses: the names of the hypotheses, which exclude each other and cover every case.
         status: 'moved', 'cannot move', or 'asked' (numbers that only this person can state are missing).
-        prior, posterior: the interval of each hypothesis; the prior follows from the person's claims.
-        items: the items that this person states likelihoods for.
+        prior, posterior: the interval of each hypothesis's probability before and after the evidence; empty if there
+            are no such intervals. The prior follows from the person's claims.
+        items: the items for which this person states likelihoods.
         reason: why the belief cannot move, or what to ask for.
     """
 
@@ -62,16 +63,16 @@ class Posterior:
 def accumulate_evidence(
     argument: Argument, items: Sequence[str], people: Sequence[str] | None = None
 ) -> list[Posterior]:
-    """Updates people on several evidence items together.
+    """Updates people's beliefs on several evidence items together.
 
     Args:
         argument: the argument.
         items: ids of evidence entries about one event, or over one set of hypotheses of the file.
-        people: the people; by default everybody.
+        people: the ids of the people to update; by default everybody in the file.
 
-    Likelihoods multiply only if the file states in [independence] that the items are independent given each hypothesis,
-    or by which factor correlated items are discounted. If a person states no likelihoods for an item, the item is left
-    out for this person, and the result's reason names it.
+    For every two items, the file must state in [independence] that they are independent given each hypothesis, or how
+    far their likelihoods are discounted; otherwise `MesascopeError` is raised. If a person states no likelihoods for an
+    item, the item is left out for this person, and the result's reason names the item.
     """
     evidence, hypotheses = _find_hypotheses(argument, items)
     discounts = _find_discounts(argument, items)
@@ -200,7 +201,7 @@ def list_prior_vertices(spans: np.ndarray) -> np.ndarray:
     Args:
         spans: the ends of the intervals, [k, 2].
 
-    Returns [vertices, k]; no vertices if no distribution fits.
+    Returns the vertices, [vertices, k], which are none if no distribution fits.
     """
     k, vertices = len(spans), []
     for i in range(k):
@@ -218,8 +219,8 @@ def bound_posteriors(priors: np.ndarray, items: Sequence[ItemWeight]) -> tuple[I
     """Finds the least and greatest posterior of each hypothesis by Bayes' rule.
 
     Args:
-        priors: the vertices of the set of priors, [vertices, k].
-        items: the evidence items.
+        priors: the vertices of the set of priors of k hypotheses, [vertices, k].
+        items: the evidence items, with the likelihoods of the k hypotheses.
 
     The posterior of a hypothesis grows with its own likelihood and falls with every other likelihood. Its extremes
     therefore lie at the ends of the likelihoods and at vertices of the priors.
@@ -266,9 +267,9 @@ def rank_ratios(
 
     Args:
         argument: the argument.
-        first_person, second_person: the two people; the gap is the second person's log-odds minus the first person's.
+        first_person, second_person: the ids of the people; the gap is the second person's log-odds minus the first's.
         items: see `accumulate_evidence`.
-        hypothesis: the name of the hypothesis.
+        hypothesis: the name of the hypothesis whose posterior log-odds are compared.
 
     Returns the shares and each person's posterior probability. Only single numbers have shares, so sets of numbers
     raise `MesascopeError`.

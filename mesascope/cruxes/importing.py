@@ -32,7 +32,9 @@ def import_file(
     out: Annotated[Path | None, typer.Option(help="Write what was read as a crux file.")] = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Read a network, triads of the FRI, forecasts of Metaculus or Manifold, or a map in Argdown or BayesDown.
+    """Read a network, triads, forecasts of Metaculus or Manifold, or a map in Argdown or BayesDown.
+
+    Triads are probabilities in the CSV format of the Forecasting Research Institute (FRI).
 
     Example: mesascope crux import triads.csv
     """

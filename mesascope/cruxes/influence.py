@@ -21,7 +21,7 @@ class Triads:
     """One person's triads P(U), P(U | C) and P(C), for a target U and a crux C.
 
     Args:
-        rows: the triads (pu, puc, pc), [m, 3]; one row if the claims determine these numbers, otherwise many rows.
+        rows: the m triads (P(U), P(U | C), P(C)), [m, 3]; one row from the engine 'net', otherwise many rows.
         engine: 'net' (one row, under the independence of a network) or 'lp' (a sample of all triads that the claims
             allow, without independence).
     """
@@ -36,10 +36,11 @@ class CruxValue:
 
     Args:
         crux: the crux, as an event or as its states.
-        people: the person or the two people who learn the crux.
+        people: the id of the person, or the ids of the two people, who learn the crux.
         low, high: the ends of the value's interval, in the unit of the form and base; equal if the claims determine the
-            triad.
-        maximum: the greatest possible value (the entropy of the target, or the present disagreement).
+            triad; None if there is no value.
+        maximum: the entropy of the target, which no value of information in the form 'log' exceeds; for two people,
+            their present disagreement, which no value of discrimination exceeds; None if there is no value.
         triads: each person's triad (P(U), P(U | C), P(C)), or None if the claims do not determine the triad.
         engine: the engine that found the triads.
         reason: why there is no value, or what limits it.
@@ -62,9 +63,10 @@ def find_triads(
 
     Args:
         argument: the argument.
-        person: the person's name.
-        crux, target, condition: the events C and U, and the condition.
-        engine: 'net', 'lp', or 'auto' ('net' if the claims form a network that determines the triad, otherwise 'lp').
+        person: the id of the person.
+        crux, target, condition: the events C and U, and the event on which all three probabilities are conditional.
+        engine: 'net' (a network's independence), 'lp' (no independence), or 'auto', which is 'net' if the claims form a
+            network that determines the triad, and otherwise 'lp'.
     """
     if engine in ("auto", "net"):
         try:
@@ -139,10 +141,11 @@ def rank_cruxes(
 
     Args:
         argument: the argument.
-        person: the person whose belief in the target would change.
+        person: the id of the person whose belief in the target would change.
         crux: an event, or the states of a crux, separated by ';'; the states must exclude each other and cover every
             case. By default, every atom and definition connected to the target is ranked.
-        target, condition: the question; by default the file's query.
+        target, condition: the events in P(target | condition); by default those of the file's query, or no condition if
+            only a target is given.
         base: the base of the logarithm; 10 gives dits.
         form: 'log', 'naive' or 'quadratic'; see `compute_information_value`.
         engine: 'auto', 'net' or 'lp'; see `find_triads`.
@@ -209,11 +212,11 @@ def rank_shared_cruxes(
 
     Args:
         argument: the argument.
-        first_person, second_person: the two people; by default the file's pair.
-        crux: an event; by default, every candidate that both people's claims mention.
-        target: an event, by default the file's target. Both people's answers are to the same question.
+        first_person, second_person: the ids of the two people; by default the file's pair.
+        crux: an event; by default, every atom and definition that both people's claims connect to the target is ranked.
+        target: an event; by default the target of the file's query. Both people answer the same question.
         base, engine: see `rank_cruxes`.
-        weights: 'gmo' or 'mean'; see `mesascope.cruxes.information`.
+        weights: 'gmo' or 'mean'; see `compute_discrimination_value`.
         form: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
 
     A negative value means that learning the crux is expected to drive the two people apart.

@@ -1,6 +1,6 @@
 """Computes a crux's value of information and value of discrimination, as the Forecasting Research Institute does.
 
-Notation: pu = P(U), the target; pc = P(C), the crux; puc = P(U | C); pun = P(U | not C). 0·log 0 = 0.
+Notation: U is the target and C the crux; pu = P(U), pc = P(C), puc = P(U | C), pun = P(U | not C), and 0·log 0 = 0.
 """
 
 from collections.abc import Sequence
@@ -70,13 +70,14 @@ def compute_information_value(
     """Computes the value of learning C for a belief in U.
 
     Args:
-        pu, puc, pc: the triad; with a `complement`, they may be arrays of one shape.
+        pu, puc, pc: the triad P(U), P(U | C) and P(C), which may be arrays of one shape if there is a `complement`.
         base: the base of the logarithm; 10 gives dits.
         complement: P(U | not C) as the person states it, even if that contradicts the triad (the 'updatable' form).
         form: 'log' (mutual information, without a `complement`), 'naive' (mean absolute change) or
             'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 
-    Returns a number of at least 0. With 'log', the number is at most the entropy of U, and equals it if C is U.
+    Returns a number of at least 0, or an array of such numbers. With 'log' and without a `complement`, the number is at
+    most the entropy of U, and equals this entropy if C is U.
     """
     changes = {
         "log": lambda q: measure_kl(q, pu, base),
@@ -134,10 +135,10 @@ def compute_discrimination_value(
     """Computes how much closer learning C is expected to bring two people's beliefs in U.
 
     Args:
-        a, b: each person's (pu, puc, pc).
+        a, b: the triad (pu, puc, pc) of each person.
         base: the base of the logarithm.
-        weights: how one P(C) is made from two: 'gmo' (preferred), the probability whose odds are the geometric mean of
-            the two people's odds; or 'mean', the mean of the two probabilities.
+        weights: the P(C) that weights the outcomes of C, which is the probability whose odds are the geometric mean of
+            the two people's odds ('gmo', preferred) or the mean of the two people's probabilities ('mean').
         form: 'log' (symmetric KL) or 'naive' (absolute difference).
 
     Returns a number that is at most the present disagreement. The number is negative if learning C is expected to drive
@@ -158,10 +159,10 @@ def compute_discrimination_values(
     """Computes the value of discrimination for m pairs of coherent triads; returns values [m].
 
     Args:
-        a, b: rows of (pu, puc, pc), [m, 3].
+        a, b: the triads (pu, puc, pc) of each person, [m, 3].
         base, weights, form: see `compute_discrimination_value`.
 
-    A value is also NaN if one person is certain of the crux, or excludes what the other is certain of.
+    A value is also NaN if one person is certain of the crux, or excludes what the other person is certain of.
     """
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 

@@ -40,7 +40,13 @@ class Event:
         return frozenset().union(*(part.atoms for part in self.parts))
 
     def evaluate(self, worlds: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Finds out in which worlds the event happens; `worlds` maps every atom to a boolean array of one shape."""
+        """Finds out in which worlds the event happens.
+
+        Args:
+            worlds: for every atom of the event, whether it happens in each world, as a boolean array of one shape.
+
+        Returns a boolean array of the same shape.
+        """
         if self.operator == "atom":
             return worlds[self.name]
         if self.operator == "sure":
@@ -106,7 +112,7 @@ def parse_event(text: str) -> Event:
     """Reads an event such as `P & !(T | C) -> X`.
 
     Args:
-        text: at most 2 000 characters, 60 levels of brackets and 150 parts in a row.
+        text: the event, with at most 2 000 characters, 60 levels of brackets and 150 parts in a row.
 
     Returns an `Event` whose `str` parses to the same event; malformed text raises `MesascopeError`.
     """

@@ -30,8 +30,9 @@ class Net:
     Args:
         states: the state names of every node; the nodes may be in any order.
         parents: the parents of every node; nodes without parents may be left out.
-        tables: P(node | parents), shape (states of each parent…, states of the node). An optional last axis [N]
-            is a batch of N draws of the tables; every question then has N answers.
+        tables: the table P(node | parents) of every node, with one axis per parent, in the order of `parents`, and then
+            an axis over the node's own states. An optional last axis [N] is a batch of N draws of the tables; every
+            question then has N answers.
 
     Tables must sum to one over the node's states within 1e-6; the graph must be acyclic.
     """
@@ -103,10 +104,10 @@ class Net:
 
         Args:
             nodes: one node, or several nodes for their joint distribution.
-            evidence: observed states by node.
+            evidence: the name of the observed state, for each observed node; by default no node is observed.
 
-        Returns an array that sums to one, with one axis per node in the order asked, and a batch axis last; or
-        `Undefined` if the evidence has a probability below 1e-300 (in any draw of a batch).
+        Returns an array that sums to one, with one axis per node in the order of `nodes`, and the batch axis last. If
+        the evidence has a probability below 1e-300 (in any draw of a batch), an `Undefined` is returned instead.
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}

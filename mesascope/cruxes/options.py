@@ -31,7 +31,9 @@ FileArgument = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-ReadingOption = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
+ReadingOption = Annotated[
+    str, typer.Option("--reading", help="How '~p' is read: centre (as p), set (an interval) or beta.")
+]
 WordsOption = Annotated[str, typer.Option("--words", help="Scale for words without a number: union, ipcc or icd.")]
 PlusMinusOption = Annotated[float, typer.Option("--plus-minus", help="Half-width of the interval of '~p'.")]
 ReflectiveOption = Annotated[
@@ -45,10 +47,10 @@ PersonOption = Annotated[
     list[str] | None,
     typer.Option("--person", help="A person; repeatable. By default the people whom the query compares."),
 ]
-TargetOption = Annotated[str | None, typer.Option("--target", help="An event; by default the file's query.")]
-ConditionOption = Annotated[str | None, typer.Option("--given", help="A condition; '' for none.")]
-EngineOption = Annotated[str, typer.Option("--engine", help="lp, net, credal or sample.")]
-CruxEngineOption = Annotated[str, typer.Option("--engine", help="auto, net or lp.")]
+TargetOption = Annotated[str | None, typer.Option("--target", help="An event; by default the query's target.")]
+ConditionOption = Annotated[str | None, typer.Option("--given", help="The condition, an event; '' for none.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="Engine: lp (no independence), net, credal or sample.")]
+CruxEngineOption = Annotated[str, typer.Option("--engine", help="Engine: lp (no independence), net or auto.")]
 FindingsOption = Annotated[
     Path | None,
     typer.Option("--findings", help="A folder with findings.json, whose findings the file's [measures] count."),
@@ -84,7 +86,7 @@ class CommandOutput(NamedTuple):
         result: the data for --json.
         lines: the text without --json.
         has_failed: whether the command's exit code is 1.
-        has_conventions: whether a last line of text, on how values were read, is added.
+        has_conventions: whether to print a last line that states how values were read.
     """
 
     result: object
@@ -139,7 +141,7 @@ def parse_pair(pair: str | None) -> tuple[str | None, str | None]:
 
 
 def parse_base(name: str) -> float:
-    """Parses the base of a logarithm from its name."""
+    """Parses the base of a logarithm from its name '10', '2' or 'e'."""
     return LOG_BASES[require_known_name("base", name, LOG_BASES)]
 
 

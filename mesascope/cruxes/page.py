@@ -22,7 +22,7 @@ def render_page(argument: Argument, findings: str | Path | None = None, points: 
 
     Args:
         argument: the argument.
-        findings: a folder with findings.json; the measures of the file count its findings.
+        findings: a folder with findings.json, whose findings the measures of the crux file count; by default none.
         points: whether to split the gap between points of the answers; the page then says that no claim supports these
             points.
 

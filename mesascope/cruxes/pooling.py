@@ -56,8 +56,8 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
     """Computes σ(ℓ₀ + d·(mean ℓ - ℓ₀)): the mean log-odds ℓ, moved away from the log-odds ℓ₀ of a base rate.
 
     Args:
-        p: the numbers.
-        factor: d; by default the factor of Neyman and Roughgarden for this many numbers.
+        p: the people's probabilities.
+        factor: the factor d; by default the factor of Neyman and Roughgarden for this number of people.
         base_rate: the base rate, strictly between 0 and 1.
     """
     require(
@@ -77,12 +77,12 @@ class Pool:
     """Several people's answers as one interval.
 
     Args:
-        target, given: the question, which is the same for everybody.
+        target, given: the two events of P(target | given), the question that everybody is asked.
         method, engine: the method of pooling, and the engine that computed each answer.
         low, high: the pooled ends; None if nobody has a number, or if one person's end is 0 and another person's is 1.
         members: the interval of each person in the pool.
         excluded: for each person who is left out, the reason.
-        vetoes: the people whose 0 or 1 decides an end of the interval alone.
+        vetoes: texts such as 'ann at the lower end', one for each 0 or 1 that alone decides an end of the interval.
         warnings: what a reader should know before using the pool.
     """
 
@@ -114,12 +114,13 @@ def pool_people(
 
     Args:
         argument: the argument.
-        people: the people; by default those whom the file's query compares, or everybody without a query.
-        target, condition: the question; by default the file's query.
-        method: 'linear', 'log', 'gmo', 'geometric' or 'extremised'.
+        people: the ids of the people; by default those whom the file's query compares, or everybody without a query.
+        target, condition: the events in P(target | condition); by default those of the file's query, or no condition if
+            only a target is given.
+        method: the pool, which is 'linear', 'log', 'gmo' (as 'log', with equal weights), 'geometric' or 'extremised'.
         weights: one weight per person, for 'linear', 'log' and 'geometric'.
-        factor, base: for 'extremised'; see `pool_extremised`.
-        engine: the engine that finds each answer.
+        factor, base: the factor and the base rate for 'extremised'; see `pool_extremised`.
+        engine: the engine that finds each answer; see `Argument.answer`.
 
     People who refuse the question, whose claims do not bound the target, or who have no number are left out.
     """

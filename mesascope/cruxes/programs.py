@@ -23,7 +23,8 @@ class Program:
     Args:
         worlds: the kinds of world, with a row for each event of the question.
         constraints: the statements with their intervals.
-        comparison_rows: the rows (<= 0) of the comparisons under one condition, [comparisons, n].
+        comparison_rows: the inequality rows (<= 0) of the comparisons whose two chances have the same condition,
+            [comparisons, n] for n kinds of world.
     """
 
     worlds: Worlds
@@ -41,7 +42,7 @@ class Program:
         """Minimises cost·x over the distributions x that agree with the statements, scaled so that total_row·x = 1.
 
         Statements with intervals become inequality rows, and statements with single numbers become equality rows.
-        Returns None if there is no such x.
+        Returns the solver's result, or None if there is no such x.
         """
         upper_rows, lower_rows = self.make_inequalities()
         is_point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
@@ -56,7 +57,10 @@ class Program:
 
 
 def minimise(cost: np.ndarray, inequalities: Any, equalities: Any, total_row: np.ndarray) -> Any:
-    """Minimises cost·x for x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0; None if no x fits."""
+    """Minimises cost·x for x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0.
+
+    Returns the solver's result, or None if there is no such x.
+    """
     if not total_row.any():
         return None
     from scipy.optimize import linprog

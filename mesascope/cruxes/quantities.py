@@ -33,11 +33,11 @@ class Quantity:
     """A number that a person is uncertain about.
 
     Args:
-        id, person: the id of the quantity, and of the person.
-        text, unit: a description, and the unit: '' for a plain number, 'date' for a date.
+        id, person: the id of the quantity, and the id of the person.
+        text, unit: a description, and the unit, which is '' for a plain number and 'date' for a date.
         quote, at: the person's own words, and where the person said them.
-        shape: the shape of the distribution: 'lognormal', 'normal' or 'uniform'.
-        low, high: the 5 % and 95 % points of the distribution; its ends if it is uniform.
+        shape: the shape of the distribution ('lognormal', 'normal' or 'uniform').
+        low, high: the 5 % and 95 % points of the distribution; for a uniform distribution, its ends.
         events: for each atom, the threshold that defines it, such as '> 12' or, for a rate, 'within 2 years'.
     """
 
@@ -158,9 +158,10 @@ class Decision:
     """A choice between actions, whose utilities depend on events and quantities.
 
     Args:
-        id, person, text, unit: the id, the person who decides, a description, and the unit of utility.
-        actions: for each action, the terms of its utility, each with its number: what 'constant' adds, the factor of
-            a quantity, or what an event adds if it happens.
+        id, person, text, unit: the id of the decision, the id of the person who decides, a description, and the unit of
+            utility.
+        actions: for each action, the numbers of the terms of its utility, by term. The number of 'constant' is added,
+            a quantity is multiplied by its number, and the number of an event is added if the event happens.
     """
 
     id: str

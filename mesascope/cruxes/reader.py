@@ -54,11 +54,11 @@ class Draft:
     """A crux file that is being written.
 
     Args:
-        title: the title.
-        target: the target of the query, or ''.
-        atoms: the text of each atom.
-        people: the name of each person.
-        claims, evidence: the fields of each entry, by the entry's id.
+        title: the title of the file.
+        target: the target of the query, or '' if the file has no query.
+        atoms: the text of each atom, by the atom's name.
+        people: the name of each person, by the person's id.
+        claims, evidence: the fields of each claim and of each evidence item, by id.
     """
 
     title: str
@@ -131,8 +131,8 @@ def ask_reader(argument: Argument, ask: AskFunction, say: Callable[[str], None])
 
     Args:
         argument: the argument.
-        ask: see `AskFunction`.
-        say: shows a text.
+        ask: a function that shows a question and returns the answer; see `AskFunction`.
+        say: a function that shows a text to the reader.
     """
     content = argument.content
     items, cut = list_questions(argument)
@@ -198,7 +198,12 @@ def _make_name(text: str) -> str:
 
 
 def draft_argument(ask: AskFunction, show: Callable[[str], None]) -> Draft:
-    """Writes a crux file by asking: the title, the target, and who says what in which words."""
+    """Drafts a crux file by asking for the title, the target, and who says what in which words.
+
+    Args:
+        ask: a function that shows a question and returns the answer; see `AskFunction`.
+        show: a function that shows a text.
+    """
     draft = Draft(ask("What is the dispute about?") or "untitled")
     draft.target = _make_name(ask("One word for the event that it is about:")) or "Target"
     draft.atoms[draft.target] = ask(f"What does {draft.target} mean, as a yes/no event?") or draft.target
@@ -230,7 +235,7 @@ def endorse_claims(text: str, name: str, claims: Iterable[str]) -> str:
 
     Args:
         text: the file's TOML text.
-        name: the file's name, for messages.
+        name: the file's name, which error messages state.
         claims: the ids of the claims.
     """
     content = Argument(text, name).content

@@ -81,8 +81,9 @@ def read_value(
         stated_value: '85%', '~85%', '~1-20%', '<10%', '>90%', '.85', '1e-4', '1 in 10000' or a word such as 'likely'.
         word_scale: the scale for a bare word: 'union', 'ipcc' or 'icd'.
         plus_minus: the half-width of the interval of '~p'.
-        mass: the probability that the Beta of a range or of '~p' gives to its interval; by default .90.
-        bound_distribution: the distribution of a bound such as '<10%': no distribution ('vacuous'), or uniform
+        mass: the probability that the Beta of a range or of '~p' gives to its interval; by default .90 for a value with
+            '~', and no Beta for a range without '~'.
+        bound_distribution: whether a bound such as '<10%' has no distribution ('vacuous') or a uniform distribution
             ('uniform').
 
     Returns a `Reading` with 0 <= low <= high <= 1; any other value raises `MesascopeError`.
@@ -218,7 +219,7 @@ def _require_short_text(text: str) -> None:
 
 
 def compare_with_scales(reading: Reading, word: str) -> dict[str, bool]:
-    """Compares a number with the word that was stated with it; returns whether it fits, for each scale with the word.
+    """Compares a number with its word on each scale that has the word; returns whether the number fits the word.
 
     'fairly', 'quite', 'pretty' and 'rather' before a word are ignored. A number fits if its centre lies in the
     word's interval. A number without a centre fits if its interval overlaps the word's interval.

@@ -16,10 +16,12 @@ def find_sobol_shares(
     """Finds first-order and total Sobol shares of a function of independent Betas, with scipy's estimator.
 
     Args:
-        function: the function, [inputs, draws] -> [draws].
+        function: the function of the inputs, which is evaluated for many draws at once, [inputs, draws] -> [draws].
         betas: the Beta parameters (a, b) of each input.
         n: a power of two; the function is evaluated n·(inputs + 2) times.
         seed: the seed that scrambles the Sobol points.
+
+    Returns the first-order shares [inputs] and the total shares [inputs].
     """
     if len(betas) == 1:  # a single input causes all the variance
         return np.ones(1), np.ones(1)
@@ -71,15 +73,19 @@ def rank_claims(
     n: int = 2**12,
     seed: int = 0,
 ) -> tuple[list[ClaimWeight], float | None, tuple[str, ...]]:
-    """Ranks a person's own claims by their Sobol shares under the person's network; a cost adds EVPPI and EVPI.
+    """Ranks a person's own claims by their Sobol shares of the answer's variance, under the person's network.
 
     Args:
         argument: the argument; its values are read as Beta distributions.
-        person, target, condition: the question; by default the file's query.
-        cost: the cost of an action that avoids the risk; the risk is the target event.
-        n, seed: the number and the seed of the quasi-random points.
+        person: the id of the person.
+        target, condition: the events in P(target | condition); by default those of the file's query, or no condition if
+            only a target is given.
+        cost: the cost of an action that avoids the target event, which is the risk; by default no values of perfect
+            information are computed.
+        n, seed: see `find_sobol_shares`.
 
-    Returns the claims (the largest total share comes first), the EVPI and the assumptions. A claim without a
+    Returns the claims (the largest total share comes first), the expected value of perfect information (EVPI), which is
+    None without a cost, and the assumptions. A claim without a
     distribution is fixed at the middle of its interval, and the assumptions name this claim.
     """
     view = argument.read(reading="beta")

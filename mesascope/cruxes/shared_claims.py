@@ -24,10 +24,11 @@ class Part:
     Args:
         name, event: the part's name and event.
         values: each person's number for the part, given the parts before it; None for a remainder.
-        sources: the source of each number: 'stated or implied', 'assumed by the modeller' or 'rest'.
+        sources: the source of each number ('stated or implied', 'assumed by the modeller' or 'rest').
         share: the part's share of the gap, on the gap's scale.
-        fraction: the share divided by the gap.
-        span: the least and greatest fraction over the interval of the bottom line.
+        fraction: the share divided by the gap; None if the gap is 0.
+        span: the least and greatest fraction at the ends and the middle of the bottom lines' intervals; None if no
+            part's number follows from a bottom line.
     """
 
     name: str
@@ -59,11 +60,11 @@ class Gap:
     """The difference between two people's numbers, split into parts.
 
     Args:
-        people: the two people; the gap is the second person's number minus the first's.
-        target, given: the question.
-        cut, text, form, scale, method: the cut with its text and form, the scale, and the method of the split.
-        ends: each person's number on the target.
-        total: the difference of the ends on the scale.
+        people: the ids of the two people; the gap is the second person's number minus the first person's.
+        target, given: the two events of P(target | given), as texts.
+        cut, text, form, scale, method: the cut's id, description and form, and the scale and method of the split.
+        ends: each person's probability of the target.
+        total: the gap on the scale, which the parts share.
         remainder: the total minus the sum of the shares; 0 unless the method moves parts one at a time.
         parts: the parts with their shares.
         assumptions: the assumptions, printed with the gap.
@@ -85,7 +86,7 @@ class Gap:
 
     @property
     def largest_part(self) -> Part:
-        """The part with the largest share."""
+        """The part whose share is largest in absolute size."""
         return max(self.parts, key=lambda part: abs(part.share))
 
 
@@ -96,11 +97,11 @@ def split_by_shared_claims(
 
     Args:
         argument: the argument.
-        first_person, second_person: the two people; the gap is the number of `second_person` minus that of
+        first_person, second_person: the ids of the two people; the gap is the number of `second_person` minus that of
             `first_person`.
         target: an event; by default the target of the file's query.
-        scale: 'prob', 'log' or 'logodds'.
-        method: only 'shapley'.
+        scale: the scale of the shares ('prob', 'log' or 'logodds' of the target).
+        method: the method of the split, which must be 'shapley'.
 
     Both people's answers are to the same question (see `choose_common_question`). Each shared claim is a player of a
     Shapley game, and has one of the two people's values. The rest (vocabulary, bridges and claims of one person only)

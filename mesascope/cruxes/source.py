@@ -46,7 +46,7 @@ class Source:
 
     Args:
         text: the file's TOML text.
-        name: the file's name, for messages.
+        name: the file's name, which error messages state.
     """
 
     def __init__(self, text: str, name: str):
@@ -184,7 +184,7 @@ class Fields:
         return value
 
     def read_number(self, key: str, default: float) -> float:
-        """Reads a number below 1e12 in size, or returns `default` if the field is missing."""
+        """Reads a number with an absolute value below 1e12, or returns `default` if the field is missing."""
         value = self.table.get(key, default)
         is_valid = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
         self._require_kind(is_valid, key, "a usable number", "0.5")

@@ -241,9 +241,7 @@ def describe_decisions(reports: Iterable[DecisionReport], quantities: dict[str, 
     lines = []
     for q in quantities.values():
         span = f"{q.distribution.ppf(0.05):.4g} to {q.distribution.ppf(0.95):.4g} {q.unit}".strip()
-        lines.append(
-            f"{q.id} ({q.person}): 90 % between {span}, {q.shape}, mean {format_number(q.distribution.mean())}"
-        )
+        lines.append(f"{q.id} ({q.person}): 90 % within {span}, {q.shape}, mean {format_number(q.distribution.mean())}")
     for report in reports:
         lines.append(f"{report.decision} ({report.person}), utility in {report.unit or 'its own unit'}:")
         rows = [[name, format_interval(*span)] for name, span in report.utilities.items()]
@@ -254,7 +252,7 @@ def describe_decisions(reports: Iterable[DecisionReport], quantities: dict[str, 
             f"{item.name} {format_number(item.value) if item.value is not None else 'a set'}"
             for item in report.learning
         ]
-        lines.append(f"  worth of learning it first: {'; '.join(worth)}")
+        lines.append(f"  value of learning before deciding: {'; '.join(worth)}")
     return lines
 
 

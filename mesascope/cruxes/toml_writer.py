@@ -7,7 +7,7 @@ from typing import Any
 
 
 def write_toml(data: Mapping[str, Any]) -> str:
-    """Writes the fields of a crux file; tables become headed tables whose entries stand on one line each.
+    """Writes the fields of a crux file; each table gets a header, and each of its entries gets one line.
 
     Args:
         data: texts, numbers, lists and tables by name. Empty texts and tables inside an entry are left out.

@@ -1,4 +1,7 @@
-"""Imports and exports triads P(U), P(C), P(U | C) as CSV with the columns of the FRI, a forecasting institute."""
+"""Imports and exports triads as CSV with the columns of the Forecasting Research Institute (FRI).
+
+A triad is P(U), P(C) and P(U | C), for a target U and a crux C.
+"""
 
 import csv
 import io
@@ -18,7 +21,7 @@ MISSING_MARKS = ("", "NA", "NaN", "nan")
 
 @dataclass(frozen=True)
 class TriadRow:
-    """One triad as the Forecasting Research Institute (FRI) writes it: person, camp, crux, P(U), P(C) and P(U | C)."""
+    """One triad as the FRI writes it: person, camp, crux, P(U), P(C) and P(U | C)."""
 
     person: str
     camp: str
@@ -74,13 +77,13 @@ def read_triads(text: str, should_keep_certain: bool = True) -> tuple[list[Triad
     """Reads triads from CSV with the columns of the FRI.
 
     Args:
-        text: the CSV.
-        should_keep_certain: whether to keep rows by which an outcome of the crux makes the target certain. The FRI's
-            own analysis leaves them out, because its formula takes the log of 0.
+        text: the CSV text.
+        should_keep_certain: whether to keep rows in which an outcome of the crux makes the target certain or
+            impossible. The FRI's own analysis leaves these rows out, because its formula takes the log of 0.
 
     Returns the usable rows and the excluded rows. A row is excluded if a number is missing, if the three numbers
-    contradict each other or, without `should_keep_certain`, if an outcome makes the target certain. A number that is
-    not a probability is a mistake in the file, and raises `MesascopeError`.
+    contradict each other or, without `should_keep_certain`, if an outcome makes the target certain or impossible. A
+    number that is not a probability raises `MesascopeError`.
     """
     reader = csv.DictReader(io.StringIO(text))
     columns = list(reader.fieldnames or [])
@@ -133,7 +136,7 @@ class TriadValue:
     """The value of a crux to one person (information) or to two people (discrimination).
 
     Args:
-        crux, people, camps: the crux, the people and their camps.
+        crux, people, camps: the names of the crux, of the people and of each person's camp.
         value: the value; None if it cannot be computed.
         note: the reason why there is no value, or ''.
     """
@@ -151,10 +154,10 @@ class TriadValue:
 
 
 def compute_triad_values(rows: list[TriadRow], base: float = 10.0) -> list[TriadValue]:
-    """Computes every row's value of information, and the value of discrimination of each two rows with the same crux.
+    """Computes each row's value of information, and the value of discrimination of every two people on the same crux.
 
     Args:
-        rows: see `read_triads`.
+        rows: the triads, as `read_triads` returns them.
         base: the base of the logarithm.
     """
     pairs = [(a, b) for a, b in itertools.combinations(rows, 2) if a.crux == b.crux and a.person != b.person]

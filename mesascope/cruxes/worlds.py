@@ -45,7 +45,7 @@ def list_worlds(pairs: Sequence[tuple[Event, Event]], rules: Sequence[Event], ev
     """Lists the kinds of world that some statements and questions distinguish.
 
     Args:
-        pairs: the events and conditions of the statements.
+        pairs: the pair of an event and a condition of each statement.
         rules: events that are certain.
         events: the events of the question.
 
