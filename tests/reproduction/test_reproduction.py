@@ -378,13 +378,13 @@ def test_measures_agree_with_each_other_and_with_what_is_known():
 
 def test_a_reading_of_an_axis_is_counted_by_the_measure_as_the_axis_gives_it():
     family = catalogue.make("families", "cued_bandit:rho=1")
-    subject = catalogue.make("subjects", "cue_follower", family)
+    subject = catalogue.make("subjects", "mark_follower", family)
     apart = Rollouts(rollout(subject, family, "apart:mark", 128, seed=3), subject, family)
     readings = {name: find_measure(f"read_as:axis=goal,says={name}")(apart) for name in READING_MEANINGS}
     assert {name: set(values.flat) for name, values in readings.items()} == {
         name: {float(name == "proxy")} for name in READING_MEANINGS
     }
-    with pytest.raises(MesascopeError, match="no goal or reading 'prxoy'.*'proxy'"):
+    with pytest.raises(MesascopeError, match=r"no goal or reading 'prxoy'.*'proxy'"):
         find_measure("read_as:axis=goal,says=prxoy")(apart)
 
 
