@@ -26,8 +26,8 @@ def run_units(
     Args:
         work: the function.
         units: the function's arguments for each unit; put the units that take longest first.
-        workers: the number of processes of the local engine, or 0 for one per core; with 1, everything runs in this
-            process.
+        workers: the number of processes of the local engine, or 0 for one per core, at most four; with 1,
+            everything runs in this process.
         folder: the folder of a run (see `folders.claim_folder`). Each answer is saved there as soon as it is finished,
             and a later call reads it. Answers must then be plain data.
         engine: 'local', dask://HOST:PORT or tls://HOST:PORT.

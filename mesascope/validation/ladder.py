@@ -105,7 +105,7 @@ def validate(
         lifetimes: the number of lifetimes per split and run; 0 for 320 (quick: 128). Axes use 256 (quick: 128).
         progress: called with the share of the work that is done, and with a text that says what is running.
         parts: what to validate: 'placements' (levels), 'axes' (search and goal), 'coverage' (of intervals).
-        workers: the number of parallel processes of the local engine; 0 for one per core.
+        workers: the number of parallel processes of the local engine; 0 for one per core, at most four.
         folder: a folder for finished results, with which a stopped run continues. It belongs to one set of settings
             and one version of the code.
         engine: 'local', dask://HOST:PORT or tls://HOST:PORT.

@@ -35,7 +35,7 @@ def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) 
         work: the function.
         units: the function's arguments for each unit.
         address: 'local'.
-        workers: the number of processes, or 0 for one per core; with 1, everything runs in this process.
+        workers: the number of processes, or 0 for one per core, at most four; with 1, everything runs in this process.
 
     Raises:
         MesascopeError: another program killed a worker process.
