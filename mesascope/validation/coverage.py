@@ -45,6 +45,11 @@ def measure_coverage(name: str, first_seed: int, n_studies: int = N_STUDIES) -> 
 
     The truth is the number computed from all lifetimes of all studies together.
 
+    Args:
+        name: a subject in SUBJECTS.
+        first_seed: the first seed of the rollouts.
+        n_studies: the number of studies of each size.
+
     Returns:
         Rows with the name of the number (`study`), the lifetimes of a study (`n`), the number of `studies`, the
         `truth`, the share of studies whose interval covers the truth (`covered`), the share whose low end is `above`
