@@ -1,4 +1,4 @@
-"""Replaces feedback older than w trials with another lifetime's feedback; all else in the past is unchanged.
+"""Replaces feedback older than w trials with another lifetime's feedback; everything else in the past is unchanged.
 
 Up to trial t - w, the second carry receives the subject's own actions with a donor's feedback. Then the condition
 replays the last w percepts unchanged. Donors are intact lifetimes on fresh tasks, because donors on the seen split
@@ -38,7 +38,7 @@ class FeedbackShuffled(Condition):
         return select(is_rebuilt, replayed_carry, carry), select(w > 0, percept, shuffled_percept), second_carry
 
     def _apply_to_trials(self, carry, percept, second_carry, context):
-        """Does the same as `apply` if trials have several steps, but only before a trial's first step."""
+        """Does what `apply` does, but for trials of several steps, and only before the first step of a trial."""
         w, begins = self.older_than, context.is_trial_start
         newest_shuffled, now = w * context.steps, context.trial * context.steps
         oldest = jnp.minimum(select(context.trial >= w, newest_shuffled + context.steps, newest_shuffled) - 1, now)

@@ -8,7 +8,7 @@ def condition(window: int = 4, birth: int = 1) -> ReplacedPast:
 
     Args:
         window: w, the number of last percepts, including the present one; from 1 to 16.
-        birth: 1 if the subject also observes the percept before these, marked as first and without its outcome; 0 if
-            not.
+        birth: 1 if the subject also observes the percept before its last w percepts, marked as first and without its
+            outcome; 0 if not.
     """
     return ReplacedPast(window, birth, 0, 0)

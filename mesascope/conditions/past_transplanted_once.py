@@ -1,4 +1,4 @@
-"""Replaces the past before the last w percepts with another lifetime's, for one response on every trial in turn."""
+"""Replaces the past before the last w percepts with a donor's past, for one response on every trial in turn."""
 
 from mesascope.conditions.replaced_past import ReplacedPast
 
@@ -8,6 +8,6 @@ def condition(window: int = 4, replicate: int = 0) -> ReplacedPast:
 
     Args:
         window: w, the number of last percepts, including the present one; from 1 to 16.
-        replicate: the number of the draw of donors, which are the other lifetimes.
+        replicate: the number of the draw of donors (the other lifetimes), counted from 0.
     """
     return ReplacedPast(window, 0, 1, replicate)

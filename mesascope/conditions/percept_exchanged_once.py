@@ -20,7 +20,7 @@ class PerceptExchangedOnce(Condition):
     is_one_step: ClassVar = True
 
     def explain_mismatch(self, family):
-        """Explains that the last action cannot be replaced if actions are real numbers; None if the condition fits."""
+        """Explains in a clause why the last action cannot be replaced; returns None if the condition fits."""
         return "its actions are real numbers" if family.choices is None and self.action == 1 else None
 
     def apply(self, carry, percept, second_carry, context):

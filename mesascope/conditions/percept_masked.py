@@ -11,7 +11,7 @@ class PerceptMasked(Condition):
     trial: Number
 
     def apply(self, carry, percept, second_carry, context):
-        """Sets the trial index or the feedback to 0."""
+        """Sets the trial index or the feedback in the percept to 0."""
         without_trial = percept._replace(trial=jnp.zeros_like(percept.trial))
         without_feedback = percept._replace(feedback=jnp.zeros_like(percept.feedback))
         return carry, select(self.trial == 1, without_trial, without_feedback), second_carry

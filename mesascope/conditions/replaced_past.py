@@ -1,4 +1,4 @@
-"""Deletes the past before the last w percepts, or replaces it with another lifetime's, for one response or for all.
+"""Deletes the past before the last w percepts, or replaces it with a donor's past, for one response or for all.
 
 The condition takes a fresh carry, or the carry that another lifetime of the same subject had w trials ago. It then
 replays the last w percepts, including the present one, unchanged. So the subject still knows the trial index if it
@@ -16,15 +16,15 @@ from mesascope.contracts import MAX_TRIAL_INDEX, READABLE_PERCEPTS, Condition, N
 
 
 class ReplacedPast(Condition):
-    """Replaces the past before the last w percepts.
+    """Replaces or deletes the past before the last w percepts.
 
     Attributes:
         window: w, the number of last percepts that the subject still knows, including the present one; if trials have
-            several steps, the number of past trials that it still knows.
+            several steps, the number of past trials that the subject still knows.
         birth: 1 if the fresh carry first receives the percept of w trials ago, marked as first and without its outcome.
             If trials have several steps, the carry receives this percept in any case; 1 marks the percept as first.
         transplant_flag: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
-        replicate: the number of the draw of donors, which are the other lifetimes.
+        replicate: the number of the draw of donors (the other lifetimes), counted from 0.
         whole_lifetime_flag: 1 to disturb every response of a lifetime, 0 to disturb single responses.
     """
 
@@ -53,14 +53,14 @@ class ReplacedPast(Condition):
 
     @property
     def label(self) -> str:
-        """The label: the name of the condition's file with the settings window and replicate, or window and birth."""
+        """The condition's name with its settings, which are window and either replicate (transplant) or birth."""
         if self.transplant_flag == 1:
             return f"past_transplanted_once:window={self.window},replicate={self.replicate}"
         return f"past_deleted{'' if self.whole_lifetime_flag else '_once'}:window={self.window},birth={self.birth}"
 
     @property
     def trials_since_transplant(self) -> int | None:
-        """How many trials ago the donor's carry replaced the subject's own (w); None if there is no transplant."""
+        """w, the number of trials since the donor's carry replaced the subject's own carry; None for a deletion."""
         return int(self.window) if self.transplant_flag == 1 else None
 
     def explain_mismatch(self, family: Any) -> str | None:
@@ -77,7 +77,10 @@ class ReplacedPast(Condition):
         )
 
     def apply(self, carry, percept, second_carry, context):
-        """Builds the carry before the present percept; the second carry is the subject's own carry of w trials ago."""
+        """Builds the carry before the present percept.
+
+        In a transplant, the second carry is the subject's own carry of w trials ago.
+        """
         if context.steps > 1:
             return self._apply_to_trials(carry, percept, second_carry, context)
         is_transplanted, percept_at_cut = self.transplant_flag == 1, context.get_past_percept(self.window)

@@ -55,7 +55,7 @@ class Thinking(Condition):
 
 
 def _remove_outcome(percept):
-    """Removes the last action and outcome from a percept, and leaves the observation unchanged."""
+    """Removes the last action, the feedback and the mark as first from a percept; all else is unchanged."""
     xp = np if isinstance(percept.feedback, np.ndarray) else jnp
     no_action = xp.full_like(percept.action, -1 if percept.action.dtype.kind == "i" else 0)
     no_feedback, not_first = xp.zeros_like(percept.feedback), xp.zeros_like(percept.first)

@@ -53,9 +53,9 @@ class Axis:
             family. `trials` maps each split to the subject's data set; `family` is the family of the tasks.
         needed_split_kinds: the kinds of split that the axis can use; it needs at least one of them.
         tested_split_kinds: the kinds of split on which `mesascope validate` runs the scripted subjects.
-        conditions: the labels of the conditions that the axis reads; those that do not fit a family are left out.
-        split_kinds_by_condition: for a condition's label, the kinds of split on which the axis reads it; by default
-            all.
+        conditions: the labels of the conditions that the axis reads; conditions that do not fit a family are left out.
+        split_kinds_by_condition: maps a condition's label to the kinds of split on which the axis reads this condition.
+            A condition without an entry is read on all kinds of split.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Axis:
     split_kinds_by_condition: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def list_conditions(self, family: Any, split_kind: str | None = None) -> list[Any]:
-        """Lists the axis's conditions that fit a family; with `split_kind`, only those for this kind of split."""
+        """Lists the axis's conditions that fit a family; with `split_kind`, only the conditions read on this kind."""
         labels = [
             c
             for c in self.conditions
@@ -78,7 +78,7 @@ class Axis:
 
 
 def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:
-    """Lists the labels of the conditions that the axes read for a family, and the kinds of split that need each."""
+    """Maps the label of every condition that an axis reads for a family to the kinds of split on which it is read."""
     result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
@@ -95,7 +95,7 @@ def _make_family(name: str) -> Any:
 
 
 def compute_axis_verdicts(trials: TrialsBySplit) -> dict[str, dict[str, Any]]:
-    """Computes the verdicts of all axes that apply, and returns them as plain data by the name of the axis."""
+    """Computes the verdicts of all axes that apply, and returns each as a dictionary, by the name of its axis."""
     kinds = {split.partition(":")[0] for split in trials}
     result = {}
     for name in catalogue.list_names("axes"):

@@ -21,12 +21,21 @@ def draw_bank(
     description: str,
     remedy: str = "Take a larger bank.",
 ) -> T | None:
-    """Draws a bank of tasks that do not all have the same property; None if `size` is 0.
+    """Draws a bank of M tasks that do not all share one property, such as the same best arm.
 
-    `find_property` returns the property of each of the M tasks [M, ...].
+    Args:
+        draw: draw(key) draws M tasks, a pytree or array.
+        size: M, the number of tasks; a bank of one task needs no different properties, and 0 means no bank.
+        seed: the seed of the draw.
+        find_property: find_property(tasks) returns the property of each task, an array [M, ...].
+        description: how the error message describes the tasks after their number, such as 'different tasks'.
+        remedy: the remedy in the error message.
+
+    Returns:
+        The tasks; None if `size` is 0.
 
     Raises:
-        MesascopeError: none of a thousand draws gave such a bank. The message names the tasks with `description`.
+        MesascopeError: in each of a thousand draws, all tasks had the same property.
     """
     if not size:
         return None
@@ -38,6 +47,6 @@ def draw_bank(
 
 
 def draw_from_bank(key: jax.Array, bank: Any, n: int) -> Any:
-    """Draws n tasks uniformly from a bank; the leading axis of the leaves, M in the bank, is n in the result."""
+    """Draws n tasks uniformly and with replacement from a bank; the leaves of the result have leading axis n."""
     indices = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
     return jax.tree.map(lambda x: x[indices], bank)

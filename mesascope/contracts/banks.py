@@ -4,7 +4,7 @@ from mesascope.errors import MesascopeError
 
 
 def parse_bank(name: str) -> tuple[int, int]:
-    """Parses the size M and the seed in 'bank:M@seed'.
+    """Parses the name of a bank, 'bank:M@seed', and returns its size M and its seed.
 
     Raises:
         MesascopeError: the name does not have this form.
@@ -17,6 +17,6 @@ def parse_bank(name: str) -> tuple[int, int]:
 
 
 def parse_task_limit(name: str) -> int:
-    """Parses M in 'at-most:M', the largest possible number of training tasks; returns 0 for a name of another form."""
+    """Parses M in 'at-most:M', the largest possible number of training tasks; returns 0 for every other name."""
     kind, _, size = name.partition(":")
     return int(size) if kind == "at-most" and size.isdecimal() else 0

@@ -1,4 +1,8 @@
-"""Optional capabilities of families. A family has a capability if it has the attributes and methods of its class."""
+"""Optional capabilities of families. A family has a capability if it has the attributes and methods of its class.
+
+In shapes, N is the number of lifetimes, T of trials in a lifetime, K of arms, M of tasks in the bank, and D of numbers
+in an observation.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -35,7 +39,10 @@ class HasFavouriteArm(Protocol):
 
 @runtime_checkable
 class HasBankOfArms(Protocol):
-    """A bandit that can have a bank; `bank_means` [M, K] has the means of the bank's arms; None without a bank."""
+    """A bandit that can have a bank.
+
+    `bank_means` [M, K] contains the mean pay-off of every arm on every task of the bank, or is None without a bank.
+    """
 
     bank_means: Any
 
@@ -75,7 +82,7 @@ class ShowsFrames(Protocol):
     position_names: Any
 
     def record_frames(self, frame_count: int = 6, step_interval: int = 4) -> np.ndarray:
-        """Records `frame_count` observations [F, D] of one lifetime, one after every `step_interval` steps."""
+        """Records observations [F, D] of one lifetime, F = `frame_count`: one after every `step_interval` steps."""
         ...
 
 
@@ -84,7 +91,10 @@ class ShowsGrids(Protocol):
     """A family whose observations are grids of cells, with training problems for networks that take several ticks."""
 
     def convert_to_images(self, observation: Any) -> tuple[Any, Any]:
-        """Converts observations [N, D] to images of F × F cells in P planes [N, F, F, P], and agents' cells [N]."""
+        """Converts observations [N, D] to images and to the numbers of the agents' cells [N].
+
+        An image [F, F, P] has P planes, such as walls and goal, of F × F cells.
+        """
         ...
 
     def draw_problems(self, key: Any, n: int) -> Any:
@@ -106,5 +116,11 @@ class InterpolatesTasks(Protocol):
     def interpolate_tasks(
         self, observation: np.ndarray, proportion: float, rng: np.random.Generator
     ) -> tuple[Any, Any]:
-        """Computes the outcomes of tasks a `proportion` of the way between two: without and with noise, each [N, T]."""
+        """Computes the outcomes, without and with noise, each [N, T], of tasks between two random tasks of the bank.
+
+        Args:
+            observation: [N, T, D] the observations of lifetimes.
+            proportion: the fraction of the way from the first task to the second.
+            rng: the NumPy generator that draws the tasks and the noise.
+        """
         ...

@@ -1,4 +1,7 @@
-"""Code for scripted bandit subjects: counts for each arm, and choices from values or from the last action."""
+"""Code for scripted bandit subjects: counts for each arm, and choices from values or from the last action.
+
+In shapes, N is the number of lifetimes and K the number of arms, which are the choices.
+"""
 
 from typing import NamedTuple
 
@@ -15,7 +18,7 @@ class CountingSubject(ChoosingSubject):
     """A subject that carries counts [N, K, 2] of wins and losses."""
 
     def initialize_carry(self, n: int) -> jax.Array:
-        """Returns counts of 0."""
+        """Returns counts [N, K, 2] of 0."""
         return jnp.zeros((n, self.choices, 2))
 
 
@@ -31,7 +34,7 @@ class ActionValueSubject(ChoosingSubject):
     """A subject that carries a number for each choice [N, K]; these numbers start at 0."""
 
     def initialize_carry(self, n: int) -> jax.Array:
-        """Returns 0 for every choice."""
+        """Returns the number 0 for every choice [N, K]."""
         return jnp.zeros((n, self.choices))
 
 
@@ -43,10 +46,10 @@ class CountsAndTime(NamedTuple):
 
 
 class CountingSubjectWithTime(ChoosingSubject):
-    """A subject that carries counts and the number of past trials."""
+    """A subject that carries counts of wins and losses, and the number of past trials (see `CountsAndTime`)."""
 
     def initialize_carry(self, n: int) -> CountsAndTime:
-        """Returns counts of 0, and 0 past trials."""
+        """Returns counts of 0 wins and losses, and 0 past trials."""
         return CountsAndTime(jnp.zeros((n, self.choices, 2)), jnp.zeros(n, jnp.int32))
 
 
@@ -58,14 +61,15 @@ def count_last_outcome(percept: Percept, choices: int) -> jax.Array:
 
 
 def compute_posterior_means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
-    """Computes the posterior means [N, K] of the arms under the prior Beta(a, b)."""
+    """Computes the arms' posterior means [N, K] from counts [N, K, 2] of wins and losses and the prior Beta(a, b)."""
     return (counts[..., 0] + a) / (counts.sum(-1) + a + b)
 
 
 def compute_greedy_probabilities(values: jax.Array, tie_rule: str = "random") -> jax.Array:
-    """Computes probabilities [N, K] of a greedy choice.
+    """Computes the probabilities [N, K] of a greedy choice among arms with these values [N, K].
 
-    Arms that tie are equally likely; if `tie_rule` is 'first', the first of them is chosen.
+    Arms that tie for the largest value are equally likely if `tie_rule` is 'random'. If it is 'first', the first of
+    these arms has probability 1.
     """
     if tie_rule == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
@@ -74,9 +78,9 @@ def compute_greedy_probabilities(values: jax.Array, tie_rule: str = "random") ->
 
 
 def compute_stay_probabilities(action: jax.Array, choices: int, stay_probability: jax.Array | float) -> jax.Array:
-    """Computes choice probabilities [N, K]: `stay_probability` for the last action, and equal ones for the others.
+    """Computes the probabilities [N, K] of a choice that repeats the last action [N] with `stay_probability`.
 
-    Before the first action, all actions are equally likely.
+    The other actions share the rest equally. Before the first action (-1), all actions are equally likely.
     """
     last = jax.nn.one_hot(action, choices)
     stay_probability = jnp.broadcast_to(jnp.asarray(stay_probability, jnp.float32), action.shape)[:, None]
@@ -85,7 +89,10 @@ def compute_stay_probabilities(action: jax.Array, choices: int, stay_probability
 
 
 def compute_log_probs_with_lapses(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
-    """Computes log-probabilities [N, K] if a fraction `lapse` of the choices is drawn uniformly from all arms."""
+    """Computes log-probabilities [N, K] of choices of which a fraction `lapse` is drawn uniformly from all arms.
+
+    The other choices are drawn with `probabilities` [N, K].
+    """
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 

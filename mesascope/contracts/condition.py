@@ -38,12 +38,12 @@ class ConditionContext(NamedTuple):
         fresh_carry: the carry at the start of a lifetime.
         first_percept: the first percept of a lifetime.
         get_past_percept: get_past_percept(i) returns the percept of i steps ago, for i below READABLE_PERCEPTS · S
-            (undefined if the lifetime had not begun). If trials have several steps, only conditions with `looks_back`
-            may call this function.
+            (undefined if the lifetime had not begun). If trials have several steps, only conditions whose `looks_back`
+            is True may call this function.
         partners: [N] the index of each lifetime's partner in the block, drawn again for every trial.
         exchange_outcome: exchange_outcome(i, percept) replaces the outcome in the percept of i steps ago with a donor's
             outcome at the same step of the same trial. The feedback is 0 if the donor's trial was over. Donors are
-            lifetimes on other fresh tasks, and have the same indices as the partners.
+            lifetimes on other fresh tasks; a donor has the same index in its block as the lifetime's partner.
         flip_outcome: flip_outcome(percept) returns the percept with the opposite last outcome.
         mark_as_first: mark_as_first(percept) returns the percept marked as first: the first percept of a lifetime, with
             the present observation if trials have several steps.
@@ -51,7 +51,7 @@ class ConditionContext(NamedTuple):
         steps: S, the maximum number of steps in a trial.
         step: the index of the coming step inside its trial, from 0.
         is_trial_start: whether a trial begins now; True if S = 1.
-        is_start_of_trial: is_start_of_trial(trial) returns whether this trial begins now.
+        is_start_of_trial: is_start_of_trial(trial) returns whether the trial with this index begins now.
         get_response_key: get_response_key(i) returns the random key of the subject's response of i steps ago.
         respond: respond(key, carry, percept) returns the subject's next carry and its response.
         respond_in_past: respond_in_past(i, carry, percept) returns the carry that the subject would have after the
@@ -92,8 +92,8 @@ class Condition(eqx.Module):
             but the lifetime continues undisturbed.
         needs_donors: whether the condition uses `ConditionContext.exchange_outcome`, so that donors must run on fresh
             tasks first.
-        looks_back: whether the condition uses `ConditionContext.get_past_percept` or `respond_in_past` beyond the
-            present step.
+        looks_back: whether the condition calls `ConditionContext.get_past_percept` or `respond_in_past` for steps
+            before the present one.
         is_worth_recorded: whether rollouts record the worth of the disturbed responses; for one-step conditions only.
     """
 
@@ -138,10 +138,10 @@ class Condition(eqx.Module):
             percept: the percept that the subject would observe undisturbed.
             second_carry: a second carry for the condition's own use, fresh at the start of a lifetime; each call
                 receives the second carry that the call before returned.
-            context: the other inputs.
+            context: the other inputs, such as the trial's index and past percepts.
 
         Returns:
-            The carry and the percept for the response, and the second carry.
+            The carry and the percept for the response, and the second carry for the next call.
         """
 
 
@@ -159,7 +159,10 @@ class Intact(Condition):
 
 
 def select(mask: Any, on_true: Any, on_false: Any) -> Any:
-    """Selects `on_true` where the mask (one boolean, or one per lifetime) is true, else `on_false`, in every leaf."""
+    """Selects, in every leaf of two pytrees, `on_true` where the mask is true, and `on_false` elsewhere.
+
+    The mask is one boolean, or an array [N] of one boolean per lifetime.
+    """
     if isinstance(mask, bool | np.bool_):  # outside JAX, the fresh carry may have another structure than later carries
         return on_true if mask else on_false
 
@@ -172,5 +175,5 @@ def select(mask: Any, on_true: Any, on_false: Any) -> Any:
 
 
 def take_rows(tree: Any, index: Any) -> Any:
-    """Takes the rows with the indices [N] from every leaf."""
+    """Takes the rows with these indices [N] from every leaf of a pytree."""
     return jax.tree.map(lambda x: x[np.asarray(index)] if isinstance(x, np.ndarray) else x[index], tree)

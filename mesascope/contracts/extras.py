@@ -9,6 +9,10 @@ from mesascope.guards import gate
 def import_optional_package(module: str, extra: str) -> Any:
     """Imports and returns a module of an optional package.
 
+    Args:
+        module: the module's full name, such as 'torch' or 'scipy.stats'.
+        extra: the extra of mesascope that installs the package.
+
     Raises:
         MesascopeError: the package is not installed (the message names the extra), or it cannot be imported.
     """

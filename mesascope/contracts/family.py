@@ -1,4 +1,8 @@
-"""Families: a family is a distribution of tasks, with the splits on which subjects are tested."""
+"""Families: a family is a distribution of tasks, with the splits on which subjects are tested.
+
+In shapes, N is the number of lifetimes, T of trials in a lifetime, S of steps in a trial, K of actions, M of tasks, and
+D of numbers in an observation.
+"""
 
 import abc
 import dataclasses
@@ -273,7 +277,7 @@ class Family(eqx.Module):
         return None
 
     def describe_step(self, action: Any, feedback: float) -> str:
-        """Describes one trial in words."""
+        """Describes an action and its feedback in words."""
         if self.choices is None:
             return f"did {action:.4g}, got {feedback:g}"
         return f"chose {action + 1} of {self.choices}, got {feedback:g}"
@@ -303,7 +307,11 @@ class ConfiguredFamily(Family):
         digit_bases: tuple[int, ...] = (),
         **change: Any,
     ) -> Split:
-        """Makes a split; `change` are arguments of `draw`, and `trials` among them also sets the number of trials."""
+        """Makes a split whose tasks `draw` draws.
+
+        The arguments in `change` are passed to `draw`; if `trials` is among them, it also sets the number of trials.
+        `Split` explains the other arguments.
+        """
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
         return Split(
@@ -311,7 +319,10 @@ class ConfiguredFamily(Family):
         )
 
     def make_seen_split(self, key_address: str = "which") -> tuple[Split, ...]:
-        """Makes a tuple with the split 'seen', or () without a bank; `key_address` is the address of its random key."""
+        """Makes a tuple with the split 'seen', or () without a bank.
+
+        The random key that chooses tasks of the bank is derived with the text `key_address` (see `derive_key`).
+        """
 
         def draw(key: jax.Array, n: int) -> Any:
             return draw_from_bank(derive_key(key, key_address), self.bank_tasks, n)
@@ -329,7 +340,8 @@ def make_reference_roles(
 ) -> dict[str, str]:
     """Makes the mapping of roles to references, for `Family.references`.
 
-    With `against_setting`, the first three references work against the pay-off; pass '' if they have no such setting.
+    Each argument but the last names a reference with its settings; '' leaves out the role. With `against_setting`, the
+    first three references work against the pay-off; pass '' if they have no such setting.
     """
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
     other = {
@@ -343,12 +355,12 @@ def require_family(family: Family, family_class: type[T], lack_description: str,
 
     Args:
         family: any family.
-        family_class: the class.
-        lack_description: what the message says about another family, such as 'shows no maze'.
+        family_class: the class of families, or the capability, that is required.
+        lack_description: what the message says about any other family after its name, such as 'shows no maze'.
         remedy: what to type instead.
 
     Raises:
-        MesascopeError: the family is not an instance of that class.
+        MesascopeError: the family is not an instance of `family_class`.
     """
     if not isinstance(family, family_class):
         raise MesascopeError(f"{family.name} {lack_description}.", remedy)
@@ -361,7 +373,8 @@ def require_bank(family: Family, tasks: T | None, lack_description: str, remedy:
     Args:
         family: any family.
         tasks: the tasks of its bank; None without a bank.
-        lack_description: what the message says about a family without a bank, such as 'has no training mazes'.
+        lack_description: what the message says after the name of a family without a bank, such as 'has no training
+            mazes'.
         remedy: what to type instead.
 
     Raises:
@@ -374,7 +387,7 @@ def require_bank(family: Family, tasks: T | None, lack_description: str, remedy:
 
 @functools.lru_cache(maxsize=256)
 def _trace_observation_shape(structure: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
-    """Computes the shape of one observation of a family with this structure; cached, as every rollout needs it."""
+    """Computes the shape of one observation of the family with this tree structure and these leaves, and caches it."""
 
     def begin(family: Family) -> Percept:
         key = jax.random.key(0)

@@ -10,11 +10,11 @@ import numpy as np
 
 
 class Goal(NamedTuple):
-    """The values of one goal in N lifetimes of T trials of S steps, without the axis S if a trial is one step.
+    """The values of K actions for one goal in N lifetimes of T trials, with S steps in each trial.
 
     Attributes:
-        values: [N, T, K] or [N, T, S, K] the value of each action for the goal, in the goal's units; NaN for steps
-            without an action.
+        values: [N, T, S, K], or [N, T, K] if a trial is one step: the value of each action for the goal, in the goal's
+            units; NaN for steps without an action.
         achieved_values: [N, T] the value that the trial achieved for the goal.
         best: [N, T] the largest value that was possible on the trial.
         chance: [N, T] the mean value of random actions.
@@ -27,12 +27,12 @@ class Goal(NamedTuple):
 
 
 class Goals(NamedTuple):
-    """The rewarded goal and its proxy in training.
+    """The rewarded goal and its proxy in training, in N lifetimes of T trials, with S steps in each trial.
 
     Attributes:
         intended: the goal that the tasks reward.
         proxy: another goal, which coincides with the intended goal on training tasks.
-        action: [N, T] or [N, T, S] the actions; negative for steps without an action.
+        action: [N, T, S], or [N, T] if a trial is one step: the actions; negative for steps without an action.
         is_conflict: [N, T] whether no action is best for both goals.
     """
 

@@ -1,6 +1,7 @@
 """Metrics: a metric answers one question about trials with one number per lifetime.
 
-A metric does not compute intervals, because `mesascope.stats` computes them for all metrics.
+A metric does not compute intervals, because `mesascope.stats` computes them for all metrics. In shapes, N is the number
+of lifetimes, T of trials in a lifetime, and U of units of a tap.
 """
 
 import dataclasses
@@ -30,11 +31,11 @@ class Reading(NamedTuple):
         split: the split of the lifetimes.
         label: the name of this reading, if the metric has several.
         null: the mean under the null hypothesis.
-        reason: a caveat.
+        reason: a caveat that reports print beside the estimate; if all values are NaN, the reason why.
         is_descriptive: whether the placement rule ignores this reading, although it uses other readings of the metric.
         unit: the unit of resampling, if it differs from the unit of the trials. This is the name of a variable [N] of
             the trials that numbers the units, or any other name if each value belongs to one unit.
-        p: the p-value, if the metric has its own test; by default the p-value of the t test of the values.
+        p: the p-value, if the metric has its own test; None for the p-value of a t test of the values.
         intervals: [2, N] the ends of each participant's own interval, if the metric fits a model to every participant
             of a log.
     """
@@ -58,7 +59,7 @@ class Metric:
     """One question about trials.
 
     Attributes:
-        name: the file's name.
+        name: the name of the metric's file, without the ending.
         question: the question in words.
         measure: measure(trials, references, replay) returns the metric's readings, each with one number per lifetime.
             `trials` maps each split to a data set. `references` maps each role to a reference procedure's data sets on
@@ -71,7 +72,7 @@ class Metric:
         references: the roles of the references that the metric can use.
         expected_signs: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0'
             or 'any', the default. A slow metric may leave out all controls except the learner.
-        settings: the metric's settings.
+        settings: the values of the metric's settings, by name.
         is_confirmatory: whether the placement rule uses the metric.
         is_cheap: whether the metric takes so little time that it can be measured many times for each participant.
     """
@@ -91,7 +92,7 @@ class Metric:
 def make_metric(
     question: str, measure: MeasureFunction, expected_signs: Mapping[str, str] | None = None, **settings: Any
 ) -> Metric:
-    """Makes a metric with settings, named after its file; for `expected_signs` see `Metric`."""
+    """Makes a metric with settings, named after its file; `Metric` explains the arguments."""
     name = measure.__module__.rpartition(".")[2]
     return Metric(
         name, question, measure, settings=settings, expected_signs=expected_signs or dict.fromkeys(CONTROL_ROLES, "any")
@@ -103,7 +104,7 @@ def define_metric(question: str, **attributes: Any) -> Callable[[MeasureFunction
 
     Args:
         question: the question in words.
-        attributes: further attributes of the metric.
+        attributes: further attributes of the metric (see `Metric`).
     """
 
     def make_factory(measure: MeasureFunction) -> Callable[[], Metric]:
@@ -123,7 +124,11 @@ def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Readin
 
 
 def select_fresh_trials(trials: TrialsBySplit) -> xr.Dataset:
-    """Selects the trials on the fresh split; if there are none, the logged trials."""
+    """Selects the trials on the fresh split; if there are none, the logged trials.
+
+    Raises:
+        DoesNotApply: there are neither fresh nor logged trials.
+    """
     for split in ("fresh", "logged"):
         if split in trials:
             return trials[split]
@@ -176,7 +181,15 @@ def list_replicates(trials: xr.Dataset, prefix: str) -> list[str]:
 
 
 def sum_gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Sums score - chance and best - chance over each lifetime's trials [N], averaged over a condition's replicates.
+    """Sums score - chance, and best - chance, over the trials of each lifetime.
+
+    Args:
+        trials: the trials on one split.
+        prefix: the label of the condition without its replicate; the first sum is averaged over the replicates.
+        window: further arguments of `measure_gain`, such as `window`, the trials to sum over.
+
+    Returns:
+        The two sums, each [N].
 
     Raises:
         DoesNotApply: the condition was not run, or it shuffles older feedback although lifetimes have only one trial.

@@ -1,4 +1,7 @@
-"""Computes arrays of expected pay-offs."""
+"""Computes arrays of expected pay-offs.
+
+In shapes, N is the number of lifetimes, T of trials in a lifetime, K of actions, and M of tasks.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +15,12 @@ from mesascope.keys import derive_key
 
 
 def make_payoff_latents(means: np.ndarray, fixed_payoffs: np.ndarray) -> dict[str, np.ndarray]:
-    """Makes the result of `Family.compute_latents` from pay-offs of actions [N, T, K] and of a fixed policy [N, T]."""
+    """Makes the result of `Family.compute_latents`: means, chance, best, worst and fixed.
+
+    Args:
+        means: [N, T, K] the expected pay-off of every action.
+        fixed_payoffs: [N, T] the expected pay-off of the best policy that does not adapt.
+    """
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed_payoffs}
 
@@ -23,7 +31,7 @@ def compute_values_by_action(latents: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """Selects the pay-offs of the chosen actions on M tasks from those of all actions.
+    """Selects the pay-offs of the chosen actions on M tasks from the pay-offs of all actions.
 
     Args:
         payoffs: [N or 1, T, K, M] the pay-off of every action on every task.

@@ -55,9 +55,14 @@ def make_first_percept(observation: jax.Array) -> Percept:
 def make_next_percept(
     observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array, step: Any = None
 ) -> Percept:
-    """Makes the percept after an action, with its feedback and the indices of the coming trial and step [N].
+    """Makes the percept after an action.
 
-    If `step` is None, the coming step is step 0.
+    Args:
+        observation: [N, D] what the task shows next.
+        action: [N] the action.
+        feedback: [N] the action's noisy pay-off.
+        trial: [N] the index of the coming step's trial.
+        step: [N] the index of the coming step inside its trial; None for 0.
     """
     zeros = jnp.zeros_like(trial)
     return Percept(observation, action, feedback, trial, zeros if step is None else step, zeros.astype(bool))

@@ -13,7 +13,7 @@ from mesascope.errors import require
 
 
 class Plans(NamedTuple):
-    """The consequences of actions in N lifetimes of T trials with S choices each.
+    """The consequences of actions in N lifetimes of T trials with S choices among K actions each.
 
     Attributes:
         action: [N, T, S] the actions; negative for steps without an action.
@@ -25,7 +25,7 @@ class Plans(NamedTuple):
             enough.
         problem_count: the number of different problems, which is the size of a lookup table that would solve them.
         has_goal: whether outcomes differ in value, so that a subject can pursue better ones.
-        useful_action_counts: [N, T, S] how many of the actions change the state; None for all K.
+        useful_action_counts: [N, T, S] how many of the K actions change the state; None if all do.
     """
 
     action: np.ndarray
@@ -39,7 +39,12 @@ class Plans(NamedTuple):
 
 
 def read_observations(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
-    """Reads the observations [N, T, ...] of the intact run.
+    """Reads the observations [N, T, ...] of N lifetimes of T trials in the intact run.
+
+    Args:
+        trials: the trials on one split.
+        family: the family's name, for the error message.
+        remedy: the remedy in the error message.
 
     Raises:
         MesascopeError: the observations were not stored.

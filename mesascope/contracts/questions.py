@@ -13,7 +13,7 @@ class PastTrial(NamedTuple):
     """One past trial, with what the percept after the trial reports.
 
     Attributes:
-        observation: [D] the observation in the percept.
+        observation: the observation in the percept, as D numbers.
         action: the action, or -1 if there was no answer.
         feedback: the action's pay-off, or NaN if there was no answer.
     """
@@ -52,5 +52,5 @@ class Question(NamedTuple):
 
 
 def to_numbers(observation: np.ndarray) -> tuple[float, ...]:
-    """Converts an observation [D] to Python numbers."""
+    """Converts an observation, an array [D] of D numbers, to a tuple of Python numbers."""
     return tuple(float(x) for x in observation)

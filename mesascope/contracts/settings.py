@@ -76,7 +76,13 @@ def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
 
 
 def check_memory(numbers_per_lifetime: int, label: str, remedy: str) -> None:
-    """Raises `MesascopeError` if a block's observations exceed the memory limit, at 4 bytes per number."""
+    """Raises `MesascopeError` if a block's observations need more than `MAX_OBSERVATION_GIB`, at 4 bytes per number.
+
+    Args:
+        numbers_per_lifetime: the count of numbers in all observations of one lifetime.
+        label: the beginning of the error message, a plural noun for what shows the numbers.
+        remedy: the remedy in the error message.
+    """
     size = 4 * 64 * numbers_per_lifetime / 2**30
     problem = f"{label} show {numbers_per_lifetime:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64."
     require(size <= MAX_OBSERVATION_GIB, problem, remedy)

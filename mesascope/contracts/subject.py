@@ -1,4 +1,7 @@
-"""Subjects: the agents and models under test, scripted subjects with known answers, and reference procedures."""
+"""Subjects: the agents and models under test, scripted subjects with known answers, and reference procedures.
+
+In shapes, N is the number of lifetimes, K of actions, and U of units of a tap.
+"""
 
 import abc
 import copy
@@ -62,13 +65,20 @@ class Subject(eqx.Module):
         return self.respond(key, carry, percept)[0]
 
     def describe_cost(self, responses: int) -> str:
-        """Describes the cost of this many responses, '' if they are free; raises `MesascopeError` if it is too high."""
+        """Describes the cost of this many responses; returns '' if they are free.
+
+        Raises:
+            MesascopeError: the cost is too high.
+        """
         return ""
 
     def measure_drift(self) -> tuple[float, str]:
-        """Asks the first questions again. Returns how much the answers changed, and the evidence ('' if none).
+        """Asks the first questions again, to find out whether the subject has changed during the run.
 
         Only subjects with hidden weights need this method, because the weights of other subjects are hashed.
+
+        Returns:
+            How much the answers changed, and the evidence in words that the subject has changed ('' if there is none).
         """
         return 0.0, ""
 
@@ -89,7 +99,7 @@ class Subject(eqx.Module):
         return hash_code(self)
 
     def hash_weights(self) -> dict[str, str]:
-        """Computes the hash of every weight array, by the array's path; empty if the weights are hidden."""
+        """Computes the hash of every weight array, by the array's path; returns {} if the weights are hidden."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(self, eqx.is_array))
         return {jax.tree_util.keystr(path): hash_array(leaf) for path, leaf in leaves}
 
@@ -152,7 +162,7 @@ def copy_carry(carry: Any) -> Any:
 
 
 def choose(key: jax.Array, log_probs: jax.Array) -> Response:
-    """Draws one action per lifetime by inverting the distribution function.
+    """Draws one action per lifetime from log-probabilities [N, K], by inverting the distribution function.
 
     Each lifetime uses one uniform number, so with the same key similar distributions mostly give the same action.
     """

@@ -41,14 +41,14 @@ class RolloutCache:
         splits: the names of the splits; by default all splits of the family.
         lifetimes: the number of lifetimes on every split.
         seed: the seed of the tasks and of all draws.
-        out: a folder for finished rollouts.
+        out: a folder for finished rollouts; None to keep them in memory only.
         progress: a function that is called with the finished share of the work, and with a text that names what runs.
-        rollouts: earlier rollouts by their hash; new rollouts are added to this mapping.
+        rollouts: earlier rollouts by the hash of their inputs; new rollouts are added to this mapping.
         extra_split_kinds: for the label of a condition, the kinds of split besides 'fresh' on which the condition also
             runs.
         blocks_per_call: how many blocks run in one call of the compiled scan, as in `rollout`.
-        place_trials: a function that places a subject, from its trials, the trials of the references, the name of its
-            training tasks and the rule.
+        place_trials: a function that returns a subject's placement from four arguments: the subject's trials, the
+            trials of the references, the name of the subject's training tasks, and the rule.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class RolloutCache:
         return ["seen", *(r for r in family.split_names if r != "seen")]
 
     def list_splits(self, family: Family) -> list[str]:
-        """Lists the splits of a family that the caller requested."""
+        """Lists the names of a family's splits, without those that the caller did not request."""
         return [r for r in family.split_names if self.requested_splits is None or r in self.requested_splits]
 
     def set_expected_work(self, subject_count: int) -> None:
@@ -113,14 +113,19 @@ class RolloutCache:
         """Finds the family with the bank that a subject was trained on, if this bank is known.
 
         Raises:
-            MesascopeError: `trained_on` does not name training tasks.
+            MesascopeError: `trained_on` does not name training tasks, or the family has no such bank.
         """
         if trained_on in ("unlimited", "unknown") or parse_task_limit(trained_on):
             return self.family
         return self.family.with_bank(trained_on)
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
-        """Places a subject; returns trials, the references' trials and the placement (None without fresh trials)."""
+        """Runs a subject and the references, and places the subject.
+
+        Returns:
+            The subject's trials by split, the references' trials by role and split, and the placement (None if the
+            split 'fresh' was not requested).
+        """
         family = self.find_family(trained_on)
         trials_by_split, references = self.run_subject(subject, family), self.run_references(family)
         if "fresh" not in trials_by_split:
@@ -174,7 +179,10 @@ class RolloutCache:
         return sum(map(count, self.list_splits(family))) * self.block_count * BLOCK_SIZE
 
     def run_references(self, family: Family, role_suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
-        """Runs a family's reference procedures on the same tasks, and returns their trials by role and split."""
+        """Runs a family's reference procedures on the same tasks, and returns their trials by role and split.
+
+        With the `role_suffix` ' against', those references run that work against the pay-off.
+        """
         references: dict[str, dict[str, xr.Dataset]] = {}
         intact, without_bank = catalogue.make("conditions", "intact"), family.with_bank(None)
         for role in (
@@ -201,7 +209,7 @@ class RolloutCache:
         return references
 
     def _list_compiled_conditions(self, family: Family, split: str) -> Sequence[Condition]:
-        """Lists the kinds of condition to compile for a split: only 'intact' if its lifetimes have another length."""
+        """Lists the conditions to compile for a split: only `Intact` if its lifetimes are not `horizon` trials long."""
         return self.compiled_conditions if family.get_split(split).trial_count == family.horizon else (Intact(),)
 
     def _run_or_load(
@@ -214,7 +222,7 @@ class RolloutCache:
         *,
         is_shared: bool = False,
     ) -> xr.Dataset:
-        """Runs one rollout; if it ran before, takes it from memory or reads it from a file."""
+        """Runs one rollout, or takes the trials from memory or from a file if the same rollout ran before."""
         home = family if split == "seen" else family.with_bank(None)
         home_name = home.name
         inputs = [
@@ -264,7 +272,7 @@ class RolloutCache:
         return trials
 
     def get_identity(self, subject: Subject) -> str:
-        """Returns the identity that a subject had at the first call; counters in the subject may change later."""
+        """Returns the identity that a subject had at the first call, because its counters may change later."""
         if id(subject) not in self.identities:
             self.identities[id(subject)] = subject, identify(subject)
         return self.identities[id(subject)][1]

@@ -42,7 +42,7 @@ class Examination:
             'at-most:M' (M tasks or fewer) or 'unknown'.
         trials: by split, the subject's trials, with axes condition, lifetime, trial.
         references: by role and split, the trials of the reference procedures on the same tasks.
-        answers: the findings of all metrics, as `Finding` objects.
+        answers: the findings of all metrics, in the order of the metrics.
         placement: the subject's level on the spectrum; None if the fresh split did not run.
         notes: how a log was read, one sentence each.
         participants: the values of every participant of a log, as rows for a pandas.DataFrame.
@@ -89,7 +89,15 @@ class Examination:
         return plot([self], name)
 
     def report(self, path: str | os.PathLike, command: str = "") -> Path:
-        """Writes the report of this examination as one self-contained HTML file."""
+        """Writes the report of this examination as one self-contained HTML file.
+
+        Args:
+            path: the file to write.
+            command: the command that repeats the run; '' leaves it out of the report.
+
+        Returns:
+            The path of the file.
+        """
         from mesascope.reporting import write_report
 
         return write_report([self], path, command)
@@ -142,14 +150,19 @@ def examine(
         lifetimes: the number of lifetimes on every split; by default 512, or 64 with `quick`.
         seed: the seed of the tasks and of all draws.
         out: a folder for finished rollouts; a stopped run continues from this folder.
-        rule: the constants of the placement rule.
+        rule: the constants of the placement rule; by default those of `Rule`.
         progress: a function that is called with the finished share of the work, and with a text that names what runs.
         trust: whether code from a subject's file may run.
-        quick: whether a provisional level is enough: by default from 64 lifetimes on fresh tasks and tasks of the bank,
+        quick: whether a provisional level is enough, by default from 64 lifetimes on fresh tasks and tasks of the bank,
             with the four numbers of the summary alone.
 
     Returns:
-        An `Examination`; a list of examinations, in the order of the subjects, if `subjects` is a list or a mapping.
+        An `Examination`; a list of examinations, in the order of the subjects, if `subjects` is a list, a tuple or a
+        mapping.
+
+    Raises:
+        MesascopeError: there is no such subject, family, split or metric, a subject's actions depend on other lifetimes
+            or on earlier calls, or a subject changes while it is examined.
     """
     if quick:
         splits, metrics = splits or QUICK_SPLITS, metrics or [metric for *_, metric in HEADLINES.values()]

@@ -48,8 +48,9 @@ def fit_hierarchical(
         seed: the seed of the sampler.
 
     Returns:
-        A row for each participant and parameter, and for the population of each group (participant is then empty):
-        the posterior mean, the ends of the central 95 % interval, and rhat. A population's value is its median. If
+        A table with the columns participant, group, parameter, estimate (the posterior mean), low and high (the ends of
+        the central 95 % interval) and rhat. It has a row for each parameter of each participant, and of the population
+        of each group (participant is then empty); the parameter of a population is the median over its members. If
         there are groups, further rows contain the differences between the population of the first group and those of
         the other groups. The last rows compare the model with the data: the share of first choices that are repeated
         after high and after low pay-offs, as observed and as the model predicts it from the trials before, with the
@@ -113,7 +114,8 @@ def _predict_stays(trials: xr.Dataset, stay_probabilities: np.ndarray, seed: int
 
     Args:
         trials: the log.
-        stay_probabilities: [D, N, T] the probability of repeating the last choice, for each of D posterior draws.
+        stay_probabilities: [D, N, T] the probability of repeating the last choice, for D posterior draws, on T trials
+            of N lifetimes.
         seed: the seed of the predicted choices.
     """
     history = read_history(trials)
@@ -144,10 +146,11 @@ def _transform_to_ranges(names: tuple[str, ...], values: Any) -> list[Any]:
 
 
 def _make_choice_likelihood(trials: xr.Dataset, model: str) -> Any:
-    """Makes a function from the parameters [N] of each lifetime to two arrays [T, N], for choices of one stage.
+    """Makes the likelihood function of a model for trials with one choice.
 
-    The first array contains the log-likelihood of each choice, and the second the probability of repeating the last
-    choice.
+    The function takes a list of the model's parameters, each an array [N] with one value per lifetime. It returns two
+    arrays [T, N], one with the log-likelihood of every choice, and one with the probability of repeating the choice
+    before.
     """
     history = read_history(trials)
     has_feedback = np.isfinite(trials.feedback.sel(condition="intact").values)

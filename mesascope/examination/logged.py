@@ -25,7 +25,7 @@ from mesascope.rollouts.replays import Replays
 
 
 class SubjectTrials(NamedTuple):
-    """A subject's trials by split, the trials of its references by role, and its training tasks."""
+    """A subject's trials by split, the references' trials by role and split, and the name of its training tasks."""
 
     trials: TrialsBySplit
     references: Mapping[str, TrialsBySplit]
@@ -78,8 +78,9 @@ def place(
         trials: an `Examination`, a folder that `examine` wrote, the result of `rollout` under the conditions of
             `examine`, or a mapping of such results by split.
         references: by role, a reference procedure's trials by split; by default the references in `trials`.
-        trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'; by default the value in the trials.
-        rule: the constants of the rule.
+        trained_on: the subject's training tasks, which are 'unlimited', 'bank:M@seed' (M tasks drawn by seed),
+            'at-most:M' (M tasks or fewer) or 'unknown'; by default the value in the trials.
+        rule: the constants of the placement rule; by default those of `Rule`.
 
     Returns:
         A `Placement`; a list of placements if there are several subjects.

@@ -31,12 +31,12 @@ def apply_metrics(
         trials: by split, the subject's trials.
         references: by role and split, the trials of the reference procedures on the same tasks.
         replay: a function that replays a procedure along recorded trials, or None (see `contracts.Metric`).
-        controls: by role, the findings of each control.
+        controls: by role, the findings of each control, which are added to the findings of the same metric and split.
         collected_readings: a list, to which every metric that applies is added with its readings.
 
     Returns:
-        The findings in the order of the metrics. A metric that does not apply, or fails, gives one finding with
-        this status. The p-values are adjusted over all measured findings (Holm).
+        The findings in the order of the metrics. A metric that does not apply, or that fails, gives one finding with
+        the status 'does not apply' or 'failed'. The p-values are adjusted over all measured findings (Holm).
     """
     findings: list[Finding] = []
     first = next(iter(trials.values()))
@@ -66,7 +66,7 @@ def apply_metrics(
 
 
 def adjust_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Adjusts the p-values over all findings (Holm), and returns the findings."""
+    """Returns the findings with p-values that are adjusted over all findings by Holm's method, in the field `holm`."""
     adjusted = adjust_holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
     holm = [None if np.isnan(p) else float(p) for p in adjusted]
     return [dataclasses.replace(f, holm=p) for f, p in zip(findings, holm, strict=True)]
@@ -113,7 +113,15 @@ def _make_finding(metric: Metric, reading: Reading, trials: TrialsBySplit) -> Fi
 def make_blank_finding(
     metric: Metric, split_trials: xr.Dataset, status: Any, reason: str, reading: Reading | None = None
 ) -> Finding:
-    """Makes a finding without an estimate."""
+    """Makes a finding without an estimate.
+
+    Args:
+        metric: the metric.
+        split_trials: the trials on one split, whose attributes the finding repeats.
+        status: 'does not apply' or 'failed'.
+        reason: the reason for this status.
+        reading: the metric's reading, if there is one.
+    """
     attrs = split_trials.attrs
     label = f": {reading.label}" if reading and reading.label else ""
     split = str(attrs.get("split", "fresh"))
@@ -140,7 +148,7 @@ def make_blank_finding(
 
 
 def hash_fingerprint(fingerprint: Any) -> str:
-    """Combines the hashes of all weights into one hash; 'not available' if there are no weights."""
+    """Combines the hashes of all weights into one hash; returns 'not available' if there are no hashes."""
     if not fingerprint:
         return "not available"
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]

@@ -35,7 +35,7 @@ class ParticipantValue(NamedTuple):
         low: the lower end of the interval; None if there is no interval.
         high: the upper end of the interval; None if there is no interval.
         n: the number of trials with a free choice.
-        reason: a caveat.
+        reason: why there is no interval; '' if there is one.
     """
 
     participant: int
@@ -78,7 +78,11 @@ def measure_participants(
 
 
 def _average_reading(reading: Reading, rows: np.ndarray) -> tuple[float, float | None, float | None]:
-    """Averages a reading over a participant's lifetimes; also returns the ends of the metric's interval, or None."""
+    """Averages a reading over a participant's lifetimes.
+
+    Returns:
+        The mean, and the two ends of the interval that the metric computed (None if it computes no intervals).
+    """
     estimate = float(average_valid(reading.values[rows]))
     if reading.intervals is None:
         return estimate, None, None
@@ -111,7 +115,11 @@ def _leave_out_groups(trials: xr.Dataset) -> list[xr.Dataset]:
 def _compute_jackknife(
     metric: Metric, subsets: Sequence[xr.Dataset]
 ) -> dict[str, tuple[float, float | None, float | None]]:
-    """Measures the first of the subsets with a metric, and computes jackknife intervals from the other subsets."""
+    """Measures the first of the subsets with a metric, and computes jackknife intervals from the other subsets.
+
+    Returns:
+        For the label of each reading, the estimate and the ends of the interval (None for fewer than three subsets).
+    """
     whole, *parts = [_measure_means(metric, subset) for subset in subsets]
     result = {}
     for label, estimate in whole.items():
@@ -126,7 +134,7 @@ def _compute_jackknife(
 
 
 def _measure_means(metric: Metric, trials: xr.Dataset) -> dict[str, float]:
-    """Averages each reading of a metric over lifetimes; empty if the metric does not apply to these trials."""
+    """Averages each reading of a metric over lifetimes, by label; returns {} if the metric fails on these trials."""
     try:
         means = {
             r.label: float(average_valid(np.asarray(r.values, float)))
@@ -140,9 +148,17 @@ def _measure_means(metric: Metric, trials: xr.Dataset) -> dict[str, float]:
 def contrast_groups(
     values: Sequence[ParticipantValue], metrics: Mapping[str, Metric], trials: xr.Dataset
 ) -> list[Finding]:
-    """Contrasts every other group with the first group, with participants as units.
+    """Contrasts every other group with the first group in alphabetical order, with participants as units.
 
-    The interval is that of Welch's t test; if every participant is in both groups, it is that of the paired t test.
+    The interval is that of Welch's t test, or of the paired t test if every participant is in both groups.
+
+    Args:
+        values: the values of all participants.
+        metrics: the metrics by name.
+        trials: the log.
+
+    Returns:
+        One finding for each metric and each other group; none if the log has no groups.
     """
     if "group" not in trials.coords:
         return []

@@ -37,7 +37,7 @@ class RunningUnit(NamedTuple):
 
     Attributes:
         unit: the name of the unit.
-        host, pid: the machine and the process.
+        host, pid: the name of the machine, and the number of the process.
         share, activity: the share that is done, and what the unit is doing.
         is_alive: whether the process reported within SILENT_SECONDS; otherwise it was killed or its machine lost.
     """
@@ -51,15 +51,15 @@ class RunningUnit(NamedTuple):
 
 
 def claim_folder(folder: Path, plan: Plan, settings: Mapping[str, Any]) -> None:
-    """Creates the folder of a run and writes whose it is.
+    """Creates the folder of a run, and writes into it which run it belongs to.
 
     Args:
-        folder: the folder.
-        plan: the run.
+        folder: the folder, which may exist.
+        plan: the run to which the folder belongs.
         settings: arguments as plain data, from which `mesascope status` finds the units again.
 
     Raises:
-        MesascopeError: it is the folder of another run.
+        MesascopeError: the folder belongs to another run.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,10 +73,10 @@ def claim_folder(folder: Path, plan: Plan, settings: Mapping[str, Any]) -> None:
 
 
 def read_claim(folder: Path) -> tuple[Plan, dict[str, Any]]:
-    """Reads whose folder it is, and the settings of the run.
+    """Reads which run a folder belongs to, and the settings of the run.
 
     Raises:
-        MesascopeError: it is not the folder of a run.
+        MesascopeError: the folder does not belong to a run.
     """
     try:
         claim = limits.parse_json((folder / RUN_FILE).read_text(encoding="utf-8"))

@@ -31,7 +31,7 @@ def run_units(
         folder: the folder of a run (see `folders.claim_folder`). Each answer is saved there as soon as it is finished,
             and a later call reads it. Answers must then be plain data.
         engine: 'local', dask://HOST:PORT or tls://HOST:PORT.
-        labels: what a person calls each unit.
+        labels: a readable name for each unit; by default 'unit 1', 'unit 2' and so on.
 
     Raises:
         MesascopeError: there is no such engine, or it lost a worker.

@@ -50,7 +50,7 @@ def make_plugin_error(error: BaseException) -> MesascopeError | None:
 
 
 def locate_error(error: BaseException) -> str:
-    """Finds the file and line of an error in a user's module or another package's plug-in; '' if it is elsewhere."""
+    """Finds the file and line of an error in a user's module or another package's plug-in; returns '' for others."""
     groups = [group for group in entry_points().groups if group.startswith("mesascope.")]
     plugin_packages = {e.module.partition(".")[0] for group in groups for e in entry_points(group=group)}
     place = ""

@@ -47,7 +47,7 @@ def require_allowed(name: str, label: str, consequence: str = "would import and 
 
     Args:
         name: 'module:name', an address, or a file.
-        label: the kind of thing that has the name, for the message.
+        label: the beginning of the message, which says what the name denotes, such as 'The address'.
         consequence: what would happen if the name were used, for the message.
 
     Raises:
@@ -179,7 +179,7 @@ def load_weights(source: Any) -> Any:
 
 
 def load_pretrained(loader_class: Any, folder: str, is_trusted: bool, **options: Any) -> Any:
-    """Loads a tokenizer or model from a folder, without downloads; runs code in the folder only if it is trusted."""
+    """Loads a tokenizer or model from a folder, without downloads; runs code in the folder only if `is_trusted`."""
     return loader_class.from_pretrained(folder, local_files_only=True, trust_remote_code=is_trusted, **options)
 
 

@@ -132,7 +132,7 @@ def check_array(declared_bytes: int, stored_bytes: int, name: str) -> None:
 
 
 def check_netcdf(path: str | os.PathLike) -> None:
-    """Checks the groups, variables and attributes of a netCDF 4 file."""
+    """Refuses a netCDF 4 file whose groups are nested too deeply, or whose variables or attributes are too large."""
     import h5py
 
     stored_bytes, visited_addresses, objects, total = get_file_size(path), set(), 0, 0

@@ -19,7 +19,7 @@ _MASKED_PATTERN = re.compile(r"[\w-]+\*{3,}[\w-]*")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Removes secrets from a text: users, passwords and queries in addresses, keys, and secrets in headers.
+    """Removes secrets from a text: keys, secrets in headers, and the user, password and query of every URL.
 
     Args:
         text: a command, a message or a server's reply.

@@ -38,10 +38,10 @@ def recipe(
     Args:
         family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
-        memory: none, gru, lstm, transformer, linear_attention or lru.
-        width: the number of units.
-        observes: the parts of the percept given to the network, joined by +; without feedback, it does not observe the
-            pay-off.
+        memory: the network's kind of memory, which is none, gru, lstm, transformer, linear_attention or lru.
+        width: the number of units in a layer of the network.
+        observes: the parts of the percept given to the network, joined by +; without the part 'feedback', the network
+            does not observe the pay-off.
         updates: the number of batches; each is one step of Adam.
         lifetimes: the number of lifetimes in a batch.
         rate: Adam's step size at the start; it falls linearly.
@@ -51,7 +51,7 @@ def recipe(
         discount: the discount of future reward, per step.
         gae_lambda: λ of the generalised advantage estimate; 1 uses the returns of the whole lifetime.
         seed: the seed of the weights, the tasks and all random draws.
-        progress: called after every update.
+        progress: a function that is called with a `Progress` after every update.
 
     Raises:
         MesascopeError: a setting is out of range, or the folder contains another training run.

@@ -40,7 +40,15 @@ N_TEST_PROBLEMS = 256  # the number of fresh problems for evaluating the trained
 
 
 class State(NamedTuple):
-    """Weights, Adam's state, problems, activations [N, H, W, C], and the updates of each problem so far [N]."""
+    """Everything that passes from one update to the next.
+
+    Attributes:
+        weights: the network's weights.
+        adam_state: Adam's state.
+        problems: the N problems of the batch.
+        activations: [N, H, W, C] the activations of the network's C channels in the H × W cells of every problem.
+        problem_ages: [N] the number of updates that each problem has been in the batch.
+    """
 
     weights: Weights
     adam_state: Any
@@ -75,13 +83,14 @@ def recipe(
         width: C, the number of channels.
         layers: 0 for a recurrent network; otherwise a feed-forward network has this number of layers, each with weights
             of its own.
-        ticks: the number of ticks for each problem; then another problem replaces it, or its goal moves.
+        ticks: the number of ticks after which another problem replaces a problem, or the problem's goal moves.
         window: the number of ticks in an update, through which the gradient is taken.
         swap_probability: the probability that, after these ticks, the goal moves and the activations stay; 0 for never.
         rate: Adam's step size at the start; it falls as a half cosine.
         final_rate: Adam's step size at the end.
         seed: the seed of the weights, the problems and all random draws.
-        progress: called after every update; the score that it receives is the share of cells with a correct move.
+        progress: a function that is called with a `Progress` after every update; the score in it is the share of cells
+            with a correct move.
 
     Raises:
         MesascopeError: a setting is out of range, the family shows no grids, or the folder contains another training
@@ -143,7 +152,7 @@ def update(
         rates: the settings updates, swap_probability, rate and final_rate, which may change without compiling again.
         ticks: the number of ticks for each problem.
         window: the number of ticks in this update.
-        is_feed_forward: whether the network has layers instead of ticks.
+        is_feed_forward: whether the network has layers with weights of their own instead of ticks.
 
     Returns:
         The state after the update, and the share of cells with a correct move at the end of the window.
@@ -196,7 +205,10 @@ def update(
 
 
 def _find_correct_moves(scores: jax.Array, correct_moves: jax.Array) -> jax.Array:
-    """Finds the cells in which the move with the highest score is correct."""
+    """Finds the cells in which the move with the highest score is correct.
+
+    Scores and correct moves have the moves on their last axis, which the result lacks.
+    """
     return jnp.take_along_axis(correct_moves, scores.argmax(-1)[..., None], -1)[..., 0]
 
 

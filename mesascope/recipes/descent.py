@@ -44,7 +44,7 @@ class UpdateSettings(NamedTuple):
         critic_weight: the weight of the critic's squared error.
         discount: the discount of future reward, per step.
         gae_lambda: λ of the generalised advantage estimate.
-        clip: the probability ratio is clipped to 1 ± clip.
+        clip: how far the ratio of an action's new to its old probability can depart from 1 before it is clipped.
     """
 
     updates: Any
@@ -93,9 +93,9 @@ def minimise(
         network: the network before these steps.
         adam_state: Adam's state before these steps.
         batch: arrays with the lifetimes on axis 1.
-        loss: loss(network, minibatch) returns an array [].
-        update_settings: the settings of the update: the step size and the numbers of passes over the batch and of
-            minibatches. Every pass has a new random order.
+        loss: loss(network, minibatch) returns a scalar array.
+        update_settings: the settings of the update, of which the step sizes and the numbers of passes over the batch
+            and of minibatches are used. Every pass has a new random order.
         updates_done: the number of updates before this one.
 
     Returns:
@@ -129,7 +129,7 @@ def check_settings(settings: dict[str, Any], **ranges: tuple[float, float]) -> N
     """Raises MesascopeError if a setting is out of range, or if the minibatches cannot be of equal size.
 
     Args:
-        settings: the settings of a recipe.
+        settings: the values of a recipe's settings, by name.
         ranges: the smallest and the largest value of settings that are not in SETTING_RANGES, by name.
     """
     for name, (low, high) in {**{k: v for k, v in SETTING_RANGES.items() if k in settings}, **ranges}.items():

@@ -32,7 +32,7 @@ class TrainingRun(NamedTuple):
         recipe: the recipe's name.
         family: the training family.
         settings: all settings, including the seed.
-        updates: the number of updates.
+        updates: the total number of updates.
         describe_network: a function that takes a state and returns two parts of the network's file: the metadata that
             `describe_identity` and `describe_origin` do not give, and the weights by name.
     """
@@ -54,8 +54,9 @@ class Checkpoint(NamedTuple):
     Attributes:
         state: everything that passes from one update to the next, such as the networks and Adam's state.
         updates_done: the number of updates so far.
-        steps: the number of steps so far, in all environments together.
-        round: the number of steps so far in one environment, or the number of updates if there are no environments.
+        steps: the number of environment steps so far, summed over all lifetimes or environments.
+        round: the number of steps so far in one environment, or the number of updates if the recipe runs whole
+            lifetimes.
         scores: the scores of the last games, or of the last batch.
     """
 
@@ -67,7 +68,7 @@ class Checkpoint(NamedTuple):
 
 
 def describe_identity(run: TrainingRun) -> dict[str, Any]:
-    """Lists the metadata that identify a training run."""
+    """Lists the metadata that identify a training run: the recipe, the family and the settings."""
     return {"recipe": run.recipe, "family": run.family.name, "settings": run.settings}
 
 

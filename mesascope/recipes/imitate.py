@@ -61,9 +61,10 @@ def recipe(
     Args:
         family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
-        teacher: the scripted subject to imitate, its settings joined by +, such as thompson:discount=0.9+minimise=true.
-        memory: none, gru, lstm, transformer, linear_attention or lru.
-        width: the number of units.
+        teacher: the scripted subject to imitate, with its settings joined by +, such as
+            thompson:discount=0.9+minimise=true.
+        memory: the network's kind of memory, which is none, gru, lstm, transformer, linear_attention or lru.
+        width: the number of units in a layer of the network.
         observes: the parts of the percept given to the network, joined by +.
         updates: the number of batches of imitation.
         improve_updates: the number of batches of PPO after imitation.
@@ -78,9 +79,9 @@ def recipe(
         entropy_weight: the weight of the policy's entropy at the start of PPO; it falls linearly to 0.
         discount: the discount of future reward, per step.
         gae_lambda: λ of the generalised advantage estimate.
-        clip: PPO clips the probability ratio to 1 ± clip.
+        clip: how far the ratio of an action's new to its old probability can depart from 1 before PPO clips it.
         seed: the seed of the weights, the tasks and all random draws.
-        progress: called after every update.
+        progress: a function that is called with a `Progress` after every update.
 
     Raises:
         MesascopeError: a setting is out of range, the teacher gives no probabilities, or the folder contains another
@@ -109,7 +110,7 @@ def recipe(
 
 
 def make_teacher(family: Family, teacher: str) -> Subject:
-    """Makes the teacher from its name and settings.
+    """Makes the teacher from its name with settings, which are joined by +.
 
     Raises:
         MesascopeError: there is no such subject, or it gives no exact probabilities.
@@ -138,7 +139,7 @@ def make_imitation_objective(
     Args:
         network: the network that acts and learns.
         batch: the lifetimes to run.
-        scale: the mean pay-off of random actions and of the best actions.
+        scale: the mean pay-off of random actions, and of the best actions, on the family's training tasks.
         teacher: the subject to imitate.
         led_lifetimes: the number of lifetimes in which the teacher acts; they come first.
     """

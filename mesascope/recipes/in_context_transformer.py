@@ -36,13 +36,13 @@ TracedSettings = dict[
 
 
 class Rollout(NamedTuple):
-    """A batch of lifetimes, in arrays with leading axes [T, N].
+    """A batch of N lifetimes of T trials, in arrays with leading axes T, N.
 
     Attributes:
         percept: the percept before each trial.
         state: the task's state before each trial.
         next_percept: the percept after each trial.
-        key: the random key of each trial, [T].
+        key: [T] the random key of each trial, with which `family.step` ran.
     """
 
     percept: Percept
@@ -74,8 +74,8 @@ def recipe(
         family: the training family, whose percepts must not depend on the actions. The tasks are those of its bank if
             it has one, otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
-        memory: transformer, linear_attention, gru, lstm, lru or none.
-        width: the number of units.
+        memory: the network's kind of memory, which is transformer, linear_attention, gru, lstm, lru or none.
+        width: the number of units in a layer of the network.
         depth: the number of attention layers. 0 means three layers, or none if the memory has no layers.
         heads: the number of heads in each layer. 0 means four heads, or none if the memory has no layers.
         observes: the parts of the percept given to the network, joined by +. By default these are 'first' and
@@ -86,7 +86,7 @@ def recipe(
         final_rate: Adam's step size at the end.
         warmup: the number of updates over which the step size rises from 0.
         seed: the seed of the weights, the tasks and all random draws.
-        progress: called after every update.
+        progress: a function that is called with a `Progress` after every update.
 
     Raises:
         MesascopeError: a setting is out of range, the family's percepts depend on the actions or do not show the
@@ -149,7 +149,7 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rol
         key: the key of this batch.
         family: the family of the tasks.
         tasks: the tasks of the lifetimes, with leading axis N.
-        action: the action on every trial.
+        action: the action that all lifetimes take on every trial.
     """
     start = family.begin(derive_key(key, "begin"), tasks)
     actions = jnp.full(start[1].action.shape, action, jnp.float32 if family.choices is None else jnp.int32)
@@ -210,7 +210,7 @@ def update_network(
 def compute_loss(
     network: Recurrent, family: Family, tasks: Any, rollout: Rollout, payoff_range: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Computes the loss per trial and the mean score.
+    """Computes the network's mean loss per trial, and its mean score, on a batch of lifetimes.
 
     For real actions, the loss is minus the score, in units of the pay-off range. For choices, the loss is the log-loss
     in nats, and the score is the probability of the target.

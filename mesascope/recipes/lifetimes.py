@@ -27,19 +27,19 @@ class Scale(NamedTuple):
 
 
 class Lifetimes(NamedTuple):
-    """A batch of lifetimes to train on. Each array is [T, N] unless stated; if trials have several steps, T is T·S.
+    """A batch of N lifetimes of T steps each to train on; the arrays are [T, N] unless stated.
 
     Trials may end before their last step. Then the steps that took place come first on the first axis, and the mask
     excludes the other steps.
 
     Attributes:
-        inputs: [T, N, F] the network's inputs.
+        inputs: [T, N, F] the F inputs of the network, which encode the percept.
         action: the action.
         log_prob: the action's log-probability under the network.
-        value: the critic's estimate before the action.
-        score: the expected pay-off.
-        target: the target of prediction; None if the family does not show it.
-        teacher_log_probs: [T, N, K] the teacher's log-probabilities; None without a teacher.
+        value: the critic's estimate, before the action, of the return.
+        score: the action's expected pay-off.
+        target: the action that the network should have predicted; None if the family does not show it.
+        teacher_log_probs: [T, N, K] the teacher's log-probabilities of all K actions; None without a teacher.
         mask: whether the step took place; None if all steps did.
         new_trial: the index of the trial that begins with this step, or -1 if no trial begins; None if all steps took
             place.
@@ -77,7 +77,7 @@ def compute_scale(family: Family) -> Scale:
 
 
 def draw_tasks_and_best(family: Family, key: jax.Array, lifetimes: int) -> tuple[Any, jax.Array]:
-    """Draws a batch of N training tasks; returns the tasks, and the best pay-off on every trial [T, N]."""
+    """Draws one training task per lifetime; returns the tasks, and the best pay-offs with axes trial, task."""
     tasks = _draw_tasks(family, key, lifetimes)
     return tasks, jnp.asarray(family.compute_latents(tasks, find_training_split(family).name)["best"].T, jnp.float32)
 
@@ -103,7 +103,7 @@ def run_lifetimes(
         network: the network that acts.
         family: the family of the tasks.
         tasks: the tasks of the lifetimes, with leading axis N.
-        teacher: a subject that responds on every step, along the same history.
+        teacher: a subject that responds on every step, along the same history; None if there is no teacher.
         led_lifetimes: the number of lifetimes in which the teacher acts; they come first.
     """
     state, percept = family.begin(derive_key(key, "begin"), tasks)
@@ -153,19 +153,22 @@ def run_lifetimes(
 def compute_targets(
     lifetimes: Lifetimes, best: jax.Array, scale: Scale, discount: Number, gae_lambda: Number
 ) -> tuple[jax.Array, jax.Array]:
-    """Computes the advantage of every action [T, N], for the policy's gradient, and the target of the critic [T, N].
+    """Computes the advantage of every action, for the policy's gradient, and the target of the critic.
 
     The reward is the expected pay-off minus the best pay-off of the trial. The best pay-off does not depend on the
     actions, so subtracting it leaves the mean of the gradient unchanged and removes most of its variance.
 
     Args:
         lifetimes: a batch of lifetimes.
-        best: [T, N] the best pay-off of every trial. If trials have several steps, this pay-off is spread evenly over
-            the steps; but if trials may end early, all of it is subtracted on the first step.
+        best: the best pay-off of every trial, with axes trial, lifetime. If trials have several steps, this pay-off is
+            spread evenly over the steps; but if trials may end early, all of it is subtracted on the first step.
         scale: the family's scale. In its units, a lifetime of random actions returns about -1, and a lifetime of the
             best actions 0.
         discount: the discount of future reward, per step.
         gae_lambda: λ of the generalised advantage estimate.
+
+    Returns:
+        The advantages and the targets, both with axes step, lifetime.
     """
     steps = len(lifetimes.score) // len(best)
     discounted_trials = (discount ** jnp.arange(len(lifetimes.score))).sum() / steps
@@ -180,7 +183,10 @@ def compute_targets(
 
 
 def estimate_advantages(reward: jax.Array, value: jax.Array, discount: Number, gae_lambda: Number) -> jax.Array:
-    """Computes generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lifetimes end at T."""
+    """Computes generalised advantage estimates (Schulman et al. 2016, arXiv 1506.02438).
+
+    The reward, the critic's values and the result have axes step, lifetime; after the last step, the return is 0.
+    """
     next_value = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
     errors = reward + discount * next_value - value
 
@@ -205,6 +211,6 @@ def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
 
 
 def compute_mean_score(lifetimes: Lifetimes, best: jax.Array) -> jax.Array:
-    """Computes the mean score of a trial."""
+    """Computes the mean score of a trial; `best`, with axes trial, lifetime, only gives the number of trials."""
     score = lifetimes.score
     return score.mean() if len(score) == len(best) else score.sum() / best.size

@@ -28,7 +28,7 @@ from mesascope.recipes.updates import Batch, Objective, Update, make_update, tra
 
 
 class PolicyExamples(NamedTuple):
-    """A batch of lifetimes as training examples. The encoded percepts are [T, N, F], all other arrays [T, N]."""
+    """A batch of lifetimes as training examples, in arrays with axes step, lifetime, and for `inputs` also input."""
 
     inputs: Any
     action: Any
@@ -67,8 +67,8 @@ def recipe(
     Args:
         family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
-        memory: none, gru, lstm, transformer, linear_attention or lru.
-        width: the number of units.
+        memory: the network's kind of memory, which is none, gru, lstm, transformer, linear_attention or lru.
+        width: the number of units in a layer of the network.
         observes: the parts of the percept given to the network, joined by +.
         updates: the number of batches.
         lifetimes: the number of lifetimes in a batch.
@@ -79,9 +79,9 @@ def recipe(
         entropy_weight: the weight of the policy's entropy at the start; it falls linearly to 0.
         discount: the discount of future reward, per step.
         gae_lambda: λ of the generalised advantage estimate.
-        clip: the probability ratio is clipped to 1 ± clip.
+        clip: how far the ratio of an action's new to its old probability can depart from 1 before it is clipped.
         seed: the seed of the weights, the tasks and all random draws.
-        progress: called after every update.
+        progress: a function that is called with a `Progress` after every update.
 
     Raises:
         MesascopeError: a setting is out of range, or the folder contains another training run.
@@ -92,7 +92,7 @@ def recipe(
 
 
 def make_policy_update(family: Family, settings: dict[str, Any], policy_loss: PolicyLoss) -> Update:
-    """Makes an update that trains the network by reinforcement learning with a loss of policy and critic."""
+    """Makes an update that trains the network by reinforcement learning, and minimises a loss of policy and critic."""
     objective = Partial(make_policy_objective, scale=compute_scale(family), policy_loss=policy_loss)
     return make_update(family, settings, objective)
 
@@ -101,8 +101,8 @@ def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExa
     """Computes the terms of the losses of policy and critic.
 
     Returns:
-        The actions' log-probabilities [T, N], their standardised advantages [T, N], the critic's mean squared error []
-        and the policy's mean entropy [].
+        The actions' log-probabilities and their standardised advantages, each [T, N] for T steps of N lifetimes; the
+        critic's mean squared error and the policy's mean entropy, both scalars.
     """
     log_probs = network.compute_log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
@@ -133,7 +133,7 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
     Args:
         network: the network that acts and learns.
         batch: the lifetimes to run.
-        scale: the mean pay-off of random actions and of the best actions.
+        scale: the mean pay-off of random actions, and of the best actions, on the family's training tasks.
         policy_loss: the loss of policy and critic.
     """
     plan = batch.update_settings

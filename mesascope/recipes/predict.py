@@ -40,8 +40,8 @@ def recipe(
         family: the training family, which must show the target. The tasks are those of its bank if it has one,
             otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
-        memory: none, gru, lstm, transformer, linear_attention or lru.
-        width: the number of units.
+        memory: the network's kind of memory, which is none, gru, lstm, transformer, linear_attention or lru.
+        width: the number of units in a layer of the network.
         observes: the parts of the percept given to the network, joined by +.
         updates: the number of batches.
         lifetimes: the number of lifetimes in a batch.
@@ -49,7 +49,7 @@ def recipe(
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
         seed: the seed of the weights, the tasks and all random draws.
-        progress: called after every update.
+        progress: a function that is called with a `Progress` after every update.
 
     Raises:
         MesascopeError: a setting is out of range, the family does not show the target, or the folder contains another
@@ -66,7 +66,7 @@ def recipe(
 
 
 def shows_target(family: Family) -> bool:
-    """Whether a family's percepts show what the network should have predicted."""
+    """Checks whether a family's percepts show what the network should have predicted."""
     key = jax.random.key(0)
     return eqx.filter_eval_shape(lambda: family.read_target(family.begin(key, family.draw(key, 1))[1])) is not None
 
@@ -78,6 +78,6 @@ def make_prediction_objective(network: Recurrent, batch: Batch, /) -> Objective:
 
 
 def compute_log_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
-    """Computes the mean log-loss of a trial, in nats."""
+    """Computes the network's mean log-loss of a trial in a batch of lifetimes, in nats."""
     log_probs = network.compute_log_probs(network.memory.unroll(batch.inputs))
     return -jnp.take_along_axis(log_probs, batch.target[..., None], -1).mean()

@@ -37,7 +37,8 @@ def train(
         family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
         out: the folder for the networks. If there are several seeds, each seed has a folder 'seed-S' in it.
         seeds: the number of seeds, which count up from the recipe's seed.
-        progress: called with the share of the work that is done, and a text that says what is running.
+        progress: a function that is called with the share of the work that is done, and with a text that says what is
+            running.
 
     Returns:
         The paths of the networks' files.

@@ -40,11 +40,12 @@ def run_training(
 
     Args:
         run: the training run.
-        make_state: returns the state before the first update.
-        train_from: continues from a checkpoint, and yields a checkpoint after every update.
+        make_state: a function that returns the state before the first update.
+        train_from: a function that continues from a checkpoint, and yields a checkpoint after every update.
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
-        progress: called after every update.
-        evaluate: returns the scores of the trained network. If it is given, the folder also gets curve.csv.
+        progress: a function that is called with a `Progress` after every update.
+        evaluate: a function that returns the scores of the trained network, from its state. If `evaluate` is given, the
+            folder also gets curve.csv.
 
     Raises:
         MesascopeError: the folder contains another training run, or it cannot be written.

@@ -34,8 +34,8 @@ class Batch(NamedTuple):
         key: the key of the random draws in the lifetimes.
         updates_done: the number of updates before this batch.
         family: the family of the tasks.
-        tasks: the tasks.
-        best: [T, N] the best pay-off of every trial.
+        tasks: the tasks of the lifetimes, with leading axis N.
+        best: [T, N] the best pay-off of every trial, for T trials in a lifetime.
         update_settings: the settings of the update.
     """
 
@@ -65,13 +65,13 @@ def train_network(
     Args:
         recipe: the recipe's name.
         family: the training family.
-        settings: the recipe's settings; they include updates, lifetimes (of one update), memory, width, observes and
-            seed.
-        update: runs one update.
+        settings: the values of the recipe's settings by name, among which must be updates, lifetimes (of one update),
+            memory, width, observes and seed.
+        update: a function that runs one update (see `Update`).
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
-        progress: called after every update.
-        make_state: returns the network and Adam's state before the first update; by default a network with fresh
-            weights that follows the recipe's settings, and the initial state of `minimise`.
+        progress: a function that is called with a `Progress` after every update.
+        make_state: a function that returns the network and Adam's state before the first update. By default, the
+            network has fresh weights and follows the recipe's settings, and Adam's state is that of `make_adam_state`.
         extra_updates: the number of updates to run in addition to those in the settings.
 
     Raises:
@@ -116,9 +116,9 @@ def make_update(family: Family, settings: dict[str, Any], make_objective: MakeOb
 
     Args:
         family: the family of the tasks.
-        settings: the recipe's settings; they include `lifetimes`.
-        make_objective: runs the lifetimes and makes the objective; arguments bound in a `jax.tree_util.Partial` are
-            traced by JAX.
+        settings: the values of the recipe's settings by name, among which must be `lifetimes`.
+        make_objective: a function that runs the lifetimes and makes the objective; arguments bound in a
+            `jax.tree_util.Partial` are traced by JAX.
     """
     plan = UpdateSettings.from_settings(settings)
 
@@ -141,7 +141,7 @@ def update_network(
         network: the network before the update.
         adam_state: Adam's state before the update.
         batch: the lifetimes to run.
-        make_objective: runs the lifetimes and makes the objective.
+        make_objective: a function that runs the lifetimes and makes the objective.
 
     Returns:
         The network and Adam's state after the update, and the batch's mean score.

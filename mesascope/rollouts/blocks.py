@@ -1,7 +1,8 @@
 """The parts of a rollout: blocks of lifetimes, their records, and the inputs of a condition at a step.
 
 A lifetime has T trials of S steps, and step s of trial t has the number t·S + s in the lifetime. Every step has its own
-random draws, and every trial has its own partners. If S = 1, no array has an axis of steps.
+random draws, and every trial has its own partners. If S = 1, no array has an axis of steps. In shapes, N is the number
+of lifetimes in a block, K of actions, D of numbers in an observation, and U of units of a tap.
 """
 
 import dataclasses
@@ -22,16 +23,19 @@ MakeKey = Callable[..., jax.Array]  # make_key(purpose, step number); purpose: '
 
 
 class Record(NamedTuple):
-    """The record of one block: arrays with leading axes T, N. If trials have several steps, some have axes T, S, N.
+    """The record of one block: arrays with leading axes T, N.
+
+    If trials have several steps, the arrays with values for single steps have leading axes T, S, N.
 
     Attributes:
-        action: the actions at the stored steps; at idle steps -1, or NaN if actions are real.
+        action: the actions at the stored steps; at idle steps -1, or NaN if actions are real numbers.
         feedback: the feedback, summed over the steps of a trial.
         score: the expected pay-off, summed over the steps of a trial.
         partner: the index of the lifetime whose carry, percept or outcome the condition may have used.
-        log_probs: [..., K] the log-probabilities at the stored steps.
+        log_probs: [..., K] the log-probabilities of all actions at the stored steps; None if the subject does not
+            report them.
         observation: [..., D] the observation before every step; None if the observations are too large or not needed.
-        taps: [..., U] the activations at the stored steps, by name.
+        taps: [..., U] the activations of each recorded tap at the stored steps, by the tap's name.
         n_steps: the number of steps that ran; None if S = 1.
         step_feedback: the feedback at every step, 0 at idle steps; None if S = 1.
     """
@@ -54,8 +58,8 @@ class Step(NamedTuple):
         action: the action of each lifetime.
         score: the expected pay-off of the action.
         feedback: the feedback after the action.
-        log_probs: [N, K] the log-probabilities of all actions, or None.
-        taps: [N, U] activations by name.
+        log_probs: [N, K] the log-probabilities of all actions; None if the subject does not report them.
+        taps: [N, U] the activations of each recorded tap, by the tap's name.
     """
 
     action: Any
@@ -66,7 +70,7 @@ class Step(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """The outcomes that donors lend.
+    """The outcomes of donors, which the subjects of other lifetimes observe in place of their own.
 
     Attributes:
         feedback: [T·S, N] the feedback at every step, 0 at idle steps.
@@ -78,7 +82,7 @@ class Outcomes(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A block of lifetimes to run under a condition, with the outcomes that the donors lend."""
+    """A block of lifetimes to run under a condition, with the outcomes of the donors."""
 
     address: BlockAddress
     condition: Condition
@@ -90,7 +94,7 @@ class BlockState(NamedTuple):
 
     Attributes:
         state: the hidden state of the tasks.
-        percept: the next percept.
+        percept: the percept before the next step.
         carry: the subject's carry.
         second_carry: the condition's second carry.
         recent_steps: the last steps, as a `PastStep`; only a compiled scan stores them here.
@@ -104,7 +108,7 @@ class BlockState(NamedTuple):
 
 
 class PastStep(NamedTuple):
-    """A past step.
+    """What a condition may need to know about a past step of a block.
 
     Attributes:
         percept: the percept at that step.
@@ -119,7 +123,7 @@ class PastStep(NamedTuple):
 
 
 def read_outcomes(record: Record) -> Outcomes:
-    """Reads the outcomes that a block's lifetimes lend to other lifetimes."""
+    """Reads, from the record of a block of donors, the outcomes that other lifetimes observe."""
     if record.step_feedback is None:
         return Outcomes(record.feedback, record.observation)
     feedback, observation = np.asarray(record.step_feedback), record.observation
@@ -128,7 +132,7 @@ def read_outcomes(record: Record) -> Outcomes:
 
 
 def trim_observations(record: Record, condition: Condition, should_keep_all: bool) -> Record:
-    """Removes observations that are not used from the record of trials of several steps.
+    """Removes unused observations from the record of trials with several steps.
 
     If the worth of actions under the condition is recorded, the observations before the first steps [T, N, D] remain,
     because the worth is computed from them. Under the intact condition, all observations remain if `should_keep_all`.
@@ -140,12 +144,15 @@ def trim_observations(record: Record, condition: Condition, should_keep_all: boo
 
 
 def should_lend_observations(family: Family) -> bool:
-    """Checks whether donors lend observations as well as feedback; they do if an observation shows the outcome."""
+    """Checks whether other lifetimes need the donors' observations besides the donors' feedback.
+
+    They do if the family overrides `with_outcome`, because its observations show the outcome.
+    """
     return type(family).with_outcome is not Family.with_outcome
 
 
 def should_keep_observations(family: Family, trials: int) -> bool:
-    """Checks whether the intact record contains every observation of a lifetime with this many trials."""
+    """Checks whether all observations of lifetimes with this many trials are few enough to be kept in the record."""
     size = trials * family.steps * math.prod(family.observation_shape)
     return family.steps <= MAX_STORED_STEPS and size <= MAX_STORED_NUMBERS
 
@@ -171,7 +178,7 @@ class BlockConstants:
         fresh_carry: the fresh carry.
         first_percept: the first percept of each lifetime.
         donor_outcomes: the donors' outcomes.
-        make_key: a function that makes the block's random key for a purpose at a step.
+        make_key: make_key(purpose, step number) makes the block's random key (see `MakeKey`).
         subject: the subject, or its compiled form.
         repeat: a function that repeats a function in a loop, as in `ConditionContext`.
     """
@@ -185,7 +192,10 @@ class BlockConstants:
     repeat: RepeatFunction
 
     def make_context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], PastStep]) -> ConditionContext:
-        """Makes the context of a condition at step s of trial t; past(i) returns the `PastStep` of i steps ago."""
+        """Makes the context of a condition at step s of trial t.
+
+        `partner` [N] contains the indices of the partners, and past(i) returns the `PastStep` of i steps ago.
+        """
         family, steps = self.family, self.family.steps
         now = t if steps == 1 else t * steps + s
 
@@ -232,7 +242,11 @@ def restore_idle(is_idle: Any, before: BlockState, after: BlockState) -> BlockSt
 
 
 def clear_idle(is_idle: Any, is_real: bool, step: Step) -> Step:
-    """Replaces the values of idle lifetimes [N] in the record of a step with values that mark them as missing."""
+    """Replaces the values of idle lifetimes in the record of a step.
+
+    Their action becomes -1 (NaN if actions are real), their score and feedback 0, and all else NaN. `is_idle` [N] says
+    which lifetimes are idle.
+    """
     xp = np if isinstance(is_idle, np.ndarray) else jnp
 
     def blank(x, value=xp.nan):
@@ -252,7 +266,7 @@ def is_undisturbed(condition: Condition) -> bool:
 
 
 def make_present_only_lookup(present: PastStep) -> Callable[[Any], PastStep]:
-    """Makes a function past(i) that returns only the present step, for conditions that do not look back."""
+    """Makes a function past(i) for conditions that do not look back: it returns the present step, for i = 0 only."""
 
     def past(i: Any) -> PastStep:
         if isinstance(i, int) and i == 0:

@@ -17,15 +17,15 @@ MAX_ACTION = 1e6  # the bound on real actions, because stable-baselines3 rejects
 class FamilyEnv(gymnasium.Env):
     """A family as an environment in which one episode is one lifetime, and every reset draws a new task.
 
-    The observation is one flat vector. It contains the task's observation [D], the last action in one-hot form [K] (a
-    real action as one number), the last feedback, the trial as a fraction of the horizon, and whether this is the first
-    step (1 or 0). The reward is the feedback. `info` contains the score (the expected pay-off) and the trial's expected
-    pay-offs at chance and at best.
+    The observation is one flat vector. It contains the D numbers of the task's observation, the last of the K actions
+    in one-hot form (a real action as one number), the last feedback, the trial as a fraction of the horizon, and
+    whether this is the first step (1 or 0). The reward is the feedback. `info` contains the score (the expected
+    pay-off) and the expected pay-offs of chance and of the best action on this trial.
 
     Args:
         family: the family to wrap.
         split: the split from which tasks are drawn; the tasks of 'seen' are those in the family's bank.
-        render_mode: 'ansi' if `render` describes the last step in words; None if not.
+        render_mode: 'ansi' to describe the last step in words in `render`; None to describe nothing.
     """
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012 (Gymnasium's own form)
@@ -56,7 +56,11 @@ class FamilyEnv(gymnasium.Env):
         return self._encode(percept), {}
 
     def step(self, action: Any):
-        """Takes one action; returns observation, reward, whether the lifetime ended, False (truncated) and `info`."""
+        """Takes one action, and returns what `gymnasium.Env.step` returns.
+
+        Returns:
+            The observation, the reward, whether the lifetime ended, False (lifetimes are never truncated), and `info`.
+        """
         kind = np.int32 if self.family.choices else np.float32
         actions = np.asarray(action).reshape(-1)[:1].astype(kind)
         step, trial = _step_compiled if self.family.is_traceable else _take_step, self.step_number // self.steps
@@ -84,7 +88,7 @@ class FamilyEnv(gymnasium.Env):
 
 
 def _begin_lifetime(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
-    """Draws a task and returns it with its state and the first percept of the lifetime."""
+    """Draws a task, and returns the task, its hidden state and the first percept of the lifetime."""
     tasks = family.get_split(split).draw(derive_key(key, "tasks"), 1)
     return tasks, *family.begin(derive_key(key, "begin"), tasks)
 

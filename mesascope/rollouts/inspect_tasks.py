@@ -19,7 +19,13 @@ from mesascope.rollouts.inspected import STORE_KEY, Lifetime
 
 @solver
 def play_lifetime(family: str, split: str, seed: int):
-    """Makes a solver that runs one lifetime, trial by trial."""
+    """Makes a solver for Inspect that runs one lifetime, trial by trial.
+
+    Args:
+        family: the family with its settings, as a user types it.
+        split: the split from which the task is drawn.
+        seed: the seed of the task and of all draws.
+    """
 
     async def solve(state: Any, generate: Any) -> Any:
         number = int(state.metadata["number"])
@@ -49,7 +55,14 @@ def compute_mean_score():
 
 
 def make_task(family: str, split: str, lifetimes: int, seed: int) -> Task:
-    """Makes an Inspect task in which every sample is one lifetime of a family on one split."""
+    """Makes an Inspect task in which every sample is one lifetime of a family on one split.
+
+    Args:
+        family: the family with its settings, as a user types it.
+        split: the split from which tasks are drawn.
+        lifetimes: the number of lifetimes, which is the number of samples.
+        seed: the seed of the tasks and of all draws.
+    """
     questions = [Lifetime(family, split, seed, i).ask().turn for i in range(lifetimes)]
     samples = [Sample(id=i + 1, input=turn, metadata={"number": i}) for i, turn in enumerate(questions)]
     return Task(dataset=samples, solver=play_lifetime(family, split, seed), scorer=compute_mean_score())

@@ -98,7 +98,7 @@ def read_eval(path: str) -> xr.Dataset:
 
 
 def _join_lifetimes(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
-    """Joins the records of lifetimes to trials; the last trials of an unfinished lifetime are missing."""
+    """Joins the records of lifetimes to trials; in an unfinished lifetime, the last trials are missing."""
     first = records[0]
     family: Family = catalogue.make("families", first["family"])
     split, seed, numbers = first["split"], int(first["seed"]), [int(record["number"]) for record in records]

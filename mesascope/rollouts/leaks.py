@@ -38,12 +38,12 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_exam
         subject: the subject to test.
         family: the family on which the subject is tested.
         seed: the seed of the tasks and draws.
-        condition_examples: as in `rollout`; include the kinds of condition of later rollouts, so that the scan compiles
+        condition_examples: one example of every kind of condition that later rollouts use, so that the scan compiles
             only once.
 
     Raises:
         MesascopeError: the actions depend on other lifetimes or calls, or the subject writes into its inputs. The
-            message names the cause, and says how much the actions differ.
+            message names the cause; for actions, the message also says how much they differ.
     """
     if subject.has_separate_rows:
         return
@@ -69,7 +69,10 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_exam
 
 
 def _run_two_blocks(subject, family, seed, condition_examples) -> tuple[Percept, Percept]:
-    """Runs two blocks of lifetimes and returns the percepts; only those of the first steps if trials have several."""
+    """Runs two blocks of lifetimes and returns the percepts of each block, in fields with axes step, lifetime.
+
+    If trials have several steps, only the percepts at the first `N_COMPARED_STEPS` steps of the lifetimes are returned.
+    """
     if family.steps > 1:  # the start of a lifetime is enough, and may contain idle steps
         arguments = subject, strip_identity(family), "fresh"
         one, two = (collect_block_percepts(*arguments, (block,), seed, n_steps=N_COMPARED_STEPS) for block in (0, 1))
@@ -84,7 +87,7 @@ def _run_two_blocks(subject, family, seed, condition_examples) -> tuple[Percept,
 
 
 def _raise_dependence_error(subject: Subject, cause: str, difference: str) -> NoReturn:
-    """Raises the error that names the cause on which a subject's behaviour depends."""
+    """Raises the error for a subject whose behaviour depends on `cause`, with a description of the difference."""
     remedy = "Keep all memory in the carry (a function's state), one row per lifetime, "
     remedy += "and draw only from the key that is passed in."
     raise MesascopeError(f"The behaviour of {subject.name} depends on {cause}: {difference}.", remedy)
@@ -133,12 +136,12 @@ def _refuse_impure(subject: Subject, block: Percept, other_block: Percept, key: 
 
 
 def _select_step(block: Percept, t: int) -> Percept:
-    """Selects the percepts [N] of a block at one step."""
+    """Selects the percepts of a block at step t, in fields with axis lifetime, from fields with axes step, lifetime."""
     return Percept(*(field[t] for field in block))
 
 
 def _hash_leaves(tree: Any) -> list[Any]:
-    """Computes hashes of the leaves of a tree, to detect writes; leaves out objects that cannot be pickled."""
+    """Computes hashes of the leaves of a pytree, to detect writes; leaves out objects that cannot be pickled."""
     hashes = []
     for leaf in map(np.asarray, jax.tree.leaves(tree)):
         with contextlib.suppress(Exception):  # an object may raise anything when it is pickled
@@ -163,12 +166,12 @@ def _refuse_block_dependence(
 
     Args:
         subject: the subject to test.
-        cause: the difference between the blocks, for the message.
+        cause: the difference between the blocks, for the message, such as 'the order of its lifetimes'.
         key: the random key of the draws.
-        first_block: the percepts of a block, whose first lifetimes are compared.
-        responses: the responses to the percepts of this block.
-        second_block: the percepts of the other block.
-        second_rows: the rows of the same lifetimes in the other block.
+        first_block: the percepts of the first block; as many of its first lifetimes as `second_rows` has are compared.
+        responses: the responses to the percepts of the first block.
+        second_block: the percepts of the second block.
+        second_rows: the rows of the compared lifetimes in the second block.
     """
 
     first_rows = np.arange(len(second_rows))
@@ -188,10 +191,11 @@ def _refuse_block_dependence(
 
 
 def _have_same_distribution(replays: Response) -> bool:
-    """Checks whether the two halves of R replays [R, N, T] have one distribution, by a permutation test of their means.
+    """Checks whether the first and the second half of several replays of lifetimes have the same distribution.
 
-    The test permutes whole replays of the block. So the test allows actions that are correlated within a replay,
-    because of memory in a carry or because the lifetimes share a random generator.
+    The fields of `replays` have axes replay, lifetime and step. A permutation test compares the means of both halves.
+    The test permutes whole replays, so actions may be correlated within a replay, because of memory in a carry or
+    because the lifetimes share a random generator.
     """
     if replays.log_probs is not None:
         outcomes = np.exp(replays.log_probs)

@@ -26,12 +26,12 @@ def run_in_loop(
         subject: the subject to run.
         family: the family of the tasks.
         tasks: the tasks of the block.
-        make_key: a function that makes the block's random key for a purpose at a step.
+        make_key: make_key(purpose, step number) makes the block's random key (see `MakeKey`).
         jobs: one job, or several jobs whose conditions are intact or disturb one response at a time.
-        partners: for each job, the indices [T, N] of the partners.
+        partners: for each job, the indices of the partners [T, N] on T trials of N lifetimes.
         recorded_taps: the names of the taps to record.
-        should_keep_observations: whether to record every observation of the intact condition, if trials have several
-            steps.
+        should_keep_observations: whether to record the observation before every step under the intact condition, if
+            trials have several steps.
 
     Returns:
         One record per condition, in NumPy arrays.
@@ -123,7 +123,10 @@ def _record_step(subject: Any, answer: tuple[Any, Any], score: Any, feedback: An
 
 
 def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, is_real: bool) -> Record:
-    """Makes the record of a trial from the steps that ran; pads the arrays to `steps` steps."""
+    """Makes the record of a trial from the steps that ran, and pads the arrays to `steps` steps.
+
+    Each element of `trial_steps` contains a step's record, its observation or None, and which lifetimes were not idle.
+    """
     step, observation, awake = jax.tree.map(lambda *xs: np.stack(xs), *trial_steps)
     kept_rows, n_run = choose_stored_steps(steps), len(step.action)
 
@@ -137,7 +140,7 @@ def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: A
 
 
 def collect_percepts(subject, family, tasks, make_key, n_steps: int) -> Percept:
-    """Collects the percepts at the first steps of an undisturbed block, in fields with axes step, N."""
+    """Runs the first steps of an undisturbed block, and returns the percepts, in fields with axes step, lifetime."""
     subject, runner = _CompiledSubject(subject) if subject.is_traceable else subject, _FamilyRunner(family, tasks)
     (state, percept), carry, percepts = runner.begin(make_key("begin")), subject.initialize_carry(BLOCK_SIZE), []
     for now in range(n_steps):
@@ -153,7 +156,7 @@ def collect_percepts(subject, family, tasks, make_key, n_steps: int) -> Percept:
 
 
 class _FamilyRunner:
-    """Runs a family on its tasks; converts the arrays of a traceable family to NumPy."""
+    """Runs a family on given tasks, and converts the arrays of a traceable family to NumPy."""
 
     def __init__(self, family: Family, tasks: Any):
         self.family, self.tasks = family, tasks

@@ -1,4 +1,8 @@
-"""Shows recorded trials to a procedure, and records how the procedure would have responded."""
+"""Shows recorded trials to a procedure, and records how the procedure would have responded.
+
+In shapes, N is the number of lifetimes, T of trials in a lifetime, S of steps in a trial, K of actions, and U of units
+of a tap.
+"""
 
 import dataclasses
 import operator
@@ -26,8 +30,8 @@ class Replay(NamedTuple):
 
     Attributes:
         action: [N, T] the actions that the procedure would have drawn.
-        log_probs: [N, T, K] the log-probabilities of all actions, or None.
-        taps: [N, T, U] the procedure's activations by name.
+        log_probs: [N, T, K] the log-probabilities of all actions; None if the procedure does not report them.
+        taps: [N, T, U] the activations of each recorded tap, by the tap's name.
 
     If trials have several steps, the shapes are [N, T, S], [N, T, S, K] and [N, T, S, U]. The values at steps that did
     not run have no meaning.
@@ -40,7 +44,7 @@ class Replay(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Replays:
-    """Replays any procedure by name, and also the examined subject, for the metrics of one examination.
+    """Replays any named procedure, or the examined subject, along recorded trials, for the metrics of one examination.
 
     Attributes:
         subject: the examined subject; None if only its trials are available.
@@ -49,7 +53,13 @@ class Replays:
     subject: Subject | None = None
 
     def __call__(self, procedure: Subject | str, trials: xr.Dataset, **options: Any) -> Replay:
-        """Replays a subject, given as an object, a name with settings, 'itself' or 'untrained' (its untrained twin).
+        """Replays a procedure along recorded trials.
+
+        Args:
+            procedure: a subject or its name with settings; or 'itself' or 'untrained', the examined subject or its
+                untrained twin.
+            trials: the trials of one split, or of a log.
+            options: further arguments of `replay`.
 
         Raises:
             MesascopeError: the subject is not available, or it has no untrained twin.
@@ -57,10 +67,11 @@ class Replays:
         return replay(self.find_subject(procedure, trials), trials, **options)
 
     def find_subject(self, procedure: Subject | str, trials: xr.Dataset) -> Subject:
-        """Finds the subject that a name denotes.
+        """Finds the subject that a name denotes; the arguments are those of `__call__`.
 
         Raises:
-            MesascopeError: there is no such subject, or the subject has no untrained twin.
+            MesascopeError: no subject has this name, the examined subject is not available, or it has no untrained
+                twin.
         """
         if isinstance(procedure, Subject):
             return procedure
@@ -78,7 +89,7 @@ class Replays:
         return twin
 
     def list_taps(self, procedure: Subject | str, trials: xr.Dataset) -> tuple[str, ...]:
-        """Lists the names of a subject's taps.
+        """Lists the names of a subject's taps, except empty taps and those that every rollout records.
 
         Raises:
             MesascopeError: the subject has no taps.
@@ -110,8 +121,9 @@ def replay(
 
     Args:
         procedure: a subject with as many choices as the trials have.
-        trials: the trials of one split, or of a log; missing trials are replayed as they are.
-        label: the condition whose trials are replayed.
+        trials: the trials of one split, or of a log; a missing trial is shown with action -1 (0 if actions are real)
+            and feedback 0.
+        label: the label of the condition whose trials are replayed.
         seed: the seed of the procedure's draws; by default the seed of the trials.
         recorded_taps: the names of the procedure's taps to record after each response.
         added_activations: for each tap, the vectors [N, T, U] to add to it before each response ([N, T, S, U] if trials
@@ -147,14 +159,21 @@ def replay(
 
 
 def read_percepts_by_trial(trials: xr.Dataset) -> Percept:
-    """Reads the percept before each trial of one condition, in fields with axes T, N; trials must have one step."""
+    """Reads the percept before each trial under one condition, in fields with axes T, N.
+
+    The trials must have one step and no axis of conditions.
+    """
     action, feedback = read_actions(trials), np.nan_to_num(trials.feedback.values)
     observation = trials.observation.values if "observation" in trials else np.zeros((*action.shape, 0), np.float32)
     return make_percepts(action, feedback, observation)
 
 
 def read_percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
-    """Reads the percept before each step [T·S, N] of one condition, and whether each lifetime is idle at that step."""
+    """Reads the percept before each step under one condition, in fields with axes T·S, N, from trials of several steps.
+
+    Returns:
+        The percepts, and whether each lifetime is idle at each step [T·S, N].
+    """
     n, length, steps = trials.action.shape
     awake = (np.arange(steps) < trials.n_steps.values[..., None]).reshape(n, -1)
     step_numbers = np.arange(length * steps)
@@ -180,7 +199,10 @@ def read_actions(trials: xr.Dataset) -> np.ndarray:
 
 
 def make_percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) -> Percept:
-    """Makes the percept before each trial, in fields with axes T, N, from records with axes N, T."""
+    """Makes the percept before each trial, in fields with axes T, N, from recorded arrays with axes N, T.
+
+    The action and feedback in the percept before a trial are those of the trial before.
+    """
     n, length = action.shape
     no_action = np.zeros((n, 1), np.float32) if action.dtype.kind == "f" else np.full((n, 1), -1, np.int32)
     last_action = np.concatenate([no_action, action[:, :-1]], 1).T
@@ -230,14 +252,14 @@ def _replay_block(
 
 @jax.jit
 def make_response_key(key: jax.Array, t: Any) -> jax.Array:
-    """Makes the random key of the response at step t."""
+    """Makes the random key of the response at step t, counted from the start of the lifetime, from a block's key."""
     return derive_key(key, "act", t)
 
 
 def _replay_step(
     procedure: Subject, key: jax.Array, carry: Any, percept: Percept, added_activations: Any, *, recorded_taps: Any
 ):
-    """Replays one step; returns the next carry, and the response with the taps."""
+    """Replays one step, and returns the next carry and a tuple of the response and the recorded taps."""
     after, response = procedure.respond(key, carry, percept)
     taps = {k: v for k, v in procedure.read_taps(after).items() if k in recorded_taps}
     if added_activations:
@@ -249,7 +271,12 @@ def _replay_step(
 
 
 def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
-    """Makes a copy of a carry with new activations in some of its taps, which must be leaves of the carry.
+    """Makes a copy of a carry in which some taps have new activations.
+
+    Args:
+        procedure: the subject that the carry belongs to.
+        carry: the carry, of which these taps must be leaves.
+        taps: the new activations by the tap's name.
 
     Raises:
         MesascopeError: a tap is computed from the carry, so it cannot be replaced.

@@ -62,20 +62,23 @@ def rollout(
         lifetimes: N, the number of lifetimes.
         seed: the seed of the tasks and of all draws. Conditions use the same draws, so contrasts are paired.
         conditions: the conditions, each listed once, as objects or texts such as 'carry_reset:trial=5'.
-        condition_examples: one example of every kind of condition in the compiled scan; by default the kinds of
+        condition_examples: one example of every kind of condition that the compiled scan must include besides those of
             `conditions`. Give the same kinds on every split, so that the scan compiles only once.
         recorded_taps: the names of the subject's taps to record.
-        should_keep_log_probs: whether the trials contain the log-probabilities.
-        report_finished: a function that is called with the number of newly finished blocks.
-        tasks: tasks of the same family and seed from earlier calls, to which this call adds the tasks that it draws.
+        should_keep_log_probs: whether the trials contain the log-probabilities of actions.
+        report_finished: a function that is called with the number of newly finished blocks, whenever some have
+            finished.
+        tasks: tasks of the same family and seed from earlier calls, by split and block address; this call adds the
+            tasks that it draws.
         blocks_per_call: the number of blocks in one call of the compiled scan. A larger number is faster if a response
             takes almost no computation.
 
     Returns:
-        Trials with axes condition, lifetime, trial.
+        Trials with axes condition, lifetime, trial (see `mesascope.trials`).
 
     Raises:
-        MesascopeError: the subject's weights changed, or its responses do not fit the family.
+        MesascopeError: `lifetimes` is below 1, a condition is listed twice, a condition or the subject does not fit the
+            family, or the subject's weights changed.
     """
     gate.allow_from_python(subject, family)
     family = open_family(family)
@@ -100,7 +103,7 @@ def rollout(
     tasks = {} if tasks is None else tasks
 
     def locate_donors(condition: Condition, block: int) -> BlockAddress:
-        """Returns the address of the donors' block; each draw of donors has its own tasks, unlike the recipients'."""
+        """Returns the address of the block of donors; the donors' tasks differ between replicates."""
         return ("lent", condition.replicate_number, block)
 
     def run_jobs(run_split: str, jobs: Sequence[Job]) -> list[Record]:
@@ -153,7 +156,16 @@ def rollout(
 def make_attributes(
     family: Family, split: str, subject: str, trained_on: str, fingerprint: dict[str, str], *, seed: int
 ) -> dict[str, Any]:
-    """Makes the attributes of trials, which describe the family, the split and the subject."""
+    """Makes the attributes of trials, which describe the family, the split and the subject.
+
+    Args:
+        family: the family of the tasks.
+        split: the name of the split.
+        subject: the name of the subject.
+        trained_on: the tasks that the subject was trained on, as in `Subject`.
+        fingerprint: the hashes of the subject's weights.
+        seed: the seed of the tasks and of all draws.
+    """
     split_data = family.get_split(split)
     return {
         **{"family": family.name, "split": split, "counted": split_data.is_counted},
@@ -169,7 +181,7 @@ def make_attributes(
 
 
 class _FirstChoice(ScriptedSubject):
-    """A donor that always takes the first choice, for families whose lent outcomes do not depend on the action."""
+    """A donor that always takes the first choice, for families whose outcomes do not depend on the action."""
 
     name: str = "still"
 
@@ -179,13 +191,13 @@ class _FirstChoice(ScriptedSubject):
 
 
 def find_distinct_kinds(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
-    """Finds one example of every kind of condition, including `Intact`, sorted by the name of the class."""
+    """Finds one example of every class of conditions, including `Intact`, sorted by the name of the class."""
     kinds = {type(c).__name__: c for c in (Intact(), *conditions)}
     return tuple(kinds[name] for name in sorted(kinds))
 
 
 def strip_identity(module: Any) -> Any:
-    """Removes the identity fields of a family or subject, because modules that differ only in these can share code."""
+    """Sets the identity fields of a family or subject to None, so that modules that differ only in these share code."""
     fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity_fields]
 
     def read_fields(m: Any) -> list[Any]:
@@ -225,7 +237,7 @@ def _draw_block_tasks(family: Family, key: jax.Array, split: str) -> Any:
 
 
 def draw_tasks(family: Family, split: str, address: BlockAddress, seed: int) -> Any:
-    """Draws the tasks of a block; 'fresh' and the splits that are derived from it use the same random draws."""
+    """Draws the tasks of the block with this address on a split; every split uses the same random key."""
     key = derive_key_from_seed(seed, "tasks", *address)
     return (
         _draw_block_tasks(family, key, split) if family.is_traceable else family.get_split(split).draw(key, BLOCK_SIZE)
@@ -238,7 +250,7 @@ def _draw_tasks_of_blocks(family: Family, keys: jax.Array, split: str) -> Any:
 
 
 def _draw_all_tasks(family: Family, split: str, addresses: Sequence[BlockAddress], seed: int) -> list[Any]:
-    """Draws the tasks of several blocks, in one call if JAX can trace the family."""
+    """Draws the tasks of each of several blocks, in one compiled call if JAX can trace the family."""
     if len(addresses) < 2 or not family.is_traceable:
         return [draw_tasks(family, split, place, seed) for place in addresses]
     keys = jnp.stack([derive_key_from_seed(seed, "tasks", *place) for place in addresses])
@@ -252,9 +264,9 @@ def _group_jobs(
     """Groups jobs into units; each unit runs in one call.
 
     In a compiled scan, a unit has `blocks_per_call` blocks under one condition. The remaining blocks run one at a time,
-    so that no scan of a third size is compiled. In a Python loop, a unit has one block, either under all conditions
-    that leave the lifetimes undisturbed or under one other condition. With `should_separate_conditions`, each such unit
-    has only one condition.
+    so that no scan of a third size is compiled. In a Python loop (if `threads` is 1), a unit has one block, either
+    under all conditions that leave the lifetimes undisturbed or under one other condition. With
+    `should_separate_conditions`, every unit of a Python loop has only one condition.
     """
     groups: dict[Any, list[Job]] = {}
     for job in jobs:
@@ -316,14 +328,20 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, condition_examples, 
 
 
 def collect_block_percepts(subject, family, split: str, address: BlockAddress, seed: int, *, n_steps: int) -> Percept:
-    """Collects the percepts at the first steps of a block, in fields with axes step, N, in a Python loop."""
+    """Runs the first `n_steps` steps of a block in a Python loop, and returns the percepts.
+
+    The fields of the result have axes step, lifetime. If lifetimes are shorter, all their steps are run.
+    """
     tasks, limit = draw_tasks(family, split, address, seed), family.get_split(split).trial_count * family.steps
     return collect_percepts(subject, family, tasks, _make_key_function(seed, address), min(n_steps, limit))
 
 
 @functools.lru_cache(maxsize=1024)
 def _draw_partners(seed: int, address: BlockAddress, draw: int, trials: int) -> jax.Array:
-    """Draws the partners [T, N]: a random cycle through the block on every trial, so no lifetime is its own partner."""
+    """Draws the partners of N lifetimes on T trials, an array [T, N] of indices.
+
+    On every trial, the partners form a random cycle through the block, so no lifetime is its own partner.
+    """
     return _draw_cycles(derive_key_from_seed(seed, "lives", *address, "partners", draw), trials)
 
 
@@ -334,7 +352,7 @@ def _make_key_function(seed: int, address: BlockAddress) -> MakeKey:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _derive_block_key(seed: int, address: BlockAddress, name: str, *t: int) -> jax.Array:
-    """Derives a random key of a block; the cached key is used for all conditions."""
+    """Derives a random key of a block, and caches the key, because all conditions use the same keys."""
     return derive_key_from_seed(seed, "lives", *address, name, *t)
 
 

@@ -21,9 +21,10 @@ def run_in_scan(subject, family, inputs, condition, examples, *, trials, recorde
     Args:
         subject: the subject to run.
         family: the family of the tasks.
-        inputs: for each block, its random key, its tasks, the donors' outcomes, and the partners [T, N].
+        inputs: for each block, its random key, its tasks, the donors' outcomes, and the partners [T, N] of its N
+            lifetimes.
         condition: the condition to run.
-        examples: one condition of every kind in the compiled scan.
+        examples: one condition of every class that the compiled scan includes.
         trials: T, the number of trials.
         recorded_taps: the names of the taps to record.
 
@@ -67,7 +68,7 @@ def _cast_number(x: Any) -> np.ndarray:
 
 @compiling.compile_loop
 def _run_blocks_in_scan(subject, family, inputs, *, kinds, condition_index, trials, recorded_taps) -> Record:
-    """Runs blocks under one condition; all arrays have a leading axis of blocks."""
+    """Runs blocks under one condition; all arrays in `inputs` and in the record have a leading axis of blocks."""
 
     def run_block(block):
         return _run_block_in_scan(
@@ -97,7 +98,7 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
     constants = BlockConstants(family, fresh, start, donor_outcomes, keys, subject, repeat)
 
     def run_step(before: BlockState, context, now):
-        """Runs one step; returns the block after this step, and the record of the disturbed response."""
+        """Runs one step; returns the state of the block after this step, and the record of the disturbed response."""
 
         def disturb(kind):
             return lambda: kind.apply(before.carry, before.percept, before.second_carry, context)

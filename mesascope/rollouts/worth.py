@@ -8,6 +8,10 @@ is then 0.
 If trials have several steps, the first action of each trial is valued. Its worth is not comparable with the pay-off of
 a whole trial. So the trials also contain the worth of the undisturbed first action (`act_worth`) and the worth of the
 best first action (`act_room`).
+
+In shapes, N is the number of lifetimes in a block, n of some of them, T of trials in a lifetime, M of tasks in the
+block (as many as lifetimes), K of actions, and D of numbers in an observation. w is the number of trials since the
+transplant.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,18 +29,18 @@ MAX_RANKED_CHOICES = 8  # if there are more choices, only the best choice on the
 class Transplant(NamedTuple):
     """The worth of actions after a transplant of a donor's carry, each [N, T].
 
-    A trial is strict if the donor's action w trials back differed from the subject's action w trials back. All values
-    but the ranks are 0 where the subject gave no answer.
+    A trial is strict if the donor's action w trials back differed from the subject's action w trials back. On trials
+    without an answer of the subject, all values but the ranks are 0.
 
     Attributes:
         gain: the worth of the action on the donor's task, minus its mean worth on the tasks of all other lifetimes.
         room: the same difference for the best action on the donor's task.
-        strict: on strict trials, the gain with another mean: only over the other lifetimes whose action w trials back
-            also differed from the subject's. On other trials 0.
+        strict: on strict trials, the worth of the action on the donor's task, minus its mean worth on the tasks of only
+            those other lifetimes whose action w trials back also differed from the subject's; 0 on other trials.
         strict_all: the gain on strict trials; 0 on other trials.
         strict_room: the room on strict trials; 0 on other trials.
-        ranks: [N, T, R] the actions from the best to the worst on the donor's task, or only the best action if there
-            are over MAX_RANKED_CHOICES choices; R is 0 if actions are real.
+        ranks: [N, T, R] the R = K actions from the best to the worst on the donor's task; only the best action (R = 1)
+            if there are over MAX_RANKED_CHOICES choices, and none (R = 0) if actions are real.
     """
 
     gain: np.ndarray
@@ -61,12 +65,14 @@ def value_disturbed_actions(
     Args:
         family: the family of the tasks.
         split: the split of the tasks.
-        conditions: the conditions.
+        conditions: all conditions of the rollout.
         records: the record of each block under each condition, by the condition's label and the block's address.
         tasks: the tasks of each block.
-        chances: for each block, the pay-offs of chance [N, T].
+        chances: for each block, the expected pay-offs [N, T] of random actions.
 
     Returns:
+        Three results:
+
         - The records. Under a one-step condition, the score is now the expected pay-off of the disturbed action on the
           subject's own task, or NaN if rollouts do not record this worth for the condition.
         - For each condition with transplants, by its label: one `Transplant` per block. Empty if the family cannot
@@ -95,14 +101,15 @@ def value_disturbed_actions(
 def _value_block_actions(
     family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
 ) -> tuple[dict[Condition, tuple[np.ndarray, Transplant | None]], dict[str, np.ndarray]]:
-    """Computes the worth of a block's actions on the subject's own tasks [N, T] and, if transplanted, on donors' tasks.
+    """Computes the worth of a block's actions on the subject's own tasks and, after transplants, on the donors' tasks.
 
     One-step conditions leave lifetimes undisturbed, so the observations are the same under all of them, and the worth
     of every action in every lifetime is computed once. The results are empty if the family cannot value single actions.
 
     Returns:
-        The worth under each condition, with the `Transplant` or None; and `act_worth` and `act_room` if trials have
-        several steps.
+        Two dictionaries. The first one contains, for each condition, the worth [N, T] on the subject's own tasks and
+        the `Transplant` (None if the condition is not a transplant). The second one contains `act_worth` and `act_room`
+        [N, T] if trials have several steps, and is empty otherwise.
     """
     observation, action = _arrange_by_lifetime(next(iter(records.values()))) if records else (None, np.empty((0, 0, 0)))
     if observation is None or family.compute_action_values(tasks, split, observation[:1], action[:1]) is None:
@@ -136,7 +143,7 @@ def _value_block_actions(
 
 
 def _join_rows(parts: Sequence[tuple[np.ndarray, Transplant | None]]) -> tuple[np.ndarray, Transplant | None]:
-    """Joins the results of `_value_block_actions` for consecutive lifetimes."""
+    """Joins the worth and the transplants of consecutive groups of lifetimes under one condition."""
     own, compared = zip(*parts, strict=True)
     if compared[0] is None:
         return np.concatenate(own), None
@@ -149,14 +156,14 @@ def _is_ranked(family: Family) -> bool:
 
 
 class Payoffs:
-    """The worth of actions on all M tasks of a block, for n lifetimes with these observations [n, T, D].
+    """The worth of actions on all M tasks of a block, for n lifetimes whose observations [n, T, D] are given.
 
     The worth of an action is its expected pay-off minus the pay-off of chance.
 
     Attributes:
-        best_actions: the best action on every task [n or 1, T, M].
-        values_by_action: the worth of each action [n or 1, T, K, M]; None if there are too many actions, or if actions
-            are real.
+        best_actions: [n or 1, T, M] the best action on every task.
+        values_by_action: [n or 1, T, K, M] the worth of each action; None if there are over MAX_RANKED_CHOICES actions,
+            or if actions are real.
     """
 
     def __init__(self, family: Family, tasks: Any, split: str, observation: np.ndarray):
@@ -195,10 +202,10 @@ def _compare_tasks(
 
     Args:
         payoffs: the worth of actions in these lifetimes.
-        action: the actions after the transplant [n, T].
-        donor: the indices of the donors in the block [n, T].
-        is_different: whether a lifetime's action w trials back differs from that of each lifetime of the block
-            [n, T, M].
+        action: [n, T] the actions after the transplant.
+        donor: [n, T] the indices of the donors in the block.
+        is_different: [n, T, M] whether a lifetime's action w trials back differs from the action w trials back in each
+            lifetime of the block.
         rows: the indices of the n lifetimes in the block.
     """
     lifetimes = np.arange(len(rows))
@@ -214,7 +221,10 @@ def _compare_tasks(
         return np.take_along_axis(np.broadcast_to(values, is_different.shape), donor_index, -1)[..., 0]
 
     def compare_with(chosen: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Computes the worth of actions on the donor's task [n, T], minus the mean on each group of other tasks."""
+        """Computes the worth [n, T] of actions on the donor's task, minus their mean worth on each of several groups.
+
+        A group is an array of weights [n, T, M], 1 for the tasks in the group and 0 for others.
+        """
         worth = np.broadcast_to(payoffs.evaluate(chosen), is_different.shape)
         return [
             select_donor_task(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared

@@ -100,14 +100,16 @@ def validate(
 
     Args:
         quick: whether to use three seeds and to leave out the studies of coverage.
-        seeds: the number of runs per subject; 0 for 20 (quick: 3).
+        seeds: the number of runs per subject; 0 for 20, or 3 with `quick`.
         first_seed: the first seed.
-        lifetimes: the number of lifetimes per split and run; 0 for 320 (quick: 128). Axes use 256 (quick: 128).
-        progress: called with the share of the work that is done, and with a text that says what is running.
+        lifetimes: the number of lifetimes per split and run; 0 for 320, or 128 with `quick`. Axes always use 256, or
+            128 with `quick`.
+        progress: a function that is called with the share of the work that is done, and with a text that says what is
+            running.
         parts: what to validate: 'placements' (levels), 'axes' (search and goal), 'coverage' (of intervals).
         workers: the number of parallel processes of the local engine; 0 for one per core, at most four.
-        folder: a folder for finished results, with which a stopped run continues. It belongs to one set of settings
-            and one version of the code.
+        folder: a folder for finished results, with which a stopped run continues; None to save nothing. The folder
+            belongs to one set of settings and one version of the code.
         engine: 'local', dask://HOST:PORT or tls://HOST:PORT.
         shard: 'i/n' to run only part i of n parts, in any order and on any machines that share the folder.
 

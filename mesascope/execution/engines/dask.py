@@ -90,7 +90,7 @@ def _connect(distributed: Any, address: str) -> Any:
 
 
 def _remedy() -> str:
-    """What to do if workers differ from this process."""
+    """Describes what to do if workers differ from this process."""
     return f"Install mesascope {mesascope.__version__} and the same packages for all workers, and start them again."
 
 

@@ -34,7 +34,7 @@ def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) 
     Args:
         work: the function.
         units: the function's arguments for each unit.
-        address: 'local'.
+        address: 'local', the only address of this engine.
         workers: the number of processes, or 0 for one per core, at most four; with 1, everything runs in this process.
 
     Raises:
