@@ -230,3 +230,31 @@ def test_the_package_runs_as_the_command():
         [sys.executable, "-m", "mesascope", "list", "metrics", "--json"], capture_output=True, text=True, timeout=120
     )
     assert asked.returncode == 0 and "benefit" in asked.stdout
+
+
+FOREIGN_ATTRIBUTES = {  # looked for on objects of other packages, of the interpreter, or of users
+    "client", "command_path", "ctx", "detach", "dim_value", "dtype", "env", "exit_code", "format_message",
+    "get_distribution", "getloadavg", "initial_state", "initializer", "isoformat", "low", "lstm_actor",
+    "max_position_embeddings", "n", "numel", "origin", "pthread_sigmask", "q_net", "quantile_net",
+    "sched_getaffinity", "shape", "sparse_initializer", "splits", "start", "strerror",
+}  # fmt: skip
+
+
+def test_attributes_that_are_looked_for_by_name_exist():
+    """A rename does not find a name in quotes: `getattr(x, "name", None)` then takes the default for ever."""
+    defined, wanted = set(FOREIGN_ATTRIBUTES), {}
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    defined.add(name)
+                case ast.Assign(targets=targets):
+                    defined |= {t.id for x in targets for t in ast.walk(x) if isinstance(t, ast.Name)}
+                    defined |= {t.attr for x in targets for t in ast.walk(x) if isinstance(t, ast.Attribute)}
+                case ast.AnnAssign(target=ast.Name(id=name)):
+                    defined.add(name)
+                case ast.Call(func=ast.Name(id="getattr" | "hasattr"), args=[_, ast.Constant(value=str(name)), *_]):
+                    wanted[name] = f"{path.relative_to(ROOT)}:{node.lineno}"
+    missing = {name: place for name, place in wanted.items() if name not in defined and not name.startswith("__")}
+    assert missing == {}
+    assert wanted.keys() >= FOREIGN_ATTRIBUTES, "not looked for any more"

@@ -30,7 +30,7 @@ from mesascope.rollouts.rollouts import BLOCK_SIZE, rollout
 
 T = TypeVar("T")
 # The family on which the check runs a plug-in by default. The file of a plug-in may define its own CHECK_FAMILY, and
-# the file of a recipe may define SMALL, the settings for the check.
+# the file of a recipe may define CHECK_SETTINGS, the settings for the check.
 CHECK_FAMILY = "bernoulli_bandit:arms=3,trials=12,bank=2"
 LONGER_CHECK_FAMILY = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test the signs that a metric expects
 CALLER_ARGUMENTS = {"subjects": {"family", "trust"}, "recipes": {"family", "out", "progress"}}
@@ -341,7 +341,7 @@ def _check_recipe(spec: str, family: Family) -> Iterator[str]:
             yield f"Its factory takes no {needed}."
     if not {"family", "out", "updates", "seed"} <= set(parameters):
         return
-    small = {"updates": 2, "seed": 1, **getattr(catalogue.import_plugin_module("recipes", name), "SMALL", {})}
+    small = {"updates": 2, "seed": 1, **getattr(catalogue.import_plugin_module("recipes", name), "CHECK_SETTINGS", {})}
     small |= catalogue.convert_settings(factory, settings, f"recipe {name!r}")
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(factory(family, Path(folder) / str(i), **small).path) for i in (0, 1)]

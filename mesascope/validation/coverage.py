@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +52,7 @@ class Study(NamedTuple):
 
     subject: str
     n: int
-    estimates: dict[str, Sequence[float]]
+    estimates: Mapping[str, Sequence[float]]
 
 
 def list_calls(first_seed: int, n_studies: int = N_STUDIES) -> list[tuple]:

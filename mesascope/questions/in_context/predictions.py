@@ -40,7 +40,7 @@ def find_predictions(trials: xr.Dataset, replay: Any) -> np.ndarray:
         return trials.action.sel(condition="intact").values.astype(float)
     if "log_probs" in trials:
         return np.exp(trials.log_probs.sel(condition="intact").values.astype(float))
-    if getattr(replay, "itself", None) is None:
+    if getattr(replay, "subject", None) is None:
         raise DoesNotApply("it gives no probabilities for its predictions")
     return predict_along(replay, "itself", trials)
 
