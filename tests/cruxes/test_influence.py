@@ -109,3 +109,33 @@ def test_a_gap_under_another_wording():
 def test_there_is_no_gap_to_somebody_who_says_nothing():
     with pytest.raises(MesascopeError, match="cy's claims do not bound X"):
         small().gap("ann", "cy")
+
+
+@pytest.mark.parametrize(
+    ("form", "by_hand", "at_most"),
+    [
+        ("naive", 0.3 * 0.35 + 0.7 * 0.15, 2 * 0.15 * 0.85),  # A moves the belief from .15 to .5, and !A to 0
+        ("quadratic", 0.3 * 0.35**2 + 0.7 * 0.15**2, 0.15 * 0.85),
+        ("log", None, -0.15 * np.log10(0.15) - 0.85 * np.log10(0.85)),
+    ],
+)
+def test_the_most_that_a_crux_can_be_worth_is_the_worth_of_the_target(form, by_hand, at_most):
+    (value,) = small().voi("ann", "A", form=form)
+    assert value.maximum == pytest.approx(at_most, abs=1e-12)
+    assert by_hand is None or value.low == pytest.approx(by_hand, abs=1e-12)
+    assert value.high <= value.maximum
+    (whole,) = small().voi("ann", "X", form=form)
+    assert whole.high == pytest.approx(at_most, abs=1e-12)
+    (states,) = small().voi("ann", "X; !X", form=form)
+    assert (states.low, states.maximum) == pytest.approx((at_most, at_most), abs=1e-12)
+
+
+def test_a_crux_with_three_states_has_the_unit_of_its_form():
+    argument, states = cruxes.load_thread(bridges=["b1"]), "T & C; T & !C; !T"
+    pu = 1 - 0.015 * 0.5175  # with T & C, the belief moves to 1 - .5175, and otherwise to 1
+    (value,) = argument.voi("lister", states, form="naive")
+    assert value.low == pytest.approx(0.015 * (pu - 0.4825) + 0.985 * (1 - pu), abs=1e-12)
+    (value,) = argument.voi("lister", states, form="quadratic")
+    assert value.low == pytest.approx(0.015 * (pu - 0.4825) ** 2 + 0.985 * (1 - pu) ** 2, abs=1e-12)
+    with pytest.raises(MesascopeError, match="several states is not computed by the engine 'lp'"):
+        argument.voi("lister", states, engine="lp")
