@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mesascope.cruxes.answers import Answer, answer_question
+from mesascope.cruxes.answers import ENGINES, Answer, answer_question
 from mesascope.cruxes.bounds import Comparison, Constraint, Polytope, Rule
 from mesascope.cruxes.claims import INFERENCE_KINDS, Claim, Content, Conventions, Refusal
 from mesascope.cruxes.language import SURE_EVENT, Event, are_equivalent, negate
@@ -205,6 +205,7 @@ class Argument:
         Returns an `Answer`. A refused, undefined or incoherent answer raises no error; its `status` tells this.
         """
         self.pick_person(person)
+        require_known_name("engine", engine, ENGINES)
         event, condition = self.choose_question(person, target, condition)
         no_answer = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
         refusal = self.find_refusal(person, event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -139,3 +141,12 @@ def test_a_crux_with_three_states_has_the_unit_of_its_form():
     assert value.low == pytest.approx(0.015 * (pu - 0.4825) ** 2 + 0.985 * (1 - pu) ** 2, abs=1e-12)
     with pytest.raises(MesascopeError, match="several states is not computed by the engine 'lp'"):
         argument.voi("lister", states, engine="lp")
+
+
+def test_an_unknown_engine_is_refused_even_where_there_is_nothing_to_compute():
+    text = 'format = "mesascope-crux/1"\nquery = { target = "A", compare = ["ann", "bob"] }\n[atoms]\nA = "a"\n'
+    argument = Argument(text + '[people]\nann = { name = "Ann" }\nbob = { name = "Bob" }\n')
+    assert argument.voi("ann") == argument.vod("ann", "bob") == []
+    for ask in (partial(argument.voi, "ann"), partial(argument.vod, "ann", "bob")):
+        with pytest.raises(MesascopeError, match="There is no engine 'lpp'. .*There are: auto, lp, net."):
+            ask(engine="lpp")
