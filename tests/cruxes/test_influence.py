@@ -150,3 +150,49 @@ def test_an_unknown_engine_is_refused_even_where_there_is_nothing_to_compute():
     for ask in (partial(argument.voi, "ann"), partial(argument.vod, "ann", "bob")):
         with pytest.raises(MesascopeError, match="There is no engine 'lpp'. .*There are: auto, lp, net."):
             ask(engine="lpp")
+
+
+def test_a_gap_by_shared_claims_keeps_the_comparisons():
+    argument = Argument("""format = "mesascope-crux/1"
+query = { target = "X", compare = ["ann", "bob"] }
+[atoms]
+A = "a"
+X = "x"
+[people]
+ann = { name = "Ann" }
+bob = { name = "Bob" }
+[claims]
+a1 = { by = "ann", event = "A", value = "40%" }
+a2 = { by = "ann", event = "X & !A", value = "<50%" }
+a3 = { by = "ann", kind = "comparison", event = "A", than = "X" }
+b1 = { by = "bob", event = "A", value = "80%" }
+b2 = { by = "bob", event = "!X & A", value = "<70%" }
+b3 = { by = "bob", kind = "comparison", event = "X", than = "A" }
+""")
+    gap = argument.gap("ann", "bob")
+    # the middle of [0, A] is .2 at Ann's .4 and .4 at Bob's .8; the middle of [A, 1] is .7 and .9
+    assert gap.ends == pytest.approx((0.2, 0.9), abs=1e-9)
+    assert gap.ends == pytest.approx([sum(argument.answer(p).interval) / 2 for p in ("ann", "bob")], abs=1e-9)
+    assert [p.share for p in gap.parts] == pytest.approx([(0.2 + 0.2) / 2, (0.5 + 0.5) / 2], abs=1e-9)
+
+
+def pool_two(first: str, second: str, **settings):
+    text = small().text.replace("30%", first).replace("70%", second)
+    return Argument(text).pool(["ann", "bob"], "A", **settings)
+
+
+def test_a_one_is_no_veto_in_a_geometric_pool():
+    pool = pool_two("25%", "100%", method="geometric")
+    assert (pool.low, pool.vetoes) == (pytest.approx(0.5), ())  # √(.25·1)
+    pool = pool_two("0%", "100%", method="geometric")
+    assert (pool.low, pool.high, pool.vetoes) == (0, 0, ("ann at the lower end", "ann at the upper end"))
+    assert any("ann at the lower end" in line for line in describe_pool(pool))
+    assert pool_two("25%", "100%", method="log").vetoes == ("bob at the lower end", "bob at the upper end")
+
+
+def test_nobody_without_a_weight_has_a_veto_and_two_vetoes_make_no_pool():
+    pool = pool_two("0%", "25%", method="log", weights=[0, 1])
+    assert (pool.low, pool.vetoes) == (pytest.approx(0.25), ())
+    pool = pool_two("0%", "100%", method="gmo")
+    assert (pool.low, pool.high, pool.vetoes) == (None, None, ())
+    assert any("no pool" in warning for warning in pool.warnings)
