@@ -76,13 +76,15 @@ def find_triads(
         except MesascopeError:
             if engine == "net":
                 raise
-    polytope = argument.build_polytope(person)
-    corners = polytope.find_vertices([conjoin(target, crux), conjoin(target, Event("!", (crux,))), crux], condition)
-    if not len(corners):
+    polytope = argument.build_polytope(person).select_connected(conjoin(target, crux, condition).atoms)
+    events = [conjoin(target, crux), conjoin(target, Event("!", (crux,))), crux]
+    parts = [part.find_vertices(events, condition) for part in polytope.list_linear_parts()]
+    parts = [corners for corners in parts if len(corners)]
+    if not parts:
         raise MesascopeError(f"{person}'s claims give {target} given {condition} no value.", "See `crux check`.")
     rng = np.random.default_rng(7)
-    mixtures = rng.dirichlet(np.full(len(corners), 0.3), 2000) @ corners
-    joint_probabilities = np.concatenate([corners, mixtures])
+    mixtures = [rng.dirichlet(np.full(len(corners), 0.3), 2000 // len(parts)) @ corners for corners in parts]
+    joint_probabilities = np.concatenate([*parts, *mixtures])
     pc = np.clip(joint_probabilities[:, 2], 0, 1)
     pu = np.clip(joint_probabilities[:, 0] + joint_probabilities[:, 1], 0, 1)
     both = np.where(abs(joint_probabilities[:, 0] - pc) < EQUALITY_TOLERANCE, pc, joint_probabilities[:, 0])

@@ -196,3 +196,13 @@ def test_nobody_without_a_weight_has_a_veto_and_two_vetoes_make_no_pool():
     pool = pool_two("0%", "100%", method="gmo")
     assert (pool.low, pool.high, pool.vetoes) == (None, None, ())
     assert any("no pool" in warning for warning in pool.warnings)
+
+
+def test_voi_keeps_a_comparison_under_two_conditions():
+    text = small().text.replace('event = "B", given = "A", value = "~50%"', 'event = "X", given = "!A", value = "60%"')
+    text = text.replace("30%", "50%").partition("[bridges]")[0]
+    more = 'a3 = { by = "ann", kind = "comparison", event = "X", given = "A", than = "X", than_given = "!A" }\n'
+    free, bound = (Argument(t).voi("ann", "A", form="naive")[0] for t in (text, text + more))
+    # A moves the belief from the mean of .6 and p = P(X | A) to either, by |p - .6|/2; the comparison says p >= .6
+    assert (free.low, free.high) == pytest.approx((0, 0.3), abs=2e-3)
+    assert (bound.low, bound.high) == pytest.approx((0, 0.2), abs=1e-6)
