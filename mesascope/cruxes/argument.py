@@ -196,8 +196,8 @@ class Argument:
             target: an event; by default the target of the file's query.
             condition: an event, or "" for no condition. By default, there is no condition if a target is given;
                 otherwise, the condition is the query's condition for this person.
-            engine: 'lp' (bounds without any independence), 'net' or 'credal' (the same interval, under a network's
-                independence) or 'sample' (a network whose values are drawn from Beta distributions).
+            engine: 'lp' (bounds without any independence), 'net' or 'credal' (two names of one engine, which assumes
+                a network's independence) or 'sample' (a network whose values are drawn from Beta distributions).
             draws, seed: the number of draws and the random seed, for the engine 'sample'.
             should_add_variants: whether to answer again under every alternative wording of this person's ambiguous
                 claims, and with and without every optional bridge.

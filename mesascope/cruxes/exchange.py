@@ -15,9 +15,7 @@ MAX_ROWS = 400
 TITLE_KEYS = ("question", "title", "question title", "question_title", "name")
 CHANCE_KEYS = ("probability", "probability yes", "my_prediction", "community_prediction", "prediction", "prob", "q2")
 PERSON_KEYS = ("username", "forecaster username", "forecaster", "user", "person", "forecaster id")
-_LINE_PATTERN = re.compile(
-    r"\s*(?:[+*-]\s*)?[\[<](?P<name>[^\]>]+)[\]>]\s*:?(?P<text>[^{]*)(?P<data>\{.*\})?\s*"
-)
+_LINE_PATTERN = re.compile(r"\s*(?:[+*-]\s*)?[\[<](?P<name>[^\]>]+)[\]>]\s*:?(?P<text>[^{]*)(?P<data>\{.*\})?\s*")
 _CHANCE_PATTERN = re.compile(r"p\(\s*([^|)]+?)\s*(?:\|\s*([^)]*))?\)", re.I)
 
 

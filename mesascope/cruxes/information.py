@@ -107,9 +107,7 @@ def compute_greatest_information_value(
     'quadratic'.
     """
     pu = np.asarray(pu, dtype=float)
-    return compute_information_value(
-        pu, np.ones_like(pu), pu, base, complement=np.zeros_like(pu), form=form
-    )
+    return compute_information_value(pu, np.ones_like(pu), pu, base, complement=np.zeros_like(pu), form=form)
 
 
 def _average_outcomes(w: float | np.ndarray, yes: float | np.ndarray, no: float | np.ndarray) -> np.ndarray:

@@ -148,7 +148,7 @@ def test_an_unknown_engine_is_refused_even_where_there_is_nothing_to_compute():
     argument = Argument(text + '[people]\nann = { name = "Ann" }\nbob = { name = "Bob" }\n')
     assert argument.voi("ann") == argument.vod("ann", "bob") == []
     for ask in (partial(argument.voi, "ann"), partial(argument.vod, "ann", "bob")):
-        with pytest.raises(MesascopeError, match="There is no engine 'lpp'. .*There are: auto, lp, net."):
+        with pytest.raises(MesascopeError, match=r"There is no engine 'lpp'. .*There are: auto, lp, net\."):
             ask(engine="lpp")
 
 

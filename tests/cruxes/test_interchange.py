@@ -250,3 +250,9 @@ def test_junk_is_refused_in_a_sentence(name, tmp_path):
         assert error.remedy
         assert len(str(error)) < 900
     assert (error is None) == (tmp_path / "x.toml").exists()
+
+
+def test_a_network_names_the_comparisons_that_it_leaves_out():
+    text = cruxes.load_thread().to_bif("author")
+    assert "// left out: u7 compares two chances, which BIF cannot state" in text
+    assert cruxes.read_bif(text).order == ["I"]
