@@ -44,7 +44,7 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
 def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
     """Computes the geometric mean of the probabilities; the means of p and of 1-p need not sum to one.
 
-    A single 0 with positive weight is a veto: the pool is 0. A single 1 is no veto.
+    A single 0 with positive weight is a veto: the pool is 0. A single 1 is not a veto.
     """
     values, w = _normalise_weights(p, weights)
     with np.errstate(divide="ignore"):

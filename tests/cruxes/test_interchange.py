@@ -255,4 +255,4 @@ def test_junk_is_refused_in_a_sentence(name, tmp_path):
 def test_a_network_names_the_comparisons_that_it_leaves_out():
     text = cruxes.load_thread().to_bif("author")
     assert "// left out: u7 compares two chances, which BIF cannot state" in text
-    assert cruxes.read_bif(text).order == ["I"]
+    assert cruxes.read_bif(text).order == ("I",)
