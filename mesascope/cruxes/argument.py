@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mesascope.cruxes.answers import Answer, answer_question
+from mesascope.cruxes.answers import ENGINES, Answer, answer_question
 from mesascope.cruxes.bounds import Comparison, Constraint, Polytope, Rule
 from mesascope.cruxes.claims import INFERENCE_KINDS, Claim, Content, Conventions, Refusal
 from mesascope.cruxes.language import SURE_EVENT, Event, are_equivalent, negate
@@ -196,8 +196,8 @@ class Argument:
             target: an event; by default the target of the file's query.
             condition: an event, or "" for no condition. By default, there is no condition if a target is given;
                 otherwise, the condition is the query's condition for this person.
-            engine: 'lp' (bounds without any independence), 'net' or 'credal' (the same interval, under a network's
-                independence) or 'sample' (a network whose values are drawn from Beta distributions).
+            engine: 'lp' (bounds without any independence), 'net' or 'credal' (two names of one engine, which assumes
+                a network's independence) or 'sample' (a network whose values are drawn from Beta distributions).
             draws, seed: the number of draws and the random seed, for the engine 'sample'.
             should_add_variants: whether to answer again under every alternative wording of this person's ambiguous
                 claims, and with and without every optional bridge.
@@ -205,6 +205,7 @@ class Argument:
         Returns an `Answer`. A refused, undefined or incoherent answer raises no error; its `status` tells this.
         """
         self.pick_person(person)
+        require_known_name("engine", engine, ENGINES)
         event, condition = self.choose_question(person, target, condition)
         no_answer = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
         refusal = self.find_refusal(person, event)

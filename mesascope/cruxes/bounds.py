@@ -170,6 +170,29 @@ class Polytope:
                 vertices.append(table @ np.asarray(result.x))
         return _snap_to_ends(np.array(vertices).reshape(-1, len(events)))
 
+    def list_linear_parts(self, n_parts: int = 16, seed: int = 0) -> list[Polytope]:
+        """Lists some polytopes inside this polytope that have no comparisons under two conditions.
+
+        In each part, every such comparison has a fixed value, which lies between its two chances. Parts without any
+        distribution are left out. Without such comparisons, the only part is this polytope.
+        """
+        pending = [c for c in self.comparisons if not c.is_linear]
+        if not pending:
+            return [self]
+        linear = [c for c in self.comparisons if c.is_linear]
+        relaxed, rng, columns = Polytope(self.constraints, self.rules, linear), np.random.default_rng(seed), []
+        for c in pending:
+            least = relaxed.bound(c.lesser_event, c.lesser_condition).low
+            greatest = relaxed.bound(c.event, c.condition).high
+            ends = 0.0 if least is None else least, 1.0 if greatest is None else greatest
+            columns.append(rng.permutation(np.linspace(*ends, n_parts)))
+        parts = []
+        for values in zip(*columns, strict=True):
+            pairs = [c.make_constraints(float(v), float(v)) for c, v in zip(pending, values, strict=True)]
+            extra = [constraint for pair in pairs for constraint in pair]
+            parts.append(Polytope([*self.constraints, *extra], self.rules, linear))
+        return [part for part in parts if part.is_feasible]
+
     @cached_property
     def is_feasible(self) -> bool:
         """Whether any distribution agrees with all statements."""

@@ -11,6 +11,8 @@ from mesascope.cruxes import importing, options, texts
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.disagreement import SCALES, SHARE_METHODS
 from mesascope.cruxes.hypotheses import accumulate_evidence, rank_ratios
+from mesascope.cruxes.influence import CRUX_ENGINES
+from mesascope.cruxes.information import require_information_form
 from mesascope.cruxes.source import read_text
 from mesascope.errors import MesascopeError, require, require_known_name
 
@@ -126,6 +128,8 @@ def rank_cruxes(
 
     Example: mesascope crux voi --person lister
     """
+    require_information_form(form)
+    require_known_name("engine", engine, CRUX_ENGINES)
     results: dict[str, Any] = {}
     lines: list[str] = []
     for name in argument.choose_people(person):

@@ -124,6 +124,15 @@ def find_lmdi_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return mean * logs
 
 
+def _find_product_sign(game: Game, a: np.ndarray, b: np.ndarray) -> float:
+    """Returns 1 if a game is the product of its parameters, and -1 if the game is 1 minus this product."""
+    values, products = tabulate_game(game, a, b), tabulate_game(compute_product, a, b)
+    for sign, expected_values in ((1.0, products), (-1.0, 1 - products)):
+        if np.allclose(values, expected_values, rtol=0, atol=1e-12):
+            return sign
+    raise MesascopeError("LMDI needs the product of the parts, or 1 minus it.", "Use --method shapley.")
+
+
 def find_path_shares(game: Game, a: np.ndarray, b: np.ndarray, n_nodes: int = 64) -> np.ndarray:
     """Finds shares along the straight line from A to B: the integral of each partial derivative (Aumann–Shapley).
 
@@ -160,7 +169,8 @@ def decompose_gap(
         game: the function f, whose values are probabilities; `decompose_gap` converts these values to the scale.
         a, b: the two people's parameters [n].
         method: one of `SHARE_METHODS`, of which 'oat' moves one parameter at a time from A to B while the others stay
-            at A, and 'oat-back' does so while the others stay at B; 'lmdi' needs a product on the scale 'prob'.
+            at A, and 'oat-back' does so while the others stay at B; 'lmdi' needs the scale 'prob', and a
+            game that is the product of its parameters or 1 minus this product.
         scale: the scale of the shares ('prob', 'log' or 'logodds'; see `convert_to_scale`).
         groups: a partition of the parameters, for 'owen'; by default each parameter is a group.
 
@@ -171,7 +181,7 @@ def decompose_gap(
     if method == "lmdi":
         if scale != "prob":
             raise MesascopeError("LMDI works on the scale 'prob' only.", "Use --scale prob.")
-        return find_lmdi_shares(a, b) * (1.0 if game is compute_product else -1.0)
+        return find_lmdi_shares(a, b) * _find_product_sign(game, a, b)
 
     def evaluate(theta: np.ndarray) -> np.ndarray:
         return convert_to_scale(game(theta), scale)

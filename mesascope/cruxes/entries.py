@@ -11,7 +11,8 @@ from mesascope.cruxes.readings import read_ratio, read_value
 from mesascope.cruxes.source import Fields, Source, describe_value, quote_number
 from mesascope.errors import require, require_known_name
 
-RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
+RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring")
+OLDER_RUNGS = (*RUNGS, "general")  # of the older rule, by which some saved findings were placed
 
 
 class EntryReader:
@@ -275,6 +276,8 @@ def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure
     remedy = 'Write placement = "acquiring", or metric = "…" and above = 0.05.'
     require(bool(placement) != bool(metric), "A measure uses either a placement or a metric.", remedy)
     if placement:
+        problem = f"The ladder no longer has the rung {placement!r}."
+        require(placement not in OLDER_RUNGS[len(RUNGS) :], problem, f'Write placement = "{RUNGS[-1]}".')
         require_known_name("rung", placement, RUNGS)
     require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")
     above = fields.read_number("above", 0.0)

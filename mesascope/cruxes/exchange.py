@@ -15,9 +15,7 @@ MAX_ROWS = 400
 TITLE_KEYS = ("question", "title", "question title", "question_title", "name")
 CHANCE_KEYS = ("probability", "probability yes", "my_prediction", "community_prediction", "prediction", "prob", "q2")
 PERSON_KEYS = ("username", "forecaster username", "forecaster", "user", "person", "forecaster id")
-_LINE_PATTERN = re.compile(
-    r"(?P<indent>\s*)(?P<mark>[+*-]\s*)?[\[<](?P<name>[^\]>]+)[\]>]\s*:?(?P<text>[^{]*)(?P<data>\{.*\})?\s*"
-)
+_LINE_PATTERN = re.compile(r"\s*(?:[+*-]\s*)?[\[<](?P<name>[^\]>]+)[\]>]\s*:?(?P<text>[^{]*)(?P<data>\{.*\})?\s*")
 _CHANCE_PATTERN = re.compile(r"p\(\s*([^|)]+?)\s*(?:\|\s*([^)]*))?\)", re.I)
 
 
@@ -40,7 +38,7 @@ def read_argdown(text: str, title: str = "imported") -> Draft:
         match = _LINE_PATTERN.fullmatch(line)
         if not match:
             problem = f"Line {number} is not a claim of Argdown: {line.strip()[:60]!r}."
-            raise MesascopeError(problem, "Write [Name]: what it says, with its causes indented below.")
+            raise MesascopeError(problem, "Write [Name]: what it says.")
         name = _make_atom(match["name"])
         names[match["name"].strip().lower()] = name
         draft.atoms[name] = " ".join((draft.atoms.get(name, "") or match["text"]).split()) or name

@@ -7,7 +7,7 @@ from typing import Any
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Measure
-from mesascope.cruxes.entries import RUNGS
+from mesascope.cruxes.entries import OLDER_RUNGS, RUNGS
 from mesascope.cruxes.evidence import Update, update_people
 from mesascope.errors import MesascopeError, require, require_known_name
 
@@ -165,14 +165,15 @@ def _decide_verdict(measure: Measure, subject: dict[str, Any]) -> tuple[str, str
         placement = subject.get("placement")
         placement = placement if isinstance(placement, dict) else {}
         lowest, highest = placement.get("lowest"), placement.get("highest")
-        if lowest not in RUNGS or highest not in RUNGS:
+        if lowest not in OLDER_RUNGS or highest not in OLDER_RUNGS:
             return "undetermined", "no placement"
         required_rung = RUNGS.index(measure.rung)
         reason = f"placed {lowest}" if lowest == highest else f"placed between {lowest} and {highest}"
-        if RUNGS.index(lowest) >= required_rung:
+        reason += "" if highest in RUNGS else f" by the older rule, where {highest} was above {RUNGS[-1]}"
+        if OLDER_RUNGS.index(lowest) >= required_rung:
             is_labelled = required_rung > RUNGS.index("locating") and subject.get("trained_on") == "unlimited"
             return "observed", reason + (", by the label 'unlimited' and not by a count of bits" if is_labelled else "")
-        return ("not observed" if RUNGS.index(highest) < required_rung else "undetermined"), reason
+        return ("not observed" if OLDER_RUNGS.index(highest) < required_rung else "undetermined"), reason
     findings = [f for f in subject["findings"] if f.get("metric", f.get("probe")) == measure.metric]
     if not findings:
         return "undetermined", f"no finding of {measure.metric}"

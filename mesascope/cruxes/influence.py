@@ -10,8 +10,9 @@ from mesascope.cruxes.answers import POINT_TOLERANCE
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE_EVENT, Event, are_equivalent, conjoin, enumerate_worlds, find_literals
-from mesascope.errors import MesascopeError, require_known_name
+from mesascope.errors import MesascopeError, require, require_known_name
 
+CRUX_ENGINES = ("auto", "net", "lp")
 EQUALITY_TOLERANCE = 1e-9  # two probabilities from a linear program are taken as equal if they differ by less
 INNER_BOUND_NOTE = "a range found by search over distributions that agree with the claims: an inner bound"
 
@@ -39,8 +40,9 @@ class CruxValue:
         people: the id of the person, or the ids of the two people, who learn the crux.
         low, high: the ends of the value's interval, in the unit of the form and base; equal if the claims determine the
             triad; None if there is no value.
-        maximum: the entropy of the target, which no value of information in the form 'log' exceeds; for two people,
-            their present disagreement, which no value of discrimination exceeds; None if there is no value.
+        maximum: the value of learning the target itself, which no value of information exceeds (the target's entropy,
+            if the form is 'log'); for two people, their present disagreement, which no value of discrimination exceeds;
+            None if there is no value.
         triads: each person's triad (P(U), P(U | C), P(C)), or None if the claims do not determine the triad.
         engine: the engine that found the triads.
         reason: why there is no value, or what limits it.
@@ -68,19 +70,21 @@ def find_triads(
         engine: 'net' (a network's independence), 'lp' (no independence), or 'auto', which is 'net' if the claims form a
             network that determines the triad, and otherwise 'lp'.
     """
-    if engine in ("auto", "net"):
+    if require_known_name("engine", engine, CRUX_ENGINES) != "lp":
         try:
             return _find_network_triad(argument, person, crux, target, condition)
         except MesascopeError:
             if engine == "net":
                 raise
-    polytope = argument.build_polytope(person)
-    corners = polytope.find_vertices([conjoin(target, crux), conjoin(target, Event("!", (crux,))), crux], condition)
-    if not len(corners):
+    polytope = argument.build_polytope(person).select_connected(conjoin(target, crux, condition).atoms)
+    events = [conjoin(target, crux), conjoin(target, Event("!", (crux,))), crux]
+    parts = [part.find_vertices(events, condition) for part in polytope.list_linear_parts()]
+    parts = [corners for corners in parts if len(corners)]
+    if not parts:
         raise MesascopeError(f"{person}'s claims give {target} given {condition} no value.", "See `crux check`.")
     rng = np.random.default_rng(7)
-    mixtures = rng.dirichlet(np.full(len(corners), 0.3), 2000) @ corners
-    joint_probabilities = np.concatenate([corners, mixtures])
+    mixtures = [rng.dirichlet(np.full(len(corners), 0.3), 2000 // len(parts)) @ corners for corners in parts]
+    joint_probabilities = np.concatenate([*parts, *mixtures])
     pc = np.clip(joint_probabilities[:, 2], 0, 1)
     pu = np.clip(joint_probabilities[:, 0] + joint_probabilities[:, 1], 0, 1)
     both = np.where(abs(joint_probabilities[:, 0] - pc) < EQUALITY_TOLERANCE, pc, joint_probabilities[:, 0])
@@ -107,7 +111,8 @@ def _bound_information(triads: Triads, base: float, form: str) -> tuple[float, f
     pu, puc, pc = triads.rows.T
     pun = information.find_complements(triads.rows, threshold=1 - 1e-12)
     values = np.asarray(information.compute_information_value(pu, puc, pc, base, complement=pun, form=form))
-    return float(values.min()), float(values.max()), float(information.measure_entropy(pu, base).max())
+    greatest_values = np.asarray(information.compute_greatest_information_value(pu, base, form))
+    return float(values.min()), float(values.max()), float(greatest_values.max())
 
 
 def list_cruxes(argument: Argument, person: str, target: Event, condition: Event = SURE_EVENT) -> dict[str, Event]:
@@ -152,9 +157,13 @@ def rank_cruxes(
 
     If the claims do not determine the triad, `low` and `high` are an inner bound: the true range may be wider.
     """
+    information.require_information_form(form)
+    require_known_name("engine", engine, CRUX_ENGINES)
     question = argument.choose_question(person, target, condition)
     if crux is not None and ";" in crux:
-        return [_compute_states_value(argument, person, crux, *question, base=base)]
+        problem = "The value of a crux of several states is not computed by the engine 'lp'."
+        require(engine != "lp", problem, "Ask with --engine net, or about each state alone.")
+        return [_compute_states_value(argument, person, crux, *question, base=base, form=form)]
     if crux is None:
         candidates = list_cruxes(argument, person, *question)
     else:
@@ -173,7 +182,7 @@ def rank_cruxes(
 
 
 def _compute_states_value(
-    argument: Argument, person: str, crux: str, target: Event, condition: Event, *, base: float
+    argument: Argument, person: str, crux: str, target: Event, condition: Event, *, base: float, form: str
 ) -> CruxValue:
     states = [argument.parse_event(part) for part in crux.split(";")]
     worlds = enumerate_worlds(sorted(conjoin(*states).atoms))
@@ -191,8 +200,9 @@ def _compute_states_value(
             raise MesascopeError(problem, "Choose other states.")
         state_probabilities.append(probability)
         target_probabilities.append(0.0 if target_probability is None else target_probability)
-    value = information.compute_information_value_of_states(target_probabilities, state_probabilities, base)
-    greatest_value = float(information.measure_entropy(float(np.dot(target_probabilities, state_probabilities)), base))
+    value = information.compute_information_value_of_states(target_probabilities, state_probabilities, base, form)
+    pu = float(np.dot(target_probabilities, state_probabilities))
+    greatest_value = float(information.compute_greatest_information_value(pu, base, form))
     return CruxValue(crux, (person,), value, value, greatest_value, (None,), "net")
 
 
@@ -221,6 +231,7 @@ def rank_shared_cruxes(
 
     A negative value means that learning the crux is expected to drive the two people apart.
     """
+    require_known_name("engine", engine, CRUX_ENGINES)
     require_known_name("form", form, ("log", "naive"))
     require_known_name("weights", weights, ("gmo", "mean"))
     people = argument.pick_pair(first_person, second_person)

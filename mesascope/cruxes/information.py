@@ -11,6 +11,7 @@ from mesascope.errors import require, require_known_name
 
 ROUNDING_TOLERANCE = 1e-12  # probabilities within this distance of 0 or 1 become 0 or 1, because their logs are needed
 LOG_BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
+INFORMATION_FORMS = ("log", "naive", "quadratic")
 
 
 def _compute_kl_terms(p: np.ndarray, q: np.ndarray, base: float) -> np.ndarray:
@@ -79,15 +80,34 @@ def compute_information_value(
     Returns a number of at least 0, or an array of such numbers. With 'log' and without a `complement`, the number is at
     most the entropy of U, and equals this entropy if C is U.
     """
-    changes = {
-        "log": lambda q: measure_kl(q, pu, base),
-        "naive": lambda q: abs(q - pu),
-        "quadratic": lambda q: (q - pu) ** 2,
-    }
-    require_known_name("form of the value of information", form, changes)
+    require_information_form(form)
     pun = find_complement(float(pu), float(puc), float(pc)) if complement is None else complement
-    value = _average_outcomes(pc, changes[form](puc), 0.0 if pun is None else changes[form](pun))
+    no = 0.0 if pun is None else _measure_change(pun, pu, base, form)
+    value = _average_outcomes(pc, _measure_change(puc, pu, base, form), no)
     return value if np.ndim(value) else float(value)
+
+
+def require_information_form(form: str) -> str:
+    """Returns the form if it is a form of the value of information; otherwise raises `MesascopeError`."""
+    return require_known_name("form of the value of information", form, INFORMATION_FORMS)
+
+
+def _measure_change(q: float | np.ndarray, pu: float | np.ndarray, base: float, form: str) -> np.ndarray:
+    """Measures the change of a belief in U from pu to q."""
+    change = np.asarray(q, dtype=float) - pu
+    return measure_kl(q, pu, base) if form == "log" else abs(change) if form == "naive" else change**2
+
+
+def compute_greatest_information_value(
+    pu: float | np.ndarray, base: float = 10.0, form: str = "log"
+) -> float | np.ndarray:
+    """Computes the value of learning U itself, which no value of information about U exceeds.
+
+    The value is the entropy of U in the form 'log', 2·pu·(1 - pu) in the form 'naive', and pu·(1 - pu) in the form
+    'quadratic'.
+    """
+    pu = np.asarray(pu, dtype=float)
+    return compute_information_value(pu, np.ones_like(pu), pu, base, complement=np.zeros_like(pu), form=form)
 
 
 def _average_outcomes(w: float | np.ndarray, yes: float | np.ndarray, no: float | np.ndarray) -> np.ndarray:
@@ -97,19 +117,23 @@ def _average_outcomes(w: float | np.ndarray, yes: float | np.ndarray, no: float 
         return np.where(w > 0, w * yes, 0.0) + np.where(w < 1, (1 - w) * no, 0.0)
 
 
-def compute_information_value_of_states(pu_by_state: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
-    """Computes the mutual information of U and a crux with k states: Σ_c P(c)·KL(P(U|c), P(U)).
+def compute_information_value_of_states(
+    pu_by_state: Sequence[float], pc: Sequence[float], base: float = 10.0, form: str = "log"
+) -> float:
+    """Computes the value of learning a crux with k states; with 'log', it is Σ_c P(c)·KL(P(U|c), P(U)).
 
     Args:
         pu_by_state: P(U | state) for each state.
         pc: P(state) for each state; these sum to one.
+        base, form: see `compute_information_value`.
     """
+    require_information_form(form)
     q, w = np.asarray(pu_by_state, dtype=float), np.asarray(pc, dtype=float)
     is_distribution = q.shape == w.shape and bool(w.min() >= 0) and abs(w.sum() - 1) <= 1e-9
     problem = "Each state of a crux needs a weight, and the weights must sum to one."
     require(is_distribution, problem, "Give P(state) for each.")
     is_possible = w > 0
-    return float(w[is_possible] @ measure_kl(q[is_possible], float(w @ q), base))
+    return float(w[is_possible] @ _measure_change(q[is_possible], float(w @ q), base, form))
 
 
 def measure_symmetric_kl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:

@@ -63,7 +63,8 @@ def write_bif(argument: Argument, person: str, point: str = "middle") -> str:
         person: the person whose claims are written; they must form a network.
         point: which point of each entry's interval to write: 'low', 'middle' or 'high'.
 
-    Comments at the top name every entry that the person did not state, and the modeller's bridges.
+    Comments at the top name the modeller's bridges, the comparisons of two chances, which are left out, and every entry
+    that the person did not state.
     """
     polytope = argument.build_polytope(person)
     try:
@@ -77,6 +78,7 @@ def write_bif(argument: Argument, person: str, point: str = "middle") -> str:
     comments = [
         f"// claims of {person}, as the modeller reads them; independence as in a network is assumed",
         "// bridges that the modeller adds: " + (", ".join(rule.id for rule in polytope.rules) or "none"),
+        *(f"// left out: {c.id} compares two chances, which BIF cannot state" for c in polytope.comparisons),
         *(f"// not stated, written at the {point} of [0, 1]: {e.id}" for e in network.entries if not e.is_stated),
     ]
     return "\n".join([*comments, write_net(network.build_net(theta), person)])

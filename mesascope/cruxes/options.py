@@ -49,7 +49,9 @@ PersonOption = Annotated[
 ]
 TargetOption = Annotated[str | None, typer.Option("--target", help="An event; by default the query's target.")]
 ConditionOption = Annotated[str | None, typer.Option("--given", help="The condition, an event; '' for none.")]
-EngineOption = Annotated[str, typer.Option("--engine", help="Engine: lp (no independence), net, credal or sample.")]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="Engine: lp (no independence), net or credal (the same), or sample.")
+]
 CruxEngineOption = Annotated[str, typer.Option("--engine", help="Engine: lp (no independence), net or auto.")]
 FindingsOption = Annotated[
     Path | None,

@@ -9,6 +9,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.errors import require, require_known_name
 
 POOLING_METHODS = ("linear", "log", "gmo", "geometric", "extremised")
+VETOES_BY_METHOD = {"linear": (), "geometric": (0.0,)}  # the numbers that decide a pool alone; by default 0 and 1
 
 
 def _normalise_weights(
@@ -41,7 +42,10 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
 
 
 def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """Computes the geometric mean of the probabilities; the means of p and of 1-p need not sum to one."""
+    """Computes the geometric mean of the probabilities; the means of p and of 1-p need not sum to one.
+
+    A single 0 with positive weight is a veto: the pool is 0. A single 1 is not a veto.
+    """
     values, w = _normalise_weights(p, weights)
     with np.errstate(divide="ignore"):
         return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
@@ -82,7 +86,8 @@ class Pool:
         low, high: the pooled ends; None if nobody has a number, or if one person's end is 0 and another person's is 1.
         members: the interval of each person in the pool.
         excluded: for each person who is left out, the reason.
-        vetoes: texts such as 'ann at the lower end', one for each 0 or 1 that alone decides an end of the interval.
+        vetoes: texts such as 'ann at the lower end', one for each 0 or 1 that alone decides an end of the interval. In
+            a geometric pool, only a 0 does so. A person whose weight is 0 has no veto.
         warnings: what a reader should know before using the pool.
     """
 
@@ -154,8 +159,13 @@ def pool_people(
     for i, end in enumerate(("lower", "upper") if members else ()):
         numbers = {person: interval[i] for person, interval in members.items()}
         values.append(_pool_values(list(numbers.values()), method, member_weights, factor, base))
-        if method != "linear":
-            vetoes += [f"{person} at the {end} end" for person, p in numbers.items() if p in (0.0, 1.0)]
+        has_weight = [weight > 0 for weight in member_weights or [1.0] * len(numbers)]
+        if not np.isnan(values[-1]):
+            vetoes += [
+                f"{person} at the {end} end"
+                for (person, p), counts in zip(numbers.items(), has_weight, strict=True)
+                if counts and p in VETOES_BY_METHOD.get(method, (0.0, 1.0))
+            ]
     low, high = values or (None, None)
     if np.isnan(values).any():
         low = high = None

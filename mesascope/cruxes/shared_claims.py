@@ -1,13 +1,12 @@
 """Splits the gap between two people by the claims that both state, with one remainder for everything else."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
 from mesascope.cruxes.answers import POINT_TOLERANCE, answer_question
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.disagreement import convert_to_scale, find_shapley_shares
 from mesascope.cruxes.language import Event, are_equivalent, conjoin
 from mesascope.errors import MesascopeError
@@ -127,14 +126,11 @@ def split_by_shared_claims(
     for coalition in range(len(values)):
         side = (coalition >> n) & 1
         person, (target_event, condition) = people[side], questions[side]
-        replacements: dict[str, Constraint] = {}
+        intervals: dict[str, tuple[float, float]] = {}
         for i, claim_pair in enumerate(claim_pairs):
-            replacements.setdefault(claim_pair[side].id, claim_pair[(coalition >> i) & 1])
-        exchanged_claims = []
-        for constraint in polytopes[side].constraints:
-            source = replacements.get(constraint.id, constraint)
-            exchanged_claims.append(replace(constraint, low=source.low, high=source.high))
-        answer = answer_question(person, Polytope(exchanged_claims, polytopes[side].rules), target_event, condition)
+            source = claim_pair[(coalition >> i) & 1]
+            intervals.setdefault(claim_pair[side].id, (source.low, source.high))
+        answer = answer_question(person, polytopes[side].replace_intervals(intervals), target_event, condition)
         if answer.interval is None:
             problem = "The two people's shared claims cannot be exchanged: the rest contradicts them."
             raise MesascopeError(problem, "Add [cuts] to the file.")

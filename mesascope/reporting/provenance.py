@@ -33,11 +33,19 @@ def list_facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
 def list_constants(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
     """Lists the name, value and meaning of every constant of the placement rule; values that differ are joined."""
     rules = [dataclasses.asdict(e.placement.rule) for e in examinations if e.placement]
-    meanings = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(Rule) or "", re.MULTILINE))
+    meanings = read_meanings(Rule)
     return [
         (name, join_distinct(rule[name] for rule in rules), meanings.get(name, "").rstrip("."))
         for name in (rules[0] if rules else ())
     ]
+
+
+def read_meanings(described: type) -> dict[str, str]:
+    """Reads the meaning of each attribute from the list 'Attributes' of a docstring; a meaning may span lines."""
+    listing = (inspect.getdoc(described) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    entries = re.split(r"^    (?=\w+: )", listing, flags=re.MULTILINE)[1:]
+    pairs = (entry.split(": ", 1) for entry in entries)
+    return {name: " ".join(meaning.split()) for name, meaning in pairs}
 
 
 def join_distinct(values: Any) -> str:

@@ -89,6 +89,7 @@ def find_values(document: dict[str, Any], quantity: str, subjects: Iterable[str]
     Raises:
         MesascopeError: the results lack the quantity for one of the subjects.
     """
+    subjects = list(subjects)
     values = {(v["quantity"], v["subject"]): v for v in document["values"]}
     missing = [subject for subject in subjects if (quantity, subject) not in values]
     if missing:

@@ -173,3 +173,11 @@ def test_every_pair_of_engines_is_ordered_on_the_small_argument():
     for person, target in itertools.product(("ann", "bob"), ("X", "A", "B", "A | B")):
         wide, tight = argument.answer(person, target), argument.answer(person, target, engine="credal")
         assert wide.low - 1e-7 <= tight.low <= tight.high <= wide.high + 1e-7
+
+
+@pytest.mark.parametrize("reading", ["centre", "set"])
+def test_net_and_credal_are_one_engine(reading):
+    argument = cruxes.load_thread(reading=reading, bridges=["b1"])
+    net, credal = (argument.answer("lister", engine=engine) for engine in ("net", "credal"))
+    assert (net.interval, net.status, net.assumptions) == (credal.interval, credal.status, credal.assumptions)
+    assert (net.point is None) == (reading == "set")

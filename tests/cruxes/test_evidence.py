@@ -11,7 +11,9 @@ import pytest
 from mesascope import cruxes
 from mesascope.cruxes import evidence, findings
 from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.entries import OLDER_RUNGS, RUNGS
 from mesascope.errors import MesascopeError
+from mesascope.questions.spectrum.ladder import LADDER, OLDER_LADDER
 
 from .fixtures import SMALL, small
 
@@ -130,12 +132,23 @@ def test_findings_are_counted_by_the_rule(tmp_path):
     tally, metric = small(COUNTED).update_from(write_findings(tmp_path, data))
     assert (tally.k, tally.n) == (3, 4)  # f5 undetermined and left out, f1 counted once
     assert {u.name: u.verdict for u in tally.units}["f5"] == "undetermined"
+    assert [u.name for u in tally.units if "older rule" in u.reason] == ["f2", "f3", "f5"]
     assert tally.gap == "measured: small networks; claimed: large ones"
     (ann,) = [u for u in tally.updates if u.person == "ann"]
     assert ann.ratio[0] == pytest.approx(evidence.find_count_ratio(3, 4, (8, 2), (2, 8)))
     assert (metric.k, metric.n, metric.updates) == (4, 5, ())  # mixed: a single observation has no ratio
     strict = COUNTED.replace('placement = "acquiring",', 'placement = "acquiring", undetermined = "count as not",')
     assert small(strict).update_from(tmp_path)[0].n == 5
+
+
+def test_a_measure_asks_for_a_rung_of_the_present_ladder():
+    assert (RUNGS, OLDER_RUNGS) == (LADDER, OLDER_LADDER)
+    for rung in RUNGS:
+        assert small(COUNTED.replace("acquiring", rung)).content.measures["m"].rung == rung
+    with pytest.raises(MesascopeError, match=r"no longer has the rung 'general'\. Write placement = .acquiring."):
+        small(COUNTED.replace("acquiring", "general"))
+    with pytest.raises(MesascopeError, match=r"There is no rung 'generl'.*There are: acquiring, inert"):
+        small(COUNTED.replace("acquiring", "generl"))
 
 
 def controls_and_networks() -> dict:

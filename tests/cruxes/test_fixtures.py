@@ -12,6 +12,7 @@ from mesascope.cruxes.disagreement import compute_product, decompose_gap, find_l
 from mesascope.cruxes.evidence import update_interval
 from mesascope.cruxes.language import parse_event
 from mesascope.cruxes.readings import fit_beta
+from mesascope.errors import MesascopeError
 
 from .fixtures import CARLSMITH, SUPERFORECASTERS, claim
 from .references import fit_beta_equal_tail, share_by_orders, share_variance_product, value_discrimination_states
@@ -229,3 +230,12 @@ def test_pitfall_1_an_eight_step_chain_without_independence():
 def test_pitfall_9_pooling_and_multiplying_do_not_commute():
     people = np.array([[0.9, 0.1], [0.2, 0.8]])
     assert compute_product(people.mean(0)[None])[0] != pytest.approx(compute_product(people).mean(), abs=0.05)
+
+
+def test_lmdi_is_for_a_product_or_its_complement_alone():
+    a, b = np.array([0.2, 0.5]), np.array([0.4, 0.5])  # the products are .1 and .2, and only the first part moves
+    assert decompose_gap(compute_product, a, b, "lmdi") == pytest.approx([0.1, 0], abs=1e-15)
+    assert decompose_gap(lambda x: x.prod(axis=-1), a, b, "lmdi") == pytest.approx([0.1, 0], abs=1e-15)
+    assert decompose_gap(lambda x: 1 - x.prod(axis=-1), a, b, "lmdi") == pytest.approx([-0.1, 0], abs=1e-15)
+    with pytest.raises(MesascopeError, match="LMDI needs the product"):
+        decompose_gap(lambda x: x.mean(axis=-1), a, b, "lmdi")

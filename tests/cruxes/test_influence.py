@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,98 @@ def test_a_gap_under_another_wording():
 def test_there_is_no_gap_to_somebody_who_says_nothing():
     with pytest.raises(MesascopeError, match="cy's claims do not bound X"):
         small().gap("ann", "cy")
+
+
+@pytest.mark.parametrize(
+    ("form", "by_hand", "at_most"),
+    [
+        ("naive", 0.3 * 0.35 + 0.7 * 0.15, 2 * 0.15 * 0.85),  # A moves the belief from .15 to .5, and !A to 0
+        ("quadratic", 0.3 * 0.35**2 + 0.7 * 0.15**2, 0.15 * 0.85),
+        ("log", None, -0.15 * np.log10(0.15) - 0.85 * np.log10(0.85)),
+    ],
+)
+def test_the_most_that_a_crux_can_be_worth_is_the_worth_of_the_target(form, by_hand, at_most):
+    (value,) = small().voi("ann", "A", form=form)
+    assert value.maximum == pytest.approx(at_most, abs=1e-12)
+    assert by_hand is None or value.low == pytest.approx(by_hand, abs=1e-12)
+    assert value.high <= value.maximum
+    (whole,) = small().voi("ann", "X", form=form)
+    assert whole.high == pytest.approx(at_most, abs=1e-12)
+    (states,) = small().voi("ann", "X; !X", form=form)
+    assert (states.low, states.maximum) == pytest.approx((at_most, at_most), abs=1e-12)
+
+
+def test_a_crux_with_three_states_has_the_unit_of_its_form():
+    argument, states = cruxes.load_thread(bridges=["b1"]), "T & C; T & !C; !T"
+    pu = 1 - 0.015 * 0.5175  # with T & C, the belief moves to 1 - .5175, and otherwise to 1
+    (value,) = argument.voi("lister", states, form="naive")
+    assert value.low == pytest.approx(0.015 * (pu - 0.4825) + 0.985 * (1 - pu), abs=1e-12)
+    (value,) = argument.voi("lister", states, form="quadratic")
+    assert value.low == pytest.approx(0.015 * (pu - 0.4825) ** 2 + 0.985 * (1 - pu) ** 2, abs=1e-12)
+    with pytest.raises(MesascopeError, match="several states is not computed by the engine 'lp'"):
+        argument.voi("lister", states, engine="lp")
+
+
+def test_an_unknown_engine_is_refused_even_where_there_is_nothing_to_compute():
+    text = 'format = "mesascope-crux/1"\nquery = { target = "A", compare = ["ann", "bob"] }\n[atoms]\nA = "a"\n'
+    argument = Argument(text + '[people]\nann = { name = "Ann" }\nbob = { name = "Bob" }\n')
+    assert argument.voi("ann") == argument.vod("ann", "bob") == []
+    for ask in (partial(argument.voi, "ann"), partial(argument.vod, "ann", "bob")):
+        with pytest.raises(MesascopeError, match=r"There is no engine 'lpp'. .*There are: auto, lp, net\."):
+            ask(engine="lpp")
+
+
+def test_a_gap_by_shared_claims_keeps_the_comparisons():
+    argument = Argument("""format = "mesascope-crux/1"
+query = { target = "X", compare = ["ann", "bob"] }
+[atoms]
+A = "a"
+X = "x"
+[people]
+ann = { name = "Ann" }
+bob = { name = "Bob" }
+[claims]
+a1 = { by = "ann", event = "A", value = "40%" }
+a2 = { by = "ann", event = "X & !A", value = "<50%" }
+a3 = { by = "ann", kind = "comparison", event = "A", than = "X" }
+b1 = { by = "bob", event = "A", value = "80%" }
+b2 = { by = "bob", event = "!X & A", value = "<70%" }
+b3 = { by = "bob", kind = "comparison", event = "X", than = "A" }
+""")
+    gap = argument.gap("ann", "bob")
+    # the middle of [0, A] is .2 at Ann's .4 and .4 at Bob's .8; the middle of [A, 1] is .7 and .9
+    assert gap.ends == pytest.approx((0.2, 0.9), abs=1e-9)
+    assert gap.ends == pytest.approx([sum(argument.answer(p).interval) / 2 for p in ("ann", "bob")], abs=1e-9)
+    assert [p.share for p in gap.parts] == pytest.approx([(0.2 + 0.2) / 2, (0.5 + 0.5) / 2], abs=1e-9)
+
+
+def pool_two(first: str, second: str, **settings):
+    text = small().text.replace("30%", first).replace("70%", second)
+    return Argument(text).pool(["ann", "bob"], "A", **settings)
+
+
+def test_a_one_is_no_veto_in_a_geometric_pool():
+    pool = pool_two("25%", "100%", method="geometric")
+    assert (pool.low, pool.vetoes) == (pytest.approx(0.5), ())  # √(.25·1)
+    pool = pool_two("0%", "100%", method="geometric")
+    assert (pool.low, pool.high, pool.vetoes) == (0, 0, ("ann at the lower end", "ann at the upper end"))
+    assert any("ann at the lower end" in line for line in describe_pool(pool))
+    assert pool_two("25%", "100%", method="log").vetoes == ("bob at the lower end", "bob at the upper end")
+
+
+def test_nobody_without_a_weight_has_a_veto_and_two_vetoes_make_no_pool():
+    pool = pool_two("0%", "25%", method="log", weights=[0, 1])
+    assert (pool.low, pool.vetoes) == (pytest.approx(0.25), ())
+    pool = pool_two("0%", "100%", method="gmo")
+    assert (pool.low, pool.high, pool.vetoes) == (None, None, ())
+    assert any("no pool" in warning for warning in pool.warnings)
+
+
+def test_voi_keeps_a_comparison_under_two_conditions():
+    text = small().text.replace('event = "B", given = "A", value = "~50%"', 'event = "X", given = "!A", value = "60%"')
+    text = text.replace("30%", "50%").partition("[bridges]")[0]
+    more = 'a3 = { by = "ann", kind = "comparison", event = "X", given = "A", than = "X", than_given = "!A" }\n'
+    free, bound = (Argument(t).voi("ann", "A", form="naive")[0] for t in (text, text + more))
+    # A moves the belief from the mean of .6 and p = P(X | A) to either, by |p - .6|/2; the comparison says p >= .6
+    assert (free.low, free.high) == pytest.approx((0, 0.3), abs=2e-3)
+    assert (bound.low, bound.high) == pytest.approx((0, 0.2), abs=1e-6)

@@ -158,8 +158,11 @@ def test_bayesdown_becomes_claims_and_what_has_no_number_stays_open(tmp_path):
         '[A]: a {"priors": {"p(B_TRUE)": "1"}}',
         '[A]: a {"priors": {"A": 1}}',
     ):
-        with pytest.raises(MesascopeError):
+        with pytest.raises(MesascopeError) as caught:
             exchange.read_argdown(bad)
+        assert "indent" not in str(caught.value)
+    flat, nested = (exchange.read_argdown(f"[A]: a\n{indent}[B]: b\n").write() for indent in ("", "   - "))
+    assert flat == nested  # indentation connects nothing, so no message may ask for it
 
 
 def test_forecasts_of_metaculus_and_manifold(tmp_path):
@@ -247,3 +250,9 @@ def test_junk_is_refused_in_a_sentence(name, tmp_path):
         assert error.remedy
         assert len(str(error)) < 900
     assert (error is None) == (tmp_path / "x.toml").exists()
+
+
+def test_a_network_names_the_comparisons_that_it_leaves_out():
+    text = cruxes.load_thread().to_bif("author")
+    assert "// left out: u7 compares two chances, which BIF cannot state" in text
+    assert cruxes.read_bif(text).order == ("I",)

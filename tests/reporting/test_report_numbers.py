@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from report_cases import log
 
+from mesascope.questions.goal import axis as goal
+from mesascope.questions.search import axis as search
+from mesascope.questions.spectrum import ladder
 from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, spectrum, splits
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
 from mesascope.reporting.headlines import describe_placement, find_measured_finding
+from mesascope.reporting.provenance import list_constants, read_meanings
 from mesascope.reporting.words import (
     describe_condition,
     describe_findings,
@@ -148,3 +152,40 @@ def test_words():
         "a fresh carry and a percept marked as first, once, at trial 50"
     )
     assert describe_condition("my_own:x=1") == "my_own:x=1"
+
+
+def test_the_meaning_of_a_constant_is_whole_on_however_many_lines_it_stands():
+    class Described:
+        """Says something.
+
+        Attributes:
+            first: what stands on one line.
+            second: what begins here, and
+                note: continues on the next line,
+                and ends on the third.
+            third: the last. Two sentences.
+
+        Returns nothing: this is no attribute.
+        """
+
+    assert read_meanings(Described) == {
+        "first": "what stands on one line.",
+        "second": "what begins here, and note: continues on the next line, and ends on the third.",
+        "third": "the last. Two sentences.",
+    }
+
+
+@pytest.mark.parametrize("rule", [ladder.Rule, goal.Rule, search.Rule])
+def test_every_constant_has_a_whole_meaning(rule):
+    meanings = read_meanings(rule)
+    assert list(meanings) == [field.name for field in dataclasses.fields(rule)]
+    assert all(meaning.endswith((".", ")")) for meaning in meanings.values())
+
+
+def test_the_page_gives_the_whole_meanings_of_the_constants(examined):
+    meanings = {name: meaning for name, _, meaning in list_constants(examined)}
+    assert meanings["max_locator_retention"] == (
+        "if the ideal locator keeps at least this share on fresh tasks, the bank cannot distinguish locating from "
+        "acquiring"
+    )
+    assert meanings["older_than"].endswith("w is a fifth of the lifetime")

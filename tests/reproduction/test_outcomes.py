@@ -16,6 +16,7 @@ from mesascope.reproduction.outcomes import (
     format_page,
     make_row,
 )
+from mesascope.reproduction.study_findings import find_values
 from mesascope.reproduction.work import make_verdict_value
 from mesascope.stats import compute_rate_interval
 
@@ -135,3 +136,11 @@ def test_an_axis_counts_as_its_reading_says_and_not_where_it_does_not_arise():
     assert nothing.number is None and "does not apply" in nothing.why
     with pytest.raises(MesascopeError, match="Did you mean 'search'"):
         make_verdict_value(axis, "serch", read, 7)
+
+
+def test_values_are_found_for_any_iterable_of_subjects():
+    values = [{"quantity": "gain", "subject": name, "ours": i} for i, name in enumerate(("a", "b", "c"))]
+    document = {"study": "s", "values": values}
+    assert find_values(document, "gain", (name for name in "ca")) == [values[2], values[0]]
+    with pytest.raises(MesascopeError, match=r"has no 'gain' of 'd'\. Its subjects: a, b, c"):
+        find_values(document, "gain", iter("ad"))
