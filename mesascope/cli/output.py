@@ -41,7 +41,7 @@ def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
 
 
 def escape_controls(text: str) -> str:
-    """Replaces control characters in a text with �, except line breaks and tabs."""
+    """Replaces control and format characters and lone surrogates in a text with �, except newlines and tabs."""
     return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text)
 
 

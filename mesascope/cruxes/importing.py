@@ -26,7 +26,7 @@ def import_file(
         Path, typer.Argument(help="A .bif network, a .csv or .json file, or a map in .argdown, .ad or .md.")
     ],
     base: options.BaseOption = "10",
-    should_drop_certain: Annotated[
+    should_drop_decisive_rows: Annotated[
         bool, typer.Option("--without-certain", help="Leave out triads that make the target certain, as the FRI does.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write what was read as a crux file.")] = None,
@@ -41,7 +41,7 @@ def import_file(
     if file.suffix.lower() not in CONTENT_BY_ENDING:
         problem = f"The name {str(file)!r} does not end in one of {', '.join(CONTENT_BY_ENDING)}."
         raise MesascopeError(problem, "Name a file with one of these endings.")
-    result, lines, content = _read_file(file, read_text(file), base, should_drop_certain)
+    result, lines, content = _read_file(file, read_text(file), base, should_drop_decisive_rows)
     if out is not None:
         if content is None:
             raise MesascopeError(f"{str(file)!r} has no claims for a crux file.", "Run the command without --out.")
@@ -51,7 +51,7 @@ def import_file(
     typer.echo(json.dumps(record, allow_nan=False) if as_json else "\n".join(lines))
 
 
-def _read_file(file: Path, text: str, base: str, should_drop_certain: bool) -> tuple[Any, list[str], str | None]:
+def _read_file(file: Path, text: str, base: str, should_drop_decisive_rows: bool) -> tuple[Any, list[str], str | None]:
     """Reads a file; returns the data, the lines to print, and the text of a crux file if there are claims."""
     from mesascope.cruxes import exchange
     from mesascope.cruxes.toml_writer import write_toml
@@ -60,7 +60,7 @@ def _read_file(file: Path, text: str, base: str, should_drop_certain: bool) -> t
     if ending == ".bif":
         return *_read_network(text), None
     if ending == ".csv" and "PUc" in text.partition("\n")[0]:
-        return *_read_triads(text, base, should_drop_certain), None
+        return *_read_triads(text, base, should_drop_decisive_rows), None
     if ending == ".json" and '"mesascope-crux/1"' in text[:2000]:
         content = write_toml(exchange.read_json_table(text))
     elif ending in (".json", ".csv"):
@@ -87,10 +87,10 @@ def _read_network(text: str) -> tuple[Any, list[str]]:
     return result, texts.align_columns(rows, "")
 
 
-def _read_triads(text: str, base: str, should_drop_certain: bool) -> tuple[Any, list[str]]:
+def _read_triads(text: str, base: str, should_drop_decisive_rows: bool) -> tuple[Any, list[str]]:
     from mesascope.cruxes.triads import compute_triad_values, find_camp_medians, read_triads
 
-    triads, left_out = read_triads(text, should_keep_certain=not should_drop_certain)
+    triads, left_out = read_triads(text, should_keep_decisive_rows=not should_drop_decisive_rows)
     values = compute_triad_values(triads, options.parse_base(base))
     medians = find_camp_medians(values)
     result = {"values": values, "medians": medians, "left_out": left_out}

@@ -73,17 +73,21 @@ class ExcludedRow:
     reason: str
 
 
-def read_triads(text: str, should_keep_certain: bool = True) -> tuple[list[TriadRow], list[ExcludedRow]]:
+def read_triads(text: str, should_keep_decisive_rows: bool = True) -> tuple[list[TriadRow], list[ExcludedRow]]:
     """Reads triads from CSV with the columns of the FRI.
 
     Args:
         text: the CSV text.
-        should_keep_certain: whether to keep rows in which an outcome of the crux makes the target certain or
+        should_keep_decisive_rows: whether to keep rows in which an outcome of the crux makes the target certain or
             impossible. The FRI's own analysis leaves these rows out, because its formula takes the log of 0.
 
-    Returns the usable rows and the excluded rows. A row is excluded if a number is missing, if the three numbers
-    contradict each other or, without `should_keep_certain`, if an outcome makes the target certain or impossible. A
-    number that is not a probability raises `MesascopeError`.
+    Returns:
+        - The usable rows.
+        - The excluded rows. A row is excluded if a number is missing, if the three numbers contradict each other or,
+          without `should_keep_decisive_rows`, if an outcome makes the target certain or impossible.
+
+    Raises:
+        MesascopeError: a number is not a probability.
     """
     reader = csv.DictReader(io.StringIO(text))
     columns = list(reader.fieldnames or [])
@@ -98,7 +102,7 @@ def read_triads(text: str, should_keep_certain: bool = True) -> tuple[list[Triad
                 left_out.append(ExcludedRow(reader.line_num, "a number is missing"))
                 continue
             row = TriadRow(line["person"] or "", line.get("Camp") or "", line["ID"] or "", pu, pc, puc)
-            if reason := _find_fault(row, should_keep_certain):
+            if reason := _find_fault(row, should_keep_decisive_rows):
                 left_out.append(ExcludedRow(reader.line_num, reason))
             else:
                 rows.append(row)
@@ -108,14 +112,14 @@ def read_triads(text: str, should_keep_certain: bool = True) -> tuple[list[Triad
     return rows, left_out
 
 
-def _find_fault(row: TriadRow, should_keep_certain: bool) -> str:
+def _find_fault(row: TriadRow, should_keep_decisive_rows: bool) -> str:
     try:
         complement = find_complement(row.pu, row.puc, row.pc)
     except MesascopeError:
         return "the numbers contradict each other"
     changes = row.pu > 0 and row.puc != row.pu
     is_certain = complement in (0.0, 1.0) or row.puc in (0.0, 1.0)
-    return "an outcome makes the target certain" if changes and is_certain and not should_keep_certain else ""
+    return "an outcome makes the target certain" if changes and is_certain and not should_keep_decisive_rows else ""
 
 
 def _read_probability(text: str | None, column: str, line: int) -> float | None:

@@ -88,7 +88,10 @@ def read_stages(
 
 
 def _read_states(table: Table, column: str, notes: list[str]) -> np.ndarray:
-    """Reads each row's state (-1 if missing); very rare values are left out if at least two states remain."""
+    """Reads each row's state, numbered from 0 (-1 if missing), and adds notes on the reading to `notes`.
+
+    Very rare states become -1, too, if at least two other states remain.
+    """
     codes, names = read_labels(table, column)
     counts = np.bincount(codes[codes >= 0], minlength=len(names))
     is_kept = counts > MAX_ODD_SHARE * counts.sum()

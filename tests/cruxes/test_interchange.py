@@ -59,7 +59,7 @@ def test_rows_with_gaps_and_contradictions_are_left_out_and_counted(tmp_path):
     own = sorted(v.value for v in values if v.camps == ("x",))
     assert medians["x"] == own[1]  # of four values the second, not the mean of the second and the third
     assert medians["x / y"] == sorted(v.value for v in values if set(v.camps) == {"x", "y"})[3]
-    kept, more = triads.read_triads(ROWS, should_keep_certain=False)
+    kept, more = triads.read_triads(ROWS, should_keep_decisive_rows=False)
     assert "i" not in {r.person for r in kept}  # P(U | not C) is 0
     assert more[-1].reason == "an outcome makes the target certain"
     (tmp_path / "rows.csv").write_text(ROWS)
@@ -75,7 +75,7 @@ FOLDER = Path(os.environ.get("MESASCOPE_FRI", "/nowhere"))
 @pytest.mark.skipif(not (FOLDER / "FORECASTS.csv").exists(), reason="MESASCOPE_FRI names no copy of FRI's repository")
 def test_the_published_medians_of_the_fri_are_matched():
     text = (FOLDER / "FORECASTS.csv").read_text().replace("Luke policies", "Muehlhauser policies")
-    rows, left_out = triads.read_triads(text, should_keep_certain=False)
+    rows, left_out = triads.read_triads(text, should_keep_decisive_rows=False)
     assert len(rows) + len(left_out) == 651
     reasons = [x.reason for x in left_out]
     assert (reasons.count("a number is missing"), reasons.count("the numbers contradict each other")) == (4, 6)
