@@ -1,5 +1,7 @@
 """Deleting and transplanting the older past leave exactly what they say in what a subject knows."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -123,3 +125,18 @@ def test_a_looped_subject_runs_the_same_trials():
 def test_trials_of_several_steps_are_refused_in_words():
     with pytest.raises(MesascopeError, match="several steps"):
         rollout("uniform", "tree_choice:depth=2,trials=12", conditions=[Intact(), make("conditions", DELETED[0])])
+
+
+def test_values_that_no_observation_changes_are_those_computed_for_every_observation():
+    """Where a family does not define its own values, they are computed once for all lifetimes; nothing may differ."""
+
+    class Own(type(HOME)):
+        def compute_action_values(self, tasks, split, observation, action):
+            return super().compute_action_values(tasks, split, observation, action)
+
+    own = Own(**{field.name: getattr(HOME, field.name) for field in dataclasses.fields(HOME)})
+    labels = ["intact", DELETED[-1], *TRANSPLANTED]
+    once, every = (rollout("thompson", family, lifetimes=128, seed=3, conditions=labels) for family in (HOME, own))
+    assert np.abs(once.donor_room.values).max() > 0.1
+    for name in ("score", *(n for n in once if n.startswith("donor_"))):
+        np.testing.assert_allclose(once[name].values, every[name].values, atol=1e-6, err_msg=name)

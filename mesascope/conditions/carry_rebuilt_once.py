@@ -1,4 +1,4 @@
-"""Rebuilds the carry for one response, at every step in turn, from a fresh carry and the last percepts alone.
+"""Rebuilds the carry from a fresh carry and the last percepts alone, at every step for the response of this step only.
 
 A change in the response shows that the subject used something older than these percepts.
 """

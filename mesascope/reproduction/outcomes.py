@@ -228,7 +228,10 @@ def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def describe_intervals(document: Mapping[str, Any]) -> str:
-    """Describes in one line how many seeds ran and how the intervals were computed."""
+    """Describes in one line how many seeds ran, and how the intervals were computed.
+
+    For a quick run, the line says that the numbers are not evidence, and nothing about intervals.
+    """
     is_trained = document.get("trained", True)  # whether the study trains networks
     singular = "training seed" if is_trained else "seed of lifetimes"
     plural = "training seeds" if is_trained else "seeds of lifetimes"

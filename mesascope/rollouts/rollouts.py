@@ -67,7 +67,7 @@ def rollout(
         recorded_taps: the names of the subject's taps to record.
         should_keep_log_probs: whether the trials contain the log-probabilities of actions.
         report_finished: a function that is called with the number of newly finished blocks, whenever some have
-            finished.
+            finished. A block counts once for each condition, and the blocks of donors count, too.
         tasks: tasks of the same family and seed from earlier calls, by split and block address; this call adds the
             tasks that it draws.
         blocks_per_call: the number of blocks in one call of the compiled scan. A larger number is faster if a response

@@ -79,13 +79,8 @@ def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
 def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch, capsys):
     run_folder, hangs = tmp_path / "run", tmp_path / "hangs"
     arguments = ["examine", "epsilon_greedy", "agents_under_test:hangs", *OPTIONS, "--out", str(run_folder)]
-    asked = [
-        sys.executable,
-        "-P",
-        "-c",
-        "from mesascope.cli.main import main; main()",
-        *arguments,
-    ]  # -P: as the installed command, which adds no folder
+    code = "from mesascope.cli.main import main; main()"
+    asked = [sys.executable, "-P", "-c", code, *arguments]  # -P: as the installed command, which adds no folder
     environment = {**os.environ, "HANG": str(hangs), "HANG_AFTER": str(12 * LOOKED_AT)}
     with subprocess.Popen(
         asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=HERE

@@ -117,8 +117,7 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     assert training and any(share > max(training) for share, _ in told)  # measuring is progress, too
 
 
-OFTEN = """from mesascope.questions.goal.axis import READING_MEANINGS
-from mesascope.recipes import training_loop
+OFTEN = """from mesascope.recipes import training_loop
 
 training_loop.CHECKPOINT_SECONDS = 0.0  # a checkpoint after every update
 """

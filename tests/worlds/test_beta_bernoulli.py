@@ -8,10 +8,13 @@ import pytest
 from scipy.stats import betabinom
 
 from mesascope import FamilyEnv, catalogue
+from mesascope.agents.opening import open_subject
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.conditions.percept_exchanged_once import condition as flipped
-from mesascope.contracts import Percept
+from mesascope.contracts import DoesNotApply, Percept
 from mesascope.errors import MesascopeError
+from mesascope.questions.in_context.predictions import find_predictions
+from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import compute_ratio, compute_standard_error
 from mesascope.trials import measure_gain
@@ -193,3 +196,26 @@ def test_the_gymnasium_facade_shows_the_symbol():
         shown, paid, done, _, info = env.step(t % 2)
         assert paid == float(shown[0] == t % 2) and f"it was {int(shown[0])}" in env.render()
         assert info["chance"] == 0.5 and done == (t == 6)
+
+
+def test_predictions_that_were_not_recorded_come_from_a_replay_of_the_subject():
+    predictor = make("bayes_predictor", PLAIN)
+    kept, bare = (
+        rollout(predictor, PLAIN, "fresh", 64, 3, should_keep_log_probs=should_keep) for should_keep in (True, False)
+    )
+    assert "log_probs" not in bare
+    found = find_predictions(bare, Replays(predictor))
+    assert found == pytest.approx(find_predictions(kept, None), abs=1e-6) and np.ptp(found) > 0.5
+    with pytest.raises(DoesNotApply, match="no probabilities"):
+        find_predictions(bare, Replays(None))
+
+
+def test_choices_alone_are_no_predictions():
+    def choose_last(percept, state, rng):
+        return np.maximum(percept["action"], 0), state
+
+    choosing = open_subject(choose_last, PLAIN)
+    trials = rollout(choosing, PLAIN, "fresh", 64, 3)
+    assert "log_probs" not in trials
+    with pytest.raises(DoesNotApply, match="no probabilities"):
+        find_predictions(trials, Replays(choosing))

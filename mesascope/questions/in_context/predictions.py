@@ -40,9 +40,10 @@ def find_predictions(trials: xr.Dataset, replay: Any) -> np.ndarray:
         return trials.action.sel(condition="intact").values.astype(float)
     if "log_probs" in trials:
         return np.exp(trials.log_probs.sel(condition="intact").values.astype(float))
-    if getattr(replay, "subject", None) is None:
+    predictions = None if getattr(replay, "subject", None) is None else predict_along(replay, "itself", trials)
+    if predictions is None or predictions.ndim < 3:  # choices alone
         raise DoesNotApply("it gives no probabilities for its predictions")
-    return predict_along(replay, "itself", trials)
+    return predictions
 
 
 def predict_along(replay: Any, procedure: str, trials: xr.Dataset) -> np.ndarray:

@@ -38,7 +38,8 @@ def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locat
 
     Args:
         family: a bandit with a bank.
-        minimise: whether to pull the arm with the smallest mean instead.
+        minimise: whether to pull the arm with the smallest mean in a task drawn from the posterior; otherwise it pulls
+            the arm with the largest.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     bank, means = require_bank_means(family)
