@@ -143,6 +143,28 @@ def draw_bootstrap_counts(n: int, resamples: int, seed: int) -> np.ndarray:
     return counts
 
 
+def is_share_at_least(holds: np.ndarray, share: float) -> bool:
+    """Whether something holds in at least `share` of all possible resamples, beyond the Monte-Carlo error.
+
+    The lower end of the exact one-sided 95 % interval of the share must reach `share`.
+
+    Args:
+        holds: [resamples] whether it holds in each resample that was drawn.
+        share: the share, from 0 to 1.
+    """
+    return compute_rate_interval(int(np.sum(holds)), len(holds), 0.9)[0] >= share
+
+
+def find_percentile_ends(n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Finds the two quantiles of bootstrap results that are the ends of an interval, for n units.
+
+    They are further apart than (0.025, 0.975), because the plain percentile interval is too narrow for few units: these
+    are the expanded percentiles of Hesterberg (2014, arXiv 1411.5279).
+    """
+    distance = np.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, n - 1)
+    return float(stats.norm.sf(distance)), float(stats.norm.cdf(distance))
+
+
 def adjust_holm(p: np.ndarray) -> np.ndarray:
     """Adjusts p-values by the method of Holm (1979); NaN entries stay NaN and do not count as tests."""
     p = np.asarray(p, float)

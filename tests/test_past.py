@@ -10,6 +10,9 @@ from mesascope import make, rollout
 from mesascope.agents.opening import open_subject
 from mesascope.contracts import Intact, ScriptedSubject, choose, count_last_outcome
 from mesascope.errors import MesascopeError
+from mesascope.questions.spectrum.carried import _compute_widening
+from mesascope.questions.spectrum.ladder import Rule
+from mesascope.questions.spectrum.reach import decide_flags
 
 HOME = make("families", "bernoulli_bandit:arms=3,trials=24")
 DELETED = [f"past_deleted_once:window={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)]
@@ -140,3 +143,28 @@ def test_values_that_no_observation_changes_are_those_computed_for_every_observa
     assert np.abs(once.donor_room.values).max() > 0.1
     for name in ("score", *(n for n in once if n.startswith("donor_"))):
         np.testing.assert_allclose(once[name].values, every[name].values, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("of_recipients", [0.0, 1.0, 3.0])
+def test_the_error_over_donors_grows_to_that_of_pairs_that_share_a_lifetime(of_recipients):
+    rng = np.random.default_rng(4)
+    shape = (4000, 1, 16, 16)
+    drawn = rng.normal(size=shape) + rng.normal(size=(4000, 1, 1, 16))  # donors differ
+    drawn += of_recipients * rng.normal(size=(4000, 1, 16, 1))  # and so may recipients
+    true_error = drawn.mean((1, 2, 3)).std()
+    squares = []
+    for study in drawn[:500]:
+        deviations = study - study.mean()
+        squares.append(deviations.sum(1).var() * 16 * (_compute_widening(deviations) / 16**2) ** 2)
+    assert np.sqrt(np.mean(squares)) == pytest.approx(true_error, rel=0.08)
+
+
+def test_a_subject_that_is_its_own_reference_keeps_all_without_an_error():
+    home = make("families", "bernoulli_bandit:arms=3,trials=40")
+    conditions = ["intact", "past_transplanted_once:window=4,replicate=0"]
+    splits = ("fresh", "shifted:low")
+    trials = {split: rollout("thompson", home, split, 128, conditions=conditions) for split in splits}
+    reach = decide_flags(trials, {"learner": trials}, is_against=False, rule=Rule())
+    assert reach.retention == {"shifted:low": pytest.approx(1.0)}
+    assert reach.standard_error["shifted:low"] == pytest.approx(0.0, abs=1e-9)
+    assert reach.flags["far"] == "yes"

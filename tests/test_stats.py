@@ -77,3 +77,19 @@ def test_resampling_draws_n_units_each_time_and_acts_on_its_seed():
     )
     assert (one.sum(1) == 7).all() and (one == again).all() and (one != other).any()
     assert one.mean() == pytest.approx(1) and one.var() == pytest.approx(1 - 1 / 7, abs=0.08)
+
+
+def test_percentile_ends_give_the_t_interval_of_a_normal_mean():
+    rows = np.random.default_rng(5).normal(size=(1, 12))
+    low, high = stats.find_percentile_ends(12)
+    spread = np.sqrt((rows**2).mean() - rows.mean() ** 2) / np.sqrt(12)  # the bootstrap's standard error of a mean
+    got = stats.compute_intervals(rows)
+    ends = [rows.mean() + spread * scipy_stats.norm.ppf(q) for q in (low, high)]
+    assert ends == pytest.approx([got.low[0], got.high[0]])
+
+
+@pytest.mark.parametrize("hits, enough", [(960, False), (961, False), (962, True), (1000, True)])
+def test_a_share_of_resamples_must_pass_its_bar_beyond_the_monte_carlo_error(hits, enough):
+    assert stats.is_share_at_least(np.arange(1000) < hits, 0.95) == enough
+    bound = scipy_stats.binomtest(hits, 1000, 0.95, alternative="greater").pvalue <= 0.05
+    assert enough == bound

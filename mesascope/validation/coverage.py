@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy.stats import t as t_distribution
 
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
@@ -96,7 +97,8 @@ def run_studies(seeds: Sequence[int], name: str) -> list[Study]:
 def run_retention_studies(seeds: Sequence[int]) -> list[Study]:
     """Runs studies of the retention of all RETENTION_SUBJECTS, on RETENTION_SPLITS of the bandit.
 
-    They share the rollouts of the reference procedures. The interval is the retention ± 1.96 standard errors.
+    They share the rollouts of the reference procedures. The interval is the retention plus and minus its standard
+    error times the quantile of Student's t.
     """
     family = catalogue.make("families", BANDIT)
     procedures = {role: family.references[role] for role in COMPARED_ROLES}
@@ -120,9 +122,9 @@ def run_retention_studies(seeds: Sequence[int]) -> list[Study]:
                 for name in RETENTION_SUBJECTS:
                     reach = decide_flags(by_subject[name], compared, False, Rule())
                     estimates = {
-                        f"retention on {split}": Estimate(kept, kept - 1.96 * error, kept + 1.96 * error)
+                        f"retention on {split}": Estimate(kept, kept - half_width, kept + half_width)
                         for split, kept in reach.retention.items()
-                        for error in [reach.standard_error[split]]
+                        for half_width in [t_distribution.ppf(0.975, n - 1) * reach.standard_error[split]]
                     }
                     studies.append(Study(name, n, estimates))
     return studies

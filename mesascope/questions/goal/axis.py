@@ -15,7 +15,7 @@ import numpy as np
 
 from mesascope.contracts import UNDETERMINED, Axis, HasGoals, TrialsBySplit, Verdict, get_split_kind
 from mesascope.questions.goal import reading as goal_reading
-from mesascope.stats import compute_standard_error, draw_bootstrap_counts
+from mesascope.stats import compute_standard_error, draw_bootstrap_counts, is_share_at_least
 
 CHECK_FAMILY = "cued_bandit:trials=12"  # the family on which `mesascope check` tries the axis
 READING_MEANINGS = {
@@ -119,7 +119,9 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
     gain, room = (np.stack([weights @ x for x in part]) for part in np.concatenate(gains, -1))
     level = np.select([*clear, (gain < rule.max_other_share * room).all(0)], [0, 1, 2], default=3)
     probability = {reading: float((level == i).mean()) for i, reading in enumerate(READING_MEANINGS)}
-    reading = next((r for r in READING_MEANINGS if probability[r] >= rule.resample_share), UNDETERMINED)
+    reading = next(
+        (r for i, r in enumerate(READING_MEANINGS) if is_share_at_least(level == i, rule.resample_share)), UNDETERMINED
+    )
     means = table.mean(0)
     numbers |= {
         "pursue": {"intended": float(means[0]), "proxy": float(means[1]), "neither": float(1.0 - means.sum())},

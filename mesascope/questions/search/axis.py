@@ -28,7 +28,7 @@ from mesascope.contracts import UNDETERMINED, Axis, HasPlans, TrialsBySplit, Ver
 from mesascope.errors import MesascopeError
 from mesascope.questions.search import reading as search_reading
 from mesascope.questions.search.averaging import measure_misfit
-from mesascope.stats import draw_bootstrap_counts
+from mesascope.stats import draw_bootstrap_counts, is_share_at_least
 
 CHECK_FAMILY = "tree_choice:depth=2,trials=12"  # the family on which `mesascope check` tries the axis
 READING_MEANINGS = {
@@ -163,7 +163,9 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
     controls = (ignored | tabled) & goal & ~searches
     level = np.where(searches, 0, np.where(controls, 1, 2))
     probability = {reading: float((level == i).mean()) for i, reading in enumerate(READING_MEANINGS)}
-    reading = next((r for r in READING_MEANINGS if probability[r] >= rule.resample_share), UNDETERMINED)
+    reading = next(
+        (r for i, r in enumerate(READING_MEANINGS) if is_share_at_least(level == i, rule.resample_share)), UNDETERMINED
+    )
     if reading == "control":
         reasons = _explain_control(numbers, ignored, tabled, rule)
     elif reading == UNDETERMINED:
@@ -272,7 +274,7 @@ def _check_ticks(
         return works, "more ticks do not help, so a map from problem to action would do as well"
     if numbers["near_before_far"] < rule.min_difference:
         return works, "ticks help far choices as soon as near ones, as they would if noise averaged out"
-    if enough[2].mean() < rule.resample_share:
+    if not is_share_at_least(enough[2], rule.resample_share):
         return works, (
             "correct actions that look ahead do not become more frequent with ticks clearly faster than averaging out "
             f"noise explains ({numbers['beyond_averaging']:.1f} standard errors, {rule.min_excess:g} are needed), so "
@@ -285,7 +287,7 @@ def _check_ticks(
             "it does as well if all ticks except the last show another problem, so it does not use those ticks to "
             "compute from the problem shown"
         )
-    if numbers["works"] < rule.resample_share:
+    if not is_share_at_least(works, rule.resample_share):
         return works, (
             f"more ticks make {numbers['gain_by_ticks']:.0%} more actions correct, near choices before far ones by "
             f"{numbers['near_before_far']:.0%}, which is enough in {numbers['works']:.0%} of the resamples: near the "

@@ -25,7 +25,7 @@ import xarray as xr
 from mesascope.contracts import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife_information
 from mesascope.questions.spectrum.parts import find_old_trials
-from mesascope.stats import compute_intervals, compute_ratio, compute_standard_error
+from mesascope.stats import compute_intervals, compute_ratio, compute_standard_error, find_percentile_ends
 from mesascope.trials import BLOCK_SIZE, measure_gain, select_counted_trials, select_values
 
 DELETIONS = tuple(f"past_deleted_once:window={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
@@ -142,7 +142,8 @@ def measure_transplant(
     """Measures the worth [U] of actions after a transplant on each donor's task, beyond their worth on other tasks.
 
     The worth is expressed as a share of that of the best action on the donor's task. Donors without trials that count
-    are left out. If fewer than three donors remain, the result is three zeros.
+    are left out. If fewer than three donors remain, the result is three zeros. The numbers' deviations from their mean
+    are enlarged where the recipients, which are lifetimes of the same block, add to the standard error of the mean.
 
     Args:
         trials: the trials of one split.
@@ -155,15 +156,39 @@ def measure_transplant(
     Raises:
         DoesNotApply: no transplant was run.
     """
-    labels = find_transplants(trials, window)[:replicates]
-    units = _count_units(trials)
-    sums = np.zeros((2, units))
-    for label in labels:
-        donor = find_donors(trials, label)
+    sums = np.zeros(
+        (2, _count_units(trials), BLOCK_SIZE)
+    )  # of gain and of room, by recipient and by donor in the block
+    recipient = np.broadcast_to(np.arange(trials.sizes["lifetime"])[:, None], mask.shape)
+    for label in find_transplants(trials, window)[:replicates]:
+        pair = np.ravel_multi_index((recipient[mask], find_donors(trials, label)[mask] % BLOCK_SIZE), sums.shape[1:])
         for total, variable in zip(sums, (gain_variable, room_variable), strict=True):
             values = select_values(trials, f"donor_{variable}", label).astype(float)
-            total += np.bincount(donor[mask], values[mask], units)
-    return compute_ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
+            total += np.bincount(pair, values[mask], total.size).reshape(total.shape)
+    by_block = sums.reshape(2, -1, BLOCK_SIZE, BLOCK_SIZE)
+    by_donor = by_block.sum(2).reshape(2, -1)
+    is_counted = by_donor[1] != 0
+    if is_counted.sum() < 3:
+        return np.zeros(3)
+    values = compute_ratio(*by_donor[:, is_counted])
+    return values.mean() + _compute_widening(by_block[0] - values.mean() * by_block[1]) * (values - values.mean())
+
+
+def _compute_widening(deviations: np.ndarray) -> float:
+    """Computes by how much the standard error over donors must grow so that it covers recipients, too; 1 or more.
+
+    A lifetime is a donor for some lifetimes and a recipient of others, so two pairs that share a lifetime in any role
+    are dependent. The variance is that of dyadic data (Aronow, Samii and Assenova 2015, Political Analysis 23,
+    564-577).
+
+    Args:
+        deviations: [blocks, recipients, donors] for each pair in a block, the sum that deviates from its expectation.
+    """
+    by_donor = deviations.sum(1)
+    both_ways = deviations + deviations.swapaxes(1, 2)
+    variance = ((by_donor + deviations.sum(2)) ** 2).sum() - (both_ways**2).sum() / 2
+    among_donors = (by_donor**2).sum()
+    return float(np.sqrt(max(1.0, variance / among_donors))) if among_donors else 1.0
 
 
 def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_trial: bool = False) -> np.ndarray:
@@ -276,9 +301,9 @@ def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[s
     shares = np.array([[curve[w].mean() / intact.mean() for w in spans]])
     drawn = np.stack([weights @ curve[w] for w in spans], 1) / (weights @ intact)[:, None]
     numbers: dict[str, Any] = {"gain_by_last_trials": {str(w): float(curve[w].mean()) for w in spans}}
-    numbers["longest_span"] = spans[-1]
+    numbers["longest_span"], ends = spans[-1], find_percentile_ends(len(intact))
     for name, part in (("half", 0.5), ("most", 0.95)):
-        low, high = np.quantile(interpolate_span(drawn[:400], spans, part), [0.025, 0.975], method="nearest")
+        low, high = np.quantile(interpolate_span(drawn[:400], spans, part), ends, method="nearest")
         numbers |= {f"span_{name}": float(interpolate_span(shares, spans, part)[0])}
         numbers |= {f"span_{name}_low": float(low), f"span_{name}_high": float(high)}
     return numbers

@@ -29,7 +29,7 @@ class Rule:
         min_position: the position between the ideal locator (0) and a learner (1) that separates locating from
             acquiring.
         min_retention: the smallest retention that suffices for the flags 'far' and 'flexible'.
-        resample_share: the share of resamples in which a level or flag must hold.
+        resample_share: the share of resamples in which a level or flag must hold, beyond the Monte-Carlo error.
         max_locator_retention: if the ideal locator keeps at least this share on fresh tasks, the bank cannot
             distinguish locating from acquiring.
         min_locator_share: the share of the ideal locator's gain on seen tasks below which the bank label is doubtful.
@@ -62,7 +62,7 @@ class Placement:
     Attributes:
         level: the rung if lowest and highest coincide, else 'undetermined'.
         lowest: the lowest possible rung: the highest rung whose own threshold is passed.
-        highest: the highest possible rung: the lowest rung that at most 5 % of resamples exceed.
+        highest: the highest possible rung: the lowest rung that at most 5 % of resamples exceed (1 - `resample_share`).
         direction: 'for' or 'against' the pay-off, 'other' for another goal, 'none' below locating.
         probability: the share of resamples in which the rule returns each level; it is not a posterior.
         numbers: the statistics that the rule used.

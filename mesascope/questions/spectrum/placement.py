@@ -24,7 +24,7 @@ from mesascope.questions.spectrum.locating import BankTest, Gains, test_bank
 from mesascope.questions.spectrum.parts import TABLE_VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import decide_flags
 from mesascope.questions.spectrum.transplanted_bits import measure_transplanted_bits
-from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts
+from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts, is_share_at_least
 from mesascope.trials import find_reflex_window, measure_gain
 
 __all__ = ["Placement", "Rule", "list_conditions", "place"]
@@ -289,15 +289,14 @@ def _find_interval(
 ) -> tuple[int, int]:
     """Finds the indices of the lowest and the highest possible rung."""
     if passed_thresholds.is_passed:
-        acquires = (
-            bank_test.locating_by_resample is None
-            or (bank_test.locating_by_resample == 0).mean() >= rule.resample_share
+        acquires = bank_test.locating_by_resample is None or is_share_at_least(
+            bank_test.locating_by_resample == 0, rule.resample_share
         )
         lowest = ACQUIRING if bank_test.obstacle is None and acquires else LOCATING
     else:
-        lowest = max(i for i in range(LOCATING) if (lower_rungs >= i).mean() >= rule.resample_share)
+        lowest = max(i for i in range(LOCATING) if is_share_at_least(lower_rungs >= i, rule.resample_share))
     highest = min(
-        (i for i in range(ACQUIRING) if (levels > i).mean() <= 1 - rule.resample_share + 1e-9), default=ACQUIRING
+        (i for i in range(ACQUIRING) if is_share_at_least(levels <= i, rule.resample_share)), default=ACQUIRING
     )
     return lowest, max(highest, lowest)
 
@@ -337,11 +336,11 @@ def _is_gaining_on_split(trials: xr.Dataset, rule: Rule) -> bool:
 def _explain_doubt(bank_test: BankTest, rule: Rule) -> str:
     """Explains why the bank label is doubtful; '' if it is not doubtful."""
     position, gained = bank_test.position, bank_test.share_of_locator
-    if position is None or gained is None or (position < rule.min_position).mean() >= rule.resample_share:
+    if position is None or gained is None or is_share_at_least(position < rule.min_position, rule.resample_share):
         return ""  # the subject locates, even if it gains far less than the ideal locator
-    if (gained < rule.min_locator_share).mean() >= rule.resample_share:
+    if is_share_at_least(gained < rule.min_locator_share, rule.resample_share):
         return f"on tasks of the bank, the subject gains {gained.mean():.2f} of what the ideal locator gains"
-    if (position > rule.max_position).mean() >= rule.resample_share:
+    if is_share_at_least(position > rule.max_position, rule.resample_share):
         return f"its position, {position.mean():.2f}, is beyond any learner"
     return ""
 

@@ -5,6 +5,7 @@ share on fresh tasks. 'far' needs a retention of at least `Rule.min_retention` o
 or structure of tasks, 'flexible' on every split whose task changes within the lifetime. Neither implies the other.
 """
 
+import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import xarray as xr
 from mesascope.contracts import DoesNotApply, TrialsBySplit
 from mesascope.questions.spectrum.carried import find_counted_trials, measure_transplant
 from mesascope.questions.spectrum.ladder import Rule
-from mesascope.stats import compute_standard_error, draw_bootstrap_counts
+from mesascope.stats import compute_standard_error, draw_bootstrap_counts, is_share_at_least
 from mesascope.trials import find_reflex_window
 
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
@@ -52,36 +53,39 @@ def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit],
     sign, suffix = (-1.0, " against") if is_against else (1.0, "")
     roles = {role: references.get(role + suffix, {}) for role in ("learner", "discounting")}
     own, learner = (_measure_signed_transplant(t.get("fresh"), rule, sign) for t in (trials, roles["learner"]))
-    retention, error, shares_by_flag = {}, {}, {"far": [], "flexible": []}
+    retention, error, enough_by_flag = {}, {}, {"far": [], "flexible": []}
     if own is None or learner is None or not _is_clearly_positive(own) or not _is_clearly_positive(learner):
-        return Reach(dict.fromkeys(shares_by_flag, "not run"), {}, {})
-    base = _resample_mean(own, rule, 0) / _resample_mean(learner, rule, 1)
+        return Reach(dict.fromkeys(enough_by_flag, "not run"), {}, {})
+    base = _resample_mean(own, rule, "fresh") / _resample_mean(learner, rule, "fresh")
     for split, split_trials in trials.items():
         if split.partition(":")[0] not in SPLIT_KINDS or not split_trials.attrs.get("counted", True):
             continue
         changed = _measure_signed_transplant(split_trials, rule, sign)
-        candidates = [_measure_signed_transplant(t.get(split), rule, sign) for t in roles.values()]
+        candidates = [(_measure_signed_transplant(t.get(split), rule, sign), split) for t in roles.values()]
         if split_trials.attrs.get("changes") is not None:
-            candidates.append(_measure_signed_transplant(roles["learner"].get("fresh"), rule, sign, is_restarted=True))
-        best = max((c for c in candidates if c is not None and _is_clearly_positive(c)), key=np.mean, default=None)
-        if changed is None or best is None:
+            restarted = _measure_signed_transplant(roles["learner"].get("fresh"), rule, sign, is_restarted=True)
+            candidates.append((restarted, "fresh"))
+        clear = [
+            (values, of_split) for values, of_split in candidates if values is not None and _is_clearly_positive(values)
+        ]
+        if changed is None or not clear:
             continue  # no reference clearly shows the donor's task there
-        seed = 2 + 2 * sorted(trials).index(split)
-        kept = _resample_mean(changed, rule, seed) / _resample_mean(best, rule, seed + 1) / base
+        best, split_of_best = max(clear, key=lambda candidate: candidate[0].mean())
+        kept = _resample_mean(changed, rule, split) / _resample_mean(best, rule, split_of_best) / base
         retention[split] = float(changed.mean() / best.mean() / (own.mean() / learner.mean()))
-        error[split] = float(np.std(kept))
-        shares_by_flag["flexible" if split_trials.attrs.get("changing") else "far"].append(
-            (kept >= rule.min_retention).mean()
-        )
-    return Reach({flag: _decide_flag(shares, rule) for flag, shares in shares_by_flag.items()}, retention, error)
+        error[split] = float(np.std(kept) * np.sqrt(len(changed) / (len(changed) - 1)))
+        enough_by_flag["flexible" if split_trials.attrs.get("changing") else "far"].append(kept >= rule.min_retention)
+    return Reach({flag: _decide_flag(is_enough, rule) for flag, is_enough in enough_by_flag.items()}, retention, error)
 
 
-def _decide_flag(shares: list[float], rule: Rule) -> str:
-    """Decides the answer for a flag, from each split's share of resamples in which the retention is large enough."""
-    if not shares:
+def _decide_flag(is_enough: list[np.ndarray], rule: Rule) -> str:
+    """Decides the answer for a flag, from whether the retention is large enough, by split and resample [resamples]."""
+    if not is_enough:
         return "not run"
-    least = min(shares)
-    return "yes" if least >= rule.resample_share else "no" if least <= 1 - rule.resample_share else "open"
+    if all(is_share_at_least(split_is_enough, rule.resample_share) for split_is_enough in is_enough):
+        return "yes"
+    is_lacking = any(is_share_at_least(~split_is_enough, rule.resample_share) for split_is_enough in is_enough)
+    return "no" if is_lacking else "open"
 
 
 def _measure_signed_transplant(
@@ -110,9 +114,13 @@ def _is_clearly_positive(values: np.ndarray) -> bool:
     return bool(values.mean() > 2 * compute_standard_error(values))
 
 
-def _resample_mean(values: np.ndarray, rule: Rule, seed: int) -> np.ndarray:
-    """Resamples donors, and returns the mean of their values in each resample [resamples]."""
-    return draw_bootstrap_counts(len(values), rule.resamples, rule.seed + 100 + seed) @ values / len(values)
+def _resample_mean(values: np.ndarray, rule: Rule, split: str) -> np.ndarray:
+    """Resamples donors, and returns the mean of their values in each resample [resamples].
+
+    The donors of a subject and of the references have the same tasks on the same split, so they are resampled together.
+    """
+    counts = draw_bootstrap_counts(len(values), rule.resamples, rule.seed + 100 + zlib.crc32(split.encode()))
+    return counts @ values / len(values)
 
 
 def describe_flags(numbers: Mapping[str, Any], flags: Mapping[str, str]) -> str:
