@@ -59,18 +59,13 @@ class Study(NamedTuple):
 def list_calls(first_seed: int, n_studies: int = N_STUDIES) -> list[tuple]:
     """Lists the function calls whose results together are `n_studies` studies of every size and subject.
 
-    Calls for the first pools come first, so the results of an unfinished run treat subjects alike. The bandit's
-    subjects come last, because the subjects of associations have the same numbers and more.
+    Calls for the first pools come first, so the results of an unfinished run treat subjects alike.
     """
     pools = -(-n_studies * max(STUDY_SIZES) // POOL_SIZE)
     starts = range(first_seed, first_seed + pools, POOLS_PER_UNIT)
     chunks = [list(range(i, min(i + POOLS_PER_UNIT, first_seed + pools))) for i in starts]
-    bandits, others = (
-        [name for name, (family, _) in SUBJECTS.items() if (family == BANDIT) == b] for b in (True, False)
-    )
     return [
-        *(call for c in chunks for call in ((run_retention_studies, c), *((run_studies, c, name) for name in others))),
-        *((run_studies, c, name) for c in chunks for name in bandits),
+        call for c in chunks for call in ((run_retention_studies, c), *((run_studies, c, name) for name in SUBJECTS))
     ]
 
 
