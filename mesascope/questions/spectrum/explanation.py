@@ -108,7 +108,13 @@ def describe_last_trials(numbers: Mapping[str, Any]) -> str:
     alone = numbers.get("gain_by_last_trials", {}).get(str(numbers["window"]))
     if alone is None:
         return ""
-    return f"with its last {numbers['window']} trials alone it gains {alone:.2f} instead of {numbers['gain_fresh']:.2f}"
+    last = describe_last(numbers["window"])
+    return f"with its {last} alone it gains {alone:.2f} instead of {numbers['gain_fresh']:.2f}"
+
+
+def describe_last(count: int) -> str:
+    """Describes the last trials in words: 'last trial', 'last 4 trials'."""
+    return "last trial" if count == 1 else f"last {count} trials"
 
 
 def _describe_failed_threshold(passed_thresholds: Any) -> str:
