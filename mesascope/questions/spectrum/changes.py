@@ -38,7 +38,7 @@ def measure_dependence(fresh_trials: xr.Dataset) -> tuple[list[np.ndarray], list
     Each of the two results is a list, with an entry for each condition that was run.
 
     Raises:
-        DoesNotApply: a condition was not run.
+        DoesNotApply: 'percept_exchanged_once:action=0' or 'carry_exchanged_once:fresh=0' was not run.
     """
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
         list_replicates(fresh_trials, label)
