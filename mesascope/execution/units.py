@@ -1,4 +1,4 @@
-"""Calls one function with many sets of arguments, with an engine."""
+"""Calls one function with many sets of arguments, in the processes of an engine."""
 
 import contextlib
 import functools

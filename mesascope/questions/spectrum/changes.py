@@ -19,7 +19,7 @@ def make_dependence_readings(trials: xr.Dataset, changes: Mapping[str, str]) -> 
         changes: what each condition changes, in words; the keys are the conditions' labels.
 
     Raises:
-        DoesNotApply: a condition was not run.
+        DoesNotApply: one of the conditions in `changes` was not run.
     """
     readings = []
     for label, words in changes.items():
