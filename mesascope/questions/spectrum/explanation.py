@@ -157,7 +157,7 @@ def _describe_remedy(lowest: int, highest: int, numbers: Mapping[str, Any], bank
 
 
 def describe_needed_lifetimes(distance: float, error: float, n: int, error_multiple: float = 1.645) -> str:
-    """Describes how many lifetimes would separate a number from its threshold, if the two are not too close."""
+    """Describes how many lifetimes would separate a number from its threshold, or says that the two are too close."""
     if not np.isfinite(error) or abs(distance) < 2 * error:
         return "this lies near its threshold, so more lifetimes may not settle it"
     return f"about {int(np.ceil(n * (error_multiple * error / distance) ** 2 / 64) * 64):,} lifetimes"
