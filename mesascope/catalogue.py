@@ -246,7 +246,10 @@ def describe_plugins(kind: str) -> list[dict[str, Any]]:
     for name in list_names(kind):
         try:
             factory = get_factory(kind, name)
-            line, defaults = read_summary(factory), {k: _to_json(p.default) for k, p in list_settings(factory).items()}
+            line, defaults = (
+                read_summary(factory),
+                {k: _convert_default(p.default) for k, p in list_settings(factory).items()},
+            )
         except MesascopeError as error:
             line, defaults = f"broken: {error.problem}", {}
         package = "" if name in _find_own_modules(kind) else _find_modules(kind, name)[0].partition(".")[0]
@@ -264,7 +267,7 @@ def _describe_study(name: str) -> dict[str, Any]:
     return {"kind": LISTED_KINDS["studies"], "name": name, "says": summary, "settings": settings}
 
 
-def _to_json(default: Any) -> Any:
+def _convert_default(default: Any) -> Any:
     """Converts a setting's default to a JSON value; returns None if the setting has no default."""
     if default is inspect.Parameter.empty:
         return None

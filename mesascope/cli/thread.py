@@ -22,7 +22,7 @@ def show_thread(
     findings: Annotated[
         Path | None, typer.Option("--findings", help="Write every study's results as findings into this folder.")
     ] = None,
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Show the claims of a public thread beside measured results. The command only reads stored results."""
     import json
@@ -51,4 +51,4 @@ def show_thread(
         for name in catalogue.list_names("studies"):
             write_text(findings / f"{name}.json", json.dumps(export_study(name), indent=1))
         items.append(f"The findings: {findings}")
-    write_result(convert_to_plain(report), ["\n".join(items)], as_json)
+    write_result(convert_to_plain(report), ["\n".join(items)], should_print_json)

@@ -28,19 +28,19 @@ class Issue:
             are shares and not chances), 'question' (a question has no answer), 'vocabulary' (a person objects to a
             word), 'retraction' (a claim was withdrawn) or 'agreement' (a person agreed with a claim).
         people, claims, bridges: the ids of the people, claims and bridges involved.
-        says: the problem, in one sentence.
-        fix: what would settle the problem.
+        problem: the problem, in one sentence.
+        remedy: what would settle the problem.
     """
 
     kind: str
     people: tuple[str, ...]
     claims: tuple[str, ...]
-    says: str
-    fix: str = ""
+    problem: str
+    remedy: str = ""
     bridges: tuple[str, ...] = ()
 
     @property
-    def error(self) -> bool:
+    def is_error(self) -> bool:
         """Whether the issue makes the check fail."""
         return self.kind == "incoherent"
 
@@ -139,11 +139,11 @@ def check_argument(argument: Argument) -> list[Issue]:
     issues = [issue for person in argument.content.people for issue in _check_person(argument, person)]
     for check in (_check_comparison, _check_fractions, _check_words, _check_conversation):
         issues += check(argument)
-    return sorted(issues, key=lambda issue: not issue.error)
+    return sorted(issues, key=lambda issue: not issue.is_error)
 
 
-def _make_issue(claim: Claim, kind: str, message: str, fix: str) -> Issue:
-    return Issue(kind, claim.people, (claim.id,), message, fix)
+def _make_issue(claim: Claim, kind: str, message: str, remedy: str) -> Issue:
+    return Issue(kind, claim.people, (claim.id,), message, remedy)
 
 
 def _check_person(argument: Argument, person: str) -> Iterator[Issue]:

@@ -28,7 +28,9 @@ def check_argument(argument: Argument) -> options.CommandOutput:
     Example: mesascope crux check
     """
     issues = argument.check()
-    return options.CommandOutput(issues, texts.describe_issues(issues), has_failed=any(issue.error for issue in issues))
+    return options.CommandOutput(
+        issues, texts.describe_issues(issues), has_failed=any(issue.is_error for issue in issues)
+    )
 
 
 @options.add_command("answer")

@@ -85,15 +85,15 @@ def describe_conventions(conventions: Conventions) -> str:
 
 def describe_issues(issues: Sequence[Issue]) -> list[str]:
     """Describes the issues of a check, in one paragraph each."""
-    errors = sum(issue.error for issue in issues)
+    errors = sum(issue.is_error for issue in issues)
     lines = [f"{errors or 'no'} contradiction{'s' if errors != 1 else ''}, {len(issues) - errors} warnings"]
     fixes = set()
     for issue in issues:
-        mark = "ERROR" if issue.error else "warning"
-        lines.append(f"{mark} {issue.kind} ({', '.join(issue.people)}): {issue.says}")
-        if issue.fix and issue.fix not in fixes:
-            lines.append(f"    {issue.fix}")
-        fixes.add(issue.fix)
+        mark = "ERROR" if issue.is_error else "warning"
+        lines.append(f"{mark} {issue.kind} ({', '.join(issue.people)}): {issue.problem}")
+        if issue.remedy and issue.remedy not in fixes:
+            lines.append(f"    {issue.remedy}")
+        fixes.add(issue.remedy)
     return lines
 
 

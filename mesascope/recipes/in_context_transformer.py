@@ -100,7 +100,7 @@ def recipe(
     key = jax.random.key(seed)
     require(family.is_traceable, f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
-    def make_state() -> tuple[Recurrent, Any]:
+    def make_initial_state() -> tuple[Recurrent, Any]:
         nonzero_layout = {k: v for k, v in layout.items() if v} or None
         network = create_network_for_family(
             derive_key(key, "weights"), family, memory, width, parts, layer_settings=nonzero_layout
@@ -117,7 +117,7 @@ def recipe(
     def update(key: jax.Array, updates_done: jax.Array, network: Recurrent, adam_state: Any):
         return update_network(key, updates_done, network, adam_state, family, make_traced_settings(), lifetimes)
 
-    return train_network("in_context_transformer", family, settings, update, out, progress, make_state)
+    return train_network("in_context_transformer", family, settings, update, out, progress, make_initial_state)
 
 
 def refuse_dependence_on_actions(network: Recurrent, family: Family) -> None:

@@ -337,9 +337,9 @@ def _make_line_name(template: str) -> str:
     return head.rpartition(",")[0] or head.rstrip(" ,=") or template
 
 
-def _read_expectations(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
+def _read_expectations(rows: Sequence[Mapping[str, Any]], study_name: str) -> Iterator[dict[str, Any]]:
     """Reads the expectations of a study."""
-    place = f"{study}/expects.toml"
+    place = f"{study_name}/expects.toml"
     for row in rows:
         tables.check_keys(row, EXPECTATION_KEYS, place)
         text, sign, value, than = row.get("says", "?"), row.get("sign"), row.get("value"), row.get("than", 0.0)

@@ -47,7 +47,7 @@ def test_a_refused_claim_never_enters_that_persons_answers_shares_or_pool():
     assert {p.name for p in free.gap("ann", "bob").parts} > {"a1 / b1", "a2 / b2"}
     assert argument.voi("bob", "B")[0].low is None
     assert argument.vod("ann", "bob", crux="B")[0].low is None
-    assert [i.claims for i in argument.check() if "declines" in i.says] == [("a2",), ("b2",), ("b3",)]
+    assert [i.claims for i in argument.check() if "declines" in i.problem] == [("a2",), ("b2",), ("b3",)]
 
 
 def test_a_split_on_a_refused_question_asks_for_the_rest():

@@ -231,7 +231,7 @@ def test_what_was_withdrawn_enters_no_answer_and_agreements_add_no_number():
 
 def test_readings_are_named_and_each_is_shown():
     argument = cruxes.load_thread()
-    says = [i.says for i in argument.check() if i.kind == "ambiguous"]
+    says = [i.problem for i in argument.check() if i.kind == "ambiguous"]
     assert any("d3a" in s and "'easy is taken for granted', or 'as written: easy and cheap'" in s for s in says)
     assert not any("as written," in s and "d3" in s for s in says)
     assert any("r1" in s and "reachable" in s for s in says)

@@ -128,7 +128,7 @@ def list_procedures(
     """
     family, history = str(trials.attrs.get("family", "")), read_history(trials, lifetimes=lifetimes)
     candidates = [*SIMPLE_PROCEDURES, *SLOW_PROCEDURES]
-    if history.choices == 2 and history.trials <= 100:
+    if history.choices == 2 and history.trial_count <= 100:
         candidates.append(BAYES_DEPENDENT if "dependent" in family.replace("independent", "") else BAYES_OPTIMAL)
     if str(trials.attrs.get("trained_on", "")).startswith("bank:") and hasattr(replay, "make_family"):
         means = getattr(replay.make_family(trials), "bank_means", None)
@@ -151,7 +151,7 @@ def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
             raise DoesNotApply(f"{spec} gives no probabilities")
         return np.exp(log_probs)
 
-    return Procedure(spec, lambda history: replay_probabilities()[history.lifetimes, : history.trials])
+    return Procedure(spec, lambda history: replay_probabilities()[history.lifetime_indices, : history.trial_count])
 
 
 def compare_procedures(
@@ -169,8 +169,8 @@ def compare_procedures(
         DoesNotApply: there are fewer than four lifetimes, or lifetimes have only one trial.
     """
     history = read_history(trials.isel(trial=slice(MAX_TRIALS)), lifetimes=lifetimes)
-    if len(history.action) < 4 or history.trials < 2:
-        size = f"{len(history.action)} lifetimes of {history.trials} trials"
+    if len(history.action) < 4 or history.trial_count < 2:
+        size = f"{len(history.action)} lifetimes of {history.trial_count} trials"
         raise DoesNotApply(f"there are {size}; fitting needs 4 lifetimes of 2 trials")
     return compare_fits(trials, history, [fit(p, history) for p in candidates], should_use_probabilities)
 

@@ -115,7 +115,7 @@ def _find_complete_loss_runs(history: History, losses: int) -> np.ndarray:
     """Finds the trials [N, T] just before which a run of `losses` losses was completed; then a new count starts."""
     full, run = np.zeros(history.action.shape, bool), np.zeros(len(history.action), int)
     started = history.last_choice.sum(-1) > 0
-    for t in range(history.trials):
+    for t in range(history.trial_count):
         run = np.where(history.is_last_win[:, t] | ~started[:, t], 0, run + 1)
         full[:, t] = run >= losses
         run = np.where(full[:, t], 0, run)
@@ -131,7 +131,7 @@ def _follow_choice_trace(history: History, rate: float, beta: float) -> np.ndarr
 def _choose_best_of_window(history: History, window: int) -> np.ndarray:
     """Makes the choice with the largest total pay-off in the last `window` trials."""
     total = history.last_outcome[..., 0].cumsum(1)
-    older = np.concatenate([np.zeros_like(total[:, : min(window, history.trials)]), total[:, :-window]], 1)
+    older = np.concatenate([np.zeros_like(total[:, : min(window, history.trial_count)]), total[:, :-window]], 1)
     return choose_best(np.round(total - older, 4))
 
 
@@ -166,7 +166,7 @@ def _learn_values(history: History, rate: float, initial_value: float) -> np.nda
     """Computes the values [N, T, K] under the rule of Rescorla and Wagner (1972)."""
     last_payoff = history.shift_later(history.payoff)[..., None]
     values, value = np.empty_like(history.last_choice), np.full_like(history.last_choice[:, 0], initial_value)
-    for t in range(history.trials):
+    for t in range(history.trial_count):
         value = value + rate * history.last_choice[:, t] * (last_payoff[:, t] - value)
         values[:, t] = value
     return values
@@ -179,7 +179,7 @@ def _choose_by_learned_values(history: History, rate: float, beta: float, initia
 
 def _explore_then_commit(history: History, pulls: int) -> np.ndarray:
     """Tries the choices in turn, and then always makes the one that paid best."""
-    turn = (np.arange(history.trials)[:, None] % history.choices == np.arange(history.choices)).astype(np.float32)
+    turn = (np.arange(history.trial_count)[:, None] % history.choices == np.arange(history.choices)).astype(np.float32)
     early = history.trial_index < pulls
     return np.where(early, turn, choose_best(history.compute_early_means(pulls), "first"))
 
@@ -207,12 +207,12 @@ def list_values(name: str, values: tuple, history: History) -> tuple:
         return values
     if name == "arm":
         return tuple(range(history.choices))
-    return tuple(np.unique(np.linspace(1, max(history.trials - 1, 1), 100).round().astype(int)).tolist())
+    return tuple(np.unique(np.linspace(1, max(history.trial_count - 1, 1), 100).round().astype(int)).tolist())
 
 
 SIMPLE_PROCEDURES = (
     Procedure("uniform", choose_uniformly, has_lapse=False, parameter_count=0),
-    Procedure("round_robin", lambda history: _explore_then_commit(history, history.trials)),
+    Procedure("round_robin", lambda history: _explore_then_commit(history, history.trial_count)),
     Procedure("fixed", _choose_arm, {"arm": ()}),
     Procedure(
         "sticky",

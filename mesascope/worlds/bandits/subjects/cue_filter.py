@@ -1,7 +1,7 @@
 """Infers from pay-offs which arm of the cued bandit is the best one, with a prior belief in the cue.
 
-With belief = rho this is the exact Bayes filter of the family. With belief 0 the filter ignores the cue. With belief 1
-no pay-off can outweigh the cue, so the filter that is correct for rho = 1 pursues the proxy.
+If `belief` is the cue's validity, this is the exact Bayes filter of the family. With belief 0 the filter ignores the
+cue. With belief 1 no pay-off can outweigh the cue, so the filter that is correct for a validity of 1 pursues the proxy.
 """
 
 import jax

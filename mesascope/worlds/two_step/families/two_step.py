@@ -18,9 +18,9 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import (
+    ActionConsequences,
     ConfiguredFamily,
     Percept,
-    Plans,
     Split,
     as_arrays,
     make_payoff_latents,
@@ -230,7 +230,7 @@ class TwoStep(ConfiguredFamily):
             "worst": self._compute_choice_values(is_swapped, payoffs.min(-1)).min(-1),
         }
 
-    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
+    def evaluate_consequences(self, trials: xr.Dataset, condition: str = "intact") -> ActionConsequences:
         """The values of the first choices, now and on the previous trial, and which trials follow an announcement."""
         action = trials.action.sel(condition=condition).values.astype(int)
         first_choice = action[..., 0] if action.ndim == 3 else action
@@ -239,7 +239,7 @@ class TwoStep(ConfiguredFamily):
         previous_values[:, 1:] = values[:, :-1]
         observation = read_observations(trials, self.name)
         is_announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
-        return Plans(
+        return ActionConsequences(
             first_choice[..., None],
             values,
             previous_values,
