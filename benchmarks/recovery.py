@@ -125,7 +125,7 @@ def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, R
     subject: Subject = catalogue.make("subjects", known.spec, family)
     lived = rollout(subject, family, "fresh", lifetimes, seed)
     seen = read_history(lived)
-    fitted = [fit(p, seen) for p in list_procedures(lived, (), Replays(subject), lifetimes=lifetimes)]
+    fitted = [fit(p, seen) for p in list_procedures(lived, (), Replays(subject), lifetime_count=lifetimes)]
     out = (known.procedure, *RELATED.get(known.procedure, ()))
     rest = [f for f in fitted if f.procedure.name not in out]
     return {

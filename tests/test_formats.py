@@ -75,7 +75,7 @@ def test_a_log_is_trials_of_today():
 
 
 def test_a_network_of_the_first_format_opens():
-    path = recurrent.list_shipped()["memoryless"]
+    path = recurrent.list_shipped_networks()["memoryless"]
     assert read_header(path)[0]["format"] == "mesascope-network/1"
     told = recurrent.read_metadata(path)
     assert told["observes"] == ["action", "feedback"] and "told" not in told

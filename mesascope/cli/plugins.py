@@ -22,7 +22,7 @@ def list_plugins(
     from mesascope import catalogue
     from mesascope.cli.console import make_plugin_tables
 
-    kind = catalogue.to_plural(kind)
+    kind = catalogue.make_plural(kind)
     if kind:
         require_known_name("kind of plug-in", kind, catalogue.LISTED_KINDS)
     rows = [row for k in catalogue.LISTED_KINDS if kind in ("", k) for row in catalogue.describe_plugins(k)]

@@ -61,7 +61,7 @@ from .metric import (
 )
 from .payoffs import compute_values_by_action, make_payoff_latents, select_payoffs
 from .percept import Percept, make_first_percept, make_next_percept
-from .questions import PastTrial, Question, to_numbers
+from .questions import PastTrial, Question, convert_to_numbers
 from .recipe import FolderPath, OnProgress, Progress, TrainingSummary, ignore_progress
 from .settings import check_choice, check_memory, check_range, keep_settings, make_configured_name
 from .split import FRESH, SEEN, DrawTasks, Split, get_split_kind
@@ -71,8 +71,8 @@ from .subject import (
     Response,
     ScriptedSubject,
     Subject,
-    as_arrays,
     choose,
+    convert_to_arrays,
     copy_carry,
     identify,
 )
@@ -130,7 +130,6 @@ __all__ = [
     "TrainingSummary",
     "TrialsBySplit",
     "Verdict",
-    "as_arrays",
     "check_choice",
     "check_memory",
     "check_range",
@@ -140,6 +139,8 @@ __all__ = [
     "compute_posterior_means",
     "compute_stay_probabilities",
     "compute_values_by_action",
+    "convert_to_arrays",
+    "convert_to_numbers",
     "copy_carry",
     "count_last_outcome",
     "define_metric",
@@ -173,5 +174,4 @@ __all__ = [
     "select_payoffs",
     "sum_gains",
     "take_rows",
-    "to_numbers",
 ]

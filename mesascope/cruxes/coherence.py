@@ -248,10 +248,10 @@ def _check_words(argument: Argument) -> Iterator[Issue]:
 
 def _check_conversation(argument: Argument) -> Iterator[Issue]:
     for refusal in argument.content.refusals:
-        message = f"{refusal.by} declines the question of {', '.join(refusal.of)}: {refusal.reason}"
-        message += f"; offers {refusal.instead} instead." if refusal.instead else "."
+        message = f"{refusal.person} declines the question of {', '.join(refusal.claims)}: {refusal.reason}"
+        message += f"; offers {refusal.offered_claim} instead." if refusal.offered_claim else "."
         fix = "This question is left out of that person's shares and pools."
-        yield Issue("refused", (refusal.by,), refusal.of, message, fix)
+        yield Issue("refused", (refusal.person,), refusal.claims, message, fix)
     for question in argument.content.questions.values():
         asker, person, event, premise = question.asker, question.person, question.event, question.premise
         message = f"{question.id}: {asker} asked {person}: {question.text or event}"
@@ -259,9 +259,9 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
         yield Issue("question", (asker, person), (), message, fix)
     for reply in argument.content.replies:
         word = "withdrew" if reply.kind == "retraction" else "agreed with"
-        message = f"{reply.by} {word} {', '.join(reply.of)}: {reply.quote or reply.text}."
+        message = f"{reply.person} {word} {', '.join(reply.claims)}: {reply.quote or reply.text}."
         fix = "The claim enters no answer." if reply.kind == "retraction" else "An agreement adds no number."
-        yield Issue(reply.kind, (reply.by,), reply.of, message, fix)
+        yield Issue(reply.kind, (reply.person,), reply.claims, message, fix)
     for claim in argument.content.claims.values():
         if claim.kind == "ambiguity":
             events = ", ".join(map(str, claim.events))

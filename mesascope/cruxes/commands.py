@@ -209,7 +209,7 @@ def update_beliefs(
         tallies = argument.update_from(findings)
         return options.CommandOutput(tallies, texts.describe_tallies(tallies))
     content = argument.content
-    if item and (len(item) > 1 or (item[0] in content.evidence and content.evidence[item[0]].over)):
+    if item and (len(item) > 1 or (item[0] in content.evidence and content.evidence[item[0]].hypothesis_set)):
         require(
             k is None and n is None and not is_opposite and to is None,
             "Several items cannot be combined with --k, --n, --against or --to.",
@@ -222,7 +222,7 @@ def update_beliefs(
         shares, ends = rank_ratios(argument, *argument.pick_pair(*options.parse_pair(pair)), item, hypothesis)
         result = {"posteriors": posteriors, "shares": shares, "ends": ends}
         return options.CommandOutput(result, lines + texts.describe_ratio_shares(shares, ends, hypothesis))
-    single = [e.id for e in content.evidence.values() if not e.is_count and not e.over]
+    single = [e.id for e in content.evidence.values() if not e.is_count and not e.hypothesis_set]
     items = item or [*single, *content.questions]
     if not items:
         problem = f"{argument.name} has neither a single observation nor a question."

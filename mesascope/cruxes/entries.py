@@ -84,9 +84,9 @@ def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal
 def read_retraction(reader: EntryReader, key: str, table: object) -> claims.Reply:
     """Reads one retraction of a person's own claims."""
     reply = _read_reply(reader, "retraction", table)
-    for name in reply.of:
-        is_own = reply.by in reader.content.claims[name].people
-        require(is_own, f"{name!r} is not a claim of {reply.by!r}.", "People can retract only their own claims.")
+    for name in reply.claims:
+        is_own = reply.person in reader.content.claims[name].people
+        require(is_own, f"{name!r} is not a claim of {reply.person!r}.", "People can retract only their own claims.")
     return reply
 
 

@@ -47,7 +47,7 @@ def import_file(
             raise MesascopeError(f"{str(file)!r} has no claims for a crux file.", "Run the command without --out.")
         options.write_file(out, content)
         lines = [*lines, f"wrote {out}"]
-    record = {"command": "import", "file": file.name, "result": texts.convert_to_plain(result)}
+    record = {"command": "import", "file": file.name, "result": texts.convert_to_plain_data(result)}
     typer.echo(json.dumps(record, allow_nan=False) if should_print_json else "\n".join(lines))
 
 

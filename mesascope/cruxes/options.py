@@ -10,7 +10,7 @@ import typer
 
 from mesascope.cruxes.argument import Argument, load_argument, load_thread
 from mesascope.cruxes.information import LOG_BASES
-from mesascope.cruxes.texts import convert_to_plain, describe_conventions
+from mesascope.cruxes.texts import convert_to_plain_data, describe_conventions
 from mesascope.errors import MesascopeError, require_known_name
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -115,8 +115,8 @@ def add_command(name: str) -> Callable[[Callable[..., CommandOutput]], Callable[
             if should_print_json:
                 record = {"command": name, "file": argument.name, "digest": argument.digest}
                 record |= {
-                    "conventions": convert_to_plain(argument.conventions),
-                    "result": convert_to_plain(output.result),
+                    "conventions": convert_to_plain_data(argument.conventions),
+                    "result": convert_to_plain_data(output.result),
                 }
                 typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
             else:

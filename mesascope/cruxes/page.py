@@ -204,7 +204,7 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
         )
         marks += ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
         marks += ["withdrawn"] if content.find_reply("retraction", claim.id) else []
-        marks += [f"refused by {refusal.by}" for refusal in content.refusals if claim.id in refusal.of]
+        marks += [f"refused by {refusal.person}" for refusal in content.refusals if claim.id in refusal.claims]
         stated = claim.value.text if claim.value else ""
         rows.append({"claim": claim, "subject": subject, "read": reading, "marks": ", ".join(marks), "stated": stated})
     return rows
@@ -213,7 +213,7 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
 def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
     evidence, rows = argument.content.evidence, []
     for name, item in (*evidence.items(), *argument.content.questions.items()):
-        is_count = name in evidence and (evidence[name].is_count or bool(evidence[name].over))
+        is_count = name in evidence and (evidence[name].is_count or bool(evidence[name].hypothesis_set))
         updates = [] if is_count else argument.update(name)
         rows.append({"id": name, "text": item.text, "about": str(item.event), "updates": updates})
     return rows
@@ -221,9 +221,11 @@ def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
 
 def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Tally]) -> str:
     results = [
-        (name, argument.update(name)) for name, e in argument.content.evidence.items() if not (e.is_count or e.over)
+        (name, argument.update(name))
+        for name, e in argument.content.evidence.items()
+        if not (e.is_count or e.hypothesis_set)
     ]
-    results += [(f"{tally.feeds} ({tally.k} of {tally.n})", list(tally.updates)) for tally in tallies]
+    results += [(f"{tally.evidence} ({tally.k} of {tally.n})", list(tally.updates)) for tally in tallies]
     bars = []
     for name, update in ((name, update) for name, updates in results for update in updates):
         if update.status == "asked" or update.prior is None or update.posterior is None:

@@ -145,10 +145,10 @@ def read_quantity(reader: EntryReader, key: str, table: object) -> Quantity:
 
 
 def _read_end(fields: Fields, name: str, unit: str) -> float:
-    stated: Any = fields.read_field(name, f'Add {name} = "2", one of the 5 % and 95 % points.')
-    is_usable = isinstance(stated, str | int | float | datetime.date) and not isinstance(stated, bool)
+    stated_amount: Any = fields.read_field(name, f'Add {name} = "2", one of the 5 % and 95 % points.')
+    is_usable = isinstance(stated_amount, str | int | float | datetime.date) and not isinstance(stated_amount, bool)
     require(is_usable, f"The field {name!r} is not an amount.", f'Write {name} = "2 months".')
-    value = read_amount(str(stated), unit)
+    value = read_amount(str(stated_amount), unit)
     require(np.isfinite(value) and abs(value) < 1e15, f"The field {name!r} is too large.", f'Write {name} = "2".')
     return value
 

@@ -114,7 +114,7 @@ def write_run(
     folder = prepare_folder(folder)
     groups: dict[str, xr.Dataset] = {}
     index: list[dict[str, Any]] = []
-    shared: dict[int, str] = {}  # a reference that several subjects share is written once
+    shared_groups: dict[int, str] = {}  # a reference that several subjects share is written once
 
     def add_groups(prefix: str, datasets: Mapping[str, xr.Dataset], names: dict[int, str]) -> dict[str, str]:
         for split, dataset in datasets.items():
@@ -125,7 +125,7 @@ def write_run(
 
     for i, examination in enumerate(examinations):
         references = {
-            role: add_groups(f"s{i} {role}", splits, shared) for role, splits in examination.references.items()
+            role: add_groups(f"s{i} {role}", splits, shared_groups) for role, splits in examination.references.items()
         }
         index.append({"trials": add_groups(f"s{i}", examination.trials, {}), "references": references})
     trials.save_trials(groups, folder / "trials.nc")

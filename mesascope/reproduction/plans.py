@@ -204,14 +204,14 @@ class PlanValues:
         lists = [v if isinstance(v := self.values[n], list) else [v] for n in names]
         return [dict(zip(names, point, strict=True)) for point in itertools.product(*lists)]
 
-    def make_name(self, template: str, point: Mapping[str, Any]) -> str:
-        """Fills in a template with the display names of the values in `point`."""
-        return self._fill(template, {k: self.display_names.get(k, {}).get(str(v), v) for k, v in point.items()})
+    def make_name(self, template: str, combination: Mapping[str, Any]) -> str:
+        """Fills in a template with the display names of the values in `combination`."""
+        return self._fill(template, {k: self.display_names.get(k, {}).get(str(v), v) for k, v in combination.items()})
 
-    def make_spec(self, template: Any, point: Mapping[str, Any]) -> str:
-        """Fills in a template for a run; `point` may leave out placeholders with a single value."""
+    def make_spec(self, template: Any, combination: Mapping[str, Any]) -> str:
+        """Fills in a template for a run; `combination` may leave out placeholders with a single value."""
         constants = {k: v for k, v in self.values.items() if not isinstance(v, list)}
-        return self._fill(str(template), {**constants, **point})
+        return self._fill(str(template), {**constants, **combination})
 
     def list_names(self, templates: Iterable[str]) -> list[str]:
         """Lists the display names of several templates, for all combinations of values."""
@@ -236,12 +236,12 @@ class PlanValues:
             if name != "seed":
                 yield require_known_name(f"value in {self.location}", name, self.values)
 
-    def _fill(self, template: str, point: Mapping[str, Any]) -> str:
-        """Fills in a template; raises an error if `point` lacks the value of a placeholder."""
+    def _fill(self, template: str, combination: Mapping[str, Any]) -> str:
+        """Fills in a template; raises an error if `combination` lacks the value of a placeholder."""
         for name in self.find_placeholders(template):
             problem = f"{template!r} in {self.location} has {{{name}}}, which its name does not have."
-            require(name in point, problem, f"Put {{{name}}} into the name, or make it a single value.")
-        return template.format(**{**point, "seed": SEED_PLACEHOLDER})
+            require(name in combination, problem, f"Put {{{name}}} into the name, or make it a single value.")
+        return template.format(**{**combination, "seed": SEED_PLACEHOLDER})
 
 
 def _read_subjects(table: Mapping[str, Any], plan_values: PlanValues) -> tuple[StudySubject, ...]:

@@ -220,7 +220,7 @@ def test_what_was_withdrawn_enters_no_answer_and_agreements_add_no_number():
     assert argument.answer("critic", "Improves").status == "unstated"
     kept = argument.text.replace('by = "critic"\nof = ["u6"]', 'by = "critic"\nof = ["u5"]')
     assert cruxes.Argument(kept).answer("critic", "Improves").high == pytest.approx(0.45)
-    kinds = [(r.kind, r.by, r.of) for r in argument.content.replies]
+    kinds = [(r.kind, r.person, r.claims) for r in argument.content.replies]
     assert kinds == [
         ("retraction", "critic", ("u6",)),
         ("agreement", "critic", ("c1",)),

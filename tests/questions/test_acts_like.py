@@ -248,7 +248,7 @@ def test_the_miss_is_the_divergence_from_the_subject(two):
 
 def test_fitting_does_not_see_the_lifetimes_that_are_scored(two):
     lived = two("epsilon_greedy")
-    seen, other = read_history(lived, lifetimes=24), read_history(lived, lifetimes=24)
+    seen, other = read_history(lived, lifetime_count=24), read_history(lived, lifetime_count=24)
     other.payoff[1::2] = 1 - other.payoff[1::2]
     procedure = next(p for p in SIMPLE_PROCEDURES if p.name == "rescorla_wagner")
     assert _fits.fit(procedure, seen).settings[0] == _fits.fit(procedure, other).settings[0]

@@ -134,9 +134,9 @@ class History:
         """[1, T, 1] the index of each trial, from 0."""
         return np.arange(self.trial_count, dtype=np.float32)[None, :, None]
 
-    def compute_early_means(self, trials: int) -> np.ndarray:
-        """Computes posterior means [N, T, K] under a Beta(1, 1) prior, from the first `trials` trials at most."""
-        counts = self.counts[:, np.minimum(np.arange(self.trial_count), trials)]
+    def compute_early_means(self, trial_count: int) -> np.ndarray:
+        """Computes posterior means [N, T, K] under a Beta(1, 1) prior, from the first `trial_count` trials at most."""
+        counts = self.counts[:, np.minimum(np.arange(self.trial_count), trial_count)]
         return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
 
     def compute_posterior_means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
@@ -144,28 +144,28 @@ class History:
         return (self.counts[..., 0] + a) / (self.counts.sum(-1) + a + b)
 
 
-def read_history(trials: xr.Dataset, lifetimes: int | None = None) -> History:
-    """Reads the history of the first `lifetimes` intact lifetimes, with feedback rescaled to [0, 1] if needed.
+def read_history(trials: xr.Dataset, lifetime_count: int | None = None) -> History:
+    """Reads the history of the first `lifetime_count` intact lifetimes, with feedback rescaled to [0, 1] if needed.
 
     Raises:
         DoesNotApply: the actions are real numbers.
     """
     require_choices(trials)
     intact = trials.sel(condition="intact")
-    action = intact.action.values[:lifetimes].astype(np.int64)
-    feedback = intact.feedback.values[:lifetimes].astype(np.float32)
+    action = intact.action.values[:lifetime_count].astype(np.int64)
+    feedback = intact.feedback.values[:lifetime_count].astype(np.float32)
     finite = feedback[np.isfinite(feedback)]
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
     if low < 0 or high > 1:
         feedback = (feedback - low) / max(high - low, 1e-9)
     payoff = np.where((action >= 0) & np.isfinite(feedback), feedback, 0.0).astype(np.float32)
-    is_forced = find_forced_trials(trials)[:lifetimes] if "forced" in trials else None
+    is_forced = find_forced_trials(trials)[:lifetime_count] if "forced" in trials else None
     return History(action, payoff, count_choices(trials), np.arange(len(action)), is_forced=is_forced)
 
 
-def select_first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
-    """Selects the first `lifetimes` intact lifetimes of a split, as trials and as a history."""
-    intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
+def select_first_lifetimes(trials: xr.Dataset, lifetime_count: int) -> tuple[xr.Dataset, History]:
+    """Selects the first `lifetime_count` intact lifetimes of a split, as trials and as a history."""
+    intact = trials.isel(lifetime=slice(lifetime_count)).sel(condition=["intact"])
     return intact, read_history(intact)
 
 

@@ -139,15 +139,17 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
     reach = _find_largest_solved_depth(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
     # counts of actions that follow a change, with the most ticks, at depths from two to the largest solved depth
-    followed: dict[str, search_reading.ActionCounts] = {}
+    followed_counts: dict[str, search_reading.ActionCounts] = {}
     for split in (split for split in (WORTH_SPLIT, MAP_SPLIT) if split in consequences_by_ticks):
         consequences = consequences_by_ticks[split][max(consequences_by_ticks[split])]
-        followed[split] = search_reading.count_followed_changes(
+        followed_counts[split] = search_reading.count_followed_changes(
             consequences, int(trials[split].attrs["changes"]), max_depth=reach
         )
-    numbers["follows"] = {split: counts.mean() for split, counts in followed.items()}
+    numbers["follows"] = {split: counts.mean() for split, counts in followed_counts.items()}
     shares = {
-        s: counts.resample(weights[s]) for s, counts in followed.items() if counts.total_count.sum() >= rule.min_actions
+        s: counts.resample(weights[s])
+        for s, counts in followed_counts.items()
+        if counts.total_count.sum() >= rule.min_actions
     }
     consequences, elsewhere = consequences_by_ticks.get("fresh", {}), None
     if reach and TICKS[-1] in consequences and OTHER_PROBLEM_CONDITION in trials["fresh"].condition.values.tolist():

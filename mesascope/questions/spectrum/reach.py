@@ -23,7 +23,7 @@ FIRST_RESTART_TRIAL = (
 )
 
 
-class Reach(NamedTuple):
+class FlagDecisions(NamedTuple):
     """The flags, and the retention on each split that decides them.
 
     Attributes:
@@ -39,7 +39,9 @@ class Reach(NamedTuple):
     standard_error: dict[str, float]
 
 
-def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], is_against: bool, rule: Rule) -> Reach:
+def decide_flags(
+    trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], is_against: bool, rule: Rule
+) -> FlagDecisions:
     """Decides the flags of a subject.
 
     Args:
@@ -54,7 +56,7 @@ def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit],
     own, learner = (_measure_signed_transplant(t.get("fresh"), rule, sign) for t in (trials, roles["learner"]))
     retention, error, shares_by_flag = {}, {}, {"far": [], "flexible": []}
     if own is None or learner is None or not _is_clearly_positive(own) or not _is_clearly_positive(learner):
-        return Reach(dict.fromkeys(shares_by_flag, "not run"), {}, {})
+        return FlagDecisions(dict.fromkeys(shares_by_flag, "not run"), {}, {})
     base = _resample_mean(own, rule, 0) / _resample_mean(learner, rule, 1)
     for split, split_trials in trials.items():
         if split.partition(":")[0] not in SPLIT_KINDS or not split_trials.attrs.get("counted", True):
@@ -73,7 +75,9 @@ def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit],
         shares_by_flag["flexible" if split_trials.attrs.get("changing") else "far"].append(
             (kept >= rule.min_retention).mean()
         )
-    return Reach({flag: _decide_flag(shares, rule) for flag, shares in shares_by_flag.items()}, retention, error)
+    return FlagDecisions(
+        {flag: _decide_flag(shares, rule) for flag, shares in shares_by_flag.items()}, retention, error
+    )
 
 
 def _decide_flag(shares: list[float], rule: Rule) -> str:

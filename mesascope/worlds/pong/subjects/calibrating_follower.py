@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, Response, ScriptedSubject, choose
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, compute_ball_offset, mix_slips
+from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, add_slips, compute_ball_offset
 
 MIN_EFFECT = 0.5  # in pixels; if no action is known to move the paddle this far towards the ball, the subject explores
 
@@ -49,7 +49,7 @@ class CalibratingFollower(ScriptedSubject):
         gap = self.sign * compute_ball_offset(percept)
         direction = jnp.where(jnp.abs(gap) > TOLERANCE, jnp.sign(gap), 0.0)[:, None]
         values = jnp.where(direction == 0, -jnp.abs(effects), direction * effects)
-        probabilities = mix_slips(jnp.argmax(values, -1))
+        probabilities = add_slips(jnp.argmax(values, -1))
         is_exploring = (direction != 0) & (values.max(-1, keepdims=True) < MIN_EFFECT)
         # an action that pushes the paddle against a wall has no effect, so both moves are tried at random
         random = jnp.asarray([SLIP_PROBABILITY, 1 - SLIP_PROBABILITY, 1 - SLIP_PROBABILITY])

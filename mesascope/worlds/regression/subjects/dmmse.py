@@ -7,7 +7,15 @@ These predictions are optimal on the training tasks and cannot adapt to other ta
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, ScriptedSubject, as_arrays, keep_settings, require_bank
+from mesascope.contracts import (
+    Family,
+    Percept,
+    Response,
+    ScriptedSubject,
+    convert_to_arrays,
+    keep_settings,
+    require_bank,
+)
 from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
 MIN_NOISE = 1e-3  # the smallest standard deviation assumed for the noise, so that likelihoods are finite
@@ -46,4 +54,4 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
     remedy = "Give the family a bank: linear_regression:bank=4."
     bank, weights = require_bank(regression, regression.bank_weights, "has no bank", remedy)
     noise = max(regression.noise if noise < 0 else noise, MIN_NOISE)
-    return Dmmse(weights, **as_arrays(noise=noise, sign=-1.0 if minimise else 1.0), trained_on=bank)
+    return Dmmse(weights, **convert_to_arrays(noise=noise, sign=-1.0 if minimise else 1.0), trained_on=bank)

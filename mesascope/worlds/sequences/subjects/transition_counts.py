@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, as_arrays, choose, compute_greedy_probabilities, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_greedy_probabilities, convert_to_arrays, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TransitionSubject, require_chain
 
@@ -46,7 +46,7 @@ def subject(
     chain = require_chain(family)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
-    parameters = as_arrays(concentration=concentration or chain.concentration, discount=discount)
+    parameters = convert_to_arrays(concentration=concentration or chain.concentration, discount=discount)
     return TransitionCounts(
         chain.choices, **parameters, is_greedy=jnp.asarray(greedy), should_minimise=jnp.asarray(minimise)
     )

@@ -22,7 +22,7 @@ from mesascope.contracts import (
     ConfiguredFamily,
     Percept,
     Split,
-    as_arrays,
+    convert_to_arrays,
     make_payoff_latents,
     read_observations,
 )
@@ -151,10 +151,10 @@ class TwoStep(ConfiguredFamily):
         is_common = jax.random.bernoulli(derive_key(key, "common"), self.common_probability, shape)
         return Tasks(change_payoffs(means), jnp.broadcast_to(is_swapped, shape), is_common, is_announced)
 
-    def _draw_switches(self, key: jax.Array, n: int, trials: int) -> jax.Array:
+    def _draw_switches(self, key: jax.Array, n: int, trial_count: int) -> jax.Array:
         """Draws mean pay-offs [n, T, 2, 2] with one good state, which switches with a fixed probability per trial."""
         start = jax.random.bernoulli(derive_key(key, "start"), 0.5, (n, 1))
-        has_switched = jax.random.uniform(derive_key(key, "moves"), (n, trials)) < self.switch_probability
+        has_switched = jax.random.uniform(derive_key(key, "moves"), (n, trial_count)) < self.switch_probability
         return self._assign_payoffs((start + jnp.cumsum(has_switched.at[:, 0].set(False), 1)) % 2)
 
     def _assign_payoffs(self, good_state: jax.Array) -> jax.Array:
@@ -266,10 +266,10 @@ class TwoStep(ConfiguredFamily):
         return f"chose {'AB'[action]}, got {feedback:g}"
 
 
-def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
+def _draw_walks(key: jax.Array, n: int, trial_count: int) -> jax.Array:
     """Draws mean pay-offs that follow reflected Gaussian random walks, [n, T, 2, 2]."""
     start = jax.random.uniform(derive_key(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
-    steps = WALK_DEVIATION * jax.random.normal(derive_key(key, "walk"), (n, trials, 2, 2))
+    steps = WALK_DEVIATION * jax.random.normal(derive_key(key, "walk"), (n, trial_count, 2, 2))
     width = HIGHEST - LOWEST
     walk = start - LOWEST + jnp.cumsum(steps.at[:, 0].set(0.0), 1)
     return LOWEST + width - jnp.abs(width - jnp.mod(walk, 2 * width))
@@ -324,7 +324,7 @@ def family(
     settings |= {"high": high, "low": low, "switch_probability": switch_probability, "announced_share": announced_share}
     name = make_configured_name(family, **settings, bank=bank, bank_seed=bank_seed)
     payoffs = jnp.asarray([high, low], jnp.float32)
-    numbers = as_arrays(
+    numbers = convert_to_arrays(
         common_probability=probability, switch_probability=switch_probability, announced_share=announced_share
     )
     task = TwoStep(version, payoffs=payoffs, **numbers, name=name, choices=2, horizon=trials)

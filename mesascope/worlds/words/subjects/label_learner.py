@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, as_arrays, keep_settings
+from mesascope.contracts import Family, convert_to_arrays, keep_settings
 from mesascope.worlds.words.labelling import Labeller, list_all_tables, list_assignments, require_labels
 
 CHECK_FAMILY = "word_labels"
@@ -22,6 +22,6 @@ def subject(family: Family, discount: float = 1.0, minimise: bool = False) -> La
     tables = list_all_tables(words.categories) if words.has_parts else list_assignments()
     return Labeller(
         tables,
-        **as_arrays(has_memory=True, label_trust=NAME_TRUST, discount=discount),
+        **convert_to_arrays(has_memory=True, label_trust=NAME_TRUST, discount=discount),
         should_minimise=jnp.asarray(minimise),
     )
