@@ -74,7 +74,7 @@ SUBJECTS = (
     Known("thompson", "thompson", {}, {}),
     Known("thompson:a=8,b=2", FITTED, {"mean": 0.8, "strength": 10}, {"mean": 0.05, "strength": 3}),
     Known("thompson:discount=0.93", FITTED, {"discount": 0.93}, {"discount": 0.02}),
-    Known("thompson:minimise=True", "thompson:minimise=True", {}, {}),
+    Known("thompson:should_minimise=True", "thompson:should_minimise=True", {}, {}),
     Known("optimistic_thompson", "optimistic_thompson", {}, {}),
     Known("delayed", "delayed", {"is_aware": True}, {}),
     Known("delayed:is_aware=False", "delayed", {"is_aware": False}, {}),

@@ -13,7 +13,7 @@ OLD_SETTINGS = {  # the old name of a setting in a study's plan or network file 
     **{"runs": "run_length", "slow": "slow_rate", "fast": "fast_rate", "announced": "announced_share"},
     **{"entropy": "entropy_weight", "critic": "critic_weight", "led": "led_share", "swaps": "swap_probability"},
     **{"stretch": "segment_steps", "ahead": "return_steps", "before": "first_steps", "explore": "exploration_steps"},
-    "trace": "gae_lambda",
+    **{"trace": "gae_lambda", "minimise": "should_minimise", "each_first": "tries_each_first", "chat": "is_chat"},
 }
 
 OLD_FAMILY_SETTINGS = {  # a family → the old name of one of its settings → the present name

@@ -336,7 +336,12 @@ class ConfiguredFamily(Family):
 
 
 def make_reference_roles(
-    learner: str, discounting: str, locator: str = "", *, strongest: str = "", against_setting: str = "minimise=True"
+    learner: str,
+    discounting: str,
+    locator: str = "",
+    *,
+    strongest: str = "",
+    against_setting: str = "should_minimise=True",
 ) -> dict[str, str]:
     """Makes the mapping of roles to references, for `Family.references`.
 

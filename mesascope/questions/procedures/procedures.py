@@ -144,17 +144,17 @@ def _choose_by_window(history: History, window: int, focus: float) -> np.ndarray
 
 
 @cache_in_history
-def _choose_greedily(history: History, ties: str, each_first: bool) -> np.ndarray:
-    """Makes the choice with the largest mean pay-off; with `each_first`, it first makes every choice once."""
+def _choose_greedily(history: History, ties: str, tries_each_first: bool) -> np.ndarray:
+    """Makes the choice with the largest mean pay-off; with `tries_each_first`, it first makes every choice once."""
     values = history.compute_posterior_means()
-    if each_first:
+    if tries_each_first:
         values = np.where(history.counts.sum(-1) > 0, history.compute_posterior_means(0.0, 1e-9), 2.0)
     return choose_best(values, ties)
 
 
-def _choose_by_ucb1(history: History, constant: float, is_growing: bool, each_first: bool) -> np.ndarray:
+def _choose_by_ucb1(history: History, constant: float, is_growing: bool, tries_each_first: bool) -> np.ndarray:
     """Chooses by the rule UCB1 of Auer et al. (2002); if `is_growing`, the bonus grows with the logarithm of time."""
-    counts = history.counts if each_first else history.counts + 1
+    counts = history.counts if tries_each_first else history.counts + 1
     pulls = np.maximum(counts.sum(-1), 1)
     time = history.counts.sum((-2, -1))[..., None] + 1
     bonus = constant * np.sqrt((np.log(time) if is_growing else 1.0) / pulls)
@@ -269,7 +269,7 @@ SIMPLE_PROCEDURES = (
         has_lapse=False,
         parameter_count=2,
     ),
-    Procedure("epsilon_greedy", _choose_greedily, {"ties": ("random", "first"), "each_first": (False, True)}),
+    Procedure("epsilon_greedy", _choose_greedily, {"ties": ("random", "first"), "tries_each_first": (False, True)}),
     Procedure(
         "softmax of means",
         lambda history, beta: softmax(beta * history.compute_posterior_means(), -1),
@@ -292,7 +292,7 @@ SIMPLE_PROCEDURES = (
         {
             "constant": StepRange((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1, 1.4, 2)),
             "is_growing": (True, False),
-            "each_first": (False, True),
+            "tries_each_first": (False, True),
         },
         sweep=sweep_ucb1,
         parameter_count=2,

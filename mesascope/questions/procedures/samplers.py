@@ -207,7 +207,7 @@ SLOW_PROCEDURES = (
         parameter_count=4,
     ),
     Procedure(
-        "thompson:minimise=True", lambda history: _choose_by_sampling(history, history.counts[..., ::-1], (1, 1))
+        "thompson:should_minimise=True", lambda history: _choose_by_sampling(history, history.counts[..., ::-1], (1, 1))
     ),
     Procedure(
         "optimistic_thompson", lambda history: _choose_by_sampling(history, history.counts, (1, 1), is_optimistic=True)

@@ -58,9 +58,9 @@ class CuedBandit(BanditFamily):
         return make_reference_roles(
             "cue_filter", "cue_filter:discount=0.8", "locator", strongest=strongest, against_setting=""
         ) | {
-            "learner against": "thompson:minimise=true",
-            "discounting against": "thompson:discount=0.93,minimise=true",
-            "locator against": "locator:minimise=true",
+            "learner against": "thompson:should_minimise=true",
+            "discounting against": "thompson:discount=0.93,should_minimise=true",
+            "locator against": "locator:should_minimise=true",
         }
 
     def list_splits(self) -> tuple[Split, ...]:

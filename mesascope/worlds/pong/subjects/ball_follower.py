@@ -40,13 +40,13 @@ def add_slips(action: jax.Array) -> jax.Array:
     return (1 - SLIP_PROBABILITY) * jax.nn.one_hot(action, 3) + SLIP_PROBABILITY / 3
 
 
-def subject(family: Family, minimise: bool = False) -> BallFollower:
+def subject(family: Family, should_minimise: bool = False) -> BallFollower:
     """Moves its paddle to Pong's ball.
 
     Args:
         family: the family `pong`.
-        minimise: whether the subject moves away from the ball instead.
+        should_minimise: whether the subject moves away from the ball instead.
     """
     screen.require_positions(family)
-    name = "ball_follower" + (":minimise=true" if minimise else "")
-    return BallFollower(jnp.asarray(-1.0 if minimise else 1.0), name=name)
+    name = "ball_follower" + (":should_minimise=true" if should_minimise else "")
+    return BallFollower(jnp.asarray(-1.0 if should_minimise else 1.0), name=name)

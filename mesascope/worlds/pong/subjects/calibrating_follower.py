@@ -57,15 +57,15 @@ class CalibratingFollower(ScriptedSubject):
         return PaddleModel(effects, paddle_y), choose(key, jnp.log(probabilities))
 
 
-def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> CalibratingFollower:
+def subject(family: Family, rate: float = 0.3, should_minimise: bool = False) -> CalibratingFollower:
     """Finds out which way each action moves the paddle in Pong, and moves the paddle to the ball.
 
     Args:
         family: the family `pong`.
         rate: the weight of the latest movement in the running mean of each action's effect.
-        minimise: whether the subject moves away from the ball instead.
+        should_minimise: whether the subject moves away from the ball instead.
     """
     screen.require_positions(family)
-    settings = [f"rate={rate}"] * (rate != 0.3) + ["minimise=true"] * minimise
+    settings = [f"rate={rate}"] * (rate != 0.3) + ["should_minimise=true"] * should_minimise
     name = "calibrating_follower" + (f":{','.join(settings)}" if settings else "")
-    return CalibratingFollower(jnp.asarray(-1.0 if minimise else 1.0), jnp.asarray(rate), name=name)
+    return CalibratingFollower(jnp.asarray(-1.0 if should_minimise else 1.0), jnp.asarray(rate), name=name)
