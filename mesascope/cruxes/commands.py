@@ -100,7 +100,9 @@ def split_gap(
         "scale": require_known_name("scale", scale, SCALES),
         "method": require_known_name("method", method, SHARE_METHODS),
     }
-    report = argument.cuts(*options.parse_pair(pair), **settings, cut=cut, groups=groups, points=should_use_points)
+    report = argument.cuts(
+        *options.parse_pair(pair), **settings, cut=cut, groups=groups, should_use_points=should_use_points
+    )
     return options.CommandOutput(report, texts.describe_gap(report))
 
 

@@ -17,14 +17,14 @@ from mesascope.cruxes.texts import describe_conventions, describe_question, form
 from mesascope.errors import MesascopeError
 
 
-def render_page(argument: Argument, findings: str | Path | None = None, points: bool = False) -> str:
+def render_page(argument: Argument, findings: str | Path | None = None, should_use_points: bool = False) -> str:
     """Renders an argument as an HTML page.
 
     Args:
         argument: the argument.
         findings: a folder with findings.json, whose findings the measures of the crux file count; by default none.
-        points: whether to split the gap between points of the answers; the page then says that no claim supports these
-            points.
+        should_use_points: whether to split the gap between points of the answers; the page then says that no claim
+            supports these points.
 
     Returns HTML with inline SVG and styles, without scripts or external addresses; all text is escaped.
     """
@@ -38,7 +38,7 @@ def render_page(argument: Argument, findings: str | Path | None = None, points: 
     content = argument.content
     people = dict.fromkeys((*argument.compared_people, *content.people))
     colours = dict(zip(people, cycle(figures.SERIES_COLOURS), strict=False))
-    gaps = _explain_gaps(argument, points)
+    gaps = _explain_gaps(argument, should_use_points)
     answers = [argument.answer(p) for p in argument.compared_people]
     if not isinstance(gaps, str):  # show everybody's answers to the same questions
         answers = [answer for asked in gaps.questions for answer in asked.answers]
@@ -145,9 +145,9 @@ def _is_connected(start: str, end: str, arrows: set[tuple[str, str]]) -> bool:
     return end in reached
 
 
-def _explain_gaps(argument: Argument, points: bool) -> GapReport | str:
+def _explain_gaps(argument: Argument, should_use_points: bool) -> GapReport | str:
     try:
-        return argument.cuts(points=points)
+        return argument.cuts(should_use_points=should_use_points)
     except MesascopeError as error:
         return str(error)
 

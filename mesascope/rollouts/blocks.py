@@ -191,16 +191,16 @@ class BlockConstants:
     subject: Any
     repeat: RepeatFunction
 
-    def make_context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], PastStep]) -> ConditionContext:
+    def make_context(self, t: Any, s: Any, partner: Any, get_past_step: Callable[[Any], PastStep]) -> ConditionContext:
         """Makes the context of a condition at step s of trial t.
 
-        `partner` [N] contains the indices of the partners, and past(i) returns the `PastStep` of i steps ago.
+        `partner` [N] contains the indices of the partners, and get_past_step(i) returns the `PastStep` of i steps ago.
         """
         family, steps = self.family, self.family.steps
         now = t if steps == 1 else t * steps + s
 
         def exchange(i, percept):
-            last = past(i).last_active_step
+            last = get_past_step(i).last_active_step
             last = now - 1 - i if last is None else last
             at, before = (max(x, 0) if isinstance(x, int) else jnp.clip(x, 0) for x in (now - i, last))
             feedback = self.donor_outcomes.feedback
@@ -208,7 +208,10 @@ class BlockConstants:
             return family.with_outcome(percept, feedback, self.donor_outcomes.observation[at][partner])
 
         def repeat_step(i, carry, percept):
-            after, idle = self.subject.update_carry(self.make_key("act", now - i), carry, percept), past(i).is_idle
+            after, idle = (
+                self.subject.update_carry(self.make_key("act", now - i), carry, percept),
+                get_past_step(i).is_idle,
+            )
             return after if idle is None else select(idle, carry, after)
 
         begins = True if steps == 1 else s == 0
@@ -217,7 +220,7 @@ class BlockConstants:
             draw_key=lambda: self.make_key("disturb", now),
             fresh_carry=self.fresh_carry,
             first_percept=self.first_percept,
-            get_past_percept=lambda i: past(i).percept,
+            get_past_percept=lambda i: get_past_step(i).percept,
             partners=partner,
             exchange_outcome=exchange,
             flip_outcome=family.with_opposite_outcome,
@@ -268,12 +271,12 @@ def is_undisturbed(condition: Condition) -> bool:
 
 
 def make_present_only_lookup(present: PastStep) -> Callable[[Any], PastStep]:
-    """Makes a function past(i) for conditions that do not look back: it returns the present step, for i = 0 only."""
+    """Makes get_past_step(i) for conditions that do not look back: it returns the present step, for i = 0 only."""
 
-    def past(i: Any) -> PastStep:
+    def get_past_step(i: Any) -> PastStep:
         if isinstance(i, int) and i == 0:
             return present
         problem = "A condition uses past percepts of trials with several steps, but does not set `looks_back`."
         raise MesascopeError(problem, "Give the condition the class variable looks_back = True.")
 
-    return past
+    return get_past_step

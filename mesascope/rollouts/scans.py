@@ -135,11 +135,11 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
             newest = present if looks_back else ()
             recent = jax.tree.map(lambda old, new: old.at[now % len(old)].set(new), before.recent_steps, newest)
 
-            def past(i):
+            def get_past_step(i):
                 return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
 
             context = constants.make_context(
-                t, s, partner, past if looks_back else blocks.make_present_only_lookup(present)
+                t, s, partner, get_past_step if looks_back else blocks.make_present_only_lookup(present)
             )
             after, result = run_step(before._replace(recent_steps=recent), context, now)
             if idle is not None:

@@ -186,7 +186,7 @@ def test_a_gap_is_drawn_between_answers_to_one_question_as_sets():
 
 
 def test_points_are_asked_for_and_say_so():
-    report = cruxes.load_thread().cuts(points=True)
+    report = cruxes.load_thread().cuts(should_use_points=True)
     lister, critic = report.gaps
     assert lister.ends == critic.ends == pytest.approx((0.9922375, 0.55), abs=1e-9)  # both given P
     assert [p.share for p in lister.parts] == pytest.approx(split((0.15, 0.05175), (0.9, 0.5)), abs=1e-9)
@@ -207,7 +207,7 @@ def test_pools_and_discrimination_ask_everybody_the_same_question():
 
 
 def test_1c_most_of_my_cruxes_are_under_the_second_implication():
-    filings = {label: share for _, label, share in cruxes.load_thread().cuts(points=True).filings}
+    filings = {label: share for _, label, share in cruxes.load_thread().cuts(should_use_points=True).filings}
     assert filings["with d1 filed under it"] == pytest.approx(1.0, abs=1e-9)
     rest = split((0.15, 0.05175), (0.9, 0.5))
     assert filings["with d1 outside"] == pytest.approx(rest[1] / sum(rest), abs=1e-9)
