@@ -75,9 +75,7 @@ def explain_cuts(
     groups: Groups = (),
     should_use_points: bool = False,
 ) -> GapReport:
-    """Compares two people's answers to the same questions; with
-    `should_use_points`, splits the gap under every cut of
-    the file.
+    """Compares two people's answers to the same questions; with `should_use_points`, splits the gap under every cut.
 
     Args:
         argument: the argument.
