@@ -291,6 +291,7 @@ def _read_quantities(table: Mapping[str, Any], plan_values: PlanValues, subjects
         for name, point in plan_values.name_combinations(template, quantities, "quantities"):
             keys = ("label", "split", "family", kinds[0])
             label, split, family, spec = (plan_values.make_spec(entry.get(k, ""), point) for k in keys)
+            family = _reword_settings("family", family)
             quantities[name] = Quantity(name, kinds[0], spec, label, split or "fresh", family, lifetimes, of)
     return tuple(quantities.values())
 
