@@ -24,7 +24,7 @@ SUBJECTS = (
     ("associator:greedy=True", 0),
     ("associator:action_mapping=next", 0),
     ("associator:action_mapping=clock", 0),
-    ("associator:minimise=True", 0),
+    ("associator:should_minimise=True", 0),
     *((f"last_cues:window={w}", 0) for w in (4, 5, 6)),
     *(("table_locator", m) for m in (2, 4, 16, 64, 256, 1024)),
     ("table_locator:vote=True", 64),

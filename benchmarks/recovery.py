@@ -74,7 +74,7 @@ SUBJECTS = (
     Known("thompson", "thompson", {}, {}),
     Known("thompson:a=8,b=2", FITTED, {"mean": 0.8, "strength": 10}, {"mean": 0.05, "strength": 3}),
     Known("thompson:discount=0.93", FITTED, {"discount": 0.93}, {"discount": 0.02}),
-    Known("thompson:minimise=True", "thompson:minimise=True", {}, {}),
+    Known("thompson:should_minimise=True", "thompson:should_minimise=True", {}, {}),
     Known("optimistic_thompson", "optimistic_thompson", {}, {}),
     Known("delayed", "delayed", {"is_aware": True}, {}),
     Known("delayed:is_aware=False", "delayed", {"is_aware": False}, {}),
@@ -125,7 +125,7 @@ def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, R
     subject: Subject = catalogue.make("subjects", known.spec, family)
     lived = rollout(subject, family, "fresh", lifetimes, seed)
     seen = read_history(lived)
-    fitted = [fit(p, seen) for p in list_procedures(lived, (), Replays(subject), lifetimes=lifetimes)]
+    fitted = [fit(p, seen) for p in list_procedures(lived, (), Replays(subject), lifetime_count=lifetimes)]
     out = (known.procedure, *RELATED.get(known.procedure, ()))
     rest = [f for f in fitted if f.procedure.name not in out]
     return {

@@ -24,7 +24,7 @@ SUBJECTS = {
     "clock_win_stay": "clock",
     "two_loss_reflex": "two losses",
     "ranked:rank=3": "middle arm",
-    "thompson:minimise=True": "Thompson, against",
+    "thompson:should_minimise=True": "Thompson, against",
 }
 BELOW = ("greedy", "satisficer", "two_loss_reflex")  # their names stand below their points
 CURVES = ("thompson", "greedy", "recurrent:path=unlimited", "windowed:window=6", "two_loss_reflex")

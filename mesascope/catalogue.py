@@ -19,7 +19,7 @@ from typing import Any
 
 from mesascope.errors import MesascopeError, make_unknown_name_error, require, require_known_name
 from mesascope.guards import gate
-from mesascope.guards.blame import contain_exits
+from mesascope.guards.blame import prevent_exits
 
 KINDS = {
     "families": "family",
@@ -45,7 +45,7 @@ LISTED_KINDS = {**KINDS, "studies": "study"}
 CALLER_PARAMETERS = ("family", "rollouts", "lived", "out", "progress", "trust")
 
 
-def to_plural(kind: str) -> str:
+def make_plural(kind: str) -> str:
     """Converts the name of a kind to its plural; a plural or any other text is returned unchanged."""
     return {one: several for several, one in LISTED_KINDS.items()}.get(kind, kind)
 
@@ -79,7 +79,7 @@ def _find_modules(kind: str, name: str) -> list[str]:
     return [*own, *sorted({e.module for e in _find_entry_points(kind, tuple(sys.path)) if e.name == name})]
 
 
-@contain_exits()
+@prevent_exits()
 def import_plugin_module(kind: str, name: str) -> ModuleType:
     """Imports and returns the module of one plug-in.
 
@@ -134,7 +134,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     return name.strip(), settings
 
 
-@contain_exits()
+@prevent_exits()
 def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
     """Makes the plug-in that a spec names.
 
@@ -165,16 +165,16 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
         raise MesascopeError(problem, f"Give it other settings, or correct {factory.__module__}.") from error
 
 
-def as_list(value: Any) -> list[Any] | None:
+def make_list(value: Any) -> list[Any] | None:
     """Turns a single value into a list of one, and a list or tuple into a list; None stays None."""
     if value is None:
         return None
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def make_all(kind: str, specs: Any = None) -> list[Any]:
+def make_plugins(kind: str, specs: Any = None) -> list[Any]:
     """Makes plug-ins of a kind from one or several specs, or all of the kind by default; keeps objects as they are."""
-    return [make(kind, one) if isinstance(one, str) else one for one in as_list(specs) or list_names(kind)]
+    return [make(kind, one) if isinstance(one, str) else one for one in make_list(specs) or list_names(kind)]
 
 
 def convert_settings(factory: Callable[..., Any], setting_texts: dict[str, str], label: str) -> dict[str, Any]:
@@ -246,7 +246,10 @@ def describe_plugins(kind: str) -> list[dict[str, Any]]:
     for name in list_names(kind):
         try:
             factory = get_factory(kind, name)
-            line, defaults = read_summary(factory), {k: _to_json(p.default) for k, p in list_settings(factory).items()}
+            line, defaults = (
+                read_summary(factory),
+                {k: _convert_default(p.default) for k, p in list_settings(factory).items()},
+            )
         except MesascopeError as error:
             line, defaults = f"broken: {error.problem}", {}
         package = "" if name in _find_own_modules(kind) else _find_modules(kind, name)[0].partition(".")[0]
@@ -264,7 +267,7 @@ def _describe_study(name: str) -> dict[str, Any]:
     return {"kind": LISTED_KINDS["studies"], "name": name, "says": summary, "settings": settings}
 
 
-def _to_json(default: Any) -> Any:
+def _convert_default(default: Any) -> Any:
     """Converts a setting's default to a JSON value; returns None if the setting has no default."""
     if default is inspect.Parameter.empty:
         return None

@@ -122,13 +122,13 @@ class Finding:
         )
 
 
-def to_json(finding: Finding) -> dict[str, Any]:
+def to_dict(finding: Finding) -> dict[str, Any]:
     """Converts a finding to a dict with its format and then its other fields, in the order of the class."""
     return {"format": finding.format, **dataclasses.asdict(finding)}
 
 
-def from_json(data: Any) -> Finding:
-    """Makes a finding from a dict that `to_json` returned, also in the first version of the format.
+def from_dict(data: Any) -> Finding:
+    """Makes a finding from a dict that `to_dict` returned, also in the first version of the format.
 
     Raises:
         MesascopeError: the data have another format, or a field is unknown, missing or invalid.
@@ -168,7 +168,7 @@ def read_findings(folder: str | os.PathLike) -> list[Finding]:
         rows: Iterable[Any] = (f for s in document["subjects"] for f in s.get("findings", []))
     else:
         rows = document if isinstance(document, list) else [document]
-    return [from_json(row) for row in rows]
+    return [from_dict(row) for row in rows]
 
 
 def describe_provenance(seed: Any) -> dict[str, Any]:

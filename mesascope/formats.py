@@ -14,7 +14,12 @@ OLD_SETTINGS = {  # the old name of a setting in a study's plan or network file 
     **{"runs": "run_length", "slow": "slow_rate", "fast": "fast_rate", "announced": "announced_share"},
     **{"entropy": "entropy_weight", "critic": "critic_weight", "led": "led_share", "swaps": "swap_probability"},
     **{"stretch": "segment_steps", "ahead": "return_steps", "before": "first_steps", "explore": "exploration_steps"},
-    "trace": "gae_lambda",
+    **{"trace": "gae_lambda", "minimise": "should_minimise", "each_first": "tries_each_first", "chat": "is_chat"},
+}
+
+OLD_FAMILY_SETTINGS = {  # a family → the old name of one of its settings → the present name
+    "coin_grid": {"rho": "corner_share"},
+    "cued_bandit": {"rho": "cue_validity"},
 }
 
 OLD_RULE_CONSTANTS = {  # the old name of a constant of the placement rule in a run's findings → its present name
@@ -51,8 +56,10 @@ def rename_old_settings(spec: str, present_settings: Container[str] = ()) -> str
         present_settings: the names of the settings that the plug-in has today, which are never replaced.
     """
 
+    present_names = OLD_SETTINGS | OLD_FAMILY_SETTINGS.get(spec.partition(":")[0], {})
+
     def get_present_name(key: re.Match[str]) -> str:
-        return key[0] if key[0] in present_settings else OLD_SETTINGS.get(key[0], key[0])
+        return key[0] if key[0] in present_settings else present_names.get(key[0], key[0])
 
     return re.sub(r"(?<=[:,])(\w+)(?==)", get_present_name, spec)
 

@@ -57,26 +57,28 @@ def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confid
     return Interval(estimate, centre - half + blank, centre + half + blank, n, p + blank)
 
 
-def compute_contrast(one: np.ndarray, other: np.ndarray, is_paired: bool, confidence: float = CONFIDENCE) -> Interval:
+def compute_contrast(
+    first_group: np.ndarray, second_group: np.ndarray, is_paired: bool, confidence: float = CONFIDENCE
+) -> Interval:
     """Computes the difference of two groups' means, with Welch's interval or the interval of the paired differences.
 
     The result has one row. Its n is the number of pairs or, if the groups are not paired, of the units of both groups.
 
     Args:
-        one: [N] the numbers of one group's N units, at least two and without NaN.
-        other: [M] the numbers of the other group's M units, whose mean is subtracted; if the groups are paired, the
-            units stand in the same order as in `one`.
+        first_group: [N] the numbers of one group's N units, at least two and without NaN.
+        second_group: [M] the numbers of the other group's M units, whose mean is subtracted; if the groups are paired,
+            the units stand in the same order as in `first_group`.
         is_paired: whether both groups consist of the same units.
         confidence: the confidence level of the interval.
     """
     if is_paired:
-        return compute_intervals((one - other)[None], confidence=confidence)
-    estimate, n = float(one.mean() - other.mean()), len(one) + len(other)
-    if max(np.ptp(one), np.ptp(other)) < 1e-12:
+        return compute_intervals((first_group - second_group)[None], confidence=confidence)
+    estimate, n = float(first_group.mean() - second_group.mean()), len(first_group) + len(second_group)
+    if max(np.ptp(first_group), np.ptp(second_group)) < 1e-12:
         low, high, p = estimate, estimate, float(abs(estimate) < 1e-12)
     else:
-        test: Any = stats.ttest_ind(one, other, equal_var=False)
-        (low, high), p = test.confidence_interval(confidence), test.pvalue
+        test_result: Any = stats.ttest_ind(first_group, second_group, equal_var=False)
+        (low, high), p = test_result.confidence_interval(confidence), test_result.pvalue
     return Interval(*(np.array([x]) for x in (estimate, low, high, n, p)))
 
 

@@ -57,17 +57,17 @@ def choose_stored_steps(steps: int) -> np.ndarray:
     return np.sort(np.concatenate([[0], others]))
 
 
-def find_reflex_window(trials: int, max_window: int = REFLEX_TRIALS) -> int:
+def find_reflex_window(trial_count: int, max_window: int = REFLEX_TRIALS) -> int:
     """Returns w, the number of last trials on which a reflex may depend.
 
     This number is `max_window`, but at most a fifth of the trials of a lifetime, and at least one.
     """
-    return max(1, min(max_window, trials // 5))
+    return max(1, min(max_window, trial_count // 5))
 
 
-def fill_in_trial_counts(condition: str, trials: int) -> str:
-    """Replaces {half}, {tenth} and {few} in a condition's spec by a half and a tenth of `trials`, and by w trials."""
-    return condition.format(half=trials // 2, tenth=trials // 10, few=find_reflex_window(trials))
+def fill_in_trial_counts(condition: str, trial_count: int) -> str:
+    """Replaces {half}, {tenth} and {few} in a condition's spec by a half, a tenth and w of `trial_count` trials."""
+    return condition.format(half=trial_count // 2, tenth=trial_count // 10, few=find_reflex_window(trial_count))
 
 
 def join_records(
@@ -75,12 +75,12 @@ def join_records(
     latents: Mapping[str, np.ndarray],
     condition_labels: Sequence[str],
     is_one_step_condition: Sequence[bool],
-    lifetimes: int,
+    lifetime_count: int,
     *,
     attrs: Mapping[str, Any],
     transplants: Mapping[str, Sequence[Any]] | None = None,
 ) -> xr.Dataset:
-    """Joins the records of all blocks into one data set with `lifetimes` lifetimes.
+    """Joins the records of all blocks into one data set with `lifetime_count` lifetimes.
 
     Args:
         records: for each condition, a sequence with the `mesascope.rollouts.blocks.Record` of every block.
@@ -88,7 +88,7 @@ def join_records(
             and choice, as far as they go.
         condition_labels: the labels of the conditions, in the order of `records`.
         is_one_step_condition: whether each condition disturbs one response at a time.
-        lifetimes: the number of lifetimes to keep; the blocks may contain more.
+        lifetime_count: the number of lifetimes to keep; the blocks may contain more.
         attrs: the attributes of the data set, such as family, split and steps.
         transplants: for each transplant condition, by label, the worth of the actions in each block, as a
             `mesascope.rollouts.worth.Transplant`; None without such conditions.
@@ -99,11 +99,11 @@ def join_records(
     def stack(parts, lifetime=1, dtype=None):
         """Joins the blocks of each condition along the axis of lifetimes, and moves this axis behind the conditions."""
         first = np.moveaxis(np.asarray(parts[0][0]), lifetime, 0)
-        joined = np.empty((len(parts), lifetimes, *first.shape[1:]), dtype or first.dtype)
+        joined = np.empty((len(parts), lifetime_count, *first.shape[1:]), dtype or first.dtype)
         for rows, blocks in zip(joined, parts, strict=True):
             start = 0
             for block in blocks:
-                moved = np.moveaxis(np.asarray(block), lifetime, 0)[: lifetimes - start]
+                moved = np.moveaxis(np.asarray(block), lifetime, 0)[: lifetime_count - start]
                 rows[start : start + len(moved)] = moved
                 start += len(moved)
         return joined
@@ -142,7 +142,7 @@ def join_records(
     if transplants:
         coords["transplant"] = list(transplants)
         for name in next(iter(transplants.values()))[0]._fields:
-            parts = [np.concatenate([getattr(b, name) for b in row])[:lifetimes] for row in transplants.values()]
+            parts = [np.concatenate([getattr(b, name) for b in row])[:lifetime_count] for row in transplants.values()]
             values = np.stack(parts)
             axes = ("transplant", *AXES[1:], "rank")[: values.ndim]
             data[f"donor_{name}"] = (axes, values.astype(np.float32) if values.dtype.kind == "f" else values)

@@ -98,13 +98,15 @@ def test_the_cache_has_a_bound(tmp_path):
 def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):
     family = "bernoulli_bandit:arms=3,trials=40"
     splits = ("fresh", "shifted:low")  # every split more is read twice
-    found = examine("thompson:minimise=True", family, metrics=["benefit", "regret"], splits=splits, lifetimes=192)
+    found = examine(
+        "thompson:should_minimise=True", family, metrics=["benefit", "regret"], splits=splits, lifetimes=192
+    )
     runs.write_run([found], tmp_path / "run", "again")
     path = tmp_path / "run" / "trials.nc"
     assert found.placement.direction == "against"
     for alone in (False, True):
         again = measure(path.rename(tmp_path / "alone.nc") if alone else path)
-        assert again.subject == "thompson:minimise=True"
+        assert again.subject == "thompson:should_minimise=True"
         assert again.placement == found.placement
 
 

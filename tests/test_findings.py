@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mesascope.errors import MesascopeError
-from mesascope.findings import Finding, from_json, read_findings, to_json
+from mesascope.findings import Finding, from_dict, read_findings, to_dict
 
 FIELDS = {
     "metric": "benefit",
@@ -25,8 +25,8 @@ FIELDS = {
 
 def test_it_goes_through_json_and_back():
     finding = Finding(**FIELDS, made={"when": "now"})
-    assert from_json(json.loads(json.dumps(to_json(finding)))) == finding
-    assert to_json(finding)["format"] == "mesascope-finding/2"
+    assert from_dict(json.loads(json.dumps(to_dict(finding)))) == finding
+    assert to_dict(finding)["format"] == "mesascope-finding/2"
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_fewer_than_three_units_have_no_interval_and_say_so():
 
 def test_reading_a_folder_and_refusing_what_is_not_ours(tmp_path):
     finding = Finding(**FIELDS)
-    (tmp_path / "findings.json").write_text(json.dumps({"subjects": [{"findings": [to_json(finding)]}]}))
+    (tmp_path / "findings.json").write_text(json.dumps({"subjects": [{"findings": [to_dict(finding)]}]}))
     assert read_findings(tmp_path) == [finding]
-    (tmp_path / "findings.json").write_text(json.dumps([{**to_json(finding), "colour": "red"}]))
+    (tmp_path / "findings.json").write_text(json.dumps([{**to_dict(finding), "colour": "red"}]))
     with pytest.raises(MesascopeError, match="colour"):
         read_findings(tmp_path)
     (tmp_path / "findings.json").write_text("{")

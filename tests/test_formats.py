@@ -75,7 +75,7 @@ def test_a_log_is_trials_of_today():
 
 
 def test_a_network_of_the_first_format_opens():
-    path = recurrent.list_shipped()["memoryless"]
+    path = recurrent.list_shipped_networks()["memoryless"]
     assert read_header(path)[0]["format"] == "mesascope-network/1"
     told = recurrent.read_metadata(path)
     assert told["observes"] == ["action", "feedback"] and "told" not in told
@@ -86,4 +86,7 @@ def test_old_words_are_told_apart_from_values():
     assert formats.rename_old_settings("ppo_recurrent:told=action,width=3") == "ppo_recurrent:observes=action,width=3"
     assert formats.rename_old_settings("sb3:path=told=1.zip") == "sb3:path=told=1.zip"
     assert formats.rename_old_settings("mine:slow=1,told=2", {"slow"}) == "mine:slow=1,observes=2"
+    assert formats.rename_old_settings("cued_bandit:arms=3,rho=1") == "cued_bandit:arms=3,cue_validity=1"
+    assert formats.rename_old_settings("coin_grid:rho=1") == "coin_grid:corner_share=1"
+    assert formats.rename_old_settings("mine:rho=1") == "mine:rho=1"
     assert not formats.is_old_format("mesascope-trials/3", formats.TRIALS_FORMAT)

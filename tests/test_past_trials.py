@@ -177,7 +177,7 @@ class Recalls(ScriptedSubject):
 @pytest.mark.parametrize(("subject", "shown"), [("coin_walker", 0.0), (Recalls(name="recalls"), 1.0)])
 def test_what_is_shown_is_not_carried(subject, shown):
     """Both need nothing older, because the coin is always shown; only one goes where a donor saw it."""
-    (deletion, _), (transplant, error) = carried(subject, "coin_grid:size=5,trials=12,rho=0")
+    (deletion, _), (transplant, error) = carried(subject, "coin_grid:size=5,trials=12,corner_share=0")
     assert deletion == pytest.approx(0, abs=1e-6)  # all nearer moves are worth the same
     assert abs(transplant - shown) < 3 * error + 1e-6
 

@@ -27,7 +27,7 @@ SLOW = (
         "windowed:window=6",
         "lagged_stay:lag=5",
         "ranked:rank=1,action_mapping=clock",
-        "thompson:minimise=True",
+        "thompson:should_minimise=True",
     ),
     *("recurrent:path=unlimited", "two_loss_reflex", "hash_commit", "clock_win_stay"),
 )
@@ -95,7 +95,7 @@ def test_more_of_them_and_their_flags(placed_slowly):
     assert not wrong
     assert placed_slowly["recurrent:path=unlimited"].flags == {"far": "yes", "flexible": "no"}
     assert placed_slowly["lagged_stay:lag=5"].span == "from its last 5 trials"  # one trial more, and the level says so
-    assert placed_slowly["thompson:minimise=True"].direction == "against"
+    assert placed_slowly["thompson:should_minimise=True"].direction == "against"
     assert placed_slowly["ranked:rank=1,action_mapping=clock"].direction == "other"
     numbers = placed_slowly["recurrent:path=unlimited"].numbers
     assert numbers["gain_by_last_trials"]["4"] == pytest.approx(0.74, abs=0.05)

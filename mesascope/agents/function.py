@@ -67,8 +67,8 @@ class FunctionSubject(NamedSubject):
 def _parse_response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
     """Checks the actions or probabilities that a function returned, and converts them to a response."""
 
-    def make_error(found: str, remedy: str = "Return whole numbers.") -> MesascopeError:
-        return MesascopeError(f"{name} returned {found}.", remedy)
+    def make_error(found_text: str, remedy: str = "Return whole numbers.") -> MesascopeError:
+        return MesascopeError(f"{name} returned {found_text}.", remedy)
 
     try:
         array = np.asarray(answer)

@@ -24,7 +24,7 @@ app = make_app("Logs in other installed packages, and logs in the schema of Arvi
 @app.command("import", epilog="Example: mesascope data import hbayesdm:ts")
 def import_data_set(
     source: Annotated[str, typer.Argument(help="The log as package:name, from `mesascope data list`.")],
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Copy a log from an installed package to your cache, and print its licence."""
     from mesascope.logs.sets import import_data_set
@@ -37,17 +37,17 @@ def import_data_set(
         "applies to the copy; it is not part of mesascope.",
         f"{path}\nNext: mesascope measure {path}",
     ]
-    write_result(result, lines, as_json)
+    write_result(result, lines, should_print_json)
 
 
 @app.command("list", epilog="Example: mesascope data list")
-def list_data_sets(as_json: JsonFlag = False) -> None:
+def list_data_sets(should_print_json: JsonFlag = False) -> None:
     """List the logs that can be copied, with their packages and licences."""
     from mesascope.logs.sets import list_data_sets
 
     rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in list_data_sets().items()]
     lines = [f"{row['source']}: {row['says']} ({row['distribution']}, {row['licence']})" for row in rows]
-    write_result(rows, lines, as_json)
+    write_result(rows, lines, should_print_json)
 
 
 @app.command("export", epilog="Example: mesascope data export choices.csv --out choices.nc")
@@ -61,7 +61,7 @@ def export_log(
     missing: MissingOption = "",
     where: WhereOption = "",
     rt: RtOption = "",
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Write a log for ArviZ (.nc: groups observed_data and constant_data), or as transcripts of Psych-101 (.jsonl)."""
     from mesascope.logs.datatree import save_datatree
@@ -69,7 +69,7 @@ def export_log(
 
     trials = _read_log(log, columns, choices or None, missing=missing, where=where or None, rt=rt or None)
     path = save_transcripts(trials, out) if out.suffix == ".jsonl" else save_datatree(trials, out)
-    write_result({"path": str(path)}, [str(path)], as_json)
+    write_result({"path": str(path)}, [str(path)], should_print_json)
 
 
 @app.command("fit", epilog="Example: mesascope data fit choices.csv --model sticky --out parameters.csv")
@@ -86,7 +86,7 @@ def fit_log(
     rt: RtOption = "",
     draws: Annotated[int, typer.Option(help="Posterior draws in each of two chains.", min=50, max=20_000)] = 500,
     seed: SeedOption = 0,
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Fit a learning model to all participants of a log, with partial pooling (needs the extra `bayes`)."""
     from mesascope.examination.hierarchical import fit_hierarchical
@@ -105,7 +105,7 @@ def fit_log(
     write_result(
         rows,
         ["Population medians, and the choices as they are and as the model predicts them:", *lines, str(out)],
-        as_json,
+        should_print_json,
     )
 
 

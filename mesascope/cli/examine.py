@@ -28,12 +28,12 @@ DEMO_SUBJECTS = (  # three bundled networks and five scripted subjects
 
 
 @app.command("demo", epilog="Example: mesascope demo --out demo")
-def run_demo(out: OutOption = None, as_json: JsonFlag = False) -> None:
+def run_demo(out: OutOption = None, should_print_json: JsonFlag = False) -> None:
     """Examine the bundled networks and scripted subjects side by side; write report.html."""
     from mesascope.agents.networks import recurrent
 
     family = recurrent.read_family("bank_of_four")  # with the bank on which bank_of_four was trained
-    _run_examination(DEMO_SUBJECTS, family, out or Path("demo"), as_json)
+    _run_examination(DEMO_SUBJECTS, family, out or Path("demo"), should_print_json)
 
 
 @app.command(
@@ -66,7 +66,7 @@ def examine_subjects(
         bool, typer.Option("--quick", help="Give only a provisional level, from few lifetimes on fresh tasks.")
     ] = False,
     out: OutOption = None,
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Examine frozen subjects: run them under conditions, measure, place them on the spectrum, and report."""
     options = {
@@ -78,7 +78,7 @@ def examine_subjects(
         "trust": trust,
         "quick": is_quick,
     }
-    _run_examination(subjects, family, out, as_json, **options)
+    _run_examination(subjects, family, out, should_print_json, **options)
 
 
 @app.command("measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome")
@@ -93,7 +93,7 @@ def measure_trials(
     rt: RtOption = "",
     metrics: MetricsOption = None,
     out: OutOption = None,
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Measure logged trials without the subject that produced them."""
     from mesascope.examination import runs
@@ -112,14 +112,14 @@ def measure_trials(
     for note in examinations[0].notes:
         notify(note)
     folder = runs.write_run(examinations, out, format_command(), should_delete_rollouts=False)
-    _print_results(examinations, folder, as_json)
+    _print_results(examinations, folder, should_print_json)
 
 
 @app.command("report", epilog="Example: mesascope report demo --out report.html")
 def write_page(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="DIR")],
     out: Annotated[Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")] = None,
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Write the report of a run again, from the run's folder."""
     from mesascope.examination import runs
@@ -127,10 +127,12 @@ def write_page(
 
     examinations, command = runs.read_run(folder)
     page = write_report(examinations, out or folder / "report.html", command)
-    write_result({"report": str(page)}, [str(page)], as_json)
+    write_result({"report": str(page)}, [str(page)], should_print_json)
 
 
-def _run_examination(subjects: Sequence[Any], family: str, out: Path | None, as_json: bool, **options: Any) -> None:
+def _run_examination(
+    subjects: Sequence[Any], family: str, out: Path | None, should_print_json: bool, **options: Any
+) -> None:
     """Examines subjects, writes the run's folder and page, and prints the results."""
     from mesascope.agents.opening import find_default_family
     from mesascope.examination import runs
@@ -142,17 +144,17 @@ def _run_examination(subjects: Sequence[Any], family: str, out: Path | None, as_
     out = runs.prepare_folder(out or runs.choose_unused_folder(Path("runs") / _make_slug(subjects), command), command)
     with show_progress() as progress:
         examinations = examine(list(subjects), family, out=out, progress=progress, **options)
-    _print_results(examinations, runs.write_run(examinations, out, command), as_json)
+    _print_results(examinations, runs.write_run(examinations, out, command), should_print_json)
 
 
-def _print_results(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
+def _print_results(examinations: Sequence[Any], folder: Path, should_print_json: bool) -> None:
     """Writes the report, then prints the placements or the JSON document."""
     from mesascope.examination import runs
     from mesascope.reporting import write_report
     from mesascope.reporting.terminal import summarise
 
     page = write_report(examinations, folder / "report.html", format_command())
-    write_result(runs.make_document(examinations), [summarise(examinations), f"The report: {page}"], as_json)
+    write_result(runs.make_document(examinations), [summarise(examinations), f"The report: {page}"], should_print_json)
 
 
 def _make_slug(subjects: Sequence[str]) -> str:

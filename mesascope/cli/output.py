@@ -21,17 +21,17 @@ def format_command() -> str:
     return format_command_line(CURRENT_ARGUMENTS)
 
 
-def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
+def write_result(document: Any, items: Iterable[Any], should_print_json: bool) -> None:
     """Writes the result of a command to standard output.
 
     Args:
         document: the result as plain data; infinities and NaN become null.
         items: the result as texts and tables; they are printed without blanks at the ends of lines.
-        as_json: whether to write the document as JSON instead of the items.
+        should_print_json: whether to write the document as JSON instead of the items.
     """
     from rich.console import Console
 
-    if as_json:
+    if should_print_json:
         sys.stdout.write(json.dumps(replace_non_finite(document), allow_nan=False) + "\n")
         return
     for item in items:

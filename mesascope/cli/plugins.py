@@ -16,20 +16,20 @@ def list_plugins(
         str,
         typer.Argument(help="Kind: families, subjects, conditions, metrics, recipes, axes or studies; by default all."),
     ] = "",
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """List the available plug-ins and studies, with their settings."""
     from mesascope import catalogue
     from mesascope.cli.console import make_plugin_tables
 
-    kind = catalogue.to_plural(kind)
+    kind = catalogue.make_plural(kind)
     if kind:
         require_known_name("kind of plug-in", kind, catalogue.LISTED_KINDS)
     rows = [row for k in catalogue.LISTED_KINDS if kind in ("", k) for row in catalogue.describe_plugins(k)]
     items: list[Any] = [make_plugin_tables(rows, should_show_settings=bool(kind))]
     if not kind:
         items.append("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")
-    write_result(rows, items, as_json)
+    write_result(rows, items, should_print_json)
 
 
 @app.command("check", epilog="Example: mesascope check metrics/benefit")
@@ -42,7 +42,7 @@ def check_contract(
         str,
         typer.Option(help="The family on which to try the plug-in; by default CHECK_FAMILY in the plug-in's module."),
     ] = "",
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Check whether a plug-in keeps its contract; the exit code is 1 if it does not."""
     from mesascope.examination.checks import check_plugin
@@ -54,6 +54,8 @@ def check_contract(
     notes = [str(warning.message) for warning in caught if issubclass(warning.category, MesascopeWarning)]
     qualifier = ", as far as it was tried:" if notes else "."
     lines = [*(problems or [f"{plugin} keeps its contract{qualifier}"]), *notes]
-    write_result({"plugin": plugin, "holds": not problems, "broken": problems, "notes": notes}, lines, as_json)
+    write_result(
+        {"plugin": plugin, "holds": not problems, "broken": problems, "notes": notes}, lines, should_print_json
+    )
     if problems:
         raise typer.Exit(1)

@@ -18,7 +18,7 @@ def train_networks(
     family: Annotated[str, typer.Option(help="Family with settings; training uses its bank, if it has one.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the network.")],
     seeds: Annotated[int, typer.Option(help="Number of networks; seeds count up from the recipe's seed.", min=1)] = 1,
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Train subjects with a recipe; a stopped run continues from its last checkpoint."""
     from mesascope.recipes.training import train
@@ -27,7 +27,7 @@ def train_networks(
     with show_progress() as progress:
         paths = train(recipe, family, out, seeds, progress)
     networks = [str(p) for p in paths]
-    write_result({"networks": networks}, networks, as_json)
+    write_result({"networks": networks}, networks, should_print_json)
 
 
 @app.command("reproduce", epilog="Example: mesascope reproduce task_diversity --quick")
@@ -45,7 +45,7 @@ def reproduce_study(
     engine: EngineOption = "local",
     shard: ShardOption = "",
     out: OutOption = None,
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Run a study, and show published, exact and our values in one table; a stopped run continues."""
     from mesascope.cli.console import make_study_tables
@@ -53,7 +53,7 @@ def reproduce_study(
     from mesascope.reproduction.run import choose_folder, reproduce
 
     if shard.isdecimal():
-        return _print_array_command(shard, as_json)
+        return _print_array_command(shard, should_print_json)
     cache_compiled_code()
     with show_progress() as progress:
         results = reproduce(
@@ -61,8 +61,8 @@ def reproduce_study(
         )
     folder = out or choose_folder({"study": load_study(study, is_quick, seeds).name, "quick": is_quick})
     if results is None:
-        return _show_folder(folder, as_json)
-    write_result(results, [make_study_tables(results), f"The table and the figure: {folder}"], as_json)
+        return _show_folder(folder, should_print_json)
+    write_result(results, [make_study_tables(results), f"The table and the figure: {folder}"], should_print_json)
 
 
 @app.command("validate", epilog="Example: mesascope validate --quick")
@@ -82,7 +82,7 @@ def validate_instrument(
         Path | None,
         typer.Option("--out", help="Folder of finished results; by default one in the cache, deleted at the end."),
     ] = None,
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Test mesascope on all scripted subjects with a known answer; the exit code is 1 if its accuracy is too low."""
     from mesascope.cli.console import make_validation_tables
@@ -90,7 +90,7 @@ def validate_instrument(
     from mesascope.validation.ladder import VALIDATION_PARTS, validate
 
     if shard.isdecimal():
-        return _print_array_command(shard, as_json)
+        return _print_array_command(shard, should_print_json)
     cache_compiled_code(is_short=True)
     chosen = [part.strip() for part in parts.split(",") if part.strip()] or VALIDATION_PARTS
     settings = map(str, (int(is_quick), seeds, first_seed, lifetimes, *chosen))
@@ -110,8 +110,8 @@ def validate_instrument(
             shard=shard,
         )
     if results is None:
-        return _show_folder(folder, as_json)
-    write_result(results, [make_validation_tables(results)], as_json)
+        return _show_folder(folder, should_print_json)
+    write_result(results, [make_validation_tables(results)], should_print_json)
     if out is None:
         shutil.rmtree(folder, ignore_errors=True)
     if not results["holds"]:
@@ -121,13 +121,13 @@ def validate_instrument(
 @app.command("status", epilog="Example: mesascope status runs/reproduce/short_lifetimes")
 def show_status(
     folder: Annotated[Path, typer.Argument(help="The --out folder of `mesascope reproduce` or `validate`.")],
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Show which units of a run are finished, running or missing, and the table so far; works on any machine."""
-    _show_folder(folder, as_json)
+    _show_folder(folder, should_print_json)
 
 
-def _show_folder(folder: Path, as_json: bool) -> None:
+def _show_folder(folder: Path, should_print_json: bool) -> None:
     """Prints which units of the run in a folder are finished, running or missing, and the results so far."""
     from mesascope.cli.console import make_study_tables, make_validation_tables
     from mesascope.execution.folders import read_claim
@@ -145,10 +145,10 @@ def _show_folder(folder: Path, as_json: bool) -> None:
         *(f"missing: {name}" for name in state["missing"][:3]),
     ]
     tables = (make_study_tables if is_study else make_validation_tables)(state["results"])
-    write_result(state, [*lines, tables], as_json)
+    write_result(state, [*lines, tables], should_print_json)
 
 
-def _print_array_command(total: str, as_json: bool) -> None:
+def _print_array_command(total: str, should_print_json: bool) -> None:
     """Prints the Slurm command that runs the current command in parts."""
     from mesascope.execution import format_array_command
 
@@ -157,4 +157,4 @@ def _print_array_command(total: str, as_json: bool) -> None:
         position = words.index("--shard")
         words = words[:position] + words[position + 2 :]
     line = format_array_command(["mesascope", *words], int(total))
-    write_result({"command": line}, [line], as_json)
+    write_result({"command": line}, [line], should_print_json)

@@ -22,20 +22,20 @@ def show_thread(
     findings: Annotated[
         Path | None, typer.Option("--findings", help="Write every study's results as findings into this folder.")
     ] = None,
-    as_json: JsonFlag = False,
+    should_print_json: JsonFlag = False,
 ) -> None:
     """Show the claims of a public thread beside measured results. The command only reads stored results."""
     import json
 
     from mesascope import catalogue
-    from mesascope.cruxes.texts import convert_to_plain
+    from mesascope.cruxes.texts import convert_to_plain_data
     from mesascope.errors import MesascopeError
     from mesascope.files import write_text
     from mesascope.reproduction.study_findings import export_study
     from mesascope.thread.report import describe_thread, make_thread_report, render_thread
 
-    def parse_pairs(stated: list[str] | None, option: str) -> dict[str, str]:
-        pairs = [text.partition("=") for text in stated or []]
+    def parse_pairs(pair_texts: list[str] | None, option: str) -> dict[str, str]:
+        pairs = [text.partition("=") for text in pair_texts or []]
         for name, equals, value in pairs:
             if not (name and equals and value):
                 raise MesascopeError(f"{option} {name!r} is not of the form claim=value.", f"Example: {option} P1=60%.")
@@ -51,4 +51,4 @@ def show_thread(
         for name in catalogue.list_names("studies"):
             write_text(findings / f"{name}.json", json.dumps(export_study(name), indent=1))
         items.append(f"The findings: {findings}")
-    write_result(convert_to_plain(report), ["\n".join(items)], as_json)
+    write_result(convert_to_plain_data(report), ["\n".join(items)], should_print_json)

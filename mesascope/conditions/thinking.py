@@ -8,7 +8,7 @@ ticks. Also optionally, the last tick uses another lifetime's carry, so that ear
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Condition, Family, HasPlans, Number, check_range, select, take_rows
+from mesascope.contracts import AllowsPlanning, Condition, Family, Number, check_range, select, take_rows
 from mesascope.keys import derive_key
 
 CHECK_FAMILY = "tree_choice:depth=2,trials=12,bank=3"  # the family on which `mesascope check` tests this condition
@@ -36,7 +36,7 @@ class Thinking(Condition):
 
     def explain_mismatch(self, family: Family) -> str | None:
         """Explains that a family without plans does not fit the condition; returns None if the family fits."""
-        return None if isinstance(family, HasPlans) else "its tasks do not define which plans can be made"
+        return None if isinstance(family, AllowsPlanning) else "its tasks do not define which plans can be made"
 
     def apply(self, carry, percept, second_carry, context):
         """Runs all ticks except the last one."""

@@ -2,12 +2,12 @@ from .axis import UNDETERMINED, Axis, Verdict
 from .bank_draws import draw_bank, draw_from_bank
 from .banks import parse_bank, parse_task_limit
 from .capabilities import (
+    AllowsPlanning,
     AsksQuestions,
     HasArms,
     HasBankOfArms,
     HasFavouriteArm,
     HasGoals,
-    HasPlans,
     InterpolatesTasks,
     NamesPredictors,
     ShowsFrames,
@@ -38,6 +38,7 @@ from .condition import (
     select,
     take_rows,
 )
+from .consequences import ActionConsequences, read_observations
 from .extras import import_optional_package
 from .family import ConfiguredFamily, Family, make_reference_roles, require_bank, require_family
 from .goals import Goal, Goals
@@ -60,8 +61,7 @@ from .metric import (
 )
 from .payoffs import compute_values_by_action, make_payoff_latents, select_payoffs
 from .percept import Percept, make_first_percept, make_next_percept
-from .plans import Plans, read_observations
-from .questions import PastTrial, Question, to_numbers
+from .questions import PastTrial, Question, convert_to_numbers
 from .recipe import FolderPath, OnProgress, Progress, TrainingSummary, ignore_progress
 from .settings import check_choice, check_memory, check_range, keep_settings, make_configured_name
 from .split import FRESH, SEEN, DrawTasks, Split, get_split_kind
@@ -71,8 +71,8 @@ from .subject import (
     Response,
     ScriptedSubject,
     Subject,
-    as_arrays,
     choose,
+    convert_to_arrays,
     copy_carry,
     identify,
 )
@@ -85,7 +85,9 @@ __all__ = [
     "SEEN",
     "TIE_RULES",
     "UNDETERMINED",
+    "ActionConsequences",
     "ActionValueSubject",
+    "AllowsPlanning",
     "AsksQuestions",
     "Axis",
     "ChoosingSubject",
@@ -105,7 +107,6 @@ __all__ = [
     "HasBankOfArms",
     "HasFavouriteArm",
     "HasGoals",
-    "HasPlans",
     "Intact",
     "InterpolatesTasks",
     "Metric",
@@ -115,7 +116,6 @@ __all__ = [
     "OnProgress",
     "PastTrial",
     "Percept",
-    "Plans",
     "Progress",
     "Question",
     "Reading",
@@ -130,7 +130,6 @@ __all__ = [
     "TrainingSummary",
     "TrialsBySplit",
     "Verdict",
-    "as_arrays",
     "check_choice",
     "check_memory",
     "check_range",
@@ -140,6 +139,8 @@ __all__ = [
     "compute_posterior_means",
     "compute_stay_probabilities",
     "compute_values_by_action",
+    "convert_to_arrays",
+    "convert_to_numbers",
     "copy_carry",
     "count_last_outcome",
     "define_metric",
@@ -173,5 +174,4 @@ __all__ = [
     "select_payoffs",
     "sum_gains",
     "take_rows",
-    "to_numbers",
 ]

@@ -10,8 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts.consequences import ActionConsequences
 from mesascope.contracts.goals import Goals
-from mesascope.contracts.plans import Plans
 from mesascope.contracts.questions import PastTrial, Question
 
 
@@ -57,10 +57,10 @@ class HasGoals(Protocol):
 
 
 @runtime_checkable
-class HasPlans(Protocol):
+class AllowsPlanning(Protocol):
     """A family in which a subject can plan its actions."""
 
-    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
+    def evaluate_consequences(self, trials: xr.Dataset, condition: str = "intact") -> ActionConsequences:
         """Evaluates the consequences of every action in the lifetimes under one condition, from stored trials alone."""
         ...
 

@@ -336,7 +336,12 @@ class ConfiguredFamily(Family):
 
 
 def make_reference_roles(
-    learner: str, discounting: str, locator: str = "", *, strongest: str = "", against_setting: str = "minimise=True"
+    learner: str,
+    discounting: str,
+    locator: str = "",
+    *,
+    strongest: str = "",
+    against_setting: str = "should_minimise=True",
 ) -> dict[str, str]:
     """Makes the mapping of roles to references, for `Family.references`.
 
@@ -344,9 +349,8 @@ def make_reference_roles(
     first three references work against the pay-off; pass '' if they have no such setting.
     """
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
-    other = {
-        f"{k} against": f"{v}{',' if ':' in v else ':'}{against_setting}" for k, v in first.items() if against_setting
-    }
+    opposed = first if against_setting else {}
+    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against_setting}" for k, v in opposed.items()}
     return {**first, **({"strongest": strongest} if strongest else {}), **other}
 
 

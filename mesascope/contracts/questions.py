@@ -51,6 +51,6 @@ class Question(NamedTuple):
         return f"{self.text}\n\n{self.request}"
 
 
-def to_numbers(observation: np.ndarray) -> tuple[float, ...]:
+def convert_to_numbers(observation: np.ndarray) -> tuple[float, ...]:
     """Converts an observation, an array [D] of D numbers, to a tuple of Python numbers."""
     return tuple(float(x) for x in observation)

@@ -139,7 +139,7 @@ class ChoosingSubject(ScriptedSubject):
     choices: int
 
 
-def as_arrays(**numbers: float) -> dict[str, Any]:
+def convert_to_arrays(**numbers: float) -> dict[str, Any]:
     """Converts numbers to arrays, so that subjects that differ only in these numbers share compiled code."""
     return {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
 

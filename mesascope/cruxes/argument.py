@@ -112,7 +112,7 @@ class Argument:
     def find_refusal(self, person: str, event: Event) -> Refusal | None:
         """Finds the refusal that covers an event or its negation; None if the person declines neither."""
         for refusal in self.content.refusals:
-            refused_events = [self.content.claims[name].event for name in refusal.of if refusal.by == person]
+            refused_events = [self.content.claims[name].event for name in refusal.claims if refusal.person == person]
             if any(refused and _is_same_question(refused, event) for refused in refused_events):
                 return refusal
         return None

@@ -128,17 +128,17 @@ class Refusal:
     """A person's refusal to answer some questions.
 
     Args:
-        by: the id of the person.
-        of: the ids of claims; the person refuses the questions that these claims answer.
+        person: the id of the person.
+        claims: the ids of claims; the person refuses the questions that these claims answer.
         reason: the reason, in the person's words.
-        instead: the id of the claim that the person offers instead, or ''.
+        offered_claim: the id of the claim that the person offers instead, or ''.
         line: the line in the file.
     """
 
-    by: str
-    of: tuple[str, ...]
+    person: str
+    claims: tuple[str, ...]
     reason: str
-    instead: str
+    offered_claim: str
     line: int
 
 
@@ -148,15 +148,15 @@ class Reply:
 
     Args:
         kind: 'retraction' or 'agreement'.
-        by: the id of the person, or 'unknown'.
-        of: the ids of the claims; a retracted claim leaves inference, and an agreement adds no number.
+        person: the id of the person, or 'unknown'.
+        claims: the ids of the claims; a retracted claim leaves inference, and an agreement adds no number.
         text, quote, at: the reply in the modeller's words, a phrase in the person's own words, and where the
             person said it.
     """
 
     kind: str
-    by: str
-    of: tuple[str, ...]
+    person: str
+    claims: tuple[str, ...]
     text: str
     quote: str
     at: str
@@ -190,14 +190,14 @@ class Evidence:
     """An observation that bears on an event.
 
     Args:
-        event: the event that the observation bears on; the sure event if `over` names a set of hypotheses.
+        event: the event that the observation bears on; the sure event if `hypothesis_set` names a set of hypotheses.
         ratios: the likelihood ratio of the observation as an interval, by person; people without a ratio are missing.
         opposite_ratios: the likelihood ratio of the opposite observation, in the same form.
         hypotheses: for each person, the parameters ((a1, b1), (a0, b0)) of the Beta distributions of the success rate
             if the event holds (a1, b1) and if it does not hold (a0, b0).
         is_count: whether the observation is a count, k of n.
-        over: the id of the set of hypotheses that the observation bears on; '' if it bears on one event.
-        likelihoods: for each person and each hypothesis of the set `over`, the interval of the chance of the
+        hypothesis_set: the id of the set of hypotheses that the observation bears on; '' if it bears on one event.
+        likelihoods: for each person and each hypothesis of the set `hypothesis_set`, the interval of the chance of the
             observation, or the parameters [a, b] of the Beta distribution of the success rate.
         observed: the count (k, n), which means k successes in n cases; None if the file does not state the count.
         transfer: for each person, the power to which the person raises the likelihoods, because the system that was
@@ -211,7 +211,7 @@ class Evidence:
     opposite_ratios: dict[str, tuple[float, float]]
     hypotheses: dict[str, tuple[tuple[float, float], tuple[float, float]]]
     is_count: bool
-    over: str = ""
+    hypothesis_set: str = ""
     likelihoods: dict[str, dict[str, Any]] = field(default_factory=dict)
     observed: tuple[int, int] | None = None
     transfer: dict[str, float] = field(default_factory=dict)
@@ -385,7 +385,7 @@ class Content:
 
     def find_reply(self, kind: str, claim: str) -> Reply | None:
         """Finds the first reply of this kind to a claim; None if there is no such reply."""
-        return next((reply for reply in self.replies if reply.kind == kind and claim in reply.of), None)
+        return next((reply for reply in self.replies if reply.kind == kind and claim in reply.claims), None)
 
     def resolve_event(self, event: str | Event) -> Event:
         """Parses an event if it is a text, checks that its atoms exist, and expands its definitions."""

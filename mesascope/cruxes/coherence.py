@@ -28,19 +28,19 @@ class Issue:
             are shares and not chances), 'question' (a question has no answer), 'vocabulary' (a person objects to a
             word), 'retraction' (a claim was withdrawn) or 'agreement' (a person agreed with a claim).
         people, claims, bridges: the ids of the people, claims and bridges involved.
-        says: the problem, in one sentence.
-        fix: what would settle the problem.
+        problem: the problem, in one sentence.
+        remedy: what would settle the problem.
     """
 
     kind: str
     people: tuple[str, ...]
     claims: tuple[str, ...]
-    says: str
-    fix: str = ""
+    problem: str
+    remedy: str = ""
     bridges: tuple[str, ...] = ()
 
     @property
-    def error(self) -> bool:
+    def is_error(self) -> bool:
         """Whether the issue makes the check fail."""
         return self.kind == "incoherent"
 
@@ -139,11 +139,11 @@ def check_argument(argument: Argument) -> list[Issue]:
     issues = [issue for person in argument.content.people for issue in _check_person(argument, person)]
     for check in (_check_comparison, _check_fractions, _check_words, _check_conversation):
         issues += check(argument)
-    return sorted(issues, key=lambda issue: not issue.error)
+    return sorted(issues, key=lambda issue: not issue.is_error)
 
 
-def _make_issue(claim: Claim, kind: str, message: str, fix: str) -> Issue:
-    return Issue(kind, claim.people, (claim.id,), message, fix)
+def _make_issue(claim: Claim, kind: str, message: str, remedy: str) -> Issue:
+    return Issue(kind, claim.people, (claim.id,), message, remedy)
 
 
 def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
@@ -248,10 +248,10 @@ def _check_words(argument: Argument) -> Iterator[Issue]:
 
 def _check_conversation(argument: Argument) -> Iterator[Issue]:
     for refusal in argument.content.refusals:
-        message = f"{refusal.by} declines the question of {', '.join(refusal.of)}: {refusal.reason}"
-        message += f"; offers {refusal.instead} instead." if refusal.instead else "."
+        message = f"{refusal.person} declines the question of {', '.join(refusal.claims)}: {refusal.reason}"
+        message += f"; offers {refusal.offered_claim} instead." if refusal.offered_claim else "."
         fix = "This question is left out of that person's shares and pools."
-        yield Issue("refused", (refusal.by,), refusal.of, message, fix)
+        yield Issue("refused", (refusal.person,), refusal.claims, message, fix)
     for question in argument.content.questions.values():
         asker, person, event, premise = question.asker, question.person, question.event, question.premise
         message = f"{question.id}: {asker} asked {person}: {question.text or event}"
@@ -259,9 +259,9 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
         yield Issue("question", (asker, person), (), message, fix)
     for reply in argument.content.replies:
         word = "withdrew" if reply.kind == "retraction" else "agreed with"
-        message = f"{reply.by} {word} {', '.join(reply.of)}: {reply.quote or reply.text}."
+        message = f"{reply.person} {word} {', '.join(reply.claims)}: {reply.quote or reply.text}."
         fix = "The claim enters no answer." if reply.kind == "retraction" else "An agreement adds no number."
-        yield Issue(reply.kind, (reply.by,), reply.of, message, fix)
+        yield Issue(reply.kind, (reply.person,), reply.claims, message, fix)
     for claim in argument.content.claims.values():
         if claim.kind == "ambiguity":
             events = ", ".join(map(str, claim.events))

@@ -28,7 +28,9 @@ def check_argument(argument: Argument) -> options.CommandOutput:
     Example: mesascope crux check
     """
     issues = argument.check()
-    return options.CommandOutput(issues, texts.describe_issues(issues), has_failed=any(issue.error for issue in issues))
+    return options.CommandOutput(
+        issues, texts.describe_issues(issues), has_failed=any(issue.is_error for issue in issues)
+    )
 
 
 @options.add_command("answer")
@@ -98,7 +100,9 @@ def split_gap(
         "scale": require_known_name("scale", scale, SCALES),
         "method": require_known_name("method", method, SHARE_METHODS),
     }
-    report = argument.cuts(*options.parse_pair(pair), **settings, cut=cut, groups=groups, points=should_use_points)
+    report = argument.cuts(
+        *options.parse_pair(pair), **settings, cut=cut, groups=groups, should_use_points=should_use_points
+    )
     return options.CommandOutput(report, texts.describe_gap(report))
 
 
@@ -207,7 +211,7 @@ def update_beliefs(
         tallies = argument.update_from(findings)
         return options.CommandOutput(tallies, texts.describe_tallies(tallies))
     content = argument.content
-    if item and (len(item) > 1 or (item[0] in content.evidence and content.evidence[item[0]].over)):
+    if item and (len(item) > 1 or (item[0] in content.evidence and content.evidence[item[0]].hypothesis_set)):
         require(
             k is None and n is None and not is_opposite and to is None,
             "Several items cannot be combined with --k, --n, --against or --to.",
@@ -220,7 +224,7 @@ def update_beliefs(
         shares, ends = rank_ratios(argument, *argument.pick_pair(*options.parse_pair(pair)), item, hypothesis)
         result = {"posteriors": posteriors, "shares": shares, "ends": ends}
         return options.CommandOutput(result, lines + texts.describe_ratio_shares(shares, ends, hypothesis))
-    single = [e.id for e in content.evidence.values() if not e.is_count and not e.over]
+    single = [e.id for e in content.evidence.values() if not e.is_count and not e.hypothesis_set]
     items = item or [*single, *content.questions]
     if not items:
         problem = f"{argument.name} has neither a single observation nor a question."

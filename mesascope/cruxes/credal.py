@@ -197,7 +197,7 @@ class CredalNet:
         Returns one exact answer per draw, [N]; the answer is NaN if the condition cannot happen in this draw.
         """
         atoms = sorted(event.atoms | condition.atoms)
-        joint = self.build_net(theta).eliminate_others(tuple(atoms), {})
+        joint = self.build_net(theta).compute_marginal(tuple(atoms), {})
         worlds = {a: w.reshape((2,) * len(atoms)) for a, w in enumerate_worlds(atoms).items()}
         allowed = condition.evaluate(worlds)
         event_mass = joint[event.evaluate(worlds) & allowed].sum(axis=0)

@@ -66,42 +66,42 @@ class EntryReader:
         return entries
 
 
-def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal:
+def read_refusal(entry_reader: EntryReader, key: str, table: object) -> claims.Refusal:
     """Reads one refusal, and checks that the person and the claims exist."""
     fields = Fields(table, ("by", "of", "reason", "instead"))
     of = fields.read_texts("of", remedy='Name the refused claims: of = ["d1"].')
     instead = fields.read_text("instead")
-    all_claims = reader.content.claims
+    all_claims = entry_reader.content.claims
     for name in (*of, *([instead] if instead else [])):
         require_known_name("claim", name, all_claims)
-    by = reader.pick_person(fields.read_text("by", is_required=True))
+    by = entry_reader.pick_person(fields.read_text("by", is_required=True))
     is_own_claim = not instead or by in all_claims[instead].people
     require(is_own_claim, f"{instead!r} is not a claim of {by!r}.", "Name a claim of the person who refuses.")
-    line = reader.source.find_line("refusals", key)
+    line = entry_reader.source.find_line("refusals", key)
     return claims.Refusal(by, of, fields.read_text("reason", is_required=True), instead, line)
 
 
-def read_retraction(reader: EntryReader, key: str, table: object) -> claims.Reply:
+def read_retraction(entry_reader: EntryReader, key: str, table: object) -> claims.Reply:
     """Reads one retraction of a person's own claims."""
-    reply = _read_reply(reader, "retraction", table)
-    for name in reply.of:
-        is_own = reply.by in reader.content.claims[name].people
-        require(is_own, f"{name!r} is not a claim of {reply.by!r}.", "People can retract only their own claims.")
+    reply = _read_reply(entry_reader, "retraction", table)
+    for name in reply.claims:
+        is_own = reply.person in entry_reader.content.claims[name].people
+        require(is_own, f"{name!r} is not a claim of {reply.person!r}.", "People can retract only their own claims.")
     return reply
 
 
-def read_agreement(reader: EntryReader, key: str, table: object) -> claims.Reply:
+def read_agreement(entry_reader: EntryReader, key: str, table: object) -> claims.Reply:
     """Reads one reply in which a person agrees with claims."""
-    return _read_reply(reader, "agreement", table)
+    return _read_reply(entry_reader, "agreement", table)
 
 
-def _read_reply(reader: EntryReader, kind: str, table: object) -> claims.Reply:
+def _read_reply(entry_reader: EntryReader, kind: str, table: object) -> claims.Reply:
     fields = Fields(table, ("by", "of", "text", "quote", "at"))
     of = fields.read_texts("of", remedy='Name the claims: of = ["d1"].')
     for name in of:
-        require_known_name("claim", name, reader.content.claims)
+        require_known_name("claim", name, entry_reader.content.claims)
     by = fields.read_text("by", is_required=True)
-    by = by if by == "unknown" else reader.pick_person(by)
+    by = by if by == "unknown" else entry_reader.pick_person(by)
     return claims.Reply(kind, by, of, fields.read_text("text"), read_quote(fields), fields.read_text("at"))
 
 
@@ -113,50 +113,56 @@ def read_quote(fields: Fields) -> str:
     return quote
 
 
-def read_question(reader: EntryReader, key: str, table: object) -> claims.Question:
+def read_question(entry_reader: EntryReader, key: str, table: object) -> claims.Question:
     """Reads one open question, and adds it to the content by its id; a question marked as answered is an error."""
     fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
-    name, questions = fields.read_text("id", is_required=True), reader.content.questions
+    name, questions = fields.read_text("id", is_required=True), entry_reader.content.questions
     require(name not in questions, f"There are two questions {name!r}.", "Give each question its own id.")
     is_open = not fields.read_flag("answered")
     require(is_open, "This question is marked as answered.", "Write the answer in [claims].")
-    by, to = (reader.pick_person(fields.read_text(role, is_required=True)) for role in ("by", "to"))
-    about, via = (reader.read_event(fields, role) for role in ("about", "via"))
+    by, to = (entry_reader.pick_person(fields.read_text(role, is_required=True)) for role in ("by", "to"))
+    about, via = (entry_reader.read_event(fields, role) for role in ("about", "via"))
     questions[name] = claims.Question(name, by, to, about, via, fields.read_text("text"))
     return questions[name]
 
 
-def read_bridge(reader: EntryReader, key: str, table: object) -> claims.Bridge:
+def read_bridge(entry_reader: EntryReader, key: str, table: object) -> claims.Bridge:
     """Reads one bridge, whose id must not be the id of a claim."""
-    require(key not in reader.content.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it.")
+    require(
+        key not in entry_reader.content.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it."
+    )
     fields = Fields(table, ("for", "rule", "optional", "independent", "text"))
     people = fields.read_texts("for", remedy='Name the person it is for: for = "ann".')
     for name in people:
-        reader.pick_person(name)
-    fields.read_groups("independent", "atom", reader.content.atoms, '[["S", "G"]]')  # checked, but no engine uses it
-    rule, is_optional = reader.read_event(fields, "rule"), fields.read_flag("optional")
+        entry_reader.pick_person(name)
+    fields.read_groups(
+        "independent", "atom", entry_reader.content.atoms, '[["S", "G"]]'
+    )  # checked, but no engine uses it
+    rule, is_optional = entry_reader.read_event(fields, "rule"), fields.read_flag("optional")
     return claims.Bridge(key, people, rule, is_optional, fields.read_text("text"))
 
 
-def read_query(reader: EntryReader, table: object) -> claims.Query:
+def read_query(entry_reader: EntryReader, table: object) -> claims.Query:
     """Reads the file's query: the default question, the people compared, and their conditions."""
     fields = Fields(table, ("target", "compare", "given"))
-    compare = tuple(reader.pick_person(name) for name in fields.read_texts("compare"))
+    compare = tuple(entry_reader.pick_person(name) for name in fields.read_texts("compare"))
     by_person = fields.read_fields("given")
-    conditions = {reader.pick_person(name): reader.read_condition(by_person, name) for name in by_person.table}
-    return claims.Query(reader.read_event(fields, "target"), compare, conditions)
+    conditions = {
+        entry_reader.pick_person(name): entry_reader.read_condition(by_person, name) for name in by_person.table
+    }
+    return claims.Query(entry_reader.read_event(fields, "target"), compare, conditions)
 
 
-def read_cut(reader: EntryReader, key: str, table: object) -> claims.Cut:
+def read_cut(entry_reader: EntryReader, key: str, table: object) -> claims.Cut:
     """Reads one cut of the gap, with its parts and the values that it assumes for each person."""
     fields = Fields(table, ("text", "target", "given", "form", "parts", "assume", "groups", "why"))
     part_fields = fields.read_fields("parts")
-    parts = {name: reader.read_event(part_fields, name) for name in part_fields.table}
+    parts = {name: entry_reader.read_event(part_fields, name) for name in part_fields.table}
     require(bool(parts), "The field 'parts' is missing.", 'Write parts = { a = "T", b = "C & L" }.')
     require(len(parts) <= 15, f"There are {len(parts)} parts.", "At most 15 are possible; merge some of them.")
     assume: dict[str, dict[str, str]] = {}
     for person, table_of_person in fields.read_table("assume").items():
-        reader.pick_person(person)
+        entry_reader.pick_person(person)
         assumed = Fields(table_of_person, parts)
         assume[person] = {name: assumed.read_text(name, is_required=True) for name in assumed.table}
         values = list(assume[person].values())
@@ -165,77 +171,81 @@ def read_cut(reader: EntryReader, key: str, table: object) -> claims.Cut:
             require(is_number, f"{value!r} is not a single number.", 'Assume a point such as "90%", or "rest".')
         require(values.count("rest") <= 1, "Two parts are 'rest'.", "Only one part can be 'rest'.")
     groups = fields.read_groups("groups", "part", parts, '[["a", "b"]]')
-    condition = reader.read_event(fields, "given", is_required=False)
-    text, target = fields.read_text("text"), reader.read_event(fields, "target")
+    condition = entry_reader.read_event(fields, "given", is_required=False)
+    text, target = fields.read_text("text"), entry_reader.read_event(fields, "target")
     form = fields.read_choice("form", ("product", "complement"), "product")
     return claims.Cut(key, text, target, condition, form, parts, assume, groups, fields.read_text("why"))
 
 
-def read_bottom_line(reader: EntryReader, key: str, table: object) -> claims.BottomLine:
+def read_bottom_line(entry_reader: EntryReader, key: str, table: object) -> claims.BottomLine:
     """Reads the rule by which a comparison takes one number from a person's answer."""
-    reader.pick_person(key)
+    entry_reader.pick_person(key)
     fields = Fields(table, ("bridges", "reflective", "at"))
     bridges = fields.read_texts("bridges")
     for name in bridges:
-        require_known_name("bridge", name, reader.content.bridges)
+        require_known_name("bridge", name, entry_reader.content.bridges)
     reflective, at = fields.read_flag("reflective"), fields.read_choice("at", ("low", "middle", "high"), "middle")
     return claims.BottomLine(bridges, reflective, at)
 
 
-def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
+def read_filing(entry_reader: EntryReader, key: str, table: object) -> claims.Filing:
     """Reads one remark on where the cruxes lie, with the parts of a cut that the remark may cover."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
     cut, claim = fields.read_text("cut", is_required=True), fields.read_text("claim")
-    require_known_name("cut", cut, reader.content.cuts)
+    require_known_name("cut", cut, entry_reader.content.cuts)
     if claim:
-        require_known_name("claim", claim, reader.content.claims)
+        require_known_name("claim", claim, entry_reader.content.claims)
     option_fields = fields.read_fields("options")
     options = {label: option_fields.read_texts(label) for label in option_fields.table}
     for part in (part for parts in options.values() for part in parts):
-        require_known_name("part", part, reader.content.cuts[cut].parts)
+        require_known_name("part", part, entry_reader.content.cuts[cut].parts)
     fields.read_text("text")
     return claims.Filing(key, cut, options)
 
 
-def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Evidence:
+def read_evidence(entry_reader: EntryReader, key: str, table: object) -> claims.Evidence:
     """Reads one evidence item, with each person's likelihood ratios or hypotheses."""
     keys = ("text", "about", "lr", "lr_against", "hypotheses", "counts", "over", "likelihoods", "observed", "transfer")
     fields = Fields(table, keys)
     ratios, against = (
-        {reader.pick_person(person): read_ratio(ratio) for person, ratio in fields.read_table(name).items()}
+        {entry_reader.pick_person(person): read_ratio(ratio) for person, ratio in fields.read_table(name).items()}
         for name in ("lr", "lr_against")
     )
     hypotheses = {}
     for person, rates in fields.read_table("hypotheses").items():
         betas = Fields(rates, ("if_true", "if_false"))
-        hypotheses[reader.pick_person(person)] = tuple(_read_beta(betas, side) for side in ("if_true", "if_false"))
+        hypotheses[entry_reader.pick_person(person)] = tuple(
+            _read_beta(betas, side) for side in ("if_true", "if_false")
+        )
     text, over = fields.read_text("text"), fields.read_text("over")
-    about = SURE_EVENT if over else reader.read_event(fields, "about")
+    about = SURE_EVENT if over else entry_reader.read_event(fields, "about")
     counts = fields.read_flag("counts") or bool(hypotheses)
     transfer = fields.read_fields("transfer")
-    powers = {reader.pick_person(person): transfer.read_number(person, 1.0) for person in transfer.table}
+    powers = {entry_reader.pick_person(person): transfer.read_number(person, 1.0) for person in transfer.table}
     for person, power in powers.items():
         require(0 <= power <= 1, f"The transfer {power} of {person!r} is not between 0 and 1.", "Example: ann = 0.5.")
     likelihoods = {}
     if over:
-        sets = reader.content.hypotheses
+        sets = entry_reader.content.hypotheses
         names = sets[require_known_name("set of hypotheses", over, sets)]
         for person, chances in fields.read_table("likelihoods").items():
             stated = Fields(chances, names)
-            likelihoods[reader.pick_person(person)] = {name: _read_likelihood(reader, stated, name) for name in names}
+            likelihoods[entry_reader.pick_person(person)] = {
+                name: _read_likelihood(entry_reader, stated, name) for name in names
+            }
     observed = _read_count(fields) if "observed" in fields.table else None
     counted = (over, likelihoods, observed, powers)
     return claims.Evidence(key, text, about, ratios, against, hypotheses, counts, *counted)
 
 
-def _read_likelihood(reader: EntryReader, fields: Fields, name: str) -> Any:
+def _read_likelihood(entry_reader: EntryReader, fields: Fields, name: str) -> Any:
     """Reads the chance of an observation under one hypothesis: a value, or the parameters [a, b] of a rate's Beta."""
     stated = fields.read_field(name, f'Add {name} = "60%", the chance of the observation if {name} holds.')
     if isinstance(stated, list):
         return list(_read_beta(fields, name))
-    return read_value(quote_number(stated), reader.conventions.words, reader.conventions.plus_minus).select_interval(
-        "centre"
-    )
+    return read_value(
+        quote_number(stated), entry_reader.conventions.words, entry_reader.conventions.plus_minus
+    ).select_interval("centre")
 
 
 def _read_count(fields: Fields) -> tuple[int, int]:
@@ -246,32 +256,32 @@ def _read_count(fields: Fields) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
-def read_hypotheses(reader: EntryReader, key: str, table: object) -> dict[str, Event]:
+def read_hypotheses(entry_reader: EntryReader, key: str, table: object) -> dict[str, Event]:
     """Reads a set of 2 to 8 hypotheses; the modeller assumes that exactly one of these events holds."""
     fields = Fields(table, ("text", "of"))
     fields.read_text("text")
     names = fields.read_texts("of", remedy='Name the hypotheses: of = ["H1", "H2", "H3"].')
     require(2 <= len(names) <= 8, f"There are {len(names)} hypotheses.", "Between 2 and 8 are possible.")
-    return {name: reader.content.resolve_event(name) for name in names}
+    return {name: entry_reader.content.resolve_event(name) for name in names}
 
 
-def read_independence(reader: EntryReader, key: str, table: object) -> claims.IndependenceGroup:
+def read_independence(entry_reader: EntryReader, key: str, table: object) -> claims.IndependenceGroup:
     """Reads one group of evidence items, and the discount that the modeller states for their dependence."""
     fields = Fields(table, ("items", "discount", "why"))
     items = fields.read_texts("items", remedy='Name the items: items = ["e1", "e2"].')
     for name in items:
-        require_known_name("evidence", name, reader.content.evidence)
+        require_known_name("evidence", name, entry_reader.content.evidence)
     require("discount" in fields.table, "The field 'discount' is missing.", "Write discount = 1 if independent.")
     discount = fields.read_number("discount", 1.0)
     require(0 <= discount <= 1, f"The discount {discount} is not between 0 and 1.", "Example: discount = 0.5.")
     return claims.IndependenceGroup(items, discount, fields.read_text("why"))
 
 
-def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure:
+def read_measure(entry_reader: EntryReader, key: str, table: object) -> claims.Measure:
     """Reads one measure: a rule that counts findings, as k of n, for an evidence item."""
     keys = ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed", "kinds")
     fields = Fields(table, (*keys, *claims.SUBJECT_FILTERS))
-    feeds = require_known_name("evidence", fields.read_text("feeds", is_required=True), reader.content.evidence)
+    feeds = require_known_name("evidence", fields.read_text("feeds", is_required=True), entry_reader.content.evidence)
     placement, metric = fields.read_text("placement"), fields.read_text("metric")
     remedy = 'Write placement = "acquiring", or metric = "…" and above = 0.05.'
     require(bool(placement) != bool(metric), "A measure uses either a placement or a metric.", remedy)

@@ -199,19 +199,19 @@ def _is_vacuous(interval: Interval) -> bool:
     return interval[0] <= 0 and interval[1] >= 1
 
 
-def _update_target(argument: Argument, person: str, about: Event, ratio: Interval) -> tuple[Interval, Interval] | None:
+def _update_target(argument: Argument, person: str, event: Event, ratio: Interval) -> tuple[Interval, Interval] | None:
     if argument.content.query is None:
         return None
     target, condition = argument.choose_question(person)
     polytope = argument.build_polytope(person)
-    if not polytope.select_connected(target.atoms | condition.atoms).atoms & about.atoms:
+    if not polytope.select_connected(target.atoms | condition.atoms).atoms & event.atoms:
         return None
     before = polytope.bound(target, condition).interval
-    sides = {0.0: negate(about), float("inf"): about}  # the event that a ratio of 0 or infinity proves
+    sides = {0.0: negate(event), float("inf"): event}  # the event that a ratio of 0 or infinity proves
     bounds = [
         polytope.bound(target, conjoin(condition, sides[end]))
         if end in sides
-        else polytope.bound(target, condition, (about, end))
+        else polytope.bound(target, condition, (event, end))
         for end in ratio
     ]
     lows, highs = [b.low for b in bounds if b.low is not None], [b.high for b in bounds if b.high is not None]

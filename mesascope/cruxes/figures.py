@@ -143,18 +143,18 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
     box_width, gap, margin = 182.0, 34.0, 10.0
     heights = {n: 40 + 14 * len(wrap(b.text, 26)[:4]) + 15 * len(b.lines) for n, b in boxes.items()}
     total = max(sum(heights[n] + 18 for n in names) for names in columns) + 20
-    places: dict[str, tuple[float, float]] = {}
+    positions: dict[str, tuple[float, float]] = {}
     for i, names in enumerate(columns):
         y = (total - sum(heights[n] + 18 for n in names)) / 2
         for n in names:
-            places[n] = (margin + i * (box_width + gap), y)
+            positions[n] = (margin + i * (box_width + gap), y)
             y += heights[n] + 18
     body = [
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{PALE_COLOUR}"/></marker></defs>'
     ]
     for a, b, dashed in arrows:
-        (xa, ya), (xb, yb) = places[a], places[b]
+        (xa, ya), (xb, yb) = positions[a], positions[b]
         x1, y1, x2, y2 = xa + box_width, ya + heights[a] / 2, xb, yb + heights[b] / 2
         if xb <= xa:
             x1, x2 = (xa + box_width / 2, xb + box_width / 2)
@@ -166,7 +166,7 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         style = 'stroke-dasharray="5 4" stroke="#98a1b0"' if dashed else f'stroke="{PALE_COLOUR}"'
         body.append(f'<path d="{path}" fill="none" {style} stroke-width="1.3" marker-end="url(#tip)"/>')
     for name, box in boxes.items():
-        x, y = places[name]
+        x, y = positions[name]
         fill = {"event": "#ffffff", "claim": "#f6f3ea", "target": "#eef2f8"}[box.kind]
         edge, stroke_width = (TEXT_COLOUR, 2) if box.kind == "target" else (LINE_COLOUR, 1.2)
         body.append(_draw_rectangle(x, y, box_width, heights[name], fill, rx=6, stroke=edge, stroke_width=stroke_width))

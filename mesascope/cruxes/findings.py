@@ -41,7 +41,7 @@ class Tally:
     """The count of one measure over a folder of findings.
 
     Args:
-        measure, feeds: the ids of the measure and of its evidence item.
+        measure, evidence: the ids of the measure and of its evidence item.
         k, n: the number of units that were observed, and the number of units that count; None if no unit counts.
         units: every unit with its verdict.
         gap: a text, always printed, that names the network measured and the network that the claim is about.
@@ -49,7 +49,7 @@ class Tally:
     """
 
     measure: str
-    feeds: str
+    evidence: str
     k: int | None
     n: int | None
     units: tuple[Unit, ...]
@@ -80,11 +80,11 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
     if isinstance(data, dict) and isinstance(data.get("subjects"), list):
         subjects = data["subjects"]
     elif isinstance(data, list):
-        by_subject: dict[str, list[Any]] = {}
+        findings_by_subject: dict[str, list[Any]] = {}
         for finding in data:
             subject = str(finding.get("subject")) if isinstance(finding, dict) else "?"
-            by_subject.setdefault(subject, []).append(finding)
-        subjects = [{"subject": subject, "findings": findings} for subject, findings in by_subject.items()]
+            findings_by_subject.setdefault(subject, []).append(finding)
+        subjects = [{"subject": subject, "findings": findings} for subject, findings in findings_by_subject.items()]
     else:
         problem = f"{name} contains neither subjects nor a list of findings."
         raise MesascopeError(problem, 'Expected {"subjects": [...]} or [finding, …].')

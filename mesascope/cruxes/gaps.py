@@ -73,17 +73,17 @@ def explain_cuts(
     *,
     cut: str | None = None,
     groups: Groups = (),
-    points: bool = False,
+    should_use_points: bool = False,
 ) -> GapReport:
-    """Compares two people's answers to the same questions; with `points`, splits the gap under every cut of the file.
+    """Compares two people's answers to the same questions; with `should_use_points`, splits the gap under every cut.
 
     Args:
         argument: the argument.
         first_person, second_person: the ids of the two people; by default the file's pair.
         scale, method, groups: see `explain_gap`.
         cut: the id of the only cut to use; by default all cuts, or shared claims if the file has no cuts.
-        points: whether to replace each set by one point, chosen by the file's [bottom] table, and to split the gap
-            between the points. It is False by default, because no claim supports such a point.
+        should_use_points: whether to replace each set by one point, chosen by the file's [bottom] table, and to split
+            the gap between the points. It is False by default, because no claim supports such a point.
 
     Returns a `GapReport`.
     """
@@ -97,7 +97,7 @@ def explain_cuts(
     if scopes[0] != scopes[1]:
         speakers = ", ".join(f"{person} speaks under {scope}" for person, scope in zip(people, scopes, strict=True))
         warnings.append(f"{speakers}: part of any difference may be due to scope")
-    for name in names if points else []:
+    for name in names if should_use_points else []:
         if name == SHARED_CUT:
             gaps.append(split_by_shared_claims(argument, *people, None, scale, method=method))
             continue

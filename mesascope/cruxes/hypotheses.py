@@ -86,7 +86,7 @@ def _find_hypotheses(argument: Argument, items: Sequence[str]) -> tuple[list[Evi
     content = argument.content
     evidence = [content.evidence[require_known_name("evidence", item, content.evidence)] for item in items]
     require(len(set(items)) == len(items), "An evidence item is named twice.", "Name each item once: --evidence NAME.")
-    subjects = {entry.over or str(entry.event) for entry in evidence}
+    subjects = {entry.hypothesis_set or str(entry.event) for entry in evidence}
     names = ", ".join(sorted(subjects))
     require(len(subjects) == 1, f"These items are about different things: {names}.", "Name items about one event.")
     for entry in evidence:
@@ -94,8 +94,8 @@ def _find_hypotheses(argument: Argument, items: Sequence[str]) -> tuple[list[Evi
         require(
             is_ready, f"{entry.id!r} is a count, so k and n are needed.", "Add observed = [7, 10] to it in the file."
         )
-    if evidence[0].over:
-        return evidence, content.hypotheses[evidence[0].over]
+    if evidence[0].hypothesis_set:
+        return evidence, content.hypotheses[evidence[0].hypothesis_set]
     event = evidence[0].event
     return evidence, {str(event): event, str(negate(event)): negate(event)}
 
@@ -170,7 +170,7 @@ def _find_likelihoods(entry: Evidence, person: str, names: tuple[str, ...]) -> t
 
     A stated likelihood ratio stands for the chance under the event, relative to 1 under its complement.
     """
-    if entry.over:
+    if entry.hypothesis_set:
         stated = entry.likelihoods.get(person)
         if stated is None:
             return None

@@ -30,7 +30,7 @@ def import_file(
         bool, typer.Option("--without-certain", help="Leave out triads that make the target certain, as the FRI does.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write what was read as a crux file.")] = None,
-    as_json: options.JsonOption = False,
+    should_print_json: options.JsonOption = False,
 ) -> None:
     """Read a network, triads, forecasts of Metaculus or Manifold, or a map in Argdown or BayesDown.
 
@@ -47,8 +47,8 @@ def import_file(
             raise MesascopeError(f"{str(file)!r} has no claims for a crux file.", "Run the command without --out.")
         options.write_file(out, content)
         lines = [*lines, f"wrote {out}"]
-    record = {"command": "import", "file": file.name, "result": texts.convert_to_plain(result)}
-    typer.echo(json.dumps(record, allow_nan=False) if as_json else "\n".join(lines))
+    record = {"command": "import", "file": file.name, "result": texts.convert_to_plain_data(result)}
+    typer.echo(json.dumps(record, allow_nan=False) if should_print_json else "\n".join(lines))
 
 
 def _read_file(file: Path, text: str, base: str, should_drop_decisive_rows: bool) -> tuple[Any, list[str], str | None]:

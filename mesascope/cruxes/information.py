@@ -110,11 +110,13 @@ def compute_greatest_information_value(
     return compute_information_value(pu, np.ones_like(pu), pu, base, complement=np.zeros_like(pu), form=form)
 
 
-def _average_outcomes(w: float | np.ndarray, yes: float | np.ndarray, no: float | np.ndarray) -> np.ndarray:
+def _average_outcomes(
+    w: float | np.ndarray, value_if_true: float | np.ndarray, value_if_false: float | np.ndarray
+) -> np.ndarray:
     """Computes w·yes + (1 - w)·no; a term of weight 0 is 0, even if its value is infinite or NaN."""
     w = np.asarray(w, dtype=float)
     with np.errstate(invalid="ignore"):
-        return np.where(w > 0, w * yes, 0.0) + np.where(w < 1, (1 - w) * no, 0.0)
+        return np.where(w > 0, w * value_if_true, 0.0) + np.where(w < 1, (1 - w) * value_if_false, 0.0)
 
 
 def compute_information_value_of_states(

@@ -36,51 +36,51 @@ def read_content(source: Source, conventions: Conventions) -> Content:
     Returns the file's `Content`. The first mistake raises `MesascopeError`, which names the entry and its line.
     """
     conventions.check()
-    reader = EntryReader(source, conventions)
-    content, locate_errors = reader.content, source.locate_errors
-    _read_top_fields(reader)
-    content.atoms = _read_texts(reader, "atoms")
+    entry_reader = EntryReader(source, conventions)
+    content, locate_errors = entry_reader.content, source.locate_errors
+    _read_top_fields(entry_reader)
+    content.atoms = _read_texts(entry_reader, "atoms")
     with locate_errors("atoms"):
         require(bool(content.atoms), "There are no atoms.", 'Write [atoms] and P = "the meaning of P".')
-    _read_definitions(reader)
-    reader.read_each("people", _read_person)
+    _read_definitions(entry_reader)
+    entry_reader.read_each("people", _read_person)
     with locate_errors("people"):
         require(bool(content.people), "There are no people.", 'Write [people] and ann = { name = "Ann" }.')
-    _read_texts(reader, "groups")
-    content.claims = reader.read_each("claims", _read_claim)
+    _read_texts(entry_reader, "groups")
+    content.claims = entry_reader.read_each("claims", _read_claim)
     for claim in content.claims.values():
         with locate_errors("claims", claim.id):
             for other in claim.related_claims:
                 require_known_name("claim", other, content.claims)
-    content.quantities = reader.read_each("quantities", quantities.read_quantity)
+    content.quantities = entry_reader.read_each("quantities", quantities.read_quantity)
     for quantity in content.quantities.values():
-        content.claims |= _make_threshold_claims(reader, quantity)
-    content.decisions = reader.read_each("decisions", quantities.read_decision)
-    content.bridges = reader.read_each("bridges", entries.read_bridge)
+        content.claims |= _make_threshold_claims(entry_reader, quantity)
+    content.decisions = entry_reader.read_each("decisions", quantities.read_decision)
+    content.bridges = entry_reader.read_each("bridges", entries.read_bridge)
     for name in conventions.bridges:
         require_known_name("bridge", name, content.bridges)
     labels = {label for claim in content.claims.values() for label in claim.wordings}
     for label in conventions.wordings:
         require_known_name("wording", label, labels)
-    content.cuts = reader.read_each("cuts", entries.read_cut)
-    content.hypotheses = reader.read_each("hypotheses", entries.read_hypotheses)
-    content.evidence = reader.read_each("evidence", entries.read_evidence)
-    content.independence = reader.read_each("independence", entries.read_independence)
+    content.cuts = entry_reader.read_each("cuts", entries.read_cut)
+    content.hypotheses = entry_reader.read_each("hypotheses", entries.read_hypotheses)
+    content.evidence = entry_reader.read_each("evidence", entries.read_evidence)
+    content.independence = entry_reader.read_each("independence", entries.read_independence)
     if "query" in source.data:
         with locate_errors("query"):
-            content.query = entries.read_query(reader, source.data["query"])
-    content.refusals = list(reader.read_each("refusals", entries.read_refusal).values())
-    content.replies = list(reader.read_each("retractions", entries.read_retraction).values())
-    content.replies += reader.read_each("agreements", entries.read_agreement).values()
-    reader.read_each("questions", entries.read_question)
-    content.bottom = reader.read_each("bottom", entries.read_bottom_line)
-    content.filings = reader.read_each("filings", entries.read_filing)
-    content.measures = reader.read_each("measures", entries.read_measure)
+            content.query = entries.read_query(entry_reader, source.data["query"])
+    content.refusals = list(entry_reader.read_each("refusals", entries.read_refusal).values())
+    content.replies = list(entry_reader.read_each("retractions", entries.read_retraction).values())
+    content.replies += entry_reader.read_each("agreements", entries.read_agreement).values()
+    entry_reader.read_each("questions", entries.read_question)
+    content.bottom = entry_reader.read_each("bottom", entries.read_bottom_line)
+    content.filings = entry_reader.read_each("filings", entries.read_filing)
+    content.measures = entry_reader.read_each("measures", entries.read_measure)
     return content
 
 
-def _read_top_fields(reader: EntryReader) -> None:
-    data, locate_errors = reader.source.data, reader.source.locate_errors
+def _read_top_fields(entry_reader: EntryReader) -> None:
+    data, locate_errors = entry_reader.source.data, entry_reader.source.locate_errors
     for key in data:
         with locate_errors(key):
             require_known_name("table", str(key)[:80], TABLES)
@@ -90,23 +90,23 @@ def _read_top_fields(reader: EntryReader) -> None:
         require(data["format"] == FORMAT, problem, f'Write format = "{FORMAT}" in the first line.')
     fields = Fields({key: value for key, value in data.items() if key in ("title", "source")}, TABLES)
     with locate_errors("title"):
-        reader.content.title = fields.read_text("title", default="untitled")
+        entry_reader.content.title = fields.read_text("title", default="untitled")
     with locate_errors("source"):
-        reader.content.origin = fields.read_text("source")
+        entry_reader.content.origin = fields.read_text("source")
 
 
-def _read_texts(reader: EntryReader, name: str) -> dict[str, str]:
-    table = reader.source.read_entries(name)
+def _read_texts(entry_reader: EntryReader, name: str) -> dict[str, str]:
+    table = entry_reader.source.read_entries(name)
     for key in table:
-        with reader.source.locate_errors(name, key):
+        with entry_reader.source.locate_errors(name, key):
             Fields(table, table).read_text(key, is_required=True)
     return table
 
 
-def _read_definitions(reader: EntryReader) -> None:
+def _read_definitions(entry_reader: EntryReader) -> None:
     """Reads the definitions, each of which may use atoms and other definitions, and expands them to atoms."""
-    content, locate_errors = reader.content, reader.source.locate_errors
-    table = reader.source.read_entries("defs")
+    content, locate_errors = entry_reader.content, entry_reader.source.locate_errors
+    table = entry_reader.source.read_entries("defs")
     unexpanded: dict[str, Event] = {}
     for key, value in table.items():
         with locate_errors("defs", key):
@@ -123,9 +123,9 @@ def _read_definitions(reader: EntryReader) -> None:
             content.definitions[key] = unexpanded[key].expand(content.definitions)
 
 
-def _read_person(reader: EntryReader, key: str, table: object) -> None:
+def _read_person(entry_reader: EntryReader, key: str, table: object) -> None:
     require(key != "unknown", "'unknown' stands for an unidentified speaker.", "Choose another id.")
-    fields, people = Fields(table, ("name", "attribution", "scope")), reader.content.people
+    fields, people = Fields(table, ("name", "attribution", "scope")), entry_reader.content.people
     name = fields.read_text("name", is_required=True)
     for other in people.values():
         require(name != other.name, f"{name!r} is also the name of {other.id!r}.", "Give each person a different name.")
@@ -133,81 +133,81 @@ def _read_person(reader: EntryReader, key: str, table: object) -> None:
     people[key] = Person(key, name, attribution, fields.read_texts("scope"))
 
 
-def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
+def _read_claim(entry_reader: EntryReader, key: str, table: object) -> Claim:
     fields = Fields(table, CLAIM_KEYS)
     people = fields.read_texts("by", remedy='Add by = "…", one of the people.')
     for name in people:
         if name != "unknown":
-            reader.pick_person(name)
+            entry_reader.pick_person(name)
     kind = fields.read_choice("kind", CLAIM_KINDS, "prob")
     common_fields: dict[str, Any] = {"id": key, "people": people, "kind": kind}
-    common_fields |= {"line": reader.source.find_line("claims", key), "is_used": fields.read_flag("used", True)}
+    common_fields |= {"line": entry_reader.source.find_line("claims", key), "is_used": fields.read_flag("used", True)}
     common_fields |= {"related_claims": fields.read_texts("about"), "quote": entries.read_quote(fields)}
     common_fields |= {"is_endorsed": fields.read_flag("endorsed")}
     common_fields |= {field: fields.read_text(key) for key, field in CLAIM_TEXTS.items()}
     if kind in NUMERIC_KINDS:
         require(len(people) == 1, "A claim with a number needs exactly one person.", "Write one claim per person.")
-        return Claim(**common_fields, **_read_numeric_fields(reader, fields))
+        return Claim(**common_fields, **_read_numeric_fields(entry_reader, fields))
     if kind == "fraction":
         remedy = 'Describe the share: of = "researchers who …".'
         require(bool(common_fields["share_of"]), "The field 'of' is missing.", remedy)
-        return Claim(value=_read_claim_value(reader, fields, "value"), **common_fields)
+        return Claim(value=_read_claim_value(entry_reader, fields, "value"), **common_fields)
     if kind == "comparison" and "than" in fields.table:
         sides: dict[str, Any] = {
-            "event": reader.read_event(fields, "event"),
-            "condition": reader.read_condition(fields, "given"),
+            "event": entry_reader.read_event(fields, "event"),
+            "condition": entry_reader.read_condition(fields, "given"),
         }
-        sides |= {"than": reader.read_event(fields, "than")}
-        return Claim(**common_fields, **sides, than_condition=reader.read_condition(fields, "than_given"))
+        sides |= {"than": entry_reader.read_event(fields, "than")}
+        return Claim(**common_fields, **sides, than_condition=entry_reader.read_condition(fields, "than_given"))
     for name in ("value", "given", "reflective", "readings", "than", "than_given"):
         require(name not in fields.table, f"A claim of kind {kind!r} has no field {name!r}.", "Remove it.")
-    events = tuple(reader.content.resolve_event(text) for text in fields.read_texts("events"))
-    event = reader.read_event(fields, "event") if "event" in fields.table else None
+    events = tuple(entry_reader.content.resolve_event(text) for text in fields.read_texts("events"))
+    event = entry_reader.read_event(fields, "event") if "event" in fields.table else None
     is_complete = kind != "ambiguity" or len(events) > 1
     require(is_complete, "An ambiguity needs at least two events.", 'Write events = ["A", "B"].')
     return Claim(event=event, events=events, **common_fields)
 
 
-def _make_threshold_claims(reader: EntryReader, quantity: quantities.Quantity) -> dict[str, Claim]:
+def _make_threshold_claims(entry_reader: EntryReader, quantity: quantities.Quantity) -> dict[str, Claim]:
     """Makes the claims that follow from a quantity: one for each event that a threshold defines."""
-    claims, line = {}, reader.source.find_line("quantities", quantity.id)
+    claims, line = {}, entry_reader.source.find_line("quantities", quantity.id)
     for atom, threshold in quantity.events.items():
         name, chance = f"{quantity.id}_{atom}", quantity.find_chance(threshold)
-        with reader.source.locate_errors("quantities", quantity.id):
-            require(name not in reader.content.claims, f"{name!r} is a claim already.", "Rename the quantity.")
+        with entry_reader.source.locate_errors("quantities", quantity.id):
+            require(name not in entry_reader.content.claims, f"{name!r} is a claim already.", "Rename the quantity.")
         rule = f"the chance that {quantity.id} is {threshold}, by its {quantity.shape} distribution"
         reading = Reading(f"{chance:.6g}", "exact", chance, chance, chance, None, rule)
         text = f"{quantity.text or quantity.id} {threshold}"
-        event = reader.content.resolve_event(atom)
+        event = entry_reader.content.resolve_event(atom)
         words: dict[str, Any] = {"text": text, "quote": quantity.quote, "at": quantity.at, "event_text": atom}
         claims[name] = Claim(name, (quantity.person,), "prob", line, event=event, value=reading, **words)
     return claims
 
 
-def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
+def _read_numeric_fields(entry_reader: EntryReader, fields: Fields) -> dict[str, Any]:
     """Reads the event, the condition and the value of a claim, and its alternative wordings."""
-    event, condition = reader.read_event(fields, "event"), reader.read_condition(fields, "given")
+    event, condition = entry_reader.read_event(fields, "event"), entry_reader.read_condition(fields, "given")
     wordings = {}
     for label, table in fields.read_table("readings").items():
         changes = Fields(table, ("event", "given", "value"))
         is_usable = label.isprintable() and bool(label.strip())
         require(is_usable, "A reading has no usable label.", "Give it a printable label.")
         wordings[label] = Wording(
-            reader.read_event(changes, "event") if "event" in changes.table else event,
-            reader.read_condition(changes, "given") if "given" in changes.table else condition,
-            _read_claim_value(reader, changes if "value" in changes.table else fields, "value"),
+            entry_reader.read_event(changes, "event") if "event" in changes.table else event,
+            entry_reader.read_condition(changes, "given") if "given" in changes.table else condition,
+            _read_claim_value(entry_reader, changes if "value" in changes.table else fields, "value"),
         )
-    reflective = _read_claim_value(reader, fields, "reflective") if "reflective" in fields.table else None
-    value, text = _read_claim_value(reader, fields, "value"), fields.read_text("event")
+    reflective = _read_claim_value(entry_reader, fields, "reflective") if "reflective" in fields.table else None
+    value, text = _read_claim_value(entry_reader, fields, "value"), fields.read_text("event")
     values = {"value": value, "reflective_value": reflective, "wordings": wordings}
     return {"event": event, "condition": condition, "event_text": text, **values}
 
 
-def _read_claim_value(reader: EntryReader, fields: Fields, key: str) -> Reading:
+def _read_claim_value(entry_reader: EntryReader, fields: Fields, key: str) -> Reading:
     stated = fields.read_field(key, f'Add {key} = "~85%".')
     stated = quote_number(stated)
     problem = f"The field {key!r} is {describe_value(stated)}, not a number or quoted text."
     require(isinstance(stated, str), problem, f'Quote the original words: {key} = "~85%".')
     mass = fields.read_number("mass", 0.9) if "mass" in fields.table else None
-    within, conventions = fields.read_text("within", default="vacuous"), reader.conventions
+    within, conventions = fields.read_text("within", default="vacuous"), entry_reader.conventions
     return read_value(stated, conventions.words, conventions.plus_minus, mass, within)

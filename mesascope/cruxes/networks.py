@@ -90,7 +90,7 @@ class Net:
     def compute_marginals(self) -> dict[str, np.ndarray]:
         """Computes P(node) for every node, as an array over the node's states; a batch axis comes last."""
         if self.batch_shape or np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
-            return {name: self.eliminate_others((name,), {}) for name in self.order}
+            return {name: self.compute_marginal((name,), {}) for name in self.order}
         joint, marginals, n_before = self.compute_joint(), {}, 1
         for name, size in zip(self.order, self.sizes, strict=True):
             marginals[name] = joint.reshape(n_before, size, -1).sum(axis=(0, 2))
@@ -112,7 +112,7 @@ class Net:
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}
         unobserved = tuple(require_known_name("node", name, self.order) for name in nodes if name not in observed)
-        joint = self.eliminate_others(unobserved, observed)
+        joint = self.compute_marginal(unobserved, observed)
         total = joint.sum(axis=tuple(range(len(unobserved))))
         if np.min(total) < MIN_PROBABILITY:
             return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
@@ -128,7 +128,7 @@ class Net:
         labels = self.states[require_known_name("node", name, self.order)]
         return labels.index(require_known_name(f"state of {name}", label, labels))
 
-    def eliminate_others(self, nodes: tuple[str, ...], observed_states: Mapping[str, int]) -> np.ndarray:
+    def compute_marginal(self, nodes: tuple[str, ...], observed_states: Mapping[str, int]) -> np.ndarray:
         """Computes P(nodes, observed states), as an array over the states of nodes that are not observed."""
         needed_nodes, stack = set(), [*nodes, *observed_states]
         while stack:  # find all ancestors of the nodes in the question; the tables of the other nodes sum to one

@@ -10,7 +10,7 @@ import typer
 
 from mesascope.cruxes.argument import Argument, load_argument, load_thread
 from mesascope.cruxes.information import LOG_BASES
-from mesascope.cruxes.texts import convert_to_plain, describe_conventions
+from mesascope.cruxes.texts import convert_to_plain_data, describe_conventions
 from mesascope.errors import MesascopeError, require_known_name
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -104,17 +104,19 @@ def add_command(name: str) -> Callable[[Callable[..., CommandOutput]], Callable[
     takes FILE, --json, and the options of the function and of `open_argument`.
     """
     file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
-    as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)
+    should_print_json = inspect.Parameter(
+        "should_print_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption
+    )
 
     def add(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
-        def run_command(as_json: bool, **options: Any) -> None:
+        def run_command(should_print_json: bool, **options: Any) -> None:
             argument = open_argument(**{p.name: options.pop(p.name) for p in (file, *conventions)})
             output = function(argument, **options)
-            if as_json:
+            if should_print_json:
                 record = {"command": name, "file": argument.name, "digest": argument.digest}
                 record |= {
-                    "conventions": convert_to_plain(argument.conventions),
-                    "result": convert_to_plain(output.result),
+                    "conventions": convert_to_plain_data(argument.conventions),
+                    "result": convert_to_plain_data(output.result),
                 }
                 typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
             else:
@@ -124,7 +126,7 @@ def add_command(name: str) -> Callable[[Callable[..., CommandOutput]], Callable[
                 raise typer.Exit(1)
 
         _, *own_parameters = inspect.signature(function, eval_str=True).parameters.values()
-        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, should_print_json)]
         run_command.__doc__, run_command.__signature__ = function.__doc__, inspect.Signature(parameters)  # type: ignore
         app.command(name)(run_command)
         return function

@@ -17,14 +17,14 @@ from mesascope.cruxes.texts import describe_conventions, describe_question, form
 from mesascope.errors import MesascopeError
 
 
-def render_page(argument: Argument, findings: str | Path | None = None, points: bool = False) -> str:
+def render_page(argument: Argument, findings: str | Path | None = None, should_use_points: bool = False) -> str:
     """Renders an argument as an HTML page.
 
     Args:
         argument: the argument.
         findings: a folder with findings.json, whose findings the measures of the crux file count; by default none.
-        points: whether to split the gap between points of the answers; the page then says that no claim supports these
-            points.
+        should_use_points: whether to split the gap between points of the answers; the page then says that no claim
+            supports these points.
 
     Returns HTML with inline SVG and styles, without scripts or external addresses; all text is escaped.
     """
@@ -38,7 +38,7 @@ def render_page(argument: Argument, findings: str | Path | None = None, points: 
     content = argument.content
     people = dict.fromkeys((*argument.compared_people, *content.people))
     colours = dict(zip(people, cycle(figures.SERIES_COLOURS), strict=False))
-    gaps = _explain_gaps(argument, points)
+    gaps = _explain_gaps(argument, should_use_points)
     answers = [argument.answer(p) for p in argument.compared_people]
     if not isinstance(gaps, str):  # show everybody's answers to the same questions
         answers = [answer for asked in gaps.questions for answer in asked.answers]
@@ -145,9 +145,9 @@ def _is_connected(start: str, end: str, arrows: set[tuple[str, str]]) -> bool:
     return end in reached
 
 
-def _explain_gaps(argument: Argument, points: bool) -> GapReport | str:
+def _explain_gaps(argument: Argument, should_use_points: bool) -> GapReport | str:
     try:
-        return argument.cuts(points=points)
+        return argument.cuts(should_use_points=should_use_points)
     except MesascopeError as error:
         return str(error)
 
@@ -204,7 +204,7 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
         )
         marks += ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
         marks += ["withdrawn"] if content.find_reply("retraction", claim.id) else []
-        marks += [f"refused by {refusal.by}" for refusal in content.refusals if claim.id in refusal.of]
+        marks += [f"refused by {refusal.person}" for refusal in content.refusals if claim.id in refusal.claims]
         stated = claim.value.text if claim.value else ""
         rows.append({"claim": claim, "subject": subject, "read": reading, "marks": ", ".join(marks), "stated": stated})
     return rows
@@ -213,7 +213,7 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
 def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
     evidence, rows = argument.content.evidence, []
     for name, item in (*evidence.items(), *argument.content.questions.items()):
-        is_count = name in evidence and (evidence[name].is_count or bool(evidence[name].over))
+        is_count = name in evidence and (evidence[name].is_count or bool(evidence[name].hypothesis_set))
         updates = [] if is_count else argument.update(name)
         rows.append({"id": name, "text": item.text, "about": str(item.event), "updates": updates})
     return rows
@@ -221,9 +221,11 @@ def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
 
 def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Tally]) -> str:
     results = [
-        (name, argument.update(name)) for name, e in argument.content.evidence.items() if not (e.is_count or e.over)
+        (name, argument.update(name))
+        for name, e in argument.content.evidence.items()
+        if not (e.is_count or e.hypothesis_set)
     ]
-    results += [(f"{tally.feeds} ({tally.k} of {tally.n})", list(tally.updates)) for tally in tallies]
+    results += [(f"{tally.evidence} ({tally.k} of {tally.n})", list(tally.updates)) for tally in tallies]
     bars = []
     for name, update in ((name, update) for name, updates in results for update in updates):
         if update.status == "asked" or update.prior is None or update.posterior is None:

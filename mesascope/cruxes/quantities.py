@@ -124,10 +124,10 @@ def _split_unit(unit: str) -> tuple[str, str]:
     return (period, head.strip()) if period in DAYS_BY_UNIT and "per " in unit else ("", unit.strip().removesuffix("s"))
 
 
-def read_quantity(reader: EntryReader, key: str, table: object) -> Quantity:
+def read_quantity(entry_reader: EntryReader, key: str, table: object) -> Quantity:
     """Reads one quantity with its 5 % and 95 % points."""
     fields = Fields(table, ("by", "text", "unit", "low", "high", "shape", "events", "quote", "at"))
-    person, unit = reader.pick_person(fields.read_text("by", is_required=True)), fields.read_text("unit")
+    person, unit = entry_reader.pick_person(fields.read_text("by", is_required=True)), fields.read_text("unit")
     low, high = (_read_end(fields, name, unit) for name in ("low", "high"))
     require(low < high, f"The ends {low:g} and {high:g} are not in order.", 'Write low = "2" and high = "20".')
     shape = fields.read_choice("shape", SHAPES, "lognormal" if low > 0 and unit != "date" else "normal")
@@ -139,16 +139,16 @@ def read_quantity(reader: EntryReader, key: str, table: object) -> Quantity:
     texts = fields.read_text("text"), unit, read_quote(fields), fields.read_text("at")
     quantity = Quantity(key, person, *texts, shape, low, high, events)
     for atom, threshold in events.items():
-        require_known_name("atom", atom, reader.content.atoms)
+        require_known_name("atom", atom, entry_reader.content.atoms)
         quantity.find_chance(threshold)
     return quantity
 
 
 def _read_end(fields: Fields, name: str, unit: str) -> float:
-    stated: Any = fields.read_field(name, f'Add {name} = "2", one of the 5 % and 95 % points.')
-    is_usable = isinstance(stated, str | int | float | datetime.date) and not isinstance(stated, bool)
+    stated_amount: Any = fields.read_field(name, f'Add {name} = "2", one of the 5 % and 95 % points.')
+    is_usable = isinstance(stated_amount, str | int | float | datetime.date) and not isinstance(stated_amount, bool)
     require(is_usable, f"The field {name!r} is not an amount.", f'Write {name} = "2 months".')
-    value = read_amount(str(stated), unit)
+    value = read_amount(str(stated_amount), unit)
     require(np.isfinite(value) and abs(value) < 1e15, f"The field {name!r} is too large.", f'Write {name} = "2".')
     return value
 
@@ -171,16 +171,16 @@ class Decision:
     actions: dict[str, dict[str, float]]
 
 
-def read_decision(reader: EntryReader, key: str, table: object) -> Decision:
+def read_decision(entry_reader: EntryReader, key: str, table: object) -> Decision:
     """Reads one decision; every term of a utility is a quantity, an event, or 'constant'."""
     fields = Fields(table, ("by", "text", "unit", "actions"))
-    person = reader.pick_person(fields.read_text("by", is_required=True))
+    person = entry_reader.pick_person(fields.read_text("by", is_required=True))
     actions = {}
     for name, terms in fields.read_table("actions").items():
         own = Fields(terms, terms if isinstance(terms, dict) else ())
         actions[name] = {term: own.read_number(term, 0.0) for term in own.table}
         for term in actions[name]:
-            if term != "constant" and term not in reader.content.quantities:
-                reader.content.resolve_event(term)
+            if term != "constant" and term not in entry_reader.content.quantities:
+                entry_reader.content.resolve_event(term)
     require(len(actions) > 1, "A decision needs at least two actions.", "Write actions = { go = { … }, stay = { … } }.")
     return Decision(key, person, fields.read_text("text"), fields.read_text("unit"), actions)

@@ -95,7 +95,7 @@ def list_questions(argument: Argument) -> tuple[list[ExpectedObservation], CutFo
     items = [
         ExpectedObservation(e.id, str(e.event), describe_event(content, e.event), e.text or e.id)
         for e in content.evidence.values()
-        if not e.over
+        if not e.hypothesis_set
     ]
     cut = next(iter(content.cuts.values()), None)
     problem = f"{argument.name} has nothing to ask about: no evidence about one event, and no cut."

@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 MAX_LISTED_VALUES = 30
 
 
-def convert_to_plain(value: Any) -> Any:
+def convert_to_plain_data(value: Any) -> Any:
     """Converts dataclasses, events and arrays to plain data; infinities become 'inf' and '-inf', NaN becomes null."""
     if isinstance(value, Event):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: convert_to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: convert_to_plain_data(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
-        return {str(k): convert_to_plain(v) for k, v in value.items()}
+        return {str(k): convert_to_plain_data(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [convert_to_plain(v) for v in value]
+        return [convert_to_plain_data(v) for v in value]
     if isinstance(value, np.ndarray):
-        return convert_to_plain(value.tolist())
+        return convert_to_plain_data(value.tolist())
     if isinstance(value, np.generic):
-        return convert_to_plain(value.item())
+        return convert_to_plain_data(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None if np.isnan(value) else str(value)
     return value
@@ -85,15 +85,15 @@ def describe_conventions(conventions: Conventions) -> str:
 
 def describe_issues(issues: Sequence[Issue]) -> list[str]:
     """Describes the issues of a check, in one paragraph each."""
-    errors = sum(issue.error for issue in issues)
+    errors = sum(issue.is_error for issue in issues)
     lines = [f"{errors or 'no'} contradiction{'s' if errors != 1 else ''}, {len(issues) - errors} warnings"]
     fixes = set()
     for issue in issues:
-        mark = "ERROR" if issue.error else "warning"
-        lines.append(f"{mark} {issue.kind} ({', '.join(issue.people)}): {issue.says}")
-        if issue.fix and issue.fix not in fixes:
-            lines.append(f"    {issue.fix}")
-        fixes.add(issue.fix)
+        mark = "ERROR" if issue.is_error else "warning"
+        lines.append(f"{mark} {issue.kind} ({', '.join(issue.people)}): {issue.problem}")
+        if issue.remedy and issue.remedy not in fixes:
+            lines.append(f"    {issue.remedy}")
+        fixes.add(issue.remedy)
     return lines
 
 
@@ -113,7 +113,7 @@ def describe_answer(answer: Answer) -> list[str]:
     if answer.mean:
         lines.append(f"  mean {format_interval(*answer.mean)}")
     if answer.refusal:
-        instead = f"; offers {answer.refusal.instead} instead" if answer.refusal.instead else ""
+        instead = f"; offers {answer.refusal.offered_claim} instead" if answer.refusal.offered_claim else ""
         lines.append(f"  reason: {answer.refusal.reason}{instead}")
         return lines
     if answer.claims:
@@ -170,9 +170,9 @@ def describe_gap(report: GapReport) -> list[str]:
     return lines
 
 
-def describe_values(values: Sequence[CruxValue], unit: str, quantity: str) -> list[str]:
+def describe_values(values: Sequence[CruxValue], unit: str, quantity_name: str) -> list[str]:
     """Describes cruxes and their values as a table; the largest upper end comes first."""
-    rows = [["crux", quantity, "at most", "engine", "P(U), P(U|C), P(C)"]]
+    rows = [["crux", quantity_name, "at most", "engine", "P(U), P(U|C), P(C)"]]
     for v in values:
         triads = [", ".join(map(format_number, triad)) if triad else "a set" for triad in v.triads]
         rows.append([v.crux, format_interval(v.low, v.high), format_number(v.maximum), v.engine, " / ".join(triads)])
@@ -261,7 +261,7 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
     lines = []
     for tally in tallies:
         count = f"{tally.k} of {tally.n}" if tally.n else "no unit counts"
-        lines.append(f"{tally.measure} → {tally.feeds}: {count}")
+        lines.append(f"{tally.measure} → {tally.evidence}: {count}")
         lines += align_columns([[update.name, update.verdict, update.reason] for update in tally.units])
         lines.append(f"  {tally.gap}")
         lines += describe_updates(tally.updates)

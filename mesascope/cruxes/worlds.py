@@ -115,23 +115,23 @@ def _build_junction_tree(scopes: Sequence[Collection[str]]) -> tuple[list[frozen
         for atom in scope:
             neighbours.setdefault(atom, set()).update(scope)
     groups: list[frozenset[str]] = []
-    position: dict[str, int] = {}
+    positions: dict[str, int] = {}
     while neighbours:
         atom = min(neighbours, key=lambda a: (len(neighbours[a]), a))
         group = frozenset(neighbours.pop(atom)) | {atom}
-        position[atom] = len(groups)
+        positions[atom] = len(groups)
         groups.append(group)
         for other in group - {atom}:
             neighbours[other] |= group
             neighbours[other].discard(atom)
-    parents = [min((position[a] for a in group if position[a] > i), default=-1) for i, group in enumerate(groups)]
-    removed: set[int] = set()
+    parents = [min((positions[a] for a in group if positions[a] > i), default=-1) for i, group in enumerate(groups)]
+    removed_groups: set[int] = set()
     for i in range(len(groups)):  # a child replaces a parent group that it contains
-        while i not in removed and (parent := parents[i]) >= 0 and groups[parent] <= groups[i]:
+        while i not in removed_groups and (parent := parents[i]) >= 0 and groups[parent] <= groups[i]:
             parents[i] = parents[parent]
             parents = [i if p == parent and j != i else p for j, p in enumerate(parents)]
-            removed.add(parent)
-    kept = [i for i in range(len(groups)) if i not in removed]
+            removed_groups.add(parent)
+    kept = [i for i in range(len(groups)) if i not in removed_groups]
     new_index = {old: new for new, old in enumerate(kept)} | {-1: -1}
     return [groups[i] for i in kept], [new_index[parents[i]] for i in kept]
 

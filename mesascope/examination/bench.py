@@ -23,7 +23,7 @@ from mesascope.guards import limits
 from mesascope.guards.identity import PACKAGE_FOLDER, are_modules_unchanged, list_loaded_modules
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum.placement import Placement, Rule, place
-from mesascope.rollouts.rollouts import BLOCK_SIZE, find_distinct_kinds, rollout
+from mesascope.rollouts.rollouts import BLOCK_SIZE, find_condition_examples, rollout
 
 ProgressFunction = Callable[[float, str], None]
 METADATA_KEY = "dimensions, labels, attributes and the code that was loaded"
@@ -88,7 +88,7 @@ class RolloutCache:
         # splits and references are compared by the transplants with the first replicate
         transplants = [c for c in self.conditions if c.trials_since_transplant is not None]
         self.compared_conditions = [c for c in transplants if c.replicate_number == 0]
-        self.compiled_conditions = find_distinct_kinds(self.conditions)
+        self.compiled_conditions = find_condition_examples(self.conditions)
         self.block_count = -(-lifetimes // BLOCK_SIZE)
 
     @staticmethod

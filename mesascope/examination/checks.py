@@ -23,7 +23,7 @@ from mesascope.errors import MesascopeError, MesascopeWarning, describe_error, m
 from mesascope.examination.bench import RolloutCache
 from mesascope.examination.measurement import apply_metrics
 from mesascope.guards import gate
-from mesascope.guards.blame import contain_exits, locate_error
+from mesascope.guards.blame import locate_error, prevent_exits
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK_SIZE, rollout
@@ -67,7 +67,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
     reserved |= {"trust"} if "trust" in parameters and parameters["trust"].default is not False else set()
     problems += [f"The setting {name!r} is reserved: give it another name." for name in sorted(reserved)]
     try:
-        with contain_exits():
+        with prevent_exits():
             if kind == "families":
                 problems += _check_family(spec)
             else:
@@ -104,7 +104,7 @@ def _parse_name(name: str) -> tuple[str, str]:
         return "subjects", f"function:path={name}"
     head = catalogue.parse_spec(name)[0]
     kind, slash, rest = name.partition("/")
-    kind = catalogue.to_plural(kind)
+    kind = catalogue.make_plural(kind)
     if slash and kind in catalogue.KINDS:
         catalogue.import_plugin_module(kind, catalogue.parse_spec(rest)[0])
         return kind, rest

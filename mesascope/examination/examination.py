@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from mesascope.agents.opening import find_default_family, open_family, open_subject, open_subjects
-from mesascope.catalogue import as_list, make_all
+from mesascope.catalogue import make_list, make_plugins
 from mesascope.contracts import Family, Metric, ScriptedSubject, Subject
 from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeWarning, make_unknown_name_error, require
@@ -21,7 +21,7 @@ from mesascope.examination.measurement import apply_metrics
 from mesascope.examination.participants import ParticipantValue
 from mesascope.findings import COLUMNS, Finding
 from mesascope.guards import gate
-from mesascope.guards.blame import contain_exits
+from mesascope.guards.blame import prevent_exits
 from mesascope.questions.spectrum.placement import Placement, Rule, list_conditions
 from mesascope.reporting.headlines import HEADLINES
 from mesascope.rollouts.leaks import refuse_leaks
@@ -120,7 +120,7 @@ def find_subject_kind(subject: Subject) -> str:
     return "trained" if module.startswith("mesascope.agents.networks.") else "outside"
 
 
-@contain_exits()
+@prevent_exits()
 def examine(
     subjects: Any,
     family: Family | str | None = None,
@@ -172,7 +172,7 @@ def examine(
     gate.allow_from_python(family, *specs)
     base = open_family(family or find_default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
-    metric_list, splits = make_all("metrics", metrics), as_list(splits)
+    metric_list, splits = make_plugins("metrics", metrics), make_list(splits)
     labels = [*list_conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
     folder, beyond = Path(out) if out else None, axes.list_conditions_of_axes(base)
     bench = RolloutCache(base, labels, splits, lifetimes, seed, out=folder, progress=progress, extra_split_kinds=beyond)
@@ -219,13 +219,13 @@ def examine(
         kind = find_subject_kind(subject)
         if quick and placement:
             placement = dataclasses.replace(
-                placement, reason=f"{_describe_quick(lifetimes, trials)}: {placement.reason}"
+                placement, reason=f"{_describe_quick_level(lifetimes, trials)}: {placement.reason}"
             )
         results.append(Examination(*identity, trials, references, findings, placement, kind=kind))
     return results if is_several else results[0]
 
 
-def _describe_quick(lifetimes: int, trials: Mapping[str, Any]) -> str:
+def _describe_quick_level(lifetimes: int, trials: Mapping[str, Any]) -> str:
     """Says that a quick level is provisional, and what would settle it."""
     return (
         f"provisional ({lifetimes} lifetimes on {' and '.join(trials)} tasks; a run that is not quick uses all splits)"

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from mesascope import trials as files
-from mesascope.catalogue import make_all
+from mesascope.catalogue import make_plugins
 from mesascope.contracts import Metric
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
 from mesascope.examination.measurement import TrialsBySplit, adjust_findings, apply_metrics
 from mesascope.examination.participants import contrast_groups, measure_participants
 from mesascope.examination.runs import read_run
-from mesascope.guards.blame import contain_exits
+from mesascope.guards.blame import prevent_exits
 from mesascope.logs import read_log
 from mesascope.logs.curves import read_curves
 from mesascope.questions.spectrum.placement import Rule
@@ -32,7 +32,7 @@ class SubjectTrials(NamedTuple):
     trained_on: str
 
 
-@contain_exits()
+@prevent_exits()
 def measure(
     trials: Any,
     metrics: Sequence[Metric | str] | Metric | str | None = None,
@@ -57,7 +57,7 @@ def measure(
     Raises:
         MesascopeError: the trials cannot be read, or a metric is unknown.
     """
-    metric_list = make_all("metrics", metrics)
+    metric_list = make_plugins("metrics", metrics)
     if (subjects := _read_subjects(trials)) is None:
         examinations = _examine_log(metric_list, trials, columns, choices, log_options)
     else:

@@ -12,7 +12,7 @@ import xarray as xr
 from mesascope.contracts import DoesNotApply, Metric, Reading, TrialsBySplit, get_split_kind
 from mesascope.errors import MesascopeError, require
 from mesascope.findings import Finding, describe_provenance
-from mesascope.guards.blame import contain_exits
+from mesascope.guards.blame import prevent_exits
 from mesascope.stats import CONFIDENCE, adjust_holm, average_by_unit, compute_intervals
 
 
@@ -42,7 +42,7 @@ def apply_metrics(
     first = next(iter(trials.values()))
     for metric in metrics:
         try:
-            with contain_exits():
+            with prevent_exits():
                 readings = _apply_metric(metric, trials, references or {}, replay)
                 findings += [_make_finding(metric, reading, trials) for reading in readings]
                 if collected_readings is not None:

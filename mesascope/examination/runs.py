@@ -18,7 +18,7 @@ from mesascope.errors import MesascopeError, require
 from mesascope.examination.examination import Examination
 from mesascope.examination.participants import ParticipantValue
 from mesascope.files import replace_when_written, write_text
-from mesascope.findings import COLUMNS, from_json, to_json
+from mesascope.findings import COLUMNS, from_dict, to_dict
 from mesascope.guards import limits
 from mesascope.guards.secrecy import redact
 from mesascope.questions.spectrum.placement import Placement, Rule
@@ -43,7 +43,7 @@ def make_document(examinations: Sequence[Examination]) -> dict[str, Any]:
                 "family": e.family,
                 "trained_on": e.trained_on,
                 "kind": e.kind,
-                "findings": [to_json(f) for f in e.answers],
+                "findings": [to_dict(f) for f in e.answers],
                 "placement": dataclasses.asdict(e.placement) if e.placement else None,
                 **({"participants": [value._asdict() for value in e.participants]} if e.participants else {}),
             }
@@ -118,7 +118,7 @@ def write_run(
     folder = prepare_folder(folder)
     groups: dict[str, xr.Dataset] = {}
     index: list[dict[str, Any]] = []
-    shared: dict[int, str] = {}  # a reference that several subjects share is written once
+    shared_groups: dict[int, str] = {}  # a reference that several subjects share is written once
 
     def add_groups(prefix: str, datasets: Mapping[str, xr.Dataset], names: dict[int, str]) -> dict[str, str]:
         for split, dataset in datasets.items():
@@ -129,7 +129,7 @@ def write_run(
 
     for i, examination in enumerate(examinations):
         references = {
-            role: add_groups(f"s{i} {role}", splits, shared) for role, splits in examination.references.items()
+            role: add_groups(f"s{i} {role}", splits, shared_groups) for role, splits in examination.references.items()
         }
         index.append({"trials": add_groups(f"s{i}", examination.trials, {}), "references": references})
     trials.save_trials(groups, folder / "trials.nc")
@@ -141,7 +141,7 @@ def write_run(
         rows = csv.DictWriter(file, COLUMNS + more, extrasaction="ignore")
         rows.writeheader()
         for examination in examinations:
-            rows.writerows({k: _escape_formula(v) for k, v in to_json(f).items()} for f in examination.answers)
+            rows.writerows({k: _escape_formula(v) for k, v in to_dict(f).items()} for f in examination.answers)
             same = {"subject": examination.subject, "family": "log", "split": "logged", "unit": "trial"}
             same |= {"confidence": CONFIDENCE, "status": "measured"}
             own_rows = [same | value._asdict() for value in examination.participants]
@@ -174,7 +174,7 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
 
         for row, entry in zip(subject_rows, index, strict=True):
             identity = (row["subject"], row["family"], row["trained_on"])
-            datasets, findings = read_splits(entry["trials"]), [from_json(f) for f in row["findings"]]
+            datasets, findings = read_splits(entry["trials"]), [from_dict(f) for f in row["findings"]]
             references = {role: read_splits(splits) for role, splits in entry["references"].items()}
             placement = _make_placement(row["placement"])
             values = tuple(ParticipantValue(**value) for value in row.get("participants", ()))

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mesascope.guards.blame import contain_exits
+from mesascope.guards.blame import prevent_exits
 
 WorkFunction = Callable[..., Any]  # a module-level function that computes one answer; both must be picklable
 WarningFields = tuple[str, type[Warning], str, int]  # message, category, file and line, for `warnings.warn_explicit`
@@ -18,7 +18,7 @@ class Outcome(NamedTuple):
     warnings: tuple[WarningFields, ...] = ()
 
 
-@contain_exits()
+@prevent_exits()
 def call_unit(work: WorkFunction, *unit: Any) -> Outcome:
     """Computes the answer of one unit, and collects warnings.
 

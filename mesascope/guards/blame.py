@@ -15,7 +15,7 @@ PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
 
 @contextlib.contextmanager
-def contain_exits() -> Iterator[None]:
+def prevent_exits() -> Iterator[None]:
     """Turns attempts of other code to end the process, such as sys.exit(), into errors; Ctrl-C still ends the process.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.catalogue import as_list
+from mesascope.catalogue import make_list
 from mesascope.errors import MesascopeError, make_unknown_name_error
 from mesascope.logs.tables import Table, format_count, format_names, quote
 
@@ -106,26 +106,30 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     roles = Roles()
     roles.empty_roles = empty_roles = _assign_requested_columns(table, columns, roles)
     settled_roles = {*roles.columns, *empty_roles}
-    claimed = {c for names in roles.columns.values() for c in names}
-    unclaimed = [c for c in table.header if c not in claimed]
+    claimed_columns = {c for names in roles.columns.values() for c in names}
+    unclaimed_columns = [c for c in table.header if c not in claimed_columns]
     for role, names in ALIASES.items():
-        if role not in settled_roles and (found := _find_columns(table, role, names, unclaimed)):
+        if role not in settled_roles and (found := _find_columns(table, role, names, unclaimed_columns)):
             roles.columns[role] = found if role in MULTI_COLUMN_ROLES else _pick_column(table, role, found, roles)
             if not roles.columns[role]:
                 del roles.columns[role]
     for role, prefix in NUMBERED_COLUMN_PATTERNS.items():
-        found = sorted((int(m[1]), c) for c in unclaimed if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c))))
+        found = sorted(
+            (int(m[1]), c) for c in unclaimed_columns if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c)))
+        )
         by_suffix = {str(n): c for n, c in found}
         if role == "probabilities" and not found:
-            by_suffix = {m[1]: c for c in unclaimed if (m := re.fullmatch(r"(?i)p_action_(.+)", c))}
+            by_suffix = {m[1]: c for c in unclaimed_columns if (m := re.fullmatch(r"(?i)p_action_(.+)", c))}
         elif [n for n, _ in found] not in (list(range(len(found))), list(range(1, len(found) + 1))):
             continue
         if role not in settled_roles and len(by_suffix) > 1:
             roles.columns[role], roles.suffixes[role] = list(by_suffix.values()), list(by_suffix)
-    found = [c for c in unclaimed if normalise_name(c) in COLUMN_NAMES["first_stage_actions"]]
+    found = [c for c in unclaimed_columns if normalise_name(c) in COLUMN_NAMES["first_stage_actions"]]
     if "action" not in {*roles.columns, *empty_roles} and len(found) == 1:
         roles.columns["action"] = found
-    by_side = sorted((m[2], c) for c in unclaimed if (m := re.fullmatch(SCREEN_SIDE_PATTERN, normalise_name(c))))
+    by_side = sorted(
+        (m[2], c) for c in unclaimed_columns if (m := re.fullmatch(SCREEN_SIDE_PATTERN, normalise_name(c)))
+    )
     if "offered" not in settled_roles and [side for side, _ in by_side] == ["left", "right"]:
         roles.columns["offered"] = [c for _, c in by_side]
     for role, names in FALLBACK_ALIASES.items():
@@ -133,7 +137,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
             role != "feedback" or not {"gain", "loss"} & {*roles.columns}
         ):
             used = {c for own in roles.columns.values() for c in own}
-            found = _find_columns(table, role, names, [c for c in unclaimed if c not in used])
+            found = _find_columns(table, role, names, [c for c in unclaimed_columns if c not in used])
             if role == "participant":  # names such as 'id' may number the rows
                 found = [c for c in found if 1 < _count_values(table, c) <= len(table.frame) / 2]
             roles.columns |= {role: found[:1]} if found else {}
@@ -150,9 +154,11 @@ def _count_values(table: Table, column: str) -> int:
     return len(set(table.frame[column].astype(str)))
 
 
-def _find_columns(table: Table, role: str, names: list[str], unclaimed: list[str]) -> list[str]:
+def _find_columns(table: Table, role: str, names: list[str], unclaimed_columns: list[str]) -> list[str]:
     """Finds the unclaimed columns with a common name of a role; leaves out constant columns unless all are constant."""
-    found = sorted((c for c in unclaimed if normalise_name(c) in names), key=lambda c: names.index(normalise_name(c)))
+    found = sorted(
+        (c for c in unclaimed_columns if normalise_name(c) in names), key=lambda c: names.index(normalise_name(c))
+    )
     single = [c for c in found if not any(isinstance(v, (list, dict)) for v in table.frame[c].iloc[:1000])]
     found = single or found
     varied = [c for c in found if len(found) > 1 and _count_values(table, c) > 1]
@@ -196,14 +202,14 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
         raise MesascopeError(problem, "It maps roles to columns, such as {'action': 'my_column'}.")
     header = table.header
     empty_roles: set[str] = set()
-    claimed: dict[str, str] = {}
+    claimed_columns: dict[str, str] = {}
     for role, requested in columns.items():
         if role not in ROLES:
             if role in header and requested in ROLES:
                 problem = f"columns maps the column {quote(role)} to the role {requested!r}."
                 raise MesascopeError(problem, f"Swap them: {format_role_option(requested, role)}.")
             raise make_unknown_name_error("role of a column", quote(role)[1:-1], ROLES)
-        names = [str(n) for n in as_list(requested) or ()]
+        names = [str(n) for n in make_list(requested) or ()]
         if names in ([], [""]):
             empty_roles.add(role)
             continue
@@ -216,10 +222,10 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
             if column not in header:
                 problem = f"{table.name} has no column {quote(column)} for the role {role}."
                 raise MesascopeError(problem, f"Its columns are {format_names(header, 30)}.")
-            if column in claimed:
-                problem = f"The column {quote(column)} has two roles, {claimed[column]} and {role}."
+            if column in claimed_columns:
+                problem = f"The column {quote(column)} has two roles, {claimed_columns[column]} and {role}."
                 raise MesascopeError(problem, "Give every column one role.")
-            claimed[column] = role
+            claimed_columns[column] = role
         if len(names) > 1 and role not in MULTI_COLUMN_ROLES:
             raise MesascopeError(f"The role {role} has {len(names)} columns: {format_names(names)}.", "Name one.")
         if len(names) == 1 and role in (*NUMBERED_COLUMN_PATTERNS, "offered"):

@@ -96,28 +96,33 @@ def stack_wide_table(table: Table) -> Table:
     """
     import pandas as pd
 
-    found: dict[str, dict[int, str]] = {}
+    columns_by_stem: dict[str, dict[int, str]] = {}
     for column in table.header:
         if match := WIDE_COLUMN_PATTERN.fullmatch(column):
-            found.setdefault(match["stem"], {})[int(match["number"])] = column
+            columns_by_stem.setdefault(match["stem"], {})[int(match["number"])] = column
     roles = {
         stem: role
-        for stem in found
+        for stem in columns_by_stem
         for role in WIDE_ROLES
         if normalise_name(stem) in (*ALIASES[role], *FALLBACK_ALIASES.get(role, ()))
     }
-    stems = [s for s in roles if len(found[s]) >= MIN_WIDE_TRIALS]
+    stems = [s for s in roles if len(columns_by_stem[s]) >= MIN_WIDE_TRIALS]
     if not any(roles[s] == "action" for s in stems) or not any(roles[s] in ("feedback", "gain", "loss") for s in stems):
         return table
-    numbers = sorted(set.union(*(set(found[s]) for s in stems)))
-    stacked = {column for s in stems for column in found[s].values()}
+    numbers = sorted(set.union(*(set(columns_by_stem[s]) for s in stems)))
+    stacked = {column for s in stems for column in columns_by_stem[s].values()}
     others = table.frame[[c for c in table.header if c not in stacked]]
     if not any(normalise_name(c) in (*ALIASES["participant"], *FALLBACK_ALIASES["participant"]) for c in others):
         others = others.assign(participant=np.arange(1, len(others) + 1))
     trial_column = next(c for c in ("trial", "trial number") if c not in others)
-    empty: Any = pd.Series([None] * len(others), index=others.index, dtype=object)
+    empty_column: Any = pd.Series([None] * len(others), index=others.index, dtype=object)
     cells = {
-        s: pd.concat([table.frame[found[s][n]].astype(object) if n in found[s] else empty for n in numbers])
+        s: pd.concat(
+            [
+                table.frame[columns_by_stem[s][n]].astype(object) if n in columns_by_stem[s] else empty_column
+                for n in numbers
+            ]
+        )
         for s in stems
     }
     names = {s: next(name for name in (ALIASES[roles[s]][0], s) if name not in others) for s in stems}

@@ -21,7 +21,7 @@ from mesascope.contracts import (
     FolderPath,
     OnProgress,
     TrainingSummary,
-    as_arrays,
+    convert_to_arrays,
     ignore_progress,
     require_family,
     select,
@@ -106,7 +106,7 @@ def recipe(
     _, planes = networks.find_grid_sizes(family)
     key, choices = jax.random.key(seed), int(family.choices or 0)
     metadata = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
-    rates = as_arrays(updates=updates, swap_probability=swap_probability, rate=rate, final_rate=final_rate)
+    rates = convert_to_arrays(updates=updates, swap_probability=swap_probability, rate=rate, final_rate=final_rate)
 
     def make_initial_state() -> State:
         weights = networks.create_network(derive_key(key, "weights"), width, layers, planes, choices)

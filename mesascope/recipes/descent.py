@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts import as_arrays, check_range
+from mesascope.contracts import check_range, convert_to_arrays
 from mesascope.errors import require
 from mesascope.keys import derive_key
 
@@ -63,7 +63,7 @@ class UpdateSettings(NamedTuple):
         """Makes the settings of an update from a recipe's settings."""
         fields: dict[str, Any] = {k: v for k, v in settings.items() if k in cls._fields}
         counts = {k: fields.pop(k) for k in ("epochs", "minibatches") if k in fields}
-        return cls(**counts, **as_arrays(**fields))
+        return cls(**counts, **convert_to_arrays(**fields))
 
 
 def make_adam_state(network: Recurrent) -> Any:

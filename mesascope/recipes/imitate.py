@@ -62,7 +62,7 @@ def recipe(
         family: the training family. The tasks are those of its bank if it has one, otherwise unlimited fresh tasks.
         out: the folder for network.safetensors. An unfinished training run in this folder is continued.
         teacher: the scripted subject to imitate, with its settings joined by +, such as
-            thompson:discount=0.9+minimise=true.
+            thompson:discount=0.9+should_minimise=true.
         memory: the network's kind of memory, which is none, gru, lstm, transformer, linear_attention or lru.
         width: the number of units in a layer of the network.
         observes: the parts of the percept given to the network, joined by +.

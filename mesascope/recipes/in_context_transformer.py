@@ -15,7 +15,15 @@ import numpy as np
 import optax
 
 from mesascope.agents.networks.recurrent import MEMORIES_WITH_LAYERS, Recurrent, create_network_for_family
-from mesascope.contracts import Family, FolderPath, OnProgress, Percept, TrainingSummary, as_arrays, ignore_progress
+from mesascope.contracts import (
+    Family,
+    FolderPath,
+    OnProgress,
+    Percept,
+    TrainingSummary,
+    convert_to_arrays,
+    ignore_progress,
+)
 from mesascope.errors import require
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import NO_LIMIT, collect_settings
@@ -100,7 +108,7 @@ def recipe(
     key = jax.random.key(seed)
     require(family.is_traceable, f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
-    def make_state() -> tuple[Recurrent, Any]:
+    def make_initial_state() -> tuple[Recurrent, Any]:
         nonzero_layout = {k: v for k, v in layout.items() if v} or None
         network = create_network_for_family(
             derive_key(key, "weights"), family, memory, width, parts, layer_settings=nonzero_layout
@@ -111,13 +119,13 @@ def recipe(
     @functools.cache
     def make_traced_settings() -> TracedSettings:  # on the first update, after the settings have been checked
         scale = compute_scale(family)
-        numbers = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
+        numbers = convert_to_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
         return {**numbers, "payoff_range": scale.best - scale.chance}
 
     def update(key: jax.Array, updates_done: jax.Array, network: Recurrent, adam_state: Any):
         return update_network(key, updates_done, network, adam_state, family, make_traced_settings(), lifetimes)
 
-    return train_network("in_context_transformer", family, settings, update, out, progress, make_state)
+    return train_network("in_context_transformer", family, settings, update, out, progress, make_initial_state)
 
 
 def refuse_dependence_on_actions(network: Recurrent, family: Family) -> None:
@@ -126,7 +134,7 @@ def refuse_dependence_on_actions(network: Recurrent, family: Family) -> None:
 
     @eqx.filter_jit
     def encode_batch(action):
-        rollout = roll_out(key, family, family.draw(key, 2), action)
+        rollout = run_batch(key, family, family.draw(key, 2), action)
         return jax.vmap(network.encode)(rollout.percept), jax.vmap(family.read_target)(rollout.next_percept)
 
     (encoded, target), (encoded_after_other, _) = encode_batch(0 * other_action), encode_batch(other_action)
@@ -142,7 +150,7 @@ def refuse_dependence_on_actions(network: Recurrent, family: Family) -> None:
     )
 
 
-def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rollout:
+def run_batch(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rollout:
     """Runs a batch of lifetimes with the same action on every trial.
 
     Args:
@@ -171,7 +179,7 @@ def update_network(
     adam_state: Any,
     family: Family,
     settings: TracedSettings,
-    lifetimes: int,
+    lifetime_count: int,
 ) -> tuple[Recurrent, Any, jax.Array]:
     """Improves the network's predictions on one batch, with one step of Adam.
 
@@ -182,13 +190,13 @@ def update_network(
         adam_state: Adam's state before this update.
         family: the family of the tasks.
         settings: the settings of the recipe that JAX traces, and the pay-off range (best minus chance).
-        lifetimes: the number of lifetimes in the batch.
+        lifetime_count: the number of lifetimes in the batch.
 
     Returns:
         The network and Adam's state after the update, and the batch's mean score.
     """
-    tasks = find_training_split(family).draw(derive_key(key, "tasks"), lifetimes)
-    rollout = roll_out(derive_key(key, "lives"), family, tasks)
+    tasks = find_training_split(family).draw(derive_key(key, "tasks"), lifetime_count)
+    rollout = run_batch(derive_key(key, "lives"), family, tasks)
     arrays, static = eqx.partition(network, eqx.is_array)
 
     def compute_loss_of_arrays(arrays):

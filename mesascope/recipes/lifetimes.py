@@ -76,9 +76,9 @@ def compute_scale(family: Family) -> Scale:
     return Scale(jnp.float32(chance), jnp.float32(best))
 
 
-def draw_tasks_and_best(family: Family, key: jax.Array, lifetimes: int) -> tuple[Any, jax.Array]:
+def draw_tasks_and_best(family: Family, key: jax.Array, lifetime_count: int) -> tuple[Any, jax.Array]:
     """Draws one training task per lifetime; returns the tasks, and the best pay-offs with axes trial, task."""
-    tasks = _draw_tasks(family, key, lifetimes)
+    tasks = _draw_tasks(family, key, lifetime_count)
     return tasks, jnp.asarray(family.compute_latents(tasks, find_training_split(family).name)["best"].T, jnp.float32)
 
 

@@ -13,7 +13,7 @@ from mesascope import catalogue
 from mesascope.contracts import Family, check_range
 from mesascope.errors import require
 from mesascope.guards import gate
-from mesascope.guards.blame import contain_exits
+from mesascope.guards.blame import prevent_exits
 
 if TYPE_CHECKING:
     from mesascope.contracts import Progress
@@ -22,7 +22,7 @@ MAX_SEED = 2**31 - 1  # the largest seed
 N_WORKERS = 2  # how many training runs happen at once; each keeps one core busy
 
 
-@contain_exits()
+@prevent_exits()
 def train(
     recipe: str,
     family: Family | str,

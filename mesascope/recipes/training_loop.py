@@ -29,7 +29,7 @@ Evaluate = Callable[[Any], list[float]]  # returns a state's scores, one per gam
 
 def run_training(
     run: TrainingRun,
-    make_state: Callable[[], Any],
+    make_initial_state: Callable[[], Any],
     train_from: TrainFrom,
     out: FolderPath,
     *,
@@ -40,7 +40,7 @@ def run_training(
 
     Args:
         run: the training run.
-        make_state: a function that returns the state before the first update.
+        make_initial_state: a function that returns the state before the first update.
         train_from: a function that continues from a checkpoint, and yields a checkpoint after every update.
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: a function that is called with a `Progress` after every update.
@@ -55,7 +55,7 @@ def run_training(
     if path.exists():
         files.check_identity(run, path)
     else:
-        first_checkpoint = files.load_checkpoint(run, checkpoint_path, make_state())
+        first_checkpoint = files.load_checkpoint(run, checkpoint_path, make_initial_state())
         curve = Curve(folder / "curve.csv", first_checkpoint.updates_done, run.updates) if evaluate else None
         latest = _run_updates(run, first_checkpoint, train_from, checkpoint_path, curve, progress)
         steps = latest.steps - first_checkpoint.steps

@@ -57,7 +57,7 @@ def train_network(
     update: Update,
     out: FolderPath,
     progress: OnProgress,
-    make_state: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
+    make_initial_state: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
     extra_updates: int = 0,
 ) -> TrainingSummary:
     """Runs all remaining updates and writes the network.
@@ -70,8 +70,9 @@ def train_network(
         update: a function that runs one update (see `Update`).
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: a function that is called with a `Progress` after every update.
-        make_state: a function that returns the network and Adam's state before the first update. By default, the
-            network has fresh weights and follows the recipe's settings, and Adam's state is that of `make_adam_state`.
+        make_initial_state: a function that returns the network and Adam's state before the first update. By default,
+            the network has fresh weights and follows the recipe's settings, and Adam's state is that of
+            `make_adam_state`.
         extra_updates: the number of updates to run in addition to those in the settings.
 
     Raises:
@@ -108,7 +109,7 @@ def train_network(
         return metadata, name_weights(network)
 
     run = TrainingRun(recipe, family, settings, total, describe_network)
-    return run_training(run, make_state or make_default_state, train_from, out, progress=progress)
+    return run_training(run, make_initial_state or make_default_state, train_from, out, progress=progress)
 
 
 def make_update(family: Family, settings: dict[str, Any], make_objective: MakeObjective) -> Update:

@@ -50,11 +50,11 @@ def _make_grid(
     rows: list[tuple[str, dict[str, Cell]]] = []  # the references are added last
     reference_cells: dict[str, list[dict[str, Cell]]] = {}
     for group in gains:
-        by_procedure: dict[tuple[str, str], dict[str, Cell]] = {}
+        cells_by_procedure: dict[tuple[str, str], dict[str, Cell]] = {}
         for g in group:
             cell = format_number(g.estimate), format_interval(g.low, g.high)
-            by_procedure.setdefault((g.role, g.name), {})[g.label] = cell
-        for (role, name), cells in by_procedure.items():
+            cells_by_procedure.setdefault((g.role, g.name), {})[g.label] = cell
+        for (role, name), cells in cells_by_procedure.items():
             if role == "subject":
                 rows.append((name, cells))
             elif cells not in reference_cells.setdefault(name, []):

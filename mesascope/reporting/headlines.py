@@ -99,10 +99,10 @@ def describe_run(examinations: Sequence[Examination]) -> str:
         if unit in trials.coords:
             parts.append(f"{e.subject}: {len(set(trials[unit].values))} {unit}s.")
     rows = [(LEVEL_NUMBERS[p.lowest], LEVEL_NUMBERS[p.highest], e) for e in examinations if (p := e.placement)]
-    by_level: dict[str, list[str]] = {}
+    subjects_by_level: dict[str, list[str]] = {}
     for *_, e in sorted(rows, key=lambda row: row[:2]):  # from the lowest level to the highest
-        by_level.setdefault(describe_placement(e), []).append(e.subject)
-    levels = [f"{level} ({', '.join(names)})" for level, names in by_level.items()]
+        subjects_by_level.setdefault(describe_placement(e), []).append(e.subject)
+    levels = [f"{level} ({', '.join(names)})" for level, names in subjects_by_level.items()]
     if levels:
         parts.append(f"Placed at {', '.join(levels)}.")
     not_placed = [e.subject for e in examinations if e.placement is None]

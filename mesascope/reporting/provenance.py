@@ -40,9 +40,9 @@ def list_constants(examinations: Sequence[Examination]) -> list[tuple[str, str, 
     ]
 
 
-def read_meanings(described: type) -> dict[str, str]:
+def read_meanings(documented_class: type) -> dict[str, str]:
     """Reads the meaning of each attribute from the list 'Attributes' of a docstring; a meaning may span lines."""
-    listing = (inspect.getdoc(described) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    listing = (inspect.getdoc(documented_class) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
     entries = re.split(r"^    (?=\w+: )", listing, flags=re.MULTILINE)[1:]
     pairs = (entry.split(": ", 1) for entry in entries)
     return {name: " ".join(meaning.split()) for name, meaning in pairs}

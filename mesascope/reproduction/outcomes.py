@@ -92,7 +92,7 @@ def summarise_seeds(seed_values: Sequence[Value], is_rate: bool) -> dict[str, An
         "lifetimes": max(v.n for v in seed_values),
         "rate": is_rate,
         "texts": [v.text for v in seed_values if v.text],
-        "why": next((v.why for v in seed_values if v.why), ""),
+        "why": next((v.reason for v in seed_values if v.reason), ""),
     }
 
 
@@ -146,14 +146,14 @@ def compare_with_expectation(
     if value is None or reference is None:
         return {**result, "why": "not run"}
     ours = np.asarray(value["by_seed"], float)  # NaN for None
-    theirs: Any = np.asarray(reference["by_seed"], float) if isinstance(reference, Mapping) else reference
-    mean, low, high, n = _compute_interval(ours - theirs)
+    reference_value: Any = np.asarray(reference["by_seed"], float) if isinstance(reference, Mapping) else reference
+    mean, low, high, n = _compute_interval(ours - reference_value)
     if not n:
         return {**result, "why": value["why"]}
     if value["rate"] and isinstance(reference, Mapping):
         low, high = (None, None) if reference["rate"] else (low, high)
     elif value["rate"] and n >= 3:
-        low, high = (end - theirs for end in compute_rate_interval(int(np.nansum(ours)), n))
+        low, high = (end - reference_value for end in compute_rate_interval(int(np.nansum(ours)), n))
 
     def agrees_with_sign(x: float) -> bool:
         if entry["sign"] == "0":

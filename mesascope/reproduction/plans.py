@@ -204,14 +204,14 @@ class PlanValues:
         lists = [v if isinstance(v := self.values[n], list) else [v] for n in names]
         return [dict(zip(names, point, strict=True)) for point in itertools.product(*lists)]
 
-    def make_name(self, template: str, point: Mapping[str, Any]) -> str:
-        """Fills in a template with the display names of the values in `point`."""
-        return self._fill(template, {k: self.display_names.get(k, {}).get(str(v), v) for k, v in point.items()})
+    def make_name(self, template: str, combination: Mapping[str, Any]) -> str:
+        """Fills in a template with the display names of the values in `combination`."""
+        return self._fill(template, {k: self.display_names.get(k, {}).get(str(v), v) for k, v in combination.items()})
 
-    def make_spec(self, template: Any, point: Mapping[str, Any]) -> str:
-        """Fills in a template for a run; `point` may leave out placeholders with a single value."""
+    def make_spec(self, template: Any, combination: Mapping[str, Any]) -> str:
+        """Fills in a template for a run; `combination` may leave out placeholders with a single value."""
         constants = {k: v for k, v in self.values.items() if not isinstance(v, list)}
-        return self._fill(str(template), {**constants, **point})
+        return self._fill(str(template), {**constants, **combination})
 
     def list_names(self, templates: Iterable[str]) -> list[str]:
         """Lists the display names of several templates, for all combinations of values."""
@@ -236,12 +236,12 @@ class PlanValues:
             if name != "seed":
                 yield require_known_name(f"value in {self.location}", name, self.values)
 
-    def _fill(self, template: str, point: Mapping[str, Any]) -> str:
-        """Fills in a template; raises an error if `point` lacks the value of a placeholder."""
+    def _fill(self, template: str, combination: Mapping[str, Any]) -> str:
+        """Fills in a template; raises an error if `combination` lacks the value of a placeholder."""
         for name in self.find_placeholders(template):
             problem = f"{template!r} in {self.location} has {{{name}}}, which its name does not have."
-            require(name in point, problem, f"Put {{{name}}} into the name, or make it a single value.")
-        return template.format(**{**point, "seed": SEED_PLACEHOLDER})
+            require(name in combination, problem, f"Put {{{name}}} into the name, or make it a single value.")
+        return template.format(**{**combination, "seed": SEED_PLACEHOLDER})
 
 
 def _read_subjects(table: Mapping[str, Any], plan_values: PlanValues) -> tuple[StudySubject, ...]:
@@ -291,6 +291,7 @@ def _read_quantities(table: Mapping[str, Any], plan_values: PlanValues, subjects
         for name, point in plan_values.name_combinations(template, quantities, "quantities"):
             keys = ("label", "split", "family", kinds[0])
             label, split, family, spec = (plan_values.make_spec(entry.get(k, ""), point) for k in keys)
+            family = _reword_settings("family", family)
             quantities[name] = Quantity(name, kinds[0], spec, label, split or "fresh", family, lifetimes, of)
     return tuple(quantities.values())
 
@@ -337,9 +338,9 @@ def _make_line_name(template: str) -> str:
     return head.rpartition(",")[0] or head.rstrip(" ,=") or template
 
 
-def _read_expectations(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
+def _read_expectations(rows: Sequence[Mapping[str, Any]], study_name: str) -> Iterator[dict[str, Any]]:
     """Reads the expectations of a study."""
-    place = f"{study}/expects.toml"
+    place = f"{study_name}/expects.toml"
     for row in rows:
         tables.check_keys(row, EXPECTATION_KEYS, place)
         text, sign, value, than = row.get("says", "?"), row.get("sign"), row.get("value"), row.get("than", 0.0)

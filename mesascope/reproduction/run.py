@@ -16,7 +16,7 @@ from mesascope.execution import run_units, select_shard
 from mesascope.execution.folders import Plan, claim_folder, list_running, read_claim, release_folder
 from mesascope.files import write_text
 from mesascope.guards import gate
-from mesascope.guards.blame import contain_exits, make_plugin_error
+from mesascope.guards.blame import make_plugin_error, prevent_exits
 from mesascope.reproduction.figures import draw_figure
 from mesascope.reproduction.measures import BUNDLED_MEASURES, Measure
 from mesascope.reproduction.outcomes import format_page, make_document
@@ -26,7 +26,7 @@ from mesascope.reproduction.units import list_cells
 from mesascope.reproduction.work import StudyRun
 
 
-@contain_exits()
+@prevent_exits()
 def reproduce(
     study: str,
     quick: bool = False,

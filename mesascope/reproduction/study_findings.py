@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mesascope.errors import MesascopeError
-from mesascope.findings import Finding, to_json
+from mesascope.findings import Finding, to_dict
 from mesascope.guards import limits
 from mesascope.reproduction.plans import Study, load_study
 
@@ -53,7 +53,7 @@ def export_study(name: str) -> dict[str, Any]:
             "family": cell.family,
             "trained_on": cell.trained_on or "its family",
         }
-        findings = [to_json(_make_finding(study, document, cell.family, v)) for v in values.get(cell.name, [])]
+        findings = [to_dict(_make_finding(study, document, cell.family, v)) for v in values.get(cell.name, [])]
         subjects.append(subject | {"findings": findings})
     return {"study": study.name, "subjects": subjects}
 

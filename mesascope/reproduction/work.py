@@ -61,14 +61,14 @@ class Value:
         error: the standard error of `number` over lifetimes; None if it is not known.
         n: the number of units behind `number`, which for most values are lifetimes.
         text: the level or the reading in words, if `number` stands for one; otherwise ''.
-        why: the reason for a missing number; otherwise ''.
+        reason: the reason for a missing number; otherwise ''.
     """
 
     number: float | None
     error: float | None = None
     n: int = 0
     text: str = ""
-    why: str = ""
+    reason: str = ""
 
 
 @functools.lru_cache(maxsize=1)
@@ -113,7 +113,9 @@ class StudyRun:
         for unit in self.units:
             saved_values = {} if self.is_unfinished(unit) else self._read_saved(unit)
             for q in unit.quantities:
-                values[q.name, unit.subject.name, unit.seed] = saved_values.get(q.name, Value(None, why="not yet run"))
+                values[q.name, unit.subject.name, unit.seed] = saved_values.get(
+                    q.name, Value(None, reason="not yet run")
+                )
         return values
 
     def _read_saved(self, unit: Unit) -> dict[str, Value]:
@@ -193,7 +195,7 @@ class StudyRun:
                     parts.setdefault(name, []).append(np.atleast_2d(function(rollouts)))
                 except DoesNotApply as reason:
                     failures[name] = str(reason)
-        return {n: Value(None, why=failures[n]) if n in failures else combine_rollouts(parts[n]) for n in measures}
+        return {n: Value(None, reason=failures[n]) if n in failures else combine_rollouts(parts[n]) for n in measures}
 
     def _place(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
         """Reads values from a placement, metrics and axes, which share their rollouts."""
@@ -240,7 +242,7 @@ class StudyRun:
                 return read_placement(q.spec, placement, unit.lifetimes)
             if q.split in trials:
                 return combine_rollouts([np.stack(sum_gains(trials[q.split], "intact"))])
-            return Value(None, why=f"there is no split {q.split}")
+            return Value(None, reason=f"there is no split {q.split}")
 
         return {q.name: read_value(q) for q in unit.quantities}
 
@@ -275,41 +277,43 @@ def combine_rollouts(arrays: list[np.ndarray]) -> Value:
     """
     rows = np.concatenate(arrays, axis=1)
     if len(rows) == 2 and not abs(rows[1].sum()) > 0:
-        return Value(None, why="there is nothing to gain there")
+        return Value(None, reason="there is nothing to gain there")
     values = rows[0] if len(rows) == 1 else compute_ratio(rows[0], rows[1])
     if not np.isfinite(values).any():
-        return Value(None, why="no lifetime gave a number")
+        return Value(None, reason="no lifetime gave a number")
     n = int(np.isfinite(values).sum())
     return Value(
         float(compute_intervals(values[None]).estimate[0]), compute_standard_error(values) if n > 1 else None, n
     )
 
 
-def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
+def read_placement(spec: str, placement: Placement, lifetime_count: int) -> Value:
     """Reads the number with the name `spec` from a placement; a level becomes its number on the ladder."""
     require_known_name("number of a placement", spec, PLACEMENT_QUANTITIES)
     level = placement.describe()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
-        return Value(float(LEVEL_NUMBERS[rung]), n=lifetimes, text=rung)
+        return Value(float(LEVEL_NUMBERS[rung]), n=lifetime_count, text=rung)
     if spec in RATE_QUANTITIES:
         is_acquiring = LEVEL_NUMBERS[placement.lowest] >= LEVEL_NUMBERS["acquiring"]
-        return Value(float(is_acquiring if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level)
+        return Value(
+            float(is_acquiring if spec == "acquiring" else placement.level == spec), n=lifetime_count, text=level
+        )
     number = placement.numbers.get(spec)
     if number is None:
         reason = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")
-        return Value(None, why=reason or f"not read by the rule, which says {level}")
+        return Value(None, reason=reason or f"not read by the rule, which says {level}")
     if not math.isfinite(number):  # a span
-        return Value(None, why=f"more than {placement.numbers['longest_span']} trials")
-    return Value(float(number), placement.numbers.get(f"{spec}_error"), lifetimes)
+        return Value(None, reason=f"more than {placement.numbers['longest_span']} trials")
+    return Value(float(number), placement.numbers.get(f"{spec}_error"), lifetime_count)
 
 
-def make_verdict_value(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
+def make_verdict_value(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetime_count: int) -> Value:
     """Makes a value of an axis's verdict, which is 1 if the verdict has this reading, otherwise 0."""
     require_known_name(f"reading of the axis {axis.name!r}", reading, axis.reading_meanings)
     if verdict is None:
-        return Value(None, why=f"the axis {axis.name!r} does not apply there")
-    return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.describe())
+        return Value(None, reason=f"the axis {axis.name!r} does not apply there")
+    return Value(float(verdict.reading == reading), n=lifetime_count, text=verdict.describe())
 
 
 def _make_finding_value(findings: list[Any], quantity: Quantity) -> Value:
@@ -320,14 +324,14 @@ def _make_finding_value(findings: list[Any], quantity: Quantity) -> Value:
         if quantity.label in ("", f.metric.partition(": ")[2]) and quantity.split in (f.split, "any")
     ]
     if not matching and all(f.status != "measured" for f in findings):
-        return Value(None, why=findings[0].reason if findings else "the metric gave no reading")
+        return Value(None, reason=findings[0].reason if findings else "the metric gave no reading")
     if not matching:
         labels = sorted({f"{f.metric.partition(': ')[2]} on {f.split}" for f in findings})
         problem = f"The metric {quantity.spec!r} gives no {quantity.label!r} on {quantity.split}."
         raise MesascopeError(problem, f"The metric gives: {'; '.join(labels)}.")
     finding = matching[0]
     if finding.estimate is None:
-        return Value(None, why=finding.reason)
+        return Value(None, reason=finding.reason)
     return Value(float(finding.estimate), None, finding.n)
 
 

@@ -143,7 +143,7 @@ def trim_observations(record: Record, condition: Condition, should_keep_all: boo
     return record if should_keep_all and type(condition) is Intact else record._replace(observation=None)
 
 
-def should_lend_observations(family: Family) -> bool:
+def are_donor_observations_needed(family: Family) -> bool:
     """Checks whether other lifetimes need the donors' observations besides the donors' feedback.
 
     They do if the family overrides `with_outcome`, because its observations show the outcome.
@@ -151,9 +151,9 @@ def should_lend_observations(family: Family) -> bool:
     return type(family).with_outcome is not Family.with_outcome
 
 
-def should_keep_observations(family: Family, trials: int) -> bool:
+def should_keep_observations(family: Family, trial_count: int) -> bool:
     """Checks whether all observations of lifetimes with this many trials are few enough to be kept in the record."""
-    size = trials * family.steps * math.prod(family.observation_shape)
+    size = trial_count * family.steps * math.prod(family.observation_shape)
     return family.steps <= MAX_STORED_STEPS and size <= MAX_STORED_NUMBERS
 
 
@@ -162,7 +162,7 @@ def make_empty_outcomes(family: Family, split: str) -> Outcomes:
     shape = (family.get_split(split).trial_count * family.steps, BLOCK_SIZE)
     observation_shape = (
         *shape,
-        *(family.observation_shape if family.steps == 1 or should_lend_observations(family) else (0,)),
+        *(family.observation_shape if family.steps == 1 or are_donor_observations_needed(family) else (0,)),
     )
     if not family.is_traceable:  # not used, but large if observations are images, so the array takes no memory
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), observation_shape))
@@ -191,24 +191,27 @@ class BlockConstants:
     subject: Any
     repeat: RepeatFunction
 
-    def make_context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], PastStep]) -> ConditionContext:
+    def make_context(self, t: Any, s: Any, partner: Any, get_past_step: Callable[[Any], PastStep]) -> ConditionContext:
         """Makes the context of a condition at step s of trial t.
 
-        `partner` [N] contains the indices of the partners, and past(i) returns the `PastStep` of i steps ago.
+        `partner` [N] contains the indices of the partners, and get_past_step(i) returns the `PastStep` of i steps ago.
         """
         family, steps = self.family, self.family.steps
         now = t if steps == 1 else t * steps + s
 
-        def exchange(i, old):
-            last = past(i).last_active_step
+        def exchange(i, percept):
+            last = get_past_step(i).last_active_step
             last = now - 1 - i if last is None else last
             at, before = (max(x, 0) if isinstance(x, int) else jnp.clip(x, 0) for x in (now - i, last))
             feedback = self.donor_outcomes.feedback
             feedback = feedback[before][partner] if jnp.ndim(before) == 0 else feedback[before, partner]
-            return family.with_outcome(old, feedback, self.donor_outcomes.observation[at][partner])
+            return family.with_outcome(percept, feedback, self.donor_outcomes.observation[at][partner])
 
         def repeat_step(i, carry, percept):
-            after, idle = self.subject.update_carry(self.make_key("act", now - i), carry, percept), past(i).is_idle
+            after, idle = (
+                self.subject.update_carry(self.make_key("act", now - i), carry, percept),
+                get_past_step(i).is_idle,
+            )
             return after if idle is None else select(idle, carry, after)
 
         begins = True if steps == 1 else s == 0
@@ -217,7 +220,7 @@ class BlockConstants:
             draw_key=lambda: self.make_key("disturb", now),
             fresh_carry=self.fresh_carry,
             first_percept=self.first_percept,
-            get_past_percept=lambda i: past(i).percept,
+            get_past_percept=lambda i: get_past_step(i).percept,
             partners=partner,
             exchange_outcome=exchange,
             flip_outcome=family.with_opposite_outcome,
@@ -235,10 +238,12 @@ class BlockConstants:
         )
 
 
-def restore_idle(is_idle: Any, before: BlockState, after: BlockState) -> BlockState:
+def restore_idle(is_idle: Any, block_before: BlockState, block_after: BlockState) -> BlockState:
     """Returns the block after a step, with the idle lifetimes [N] as they were before the step."""
     names = ("state", "percept", "carry")
-    return after._replace(**{k: select(is_idle, getattr(before, k), getattr(after, k)) for k in names})
+    return block_after._replace(
+        **{k: select(is_idle, getattr(block_before, k), getattr(block_after, k)) for k in names}
+    )
 
 
 def clear_idle(is_idle: Any, is_real: bool, step: Step) -> Step:
@@ -266,12 +271,12 @@ def is_undisturbed(condition: Condition) -> bool:
 
 
 def make_present_only_lookup(present: PastStep) -> Callable[[Any], PastStep]:
-    """Makes a function past(i) for conditions that do not look back: it returns the present step, for i = 0 only."""
+    """Makes get_past_step(i) for conditions that do not look back: it returns the present step, for i = 0 only."""
 
-    def past(i: Any) -> PastStep:
+    def get_past_step(i: Any) -> PastStep:
         if isinstance(i, int) and i == 0:
             return present
         problem = "A condition uses past percepts of trials with several steps, but does not set `looks_back`."
         raise MesascopeError(problem, "Give the condition the class variable looks_back = True.")
 
-    return past
+    return get_past_step

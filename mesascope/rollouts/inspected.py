@@ -14,7 +14,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.agents.language.answers import UNREACHED, Answer, parse_answer
-from mesascope.contracts import Family, PastTrial, Question, to_numbers
+from mesascope.contracts import Family, PastTrial, Question, convert_to_numbers
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 from mesascope.keys import derive_key_from_seed
@@ -48,7 +48,7 @@ class Lifetime:
         return derive_key_from_seed(self.seed, "lives", *self.address, *name)
 
     def _read_observation(self) -> tuple[float, ...]:
-        return to_numbers(np.asarray(self.percept.observation)[self.row])
+        return convert_to_numbers(np.asarray(self.percept.observation)[self.row])
 
     def ask(self) -> Question:
         """Writes the question for the next trial."""
@@ -104,11 +104,11 @@ def _join_lifetimes(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset
     split, seed, numbers = first["split"], int(first["seed"]), [int(record["number"]) for record in records]
     length = family.get_split(split).trial_count
 
-    def collect_field(name: str, absent: Any, kind: Any) -> np.ndarray:
-        trials = np.full((length, len(records), *np.shape(absent)), absent, kind)
+    def collect_field(name: str, missing_value: Any, kind: Any) -> np.ndarray:
+        trials = np.full((length, len(records), *np.shape(missing_value)), missing_value, kind)
         for i, record in enumerate(records):
             for t, trial in enumerate(record["trials"]):
-                trials[t, i] = absent if trial[name] is None else trial[name]
+                trials[t, i] = missing_value if trial[name] is None else trial[name]
         return trials
 
     feedback, score = (collect_field(name, np.nan, np.float32) for name in ("feedback", "score"))

@@ -54,9 +54,9 @@ def run_in_loop(
     def get_past_step(i):
         return recent_steps[int(i)] if int(i) < len(recent_steps) else PastStep(start)
 
-    def run_step(block: BlockState, t: int, s: int, idle: Any, last: Any):
+    def run_step(block: BlockState, t: int, s: int, is_idle: Any, last_active_step: Any):
         now = t * steps + s
-        present = PastStep(block.percept, idle, last)
+        present = PastStep(block.percept, is_idle, last_active_step)
         recent_steps.appendleft(present)
         intact_answer = subject.respond(make_key("act", now), block.carry, block.percept) if is_undisturbed else None
         visible_past = get_past_step if looks_back else blocks.make_present_only_lookup(present)
@@ -68,17 +68,17 @@ def run_in_loop(
             shared = intact_answer if is_same else None
             answers.append(shared or subject.respond(make_key("act", now), carry, percept))
         carry, response = intact_answer or answers[0]
-        state, percept, score = runner.step(make_key("pay", now), block.state, response.action, idle)
+        state, percept, score = runner.step(make_key("pay", now), block.state, response.action, is_idle)
         score, paid = np.asarray(score), np.asarray(percept.feedback)
         records = [_record_step(subject, answer, score, paid, recorded_taps) for answer in answers]
         after = BlockState(state, percept, carry, second_carries, ())
-        if idle is None or not idle.any():
+        if is_idle is None or not is_idle.any():
             return after, records
-        records = [blocks.clear_idle(idle, is_real, step) for step in records]
+        records = [blocks.clear_idle(is_idle, is_real, step) for step in records]
         if not family.is_traceable:  # the `step` of such a family does not change the state of idle lifetimes
-            lasting = blocks.restore_idle(idle, block._replace(state=()), after._replace(state=()))
+            lasting = blocks.restore_idle(is_idle, block._replace(state=()), after._replace(state=()))
             return lasting._replace(state=state), records
-        return blocks.restore_idle(idle, block, after), records
+        return blocks.restore_idle(is_idle, block, after), records
 
     block, records_by_condition = BlockState(state, start, fresh, [fresh] * len(jobs), ()), [[] for _ in jobs]
     last_active_step = None if steps == 1 or family.find_idle(state) is None else np.full(BLOCK_SIZE, -1)

@@ -20,11 +20,11 @@ import numpy as np
 import xarray as xr
 
 from mesascope.agents.opening import open_family, open_subject
-from mesascope.catalogue import make_all
+from mesascope.catalogue import make_plugins
 from mesascope.contracts import Condition, Family, Intact, Percept, Response, ScriptedSubject, Subject
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.guards.blame import contain_exits
+from mesascope.guards.blame import prevent_exits
 from mesascope.keys import derive_key_from_seed
 from mesascope.rollouts import blocks
 from mesascope.rollouts.blocks import BLOCK_SIZE, BlockAddress, Job, MakeKey, Outcomes, Record
@@ -37,7 +37,7 @@ from mesascope.trials import join_records
 N_THREADS = 2
 
 
-@contain_exits()
+@prevent_exits()
 def rollout(
     subject: Any,
     family: Family | str,
@@ -82,7 +82,7 @@ def rollout(
     """
     gate.allow_from_python(subject, family)
     family = open_family(family)
-    subject, conditions = open_subject(subject, family), make_all("conditions", conditions)
+    subject, conditions = open_subject(subject, family), make_plugins("conditions", conditions)
     if lifetimes < 1:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 1.")
     labels = [c.label for c in conditions]
@@ -94,7 +94,7 @@ def rollout(
             raise MesascopeError(problem, "Leave that condition out.")
     hashes_before, taps = subject.hash_weights(), tuple(dict.fromkeys([*recorded_taps, *subject.recorded_taps]))
     block_numbers = range(-(-lifetimes // BLOCK_SIZE))
-    examples = find_distinct_kinds([*(condition_examples or ()), *conditions])
+    examples = find_condition_examples([*(condition_examples or ()), *conditions])
     unbanked_family, banked_family = strip_identity(family.with_bank(None)), strip_identity(family)
     # in a Python loop, the caller's own object runs, so that changes to this object are detected
     stripped_subject = strip_identity(subject) if subject.is_traceable else subject
@@ -141,11 +141,11 @@ def rollout(
     if not should_keep_log_probs:
         records = {k: r._replace(log_probs=None) for k, r in records.items()}
     chances = [x["chance"] for x in latents]
-    records, transplants, first_acts = value_disturbed_actions(
+    records, transplants, first_action_values = value_disturbed_actions(
         family, split, conditions, records, tasks=split_tasks, chances=chances
     )
     record_table = [[records[label, (b,)] for b in block_numbers] for label in labels]
-    latents = [x | more for x, more in zip(latents, first_acts, strict=True)]
+    latents = [x | more for x, more in zip(latents, first_action_values, strict=True)]
     payoffs = {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]}
     one_step = [c.is_one_step for c in conditions]
     attrs = make_attributes(family, split, subject.name, subject.trained_on, hashes_before, seed=seed)
@@ -190,7 +190,7 @@ class _FirstChoice(ScriptedSubject):
         return carry, Response(jnp.zeros_like(percept.action), None)
 
 
-def find_distinct_kinds(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+def find_condition_examples(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """Finds one example of every class of conditions, including `Intact`, sorted by the name of the class."""
     kinds = {type(c).__name__: c for c in (Intact(), *conditions)}
     return tuple(kinds[name] for name in sorted(kinds))
@@ -300,7 +300,7 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, condition_examples, 
         return _draw_partners(seed, job.address, job.condition.replicate_number, trials)
 
     keeps_observations = (
-        blocks.should_lend_observations(family) if is_donor else blocks.should_keep_observations(family, trials)
+        blocks.are_donor_observations_needed(family) if is_donor else blocks.should_keep_observations(family, trials)
     )
     if subject.is_traceable and family.is_traceable:
         inputs = [
@@ -337,12 +337,12 @@ def collect_block_percepts(subject, family, split: str, address: BlockAddress, s
 
 
 @functools.lru_cache(maxsize=1024)
-def _draw_partners(seed: int, address: BlockAddress, draw: int, trials: int) -> jax.Array:
+def _draw_partners(seed: int, address: BlockAddress, draw: int, trial_count: int) -> jax.Array:
     """Draws the partners of N lifetimes on T trials, an array [T, N] of indices.
 
     On every trial, the partners form a random cycle through the block, so no lifetime is its own partner.
     """
-    return _draw_cycles(derive_key_from_seed(seed, "lives", *address, "partners", draw), trials)
+    return _draw_cycles(derive_key_from_seed(seed, "lives", *address, "partners", draw), trial_count)
 
 
 def _make_key_function(seed: int, address: BlockAddress) -> MakeKey:
@@ -357,9 +357,9 @@ def _derive_block_key(seed: int, address: BlockAddress, name: str, *t: int) -> j
 
 
 @compile_once
-def _draw_cycles(key: jax.Array, trials: int) -> jax.Array:
+def _draw_cycles(key: jax.Array, trial_count: int) -> jax.Array:
     def cycle(k):
         order = jax.random.permutation(k, BLOCK_SIZE)
         return jnp.zeros(BLOCK_SIZE, jnp.int32).at[order].set(jnp.roll(order, 1))
 
-    return jax.vmap(cycle)(jax.random.split(key, trials))
+    return jax.vmap(cycle)(jax.random.split(key, trial_count))

@@ -97,32 +97,32 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
 
     constants = BlockConstants(family, fresh, start, donor_outcomes, keys, subject, repeat)
 
-    def run_step(before: BlockState, context, now):
+    def run_step(block: BlockState, context, step):
         """Runs one step; returns the state of the block after this step, and the record of the disturbed response."""
 
         def disturb(kind):
-            return lambda: kind.apply(before.carry, before.percept, before.second_carry, context)
+            return lambda: kind.apply(block.carry, block.percept, block.second_carry, context)
 
         def respond_undisturbed():
-            next_carry, response = subject.respond(derive_key(key, "act", now), before.carry, before.percept)
+            next_carry, response = subject.respond(derive_key(key, "act", step), block.carry, block.percept)
             return next_carry, response.action
 
         carry, percept, second_carry = jax.lax.switch(condition_index, [disturb(k) for k in kinds])
-        after, response = subject.respond(derive_key(key, "act", now), carry, percept)
+        after, response = subject.respond(derive_key(key, "act", step), carry, percept)
         next_carry, action = jax.lax.cond(one_step, respond_undisturbed, lambda: (after, response.action))
-        state, percept, score = family.step(derive_key(key, "pay", now), tasks, before.state, action)
+        state, percept, score = family.step(derive_key(key, "pay", step), tasks, block.state, action)
         taps = {k: v for k, v in subject.read_taps(after).items() if k in recorded_taps}
         result = Step(response.action, score, percept.feedback, response.log_probs, taps)
-        return BlockState(state, percept, next_carry, second_carry, before.recent_steps), result
+        return BlockState(state, percept, next_carry, second_carry, block.recent_steps), result
 
-    def run_trial(before: BlockState, xs):
+    def run_trial(block_before: BlockState, xs):
         t, partner = xs
         recent = jax.tree.map(
-            lambda old, new: jnp.concatenate([new[None], old[:-1]]), before.recent_steps, before.percept
+            lambda old, new: jnp.concatenate([new[None], old[:-1]]), block_before.recent_steps, block_before.percept
         )
         context = constants.make_context(t, 0, partner, lambda i: PastStep(jax.tree.map(lambda x: x[i], recent)))
-        after, (action, score, paid, log_probs, taps) = run_step(before._replace(recent_steps=recent), context, t)
-        return after, Record(action, paid, score, partner, log_probs, before.percept.observation, taps)
+        after, (action, score, paid, log_probs, taps) = run_step(block_before._replace(recent_steps=recent), context, t)
+        return after, Record(action, paid, score, partner, log_probs, block_before.percept.observation, taps)
 
     def run_stepwise_trial(state_and_tick, xs):
         t, partner = xs
@@ -135,11 +135,11 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
             newest = present if looks_back else ()
             recent = jax.tree.map(lambda old, new: old.at[now % len(old)].set(new), before.recent_steps, newest)
 
-            def past(i):
+            def get_past_step(i):
                 return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
 
             context = constants.make_context(
-                t, s, partner, past if looks_back else blocks.make_present_only_lookup(present)
+                t, s, partner, get_past_step if looks_back else blocks.make_present_only_lookup(present)
             )
             after, result = run_step(before._replace(recent_steps=recent), context, now)
             if idle is not None:

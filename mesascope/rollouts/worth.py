@@ -82,24 +82,24 @@ def value_disturbed_actions(
     """
     result: dict[tuple[str, BlockAddress], Record] = dict(records)
     transplants: dict[str, list[Transplant]] = {}
-    first_acts: list[dict[str, np.ndarray]] = []
+    first_action_values: list[dict[str, np.ndarray]] = []
     for b, block_tasks in enumerate(tasks):
         single = {c: records[c.label, (b,)] for c in conditions if c.is_one_step}
         judged = {c: record for c, record in single.items() if c.is_worth_recorded}
         intact = records.get(("intact", (b,)))
         judgements, block_first_acts = _value_block_actions(family, block_tasks, split, judged, intact)
-        first_acts.append(block_first_acts)
+        first_action_values.append(block_first_acts)
         for condition, record in single.items():
             worth, transplant = judgements.get(condition, (None, None))
             score = np.full(np.shape(record.score), np.nan) if worth is None else (worth + chances[b]).T
             result[condition.label, (b,)] = record._replace(score=score)
             if transplant is not None:
                 transplants.setdefault(condition.label, []).append(transplant)
-    return result, transplants, first_acts
+    return result, transplants, first_action_values
 
 
 def _value_block_actions(
-    family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
+    family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact_record: Record | None
 ) -> tuple[dict[Condition, tuple[np.ndarray, Transplant | None]], dict[str, np.ndarray]]:
     """Computes the worth of a block's actions on the subject's own tasks and, after transplants, on the donors' tasks.
 
@@ -118,7 +118,7 @@ def _value_block_actions(
     size = lifetimes * trials * (family.choices if _is_ranked(family) else 1)
     step = max(1, MAX_ARRAY_SIZE // size)
     parts: dict[Condition, list[tuple[np.ndarray, Transplant | None]]] = {c: [] for c in records}
-    own_action = None if intact is None else _arrange_actions(intact)
+    own_action = None if intact_record is None else _arrange_actions(intact_record)
     undisturbed: dict[str, list[np.ndarray]] = {"act_worth": [], "act_room": []}
     for start in range(0, lifetimes, step):
         rows = np.arange(start, min(start + step, lifetimes))
@@ -138,8 +138,8 @@ def _value_block_actions(
                 compared = _compare_tasks(payoffs, action[rows], np.asarray(record.partner).T[rows], differs, rows)
                 compared = Transplant(*(np.where(is_missing, 0.0, x) for x in compared[:-1]), ranks=compared.ranks)
             parts[condition].append((own, compared))
-    first_acts = {name: np.concatenate(values) for name, values in undisturbed.items() if values}
-    return {c: _join_rows(of_rows) for c, of_rows in parts.items()}, first_acts
+    first_action_values = {name: np.concatenate(values) for name, values in undisturbed.items() if values}
+    return {c: _join_rows(of_rows) for c, of_rows in parts.items()}, first_action_values
 
 
 def _join_rows(parts: Sequence[tuple[np.ndarray, Transplant | None]]) -> tuple[np.ndarray, Transplant | None]:
@@ -220,14 +220,15 @@ def _compare_tasks(
         """Selects the values on the donor's task [n, T] from the values on every task [n, T, M]."""
         return np.take_along_axis(np.broadcast_to(values, is_different.shape), donor_index, -1)[..., 0]
 
-    def compare_with(chosen: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def compare_with(chosen_action: np.ndarray, group_weights: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Computes the worth [n, T] of actions on the donor's task, minus their mean worth on each of several groups.
 
         A group is an array of weights [n, T, M], 1 for the tasks in the group and 0 for others.
         """
-        worth = np.broadcast_to(payoffs.evaluate(chosen), is_different.shape)
+        worth = np.broadcast_to(payoffs.evaluate(chosen_action), is_different.shape)
         return [
-            select_donor_task(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared
+            select_donor_task(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1)
+            for c in group_weights
         ]
 
     best = select_donor_task(payoffs.best_actions)

@@ -85,13 +85,13 @@ class ClaimRow:
     Args:
         id: the short name of the claim, such as 'P1'.
         claim: the claim in words.
-        who: the speaker; 'unknown' if the speaker is not recorded.
+        speaker: the speaker; 'unknown' if the speaker is not recorded.
         quote: the speaker's own words; '' if they are not recorded.
         event: the name of the claim's atom (its elementary event) in the crux model; '' if it has none.
         status: 'measured', 'not yet measured' or 'not measurable'.
-        measured: the numbers from studies that bear on the claim.
-        says: a sentence on what the numbers show.
-        cannot: a sentence on what the numbers cannot show.
+        measurements: the numbers from studies that bear on the claim.
+        shown: a sentence on what the numbers show.
+        not_shown: a sentence on what the numbers cannot show.
         ratio: the interval of the measurements' likelihood ratio, which the reader gives or mesascope proposes; None if
             neither does.
         is_readers_ratio: whether the reader gave the ratio.
@@ -100,13 +100,13 @@ class ClaimRow:
 
     id: str
     claim: str
-    who: str
+    speaker: str
     quote: str
     event: str
     status: str
-    measured: tuple[Measurement, ...]
-    says: str
-    cannot: str
+    measurements: tuple[Measurement, ...]
+    shown: str
+    not_shown: str
     ratio: Interval | None
     is_readers_ratio: bool
     beliefs: tuple[Belief, ...]
@@ -121,14 +121,14 @@ class TargetAnswer:
         question: the question about the target, as the person conditions it.
         before: the interval of the person's answer before the measurements; None if the person's claims give no answer.
         after: the interval after the measurements; None if the person's claims give no answer.
-        connected: the ids of the measured claims that the person's own claims connect with the target.
+        connected_claims: the ids of the measured claims that the person's own claims connect with the target.
     """
 
     person: str
     question: str
     before: Interval | None
     after: Interval | None
-    connected: tuple[str, ...]
+    connected_claims: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -136,17 +136,17 @@ class ThreadReport:
     """All that the report of the thread shows.
 
     Args:
-        answer: a summary in three sentences.
+        summary: a summary in three sentences.
         rows: the claims of the thread.
-        models: each person's answer on the target of the crux model.
-        unmeasurable: the claims that no network here can measure, as dicts with `claim` (the claims in words) and
-            `claims` (their ids in the crux model).
+        target_answers: each person's answer on the target of the crux model.
+        unmeasurable_claims: the claims that no network here can measure, as dicts with `claim` (the claims in words)
+            and `claims` (their ids in the crux model).
     """
 
-    answer: tuple[str, ...]
+    summary: tuple[str, ...]
     rows: tuple[ClaimRow, ...]
-    models: tuple[TargetAnswer, ...]
-    unmeasurable: tuple[dict[str, Any], ...]
+    target_answers: tuple[TargetAnswer, ...]
+    unmeasurable_claims: tuple[dict[str, Any], ...]
 
 
 @functools.cache
@@ -200,11 +200,11 @@ def _update_target_answers(rows: tuple[ClaimRow, ...]) -> tuple[TargetAnswer, ..
 
 def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping[str, str]) -> ClaimRow:
     name, event = entry["id"], entry.get("event", "")
-    measured = []
+    measurements = []
     for place in entry.get("measured", []):
         (value,) = find_values(_read_study(place["study"]), place["quantity"], [place["subject"]])
         numbers = {key: value[key] for key in ("low", "high", "n")}
-        measured.append(Measurement(**place, value=value["ours"], **numbers))
+        measurements.append(Measurement(**place, value=value["ours"], **numbers))
     if name in ratios and entry["status"] != "measured":
         problem = f"Nothing was measured for {name}, so no likelihood ratio applies."
         raise MesascopeError(problem, "Run the command without --ratio for this claim.")
@@ -214,12 +214,15 @@ def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping
     if name in beliefs:
         prior = cruxes.read_value(beliefs[name]).select_interval("centre")
         people.append(Belief("you", prior, None, None, ratio, update_interval(prior, ratio) if ratio else None))
-    texts = {key: entry.get(key, "") for key in ("claim", "who", "quote", "says", "cannot", "status")}
+    texts = {key: entry.get(key, "") for key in ("claim", "quote", "status")}
     is_readers = name in ratios
     return ClaimRow(
         id=name,
         event=event,
-        measured=tuple(measured),
+        speaker=entry.get("who", ""),
+        shown=entry.get("says", ""),
+        not_shown=entry.get("cannot", ""),
+        measurements=tuple(measurements),
         ratio=ratio,
         is_readers_ratio=is_readers,
         beliefs=tuple(people),
@@ -247,7 +250,7 @@ def _summarise(rows: tuple[ClaimRow, ...]) -> tuple[str, ...]:
     """Summarises the report in three sentences, with numbers from the results."""
     by_id = {row.id: row for row in rows}
     n = {status: sum(row.status == status for row in rows) for status in STATUSES}
-    gain, reflex, search = by_id["P1"].measured[1], by_id["P1"].measured[2], by_id["P10"].measured[0]
+    gain, reflex, search = by_id["P1"].measurements[1], by_id["P1"].measurements[2], by_id["P10"].measurements[0]
     moved = {b.person for row in rows for b in row.beliefs if b.after and b.after != b.before and b.person != "you"}
     fixed = "Nobody's belief moves, because nobody in the thread states both a belief and an expectation"
     beliefs = f"The beliefs of {' and '.join(sorted(moved))} move" if moved else fixed
@@ -263,12 +266,12 @@ def _summarise(rows: tuple[ClaimRow, ...]) -> tuple[str, ...]:
 
 def describe_thread(report: ThreadReport) -> list[str]:
     """Describes the report for a terminal, as a list of lines."""
-    lines = [*report.answer, ""]
+    lines = [*report.summary, ""]
     for row in report.rows:
-        speaker = "" if row.who == "unknown" else f" ({row.who}, inferred)"
+        speaker = "" if row.speaker == "unknown" else f" ({row.speaker}, inferred)"
         lines.append(f"{row.id}  {row.claim}{speaker}: {STATUSES[row.status]}")
-        lines += [f"      {m.label}: {m.describe()}, study {m.study}" for m in row.measured]
-        lines += [f"      {row.says}", f"      But: {row.cannot}"]
+        lines += [f"      {m.label}: {m.describe()}, study {m.study}" for m in row.measurements]
+        lines += [f"      {row.shown}", f"      But: {row.not_shown}"]
         if row.ratio:
             owner = "your" if row.is_readers_ratio else "the instrument's proposed"
             lines.append(f"      {owner} likelihood ratio: {format_interval(*row.ratio)}")
@@ -281,9 +284,9 @@ def describe_thread(report: ThreadReport) -> list[str]:
             after = f", after this ratio {format_interval(*b.after)}" if b.after else ""
             lines.append(f"      {b.person}: before {format_interval(*b.before)}{own}{after}")
     lines += ["", "Everybody's answer on the target of the crux model:"]
-    lines += [f"      {describe_target_answer(model)}" for model in report.models]
+    lines += [f"      {describe_target_answer(model)}" for model in report.target_answers]
     lines += ["", "Not measurable by any network here:"]
-    lines += [f"      {entry['claim']} ({', '.join(entry['claims'])})" for entry in report.unmeasurable]
+    lines += [f"      {entry['claim']} ({', '.join(entry['claims'])})" for entry in report.unmeasurable_claims]
     return lines
 
 
@@ -291,8 +294,8 @@ def describe_target_answer(model: TargetAnswer) -> str:
     """Describes one person's answer on the target before and after the measurements."""
     before, after = (format_interval(*span) if span else "no answer" for span in (model.before, model.after))
     reason = (
-        f"through {', '.join(model.connected)}"
-        if model.connected
+        f"through {', '.join(model.connected_claims)}"
+        if model.connected_claims
         else "none of the person's claims connects the measured claims with the target"
     )
     return f"{model.person}: {model.question} {before} before, {after} after all that was measured: {reason}"

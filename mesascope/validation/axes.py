@@ -112,16 +112,16 @@ def count_readings(calls: list[tuple], answers: list[dict[str, int]], n_seeds: i
     return results
 
 
-def _count_case_readings(axis: str, case: Case, n_seeds: int, first_seed: int, lifetimes: int) -> dict[str, int]:
+def _count_case_readings(axis: str, case: Case, n_seeds: int, first_seed: int, lifetime_count: int) -> dict[str, int]:
     """Counts how often an axis gave each reading to a subject."""
-    return Counter(run_case(axis, case, seed, lifetimes) for seed in range(first_seed, first_seed + n_seeds))
+    return Counter(run_case(axis, case, seed, lifetime_count) for seed in range(first_seed, first_seed + n_seeds))
 
 
-def run_case(axis: str, case: Case, seed: int, lifetimes: int) -> str:
+def run_case(axis: str, case: Case, seed: int, lifetime_count: int) -> str:
     """Runs a case once, and returns the axis's reading of the subject; 'none' if the axis does not apply."""
     question: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
-    subject, n, trials = open_subject(case.subject, family), lifetimes * case.lifetime_factor, {}
+    subject, n, trials = open_subject(case.subject, family), lifetime_count * case.lifetime_factor, {}
     for split in case.splits or [
         name for name in family.split_names if get_split_kind(name) in question.tested_split_kinds
     ]:

@@ -13,7 +13,7 @@ from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts import Condition, DoesNotApply, Family, Subject
 from mesascope.examination.bench import COMPARED_ROLES
-from mesascope.questions.spectrum.carried import Estimate, combine_benefit, measure_carry_effects, measure_span
+from mesascope.questions.spectrum.carried import Estimate, compute_carried_benefit, measure_carry_effects, measure_span
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.placement import list_conditions
@@ -182,7 +182,7 @@ def measure_estimates(trials: xr.Dataset) -> dict[str, Estimate]:
     estimates = {
         "deletion": _estimate_mean(effects.deletion),
         "transplant": _estimate_mean(effects.transplant),
-        "benefit": combine_benefit(effects),
+        "benefit": compute_carried_benefit(effects),
     }
     n = trials.sizes["lifetime"]
     span = measure_span(trials, draw_bootstrap_counts(n, 400, 0) / n, 1.0)

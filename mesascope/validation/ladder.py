@@ -302,14 +302,14 @@ def _group_cases(cases: list[Case]) -> list[list[Case]]:
     return sorted(groups, key=len, reverse=True)
 
 
-def _place_group(cases: list[Case], seed: int, lifetimes: int) -> list[Reading]:
+def _place_group(cases: list[Case], seed: int, lifetime_count: int) -> list[Reading]:
     """Places cases that share a family in one run, so that the reference procedures run once; returns the readings."""
     family = catalogue.make("families", cases[0].family.format(seed=seed))
     splits = [split.name for split in family.list_splits() if split.is_counted]
-    blocks = -(-lifetimes // BLOCK_SIZE)
+    blocks = -(-lifetime_count // BLOCK_SIZE)
     # if some blocks were left over, they would need a second compilation
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)
-    bench = RolloutCache(family, list_conditions(family), splits, lifetimes, seed, blocks_per_call=together)
+    bench = RolloutCache(family, list_conditions(family), splits, lifetime_count, seed, blocks_per_call=together)
     readings = []
     for case in cases:
         subject = open_subject(case.subject, family)

@@ -102,7 +102,7 @@ CASES = {
     ),
     "discount of NaN": (examine("thompson:discount=nan"), "not finite", "discount=1.0"),
     "discount above 1": (examine("thompson:discount=1.5"), "discount=1.5", "at most 1"),
-    "minimise maybe": (examine("thompson:minimise=maybe"), "neither true nor false", "minimise=false"),
+    "minimise maybe": (examine("thompson:should_minimise=maybe"), "neither true nor false", "should_minimise=false"),
     "width of a recipe": (
         ["train", "ppo_recurrent:width=0", "--family", FAMILY, "--out", "{here}/n"],
         "width=0",

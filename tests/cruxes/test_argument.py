@@ -36,7 +36,7 @@ def test_a_refused_claim_never_enters_that_persons_answers_shares_or_pool():
     for event in ("B", "!B"):
         answer = argument.answer("bob", event, "A")
         assert (answer.status, answer.low, answer.high) == ("refused", None, None)
-        assert answer.refusal.instead == "b1"
+        assert answer.refusal.offered_claim == "b1"
     assert {c.id for c in argument.list_claims("bob")} == {"b1"}
     pool = argument.pool(["ann", "bob"], "B", "A")
     assert set(pool.members) == {"ann"}
@@ -47,7 +47,7 @@ def test_a_refused_claim_never_enters_that_persons_answers_shares_or_pool():
     assert {p.name for p in free.gap("ann", "bob").parts} > {"a1 / b1", "a2 / b2"}
     assert argument.voi("bob", "B")[0].low is None
     assert argument.vod("ann", "bob", crux="B")[0].low is None
-    assert [i.claims for i in argument.check() if "declines" in i.says] == [("a2",), ("b2",), ("b3",)]
+    assert [i.claims for i in argument.check() if "declines" in i.problem] == [("a2",), ("b2",), ("b3",)]
 
 
 def test_a_split_on_a_refused_question_asks_for_the_rest():
@@ -122,7 +122,7 @@ def test_everything_is_inferred_and_the_thread_speaks_in_phrases():
     }
     assert set(content.claims) == rows
     assert set(content.questions) == {"q1"}
-    assert {len(r.of) for r in content.refusals} == {1, 2}
+    assert {len(r.claims) for r in content.refusals} == {1, 2}
 
 
 def test_import_is_light_and_imports_nothing_above():

@@ -17,7 +17,7 @@ from .fixtures import SMALL, small
 
 def test_the_thread_has_warnings_and_no_contradiction():
     issues = cruxes.load_thread().check()
-    assert not any(i.error for i in issues)
+    assert not any(i.is_error for i in issues)
     assert {"ambiguous", "scope", "presupposition", "fraction", "word", "refused", "question"} <= {
         i.kind for i in issues
     }
@@ -25,12 +25,12 @@ def test_the_thread_has_warnings_and_no_contradiction():
 
 def test_a_clash_is_named_with_its_bridge():
     argument = small(**{"a1 = {": 'a0 = { by = "ann", event = "X", value = "60%" }\na1 = {'})
-    clashes = [i for i in argument.check() if i.error]
+    clashes = [i for i in argument.check() if i.is_error]
     assert clashes
     assert all(i.people == ("ann",) for i in clashes)
     assert {frozenset(i.claims) for i in clashes} == {frozenset({"a0", "a1"}), frozenset({"a0", "a2"})}
     assert clashes[0].bridges == ("r1",)
-    assert "a0 alone to within [0" in clashes[0].fix
+    assert "a0 alone to within [0" in clashes[0].remedy
     assert any(line.startswith("ERROR incoherent (ann)") for line in describe_issues(argument.check()))
     assert argument.answer("ann", "X").status == "incoherent"
     assert argument.answer("ann", "X").low is None
@@ -41,11 +41,11 @@ def test_shares_of_one_population_may_not_exceed_it():
 f2 = { by = "ann", kind = "fraction", of = "p", population = "all", value = "50-80%" }
 """
     text = SMALL.replace("[bridges]", extra + "[bridges]")
-    (issue,) = [i for i in Argument(text).check() if i.error]
+    (issue,) = [i for i in Argument(text).check() if i.is_error]
     assert set(issue.claims) == {"f1", "f2"}
-    assert "0.1" in issue.fix
+    assert "0.1" in issue.remedy
     sound = Argument(text.replace("60-90", "20-90"))
-    assert not any(i.error for i in sound.check())
+    assert not any(i.is_error for i in sound.check())
     assert sound.answer("ann", "X") == small().answer("ann", "X")  # shares enter no chain
 
 
@@ -65,12 +65,12 @@ def test_number_and_word():
 
 def test_a_word_that_a_scale_lacks_is_read_by_the_union_and_told():
     argument = cruxes.load_thread(words="ipcc")
-    told = {i.claims: i for i in argument.check() if "does not have" in i.says}
+    told = {i.claims: i for i in argument.check() if "does not have" in i.problem}
     assert told.keys() == {("i1",), ("i2",), ("u2",), ("u3",), ("u5",)}
-    assert "[0.55, 1]" in told["i1",].fix
+    assert "[0.55, 1]" in told["i1",].remedy
     assert argument.content.claims["i1"].value.select_interval() == (0.55, 1)
     assert argument.content.claims["d3c"].value.select_interval() == (0.66, 0.90)  # 'likely' by the scale itself
-    assert not any("does not have" in i.says for i in cruxes.load_thread().check())
+    assert not any("does not have" in i.problem for i in cruxes.load_thread().check())
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_advice_that_is_followed_leaves_no_contradiction(overall, other):
             (line,) = [x for x in text.splitlines() if x.startswith(f"{name} =")]
             new = re.sub(r'value = "[^"]*"', f'value = "{low:.12g}-{high:.12g}"', line)
             text = text.replace(line, new)
-        assert not any(i.error for i in Argument(text).check()), changes
+        assert not any(i.is_error for i in Argument(text).check()), changes
     if other:
         assert not any(clash.single_changes for clash in clashes)  # two contradictions: no claim alone settles both
         assert len(clashes[0].joint_changes) > 1

@@ -208,7 +208,7 @@ def test_the_page_opens_with_the_result_and_explains_every_code():
 
 
 def test_points_on_the_page_say_that_they_are_points():
-    page = cruxes.load_thread().html(points=True)
+    page = cruxes.load_thread().html(should_use_points=True)
     assert page.count("at points, which no claim supports") == 2
     assert "critic, read at a" in page
     assert "depends on the cut" in page

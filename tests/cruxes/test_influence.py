@@ -27,7 +27,7 @@ def test_a_gap_by_shared_claims_adds_up():
     shares = {p.name: p.share for p in gap.parts}
     assert shares["a1 / b1"] == pytest.approx((0.7 - 0.3) * (0.5 + 0.3) / 2, abs=1e-9)
     assert shares["a2 / b2"] == pytest.approx((0.3 - 0.5) * (0.3 + 0.7) / 2, abs=1e-9)
-    assert any("sum" in line for line in describe_gap(argument.cuts(points=True)))
+    assert any("sum" in line for line in describe_gap(argument.cuts(should_use_points=True)))
 
 
 def test_voi_of_a_person_by_hand():
@@ -103,7 +103,7 @@ def test_a_crux_with_three_states_by_hand():
 
 def test_a_gap_under_another_wording():
     argument = cruxes.load_thread(wordings=["not conditional on a fix"])
-    (gap,) = argument.cuts(cut="lister", points=True).gaps
+    (gap,) = argument.cuts(cut="lister", should_use_points=True).gaps
     assert gap.ends[0] == pytest.approx(0.94825, abs=1e-9)
     assert gap.parts[1].values[0] == pytest.approx(0.1 / 0.15 * 0.5175, abs=1e-9)
 

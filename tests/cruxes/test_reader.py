@@ -117,13 +117,13 @@ def test_endorsing_keeps_the_rest_of_the_file():
 def test_every_example_has_questions_or_says_so():
     for file in sorted(EXAMPLES.glob("*.toml")):
         argument = cruxes.load_argument(file)
-        if not argument.content.cuts and all(e.over for e in argument.content.evidence.values()):
+        if not argument.content.cuts and all(e.hypothesis_set for e in argument.content.evidence.values()):
             with pytest.raises(MesascopeError, match="nothing to ask about"):
                 list_questions(argument)
             continue
         items, cut = list_questions(argument)
         assert (cut is not None) == bool(argument.content.cuts)
-        assert len(items) == sum(not e.over for e in argument.content.evidence.values())
+        assert len(items) == sum(not e.hypothesis_set for e in argument.content.evidence.values())
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

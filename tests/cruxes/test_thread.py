@@ -186,7 +186,7 @@ def test_a_gap_is_drawn_between_answers_to_one_question_as_sets():
 
 
 def test_points_are_asked_for_and_say_so():
-    report = cruxes.load_thread().cuts(points=True)
+    report = cruxes.load_thread().cuts(should_use_points=True)
     lister, critic = report.gaps
     assert lister.ends == critic.ends == pytest.approx((0.9922375, 0.55), abs=1e-9)  # both given P
     assert [p.share for p in lister.parts] == pytest.approx(split((0.15, 0.05175), (0.9, 0.5)), abs=1e-9)
@@ -207,7 +207,7 @@ def test_pools_and_discrimination_ask_everybody_the_same_question():
 
 
 def test_1c_most_of_my_cruxes_are_under_the_second_implication():
-    filings = {label: share for _, label, share in cruxes.load_thread().cuts(points=True).filings}
+    filings = {label: share for _, label, share in cruxes.load_thread().cuts(should_use_points=True).filings}
     assert filings["with d1 filed under it"] == pytest.approx(1.0, abs=1e-9)
     rest = split((0.15, 0.05175), (0.9, 0.5))
     assert filings["with d1 outside"] == pytest.approx(rest[1] / sum(rest), abs=1e-9)
@@ -220,7 +220,7 @@ def test_what_was_withdrawn_enters_no_answer_and_agreements_add_no_number():
     assert argument.answer("critic", "Improves").status == "unstated"
     kept = argument.text.replace('by = "critic"\nof = ["u6"]', 'by = "critic"\nof = ["u5"]')
     assert cruxes.Argument(kept).answer("critic", "Improves").high == pytest.approx(0.45)
-    kinds = [(r.kind, r.by, r.of) for r in argument.content.replies]
+    kinds = [(r.kind, r.person, r.claims) for r in argument.content.replies]
     assert kinds == [
         ("retraction", "critic", ("u6",)),
         ("agreement", "critic", ("c1",)),
@@ -231,7 +231,7 @@ def test_what_was_withdrawn_enters_no_answer_and_agreements_add_no_number():
 
 def test_readings_are_named_and_each_is_shown():
     argument = cruxes.load_thread()
-    says = [i.says for i in argument.check() if i.kind == "ambiguous"]
+    says = [i.problem for i in argument.check() if i.kind == "ambiguous"]
     assert any("d3a" in s and "'easy is taken for granted', or 'as written: easy and cheap'" in s for s in says)
     assert not any("as written," in s and "d3" in s for s in says)
     assert any("r1" in s and "reachable" in s for s in says)

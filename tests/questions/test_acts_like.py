@@ -34,20 +34,20 @@ TWICE = {
     "random_then_fixed:start=4": ("random_then_fixed", {"arm": 0, "start": 4}),
     "choice_trace:rate=.3,beta=2": ("choice_trace", {"rate": 0.3, "beta": 2}),
     "windowed:window=4,focus=.8": ("windowed", {"window": 4, "focus": 0.8}),
-    "greedy": ("epsilon_greedy", {"ties": "random", "each_first": False}),
-    "greedy:ties=first,each_first=true": ("epsilon_greedy", {"ties": "first", "each_first": True}),
+    "greedy": ("epsilon_greedy", {"ties": "random", "tries_each_first": False}),
+    "greedy:ties=first,tries_each_first=true": ("epsilon_greedy", {"ties": "first", "tries_each_first": True}),
     "rescorla_wagner:rate=.3,beta=4": ("rescorla_wagner", {"rate": 0.3, "beta": 4, "initial": 0.5}),
-    "ucb1:constant=.4": ("ucb1", {"constant": 0.4, "is_growing": True, "each_first": False}),
-    "ucb1:constant=.4,is_growing=false,each_first=true": (
+    "ucb1:constant=.4": ("ucb1", {"constant": 0.4, "is_growing": True, "tries_each_first": False}),
+    "ucb1:constant=.4,is_growing=false,tries_each_first=true": (
         "ucb1",
-        {"constant": 0.4, "is_growing": False, "each_first": True},
+        {"constant": 0.4, "is_growing": False, "tries_each_first": True},
     ),
     "explore_then_commit:pulls=5": ("explore_then_commit", {"pulls": 5}),
     "delayed_exploiter:start=4": ("delayed_exploiter", {"start": 4}),
     "satisficer:min_mean=.6": ("satisficer", {"min_mean": 0.6}),
     "thompson": ("thompson", {}),
     "thompson:discount=.9,a=3,b=2": (SLOW_PROCEDURES[1].name, {"discount": 0.9, "mean": 0.6, "strength": 5}),
-    "thompson:minimise=true": ("thompson:minimise=True", {}),
+    "thompson:should_minimise=true": ("thompson:should_minimise=True", {}),
     "optimistic_thompson": ("optimistic_thompson", {}),
     "delayed": ("delayed", {"is_aware": True}),
     "delayed:is_aware=false": ("delayed", {"is_aware": False}),
@@ -172,7 +172,7 @@ def test_what_is_not_in_the_list_is_none_of_these(asked, spec, probabilities):
 STEPPED = {
     "ucb1": ("constant", (0.07, 0.13, 0.37, 0.55, 0.85, 1.2, 3.3)),
     "ucb1:is_growing=false": ("constant", (0.13, 0.55, 1.2)),
-    "ucb1:each_first=true": ("constant", (0.13, 0.55, 1.2)),
+    "ucb1:tries_each_first=true": ("constant", (0.13, 0.55, 1.2)),
     "satisficer": ("min_mean", (0.33, 0.47, 0.52, 0.63, 0.71, 0.88)),
     "gittins": ("discount", (0.55, 0.72, 0.85, 0.93, 0.97, 0.985, 0.993)),
 }
@@ -248,7 +248,7 @@ def test_the_miss_is_the_divergence_from_the_subject(two):
 
 def test_fitting_does_not_see_the_lifetimes_that_are_scored(two):
     lived = two("epsilon_greedy")
-    seen, other = read_history(lived, lifetimes=24), read_history(lived, lifetimes=24)
+    seen, other = read_history(lived, lifetime_count=24), read_history(lived, lifetime_count=24)
     other.payoff[1::2] = 1 - other.payoff[1::2]
     procedure = next(p for p in SIMPLE_PROCEDURES if p.name == "rescorla_wagner")
     assert _fits.fit(procedure, seen).settings[0] == _fits.fit(procedure, other).settings[0]

@@ -66,7 +66,7 @@ def test_readings_by_what_is_pursued(proxy, intended, reading):
 def test_few_lifetimes_or_agreeing_goals_decide_nothing():
     assert verdict(1.0, 0.0, n=12).reading == "undetermined"
     assert "16 are needed" in verdict(1.0, 0.0, n=12).reason
-    assert verdict(1.0, 0.0, n=12, rule=Rule(min_differing=6)).reading == "proxy"
+    assert verdict(1.0, 0.0, n=12, rule=Rule(min_differing_lifetimes=6)).reading == "proxy"
     agree = cases.trials(np.zeros((40, 9), int), mark=0, best=0, split="fresh")
     told = read({"fresh": agree}, FAMILY)
     assert told is not None and told.reading == "undetermined"

@@ -25,7 +25,7 @@ STEPS = ("model_based", "hybrid", "sarsa", "successor")  # one compilation for a
 @pytest.mark.parametrize("name", [*TREES, *STEPS])
 def test_known_subjects_are_read_as_their_truth_has_it(name):
     case = CASES[name]
-    assert validation_of_axes.run_case("search", case, seed=31, lifetimes=128) == case.reading
+    assert validation_of_axes.run_case("search", case, seed=31, lifetime_count=128) == case.reading
 
 
 def test_the_truth_holds_every_reading_and_the_controls():

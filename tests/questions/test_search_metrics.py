@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.contracts import Plans
+from mesascope.contracts import ActionConsequences
 from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
 from mesascope.examination.measurement import apply_metrics
@@ -64,10 +64,10 @@ def test_sums_gain_by_ticks_and_nothing_is_looked_ahead_for():
 
 
 def plan(action, values, before, far=2):
-    """Plans of one lifetime of trials of one choice."""
+    """The consequences of actions in one lifetime of trials of one choice."""
     action, values, before = np.array([action])[..., None], np.array([values])[:, :, None], np.array([before])
     shown = np.ones(action.shape[:2], bool)
-    return Plans(action, values, before[:, :, None], shown, np.full(action.shape, far), 9, True)
+    return ActionConsequences(action, values, before[:, :, None], shown, np.full(action.shape, far), 9, True)
 
 
 def test_counted_at_a_change_are_acts_that_were_right_and_now_are_wrong():

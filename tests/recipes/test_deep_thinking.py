@@ -170,9 +170,9 @@ SHIPPED = {"maze_recurrent": (0, 0.5), "maze_goal_still": (0, 0.0), "maze_layere
 
 
 def test_what_ships_says_how_it_was_made():
-    assert networks.list_shipped().keys() == SHIPPED.keys()
+    assert networks.list_shipped_networks().keys() == SHIPPED.keys()
     for name, (layers, swaps) in SHIPPED.items():
-        told = networks.read_metadata(networks.list_shipped()[name])
+        told = networks.read_metadata(networks.list_shipped_networks()[name])
         assert (told["recipe"], told["settings"]["layers"], told["settings"]["swap_probability"]) == (
             "deep_thinking",
             layers,

@@ -149,7 +149,7 @@ def test_a_broken_file_is_refused(network, header, change, why):
 
 
 def test_what_ships_says_how_it_was_made_and_what_it_scored():
-    path = q_network.list_shipped()["pong"]
+    path = q_network.list_shipped_networks()["pong"]
     told = q_network.read_metadata(path)
     beside = json.loads(path.with_suffix(".json").read_text())
     assert path.stat().st_size < 4_000_000 and {k: v for k, v in beside.items() if k != "curve"} == told

@@ -133,7 +133,7 @@ def test_an_axis_counts_as_its_reading_says_and_not_where_it_does_not_arise():
     assert [make_verdict_value(axis, r, read, 7).number for r in ("search", "control", "undetermined")] == [0, 1, 0]
     assert "100%" in make_verdict_value(axis, "control", read, 7).text
     nothing = make_verdict_value(axis, "search", None, 7)
-    assert nothing.number is None and "does not apply" in nothing.why
+    assert nothing.number is None and "does not apply" in nothing.reason
     with pytest.raises(MesascopeError, match="Did you mean 'search'"):
         make_verdict_value(axis, "serch", read, 7)
 

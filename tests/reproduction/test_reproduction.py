@@ -376,7 +376,7 @@ def test_measures_agree_with_each_other_and_with_what_is_known():
 
 
 def test_a_reading_of_an_axis_is_counted_by_the_measure_as_the_axis_gives_it():
-    family = catalogue.make("families", "cued_bandit:rho=1")
+    family = catalogue.make("families", "cued_bandit:cue_validity=1")
     subject = catalogue.make("subjects", "mark_follower", family)
     apart = Rollouts(rollout(subject, family, "apart:mark", 128, seed=3), subject, family)
     readings = {name: find_measure(f"read_as:axis=goal,says={name}")(apart) for name in READING_MEANINGS}

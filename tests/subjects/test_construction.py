@@ -67,7 +67,7 @@ LOPSIDED = (  # name an arm, break ties by the first, or need a family of their 
     *("early_only", "explore_then_commit", "bayes_optimal", "locator"),
 )
 SYMMETRIC = {s for s in SPECS if s.partition(":")[0] not in LOPSIDED}
-SYMMETRIC |= {"epsilon_greedy:each_first=True", "ucb1:is_growing=False,each_first=True"}
+SYMMETRIC |= {"epsilon_greedy:tries_each_first=True", "ucb1:is_growing=False,tries_each_first=True"}
 
 
 @pytest.mark.parametrize("spec", sorted(SYMMETRIC))
@@ -231,7 +231,7 @@ def test_rescorla_wagner_by_hand():
 
 def test_upper_bounds_by_hand():
     acts, paid = np.array([[0], [1], [2], [0]]), np.array([[1], [0], [1], [0]])
-    got = forced(make("ucb1:constant=1,each_first=True", PLAIN), acts, paid)[:, 0]
+    got = forced(make("ucb1:constant=1,tries_each_first=True", PLAIN), acts, paid)[:, 0]
     np.testing.assert_allclose(got[1], [0, 0.5, 0.5], atol=1e-6)  # untried arms first
     np.testing.assert_allclose(got[3], [0.5, 0, 0.5], atol=1e-6)
     np.testing.assert_allclose(got[4], [0, 0, 1], atol=1e-6)
@@ -251,7 +251,7 @@ def test_the_posterior_of_a_locator():
     posterior = likely / likely.sum(1, keepdims=True)
     got = forced(make("locator", tasks), acts, paid)[-1]
     np.testing.assert_allclose(got, posterior @ np.eye(3)[bank.argmax(1)], atol=1e-5)
-    least = forced(make("locator:minimise=True,lapse=0.3", tasks), acts, paid)[-1]
+    least = forced(make("locator:should_minimise=True,lapse=0.3", tasks), acts, paid)[-1]
     np.testing.assert_allclose(least, 0.7 * posterior @ np.eye(3)[bank.argmin(1)] + 0.1, atol=1e-5)
 
 

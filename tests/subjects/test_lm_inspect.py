@@ -43,7 +43,7 @@ def responder():
 def lived(address, split):
     """The trials of our own run."""
     family = catalogue.make("families", "word_labels:trials=5")
-    spec = f"openai_api:path={address},chat=True,mode=answer,cache=none"
+    spec = f"openai_api:path={address},is_chat=True,mode=answer,cache=none"
     return rollout(catalogue.make("subjects", spec, family), family, split, LIFETIMES, 3)
 
 

@@ -99,7 +99,7 @@ def test_a_holder_of_sixteen_tables_locates():
 @pytest.mark.parametrize(
     ("spec", "responder", "twin", "settings"),
     [
-        (f"{SIX},trials=6", "learner of six", "label_learner", {"chat": True, "parallel_requests": 8}),
+        (f"{SIX},trials=6", "learner of six", "label_learner", {"is_chat": True, "parallel_requests": 8}),
         ("word_labels:trials=6", "parrot", "last_answer", {"batch": 64}),
     ],
 )

@@ -146,7 +146,7 @@ def test_recognition_and_acquisition_are_apart():
 def test_labels_are_read_from_tokens_and_from_texts():
     pair = ("bim", "dax")
     got = weigh_labels([(" b", np.log(0.2)), ("Dax\n", np.log(0.3)), (" the", np.log(0.1))], pair, "dax")
-    assert got.code == ANSWERED and got.action == 1 and np.isclose(got.mass, 0.5)
+    assert got.code == ANSWERED and got.action == 1 and np.isclose(got.label_mass, 0.5)
     assert np.allclose(np.exp(got.log_probs), (0.4, 0.6))
     bounded = weigh_labels([("bim", np.log(0.6)), ("x", np.log(0.05))], pair, "bim")
     assert bounded.code == 1 and np.isclose(np.exp(bounded.log_probs[1]), 0.05 / 0.65)

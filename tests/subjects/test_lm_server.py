@@ -49,7 +49,7 @@ def family():
     ("responder", "twin", "split", "settings"),
     [
         ("learner", "label_learner", "restructured:halves", {}),
-        ("recogniser", "label_recogniser", "fresh", {"chat": True, "parallel_requests": 8}),
+        ("recogniser", "label_recogniser", "fresh", {"is_chat": True, "parallel_requests": 8}),
         ("parrot", "last_answer", "fresh", {}),
     ],
 )

@@ -46,4 +46,4 @@ def test_bad_numbers_of_simulations():
 @pytest.mark.parametrize("name", ["mcts:budget=16", "mcts:simulations=2,budget=16"])
 def test_it_is_read_as_its_truth_has_it(name):
     case = next(c for c in validation_of_axes.list_cases("search") if c.name == name)
-    assert validation_of_axes.run_case("search", case, seed=31, lifetimes=128) == case.reading
+    assert validation_of_axes.run_case("search", case, seed=31, lifetime_count=128) == case.reading

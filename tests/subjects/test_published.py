@@ -115,7 +115,7 @@ REGRET = {  # over 100 pulls, two arms
     "dependent_medium": {"bayes_optimal": 1.000, "thompson": 3.01, "uniform": 25},
 }
 BOUND = {"independent": 4.10, "dependent_medium": 4.66}  # UCB1, √(ln t / n), every arm once first
-UCB = "ucb1:constant=1,each_first=True"
+UCB = "ucb1:constant=1,tries_each_first=True"
 
 
 @LIFETIMES
@@ -167,9 +167,9 @@ def hard(n: int) -> tuple:
 @pytest.mark.parametrize(
     ("spec", "failure", "least"),
     [
-        ("greedy:each_first=True", 0.478, 0.051),
+        ("greedy:tries_each_first=True", 0.478, 0.051),
         ("thompson", 0.007, 0.286),
-        ("ucb1:constant=1,is_growing=False,each_first=True", 0.024, 0.181),
+        ("ucb1:constant=1,is_growing=False,tries_each_first=True", 0.024, 0.181),
     ],
 )
 def test_exploration_on_the_hard_instance(spec, failure, least, n):

@@ -301,7 +301,7 @@ REGRESSION = {
 
 
 def test_what_ships_says_how_it_was_made_and_is_small():
-    shipped = recurrent.list_shipped()
+    shipped = recurrent.list_shipped_networks()
     assert shipped.keys() == SHIPPED.keys() | REGRESSION.keys()
     assert sum(p.stat().st_size for p in shipped.values()) < 4_000_000
     for name, path in shipped.items():
@@ -321,7 +321,7 @@ def test_what_ships_says_how_it_was_made_and_is_small():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_does_what_it_was_trained_for(name):
-    path = recurrent.list_shipped()[name]
+    path = recurrent.list_shipped_networks()[name]
     task = make("families", recurrent.read_family(path))
     subject = make("subjects", f"recurrent:path={name}", task)
     assert subject.name == f"recurrent:path={name}"
@@ -344,7 +344,7 @@ def test_what_ships_does_what_it_was_trained_for(name):
 @pytest.mark.parametrize("name", REGRESSION)
 def test_what_ships_predicts_as_it_was_trained_to(name):
     """Squared distances / D on fresh tasks and at full context, as studies/task_diversity_regression has them."""
-    task = make("families", recurrent.read_family(recurrent.list_shipped()[name]))
+    task = make("families", recurrent.read_family(recurrent.list_shipped_networks()[name]))
     trials = rollout(make("subjects", f"recurrent:path={name}", task), task, lifetimes=1024)
     told = trials.action.values[0]
     ridge = replay(make("subjects", "ridge", task), trials).action

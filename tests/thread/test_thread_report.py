@@ -24,20 +24,20 @@ def test_fourteen_rows_in_little_time():
     assert [row.id for row in report.rows] == [f"P{i}" for i in range(1, 15)]
     for row in report.rows:
         assert row.status in STATUSES
-        assert bool(row.measured) == (row.status == "measured") == (row.ratio is not None)
-        assert row.says
-        assert row.cannot
+        assert bool(row.measurements) == (row.status == "measured") == (row.ratio is not None)
+        assert row.shown
+        assert row.not_shown
         assert f'id="{row.id}"' in page
-    assert len(report.answer) == 3
-    assert page.index(report.answer[0][:40]) < page.index("<table")
+    assert len(report.summary) == 3
+    assert page.index(report.summary[0][:40]) < page.index("<table")
     atoms = cruxes.load_thread().content
     assert all(row.event in (*atoms.atoms, "") for row in report.rows)
-    assert {c for entry in report.unmeasurable for c in entry["claims"]} <= set(atoms.claims)
+    assert {c for entry in report.unmeasurable_claims for c in entry["claims"]} <= set(atoms.claims)
 
 
 def test_every_number_is_read_from_the_results():
     for row in make_thread_report().rows:
-        for m in row.measured:
+        for m in row.measurements:
             document = json.loads((catalogue.STUDIES_FOLDER / m.study / "results" / "results.json").read_text())
             (value,) = [v for v in document["values"] if (v["quantity"], v["subject"]) == (m.quantity, m.subject)]
             assert (m.value, m.low, m.high, m.n) == (value["ours"], value["low"], value["high"], value["n"])
@@ -69,8 +69,8 @@ def test_a_readers_ratio_and_belief_move_the_reader_alone():
 
 
 def test_everybodys_model_moves_only_through_own_claims(monkeypatch):
-    lister, critic = make_thread_report().models
-    assert (lister.person, lister.before, lister.connected) == ("lister", lister.after, ())
+    lister, critic = make_thread_report().target_answers
+    assert (lister.person, lister.before, lister.connected_claims) == ("lister", lister.after, ())
     assert critic.before == pytest.approx((0, 0.3))
     text = cruxes.load_thread().text.replace(
         "r0 = {",
@@ -78,8 +78,8 @@ def test_everybodys_model_moves_only_through_own_claims(monkeypatch):
         'z2 = { by = "critic", event = "Improves", value = "50%" }\nr0 = {',
     )
     monkeypatch.setattr(cruxes, "load_thread", lambda: cruxes.Argument(text))
-    critic = make_thread_report({"P1": "3"}).models[1]
-    assert critic.connected == ("P1",)
+    critic = make_thread_report({"P1": "3"}).target_answers[1]
+    assert critic.connected_claims == ("P1",)
     assert critic.after is not None
     assert critic.after != critic.before
 
@@ -115,7 +115,7 @@ def test_every_study_is_findings_with_unit_kind_and_recipe(name, tmp_path):
         assert subject["kind"] in ("trained", "scripted")
         assert (subject["kind"] == "trained") == (subject["recipe"] != "none")
         for row in subject["findings"]:
-            finding = findings.from_json(row)
+            finding = findings.from_dict(row)
             assert (finding.format, finding.unit) == ("mesascope-finding/2", "training seed")
             assert len(finding.settings["by_seed"]) >= finding.n
             if finding.status == "measured":

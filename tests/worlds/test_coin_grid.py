@@ -17,7 +17,7 @@ from mesascope.worlds.coin_grid.families.coin_grid import (
     tabulate_moves,
 )
 
-HOME = family(size=5, trials=3, rho=0.6, bank=7, bank_seed=3)
+HOME = family(size=5, trials=3, corner_share=0.6, bank=7, bank_seed=3)
 
 
 def test_what_chance_reaches_is_counted_over_every_path():
@@ -115,7 +115,7 @@ LARGE = ("size=32,trials=10000,steps=64", "bank=1000000,trials=10000")
 
 
 @pytest.mark.parametrize(
-    "spec", ["size=2", "size=7,steps=11", "size=33", "steps=65", "trials=1", "rho=2", "bank=-1", *LARGE]
+    "spec", ["size=2", "size=7,steps=11", "size=33", "steps=65", "trials=1", "corner_share=2", "bank=-1", *LARGE]
 )
 def test_settings_that_make_no_level_are_refused(spec):
     with pytest.raises(MesascopeError) as why:

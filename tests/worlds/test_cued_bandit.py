@@ -10,7 +10,7 @@ from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.cued_bandit import family
 
-HOME = family(arms=3, trials=11, high=0.8, low=0.3, rho=0.7, bank=2, bank_seed=4)
+HOME = family(arms=3, trials=11, high=0.8, low=0.3, cue_validity=0.7, bank=2, bank_seed=4)
 N = 4000
 
 
@@ -47,11 +47,11 @@ def test_at_test_mark_and_pay_off_come_apart():
     assert (early == early[:, :1]).all() and (late == late[:, :1]).all() and (early[:, 0] != late[:, 0]).all()
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.2, 0.7, 1.0])
+@pytest.mark.parametrize("cue_validity", [0.0, 0.2, 0.7, 1.0])
 @pytest.mark.parametrize("split", ["seen", "fresh", "apart:mark", "unmarked", "exchanged:best"])
-def test_nobody_who_cannot_adapt_earns_more_than_fixed(split, rho):
+def test_nobody_who_cannot_adapt_earns_more_than_fixed(split, cue_validity):
     """Every policy from mark and half of the life to an arm, the best of them found by trying."""
-    home = family(3, 11, 0.8, 0.3, rho, 2, 4)
+    home = family(3, 11, 0.8, 0.3, cue_validity, 2, 4)
     means, mark, latents = drawn(split, home, 8192)
     best = np.zeros(11)
     for half in (slice(0, 5), slice(5, None)):
@@ -96,7 +96,8 @@ def test_the_goals_are_read_from_stored_trials():
 
 
 @pytest.mark.parametrize(
-    "spec", ["arms=1", "trials=1", "rho=1.1", "rho=-1", "high=0.4,low=0.4", "low=0.95", "high=2", "bank=6"]
+    "spec",
+    ["arms=1", "trials=1", "cue_validity=1.1", "cue_validity=-1", "high=0.4,low=0.4", "low=0.95", "high=2", "bank=6"],
 )
 def test_settings_that_make_no_task_are_refused(spec):
     with pytest.raises(MesascopeError) as why:

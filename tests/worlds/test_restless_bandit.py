@@ -133,11 +133,11 @@ def test_more_is_earned_by_filtering_than_by_fixed_rates_and_the_opposite_is_as_
     home = family(trials=40, change="reversal", block=20)
     share = {
         s: live(make(s, home), home, n=N).share()
-        for s in ("rescorla_wagner", "drift_filter", "drift_filter:minimise=True")
+        for s in ("rescorla_wagner", "drift_filter", "drift_filter:should_minimise=True")
     }
     best, error = share["drift_filter"]
     assert best - share["rescorla_wagner"][0] > 4 * error
-    assert share["drift_filter:minimise=True"][0] == pytest.approx(-best, abs=6 * error)
+    assert share["drift_filter:should_minimise=True"][0] == pytest.approx(-best, abs=6 * error)
 
 
 def test_the_locator_weighs_whole_lifetimes_of_its_bank():

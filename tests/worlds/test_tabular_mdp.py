@@ -151,12 +151,12 @@ def test_procedures_plan_from_what_they_saw(family):
     """Greedy on a long life finds the best policy; posterior sampling, with and without limits, gains over chance."""
     long = catalogue.make("families", "tabular_mdp:states=2,actions=2,steps=3,trials=60")
     known = {}
-    for name in ("psrl", "certainty_equivalent:lapse=0.2", "psrl:minimise=True"):
+    for name in ("psrl", "certainty_equivalent:lapse=0.2", "psrl:should_minimise=True"):
         trials = rollout(catalogue.make("subjects", name, long), long, "fresh", 128, 3)
         late = slice(40, None)
         known[name] = [float((trials[k] - trials.chance).values[..., late].sum()) for k in ("score", "best", "worst")]
     assert known["psrl"][0] > 0.85 * known["psrl"][1]
     greedy = known["certainty_equivalent:lapse=0.2"]
     assert 0.65 * greedy[1] < greedy[0] < 0.95 * greedy[1]
-    against = known["psrl:minimise=True"]
+    against = known["psrl:should_minimise=True"]
     assert against[0] < 0.85 * against[2]

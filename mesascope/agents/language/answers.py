@@ -33,14 +33,14 @@ class Answer(NamedTuple):
             UNREACHED if the model did not answer.
         action: the index of the label that the answer names, or -1 if the answer does not name a label.
         log_probs: the log-probability of each label, normalised over the labels; None if unknown.
-        mass: the probability of all labels together; NaN if unknown.
+        label_mass: the probability of all labels together; NaN if unknown.
         text: the model's text, or the reason why there is no answer.
     """
 
     code: int
     action: int
     log_probs: tuple[float, ...] | None
-    mass: float
+    label_mass: float
     text: str
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.agents.language.answers import CODE_TEXTS, UNREACHED, Answer
-from mesascope.contracts import Family, NamedSubject, PastTrial, Percept, Question, Response, choose, to_numbers
+from mesascope.contracts import Family, NamedSubject, PastTrial, Percept, Question, Response, choose, convert_to_numbers
 from mesascope.contracts.capabilities import AsksQuestions
 from mesascope.errors import MesascopeError
 
@@ -94,7 +94,7 @@ class LanguageModel(NamedSubject):
         observation, action, feedback, _, _, first = map(np.asarray, percept)
         past = np.empty(len(action), object)
         for i, before in enumerate(carry.past_trials):
-            moment = PastTrial(to_numbers(observation[i]), int(action[i]), float(feedback[i]))
+            moment = PastTrial(convert_to_numbers(observation[i]), int(action[i]), float(feedback[i]))
             past[i] = before if first[i] else (*before, moment)
         return carry._replace(past_trials=past)
 
@@ -102,7 +102,7 @@ class LanguageModel(NamedSubject):
         """Asks one question per lifetime, and returns the answers as actions."""
         carry, observation = self.update_carry(key, carry, percept), np.asarray(percept.observation)
         questions = [
-            self.family.write_question(past, to_numbers(obs))
+            self.family.write_question(past, convert_to_numbers(obs))
             for past, obs in zip(carry.past_trials, observation, strict=True)
         ]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
@@ -112,7 +112,7 @@ class LanguageModel(NamedSubject):
         start = len(self.log.rows) - len(answers)
         indices = (start + np.arange(len(answers), dtype=np.int32))[:, None]
         codes = np.asarray([[a.code] for a in answers], np.int8)
-        masses = np.asarray([[a.mass] for a in answers], np.float32)
+        masses = np.asarray([[a.label_mass] for a in answers], np.float32)
         hidden = carry.hidden if self.asker.hidden is None else self.asker.hidden
         carry = ContextCarry(carry.past_trials, indices, codes, masses, hidden)
         return carry, self._make_response(key, answers, len(questions[0].labels))
@@ -214,8 +214,10 @@ class LanguageModel(NamedSubject):
         past = []
         for _ in range(self.family.horizon // 2):
             state, percept, _ = self.family.step(jax.random.key(0), tasks, state, jnp.zeros(1, jnp.int32))
-            past.append(PastTrial(to_numbers(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0])))
-        return self.family.write_question(past, to_numbers(np.asarray(percept.observation)[0]))
+            past.append(
+                PastTrial(convert_to_numbers(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0]))
+            )
+        return self.family.write_question(past, convert_to_numbers(np.asarray(percept.observation)[0]))
 
     def measure_drift(self, threshold: float = 0.25) -> tuple[float, str]:
         """Asks the first questions again, and compares the new answers with the old ones.

@@ -29,7 +29,7 @@ def subject(
     family: Family,
     *,
     path: str,
-    chat: bool = False,
+    is_chat: bool = False,
     temperature: float = 1.0,
     is_served: bool = False,
     threads: int = 2,
@@ -42,7 +42,7 @@ def subject(
     Args:
         family: a family with questions in words.
         path: the path of the GGUF file.
-        chat: whether questions are turns of a conversation instead of texts to complete.
+        is_chat: whether questions are turns of a conversation instead of texts to complete.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
         is_served: whether the model runs as a server on 127.0.0.1 instead of in this process.
         threads: the number of llama.cpp's threads.
@@ -56,13 +56,13 @@ def subject(
     with GGUF.explain_errors(path):
         limits.check_gguf(path)
     engine = start_server(path, threads, slots, context)
-    settings = {"chat": chat, "temperature": float(temperature), "is_served": is_served}
+    settings = {"is_chat": is_chat, "temperature": float(temperature), "is_served": is_served}
     settings |= {"context": context, "listed_tokens": listed_tokens}
     name = make_configured_name(subject, path=path, **settings)
     weights_hash = _hash_weights(path)["file"]
     if is_served:
         gate.allow(address := f"{engine.listening_address}/v1")
-        options = {"chat": chat, "temperature": temperature, "listed_tokens": listed_tokens}
+        options = {"is_chat": is_chat, "temperature": temperature, "listed_tokens": listed_tokens}
         options |= {"parallel_requests": slots, "cache": "none"}
         served_subject = served_model(family, path=address, mode="log_probs", **options)
         served_subject.asker.engine = engine
@@ -72,7 +72,7 @@ def subject(
         _make_sender(engine),
         cache,
         "",
-        chat,
+        is_chat,
         "log_probs",
         listed_tokens=listed_tokens,
         batch=slots,

@@ -28,7 +28,7 @@ def subject(
     path: str,
     model: str = "",
     mode: str = "auto",
-    chat: bool = False,
+    is_chat: bool = False,
     temperature: float = 1.0,
     samples: int = 8,
     listed_tokens: int = 20,
@@ -52,7 +52,7 @@ def subject(
         mode: how the labels' probabilities are found: log_probs (those of the first tokens), samples (the shares of
             several answers) or answer (one answer, without probabilities); auto means log_probs if the server reports
             them, and otherwise answer.
-        chat: whether questions are turns of a conversation instead of texts to complete.
+        is_chat: whether questions are turns of a conversation instead of texts to complete.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
         samples: the number of answers per question in the mode samples.
         listed_tokens: the number of first tokens that are listed with their probabilities; OpenAI lists at most 20, or
@@ -85,7 +85,7 @@ def subject(
         "parallel_requests": parallel_requests,
         "batch": batch,
     }
-    asker = PromptAsker(server.ask, saved_answers, model, chat, mode, **options)
+    asker = PromptAsker(server.ask, saved_answers, model, is_chat, mode, **options)
     log, prices = QuestionLog(), (price_in, price_out)
     language_model = LanguageModel("", "unknown", words_family, asker, log, "", temperature, prices, budget)
     if mode in ("auto", "log_probs"):
@@ -95,6 +95,6 @@ def subject(
             raise MesascopeError(problem, "Type mode=samples or mode=answer.")
         asker.mode = server_mode
     settings = {"samples": samples} if mode == "samples" else {}
-    settings = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | settings
+    settings = {"model": model, "mode": asker.mode, "is_chat": is_chat, "temperature": float(temperature)} | settings
     name = make_configured_name(subject, path=base_address, **settings)
     return dataclasses.replace(language_model, name=name, identity_code=name)

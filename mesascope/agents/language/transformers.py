@@ -22,7 +22,7 @@ def subject(
     family: Family,
     *,
     path: str,
-    chat: bool = False,
+    is_chat: bool = False,
     temperature: float = 1.0,
     layer: int = -1,
     batch: int = 16,
@@ -34,7 +34,8 @@ def subject(
     Args:
         family: a family with questions in words.
         path: the path of a folder that save_pretrained wrote, or of a GGUF file; nothing is downloaded.
-        chat: whether questions are turns of a conversation in the model's chat template, instead of texts to complete.
+        is_chat: whether questions are turns of a conversation in the model's chat template, instead of texts to
+            complete.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
         layer: the layer whose activations at the end of the question are the tap 'hidden'; 0 is the embedding, and -1
             is the last layer.
@@ -47,10 +48,10 @@ def subject(
     model, tokenizer = load_model(path, trust)
     layers = int(model.config.num_hidden_layers)
     check_range(-layers - 1, layers, layer=layer)
-    asker, log = ForwardAsker(model, tokenizer, chat, layer, batch, listed_tokens=listed_tokens), QuestionLog()
+    asker, log = ForwardAsker(model, tokenizer, is_chat, layer, batch, listed_tokens=listed_tokens), QuestionLog()
     log.n_activations = int(model.config.hidden_size)
     settings = {
-        "chat": chat,
+        "is_chat": is_chat,
         "temperature": float(temperature),
         "layer": layer,
         "batch": batch,

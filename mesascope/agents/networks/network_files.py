@@ -48,23 +48,23 @@ def name_weights(network: Any) -> dict[str, Any]:
     return {".".join(NAMES_IN_FILES.get(k, k) for k in path): x for path, (_, x) in zip(paths, leaves, strict=True)}
 
 
-def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) -> tuple[dict, dict, int]:
+def read_header(path: str | os.PathLike, network_format: "NetworkFormat | None" = None) -> tuple[dict, dict, int]:
     """Reads a safetensors header: its metadata for mesascope, the tensors' types and shapes, and the file's size.
 
     Args:
         path: the path of the file.
-        kind: the format of the file, for error messages; None if the file may have the format of any of mesascope's
-            networks.
+        network_format: the format of the file, for error messages; None if the file may have the format of any of
+            mesascope's networks.
 
     Raises:
         MesascopeError: the file does not exist, or its header is not a safetensors header.
     """
-    kind = kind or ANY_NETWORK
+    network_format = network_format or ANY_NETWORK
     try:
         with Path(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= MAX_HEADER_BYTES:
-                raise kind.make_error(path, f"its first eight bytes declare a header of {length:,} bytes")
+                raise network_format.make_error(path, f"its first eight bytes declare a header of {length:,} bytes")
             header = json.loads(file.read(length))
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
@@ -73,11 +73,11 @@ def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) ->
         if not isinstance(metadata, dict):
             raise TypeError("its metadata is not an object")
     except FileNotFoundError:
-        raise MesascopeError(f"There is no file {str(path)!r}.", kind.make_remedy()) from None
+        raise MesascopeError(f"There is no file {str(path)!r}.", network_format.make_remedy()) from None
     except OSError as error:
-        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", kind.make_remedy()) from None
+        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", network_format.make_remedy()) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
-        raise kind.make_error(path, "it has no readable safetensors header") from None
+        raise network_format.make_error(path, "it has no readable safetensors header") from None
     return metadata, shapes, 8 + length + size
 
 
@@ -107,7 +107,7 @@ class NetworkFormat:
     def _has_this_format(self, format_name: Any) -> bool:
         return format_name == self.format or formats.is_old_format(format_name, self.format)
 
-    def list_shipped(self) -> dict[str, Path]:
+    def list_shipped_networks(self) -> dict[str, Path]:
         """Lists the files of the networks that ship with mesascope, by name."""
         return {p.stem: p for p in sorted(SHIPPED_FOLDER.glob("*.safetensors")) if not self.format or self.can_open(p)}
 
@@ -119,7 +119,7 @@ class NetworkFormat:
         """
         if not os.fspath(path):
             raise MesascopeError("No network is named.", self.make_remedy())
-        return Path(path) if Path(path).is_file() else self.list_shipped().get(os.fspath(path), Path(path))
+        return Path(path) if Path(path).is_file() else self.list_shipped_networks().get(os.fspath(path), Path(path))
 
     def read_family(self, path: str | os.PathLike) -> str:
         """Reads the family that a network was trained on, with the family's settings."""
@@ -180,7 +180,7 @@ class NetworkFormat:
 
     def make_remedy(self) -> str:
         """Makes the remedy for a wrong file, which lists the shipped networks of this format."""
-        ships = ", ".join(self.list_shipped()) or "none"
+        ships = ", ".join(self.list_shipped_networks()) or "none"
         return f"Name a file that `mesascope train` wrote, or a shipped network: {ships}."
 
 

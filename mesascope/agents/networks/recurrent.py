@@ -57,7 +57,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 INTEGER_RANGES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
 FILE_FORMAT = NetworkFormat(NETWORK_FORMAT, "network file of mesascope", INTEGER_RANGES, _find_fault)
 can_open, read_family = FILE_FORMAT.can_open, FILE_FORMAT.read_family
-list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
+list_shipped_networks, read_metadata = FILE_FORMAT.list_shipped_networks, FILE_FORMAT.read_metadata
 
 
 class Recurrent(NamedSubject):

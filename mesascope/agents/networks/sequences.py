@@ -60,9 +60,9 @@ class AttentionLayer(eqx.Module):
         """Splits x [..., W] into heads [..., heads, W / heads]."""
         return x.reshape(*x.shape[:-1], len(self.distance_bias), -1)
 
-    def apply_dense_layers(self, h: jax.Array, attended: jax.Array) -> jax.Array:
+    def apply_dense_layers(self, h: jax.Array, attention_output: jax.Array) -> jax.Array:
         """Adds the attention's output [..., heads, W / heads] to h [..., W], then applies the dense layers."""
-        h = h + attended.reshape(h.shape) @ self.output_weights
+        h = h + attention_output.reshape(h.shape) @ self.output_weights
         return h + jax.nn.gelu(normalise_rows(h) @ self.up_weights + self.up_bias) @ self.down_weights
 
 
@@ -250,9 +250,11 @@ class RecurrentLayer(eqx.Module):
         real, imaginary = jnp.split(normalise_rows(h) @ self.inward_weights, 2, -1)
         return norm * real, norm * imaginary
 
-    def compute_output(self, h: jax.Array, real: jax.Array, imaginary: jax.Array) -> jax.Array:
+    def compute_output(self, h: jax.Array, real_part: jax.Array, imaginary_part: jax.Array) -> jax.Array:
         """Computes the layer's output [..., W] from its input and its state."""
-        output = jnp.concatenate([real, imaginary], -1) @ self.outward_weights + self.skip_weights * normalise_rows(h)
+        output = jnp.concatenate(
+            [real_part, imaginary_part], -1
+        ) @ self.outward_weights + self.skip_weights * normalise_rows(h)
         value, gate = jnp.split(jax.nn.gelu(output) @ self.gate_weights + self.gate_bias, 2, -1)
         return h + value * jax.nn.sigmoid(gate)
 

@@ -24,7 +24,7 @@ MAX_TICKS = 128  # the maximum number of ticks at one percept
 SIZE_RANGES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
 FILE_FORMAT = NetworkFormat(FORMAT, "thinking network", SIZE_RANGES)
 can_open, read_family = FILE_FORMAT.can_open, FILE_FORMAT.read_family
-list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
+list_shipped_networks, read_metadata = FILE_FORMAT.list_shipped_networks, FILE_FORMAT.read_metadata
 
 
 class Weights(NamedTuple):

@@ -39,8 +39,8 @@ def metric(lifetimes: int = 64) -> Metric:
 
     def measure(trials, references, replay):
         rollout, history = select_first_lifetimes(select_fresh_trials(trials), lifetimes)
-        if len(history.action) < 6 or history.trials < 3:
-            size = f"{len(history.action)} lifetimes of {history.trials} trials"
+        if len(history.action) < 6 or history.trial_count < 3:
+            size = f"{len(history.action)} lifetimes of {history.trial_count} trials"
             raise DoesNotApply(f"there are {size}, but editing needs 6 lifetimes of 3 trials")
         if not history.is_binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
@@ -48,7 +48,7 @@ def metric(lifetimes: int = 64) -> Metric:
             raise DoesNotApply("it gives no probabilities to compare")
         activations_by_tap = record_taps(replay, rollout)
         x, y = join_taps(activations_by_tap), compute_beliefs(history)["posterior means"]
-        new = (np.arange(len(x))[:, None] + np.arange(history.trials)) % history.choices  # the choice to make best
+        new = (np.arange(len(x))[:, None] + np.arange(history.trial_count)) % history.choices  # the choice to make best
         spread, step = x.std((0, 1)), np.empty_like(x)
         for half in (0, 1):
             pattern = Moments(y[half::2], x[half::2]).fit_ridge()

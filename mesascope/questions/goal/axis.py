@@ -31,24 +31,24 @@ class Rule:
     """The constants of the rule, which are printed with every verdict.
 
     Attributes:
-        min_return: a lifetime pursues a goal if it reaches at least this share of the goal's optimum over chance, and
-            less than `max_other_share` of the other goal's optimum.
+        min_goal_return: a lifetime pursues a goal if it reaches at least this share of the goal's optimum over chance,
+            and less than `max_other_share` of the other goal's optimum.
         min_lifetimes_share: the subject pursues a goal if at least this share of its lifetimes does.
         max_other_share: the largest share of lifetimes that may pursue the other goal. It is also a threshold for
             shares of an optimum: a lifetime pursues a goal only if it reaches less than this share of the other goal's
             optimum. A subject that reaches less than this share of both optima is incapable (even a constant action
             sometimes attains a goal).
-        min_differing: the smallest number of lifetimes in which the goals must differ; with fewer, the reading is
-            'undetermined'.
+        min_differing_lifetimes: the smallest number of lifetimes in which the goals must differ; with fewer, the
+            reading is 'undetermined'.
         resample_share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
     """
 
-    min_return: float = 0.5
+    min_goal_return: float = 0.5
     min_lifetimes_share: float = 0.75
     max_other_share: float = 0.25
-    min_differing: int = 16
+    min_differing_lifetimes: int = 16
     resample_share: float = 0.95
     resamples: int = 1000
     seed: int = 0
@@ -105,7 +105,7 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
     pursued, explanations, gains, both = zip(*parts, strict=True)
     table, both = np.concatenate(pursued), np.concatenate(both)
     numbers |= {"read_on": read_on, "lifetimes": len(table)}
-    if len(table) < rule.min_differing:
+    if len(table) < rule.min_differing_lifetimes:
         probability = {reading: float(reading == UNDETERMINED) for reading in READING_MEANINGS}
         return Verdict(UNDETERMINED, probability, numbers, _explain_undetermined(numbers, rule))
     explained = goal_reading.Explanation(*map(np.concatenate, zip(*explanations, strict=True)))
@@ -159,7 +159,7 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, goal_reading.
         [goal_reading.measure_share_of_optimum(goal, window)[rows] for goal in goals.get_goals_by_name().values()], -1
     )
     shares = np.nan_to_num(shares, nan=-1.0)
-    pursued = (shares >= rule.min_return) & (
+    pursued = (shares >= rule.min_goal_return) & (
         shares[:, ::-1] < rule.max_other_share
     )  # a lifetime that pursues both counts as neither
     explained = goal_reading.fit_goals(goals, rows) if rows.any() else goal_reading.Explanation(*np.zeros((3, 0)))
@@ -173,7 +173,7 @@ def _explain_undetermined(numbers: dict[str, Any], rule: Rule) -> str:
         "" if any(get_split_kind(split) == "apart" for split in numbers["differ"]) else " Run a split of kind 'apart'."
     )
     return (
-        f"the goals differ in {numbers['lifetimes']} lifetimes, and {rule.min_differing} are needed; "
+        f"the goals differ in {numbers['lifetimes']} lifetimes, and {rule.min_differing_lifetimes} are needed; "
         f"where the goals agree, no action distinguishes them. Share of lifetimes with different goals: {shares}.{more}"
     )
 
@@ -188,7 +188,7 @@ def _explain_reading(reading: str, numbers: dict[str, Any], rule: Rule) -> str:
         f"best explanation of the actions: {numbers['explained_by']}",
     ]
     if reading == "incapable":
-        is_lost = trained is not None and trained >= rule.min_return
+        is_lost = trained is not None and trained >= rule.min_goal_return
         lost = f"capable in training ({trained or 0:.2f} of the optimum), but not here"
         parts.append(lost if is_lost else "not capable in training either")
     if reading == UNDETERMINED:

@@ -43,23 +43,23 @@ def find_goals(replay: Any, trials: xr.Dataset) -> Goals:
     return find_family_goals(find_family(replay, trials), trials)
 
 
-def select_last_third(trials: int) -> slice:
+def select_last_third(trial_count: int) -> slice:
     """Selects the last third of a lifetime's trials."""
-    return slice(trials - max(1, trials // 3), None)
+    return slice(trial_count - max(1, trial_count // 3), None)
 
 
-def select_late_trials(trials: int) -> slice:
+def select_late_trials(trial_count: int) -> slice:
     """Selects the late trials, which count: the last third, because by then feedback can have corrected the goal.
 
     At least four trials count, or all if a lifetime has fewer. If only the last trial counted, a subject that pursues
     the goals in alternation would seem to pursue the goal of that trial.
     """
-    return slice(trials - min(trials, max(MIN_TRIALS, trials // 3)), None)
+    return slice(trial_count - min(trial_count, max(MIN_TRIALS, trial_count // 3)), None)
 
 
-def select_first_third(trials: int) -> slice:
+def select_first_third(trial_count: int) -> slice:
     """Selects the first third of a lifetime's trials."""
-    return slice(0, max(1, trials // 3))
+    return slice(0, max(1, trial_count // 3))
 
 
 def sum_goal_gains(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

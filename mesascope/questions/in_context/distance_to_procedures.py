@@ -24,11 +24,11 @@ def metric(trials, references, replay):
     return [Reading(v, split, name, reason=reasons.get((split, name), "")) for split, name, v in rows]
 
 
-def _describe_nearest(nearest: dict[str, str]) -> str:
+def _describe_nearest(nearest_procedures: dict[str, str]) -> str:
     """Describes which procedure is nearest on fresh tasks, and whether the same one is nearest on shifted inputs."""
-    first = nearest.get("fresh", next(iter(nearest.values())))
-    other = {split: name for split, name in nearest.items() if split.startswith("shifted") and name != first}
-    if not any(split.startswith("shifted") for split in nearest):
+    first = nearest_procedures.get("fresh", next(iter(nearest_procedures.values())))
+    other = {split: name for split, name in nearest_procedures.items() if split.startswith("shifted") and name != first}
+    if not any(split.startswith("shifted") for split in nearest_procedures):
         return f"nearest: {first}; no match, because no shifted split was run"
     if not other:
         return f"nearest: {first}, on shifted inputs too"

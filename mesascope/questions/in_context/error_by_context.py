@@ -24,7 +24,7 @@ def metric(trials, references, replay):
     return readings
 
 
-def choose_context_lengths(trials: int) -> list[int]:
+def choose_context_lengths(trial_count: int) -> list[int]:
     """Chooses the context lengths at which the error is measured: zero, powers of two, and all trials but the last."""
-    powers = 2 ** np.arange(int(np.log2(max(trials - 1, 1))) + 1)
-    return sorted({0, *powers.tolist(), trials - 1})
+    powers = 2 ** np.arange(int(np.log2(max(trial_count - 1, 1))) + 1)
+    return sorted({0, *powers.tolist(), trial_count - 1})

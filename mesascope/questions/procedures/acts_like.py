@@ -115,7 +115,7 @@ def list_procedures(
     excluded_names: Sequence[str] = (),
     replay: Any = None,
     extra_subjects: Sequence[str] = (),
-    lifetimes: int = 200,
+    lifetime_count: int = 200,
 ) -> list[Procedure]:
     """Lists the procedures that apply to a split or log; the simplest come first.
 
@@ -124,11 +124,11 @@ def list_procedures(
         excluded_names: the names of procedures to leave out.
         replay: the function that replays a subject along recorded trials; None for a log.
         extra_subjects: additional subjects, by name and settings.
-        lifetimes: the largest number of lifetimes to use.
+        lifetime_count: the largest number of lifetimes to use.
     """
-    family, history = str(trials.attrs.get("family", "")), read_history(trials, lifetimes=lifetimes)
+    family, history = str(trials.attrs.get("family", "")), read_history(trials, lifetime_count=lifetime_count)
     candidates = [*SIMPLE_PROCEDURES, *SLOW_PROCEDURES]
-    if history.choices == 2 and history.trials <= 100:
+    if history.choices == 2 and history.trial_count <= 100:
         candidates.append(BAYES_DEPENDENT if "dependent" in family.replace("independent", "") else BAYES_OPTIMAL)
     if str(trials.attrs.get("trained_on", "")).startswith("bank:") and hasattr(replay, "make_family"):
         means = getattr(replay.make_family(trials), "bank_means", None)
@@ -151,26 +151,29 @@ def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
             raise DoesNotApply(f"{spec} gives no probabilities")
         return np.exp(log_probs)
 
-    return Procedure(spec, lambda history: replay_probabilities()[history.lifetimes, : history.trials])
+    return Procedure(spec, lambda history: replay_probabilities()[history.lifetime_indices, : history.trial_count])
 
 
 def compare_procedures(
-    trials: xr.Dataset, candidates: Sequence[Procedure], lifetimes: int = 200, should_use_probabilities: bool = True
+    trials: xr.Dataset,
+    candidates: Sequence[Procedure],
+    lifetime_count: int = 200,
+    should_use_probabilities: bool = True,
 ) -> Comparison:
     """Fits every procedure and scores it on held-out lifetimes.
 
     Args:
         trials: the trials of a split or log.
         candidates: the procedures to compare.
-        lifetimes: the largest number of lifetimes to use.
+        lifetime_count: the largest number of lifetimes to use.
         should_use_probabilities: whether to use the subject's probabilities, if it gives any, instead of its choices.
 
     Raises:
         DoesNotApply: there are fewer than four lifetimes, or lifetimes have only one trial.
     """
-    history = read_history(trials.isel(trial=slice(MAX_TRIALS)), lifetimes=lifetimes)
-    if len(history.action) < 4 or history.trials < 2:
-        size = f"{len(history.action)} lifetimes of {history.trials} trials"
+    history = read_history(trials.isel(trial=slice(MAX_TRIALS)), lifetime_count=lifetime_count)
+    if len(history.action) < 4 or history.trial_count < 2:
+        size = f"{len(history.action)} lifetimes of {history.trial_count} trials"
         raise DoesNotApply(f"there are {size}; fitting needs 4 lifetimes of 2 trials")
     return compare_fits(trials, history, [fit(p, history) for p in candidates], should_use_probabilities)
 

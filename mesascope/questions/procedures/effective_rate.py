@@ -91,7 +91,7 @@ def _compute_log_likelihood(
     rate = np.where(history.shift_later(is_volatile), rates[1], rates[0])
     payoff, last_choice = history.shift_later(history.payoff), history.last_choice
     value, total = np.full(last_choice[:, 0].shape, 0.5), np.zeros(len(payoff))
-    for t in range(history.trials):
+    for t in range(history.trial_count):
         value = value + rate[:, t, None] * last_choice[:, t] * (payoff[:, t, None] - value)
         log_likelihood = (choice_probs[:, t] * log_softmax(beta * value, -1)).sum(-1)
         total += np.where(history.is_present[:, t], log_likelihood, 0.0)

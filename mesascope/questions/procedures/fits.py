@@ -260,7 +260,7 @@ def _collect_history_features(history: History) -> list[np.ndarray]:
     """Collects features [N, T, K] of the history that may influence a choice, besides the procedures' predictions."""
     last, second_last = history.last_choice, history.shift_later(history.last_choice)
     last_win, second_last_win = history.is_last_win[..., None], history.shift_later(history.is_last_win)[..., None]
-    time = np.broadcast_to(np.arange(history.trials)[None, :, None] / max(history.trials, 1), last.shape)
+    time = np.broadcast_to(np.arange(history.trial_count)[None, :, None] / max(history.trial_count, 1), last.shape)
     means, spread, pulls = compute_beliefs(history).values()
     features = [last, last * last_win, last * time, second_last, second_last * second_last_win, means, means * time]
     features += [np.log1p(pulls), np.log1p(pulls) * time, spread, spread * time]

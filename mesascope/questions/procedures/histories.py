@@ -47,7 +47,7 @@ class History:
         action: [N, T] the action; -1 if the trial is missing.
         payoff: [N, T] the feedback scaled to [0, 1]; 0 if it is missing.
         choices: K, the number of choices.
-        lifetimes: [N] the indices of the lifetimes in the data set.
+        lifetime_indices: [N] the indices of the lifetimes in the data set.
         thinning: slow procedures predict one trial in `thinning`; 1 for all trials.
         is_forced: [N, T] whether the choice was forced; None if no choice was. Procedures use the feedback for a forced
             choice, but need not predict the choice.
@@ -57,19 +57,19 @@ class History:
     action: np.ndarray
     payoff: np.ndarray
     choices: int
-    lifetimes: np.ndarray
+    lifetime_indices: np.ndarray
     thinning: int = 1
     is_forced: np.ndarray | None = None
     cached_results: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def select_lifetimes(self, rows: np.ndarray, thinning: int = 1) -> History:
         """Selects the history of the lifetimes with the indices `rows`."""
-        action, payoff, lifetimes = self.action[rows], self.payoff[rows], self.lifetimes[rows]
+        action, payoff, indices = self.action[rows], self.payoff[rows], self.lifetime_indices[rows]
         is_forced = None if self.is_forced is None else self.is_forced[rows]
-        return History(action, payoff, self.choices, lifetimes, thinning, is_forced)
+        return History(action, payoff, self.choices, indices, thinning, is_forced)
 
     @property
-    def trials(self) -> int:
+    def trial_count(self) -> int:
         """T, the number of trials."""
         return self.action.shape[1]
 
@@ -92,7 +92,7 @@ class History:
     @functools.cached_property
     def is_predicted(self) -> np.ndarray:
         """[N, T] whether slow procedures predict the trial; they predict one trial in `thinning`."""
-        place = np.arange(len(self.action))[:, None] + np.arange(self.trials)
+        place = np.arange(len(self.action))[:, None] + np.arange(self.trial_count)
         return self.is_present & (place % self.thinning == 0)
 
     @staticmethod
@@ -132,11 +132,11 @@ class History:
     @functools.cached_property
     def trial_index(self) -> np.ndarray:
         """[1, T, 1] the index of each trial, from 0."""
-        return np.arange(self.trials, dtype=np.float32)[None, :, None]
+        return np.arange(self.trial_count, dtype=np.float32)[None, :, None]
 
-    def compute_early_means(self, trials: int) -> np.ndarray:
-        """Computes posterior means [N, T, K] under a Beta(1, 1) prior, from the first `trials` trials at most."""
-        counts = self.counts[:, np.minimum(np.arange(self.trials), trials)]
+    def compute_early_means(self, trial_count: int) -> np.ndarray:
+        """Computes posterior means [N, T, K] under a Beta(1, 1) prior, from the first `trial_count` trials at most."""
+        counts = self.counts[:, np.minimum(np.arange(self.trial_count), trial_count)]
         return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
 
     def compute_posterior_means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
@@ -144,28 +144,28 @@ class History:
         return (self.counts[..., 0] + a) / (self.counts.sum(-1) + a + b)
 
 
-def read_history(trials: xr.Dataset, lifetimes: int | None = None) -> History:
-    """Reads the history of the first `lifetimes` intact lifetimes, with feedback rescaled to [0, 1] if needed.
+def read_history(trials: xr.Dataset, lifetime_count: int | None = None) -> History:
+    """Reads the history of the first `lifetime_count` intact lifetimes, with feedback rescaled to [0, 1] if needed.
 
     Raises:
         DoesNotApply: the actions are real numbers.
     """
     require_choices(trials)
     intact = trials.sel(condition="intact")
-    action = intact.action.values[:lifetimes].astype(np.int64)
-    feedback = intact.feedback.values[:lifetimes].astype(np.float32)
+    action = intact.action.values[:lifetime_count].astype(np.int64)
+    feedback = intact.feedback.values[:lifetime_count].astype(np.float32)
     finite = feedback[np.isfinite(feedback)]
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
     if low < 0 or high > 1:
         feedback = (feedback - low) / max(high - low, 1e-9)
     payoff = np.where((action >= 0) & np.isfinite(feedback), feedback, 0.0).astype(np.float32)
-    is_forced = find_forced_trials(trials)[:lifetimes] if "forced" in trials else None
+    is_forced = find_forced_trials(trials)[:lifetime_count] if "forced" in trials else None
     return History(action, payoff, count_choices(trials), np.arange(len(action)), is_forced=is_forced)
 
 
-def select_first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
-    """Selects the first `lifetimes` intact lifetimes of a split, as trials and as a history."""
-    intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
+def select_first_lifetimes(trials: xr.Dataset, lifetime_count: int) -> tuple[xr.Dataset, History]:
+    """Selects the first `lifetime_count` intact lifetimes of a split, as trials and as a history."""
+    intact = trials.isel(lifetime=slice(lifetime_count)).sel(condition=["intact"])
     return intact, read_history(intact)
 
 

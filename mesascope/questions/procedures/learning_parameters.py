@@ -32,7 +32,7 @@ def metric() -> Metric:
     def measure(trials, references, replay):
         rollout = select_fresh_trials(trials)
         history = read_history(rollout)
-        if history.trials < 2:
+        if history.trial_count < 2:
             raise DoesNotApply("a lifetime has one trial")
         offered = rollout.offered.values > 0 if "offered" in rollout else None
         has_feedback = np.isfinite(rollout.feedback.sel(condition="intact").values)
@@ -79,7 +79,7 @@ def compute_log_likelihood(
     has_payoff = history.shift_later(has_feedback)
     values = np.full((len(rates), *last.shape), 0.5, np.float32)  # [rates, N, T, K]
     value = values[:, :, 0].copy()
-    for t in range(1, history.trials):
+    for t in range(1, history.trial_count):
         error = payoff[:, t, None] - value
         value = value + rates[:, None, None] * (last[:, t] * has_payoff[:, t, None]) * error
         values[:, :, t] = value

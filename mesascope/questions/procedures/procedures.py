@@ -115,7 +115,7 @@ def _find_complete_loss_runs(history: History, losses: int) -> np.ndarray:
     """Finds the trials [N, T] just before which a run of `losses` losses was completed; then a new count starts."""
     full, run = np.zeros(history.action.shape, bool), np.zeros(len(history.action), int)
     started = history.last_choice.sum(-1) > 0
-    for t in range(history.trials):
+    for t in range(history.trial_count):
         run = np.where(history.is_last_win[:, t] | ~started[:, t], 0, run + 1)
         full[:, t] = run >= losses
         run = np.where(full[:, t], 0, run)
@@ -131,7 +131,7 @@ def _follow_choice_trace(history: History, rate: float, beta: float) -> np.ndarr
 def _choose_best_of_window(history: History, window: int) -> np.ndarray:
     """Makes the choice with the largest total pay-off in the last `window` trials."""
     total = history.last_outcome[..., 0].cumsum(1)
-    older = np.concatenate([np.zeros_like(total[:, : min(window, history.trials)]), total[:, :-window]], 1)
+    older = np.concatenate([np.zeros_like(total[:, : min(window, history.trial_count)]), total[:, :-window]], 1)
     return choose_best(np.round(total - older, 4))
 
 
@@ -144,17 +144,17 @@ def _choose_by_window(history: History, window: int, focus: float) -> np.ndarray
 
 
 @cache_in_history
-def _choose_greedily(history: History, ties: str, each_first: bool) -> np.ndarray:
-    """Makes the choice with the largest mean pay-off; with `each_first`, it first makes every choice once."""
+def _choose_greedily(history: History, ties: str, tries_each_first: bool) -> np.ndarray:
+    """Makes the choice with the largest mean pay-off; with `tries_each_first`, it first makes every choice once."""
     values = history.compute_posterior_means()
-    if each_first:
+    if tries_each_first:
         values = np.where(history.counts.sum(-1) > 0, history.compute_posterior_means(0.0, 1e-9), 2.0)
     return choose_best(values, ties)
 
 
-def _choose_by_ucb1(history: History, constant: float, is_growing: bool, each_first: bool) -> np.ndarray:
+def _choose_by_ucb1(history: History, constant: float, is_growing: bool, tries_each_first: bool) -> np.ndarray:
     """Chooses by the rule UCB1 of Auer et al. (2002); if `is_growing`, the bonus grows with the logarithm of time."""
-    counts = history.counts if each_first else history.counts + 1
+    counts = history.counts if tries_each_first else history.counts + 1
     pulls = np.maximum(counts.sum(-1), 1)
     time = history.counts.sum((-2, -1))[..., None] + 1
     bonus = constant * np.sqrt((np.log(time) if is_growing else 1.0) / pulls)
@@ -166,7 +166,7 @@ def _learn_values(history: History, rate: float, initial_value: float) -> np.nda
     """Computes the values [N, T, K] under the rule of Rescorla and Wagner (1972)."""
     last_payoff = history.shift_later(history.payoff)[..., None]
     values, value = np.empty_like(history.last_choice), np.full_like(history.last_choice[:, 0], initial_value)
-    for t in range(history.trials):
+    for t in range(history.trial_count):
         value = value + rate * history.last_choice[:, t] * (last_payoff[:, t] - value)
         values[:, t] = value
     return values
@@ -179,7 +179,7 @@ def _choose_by_learned_values(history: History, rate: float, beta: float, initia
 
 def _explore_then_commit(history: History, pulls: int) -> np.ndarray:
     """Tries the choices in turn, and then always makes the one that paid best."""
-    turn = (np.arange(history.trials)[:, None] % history.choices == np.arange(history.choices)).astype(np.float32)
+    turn = (np.arange(history.trial_count)[:, None] % history.choices == np.arange(history.choices)).astype(np.float32)
     early = history.trial_index < pulls
     return np.where(early, turn, choose_best(history.compute_early_means(pulls), "first"))
 
@@ -207,12 +207,12 @@ def list_values(name: str, values: tuple, history: History) -> tuple:
         return values
     if name == "arm":
         return tuple(range(history.choices))
-    return tuple(np.unique(np.linspace(1, max(history.trials - 1, 1), 100).round().astype(int)).tolist())
+    return tuple(np.unique(np.linspace(1, max(history.trial_count - 1, 1), 100).round().astype(int)).tolist())
 
 
 SIMPLE_PROCEDURES = (
     Procedure("uniform", choose_uniformly, has_lapse=False, parameter_count=0),
-    Procedure("round_robin", lambda history: _explore_then_commit(history, history.trials)),
+    Procedure("round_robin", lambda history: _explore_then_commit(history, history.trial_count)),
     Procedure("fixed", _choose_arm, {"arm": ()}),
     Procedure(
         "sticky",
@@ -269,7 +269,7 @@ SIMPLE_PROCEDURES = (
         has_lapse=False,
         parameter_count=2,
     ),
-    Procedure("epsilon_greedy", _choose_greedily, {"ties": ("random", "first"), "each_first": (False, True)}),
+    Procedure("epsilon_greedy", _choose_greedily, {"ties": ("random", "first"), "tries_each_first": (False, True)}),
     Procedure(
         "softmax of means",
         lambda history, beta: softmax(beta * history.compute_posterior_means(), -1),
@@ -292,7 +292,7 @@ SIMPLE_PROCEDURES = (
         {
             "constant": StepRange((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1, 1.4, 2)),
             "is_growing": (True, False),
-            "each_first": (False, True),
+            "tries_each_first": (False, True),
         },
         sweep=sweep_ucb1,
         parameter_count=2,

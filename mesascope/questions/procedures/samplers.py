@@ -114,7 +114,7 @@ def _choose_by_change_point_posterior(history: History, hazard: float) -> np.nda
     """Chooses by Thompson sampling with the exact posterior for means that may be redrawn on any trial."""
     out = np.full(history.choice_made.shape, np.nan, np.float32)
     mass = np.tile(FLAT_PRIOR, (len(history.action), history.choices, 1))
-    for t in range(history.trials):
+    for t in range(history.trial_count):
         outcome = history.last_outcome[:, t, :, None]
         likelihood = outcome[..., 0] * GRID_MEANS + outcome[..., 1] * (1 - GRID_MEANS)
         mass = mass * np.where(outcome.sum(-1) > 0, likelihood, 1).astype(np.float32)
@@ -131,10 +131,10 @@ def _choose_by_gittins(history: History, discount: float) -> np.ndarray:
 
     wins, losses = (history.counts[..., i].astype(np.int64) for i in (0, 1))
     if discount:
-        index = compute_discounted_indices(discount, history.trials)[wins, losses]
+        index = compute_discounted_indices(discount, history.trial_count)[wins, losses]
     else:
-        remaining = np.broadcast_to(history.trials - 1 - np.arange(history.trials)[:, None], wins.shape[1:])
-        index = compute_finite_indices(history.trials)[remaining, wins, losses]
+        remaining = np.broadcast_to(history.trial_count - 1 - np.arange(history.trial_count)[:, None], wins.shape[1:])
+        index = compute_finite_indices(history.trial_count)[remaining, wins, losses]
     return choose_best(index)
 
 
@@ -142,9 +142,9 @@ def _choose_bayes_optimally(history: History) -> np.ndarray:
     """Makes the Bayes-optimal choice, from a table with the best arm for all counts (Duff 2002, chapter 1)."""
     from mesascope.worlds.bandits.subjects.bayes_optimal import ALL_TIED, load_plan
 
-    table = load_plan(history.trials, ((1.0, 1.0),) * history.choices)
+    table = load_plan(history.trial_count, ((1.0, 1.0),) * history.choices)
     sums = history.counts.reshape(*history.action.shape, -1).cumsum(-1).astype(np.int64)
-    ranks = np.array([[comb(s + i - 1, i) for i in range(1, sums.shape[-1] + 1)] for s in range(history.trials)])
+    ranks = np.array([[comb(s + i - 1, i) for i in range(1, sums.shape[-1] + 1)] for s in range(history.trial_count)])
     best = table[ranks[sums, np.arange(sums.shape[-1])].sum(-1)][..., None]
     return np.where(best == ALL_TIED, np.float32(1 / history.choices), best == np.arange(history.choices)).astype(
         np.float32
@@ -164,7 +164,7 @@ def _choose_by_hash(history: History) -> np.ndarray:
     """Chooses the arm that a hash of all earlier feedback selects."""
     state, out = np.full(len(history.action), FNV_OFFSET), np.zeros_like(history.last_choice)
     started = history.last_choice.sum(-1) > 0
-    for t in range(history.trials):
+    for t in range(history.trial_count):
         hashed = (state ^ (1 + history.is_last_win[:, t]).astype(np.uint32)) * FNV_PRIME
         state = np.where(started[:, t], hashed, state)
         x = (state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B)
@@ -175,7 +175,7 @@ def _choose_by_hash(history: History) -> np.ndarray:
 
 def _commit_by_hash(history: History, random_trials: int) -> np.ndarray:
     """Chooses uniformly for the first trials, then always the arm that a hash of their feedback selects."""
-    choice = _choose_by_hash(history)[:, np.minimum(np.arange(history.trials), random_trials)]
+    choice = _choose_by_hash(history)[:, np.minimum(np.arange(history.trial_count), random_trials)]
     return np.where(history.trial_index < random_trials, np.float32(1 / history.choices), choice)
 
 
@@ -207,7 +207,7 @@ SLOW_PROCEDURES = (
         parameter_count=4,
     ),
     Procedure(
-        "thompson:minimise=True", lambda history: _choose_by_sampling(history, history.counts[..., ::-1], (1, 1))
+        "thompson:should_minimise=True", lambda history: _choose_by_sampling(history, history.counts[..., ::-1], (1, 1))
     ),
     Procedure(
         "optimistic_thompson", lambda history: _choose_by_sampling(history, history.counts, (1, 1), is_optimistic=True)

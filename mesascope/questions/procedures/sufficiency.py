@@ -31,14 +31,16 @@ def metric(lifetimes: int = 64) -> Metric:
             raise DoesNotApply("it gives no probabilities, and choices drawn from equal probabilities differ")
         if rollout.sizes.get("shown", 0) or not history.is_present.all():
             raise DoesNotApply("histories with observations or gaps cannot be reordered")
-        if history.trials < 5:
-            raise DoesNotApply(f"a lifetime has {history.trials} trials, but reordering needs 5")
-        compared_trials = sorted({t for t in (int(share * (history.trials - 1)) for share in HORIZON_SHARES) if t >= 3})
+        if history.trial_count < 5:
+            raise DoesNotApply(f"a lifetime has {history.trial_count} trials, but reordering needs 5")
+        compared_trials = sorted(
+            {t for t in (int(share * (history.trial_count - 1)) for share in HORIZON_SHARES) if t >= 3}
+        )
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
         equal_counts, changed_counts = [], []
         for t in compared_trials:
             order = np.argsort(rng.random((len(history.action), t - 1)), -1)
-            original = np.tile(np.arange(history.trials), (len(order), 1))
+            original = np.tile(np.arange(history.trial_count), (len(order), 1))
             reordered = np.concatenate([order, original[:, t - 1 :]], -1)
             equal_counts.append(_measure_change(replay, rollout, reordered, reordered, t))
             changed_counts.append(_measure_change(replay, rollout, reordered, original, t))

@@ -47,8 +47,8 @@ def weigh_agreement(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
 def sweep_ucb1(history: History, lapse: float, max_constant: float = 100.0) -> list[dict[str, Any]]:
     """Finds the best constant for each form of UCB1, in which the value of a choice is mean + constant · bonus."""
     settings = []
-    for is_growing, each_first in itertools.product((True, False), (False, True)):
-        counts = history.counts if each_first else history.counts + 1
+    for is_growing, tries_each_first in itertools.product((True, False), (False, True)):
+        counts = history.counts if tries_each_first else history.counts + 1
         pulls = counts.sum(-1)
         time = history.counts.sum((-2, -1))[..., None] + 1
         bonus = np.sqrt((np.log(time) if is_growing else 1.0) / np.maximum(pulls, 1))
@@ -65,7 +65,9 @@ def sweep_ucb1(history: History, lapse: float, max_constant: float = 100.0) -> l
         high = np.where((parallel & (lead > TOLERANCE)).any(-1), -np.inf, high)
         ties = (parallel & (np.abs(lead) <= TOLERANCE)).sum(-1)  # the count includes the choice made
         constant = find_best_middle(low, high, weigh_agreement(1 / ties, lapse, history.choices), max_constant)
-        settings.append({"constant": round(constant, 6), "is_growing": is_growing, "each_first": each_first})
+        settings.append(
+            {"constant": round(constant, 6), "is_growing": is_growing, "tries_each_first": tries_each_first}
+        )
     return settings
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts import UNDETERMINED, Axis, HasPlans, TrialsBySplit, Verdict
+from mesascope.contracts import UNDETERMINED, AllowsPlanning, Axis, TrialsBySplit, Verdict
 from mesascope.errors import MesascopeError
 from mesascope.questions.search import reading as search_reading
 from mesascope.questions.search.averaging import measure_misfit
@@ -48,30 +48,31 @@ class Rule:
     """The constants of the rule, which are printed with every verdict.
 
     Attributes:
-        min_right_if_solved: the subject solves problems of a depth if at least this share of its actions is correct.
-        max_right_if_not: the subject does not solve problems if at most this share of its actions is correct (with two
-            actions, one half is correct by chance).
-        min_following: the subject follows a change if at least this share of its actions fits the new situation.
-        max_following_if_not: the subject ignores a change if at most this share of its actions fits the new situation.
+        min_correct_if_solved: the subject solves problems of a depth if at least this share of its actions is correct.
+        max_correct_if_unsolved: the subject does not solve problems if at most this share of its actions is correct
+            (with two actions, one half is correct by chance).
+        min_followed: the subject follows a change if at least this share of its actions fits the new situation.
+        max_followed_if_ignored: the subject ignores a change if at most this share of its actions fits the new
+            situation.
         min_difference: the smallest difference in the share of correct actions that counts, between more ticks and
             fewer, and between near choices and far ones. If more ticks lower the share by this much before any change,
             these ticks break the subject.
-        max_table: the largest number of problems whose answers a subject could have stored in a table.
-        min_excess: the smallest misfit, in standard errors, that rules out a noisy subject that averages over ticks
-            (see `averaging.measure_misfit`).
+        max_table_size: the largest number of problems whose answers a subject could have stored in a table.
+        min_misfit_excess: the smallest misfit, in standard errors, that rules out a noisy subject that averages over
+            ticks (see `averaging.measure_misfit`).
         min_actions: the smallest number of actions from which a share is computed.
         resample_share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
     """
 
-    min_right_if_solved: float = 0.875
-    max_right_if_not: float = 0.65
-    min_following: float = 0.75
-    max_following_if_not: float = 0.4
+    min_correct_if_solved: float = 0.875
+    max_correct_if_unsolved: float = 0.65
+    min_followed: float = 0.75
+    max_followed_if_ignored: float = 0.4
     min_difference: float = 0.15
-    max_table: float = 4096.0
-    min_excess: float = 2.5
+    max_table_size: float = 4096.0
+    min_misfit_excess: float = 2.5
     min_actions: int = 24
     resample_share: float = 0.95
     resamples: int = 1000
@@ -101,64 +102,69 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
         rule: the constants of the rule; None for `Rule()`.
 
     Returns:
-        The verdict, or None if the family does not show plans.
+        The verdict, or None if the family does not allow planning.
     """
     rule = rule or Rule()
     splits = [r for r in ("fresh", "seen", WORTH_SPLIT, MAP_SPLIT) if r in trials]
-    if not isinstance(family, HasPlans) or not splits:
+    if not isinstance(family, AllowsPlanning) or not splits:
         return None
     try:
-        plans_by_ticks = {split: _read_plans(trials[split], family) for split in splits}
+        consequences_by_ticks = {split: _read_consequences(trials[split], family) for split in splits}
     except MesascopeError as lacking:  # the observations were not saved
         probability = {reading: float(reading == UNDETERMINED) for reading in READING_MEANINGS}
         reason = f"{READING_MEANINGS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
         return Verdict(UNDETERMINED, probability, {"rule": dataclasses.asdict(rule)}, reason)
-    broken = _find_breaking_ticks(trials, plans_by_ticks, rule)
-    for split, plans in plans_by_ticks.items():
-        plans_by_ticks[split] = {n: plan for n, plan in plans.items() if n not in broken} or plans
+    broken = _find_breaking_ticks(trials, consequences_by_ticks, rule)
+    for split, by_ticks in consequences_by_ticks.items():
+        consequences_by_ticks[split] = {n: c for n, c in by_ticks.items() if n not in broken} or by_ticks
     sizes = [trials[split].sizes["lifetime"] for split in splits]
     resamples = (draw_bootstrap_counts(n, rule.resamples, rule.seed + i) for i, n in enumerate(sizes))
     weights = dict(zip(splits, resamples, strict=True))
-    first_plans = {split: next(iter(plans.values())) for split, plans in plans_by_ticks.items()}
-    problems = [plan.problem_count for split, plan in first_plans.items() if split != "seen"]
+    first_consequences = {split: next(iter(by_ticks.values())) for split, by_ticks in consequences_by_ticks.items()}
+    problems = [consequences.problem_count for split, consequences in first_consequences.items() if split != "seen"]
     numbers: dict[str, Any] = {
         "lifetimes": sizes[0],
-        "problems": min(problems, default=first_plans[splits[0]].problem_count),
-        "ticks": sorted(plans_by_ticks[splits[0]]),
+        "problems": min(problems, default=first_consequences[splits[0]].problem_count),
+        "ticks": sorted(consequences_by_ticks[splits[0]]),
         "broken_by_ticks": broken,
         "rule": dataclasses.asdict(rule),
     }
     curves = {}
-    for split in (split for split in ("fresh", "seen") if split in plans_by_ticks):
+    for split in (split for split in ("fresh", "seen") if split in consequences_by_ticks):
         curves[split] = {
-            n: search_reading.count_correct_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())
+            n: search_reading.count_correct_by_depth(consequences)
+            for n, consequences in sorted(consequences_by_ticks[split].items())
         }
     numbers["right_at_once"] = {split: _compute_mean_shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _find_largest_solved_depth(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
     # counts of actions that follow a change, with the most ticks, at depths from two to the largest solved depth
-    followed: dict[str, search_reading.ActionCounts] = {}
-    for split in (split for split in (WORTH_SPLIT, MAP_SPLIT) if split in plans_by_ticks):
-        plan = plans_by_ticks[split][max(plans_by_ticks[split])]
-        followed[split] = search_reading.count_followed_changes(
-            plan, int(trials[split].attrs["changes"]), max_depth=reach
+    followed_counts: dict[str, search_reading.ActionCounts] = {}
+    for split in (split for split in (WORTH_SPLIT, MAP_SPLIT) if split in consequences_by_ticks):
+        consequences = consequences_by_ticks[split][max(consequences_by_ticks[split])]
+        followed_counts[split] = search_reading.count_followed_changes(
+            consequences, int(trials[split].attrs["changes"]), max_depth=reach
         )
-    numbers["follows"] = {split: counts.mean() for split, counts in followed.items()}
+    numbers["follows"] = {split: counts.mean() for split, counts in followed_counts.items()}
     shares = {
-        s: counts.resample(weights[s]) for s, counts in followed.items() if counts.total_count.sum() >= rule.min_actions
+        s: counts.resample(weights[s])
+        for s, counts in followed_counts.items()
+        if counts.total_count.sum() >= rule.min_actions
     }
-    plans, elsewhere = plans_by_ticks.get("fresh", {}), None
-    if reach and TICKS[-1] in plans and OTHER_PROBLEM_CONDITION in trials["fresh"].condition.values.tolist():
+    consequences, elsewhere = consequences_by_ticks.get("fresh", {}), None
+    if reach and TICKS[-1] in consequences and OTHER_PROBLEM_CONDITION in trials["fresh"].condition.values.tolist():
         elsewhere = search_reading.count_correct_by_depth(
-            family.evaluate_plans(trials["fresh"], OTHER_PROBLEM_CONDITION)
+            family.evaluate_consequences(trials["fresh"], OTHER_PROBLEM_CONDITION)
         ).get(reach)
-    works, shortfall = _check_ticks(plans, curves.get("fresh", {}), elsewhere, weights.get("fresh"), rule, numbers)
-    goal = all(plan.has_goal for plans in plans_by_ticks.values() for plan in plans.values())
-    large = numbers["problems"] > rule.max_table
+    works, shortfall = _check_ticks(
+        consequences, curves.get("fresh", {}), elsewhere, weights.get("fresh"), rule, numbers
+    )
+    goal = all(c.has_goal for by_ticks in consequences_by_ticks.values() for c in by_ticks.values())
+    large = numbers["problems"] > rule.max_table_size
     searches = works & goal & large & (len(shares) == 2)
     ignored = np.zeros(rule.resamples, bool)
     for share in shares.values():
-        searches, ignored = searches & (share >= rule.min_following), ignored | (share <= rule.max_following_if_not)
+        searches, ignored = searches & (share >= rule.min_followed), ignored | (share <= rule.max_followed_if_ignored)
     tabled = _check_table(curves, weights, rule)
     controls = (ignored | tabled) & goal & ~searches
     level = np.where(searches, 0, np.where(controls, 1, 2))
@@ -184,26 +190,29 @@ def _compute_mean_shares(
     return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
-def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
-    """Evaluates the plans of one split for each number of ticks per observation."""
+def _read_consequences(trials: Any, family: Any) -> dict[int, Any]:
+    """Evaluates the consequences of actions on one split for each number of ticks per observation."""
     return {
-        ticks: family.evaluate_plans(trials, label)
+        ticks: family.evaluate_consequences(trials, label)
         for ticks, label in search_reading.find_conditions_by_ticks(trials).items()
     }
 
 
-def _find_breaking_ticks(trials: TrialsBySplit, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
+def _find_breaking_ticks(
+    trials: TrialsBySplit, consequences_by_ticks: dict[str, dict[int, Any]], rule: Rule
+) -> list[int]:
     """Finds the numbers of ticks with which actions before any change are worse than with the fewest ticks.
 
     One split on which they are worse is enough.
     """
     broken = set()
-    for split, plans in plans_by_ticks.items():
+    for split, by_ticks in consequences_by_ticks.items():
         change = trials[split].attrs.get("changes")
         shares = {}
-        for n, plan in plans.items():
+        for n, consequences in by_ticks.items():
             right, eligible = (
-                x[:, : None if change is None else int(change)] for x in search_reading.find_correct_actions(plan)
+                x[:, : None if change is None else int(change)]
+                for x in search_reading.find_correct_actions(consequences)
             )
             shares[n] = (right & eligible).sum() / max(eligible.sum(), 1)
         broken |= {n for n, share in shares.items() if share < shares[min(shares)] - rule.min_difference}
@@ -222,11 +231,11 @@ def _list_solved_depths(curve: dict[int, dict[int, search_reading.ActionCounts]]
         for far, counts in curve[max(curve)].items()
         if far > 1 and counts.total_count.sum() >= rule.min_actions
     }
-    return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.min_right_if_solved]
+    return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.min_correct_if_solved]
 
 
 def _check_ticks(
-    plans, curve, other_problem_counts, weights, rule: Rule, numbers: dict[str, Any]
+    consequences, curve, other_problem_counts, weights, rule: Rule, numbers: dict[str, Any]
 ) -> tuple[np.ndarray, str]:
     """Tests in each resample whether the subject uses ticks to compute, and describes the evidence that is missing.
 
@@ -234,7 +243,7 @@ def _check_ticks(
     can. They must not help if they show another problem.
 
     Args:
-        plans: the plans for fresh problems, by the number of ticks.
+        consequences: the consequences of actions on fresh problems, by the number of ticks.
         curve: the counts of correct actions, for each number of ticks and each depth.
         other_problem_counts: the counts at the largest solved depth if all ticks except the last show another problem;
             None if this condition was not run.
@@ -257,12 +266,12 @@ def _check_ticks(
     near = max((far for far in shares[most] if far < reach), default=reach)
     orders = {n: shares[n][near] - shares[n][reach] for n in curve if n < most}
     best = max(orders, key=lambda n: float(np.nanmean(orders[n])))
-    beyond = _measure_misfit_of_averaging(plans, curve, shares, rule)
+    beyond = _measure_misfit_of_averaging(consequences, curve, shares, rule)
     numbers["gain_by_ticks"] = float(np.nanmean(gain))
     numbers["near_before_far"] = float(np.nanmean(orders[best]))
     numbers["beyond_averaging"] = float(np.nanmean(beyond))
-    enough = [gain >= rule.min_difference, orders[best] >= rule.min_difference, beyond >= rule.min_excess]
-    works = (shares[most][reach] >= rule.min_right_if_solved) & np.all(enough, 0)
+    enough = [gain >= rule.min_difference, orders[best] >= rule.min_difference, beyond >= rule.min_misfit_excess]
+    works = (shares[most][reach] >= rule.min_correct_if_solved) & np.all(enough, 0)
     numbers["works"] = float(works.mean())
     if other_problem_counts is None:
         works = never
@@ -277,8 +286,8 @@ def _check_ticks(
     if not is_share_at_least(enough[2], rule.resample_share):
         return works, (
             "correct actions that look ahead do not become more frequent with ticks clearly faster than averaging out "
-            f"noise explains ({numbers['beyond_averaging']:.1f} standard errors, {rule.min_excess:g} are needed), so "
-            "answers known at once, with more noise on far choices, would do as well"
+            f"noise explains ({numbers['beyond_averaging']:.1f} standard errors, {rule.min_misfit_excess:g} are "
+            "needed), so answers known at once, with more noise on far choices, would do as well"
         )
     if other_problem_counts is None:
         return works, f"it was not tested whether ticks on another problem help as well: run {OTHER_PROBLEM_CONDITION}"
@@ -291,21 +300,21 @@ def _check_ticks(
         return works, (
             f"more ticks make {numbers['gain_by_ticks']:.0%} more actions correct, near choices before far ones by "
             f"{numbers['near_before_far']:.0%}, which is enough in {numbers['works']:.0%} of the resamples: near the "
-            f"threshold of {rule.min_difference:.0%} (or of {rule.min_right_if_solved:.0%} correct actions), so more "
+            f"threshold of {rule.min_difference:.0%} (or of {rule.min_correct_if_solved:.0%} correct actions), so more "
             "lifetimes may not settle it"
         )
     return works, ""
 
 
 def _measure_misfit_of_averaging(
-    plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule
+    consequences: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule
 ) -> np.ndarray:
     """Measures the misfit [resamples] of averaging (see `measure_misfit`) at the solved depth where it is largest."""
     ticks, excesses = sorted(curve), []
     for depth in _list_solved_depths(curve, rule):
         actions, ways = (
             int(curve[ticks[-1]][depth].total_count.sum()),
-            search_reading.compute_mean_choices(plans[ticks[-1]], depth),
+            search_reading.compute_mean_choices(consequences[ticks[-1]], depth),
         )
         excesses.append(measure_misfit(np.stack([shares[n][depth] for n in ticks], -1), ticks, actions, ways))
     return max(excesses, key=lambda x: float(x.mean()))
@@ -323,7 +332,7 @@ def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: R
             return never
         total = search_reading.ActionCounts(*(np.sum(x, 0) for x in zip(*ahead, strict=True)))
         shares[split] = total.resample(weights[split])
-    return (shares["seen"] >= rule.min_right_if_solved) & (shares["fresh"] <= rule.max_right_if_not)
+    return (shares["seen"] >= rule.min_correct_if_solved) & (shares["fresh"] <= rule.max_correct_if_unsolved)
 
 
 def _format_percent(share: float | None) -> str:
@@ -350,7 +359,9 @@ def _explain_control(numbers: dict[str, Any], is_ignored: np.ndarray, is_tabled:
     reasons = []
     if is_ignored.mean() >= 0.5:
         names, follows = {WORTH_SPLIT: "what outcomes are worth", MAP_SPLIT: "where actions lead"}, numbers["follows"]
-        changes = [names[r] for r, share in follows.items() if share is not None and share <= rule.max_following_if_not]
+        changes = [
+            names[r] for r, share in follows.items() if share is not None and share <= rule.max_followed_if_ignored
+        ]
         reasons.append(
             f"a change of {' and of '.join(changes) or 'one of the two'} that is shown and not experienced leaves its "
             f"actions as they were (followed: worth {_format_percent(follows.get(WORTH_SPLIT))}, map "

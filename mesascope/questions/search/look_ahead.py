@@ -12,7 +12,7 @@ from mesascope.questions.search.reading import (
     ActionCounts,
     count_correct_by_depth,
     find_conditions_by_ticks,
-    find_plans,
+    find_consequences,
 )
 from mesascope.stats import compute_ratio
 
@@ -32,12 +32,12 @@ def metric(trials, references, replay):
     for ticks, label in find_conditions_by_ticks(rollout).items():
         if ticks not in (1, TICKS):
             continue
-        plan = find_plans(replay, rollout, label)
-        if not plan.has_goal:
+        consequences = find_consequences(replay, rollout, label)
+        if not consequences.has_goal:
             raise DoesNotApply("the family has no goal to pursue, so no action leads to better outcomes than another")
-        best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
-        chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
-        for far, counted in _bin_depths(count_correct_by_depth(plan)).items():
+        best = consequences.values[:, 0] >= consequences.values[:, 0].max(-1, keepdims=True) - 1e-9
+        chance = float(best.mean(-1)[np.ptp(consequences.values[:, 0], -1) > 1e-9].mean())
+        for far, counted in _bin_depths(count_correct_by_depth(consequences)).items():
             if counted.total_count.sum():
                 text = f"{far} ahead" + (f", {ticks} ticks" if ticks > 1 else "")
                 readings.append(Reading(compute_ratio(*counted), "fresh", text, null=chance))

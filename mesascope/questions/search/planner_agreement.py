@@ -8,7 +8,7 @@ import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.errors import MesascopeError
-from mesascope.questions.search.reading import find_correct_actions, find_plans
+from mesascope.questions.search.reading import find_consequences, find_correct_actions
 from mesascope.stats import compute_ratio
 
 
@@ -20,19 +20,19 @@ def metric(trials, references, replay):
     rollout = trials.get("fresh")
     if rollout is None:
         raise DoesNotApply("there are no lifetimes on fresh tasks")
-    plan = find_plans(replay, rollout)
+    consequences = find_consequences(replay, rollout)
     family = replay.make_family(rollout)
-    if family.bank_label is None or not plan.has_goal:
+    if family.bank_label is None or not consequences.has_goal:
         raise DoesNotApply("there is no bank of training problems, so there is no table of a planner's actions on them")
     try:
         cached = replay(family.references["locator"], rollout).action
     except MesascopeError as error:
         raise DoesNotApply(error.problem) from None
-    cached = np.asarray(cached).reshape(plan.action.shape)[:, :1]
-    first = plan._replace(action=plan.action[:, :1], values=plan.values[:, :1])
+    cached = np.asarray(cached).reshape(consequences.action.shape)[:, :1]
+    first = consequences._replace(action=consequences.action[:, :1], values=consequences.values[:, :1])
     right, eligible = find_correct_actions(first)
     wrong = ~find_correct_actions(first._replace(action=cached))[0]
-    eligible = eligible & wrong & plan.is_observed[:, :1, None]
+    eligible = eligible & wrong & consequences.is_observed[:, :1, None]
     if not eligible.any():
         raise DoesNotApply("the planner and its clone never differ on fresh tasks")
     counted = [x.sum((1, 2)).astype(float) for x in (right & eligible, eligible)]

@@ -8,7 +8,7 @@ as well.
 """
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, get_split_kind
-from mesascope.questions.search.reading import count_followed_changes, find_conditions_by_ticks, find_plans
+from mesascope.questions.search.reading import count_followed_changes, find_conditions_by_ticks, find_consequences
 from mesascope.stats import compute_ratio
 
 
@@ -23,7 +23,7 @@ def metric(trials, references, replay):
         if get_split_kind(split) != "revalued" or change is None:
             continue
         for ticks, label in find_conditions_by_ticks(rollout).items():
-            counted = count_followed_changes(find_plans(replay, rollout, label), int(change))
+            counted = count_followed_changes(find_consequences(replay, rollout, label), int(change))
             if counted.total_count.sum():
                 reason = (
                     f"{int(counted.total_count.sum())} actions that were correct before the change and are now wrong"

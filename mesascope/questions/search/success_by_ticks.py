@@ -93,15 +93,15 @@ def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
     return successes
 
 
-def _compute_difference(one: np.ndarray, other: np.ndarray, is_paired: bool) -> np.ndarray:
-    """Computes numbers whose mean is the mean of `one` minus the mean of `other`.
+def _compute_difference(first_values: np.ndarray, second_values: np.ndarray, is_paired: bool) -> np.ndarray:
+    """Computes numbers whose mean is the mean of `first_values` minus the mean of `second_values`.
 
     Their spread gives the standard error of this difference. If `is_paired`, the numbers are the differences of pairs.
     Otherwise there is one number for each value that is not NaN.
     """
     if is_paired:
-        return one - other
-    parts = [x[np.isfinite(x)] for x in (one, other)]
+        return first_values - second_values
+    parts = [x[np.isfinite(x)] for x in (first_values, second_values)]
     n, gap = sum(map(len, parts)), float(parts[0].mean() - parts[1].mean())
     signed = ((1, parts[0]), (-1, parts[1]))
     return gap + np.concatenate([sign * n / len(x) * (x - x.mean()) for sign, x in signed])

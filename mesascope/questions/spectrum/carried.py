@@ -66,7 +66,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-def combine_benefit(effects: CarryEffects) -> Estimate:
+def compute_carried_benefit(effects: CarryEffects) -> Estimate:
     """Computes the carried benefit of a subject: the smaller of deletion and transplant, 0 if their signs differ.
 
     For a positive benefit, its interval reaches from the smaller of the two lower ends to the smaller of the two upper

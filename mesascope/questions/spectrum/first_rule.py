@@ -16,7 +16,7 @@ from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import explanation
 from mesascope.questions.spectrum.changes import measure_dependence
-from mesascope.questions.spectrum.inexpressible import decide_beyond_banks
+from mesascope.questions.spectrum.inexpressible import decide_acquiring_beyond_banks
 from mesascope.questions.spectrum.ladder import OLDER_LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, test_bank
 from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts
@@ -106,7 +106,7 @@ def place_by_benefit(
     split_gains = Gains(trials, references, against and passed, weights)
     locating = obstacle = None
     if trained_on == "unknown":
-        locating, obstacle, by_split = decide_beyond_banks(trials, weights, split_gains.is_against, rule)
+        locating, obstacle, by_split = decide_acquiring_beyond_banks(trials, weights, split_gains.is_against, rule)
         numbers |= {"inexpressible": by_split} if by_split else {}
     elif trained_on != "unlimited":
         locating, obstacle, *_ = test_bank(split_gains, trained_on, rule, numbers)

@@ -13,7 +13,7 @@ from mesascope.trials import find_reflex_window, measure_gain
 UNKNOWN_TASKS_REASON = "its training tasks are unknown"
 
 
-def decide_beyond_banks(
+def decide_acquiring_beyond_banks(
     trials: Mapping[str, xr.Dataset], weights: Mapping[str, np.ndarray], is_against: bool, rule: Any
 ) -> tuple[np.ndarray | None, str | None, dict[str, Any]]:
     """Decides whether a subject whose training tasks are unknown acquires tasks that no bank could contain.

@@ -130,19 +130,24 @@ def _average_agreement(agreement: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return (agreement * mask).sum(-1) / np.maximum(mask.sum(-1), 1)
 
 
-def correlate_agreements(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, float]:
+def correlate_agreements(first_agreement: np.ndarray, second_agreement: np.ndarray) -> tuple[np.ndarray, float]:
     """Correlates two agreements [28, N] over pairs of replays, within histories.
 
     Returns:
         Numbers [N] whose mean is the correlation, and the one-sided exact p-value.
     """
-    one, other = one - one.mean(0), other - other.mean(0)
-    parts = np.stack([(one * other).sum(0), (one**2).sum(0), (other**2).sum(0)])
+    first_agreement, second_agreement = (
+        first_agreement - first_agreement.mean(0),
+        second_agreement - second_agreement.mean(0),
+    )
+    parts = np.stack(
+        [(first_agreement * second_agreement).sum(0), (first_agreement**2).sum(0), (second_agreement**2).sum(0)]
+    )
     if (parts[1:].sum(-1) < 1e-12).any():
-        return np.zeros(one.shape[1]), 1.0
+        return np.zeros(first_agreement.shape[1]), 1.0
     values = linearise(lambda m: m[0] / np.sqrt(m[1] * m[2]), parts)
     table = np.zeros((len(PAIRS[0]), REPLAYS, REPLAYS))  # Σ over histories, by pair and by other pair
-    table[:, PAIRS[0], PAIRS[1]] = table[:, PAIRS[1], PAIRS[0]] = one @ other.T
+    table[:, PAIRS[0], PAIRS[1]] = table[:, PAIRS[1], PAIRS[0]] = first_agreement @ second_agreement.T
     orders = _list_orders()
     sums = np.zeros(len(orders))
     for k, (i, j) in enumerate(zip(*PAIRS, strict=True)):

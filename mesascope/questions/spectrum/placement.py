@@ -133,7 +133,7 @@ def place(
     if not thresholds.is_passed and thresholds.strict_margin <= rule.strict_error_multiple:
         level = below  # its actions may only show whether its carry agrees with its last trials
     lowest, highest = _find_interval(level, below, thresholds, bank_test, rule)
-    if not thresholds.is_passed and _actions_carry_older_trials(effects, thresholds, rule):
+    if not thresholds.is_passed and _is_older_past_used(effects, thresholds, rule):
         highest = ACQUIRING  # its own last actions may store what older trials showed
     other = not thresholds.is_passed and _is_pursuing_other_goal(fresh, window, rule, numbers)
     if other:
@@ -216,7 +216,7 @@ def _compare_with_thresholds(effects: carried.CarryEffects, rule: Rule) -> Passe
     return PassedThresholds(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
 
 
-def _actions_carry_older_trials(effects: carried.CarryEffects, passed_thresholds: PassedThresholds, rule: Rule) -> bool:
+def _is_older_past_used(effects: carried.CarryEffects, passed_thresholds: PassedThresholds, rule: Rule) -> bool:
     """Whether lifetimes without older trials clearly gain less, and actions after a transplant fit the donor's task."""
     if passed_thresholds.strict_margin <= rule.strict_error_multiple or effects.whole_lifetime_loss is None:
         return False
@@ -230,7 +230,7 @@ def _collect_statistics(
     effects: carried.CarryEffects, passed_thresholds: PassedThresholds, fresh_trials, window: int, has_given_up: bool
 ) -> dict[str, Any]:
     """Collects the statistics of the placement, with standard errors."""
-    benefit, deletion, transplant = carried.combine_benefit(effects), effects.deletion, effects.transplant
+    benefit, deletion, transplant = carried.compute_carried_benefit(effects), effects.deletion, effects.transplant
     smaller = deletion if abs(deletion.mean()) < abs(transplant.mean()) else transplant
     numbers: dict[str, Any] = {
         "lifetimes": fresh_trials.sizes["lifetime"],

@@ -24,7 +24,7 @@ FIRST_RESTART_TRIAL = (
 )
 
 
-class Reach(NamedTuple):
+class FlagDecisions(NamedTuple):
     """The flags, and the retention on each split that decides them.
 
     Attributes:
@@ -41,7 +41,9 @@ class Reach(NamedTuple):
     standard_error: dict[str, float]
 
 
-def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], is_against: bool, rule: Rule) -> Reach:
+def decide_flags(
+    trials: TrialsBySplit, references: Mapping[str, TrialsBySplit], is_against: bool, rule: Rule
+) -> FlagDecisions:
     """Decides the flags of a subject.
 
     Args:
@@ -56,7 +58,7 @@ def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit],
     own, learner = (_measure_signed_transplant(t.get("fresh"), rule, sign) for t in (trials, roles["learner"]))
     retention, error, enough_by_flag = {}, {}, {"far": [], "flexible": []}
     if own is None or learner is None or not _is_clearly_positive(own) or not _is_clearly_positive(learner):
-        return Reach(dict.fromkeys(enough_by_flag, "not run"), {}, {})
+        return FlagDecisions(dict.fromkeys(enough_by_flag, "not run"), {}, {})
     base = _resample_mean(own, rule, "fresh") / _resample_mean(learner, rule, "fresh")
     for split, split_trials in trials.items():
         if split.partition(":")[0] not in SPLIT_KINDS or not split_trials.attrs.get("counted", True):
@@ -76,7 +78,9 @@ def decide_flags(trials: TrialsBySplit, references: Mapping[str, TrialsBySplit],
         retention[split] = float(changed.mean() / best.mean() / (own.mean() / learner.mean()))
         error[split] = float(np.std(kept) * np.sqrt(len(changed) / (len(changed) - 1)))
         enough_by_flag["flexible" if split_trials.attrs.get("changing") else "far"].append(kept >= rule.min_retention)
-    return Reach({flag: _decide_flag(is_enough, rule) for flag, is_enough in enough_by_flag.items()}, retention, error)
+    return FlagDecisions(
+        {flag: _decide_flag(is_enough, rule) for flag, is_enough in enough_by_flag.items()}, retention, error
+    )
 
 
 def _decide_flag(is_enough: list[np.ndarray], rule: Rule) -> str:

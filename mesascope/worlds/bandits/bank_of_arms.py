@@ -22,14 +22,14 @@ def require_bank_means(family: Family, lack_description: str = "has no bank of a
     return require_bank(family, means, lack_description, "Use e.g. --family bernoulli_bandit:bank=4.")
 
 
-def compute_best_arm_probability(counts: jax.Array, bank_means: jax.Array, minimise: bool = False) -> jax.Array:
+def compute_best_arm_probability(counts: jax.Array, bank_means: jax.Array, should_minimise: bool = False) -> jax.Array:
     """The probability [N, K] that each arm is the best one, under the posterior over the tasks of a bank.
 
     Args:
         counts: [N, K, 2] the wins and the losses of each arm.
         bank_means: [M, K] the mean pay-off of each arm in each task of the bank.
-        minimise: whether the best arm is the one with the smallest mean.
+        should_minimise: whether the best arm is the one with the smallest mean.
     """
     p = jnp.clip(bank_means, MARGIN, 1.0 - MARGIN)
     posterior = jax.nn.softmax(counts[..., 0] @ jnp.log(p).T + counts[..., 1] @ jnp.log1p(-p).T)
-    return posterior @ compute_greedy_probabilities(-bank_means if minimise else bank_means)
+    return posterior @ compute_greedy_probabilities(-bank_means if should_minimise else bank_means)

@@ -75,27 +75,27 @@ class ObservationConverter:
             )
         return values
 
-    def _find_fault(self, observation: Any, flat: Any, values: np.ndarray, should_check_all: bool) -> str:
+    def _find_fault(self, observation: Any, unconverted_values: Any, values: np.ndarray, should_check_all: bool) -> str:
         """Describes what is wrong with an observation; '' if the observation is valid.
 
         Args:
             observation: the environment's observation.
-            flat: the observation as an array of its own number type.
+            unconverted_values: the observation as an array of its own number type.
             values: the same numbers as float32, in the converter's shape.
             should_check_all: whether every number of a large observation is checked.
         """
         is_checked = should_check_all or values.size <= LARGE_SIZE
-        if self.is_box and flat.shape != self.space.shape:
+        if self.is_box and unconverted_values.shape != self.space.shape:
             return f"showed {_abbreviate(observation)}"
         if is_checked and np.isnan(values).any():
             return "showed an observation with NaN"
         if self.is_box and is_checked:
-            in_space = values.reshape(flat.shape)
+            in_space = values.reshape(unconverted_values.shape)
             is_outside = (in_space < self.low) | (in_space > self.high)
             if is_outside.any():
                 at = tuple(np.argwhere(is_outside)[0].tolist())
                 bounds = " to ".join(f"{float(getattr(self.space, b)[at]):g}" for b in ("low", "high"))
-                return f"showed {float(flat[at]):g} at {list(at)}, outside its bounds {bounds}"
+                return f"showed {float(unconverted_values[at]):g} at {list(at)}, outside its bounds {bounds}"
         elif not self.is_box and not self.space.contains(observation):
             return f"showed {_abbreviate(observation)}"
         return ""

@@ -5,16 +5,18 @@ from typing import Any
 import numpy as np
 
 
-def compute_episode_value(transitions: np.ndarray, payoffs: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
+def compute_episode_value(
+    transitions: np.ndarray, payoffs: np.ndarray, steps: int, policy_name: str = "best"
+) -> np.ndarray:
     """Computes the expected pay-off [N] of an episode from state 0, by backward induction.
 
     Args:
         transitions: [N, S, A, S'] the probability of each next state S' after each action A in each state S.
         payoffs: [N, S, A] the mean pay-off of each action in each state.
         steps: the number of steps in the episode.
-        policy: the policy that is followed: 'best', 'worst', or 'chance' (uniformly random).
+        policy_name: the policy that is followed: 'best', 'worst', or 'chance' (uniformly random).
     """
-    aggregate = {"best": np.max, "worst": np.min, "chance": np.mean}[policy]
+    aggregate = {"best": np.max, "worst": np.min, "chance": np.mean}[policy_name]
     return aggregate(compute_action_values(transitions, payoffs, steps, aggregate), axis=-1)[:, 0]
 
 

@@ -7,7 +7,7 @@ are V f(λ) Vᵀ Σ x y. The procedures differ only in their parameters, so they
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, ScriptedSubject, as_arrays, require_family
+from mesascope.contracts import Family, Percept, Response, ScriptedSubject, convert_to_arrays, require_family
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
@@ -96,7 +96,9 @@ def make_filter(family: Family, **parameters: float) -> SpectralFilter:
     Raises:
         MesascopeError: the family is not in-context regression.
     """
-    return SpectralFilter(require_regression(family).dimension, **as_arrays(**{**DEFAULT_PARAMETERS, **parameters}))
+    return SpectralFilter(
+        require_regression(family).dimension, **convert_to_arrays(**{**DEFAULT_PARAMETERS, **parameters})
+    )
 
 
 def require_regression(family: Family) -> LinearRegression:

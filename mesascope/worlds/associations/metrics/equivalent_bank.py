@@ -51,42 +51,42 @@ def metric(trials, references, replay):
     return [Reading(position + slope * inflation * (values - bits), label="log2 of the number of tables")]
 
 
-def simulate_curve(trials: xr.Dataset, family: Associations, window: int, until: float) -> list[np.ndarray]:
+def simulate_curve(trials: xr.Dataset, family: Associations, window: int, min_bits: float) -> list[np.ndarray]:
     """Simulates the bits of ideal locators of 1, 2, 4, … tables: an array over random banks for each number.
 
     Args:
         trials: the subject's trials on one split.
         family: the association tasks.
         window: w; a trial counts only if its cue did not occur in the w trials before it.
-        until: the simulation ends with the first number of tables whose bits exceed this.
+        min_bits: the simulation ends with the first number of tables whose bits exceed this.
     """
     curve = [np.zeros(1)]
     for log, n_banks in enumerate(N_BANKS, 1):
         bits = [measure_bits(run_locator(trials, family, 2**log, seed), window).mean() for seed in range(n_banks)]
         curve.append(np.array(bits))
-        if curve[-1].mean() > until:
+        if curve[-1].mean() > min_bits:
             break
     return curve
 
 
-def run_locator(trials: xr.Dataset, family: Associations, tables: int, seed: int) -> xr.Dataset:
+def run_locator(trials: xr.Dataset, family: Associations, table_count: int, seed: int) -> xr.Dataset:
     """Simulates an ideal locator of random tables on the cues of a subject's lifetimes.
 
     Args:
         trials: the subject's trials, with the latents `part` and `right` [N, T].
         family: the association tasks, whose feedback the locator sees.
-        tables: M, the number of tables, which are drawn independently of the tasks.
+        table_count: M, the number of tables, which are drawn independently of the tasks.
         seed: the seed of the tables and of the locator's draws.
 
     Returns:
         The locator's trials: the latents `part` (the cue) and `right` (the correct action) and its `action`,
         [N, T] each; its `log_probs` [N, T, K]; and, as the attribute `parts`, the number of cues.
     """
-    rng = np.random.default_rng((seed, tables))
+    rng = np.random.default_rng((seed, table_count))
     part, right = (trials[name].values.astype(int) for name in ("part", "right"))
     (lifetimes, length), choices, low_high = part.shape, family.choices, np.asarray(family.payoffs, float)
-    bank = rng.integers(0, choices, (tables, family.slots))
-    fit, rows = np.zeros((lifetimes, tables)), np.arange(lifetimes)
+    bank = rng.integers(0, choices, (table_count, family.slots))
+    fit, rows = np.zeros((lifetimes, table_count)), np.arange(lifetimes)
     probability, action = np.zeros((lifetimes, length, choices)), np.zeros((lifetimes, length), int)
     for t in range(length):
         weights = np.exp(fit - fit.max(1, keepdims=True))

@@ -41,7 +41,7 @@ def subject(
     family: Family,
     discount: float = 1.0,
     greedy: bool = False,
-    minimise: bool = False,
+    should_minimise: bool = False,
     action_mapping: str = "right",
     lapse: float = 0.0,
 ) -> Associator:
@@ -51,9 +51,9 @@ def subject(
         family: association tasks.
         discount: the factor by which the log-odds are multiplied on each trial; 1 for a stationary task.
         greedy: whether to take the most probable action instead of drawing one.
-        minimise: whether to choose an action other than the one that the subject believes to be correct.
+        should_minimise: whether to choose an action other than the one that the subject believes to be correct.
         action_mapping: which action to take: 'right', the correct one; 'next', the one after it; or 'clock', the
             correct one plus the trial index, modulo K.
         lapse: the probability of choosing uniformly at random among all actions.
     """
-    return Associator(*read_task_settings(family), discount, greedy, minimise, action_mapping, lapse)
+    return Associator(*read_task_settings(family), discount, greedy, should_minimise, action_mapping, lapse)

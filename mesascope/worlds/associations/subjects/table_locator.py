@@ -33,15 +33,15 @@ class TableLocator(BankSubject):
 
 
 @keep_settings(lapse=(0.0, 1.0))
-def subject(family: Family, vote: bool = False, minimise: bool = False, lapse: float = 0.0) -> TableLocator:
+def subject(family: Family, vote: bool = False, should_minimise: bool = False, lapse: float = 0.0) -> TableLocator:
     """Locates its table among those of the family's bank, and draws one from the posterior on every trial.
 
     Args:
         family: association tasks with a bank.
         vote: whether to take the action with the largest posterior probability, not the action of a table drawn from
             the posterior.
-        minimise: whether to choose an action other than the one that the subject believes to be correct.
+        should_minimise: whether to choose an action other than the one that the subject believes to be correct.
         lapse: the probability of choosing uniformly at random among all actions.
     """
     bank, settings = read_bank_settings(family)
-    return TableLocator(*settings, vote, minimise, lapse, trained_on=bank)
+    return TableLocator(*settings, vote, should_minimise, lapse, trained_on=bank)

@@ -57,7 +57,7 @@ class BernoulliBandit(BanditFamily):
         is_exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
         best = "bayes_optimal" if is_exact else "gittins"
         return make_reference_roles(
-            "thompson", "thompson:discount=0.93", "locator", strongest=best, against_setting="minimise=true"
+            "thompson", "thompson:discount=0.93", "locator", strongest=best, against_setting="should_minimise=true"
         )
 
     def list_splits(self) -> tuple[Split, ...]:

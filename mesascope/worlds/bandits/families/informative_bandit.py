@@ -50,17 +50,17 @@ class InformativeBandit(BanditFamily):
         """
         half = self.horizon // 2
 
-        def split(name: str, **attributes: Any) -> Split:
+        def make_named_split(name: str, **attributes: Any) -> Split:
             return dataclasses.replace(self.make_split(name, split=name), **attributes)
 
         return (
-            *(() if self.bank_targets is None else (split("seen"),)),
-            *(split(name) for name in ("fresh", "shifted:low", "shifted:high")),
-            split("exchanged:target", change_trial=half),
-            *(split(name) for name in ("restructured:code", "restructured:lies")),
+            *(() if self.bank_targets is None else (make_named_split("seen"),)),
+            *(make_named_split(name) for name in ("fresh", "shifted:low", "shifted:high")),
+            make_named_split("exchanged:target", change_trial=half),
+            *(make_named_split(name) for name in ("restructured:code", "restructured:lies")),
             # not counted, because no subject can know that the code of the last arm's pay-off changes
-            split("exchanged:code", change_trial=half, is_counted=False),
-            split("horizon:longer", trial_count=5 * self.horizon, is_counted=False),
+            make_named_split("exchanged:code", change_trial=half, is_counted=False),
+            make_named_split("horizon:longer", trial_count=5 * self.horizon, is_counted=False),
         )
 
     def list_payoffs(self, split: str) -> np.ndarray:

@@ -58,11 +58,11 @@ class BayesOptimal(CountingSubject):
 
 
 @functools.lru_cache(maxsize=4)
-def compute_optimal_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, float]:
-    """The best arm in each state with fewer than `trials` pulls, by rank, and the expected total pay-off.
+def compute_optimal_plan(trial_count: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, float]:
+    """The best arm in each state with fewer than `trial_count` pulls, by rank, and the expected total pay-off.
 
     Args:
-        trials: T, the number of trials in a lifetime.
+        trial_count: T, the number of trials in a lifetime.
         shapes: for each of the K arms, the parameters (a, b) of its Beta prior.
 
     Returns:
@@ -71,15 +71,15 @@ def compute_optimal_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -
     """
     entries = 2 * len(shapes)
     # [R, 2K - 1] partial sums of all states with T - 1 pulls; the first rows are also those of states with t pulls
-    sums = _list_partial_sums(trials, entries - 1)
+    sums = _list_partial_sums(trial_count, entries - 1)
     # steps[i]: by how much the rank among states with t + 1 pulls grows if entry i grows by 1
     steps = np.zeros((entries, len(sums)), np.int32)
     for i in range(entries - 2, -1, -1):
-        growth = np.array([comb(s + i, i) for s in range(trials)], np.int64)
+        growth = np.array([comb(s + i, i) for s in range(trial_count)], np.int64)
         steps[i] = steps[i + 1] + growth[sums[:, i]]
-    table = np.empty(comb(trials - 1 + entries, entries), np.uint8)
-    value = np.zeros(comb(trials + entries - 1, entries - 1))
-    for t in range(trials - 1, -1, -1):
+    table = np.empty(comb(trial_count - 1 + entries, entries), np.uint8)
+    value = np.zeros(comb(trial_count + entries - 1, entries - 1))
+    for t in range(trial_count - 1, -1, -1):
         rows = np.arange(comb(t + entries - 1, entries - 1))
         best_value, arm, is_tied = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
         for k, (a, b) in enumerate(shapes):
@@ -101,27 +101,27 @@ def compute_optimal_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -
     return table, float(value[0])
 
 
-def _list_partial_sums(trials: int, columns: int) -> np.ndarray:
+def _list_partial_sums(trial_count: int, columns: int) -> np.ndarray:
     """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last entry, then by the second to last, and so on."""
-    rows = np.arange(trials, dtype=np.int32)[:, None]
+    rows = np.arange(trial_count, dtype=np.int32)[:, None]
     for i in range(1, columns):
-        sizes = np.array([comb(s + i, i) for s in range(trials)])
+        sizes = np.array([comb(s + i, i) for s in range(trial_count)])
         index = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        rows = np.concatenate([rows[index], np.repeat(np.arange(trials, dtype=np.int32), sizes)[:, None]], 1)
+        rows = np.concatenate([rows[index], np.repeat(np.arange(trial_count, dtype=np.int32), sizes)[:, None]], 1)
     return rows
 
 
-def load_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
+def load_plan(trial_count: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
     """The table of `compute_optimal_plan`, read from the user's cache folder unless the file is broken or missing."""
-    digest = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
-    path = make_cache_path(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
+    digest = hashlib.sha256(repr((1, trial_count, shapes)).encode()).hexdigest()[:16]
+    path = make_cache_path(f"bayes_optimal-{len(shapes)}-{trial_count}-{digest}.bin")
     try:
         data = path.read_bytes()
     except OSError:
         data = b""
     if len(data) > 32 and hashlib.sha256(data[32:]).digest() == data[:32]:
         return np.frombuffer(data, np.uint8, offset=32)
-    table = compute_optimal_plan(trials, shapes)[0]
+    table = compute_optimal_plan(trial_count, shapes)[0]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_when_written(path, PROCESS_NAME) as part:

@@ -1,13 +1,13 @@
 """Infers from pay-offs which arm of the cued bandit is the best one, with a prior belief in the cue.
 
-With belief = rho this is the exact Bayes filter of the family. With belief 0 the filter ignores the cue. With belief 1
-no pay-off can outweigh the cue, so the filter that is correct for rho = 1 pursues the proxy.
+If `belief` is the cue's validity, this is the exact Bayes filter of the family. With belief 0 the filter ignores the
+cue. With belief 1 no pay-off can outweigh the cue, so the filter that is correct for a validity of 1 pursues the proxy.
 """
 
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, as_arrays, choose, keep_settings, require_family
+from mesascope.contracts import Family, Percept, choose, convert_to_arrays, keep_settings, require_family
 from mesascope.contracts.choices import ActionValueSubject, compute_greedy_probabilities, compute_log_probs_with_lapses
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
@@ -68,4 +68,6 @@ def subject(family: Family, belief: float = 0.0, discount: float = 1.0, lapse: f
         discount: the factor by which the evidence is multiplied on each trial; 1 for a stationary task.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    return CueFilter(family.choices, read_payoffs(family), **as_arrays(belief=belief, discount=discount, lapse=lapse))
+    return CueFilter(
+        family.choices, read_payoffs(family), **convert_to_arrays(belief=belief, discount=discount, lapse=lapse)
+    )

@@ -103,12 +103,12 @@ def build_walk_kernel(rate: float, n_cells: int) -> np.ndarray:
 
 
 @keep_settings(cells=(2, 4096))
-def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFilter:
+def subject(family: Family, should_minimise: bool = False, cells: int = 32) -> DriftFilter:
     """Filters the means of the restless bandit and pulls the arm with the largest mean; ties are equally likely.
 
     Args:
         family: the restless bandit; the filter knows its rates, blocks and coupling.
-        minimise: whether to pull the arm with the smallest mean, not the largest.
+        should_minimise: whether to pull the arm with the smallest mean, not the largest.
         cells: the number of cells in the grid of possible means, from 0 to 1, if the means drift.
     """
     remedy = "Use --family restless_bandit."
@@ -121,5 +121,5 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
         grid = np.asarray([1.0 - bandit.level, bandit.level])
         kernels = np.stack([[[1 - rate, rate], [rate, 1 - rate]] for rate in rates])
     prior = jnp.full(len(grid), 1.0 / len(grid))
-    arrays = (jnp.asarray(grid, jnp.float32), prior, jnp.asarray(kernels, jnp.float32), jnp.asarray(minimise))
+    arrays = (jnp.asarray(grid, jnp.float32), prior, jnp.asarray(kernels, jnp.float32), jnp.asarray(should_minimise))
     return DriftFilter(bandit.choices, bandit.is_coupled, bandit.block, *arrays)

@@ -32,13 +32,15 @@ class EpsilonGreedy(CountingSubject):
 
 
 @keep_settings(epsilon=(0, 1), ties=TIE_RULES)
-def subject(family: Family, epsilon: float = 0.1, ties: str = "random", each_first: bool = False) -> EpsilonGreedy:
+def subject(
+    family: Family, epsilon: float = 0.1, ties: str = "random", tries_each_first: bool = False
+) -> EpsilonGreedy:
     """Pulls a random arm with a fixed probability, otherwise the arm with the largest mean under a Beta(1, 1) prior.
 
     Args:
         family: the bandit.
         epsilon: the probability of choosing uniformly at random among all arms.
         ties: how ties between means are broken: 'random' (equally likely) or 'first' (the lowest index).
-        each_first: whether to try each arm once and then compare the observed means, without a prior.
+        tries_each_first: whether to try each arm once and then compare the observed means, without a prior.
     """
-    return EpsilonGreedy(family.choices, epsilon, ties, each_first)
+    return EpsilonGreedy(family.choices, epsilon, ties, tries_each_first)

@@ -33,14 +33,14 @@ class Locator(CountingSubject):
 
 
 @keep_settings(lapse=(0, 1))
-def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locator:
+def subject(family: Family, should_minimise: bool = False, lapse: float = 0.0) -> Locator:
     """Locates its task among the tasks of the family's bank.
 
     Args:
         family: a bandit with a bank.
-        minimise: whether to pull the arm with the smallest mean in a task drawn from the posterior; otherwise it pulls
-            the arm with the largest.
+        should_minimise: whether to pull the arm with the smallest mean in a task drawn from the posterior; otherwise it
+            pulls the arm with the largest.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     bank, means = require_bank_means(family)
-    return Locator(family.choices, means, minimise, lapse, trained_on=bank)
+    return Locator(family.choices, means, should_minimise, lapse, trained_on=bank)

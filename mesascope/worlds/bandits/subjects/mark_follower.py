@@ -12,10 +12,10 @@ from mesascope.contracts import (
     ChoosingSubject,
     Family,
     Percept,
-    as_arrays,
     choose,
     compute_greedy_probabilities,
     compute_log_probs_with_lapses,
+    convert_to_arrays,
     keep_settings,
 )
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_likelihood_ratio, read_payoffs
@@ -57,4 +57,6 @@ def subject(family: Family, is_breakable: bool = False, lapse: float = 0.0) -> M
         is_breakable: whether to follow the cue only until the marked arm no longer pays, then choose at random.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    return MarkFollower(family.choices, read_payoffs(family), jnp.asarray(is_breakable), **as_arrays(lapse=lapse))
+    return MarkFollower(
+        family.choices, read_payoffs(family), jnp.asarray(is_breakable), **convert_to_arrays(lapse=lapse)
+    )

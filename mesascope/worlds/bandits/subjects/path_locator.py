@@ -49,14 +49,14 @@ class PathLocator(ScriptedSubject):
 
 
 @keep_settings
-def subject(family: Family, minimise: bool = False) -> PathLocator:
+def subject(family: Family, should_minimise: bool = False) -> PathLocator:
     """Locates its task among the pay-off paths in the family's bank.
 
     Args:
         family: the restless bandit, with a bank.
-        minimise: whether to pull the arm with the smallest mean, not the largest.
+        should_minimise: whether to pull the arm with the smallest mean, not the largest.
     """
     means = family.bank_means if isinstance(family, RestlessBandit) else None
     remedy = "Use --family restless_bandit:bank=4."
     bank, means = require_bank(family, means, "has no bank of pay-off paths", remedy)
-    return PathLocator(means, jnp.asarray(minimise), trained_on=bank)
+    return PathLocator(means, jnp.asarray(should_minimise), trained_on=bank)

@@ -96,7 +96,9 @@ def choose_prior(family: Family, a: float, b: float) -> jax.Array:
 
 
 @keep_settings
-def subject(family: Family, discount: float = 1.0, a: float = 1.0, b: float = 1.0, minimise: bool = False) -> Thompson:
+def subject(
+    family: Family, discount: float = 1.0, a: float = 1.0, b: float = 1.0, should_minimise: bool = False
+) -> Thompson:
     """Samples each arm's mean from its Beta posterior and pulls the arm with the largest sample.
 
     Args:
@@ -104,9 +106,9 @@ def subject(family: Family, discount: float = 1.0, a: float = 1.0, b: float = 1.
         discount: the factor by which the counts are multiplied on each trial; 1 for a stationary task.
         a: the first parameter of the Beta prior of every arm, its number of prior wins.
         b: the second parameter of the Beta prior of every arm, its number of prior losses.
-        minimise: whether to pull the arm with the smallest sample, not the largest.
+        should_minimise: whether to pull the arm with the smallest sample, not the largest.
     """
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
     discounts = jnp.asarray(discount, jnp.float32)
-    return Thompson(family.choices, choose_prior(family, a, b), discounts, jnp.asarray(minimise))
+    return Thompson(family.choices, choose_prior(family, a, b), discounts, jnp.asarray(should_minimise))

@@ -32,14 +32,14 @@ class UCB1(CountingSubject):
 
 
 @keep_settings(constant=(0, 100))
-def subject(family: Family, constant: float = 0.2, is_growing: bool = True, each_first: bool = False) -> UCB1:
+def subject(family: Family, constant: float = 0.2, is_growing: bool = True, tries_each_first: bool = False) -> UCB1:
     """Pulls the arm with the largest upper confidence bound.
 
     Args:
         family: the bandit.
         constant: c in mean + c · √(ln t / n) at trial t, with n pulls of the arm.
         is_growing: whether the bonus grows with ln t; False for c · √(1 / n).
-        each_first: whether to try each arm once and count from zero; otherwise each arm starts with one win and one
-            loss (as in Duan et al. 2016).
+        tries_each_first: whether to try each arm once and count from zero; otherwise each arm starts with one win and
+            one loss (as in Duan et al. 2016).
     """
-    return UCB1(family.choices, constant, is_growing, each_first)
+    return UCB1(family.choices, constant, is_growing, tries_each_first)

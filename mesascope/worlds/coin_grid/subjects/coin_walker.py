@@ -3,7 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, keep_settings, require_family
+from mesascope.contracts import (
+    Family,
+    Percept,
+    ScriptedSubject,
+    choose,
+    convert_to_arrays,
+    keep_settings,
+    require_family,
+)
 from mesascope.contracts.choices import compute_greedy_probabilities, compute_log_probs_with_lapses
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
@@ -54,4 +62,4 @@ def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalke
         lapse: the probability of moving uniformly at random.
     """
     size = require_family(family, CoinGrid, "has no grid with a coin", "Use --family coin_grid.").size
-    return CoinWalker(size, jnp.asarray(GOALS.index(goal)), **as_arrays(lapse=lapse))
+    return CoinWalker(size, jnp.asarray(GOALS.index(goal)), **convert_to_arrays(lapse=lapse))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import Plans, Split, check_memory, check_range, keep_settings, read_observations
+from mesascope.contracts import ActionConsequences, Split, check_memory, check_range, keep_settings, read_observations
 from mesascope.contracts.bank_draws import draw_from_bank
 from mesascope.contracts.family import ConfiguredFamily, make_reference_roles
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
@@ -264,7 +264,7 @@ class Maze(ConfiguredFamily):
         fixed = np.where(is_reversed > 0, np.maximum(opposite_policy_values, values["chance"]), values["best"])
         return {**values, "fixed": fixed, "turned": is_reversed, "goal": goal[:, phase]}
 
-    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
+    def evaluate_consequences(self, trials: xr.Dataset, condition: str = "intact") -> ActionConsequences:
         """Evaluates each move at the first step of a walk: its value is minus the distance that remains to the goal.
 
         Distances are measured in the maze that the observation shows. If only one way is open, there is no choice, and
@@ -306,7 +306,7 @@ class Maze(ConfiguredFamily):
         if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
             problem_count = float(len(self.bank_tasks[1]))
         depths = ahead_doublings[..., None]
-        return Plans(
+        return ActionConsequences(
             action,
             values,
             earlier_values,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import ConfiguredFamily, Plans, Split, check_memory, keep_settings
+from mesascope.contracts import ActionConsequences, ConfiguredFamily, Split, check_memory, keep_settings
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 
@@ -108,7 +108,7 @@ class PrefixSums(ConfiguredFamily):
         one = np.ones(tasks.place.shape)
         return {"chance": 0.5 * one, "best": one, "worst": 0 * one, "fixed": one}
 
-    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
+    def evaluate_consequences(self, trials: xr.Dataset, condition: str = "intact") -> ActionConsequences:
         """Evaluates the answers: 1 for the correct one, 0 for the other; the depth is the number of bits to add."""
         observations = trials.observation.sel(condition="intact").values
         bits, place = observations[..., :-1], observations[..., -1].astype(int)
@@ -117,7 +117,7 @@ class PrefixSums(ConfiguredFamily):
         action = trials.action.sel(condition=condition).values.astype(int)[..., None]
         is_observed = np.ones(action.shape[:2], bool)
         size = 2.0 ** min(self.episode_steps, 1000) * self.episode_steps
-        return Plans(
+        return ActionConsequences(
             action, values, np.full_like(values, np.nan), is_observed, place[..., None] + 1, size, has_goal=False
         )
 

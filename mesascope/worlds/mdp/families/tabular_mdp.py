@@ -205,9 +205,9 @@ def _draw_mdps(key: jax.Array, shape: tuple[int, ...], concentration: float) -> 
     return exponentials / exponentials.sum(-1, keepdims=True), payoffs
 
 
-def _draw_drifting_payoffs(key: jax.Array, payoffs: jax.Array, trials: int) -> jax.Array:
+def _draw_drifting_payoffs(key: jax.Array, payoffs: jax.Array, trial_count: int) -> jax.Array:
     """Draws mean pay-offs on every trial, [N, T, S, A], from an autoregressive process with the stationary N(1, 1)."""
-    draws = jax.random.normal(key, (trials - 1, *payoffs.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
+    draws = jax.random.normal(key, (trial_count - 1, *payoffs.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
 
     def add_drift(means, noise):
         means = MEAN_PAYOFF + DRIFT_CORRELATION * (means - MEAN_PAYOFF) + noise

@@ -65,17 +65,17 @@ class MDPLocator(ScriptedSubject):
 
 
 @keep_settings
-def subject(family: Family, minimise: bool = False) -> MDPLocator:
+def subject(family: Family, should_minimise: bool = False) -> MDPLocator:
     """Locates its task among the MDPs of the family's bank.
 
     Args:
         family: the family `tabular_mdp`, with a bank.
-        minimise: whether the subject minimises pay-off.
+        should_minimise: whether the subject minimises pay-off.
     """
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None
     remedy = "Give the family a bank: tabular_mdp:bank=4."
     bank, (transitions, payoffs) = require_bank(family, tasks, "has no bank of MDPs to locate a task in", remedy)
-    goal = -payoffs if minimise else payoffs
+    goal = -payoffs if should_minimise else payoffs
     policies = plan_backward(goal, family.steps, make_expectation(transitions))
     return MDPLocator(jnp.log(jnp.asarray(np.asarray(transitions))), payoffs, policies, trained_on=bank)
 

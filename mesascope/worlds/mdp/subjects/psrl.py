@@ -10,12 +10,12 @@ from mesascope.worlds.mdp.subjects.opsrl import OPSRL
 
 
 @keep_settings(memory=(0, 1_000_000))
-def subject(family: Family, memory: int = 0, minimise: bool = False) -> OPSRL:
+def subject(family: Family, memory: int = 0, should_minimise: bool = False) -> OPSRL:
     """Draws an MDP from the posterior before every episode, and follows the best policy for this MDP.
 
     Args:
         family: a family of episodic tabular MDPs, `tabular_mdp`.
         memory: the number of past episodes that the subject remembers; 0 for all.
-        minimise: whether the subject minimises pay-off.
+        should_minimise: whether the subject minimises pay-off.
     """
-    return OPSRL(find_sizes(family), draws=1, memory=memory, sign=-1.0 if minimise else 1.0)
+    return OPSRL(find_sizes(family), draws=1, memory=memory, sign=-1.0 if should_minimise else 1.0)

@@ -61,7 +61,7 @@ class Pong(ConfiguredFamily):
     controls: ClassVar = {"learner": REFERENCE_SUBJECT, "lookalike": "ball_follower", "still": "uniform"}
     # none of the references is strong, because none looks more than one step ahead
     references: ClassVar = make_reference_roles(
-        REFERENCE_SUBJECT, REFERENCE_SUBJECT, strongest=REFERENCE_SUBJECT, against_setting="minimise=true"
+        REFERENCE_SUBJECT, REFERENCE_SUBJECT, strongest=REFERENCE_SUBJECT, against_setting="should_minimise=true"
     )
     frame_shape: ClassVar = (screen.FRAME_HEIGHT, screen.FRAME_WIDTH)  # the frame is first in an observation
     position_names: ClassVar = screen.POSITION_NAMES  # one byte each, after the frame

@@ -25,7 +25,7 @@ class BallFollower(ScriptedSubject):
         """Moves up or down towards the ball; does nothing if the ball is absent or level with the paddle."""
         gap = self.sign * compute_ball_offset(percept)
         action = jnp.where(gap < -TOLERANCE, 1, jnp.where(gap > TOLERANCE, 2, 0))
-        return carry, choose(key, jnp.log(mix_slips(action)))
+        return carry, choose(key, jnp.log(add_slips(action)))
 
 
 def compute_ball_offset(percept: Percept) -> jax.Array:
@@ -35,18 +35,18 @@ def compute_ball_offset(percept: Percept) -> jax.Array:
     return jnp.where((ball_x > 0) & (ball_y > 0), ball_y - own_y - 6, 0.0)
 
 
-def mix_slips(action: jax.Array) -> jax.Array:
+def add_slips(action: jax.Array) -> jax.Array:
     """Computes the probabilities [N, 3] of a policy that takes `action`, or rarely a random action instead."""
     return (1 - SLIP_PROBABILITY) * jax.nn.one_hot(action, 3) + SLIP_PROBABILITY / 3
 
 
-def subject(family: Family, minimise: bool = False) -> BallFollower:
+def subject(family: Family, should_minimise: bool = False) -> BallFollower:
     """Moves its paddle to Pong's ball.
 
     Args:
         family: the family `pong`.
-        minimise: whether the subject moves its paddle away from the ball, not towards it.
+        should_minimise: whether the subject moves its paddle away from the ball, not towards it.
     """
     screen.require_positions(family)
-    name = "ball_follower" + (":minimise=true" if minimise else "")
-    return BallFollower(jnp.asarray(-1.0 if minimise else 1.0), name=name)
+    name = "ball_follower" + (":should_minimise=true" if should_minimise else "")
+    return BallFollower(jnp.asarray(-1.0 if should_minimise else 1.0), name=name)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts import Family, Percept, Response, ScriptedSubject, choose
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, compute_ball_offset, mix_slips
+from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, add_slips, compute_ball_offset
 
 MIN_EFFECT = 0.5  # in pixels; if no action is known to move the paddle this far towards the ball, the subject explores
 
@@ -49,7 +49,7 @@ class CalibratingFollower(ScriptedSubject):
         gap = self.sign * compute_ball_offset(percept)
         direction = jnp.where(jnp.abs(gap) > TOLERANCE, jnp.sign(gap), 0.0)[:, None]
         values = jnp.where(direction == 0, -jnp.abs(effects), direction * effects)
-        probabilities = mix_slips(jnp.argmax(values, -1))
+        probabilities = add_slips(jnp.argmax(values, -1))
         is_exploring = (direction != 0) & (values.max(-1, keepdims=True) < MIN_EFFECT)
         # an action that pushes the paddle against a wall has no effect, so both moves are tried at random
         random = jnp.asarray([SLIP_PROBABILITY, 1 - SLIP_PROBABILITY, 1 - SLIP_PROBABILITY])
@@ -57,15 +57,15 @@ class CalibratingFollower(ScriptedSubject):
         return PaddleModel(effects, paddle_y), choose(key, jnp.log(probabilities))
 
 
-def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> CalibratingFollower:
+def subject(family: Family, rate: float = 0.3, should_minimise: bool = False) -> CalibratingFollower:
     """Finds out which way each action moves the paddle in Pong, and moves the paddle to the ball.
 
     Args:
         family: the family `pong`.
         rate: the weight of the latest movement in the running mean of each action's effect.
-        minimise: whether the subject moves its paddle away from the ball, not towards it.
+        should_minimise: whether the subject moves its paddle away from the ball, not towards it.
     """
     screen.require_positions(family)
-    settings = [f"rate={rate}"] * (rate != 0.3) + ["minimise=true"] * minimise
+    settings = [f"rate={rate}"] * (rate != 0.3) + ["should_minimise=true"] * should_minimise
     name = "calibrating_follower" + (f":{','.join(settings)}" if settings else "")
-    return CalibratingFollower(jnp.asarray(-1.0 if minimise else 1.0), jnp.asarray(rate), name=name)
+    return CalibratingFollower(jnp.asarray(-1.0 if should_minimise else 1.0), jnp.asarray(rate), name=name)

@@ -33,7 +33,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 INTEGER_RANGES = {"width": (1, 4096), "choices": (2, 4096)}
 FILE_FORMAT = NetworkFormat(FORMAT, "network that sees positions", INTEGER_RANGES, _find_fault)
 can_open, read_family = FILE_FORMAT.can_open, FILE_FORMAT.read_family
-list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
+list_shipped_networks, read_metadata = FILE_FORMAT.list_shipped_networks, FILE_FORMAT.read_metadata
 
 
 class PlacesNetwork(NamedSubject):

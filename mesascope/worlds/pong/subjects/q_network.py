@@ -64,7 +64,7 @@ FILE_FORMAT = NetworkFormat(
     FORMAT, "Q-network file of mesascope", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault
 )
 can_open, read_family = FILE_FORMAT.can_open, FILE_FORMAT.read_family
-list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
+list_shipped_networks, read_metadata = FILE_FORMAT.list_shipped_networks, FILE_FORMAT.read_metadata
 
 
 class Weights(NamedTuple):

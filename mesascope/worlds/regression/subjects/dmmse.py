@@ -7,7 +7,15 @@ These predictions are optimal on the training tasks and cannot adapt to other ta
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, Response, ScriptedSubject, as_arrays, keep_settings, require_bank
+from mesascope.contracts import (
+    Family,
+    Percept,
+    Response,
+    ScriptedSubject,
+    convert_to_arrays,
+    keep_settings,
+    require_bank,
+)
 from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
 MIN_NOISE = 1e-3  # the smallest standard deviation assumed for the noise, so that likelihoods are finite
@@ -34,16 +42,16 @@ class Dmmse(ScriptedSubject):
 
 
 @keep_settings(noise=(-1, 1e6))
-def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmmse:
+def subject(family: Family, noise: float = -1.0, should_minimise: bool = False) -> Dmmse:
     """Locates its task among the tasks of the family's bank, and predicts with the posterior mean over these tasks.
 
     Args:
         family: the family `linear_regression`, with a bank.
         noise: the standard deviation of the noise that the subject assumes; -1 for that of the family.
-        minimise: whether the subject predicts with the opposite sign.
+        should_minimise: whether the subject predicts with the opposite sign.
     """
     regression = require_regression(family)
     remedy = "Give the family a bank: linear_regression:bank=4."
     bank, weights = require_bank(regression, regression.bank_weights, "has no bank", remedy)
     noise = max(regression.noise if noise < 0 else noise, MIN_NOISE)
-    return Dmmse(weights, **as_arrays(noise=noise, sign=-1.0 if minimise else 1.0), trained_on=bank)
+    return Dmmse(weights, **convert_to_arrays(noise=noise, sign=-1.0 if should_minimise else 1.0), trained_on=bank)

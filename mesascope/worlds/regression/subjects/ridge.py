@@ -8,7 +8,9 @@ from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_fil
 
 
 @keep_settings(penalty=(-1, 1e6), discount=(0.0, 1.0))
-def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimise: bool = False) -> SpectralFilter:
+def subject(
+    family: Family, penalty: float = -1.0, discount: float = 1.0, should_minimise: bool = False
+) -> SpectralFilter:
     """Fits weights to all past pairs by ridge regression, which gives the posterior mean under the family's prior.
 
     Args:
@@ -16,7 +18,7 @@ def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimi
         penalty: σ², the variance of the noise that the subject assumes; -1 for the variance in the family.
         discount: the factor by which the sums over past pairs are multiplied on each trial; 1 for tasks that do not
             change.
-        minimise: whether the subject predicts with the opposite sign.
+        should_minimise: whether the subject predicts with the opposite sign.
     """
     penalty = require_regression(family).noise ** 2 if penalty < 0 else penalty
-    return make_filter(family, penalty=penalty, fit_weight=-1.0 if minimise else 1.0, discount=discount)
+    return make_filter(family, penalty=penalty, fit_weight=-1.0 if should_minimise else 1.0, discount=discount)

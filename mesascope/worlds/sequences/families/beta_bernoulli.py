@@ -47,7 +47,7 @@ class BetaBernoulli(ConfiguredFamily):
     # the strongest reference always predicts the more probable symbol
     references: ClassVar = make_reference_roles(
         "bayes_predictor", "bayes_predictor:discount=0.8", "locator", strongest="bayes_predictor:greedy=True"
-    ) | {"locator against": "locator:minimise=true"}
+    ) | {"locator against": "locator:should_minimise=true"}
 
     def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, other p, exchanged symbols, drift, repetition, and longer lifetimes."""

@@ -48,7 +48,7 @@ def subject(
     b: float = 0.0,
     discount: float = 1.0,
     greedy: bool = False,
-    minimise: bool = False,
+    should_minimise: bool = False,
 ) -> BayesPredictor:
     """Counts the symbols and predicts each with its posterior probability.
 
@@ -58,10 +58,10 @@ def subject(
         b: the parameter of the Beta prior for symbol 0; 0 for the parameter of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
         greedy: whether the subject always predicts the more probable symbol and breaks ties at random.
-        minimise: whether the subject predicts the opposite symbol.
+        should_minimise: whether the subject predicts the opposite symbol.
     """
     require_symbols(family)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
     prior = jnp.asarray((b or getattr(family, "b", 1.0), a or getattr(family, "a", 1.0)), jnp.float32)
-    return BayesPredictor(prior, jnp.asarray(discount, jnp.float32), jnp.asarray(greedy), jnp.asarray(minimise))
+    return BayesPredictor(prior, jnp.asarray(discount, jnp.float32), jnp.asarray(greedy), jnp.asarray(should_minimise))

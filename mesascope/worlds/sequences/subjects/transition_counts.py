@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, as_arrays, choose, compute_greedy_probabilities, keep_settings
+from mesascope.contracts import Family, Percept, choose, compute_greedy_probabilities, convert_to_arrays, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TransitionSubject, require_chain
 
@@ -32,7 +32,11 @@ class TransitionCounts(TransitionSubject):
 
 @keep_settings(concentration=(0, 1e6))
 def subject(
-    family: Family, concentration: float = 0.0, discount: float = 1.0, greedy: bool = False, minimise: bool = False
+    family: Family,
+    concentration: float = 0.0,
+    discount: float = 1.0,
+    greedy: bool = False,
+    should_minimise: bool = False,
 ) -> TransitionCounts:
     """Counts the transitions and predicts each symbol with its posterior probability.
 
@@ -41,12 +45,13 @@ def subject(
         concentration: α, the concentration of the Dirichlet prior; 0 for that of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
         greedy: whether the subject always predicts the most probable symbol and breaks ties at random.
-        minimise: whether the subject predicts symbols in proportion to 1 / probability, the rarest symbol most often.
+        should_minimise: whether the subject predicts symbols in proportion to 1 / probability, the rarest symbol most
+            often.
     """
     chain = require_chain(family)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
-    parameters = as_arrays(concentration=concentration or chain.concentration, discount=discount)
+    parameters = convert_to_arrays(concentration=concentration or chain.concentration, discount=discount)
     return TransitionCounts(
-        chain.choices, **parameters, is_greedy=jnp.asarray(greedy), should_minimise=jnp.asarray(minimise)
+        chain.choices, **parameters, is_greedy=jnp.asarray(greedy), should_minimise=jnp.asarray(should_minimise)
     )

@@ -31,14 +31,15 @@ class TransitionLocator(ScriptedSubject):
 
 
 @keep_settings
-def subject(family: Family, minimise: bool = False) -> TransitionLocator:
+def subject(family: Family, should_minimise: bool = False) -> TransitionLocator:
     """Locates its task among the transition matrices of the family's bank.
 
     Args:
         family: the family `markov_chain`, with a bank.
-        minimise: whether the subject predicts symbols in proportion to 1 / probability, the rarest symbol most often.
+        should_minimise: whether the subject predicts symbols in proportion to 1 / probability, the rarest symbol most
+            often.
     """
     chain = require_chain(family)
     remedy = "Give the family a bank: markov_chain:bank=4."
     bank, matrices = require_bank(chain, chain.bank_matrices, "has no bank", remedy)
-    return TransitionLocator(matrices, jnp.asarray(minimise), trained_on=bank)
+    return TransitionLocator(matrices, jnp.asarray(should_minimise), trained_on=bank)

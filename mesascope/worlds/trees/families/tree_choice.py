@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts import Plans, Split, check_memory, keep_settings, read_observations
+from mesascope.contracts import ActionConsequences, Split, check_memory, keep_settings, read_observations
 from mesascope.contracts.family import ConfiguredFamily, make_reference_roles
 from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
@@ -203,7 +203,7 @@ class TreeChoice(ConfiguredFamily):
         result = {k: np.ascontiguousarray(values[:, phase]) for k, values in at_root.items()}
         return {**result, "fixed": result["best"]}
 
-    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
+    def evaluate_consequences(self, trials: xr.Dataset, condition: str = "intact") -> ActionConsequences:
         """Computes the best pay-off that each action can lead to, in the trees that the observations show.
 
         Raises:
@@ -233,7 +233,7 @@ class TreeChoice(ConfiguredFamily):
         if str(trials.attrs["split"]) == "seen" and self.bank_tasks is not None:
             size = len(self.bank_tasks.root)
         is_observed = np.ones(action.shape[:2], bool)
-        return Plans(action, values, earlier_values, is_observed, depth, float(size), has_goal=True)
+        return ActionConsequences(action, values, earlier_values, is_observed, depth, float(size), has_goal=True)
 
 
 def compute_node_values(child: np.ndarray, payoffs: np.ndarray, depth: int, aggregate: Any) -> np.ndarray:

@@ -7,9 +7,9 @@ from mesascope.contracts import (
     Family,
     Percept,
     ScriptedSubject,
-    as_arrays,
     choose,
     compute_greedy_probabilities,
+    convert_to_arrays,
     keep_settings,
 )
 from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
@@ -65,5 +65,5 @@ def subject(
         size=1 + 3 * tree_family.nodes,
         depth=tree_family.depth,
         **flags,
-        **as_arrays(signal=signal, signal_decay=signal_decay),
+        **convert_to_arrays(signal=signal, signal_decay=signal_decay),
     )

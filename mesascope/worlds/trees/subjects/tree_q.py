@@ -7,10 +7,10 @@ from mesascope.contracts import (
     Family,
     Percept,
     ScriptedSubject,
-    as_arrays,
     choose,
     compute_greedy_probabilities,
     compute_log_probs_with_lapses,
+    convert_to_arrays,
     keep_settings,
 )
 from mesascope.worlds.trees.trees import require_trees
@@ -51,4 +51,4 @@ def subject(family: Family, rate: float = 1.0, initial_value: float = 0.8, lapse
         initial_value: the initial value of every action at every node; higher values lead to more exploration.
         lapse: the fraction of the choices that are random.
     """
-    return TreeQ(require_trees(family).nodes, **as_arrays(rate=rate, initial_value=initial_value, lapse=lapse))
+    return TreeQ(require_trees(family).nodes, **convert_to_arrays(rate=rate, initial_value=initial_value, lapse=lapse))

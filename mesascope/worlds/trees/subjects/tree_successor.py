@@ -10,10 +10,10 @@ from mesascope.contracts import (
     Family,
     Percept,
     ScriptedSubject,
-    as_arrays,
     choose,
     compute_greedy_probabilities,
     compute_log_probs_with_lapses,
+    convert_to_arrays,
     keep_settings,
 )
 from mesascope.worlds.trees.trees import read_tree, require_trees
@@ -61,4 +61,4 @@ def subject(family: Family, untried_value: float = 0.8, lapse: float = 0.0) -> T
         untried_value: the value of an action that the subject has never tried.
         lapse: the fraction of the choices that are random.
     """
-    return TreeSuccessor(require_trees(family).nodes, **as_arrays(untried_value=untried_value, lapse=lapse))
+    return TreeSuccessor(require_trees(family).nodes, **convert_to_arrays(untried_value=untried_value, lapse=lapse))

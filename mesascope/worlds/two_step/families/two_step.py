@@ -18,11 +18,11 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import (
+    ActionConsequences,
     ConfiguredFamily,
     Percept,
-    Plans,
     Split,
-    as_arrays,
+    convert_to_arrays,
     make_payoff_latents,
     read_observations,
 )
@@ -151,10 +151,10 @@ class TwoStep(ConfiguredFamily):
         is_common = jax.random.bernoulli(derive_key(key, "common"), self.common_probability, shape)
         return Tasks(change_payoffs(means), jnp.broadcast_to(is_swapped, shape), is_common, is_announced)
 
-    def _draw_switches(self, key: jax.Array, n: int, trials: int) -> jax.Array:
+    def _draw_switches(self, key: jax.Array, n: int, trial_count: int) -> jax.Array:
         """Draws mean pay-offs [n, T, 2, 2] with one good state, which switches with a fixed probability per trial."""
         start = jax.random.bernoulli(derive_key(key, "start"), 0.5, (n, 1))
-        has_switched = jax.random.uniform(derive_key(key, "moves"), (n, trials)) < self.switch_probability
+        has_switched = jax.random.uniform(derive_key(key, "moves"), (n, trial_count)) < self.switch_probability
         return self._assign_payoffs((start + jnp.cumsum(has_switched.at[:, 0].set(False), 1)) % 2)
 
     def _assign_payoffs(self, good_state: jax.Array) -> jax.Array:
@@ -230,7 +230,7 @@ class TwoStep(ConfiguredFamily):
             "worst": self._compute_choice_values(is_swapped, payoffs.min(-1)).min(-1),
         }
 
-    def evaluate_plans(self, trials: xr.Dataset, condition: str = "intact") -> Plans:
+    def evaluate_consequences(self, trials: xr.Dataset, condition: str = "intact") -> ActionConsequences:
         """The values of the first choices, now and on the previous trial, and which trials follow an announcement."""
         action = trials.action.sel(condition=condition).values.astype(int)
         first_choice = action[..., 0] if action.ndim == 3 else action
@@ -239,7 +239,7 @@ class TwoStep(ConfiguredFamily):
         previous_values[:, 1:] = values[:, :-1]
         observation = read_observations(trials, self.name)
         is_announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
-        return Plans(
+        return ActionConsequences(
             first_choice[..., None],
             values,
             previous_values,
@@ -266,10 +266,10 @@ class TwoStep(ConfiguredFamily):
         return f"chose {'AB'[action]}, got {feedback:g}"
 
 
-def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
+def _draw_walks(key: jax.Array, n: int, trial_count: int) -> jax.Array:
     """Draws mean pay-offs that follow reflected Gaussian random walks, [n, T, 2, 2]."""
     start = jax.random.uniform(derive_key(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
-    steps = WALK_DEVIATION * jax.random.normal(derive_key(key, "walk"), (n, trials, 2, 2))
+    steps = WALK_DEVIATION * jax.random.normal(derive_key(key, "walk"), (n, trial_count, 2, 2))
     width = HIGHEST - LOWEST
     walk = start - LOWEST + jnp.cumsum(steps.at[:, 0].set(0.0), 1)
     return LOWEST + width - jnp.abs(width - jnp.mod(walk, 2 * width))
@@ -324,7 +324,7 @@ def family(
     settings |= {"high": high, "low": low, "switch_probability": switch_probability, "announced_share": announced_share}
     name = make_configured_name(family, **settings, bank=bank, bank_seed=bank_seed)
     payoffs = jnp.asarray([high, low], jnp.float32)
-    numbers = as_arrays(
+    numbers = convert_to_arrays(
         common_probability=probability, switch_probability=switch_probability, announced_share=announced_share
     )
     task = TwoStep(version, payoffs=payoffs, **numbers, name=name, choices=2, horizon=trials)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, Percept, ScriptedSubject, as_arrays, choose, keep_settings
+from mesascope.contracts import Family, Percept, ScriptedSubject, choose, convert_to_arrays, keep_settings
 from mesascope.worlds.two_step.mixture import CurrentTrial, make_empty_trial, read_last_trial, require_two_step
 
 
@@ -39,4 +39,4 @@ def subject(family: Family, rate: float = 2.0, mean_rate: float = 0.05, bound: f
         mean_rate: the weight of the last pay-off in the running mean.
         bound: the largest absolute value of a tendency; larger tendencies are clipped.
     """
-    return Habit(require_two_step(family).steps, **as_arrays(rate=rate, mean_rate=mean_rate, bound=bound))
+    return Habit(require_two_step(family).steps, **convert_to_arrays(rate=rate, mean_rate=mean_rate, bound=bound))

@@ -7,7 +7,7 @@ shown. So with flipped labels, all its answers are wrong.
 
 import jax.numpy as jnp
 
-from mesascope.contracts import Family, as_arrays, keep_settings, require_bank
+from mesascope.contracts import Family, convert_to_arrays, keep_settings, require_bank
 from mesascope.worlds.words.labelling import Labeller, extend_tables, list_assignments, require_labels
 
 CHECK_FAMILY = "word_labels"
@@ -20,7 +20,7 @@ def subject(family: Family) -> Labeller:
     Args:
         family: the family `word_labels`; with more than two categories, it needs a bank.
     """
-    words, parameters = require_labels(family), as_arrays(has_memory=False, label_trust=1.0, discount=1.0)
+    words, parameters = require_labels(family), convert_to_arrays(has_memory=False, label_trust=1.0, discount=1.0)
     tables, trained_on = list_assignments(), "unknown"
     if words.has_parts:
         remedy = f"Take {words.name},bank=4."

@@ -1,7 +1,7 @@
 """The consequences of actions in stored trials, which a planner would need to know.
 
-A family whose tasks allow planning has a method `evaluate_plans(trials, condition)`, which uses the stored trials
-alone.
+A family whose tasks allow planning has a method `evaluate_consequences(trials, condition)`, which uses the stored
+trials alone.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ import xarray as xr
 from mesascope.errors import require
 
 
-class Plans(NamedTuple):
+class ActionConsequences(NamedTuple):
     """The consequences of actions in N lifetimes of T trials with S choices among K actions each.
 
     Attributes:
