@@ -48,7 +48,7 @@ class Program:
 
     @cached_property
     def _rows(self) -> tuple[Any, Any]:
-        """The inequality rows (<= 0), for statements with intervals, and the equality rows (= 0), for single numbers."""
+        """The inequality rows (<= 0) of statements with intervals, and the equality rows (= 0) of single numbers."""
         upper_rows, lower_rows = self.make_inequalities()
         is_point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
         inequalities = np.concatenate([upper_rows[~is_point], lower_rows[~is_point], self.comparison_rows])
