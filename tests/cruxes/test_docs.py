@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from mesascope import cruxes
 from mesascope.cli.main import app as main_app
 from mesascope.cruxes.commands import app
+from mesascope.cruxes.options import EXAMPLES
 from mesascope.errors import MesascopeError
 
 PAGE = Path(__file__).parents[2] / "docs" / "cruxes.md"
@@ -227,7 +228,7 @@ scale: Math.min(1, ...[...page.querySelectorAll("svg")].map((x) => x.clientWidth
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
-@pytest.mark.parametrize("name", ["argument", "thread", "reader"])
+@pytest.mark.parametrize("name", ["argument", "thread", "reader", "reader of several hypotheses"])
 def test_a_page_is_readable_at_420_pixels(name, tmp_path):
     import json
     import subprocess
@@ -237,6 +238,7 @@ def test_a_page_is_readable_at_420_pixels(name, tmp_path):
 
     pages = {"argument": draw_page, "thread": lambda: render_thread(make_thread_report())}
     pages["reader"] = lambda: render_questions(cruxes.load_thread())
+    pages["reader of several hypotheses"] = lambda: render_questions(cruxes.load_argument(EXAMPLES / "dispute.toml"))
     (tmp_path / "inner.html").write_text(pages[name]())
     (tmp_path / "outer.html").write_text(FRAME)
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
