@@ -251,6 +251,34 @@ def test_a_page_is_readable_at_420_pixels(name, tmp_path):
     assert found["narrowest"] is None or found["narrowest"] >= 90  # no column breaks words letter by letter
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+@pytest.mark.parametrize("name", ["argument", "thread"])
+def test_a_page_is_whole_at_1400_pixels_and_in_print(name, tmp_path):
+    import json
+    import subprocess
+
+    from mesascope.thread.report import make_thread_report, render_thread
+
+    report = make_thread_report()
+    (tmp_path / "inner.html").write_text(draw_page() if name == "argument" else render_thread(report))
+    (tmp_path / "outer.html").write_text(FRAME.replace("420px", "1400px"))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command += [f"--user-data-dir={tmp_path / 'user'}", "--virtual-time-budget=3000", "--no-pdf-header-footer"]
+    place = f"file://{tmp_path}"
+    done = subprocess.run([*command, "--dump-dom", f"{place}/outer.html"], capture_output=True, text=True, timeout=120)
+    found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout).group(1)))
+    assert found["width"] <= 1400
+    assert (found["scale"], found["smallest"] >= 11) == (1, True)
+    printed = tmp_path / "printed.pdf"
+    subprocess.run([*command, f"--print-to-pdf={printed}", f"{place}/inner.html"], capture_output=True, timeout=120)
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) <= 12
+    if name == "thread" and (reader := shutil.which("pdftotext")):
+        text = subprocess.run([reader, "-layout", printed, "-"], capture_output=True, text=True, timeout=60).stdout
+        for row in report.rows:
+            assert f"{row.id} · " in text
+        assert "%" not in [line.strip() for line in text.splitlines()]  # the empty fields of a reader are not printed
+
+
 def test_the_waterfall_adds_up():
     from xml.etree import ElementTree
 

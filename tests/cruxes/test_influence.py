@@ -113,6 +113,17 @@ def test_there_is_no_gap_to_somebody_who_says_nothing():
         small().gap("ann", "cy")
 
 
+def test_the_middle_of_a_vacuous_set_is_nobodys_number():
+    cut = '[cuts.c]\ntarget = "X"\nform = "product"\nparts = { a = "A", b = "B" }\n'
+    cut += 'assume = { cy = { a = "50%", b = "rest" } }\n'
+    silent = small(cut, **{'compare = ["ann", "bob"]': 'compare = ["ann", "cy"]'})
+    with pytest.raises(MesascopeError) as caught:
+        silent.cuts(points=True)
+    assert "no point of [0, 1] is anybody's number" in str(caught.value.remedy)
+    assert "0.5" not in "".join(map(str, silent.cuts().questions[0].answers[1].assumptions))
+    assert silent.cuts().questions[0].answers[1].status == "unstated"
+
+
 @pytest.mark.parametrize(
     ("form", "by_hand", "at_most"),
     [
