@@ -11,7 +11,7 @@ from mesascope import cruxes
 from mesascope.cruxes.evidence import update_interval
 from mesascope.cruxes.texts import describe_question, format_interval
 from mesascope.errors import MesascopeError, require_known_name
-from mesascope.reproduction.plans import Study, load_study
+from mesascope.reproduction.plans import find_study_folder
 from mesascope.reproduction.study_findings import find_values, read_results
 
 Interval = tuple[float, float]
@@ -36,7 +36,7 @@ class Measurement:
         low: the lower end of the mean's 95 % interval; None if there is no interval.
         high: the upper end of the interval; None if there is no interval.
         n: the number of seeds.
-        is_trained: whether each seed trained a network anew; otherwise the seeds are seeds of lifetimes of one subject.
+        is_trained: whether the study trains networks anew for each seed; otherwise only the lifetimes differ by seed.
     """
 
     study: str
@@ -179,13 +179,8 @@ class ThreadReport:
 
 
 @functools.cache
-def _load_study(name: str) -> Study:
-    return load_study(name)
-
-
-@functools.cache
 def _read_study(name: str) -> dict[str, Any]:
-    return read_results(_load_study(name))
+    return read_results(find_study_folder(name))
 
 
 def make_thread_report(
@@ -261,8 +256,7 @@ def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping
     for place in entry.get("measured", []):
         (value,) = find_values(_read_study(place["study"]), place["quantity"], [place["subject"]])
         numbers = {key: value[key] for key in ("low", "high", "n")}
-        subjects = {subject.name: subject for subject in _load_study(place["study"]).subjects}
-        is_trained = bool(subjects[place["subject"]].recipe)
+        is_trained = _read_study(place["study"])["trained"]
         measured.append(Measurement(**place, value=value["ours"], **numbers, is_trained=is_trained))
     if name in ratios and entry["status"] != "measured":
         problem = f"Nothing was measured for {name}, so no likelihood ratio applies."
