@@ -1,5 +1,6 @@
 """Names the formats of the files that mesascope writes, and the words that were renamed after the first versions."""
 
+import math
 import re
 from collections.abc import Container, Mapping
 from typing import Any
@@ -54,3 +55,12 @@ def rename_old_settings(spec: str, present_settings: Container[str] = ()) -> str
         return key[0] if key[0] in present_settings else OLD_SETTINGS.get(key[0], key[0])
 
     return re.sub(r"(?<=[:,])(\w+)(?==)", get_present_name, spec)
+
+
+def replace_non_finite(value: Any) -> Any:
+    """Replaces infinities and NaN by None throughout plain data, because JSON has no such numbers."""
+    if isinstance(value, Mapping):
+        return {key: replace_non_finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [replace_non_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,9 +1,9 @@
 """A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
 
 `percept` is a dict of NumPy arrays with leading axis N, the number of lifetimes. `state` is None at the start of a
-lifetime, and afterwards the state that the function returned last. This is None, or a pytree of arrays with leading
-axis N (object arrays are allowed).
-`rng` is a NumPy generator. The function receives copies of the arrays, so it may write into them.
+lifetime, and afterwards the state that the function returned last. The returned state may be None, or a pytree of
+arrays with leading axis N (object arrays are allowed). `rng` is a NumPy generator. The function receives copies of the
+arrays, so it may write into them.
 """
 
 from collections.abc import Callable

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mesascope.formats import replace_non_finite
 from mesascope.guards.secrecy import redact
 
 CURRENT_ARGUMENTS: list[str] = []  # the arguments of the current command
@@ -24,14 +25,14 @@ def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
     """Writes the result of a command to standard output.
 
     Args:
-        document: the result as data that JSON can represent.
+        document: the result as plain data; infinities and NaN become null.
         items: the result as texts and tables; they are printed without blanks at the ends of lines.
         as_json: whether to write the document as JSON instead of the items.
     """
     from rich.console import Console
 
     if as_json:
-        sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(replace_non_finite(document), allow_nan=False) + "\n")
         return
     for item in items:
         console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(item, str))

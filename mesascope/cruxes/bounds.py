@@ -150,7 +150,7 @@ class Polytope:
 
         Args:
             events: the events e1, e2, ….
-            condition: the condition.
+            condition: the event on which all these probabilities are conditional.
             n_directions: the number of directions to search: first both directions of each coordinate, then random
                 ones.
             seed: the seed of the random directions.

@@ -123,7 +123,7 @@ def _find_single_changes(polytope: Polytope, names: set[str]) -> dict[str, tuple
 
 
 def _round_span(low: float, high: float, *, is_outward: bool) -> tuple[float, float]:
-    """Rounds an interval to four significant digits, outward or inward; an interval that would become empty stays."""
+    """Rounds an interval to four significant digits, outward or inward, unless it would become empty."""
     scale = 10.0 ** (3 - int(np.floor(np.log10(max(high, 1e-12)))))
     down, up = (np.floor, np.ceil) if is_outward else (np.ceil, np.floor)
     span = (

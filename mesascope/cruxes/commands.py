@@ -113,7 +113,7 @@ def rank_cruxes(
     form: Annotated[str, typer.Option(help="log (mutual information), naive (mean change) or quadratic.")] = "log",
     engine: options.CruxEngineOption = "auto",
     should_rank_claims: Annotated[
-        bool, typer.Option("--claims", help="Rank the person's own numbers instead, by Sobol shares.")
+        bool, typer.Option("--claims", help="Rank the person's own numbers, not cruxes, by Sobol shares.")
     ] = False,
     cost: Annotated[
         float | None,

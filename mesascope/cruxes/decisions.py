@@ -19,7 +19,10 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class LearningValue:
-    """The value of learning an event or a quantity before deciding, in units of utility; None if it is undetermined."""
+    """The value, in units of utility, of learning an event or a quantity before deciding.
+
+    `value` is None if the claims do not determine it.
+    """
 
     name: str
     value: float | None

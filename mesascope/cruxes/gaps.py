@@ -286,7 +286,8 @@ def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer,
     answer = view.answer(person, cut.target, cut.condition, should_add_variants=False)
     if not answer.interval or answer.status == "unstated":
         problem = f"{person}'s claims do not bound {cut.target} given {cut.condition}."
-        raise MesascopeError(problem, "Run the command without --points: no point of [0, 1] is anybody's number.")
+        remedy = "Run the command without --points, because there is no interval in which to choose a point."
+        raise MesascopeError(problem, remedy)
     note = f"{person}'s bottom line is read at the {bottom.point} of [{answer.low:.4g}, {answer.high:.4g}]"
     note += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
     return answer, note + (", on reflection" if bottom.is_reflective else "")

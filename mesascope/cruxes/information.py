@@ -93,7 +93,7 @@ def require_information_form(form: str) -> str:
 
 
 def _measure_change(q: float | np.ndarray, pu: float | np.ndarray, base: float, form: str) -> np.ndarray:
-    """Measures the change of a belief in U from pu to q."""
+    """Measures how far the probability of U changes from pu to q, in the form 'log', 'naive' or 'quadratic'."""
     change = np.asarray(q, dtype=float) - pu
     return measure_kl(q, pu, base) if form == "log" else abs(change) if form == "naive" else change**2
 
@@ -186,7 +186,8 @@ def compute_discrimination_values(
         a, b: the triads (pu, puc, pc) of each person, [m, 3].
         base, weights, form: see `compute_discrimination_value`.
 
-    A value is also NaN if one person is certain of the crux, or excludes what the other person is certain of.
+    Where `compute_discrimination_value` raises an error, a value is NaN: with the weights 'mean', if a person is
+    certain of the crux; with the weights 'gmo', if one person excludes what the other person is certain of.
     """
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 

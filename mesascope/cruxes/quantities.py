@@ -86,7 +86,7 @@ def read_amount(text: str, unit: str) -> float:
     """Reads an amount in a unit: '12', '1,000', '3 months', '1 micromort', '2 per year' or a date such as 2030-01-31.
 
     Args:
-        text: the amount.
+        text: the amount as the file states it.
         unit: the unit of the result, such as 'month', 'per month' or 'date'. An amount without a unit has this unit.
     """
     text = text.strip().lower()

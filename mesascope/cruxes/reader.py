@@ -320,7 +320,7 @@ def endorse_claims(text: str, name: str, claims: Iterable[str]) -> str:
     Args:
         text: the file's TOML text.
         name: the file's name, which error messages state.
-        claims: the ids of the claims.
+        claims: the ids of the claims to mark as endorsed.
     """
     content = Argument(text, name).content
     lines = text.split("\n")

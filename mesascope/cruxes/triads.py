@@ -141,7 +141,7 @@ class TriadValue:
 
     Args:
         crux, people, camps: the names of the crux, of the people and of each person's camp.
-        value: the value; None if it cannot be computed.
+        value: the value, in the units of the logarithm's base (base 2: bits); None if it cannot be computed.
         note: the reason why there is no value, or ''.
     """
 

@@ -29,7 +29,7 @@ class Worlds:
     Args:
         conditions, events: booleans [pairs, n]; for each pair of an event and a condition, `conditions` states whether
             the condition happens in each kind of world, and `events` whether both happen.
-        rows: for each further event, 1 for the kinds of world in which it happens, otherwise 0, [events, n].
+        rows: for each event of the question, 1 for the kinds of world in which it happens, otherwise 0, [events, n].
         links: the sparse equality rows (= 0) by which groups agree on their overlaps, [states of overlaps, n].
         total: 1 for the kinds of world whose probabilities must sum to one, otherwise 0, [n].
     """

@@ -313,7 +313,7 @@ def save_rollout(rollout: xr.Dataset, path: Path, module_states: Mapping[str, An
     """Saves the trials of one split as .npz, which is twenty times faster than netCDF.
 
     Args:
-        rollout: the trials.
+        rollout: the trials to save.
         path: the file to write.
         module_states: the state of the modules that the trials depend on; by default the state of all loaded modules.
     """

@@ -181,7 +181,11 @@ def examine(
         if announcement := subject.describe_cost(bench.count_responses(home)):
             warnings.warn(announcement, MesascopeWarning, stacklevel=2)
         problem = f"{home.name} has none of the splits {', '.join(splits or ())}."
-        require(bool(bench.list_splits(home)), problem, "Add fresh to them, or a bank to the family.")
+        require(
+            bool(bench.list_splits(home)),
+            problem,
+            "Add fresh to the splits, or give the family a bank for the split seen.",
+        )
         bench.get_identity(subject)
         # refuses a faulty subject before any subject runs
         refuse_leaks(subject, home, seed, bench.compiled_conditions)

@@ -113,7 +113,7 @@ def _predict_stays(trials: xr.Dataset, stay_probabilities: np.ndarray, seed: int
     """Makes rows for the observed and the predicted share of repeated choices after high and after low pay-offs.
 
     Args:
-        trials: the log.
+        trials: the log, as `read_log` returns it.
         stay_probabilities: [D, N, T] the probability of repeating the last choice, for D posterior draws, on T trials
             of N lifetimes.
         seed: the seed of the predicted choices.

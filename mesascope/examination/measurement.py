@@ -116,7 +116,7 @@ def make_blank_finding(
     """Makes a finding without an estimate.
 
     Args:
-        metric: the metric.
+        metric: the metric that gave no estimate.
         split_trials: the trials on one split, whose attributes the finding repeats.
         status: 'does not apply' or 'failed'.
         reason: the reason for this status.

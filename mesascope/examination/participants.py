@@ -55,7 +55,7 @@ def measure_participants(
 
     Args:
         readings: the metrics that apply to the log, each with its readings of all lifetimes.
-        trials: the log.
+        trials: the log, as `read_log` returns it.
     """
     owners = trials.participant.values if "participant" in trials.coords else np.arange(trials.sizes["lifetime"])
     labels = trials.group.values if "group" in trials.coords else np.full(len(owners), "")
@@ -155,7 +155,7 @@ def contrast_groups(
     Args:
         values: the values of all participants.
         metrics: the metrics by name.
-        trials: the log.
+        trials: the log, as `read_log` returns it.
 
     Returns:
         One finding for each metric and each other group; none if the log has no groups.

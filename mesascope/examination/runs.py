@@ -32,8 +32,11 @@ def format_command_line(arguments: Sequence[str]) -> str:
 
 
 def make_document(examinations: Sequence[Examination]) -> dict[str, Any]:
-    """Converts the findings and the placement of every subject to plain data, which `examine --json` prints."""
-    return {
+    """Converts the findings and the placement of every subject to plain data, which `examine --json` prints.
+
+    Infinities and NaN become None: a span is None if more trials are needed than any condition leaves.
+    """
+    document = {
         "subjects": [
             {
                 "subject": e.subject,
@@ -47,6 +50,7 @@ def make_document(examinations: Sequence[Examination]) -> dict[str, Any]:
             for e in examinations
         ]
     }
+    return formats.replace_non_finite(document)
 
 
 def choose_unused_folder(folder: Path, command: str) -> Path:
@@ -130,7 +134,7 @@ def write_run(
         index.append({"trials": add_groups(f"s{i}", examination.trials, {}), "references": references})
     trials.save_trials(groups, folder / "trials.nc")
     write_text(folder / "index.json", json.dumps(index))
-    write_text(folder / "findings.json", json.dumps(make_document(examinations), indent=1))
+    write_text(folder / "findings.json", json.dumps(make_document(examinations), indent=1, allow_nan=False))
     write_text(folder / "command.txt", command + "\n")
     with replace_when_written(folder / "findings.csv") as part, part.open("w", newline="") as file:
         more = ("participant", "group") if any(e.participants for e in examinations) else ()

@@ -26,7 +26,7 @@ SILENT_SECONDS = 60.0  # a unit that has not written for this long was interrupt
 
 
 class Plan(NamedTuple):
-    """Whose folder it is: the kind of run ('study', 'validation') and what distinguishes it from others of its kind."""
+    """The run to which a folder belongs: its kind, 'study' or 'validation', and a name that only this run has."""
 
     kind: str
     name: str
@@ -36,10 +36,11 @@ class RunningUnit(NamedTuple):
     """A unit that a process began and has not finished.
 
     Attributes:
-        unit: the name of the unit.
+        unit: the unit's name, as in the list of missing units of `mesascope status`.
         host, pid: the name of the machine, and the number of the process.
         share, activity: the share that is done, and what the unit is doing.
-        is_alive: whether the process reported within SILENT_SECONDS; otherwise it was killed or its machine lost.
+        is_alive: whether the process reported within SILENT_SECONDS; if not, it was killed, or the connection to its
+            machine was lost.
     """
 
     unit: str
@@ -94,7 +95,9 @@ def release_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def announce_unit(folder: Path, unit: str) -> Iterator[Callable[[float, str], None]]:
-    """Announces in a file that this process runs a unit; yields a function that reports the share done and activity.
+    """Announces in a file that this process runs a unit, while the context lasts.
+
+    Yields a function report(share, activity), which updates the share that is done and what the unit is doing.
 
     Raises:
         MesascopeError: the folder of the run is not there, because this machine does not share it.

@@ -1,4 +1,4 @@
-"""Calls one function with many sets of arguments, with an engine."""
+"""Calls one function with many sets of arguments, in the processes of an engine."""
 
 import contextlib
 import functools
@@ -24,7 +24,7 @@ def run_units(
     """Yields `work(*unit)` for every unit, in the order of the units.
 
     Args:
-        work: the function.
+        work: the function to call once for each unit.
         units: the function's arguments for each unit; put the units that take longest first.
         workers: the number of processes of the local engine, or 0 for one per core, at most four; with 1,
             everything runs in this process.

@@ -80,7 +80,11 @@ def find_function(path: str, label: str, remedy: str) -> Any:
 
 
 def call_factory(path: str, factory: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls the user's factory and returns the result; raises an error that describes an exception of the factory."""
+    """Calls the user's factory `factory`, which the text `path` names, and returns what the factory returns.
+
+    Raises:
+        MesascopeError: the factory raised an exception, which the message describes.
+    """
     try:
         return factory(*arguments)
     except Exception as error:
@@ -101,7 +105,7 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
     """Calls a function of Gymnasium with an environment's id.
 
     Args:
-        make: gymnasium.make, make_vec or spec.
+        make: the function to call: gymnasium.make, gymnasium.make_vec or gymnasium.spec.
         name: the environment's id; in the form 'module:id', it also names the module to import, which registers the id.
         keywords: the environment's settings.
 
@@ -167,7 +171,11 @@ def run_file(path: Path, name: str) -> ModuleType:
 
 
 def load_pickle(data: bytes, is_trusted: bool) -> Any:
-    """Unpickles data if the user trusts it, because unpickling runs the code that the pickle names."""
+    """Unpickles data that the user trusts; unpickling runs the code that the pickle names.
+
+    Raises:
+        ValueError: `is_trusted` is false, so the data may only be read by the module `pickles`.
+    """
     if not is_trusted:
         raise ValueError("a pickle that is not trusted may only be read as data")
     return import_package("cloudpickle").loads(data)

@@ -168,9 +168,11 @@ def _get_top_package(module: Any) -> str:
 
 
 def list_loaded_modules() -> dict[str, list[str]]:
-    """Lists the file of every loaded user module and installed package, with its hash or with its size and time.
+    """Maps the name of every loaded user module and installed package to its file's path and state.
 
-    A file's state is recorded at the first call, because the file may later differ from the loaded code.
+    The state of a user's file is its hash; that of an installed package's file is its size and its time of
+    modification. It is recorded at the first call after the module was loaded, because the file may later differ from
+    the loaded code.
     """
     result = {}
     for name, module in list(sys.modules.items()):

@@ -71,7 +71,7 @@ def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
     """Refuses data that is nested too deeply, expands to too many values, or contains itself.
 
     Args:
-        value: plain data.
+        value: the data to check.
         list_parts: a function that lists the values directly inside a value.
     """
     sizes_by_id: dict[int, tuple[int, int]] = {}

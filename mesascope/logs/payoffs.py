@@ -113,7 +113,7 @@ def read_latents(
         return np.stack([read_numbers(table, c, role) for c in columns], -1)
 
     def read_role(role: str) -> dict[str, np.ndarray]:
-        """Reads the variables in the columns of one role."""
+        """Reads a role's columns, and returns by name the variables [rows] or [rows, K] that follow from them."""
         if role == "probabilities":
             p = read_columns(role)
             refuse_bad_rows(role, has_choice & np.isnan(p).any(-1), "a choice has no probability")

@@ -53,7 +53,8 @@ def read_stages(
             variables["second_action"] = second_choices.action
             if "state" not in columns and second_choices.n_choices > 2:
                 variables["second_state"] = second_choices.action // 2  # -1 // 2 is -1
-                stage_notes.append("Each state has two choices of the second stage, in the order of their codes.")
+                note = "No column shows the state, so each state is taken to have two choices of the second stage, "
+                stage_notes.append(note + "in the order of their codes.")
         if "state" in columns:
             variables["second_state"] = _read_states(table, columns["state"], stage_notes)
         if "transition" in columns:

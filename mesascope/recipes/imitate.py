@@ -113,7 +113,7 @@ def make_teacher(family: Family, teacher: str) -> Subject:
     """Makes the teacher from its name with settings, which are joined by +.
 
     Raises:
-        MesascopeError: there is no such subject, or it gives no exact probabilities.
+        MesascopeError: there is no such subject, JAX cannot compile it, or it gives no probabilities.
     """
     name, _, text = teacher.partition(":")
     subject = catalogue.make("subjects", f"{name}:{text.replace('+', ',')}" if text else name, family)

@@ -41,7 +41,8 @@ def train(
             running.
 
     Returns:
-        The paths of the networks' files.
+        The path of each network's file, in the order of the seeds, including networks that the folder already
+        contained.
     """
     gate.allow_from_python(family)
     family = catalogue.make("families", family) if isinstance(family, str) else family

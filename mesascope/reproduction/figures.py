@@ -89,7 +89,7 @@ def _choose_line_style(i: int) -> dict[str, str]:
 
 
 def _find_results(results: Results, keys) -> tuple[list[float], list[Mapping[str, Any]]]:
-    """Finds the summary for each pair (x, (quantity, subject)); returns each x with a number, and the summaries."""
+    """Finds the summaries of pairs (x, (quantity, subject)); returns the x and the summaries that have numbers."""
     pairs = [(x, results.get(key)) for x, key in keys]
     pairs = [(x, summary) for x, summary in pairs if summary and summary["ours"] is not None]
     return [x for x, _ in pairs], [summary for _, summary in pairs]

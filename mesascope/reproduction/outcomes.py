@@ -198,7 +198,7 @@ def format_number(value: float | None) -> str:
 
 
 def format_own_number(entry: Mapping[str, Any]) -> str:
-    """Formats our number with its interval, or as a count of seeds for a rate, or the reason why there is no number."""
+    """Formats our number with its interval, or as a count of seeds if it is a rate or a level, or why there is none."""
     if entry["ours"] is None:
         return f"– ({entry['why'].partition(';')[0]})"
     levels = ", ".join(f"{text} ×{count}" for text, count in Counter(entry["texts"]).items())

@@ -115,10 +115,10 @@ def describe_folder(folder: Path) -> dict[str, Any]:
     """Describes how far the study in a folder is, without changing anything there.
 
     Returns:
-        A dict with `of` (the kind and name of the run, such as 'study rl2_bandits'), `units` (their number), `finished`
-        (the number of finished units), `missing` (the names of the others), `running` (the units that run now, with
-        their processes), `share` (the share of the work that is done) and `results` (the document with the values so
-        far).
+        A dict with `of` (the kind and name of the run, such as 'study rl2_bandits'), `units` (the number of all units),
+        `finished` (the number of finished units), `missing` (the names of the units that are not finished), `running`
+        (a dict for each unit that runs now, with the fields of `RunningUnit`), `share` (the share of the work that is
+        done) and `results` (the document with the values so far).
     """
     plan, settings = read_claim(folder)
     study = load_study(settings["study"], settings["quick"], settings["seeds"])

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -298,6 +299,8 @@ def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     if number is None:
         reason = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")
         return Value(None, why=reason or f"not read by the rule, which says {level}")
+    if not math.isfinite(number):  # a span
+        return Value(None, why=f"more than {placement.numbers['longest_span']} trials")
     return Value(float(number), placement.numbers.get(f"{spec}_error"), lifetimes)
 
 

@@ -175,11 +175,11 @@ class BlockConstants:
 
     Attributes:
         family: the family of the tasks.
-        fresh_carry: the fresh carry.
+        fresh_carry: the carry of the block's lifetimes before their first percept.
         first_percept: the first percept of each lifetime.
-        donor_outcomes: the donors' outcomes.
+        donor_outcomes: the outcomes of the block's donors at every step.
         make_key: make_key(purpose, step number) makes the block's random key (see `MakeKey`).
-        subject: the subject, or its compiled form.
+        subject: the subject; in a Python loop, a traceable subject is replaced by its compiled form.
         repeat: a function that repeats a function in a loop, as in `ConditionContext`.
     """
 

@@ -69,7 +69,7 @@ def list_calls(
 
     Args:
         n_seeds: the number of runs per subject.
-        first_seed: the first seed.
+        first_seed: the seed of the first run; each further run takes the next seed.
         lifetimes: the number of lifetimes per split and run.
         quick: whether to use only the entries of the short validation.
         axis_name: the name of one axis; None for all.

@@ -46,7 +46,7 @@ class Study(NamedTuple):
     """The main numbers of one study.
 
     Attributes:
-        subject: the subject's spec.
+        subject: the name of the subject, with its settings.
         n: the number of lifetimes.
         estimates: each number with the ends of its 95 % interval, by its name.
     """

@@ -101,7 +101,7 @@ def validate(
     Args:
         quick: whether to use three seeds and to leave out the studies of coverage.
         seeds: the number of runs per subject; 0 for 20, or 3 with `quick`.
-        first_seed: the first seed.
+        first_seed: the seed of the first run; each further run takes the next seed.
         lifetimes: the number of lifetimes per split and run; 0 for 320, or 128 with `quick`. Axes always use 256, or
             128 with `quick`.
         progress: a function that is called with the share of the work that is done, and with a text that says what is
@@ -118,13 +118,16 @@ def validate(
             run, or the engine cannot run.
 
     Returns:
-        None if units of other parts are unfinished. Otherwise, where a share of no runs is None:
-        `confusion` {truth: {reading: count}}; the shares `right` (of the runs of demanded cases), `undetermined` and
-        `wrong` (of all runs); `false_positives` (the number of runs of subjects that cannot acquire whose lowest rung
-        is above 'tracking') and `perhaps_above` (the number of these runs whose highest rung is above 'tracking');
-        `subjects_right` (how many of the `subjects_demanded` are read correctly in nearly all runs); `coverage`;
-        `subjects`; the results of the `axes`; `missed` (the bounds that were missed); and `holds` (whether no bound was
-        missed).
+        None if `shard` was given and units of other shards are unfinished. Otherwise a dict with the following entries.
+        A share is None if there was no run to count. `confusion` {truth: {reading: count}}; `right` (the share of
+        correct readings in the runs of demanded cases); `undetermined` and `wrong` (shares of all runs);
+        `false_positives` (how many runs of subjects that cannot acquire have a lowest rung above 'tracking') and
+        `perhaps_above` (how many of these runs have a highest rung above 'tracking'); `subjects_demanded` (the number
+        of demanded cases) and `subjects_right` (how many of them are read correctly in at least 95 % of their runs);
+        `runs` (the numbers of runs that these shares are of); `seeds`; `lifetimes`; `refused` (the reason for each
+        refusal of a subject that must be refused, '' if it was not refused); `coverage` (see `count_covered`);
+        `wrong_runs`; `subjects` (a dict for each case); `axes` (see `count_readings`); `missed` (the bounds that were
+        missed, in words); and `holds` (whether no bound was missed).
     """
     if 0 < lifetimes < 3:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default.")
@@ -190,8 +193,10 @@ def describe_folder(folder: Path) -> dict[str, Any]:
     """Describes how far the validation in a folder is, without changing anything there.
 
     Returns:
-        `of`; the number of `finished` and of all `units`; `missing` (names); `running` (units with their processes);
-        `share` (the share of the units that is done); `results` (of the finished units).
+        A dict with `of` (the kind and name of the run), `units` (the number of all units), `finished` (the number of
+        finished units), `missing` (the names of the units that are not finished), `running` (a dict for each unit that
+        runs now, with the fields of `RunningUnit`), `share` (the share of the units that is finished) and `results`
+        (what `validate` returns, from the finished units alone).
     """
     plan, settings = read_claim(folder)
     units = _list_units(**settings)

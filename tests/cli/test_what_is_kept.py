@@ -142,3 +142,14 @@ def test_another_command_takes_a_folder_of_its_own(tmp_path, capsys):
     assert (tmp_path / "runs/uniform/findings.json").read_bytes() == first
     assert run_command(["examine", "uniform", *OPTIONS, "--json"]) == 0
     assert not (tmp_path / "runs/uniform-4").exists()
+
+
+def test_a_span_that_no_condition_reaches_is_null_in_json(capsys, tmp_path):
+    options = ["--splits", "fresh", "--metrics", "performance", "--lifetimes", "64", "--out", str(tmp_path / "run")]
+    asked = ["examine", "recurrent:path=regression_16", *options, "--json"]
+    assert run_command(asked) == 0
+    printed = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    placement = printed["subjects"][0]["placement"]
+    assert placement["numbers"]["span_most"] is None
+    assert placement["span"] == f"from more than its last {placement['numbers']['longest_span']} trials"
+    assert json.loads((tmp_path / "run" / "findings.json").read_text(), parse_constant=pytest.fail) == printed

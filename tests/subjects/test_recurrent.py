@@ -241,7 +241,7 @@ def test_offsets_that_lie_are_refused(tmp_path):
     )
     path = tmp_path / "net.safetensors"
     path.write_bytes(headed(json.dumps(header).encode()) + content[8 + length :])
-    with pytest.raises(MesascopeError, match="is not a network of ours"):
+    with pytest.raises(MesascopeError, match="is not a network file of mesascope"):
         recurrent.subject(SMALL, str(path))
 
 

@@ -25,7 +25,7 @@ MAX_UNANSWERED = 256  # a run ends after this many consecutive questions without
 
 
 class ContextCarry(NamedTuple):
-    """The carry of N lifetimes; only `past` affects the questions.
+    """The carry of N lifetimes; only `past_trials` affects the questions.
 
     Attributes:
         past_trials: [N] the past trials of each lifetime, as a tuple of `PastTrial`.

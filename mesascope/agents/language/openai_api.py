@@ -58,15 +58,15 @@ def subject(
         listed_tokens: the number of first tokens that are listed with their probabilities; OpenAI lists at most 20, or
             at most 5 if it completes texts.
         max_tokens: the maximum number of tokens in an answer that is read as text.
-        key: the name of the environment variable that contains the key.
+        key: the name of the environment variable that contains the server's API key.
         timeout: the maximum number of seconds for one answer.
         retries: the maximum number of times that a failed question is sent again.
         parallel_requests: the number of parallel requests.
         batch: the number of texts per request, for servers that accept several.
         cache: the file for saved answers; none to store them in memory only; '' for a file in the user's cache folder.
-        price_in: the price of a million tokens sent.
-        price_out: the price of a million tokens received.
-        budget: the maximum cost of a run; required if there is a price.
+        price_in: the price of a million tokens sent, in any currency; 0 if it is not known.
+        price_out: the price of a million tokens received, in the same currency; 0 if it is not known.
+        budget: the maximum cost of a run, in the currency of the prices; required if a price is given.
     """
     check_choice((*ANSWER_MODES, "auto"), mode=mode)
     check_range(0, 100, temperature=temperature, retries=retries)

@@ -97,7 +97,7 @@ class PromptAsker:
         """Returns one answer per question; sends equal questions only once.
 
         Args:
-            questions: the questions.
+            questions: the questions to ask, in the order of the answers.
             seeds: for each question, the seed of sampled answers.
             should_ignore_saved: whether to send every question again, and to save no answers.
         """

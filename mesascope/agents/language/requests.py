@@ -80,7 +80,8 @@ def read_key(name: str) -> str:
 class AnswerCache:
     """Saved answers by question, in memory and optionally in a file that only the user can read.
 
-    Each line of the file contains the address, the request's body and one answer, but no header.
+    Each line of the file contains the address, the request's body and one answer, but no HTTP header (and so no API
+    key).
     """
 
     def __init__(self, path: Path | None, base_address: str):
@@ -131,7 +132,7 @@ class Server:
 
     Args:
         address: the base address, such as http://127.0.0.1:8080/v1; its user and password are used but never recorded.
-        key: the name of the environment variable that contains the key.
+        key: the name of the environment variable that contains the server's API key.
         timeout: the maximum number of seconds for one answer.
         retries: the maximum number of times that a failed question is sent again.
         first_pause: the number of seconds before the first retry; the pause doubles with every retry.

@@ -53,7 +53,8 @@ def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) ->
 
     Args:
         path: the path of the file.
-        kind: the format of the file, for error messages; None for any of our networks.
+        kind: the format of the file, for error messages; None if the file may have the format of any of mesascope's
+            networks.
 
     Raises:
         MesascopeError: the file does not exist, or its header is not a safetensors header.
@@ -86,7 +87,7 @@ class NetworkFormat:
 
     Attributes:
         format: the format's name in the header; '' for all formats.
-        noun: the name of such a network in error messages.
+        noun: the words for a file of this format in error messages.
         integer_ranges: the integers that a header must contain, each with its minimum and maximum.
         find_fault: a function that describes any other fault in a header; it returns '' if the header is valid.
     """
@@ -183,4 +184,4 @@ class NetworkFormat:
         return f"Name a file that `mesascope train` wrote, or a shipped network: {ships}."
 
 
-ANY_NETWORK = NetworkFormat("", "network of ours", {})  # all formats, for error messages
+ANY_NETWORK = NetworkFormat("", "network file of mesascope", {})  # all formats, for error messages

@@ -55,7 +55,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 
 INTEGER_RANGES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
-FILE_FORMAT = NetworkFormat(NETWORK_FORMAT, "network of ours", INTEGER_RANGES, _find_fault)
+FILE_FORMAT = NetworkFormat(NETWORK_FORMAT, "network file of mesascope", INTEGER_RANGES, _find_fault)
 can_open, read_family = FILE_FORMAT.can_open, FILE_FORMAT.read_family
 list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 

@@ -1,6 +1,6 @@
 """Runs units on a cluster of dask.distributed (extra 'cluster'): Slurm by dask-jobqueue, Kubernetes, a cloud, …
 
-The scheduler gives the units of a lost worker to another one.
+If a worker is lost, the scheduler gives its units to another worker.
 """
 
 import concurrent.futures
@@ -26,10 +26,10 @@ CACHE_SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE
 
 
 def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) -> Iterator[tuple[int, Outcome]]:
-    """Yields the index and outcome of every unit.
+    """Yields the index and the outcome of every unit, in the order in which the units finish.
 
     Args:
-        work: the function.
+        work: the function to call once for each unit, on a worker of the cluster.
         units: the function's arguments for each unit.
         address: dask://HOST:PORT, or tls://HOST:PORT with the certificates that dask's configuration names.
         workers: unused; the cluster has its own number of workers.

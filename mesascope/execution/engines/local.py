@@ -29,10 +29,10 @@ def count_cores() -> int:
 
 
 def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) -> Iterator[tuple[int, Outcome]]:
-    """Yields the index and outcome of every unit.
+    """Yields the index and the outcome of every unit, in the order in which the units finish.
 
     Args:
-        work: the function.
+        work: the function to call once for each unit.
         units: the function's arguments for each unit.
         address: 'local', the only address of this engine.
         workers: the number of processes, or 0 for one per core, at most four; with 1, everything runs in this process.

@@ -66,7 +66,9 @@ def fit(procedure: Procedure, history: History) -> Fit:
 
 @cache_in_history
 def split_half(history: History, half: int, thinning: int = 0) -> History:
-    """Selects one half of the lifetimes. It is cached in the history, so that all procedures share its cached results.
+    """Selects one half of the lifetimes.
+
+    The half is cached in `history`, so every procedure gets the same object, with the results that are cached in it.
 
     Args:
         history: the history of all lifetimes.

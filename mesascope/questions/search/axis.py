@@ -237,7 +237,7 @@ def _check_ticks(
         plans: the plans for fresh problems, by the number of ticks.
         curve: the counts of correct actions, for each number of ticks and each depth.
         other_problem_counts: the counts at the largest solved depth if all ticks except the last show another problem;
-            None if not run.
+            None if this condition was not run.
         weights: the weights of the lifetimes [resamples, N].
         rule: the constants of the rule.
         numbers: the statistics of the verdict; this function adds the ones that it uses.

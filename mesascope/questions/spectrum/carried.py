@@ -106,7 +106,7 @@ def measure_carry_effects(trials: xr.Dataset, window: int, is_early: bool = Fals
     """Measures on one split how trials more than `window` back affect the next action.
 
     Raises:
-        DoesNotApply: a condition was not run, or nothing can be gained on the trials that count.
+        DoesNotApply: a deletion or a transplant was not run, or nothing can be gained on the trials that count.
     """
     mask = find_counted_trials(trials, window, is_early)
     whole = act = measure_gain(trials, "intact", mask)
@@ -291,8 +291,10 @@ def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[s
         sign: 1 for a subject that goes for the pay-off, -1 for a subject that goes against it.
 
     Returns:
-        Statistics by name; empty if the intact gain does not exceed two standard errors, or if 'past_deleted' was not
-        run.
+        A dict with 'gain_by_last_trials' (the gain for each w), 'longest_span' (the largest w), and 'span_half' and
+        'span_most' (the numbers of trials that give half and 95 % of the intact gain) with the ends of their 95 %
+        intervals, such as 'span_half_low'. The dict is empty if the intact gain does not exceed two standard errors, or
+        if 'past_deleted' was not run.
     """
     curve = measure_gain_by_memory(trials)
     intact, spans = curve.pop(0), sorted(curve)

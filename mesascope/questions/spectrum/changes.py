@@ -19,7 +19,7 @@ def make_dependence_readings(trials: xr.Dataset, changes: Mapping[str, str]) -> 
         changes: what each condition changes, in words; the keys are the conditions' labels.
 
     Raises:
-        DoesNotApply: a condition was not run.
+        DoesNotApply: one of the conditions in `changes` was not run.
     """
     readings = []
     for label, words in changes.items():
@@ -38,7 +38,7 @@ def measure_dependence(fresh_trials: xr.Dataset) -> tuple[list[np.ndarray], list
     Each of the two results is a list, with an entry for each condition that was run.
 
     Raises:
-        DoesNotApply: a condition was not run.
+        DoesNotApply: 'percept_exchanged_once:action=0' or 'carry_exchanged_once:fresh=0' was not run.
     """
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
         list_replicates(fresh_trials, label)

@@ -108,7 +108,13 @@ def describe_last_trials(numbers: Mapping[str, Any]) -> str:
     alone = numbers.get("gain_by_last_trials", {}).get(str(numbers["window"]))
     if alone is None:
         return ""
-    return f"with its last {numbers['window']} trials alone it gains {alone:.2f} instead of {numbers['gain_fresh']:.2f}"
+    last = describe_last(numbers["window"])
+    return f"with its {last} alone it gains {alone:.2f} instead of {numbers['gain_fresh']:.2f}"
+
+
+def describe_last(count: int) -> str:
+    """Describes the last trials in words: 'last trial', 'last 4 trials'."""
+    return "last trial" if count == 1 else f"last {count} trials"
 
 
 def _describe_failed_threshold(passed_thresholds: Any) -> str:
@@ -151,7 +157,7 @@ def _describe_remedy(lowest: int, highest: int, numbers: Mapping[str, Any], bank
 
 
 def describe_needed_lifetimes(distance: float, error: float, n: int, error_multiple: float = 1.645) -> str:
-    """Describes how many lifetimes would separate a number from its threshold, if the two are not too close."""
+    """Describes how many lifetimes would separate a number from its threshold, or says that the two are too close."""
     if not np.isfinite(error) or abs(distance) < 2 * error:
         return "this lies near its threshold, so more lifetimes may not settle it"
     return f"about {int(np.ceil(n * (error_multiple * error / distance) ** 2 / 64) * 64):,} lifetimes"

@@ -160,7 +160,7 @@ def require_fresh_trials(trials: TrialsBySplit) -> xr.Dataset:
         raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
     if measure_gain(fresh)[1].sum() <= 0:
         problem = "On the fresh split, the best action pays no more than chance."
-        raise MesascopeError(problem, "There is nothing to gain there.")
+        raise MesascopeError(problem, "Take a family in which some actions pay more than others.")
     return fresh
 
 

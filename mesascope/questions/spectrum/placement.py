@@ -18,7 +18,7 @@ from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import carried, first_rule
 from mesascope.questions.spectrum.changes import measure_dependence
-from mesascope.questions.spectrum.explanation import explain
+from mesascope.questions.spectrum.explanation import describe_last, explain
 from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import BankTest, Gains, test_bank
 from mesascope.questions.spectrum.parts import TABLE_VIEWS, measure_bits
@@ -381,5 +381,5 @@ def _describe_span(numbers: Mapping[str, Any]) -> str:
         return ""
     most = numbers["span_most"]
     if not np.isfinite(most):
-        return f"from more than its last {numbers['longest_span']} trials"
-    return f"from its last {max(1, int(np.ceil(most)))} trials"
+        return f"from more than its {describe_last(numbers['longest_span'])}"
+    return f"from its {describe_last(max(1, int(np.ceil(most))))}"

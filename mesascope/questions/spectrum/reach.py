@@ -31,7 +31,8 @@ class Reach(NamedTuple):
         flags: the answer for 'far' and for 'flexible'. It is 'yes' if nearly all resamples have enough retention on
             every split that the flag needs, 'no' if nearly none have on one of these splits, 'not run' without such a
             split, and otherwise 'open'.
-        retention: by split, the retention.
+        retention: by split, the transplant as a share of the best reference's, divided by the same share on fresh
+            tasks.
         standard_error: by split, the standard error of the retention.
     """
 

@@ -17,9 +17,9 @@ class Position(NamedTuple):
     Attributes:
         name: the subject's name.
         bank: 'bank:M@seed'.
-        estimate: the position.
+        estimate: the estimated position.
         low: the lower end of its interval.
-        high: the upper end.
+        high: the upper end of its interval.
         kept_share: the share of its gain that the ideal locator keeps on fresh tasks.
         threshold: the position that separates a locator from a learner in the placement rule.
     """

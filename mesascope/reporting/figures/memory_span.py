@@ -18,7 +18,7 @@ class Span(NamedTuple):
 
     Attributes:
         name: the subject's name.
-        windows: the values of w.
+        windows: the W values of w, the number of last trials that the subject knows.
         gains: [W + 1] the gains with their intervals; the last one is undisturbed.
     """
 

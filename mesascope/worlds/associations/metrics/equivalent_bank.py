@@ -119,9 +119,9 @@ def invert_curve(curve: list[np.ndarray], bits: float) -> tuple[float, float, fl
     """Finds log2 of the number of tables whose ideal locator shows these bits.
 
     Args:
-        curve: the simulated bits of locators of 1, 2, 4, … tables, an array over random banks for each; the last mean
-            is at least `bits`.
-        bits: the subject's bits.
+        curve: the simulated bits of ideal locators, in one array [banks] for 1 table, one for 2 tables, one for 4
+            tables, and so on; the mean of the last array is at least `bits`.
+        bits: the bits about the task that the subject's actions contain.
 
     Returns:
         log2 of the number of tables; the slope of this logarithm against bits; and the standard error, in bits, of

@@ -108,7 +108,7 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
 
     Args:
         family: the restless bandit; the filter knows its rates, blocks and coupling.
-        minimise: whether to pull the arm with the smallest mean instead.
+        minimise: whether to pull the arm with the smallest mean, not the largest.
         cells: the number of cells in the grid of possible means, from 0 to 1, if the means drift.
     """
     remedy = "Use --family restless_bandit."

@@ -54,7 +54,7 @@ def subject(family: Family, minimise: bool = False) -> PathLocator:
 
     Args:
         family: the restless bandit, with a bank.
-        minimise: whether to pull the arm with the smallest mean instead.
+        minimise: whether to pull the arm with the smallest mean, not the largest.
     """
     means = family.bank_means if isinstance(family, RestlessBandit) else None
     remedy = "Use --family restless_bandit:bank=4."

@@ -104,7 +104,7 @@ def subject(family: Family, discount: float = 1.0, a: float = 1.0, b: float = 1.
         discount: the factor by which the counts are multiplied on each trial; 1 for a stationary task.
         a: the first parameter of the Beta prior of every arm, its number of prior wins.
         b: the second parameter of the Beta prior of every arm, its number of prior losses.
-        minimise: whether to pull the arm with the smallest sample instead.
+        minimise: whether to pull the arm with the smallest sample, not the largest.
     """
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")

@@ -1,4 +1,4 @@
-"""Mostly pulls the arm that paid most in the last ten pulls, otherwise another arm uniformly at random."""
+"""Mostly pulls the arm that paid most in the last few pulls, otherwise another arm uniformly at random."""
 
 import jax
 import jax.numpy as jnp
@@ -32,11 +32,11 @@ class WindowedChooser(ChoosingSubject):
 
 @keep_settings(window=(1, 1000), focus=(0, 1))
 def subject(family: Family, window: int = 10, focus: float = 0.9) -> WindowedChooser:
-    """Mostly pulls the arm that paid most in the last ten pulls, otherwise another arm uniformly at random.
+    """Mostly pulls the arm that paid most in the last few pulls, otherwise another arm uniformly at random.
 
     Args:
         family: the bandit.
-        window: how many of the last pulls count.
+        window: the number of last pulls, of all arms together, that count.
         focus: the probability of pulling the arm that paid most; the other arms share the rest.
     """
     return WindowedChooser(family.choices, window, focus)

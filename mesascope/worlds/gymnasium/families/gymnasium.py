@@ -135,7 +135,7 @@ class Gymnasium(ConfiguredFamily):
         return keywords | {k: values.draw_value(rng) for k, values in dict(self.replacements).get(split, ())}
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
-        """Makes one environment for every lifetime."""
+        """Makes and resets a separate environment for each lifetime."""
         state = BlockState(self, tasks, _make_rng(key, "lives").integers(2**31 - 1, size=len(tasks["seed"])))
         return state, state.make_percept()
 

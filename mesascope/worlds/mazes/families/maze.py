@@ -3,8 +3,8 @@
 Nothing about the task is hidden. A lifetime has one maze. Half-way through the lifetime, the goal may move
 ('revalued:worth') or a wall may move ('revalued:map'). The observation shows the change at once, before any pay-off. To
 choose well, the subject must look ahead to the goal. A trial is a walk of S steps; by default S is 1. The pay-off comes
-at the end of the walk. It is the fraction of the way to the goal that the subject has covered, or the fraction of S
-steps if the goal is more than S steps away.
+at the end of the walk. It is the fraction of the way to the goal that the subject has covered; if the goal is more than
+S steps away, the number of steps by which the subject came nearer is divided by S.
 """
 
 import dataclasses
@@ -328,8 +328,8 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
 
     Args:
         size: the number of cells on a side, an odd number from 5 to 33.
-        steps: S, the number of steps in a walk. The pay-off of a walk is the fraction of the way that the subject
-            covers, or the fraction of S steps if the goal is more than S steps away.
+        steps: S, the number of steps in a walk. The pay-off of a walk is the number of steps by which the subject comes
+            nearer to the goal, divided by the distance at the start or, if that is more than S, by S.
         trials: T, the number of walks in a lifetime, at least 4.
         bank: M, the number of training mazes, each with a goal and the starts of its walks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.

@@ -45,7 +45,7 @@ def subject(family: Family, minimise: bool = False) -> BallFollower:
 
     Args:
         family: the family `pong`.
-        minimise: whether the subject moves away from the ball instead.
+        minimise: whether the subject moves its paddle away from the ball, not towards it.
     """
     screen.require_positions(family)
     name = "ball_follower" + (":minimise=true" if minimise else "")

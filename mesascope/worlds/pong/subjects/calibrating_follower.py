@@ -63,7 +63,7 @@ def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> Calibr
     Args:
         family: the family `pong`.
         rate: the weight of the latest movement in the running mean of each action's effect.
-        minimise: whether the subject moves away from the ball instead.
+        minimise: whether the subject moves its paddle away from the ball, not towards it.
     """
     screen.require_positions(family)
     settings = [f"rate={rate}"] * (rate != 0.3) + ["minimise=true"] * minimise

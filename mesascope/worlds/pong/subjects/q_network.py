@@ -60,7 +60,9 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
-FILE_FORMAT = NetworkFormat(FORMAT, "Q-network of ours", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault)
+FILE_FORMAT = NetworkFormat(
+    FORMAT, "Q-network file of mesascope", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault
+)
 can_open, read_family = FILE_FORMAT.can_open, FILE_FORMAT.read_family
 list_shipped, read_metadata = FILE_FORMAT.list_shipped, FILE_FORMAT.read_metadata
 

@@ -29,6 +29,6 @@ def subject(family: Family, lapse: float = 0.0, is_earlier: bool = False) -> Sym
     Args:
         family: the family `markov_chain`.
         lapse: the fraction of the predictions that are random.
-        is_earlier: whether the subject predicts the symbol before the present symbol instead.
+        is_earlier: whether the subject predicts the symbol before the present one, not the present one.
     """
     return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32), jnp.asarray(is_earlier))

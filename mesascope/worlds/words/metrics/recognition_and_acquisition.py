@@ -52,7 +52,7 @@ def _compare_contexts(
         exchanged_scores: [N, T] the measure for each answer with exchanged labels in the context.
         intact_scores: [N, T] the measure for each answer with the true labels in the context.
         trials: the trials to average over.
-        chance: [N] the mean of the measure at chance.
+        chance: [N] the mean of the measure if answers are random, which is subtracted from recognition.
         measure_name: the name of the measure, for the labels of the readings.
     """
     recognition = average_valid(exchanged_scores[:, trials])
