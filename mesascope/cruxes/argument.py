@@ -37,6 +37,7 @@ class Argument:
     def __init__(self, text: str, name: str = "crux file", conventions: Conventions | None = None):
         self.text, self.name, self.conventions = text, name, conventions or Conventions()
         self.content: Content = _read_content(text, name, self.conventions)
+        self._polytopes: dict[str, Polytope] = {}
 
     def read(self, **changes: Any) -> Argument:
         """Reads the same file under other conventions; the keyword arguments are fields of `Conventions`."""
@@ -123,8 +124,9 @@ class Argument:
         return tuple(b.id for b in bridges if not b.is_optional or b.id in self.conventions.bridges)
 
     def build_polytope(self, person: str) -> Polytope:
-        """Builds the set of all distributions that agree with one person's claims and bridges."""
-        self.pick_person(person)
+        """Builds the set of all distributions that agree with one person's claims and bridges; it is built once."""
+        if self.pick_person(person) in self._polytopes:
+            return self._polytopes[person]
         mode = "set" if self.conventions.reading == "beta" else self.conventions.reading
         constraints = []
         for claim in self.list_claims(person):
@@ -138,7 +140,8 @@ class Argument:
             for c in self.content.claims.values()
             if c.event and c.than and c.people == (person,) and self.is_active(c)
         ]
-        return Polytope(constraints, rules, comparisons)
+        self._polytopes[person] = Polytope(constraints, rules, comparisons)
+        return self._polytopes[person]
 
     # questions
 

@@ -19,6 +19,7 @@ from mesascope.cruxes.statements import Comparison, Constraint, Rule, Statement
 from mesascope.cruxes.worlds import list_worlds
 from mesascope.errors import MesascopeError
 
+POSSIBLE_PROBABILITY = 1e-9  # an event with at most this probability is taken as impossible
 COMPARISON_WIDTH = 1e-4  # the search for a value between two compared chances stops at intervals of this width
 
 
@@ -69,6 +70,7 @@ class Polytope:
         self.constraints, self.rules, self.comparisons = tuple(constraints), tuple(rules), tuple(comparisons)
         self.statements = (*self.constraints, *self.rules, *self.comparisons)
         self._programs: dict[tuple[Event, ...], Program] = {}
+        self._connected: dict[frozenset[str], Polytope] = {}
 
     def bound(self, event: Event, condition: Event = SURE_EVENT, evidence: tuple[Event, float] | None = None) -> Bounds:
         """Finds the least and greatest P(event | condition): sharp bounds that assume no independence.
@@ -196,14 +198,55 @@ class Polytope:
     @cached_property
     def is_feasible(self) -> bool:
         """Whether any distribution agrees with all statements."""
-        return all(component._is_component_feasible() for component in self._split_into_components())
+        return all(component._is_component_feasible for component in self._components)
 
+    def is_possible(self, event: Event) -> bool:
+        """Whether an event has a positive probability in some distribution that agrees with all statements."""
+        connected = self.select_connected(event.atoms)
+        for i, constraint in enumerate(connected.constraints):
+            if constraint.condition == event and connected._example is not None:
+                program, weights = connected._example
+                if program.worlds.conditions[i] @ weights > POSSIBLE_PROBABILITY:
+                    return True
+
+        def find_value(polytope: Polytope) -> float | None:
+            program = polytope.make_program([event])
+            result = program.minimise(-program.worlds.rows[0], program.worlds.total)
+            return None if result is None else float(result.fun)
+
+        value = connected.search_minimum(find_value)
+        return value is not None and -value > POSSIBLE_PROBABILITY
+
+    @cached_property
     def _is_component_feasible(self) -> bool:
+        if self._example is not None:
+            return True
+
         def find_value(polytope: Polytope) -> float | None:
             program = polytope.make_program([])
             return None if program.minimise(0 * program.worlds.total, program.worlds.total) is None else 0.0
 
-        return self.search_minimum(find_value) is not None
+        return any(not c.is_linear for c in self.comparisons) and self.search_minimum(find_value) is not None
+
+    @cached_property
+    def _example(self) -> tuple[Program, np.ndarray] | None:
+        """A distribution that agrees with all statements, with its program; None if none was found.
+
+        Of the distributions that agree with all statements but the comparisons under two conditions, it is one with the
+        greatest total probability of the statements' conditions. If it violates such a comparison, the result is None.
+        """
+        pending = [c for c in self.comparisons if not c.is_linear]
+        bounds = [constraint for c in pending for constraint in c.make_constraints(0.0, 1.0)]
+        polytope = Polytope([*self.constraints, *bounds], self.rules, [c for c in self.comparisons if c.is_linear])
+        program = (polytope if pending else self).make_program([])
+        result = program.minimise(-program.worlds.conditions.sum(axis=0), program.worlds.total)
+        if result is None:
+            return None
+        weights, n = np.asarray(result.x), len(self.constraints)
+        events, conditions = program.worlds.events[n:] @ weights, program.worlds.conditions[n:] @ weights
+        are_both_possible = (conditions[::2] > 0) & (conditions[1::2] > 0)
+        is_less = events[::2] * conditions[1::2] < events[1::2] * conditions[::2]
+        return None if np.any(are_both_possible & is_less) else (program, weights)
 
     def find_repair(self) -> dict[str, float]:
         """Finds the smallest repair: by how much each claim must change so that all statements agree.
@@ -214,14 +257,14 @@ class Polytope:
         or if the rules and comparisons alone contradict each other.
         """
         changes: dict[str, float] = {}
-        for component in self._split_into_components():
+        for component in self._components:
             changes |= component._compute_repair()[0]
         return changes
 
     def find_repaired_values(self) -> dict[str, tuple[float, float]]:
         """Finds the interval of each claim, by id, that the smallest repair changes; see `find_repair`."""
         values: dict[str, tuple[float, float]] = {}
-        for component in self._split_into_components():
+        for component in self._components:
             values |= component._compute_repair()[1]
         return values
 
@@ -257,9 +300,7 @@ class Polytope:
         """
         if self.is_feasible:
             return ()
-        component = next(
-            component for component in self._split_into_components() if not component._is_component_feasible()
-        )
+        component = next(component for component in self._components if not component._is_component_feasible)
         core: list[Statement] = [*component.rules, *component.comparisons, *component.constraints]
         for statement in list(core):
             smaller_core = [x for x in core if x is not statement]
@@ -277,7 +318,9 @@ class Polytope:
         claims = [replace(c, low=low, high=high) for c, (low, high) in zip(self.constraints, spans, strict=True)]
         return Polytope(claims, self.rules, self.comparisons)
 
-    def _split_into_components(self) -> list[Polytope]:
+    @cached_property
+    def _components(self) -> list[Polytope]:
+        """The parts of this polytope that share no atoms."""
         groups: list[tuple[set[str], list[Statement]]] = []
         for statement in self.statements:
             atoms, members = set(statement.atoms), [statement]
@@ -290,11 +333,13 @@ class Polytope:
 
     def select_connected(self, atoms: frozenset[str]) -> Polytope:
         """Makes the polytope of the statements that are connected to these atoms, directly or through shared atoms."""
-        components = [component for component in self._split_into_components() if component.atoms & atoms]
-        connected = {id(statement) for component in components for statement in component.statements}
-        polytope = _build_polytope(statement for statement in self.statements if id(statement) in connected)
-        polytope.__dict__["atoms"] = polytope.atoms | atoms
-        return polytope
+        if atoms not in self._connected:
+            components = [component for component in self._components if component.atoms & atoms]
+            connected = {id(statement) for component in components for statement in component.statements}
+            polytope = _build_polytope(statement for statement in self.statements if id(statement) in connected)
+            polytope.__dict__["atoms"] = polytope.atoms | atoms
+            self._connected[atoms] = polytope
+        return self._connected[atoms]
 
     @cached_property
     def atoms(self) -> frozenset[str]:

@@ -160,8 +160,7 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         message = f"{names} contradict each other, but would agree if any one of them were left out."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
     for claim in [] if clashes else argument.list_claims(person):
-        chance = polytope.bound(claim.condition).interval if claim.condition != SURE_EVENT else None
-        if chance and chance[1] <= 1e-9:
+        if claim.condition != SURE_EVENT and not polytope.is_possible(claim.condition):
             message = f"{claim.id} is conditional on {claim.condition}, which {person}'s claims exclude."
             fix, bridges = "Leave the claim as it is: any value satisfies it.", argument.list_bridges(person)
             yield Issue("impossible_given", (person,), (claim.id,), message, fix, bridges)

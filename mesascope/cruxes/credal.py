@@ -216,16 +216,17 @@ class CredalNet:
         """
         intervals, n_entries = self.list_intervals(), len(self.entries)
         rng = np.random.default_rng(20200818)
-        changes = np.zeros(n_entries, dtype=bool)
         ratio_entries = [i for number, (base, _) in self.ratios.items() for i in (number, base)]
+        points = []
         for _ in range(5):
             base = intervals[:, 0] + (intervals[:, 1] - intervals[:, 0]) * rng.uniform(0.2, 0.8, n_entries)
             theta = np.repeat(base[:, None], 2 * n_entries, axis=1)  # two columns for each entry
             theta[np.arange(n_entries), 2 * np.arange(n_entries)] = 0.25
             theta[np.arange(n_entries), 2 * np.arange(n_entries) + 1] = 0.75
             theta[ratio_entries] = base[ratio_entries, None]  # because a conjunction must not exceed its part
-            values = self.evaluate(theta, event, condition)
-            changes |= ~(np.abs(values[1::2] - values[::2]) < 1e-13)
+            points.append(theta)
+        values = self.evaluate(np.hstack(points), event, condition).reshape(5, n_entries, 2)
+        changes = np.any(~(np.abs(values[..., 1] - values[..., 0]) < 1e-13), axis=0)
         changes[ratio_entries] = True
         return changes
 

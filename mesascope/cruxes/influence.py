@@ -94,16 +94,21 @@ def find_triads(
 
 def _find_network_triad(argument: Argument, person: str, crux: Event, target: Event, condition: Event) -> Triads:
     network = CredalNet.build_for(argument.build_polytope(person), crux, target, condition)
-    intervals, triad = network.list_intervals(), []
-    for question in ((target, condition), (target, conjoin(condition, crux)), (crux, condition)):
-        is_open = np.any(network.find_relevant_entries(*question) & (intervals[:, 1] > intervals[:, 0]))
-        middle = float(network.evaluate(intervals.mean(axis=1)[:, None], *question)[0])
-        triad.append(np.nan if is_open else middle)
-    if np.isnan(triad[1]) and triad[2] == 0:
-        triad[1] = triad[0]
-    if not np.isfinite(triad).all():
-        problem = f"{person}'s network does not determine the triad of {crux} and {target}."
-        raise MesascopeError(problem, "Ask with --engine lp.")
+    intervals = network.list_intervals()
+
+    def find_point(event: Event, condition: Event) -> float:
+        """Finds P(event | condition); NaN if the network does not determine it."""
+        is_open = np.any(network.find_relevant_entries(event, condition) & (intervals[:, 1] > intervals[:, 0]))
+        return np.nan if is_open else float(network.evaluate(intervals.mean(axis=1)[:, None], event, condition)[0])
+
+    triad = [np.nan] * 3
+    for i, question in ((0, (target, condition)), (2, (crux, condition)), (1, (target, conjoin(condition, crux)))):
+        triad[i] = find_point(*question)
+        if i == 1 and np.isnan(triad[1]) and triad[2] == 0:
+            triad[1] = triad[0]
+        if not np.isfinite(triad[i]):
+            problem = f"{person}'s network does not determine the triad of {crux} and {target}."
+            raise MesascopeError(problem, "Ask with --engine lp.")
     return Triads(np.array([triad]), "net")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,13 @@ class Program:
     def minimise(self, cost: np.ndarray, total_row: np.ndarray) -> Any:
         """Minimises cost·x over the distributions x that agree with the statements, scaled so that total_row·x = 1.
 
-        Statements with intervals become inequality rows, and statements with single numbers become equality rows.
         Returns the solver's result, or None if there is no such x.
         """
+        return minimise(cost, *self._rows, total_row)
+
+    @cached_property
+    def _rows(self) -> tuple[Any, Any]:
+        """The inequality rows (<= 0) of statements with intervals, and the equality rows (= 0) of single numbers."""
         upper_rows, lower_rows = self.make_inequalities()
         is_point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
         inequalities = np.concatenate([upper_rows[~is_point], lower_rows[~is_point], self.comparison_rows])
@@ -53,7 +58,7 @@ class Program:
 
             equalities = vstack([csr_array(equalities), self.worlds.links])
             inequalities = csr_array(inequalities)
-        return minimise(cost, inequalities, equalities, total_row)
+        return inequalities, equalities
 
 
 def minimise(cost: np.ndarray, inequalities: Any, equalities: Any, total_row: np.ndarray) -> Any:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Content, Cut
@@ -26,6 +27,23 @@ class ExpectedObservation:
     event: str
     claim: str
     observation: str
+
+
+@dataclass(frozen=True)
+class RivalHypotheses:
+    """Observations that bear on several hypotheses, exactly one of which holds.
+
+    Args:
+        name: the name of the set of hypotheses.
+        hypotheses: the text of each hypothesis, by its event.
+        observations: the text of each observation, by its evidence id.
+        groups: the file's groups of observations, by name, as dicts with `items`, `discount` and `why`.
+    """
+
+    name: str
+    hypotheses: dict[str, str]
+    observations: dict[str, str]
+    groups: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +76,7 @@ class Draft:
         target: the target of the query, or '' if the file has no query.
         atoms: the text of each atom, by the atom's name.
         people: the name of each person, by the person's id.
-        claims, evidence: the fields of each claim and of each evidence item, by id.
+        claims, evidence, hypotheses, independence: the fields of each entry of these tables, by the entry's id.
     """
 
     title: str
@@ -67,6 +85,8 @@ class Draft:
     people: dict[str, str] = field(default_factory=dict)
     claims: dict[str, dict[str, object]] = field(default_factory=dict)
     evidence: dict[str, dict[str, object]] = field(default_factory=dict)
+    hypotheses: dict[str, dict[str, object]] = field(default_factory=dict)
+    independence: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def write(self) -> str:
         """Writes the draft as TOML."""
@@ -75,6 +95,8 @@ class Draft:
             data["query"] = {"target": self.target, "compare": [*self.people]}
         people = {name: {"name": text} for name, text in self.people.items()}
         data |= {"atoms": self.atoms, "people": people, "claims": self.claims, "evidence": self.evidence}
+        data |= {"hypotheses": self.hypotheses} if self.hypotheses else {}
+        data |= {"independence": self.independence} if self.independence else {}
         return write_toml(data)
 
 
@@ -98,9 +120,26 @@ def list_questions(argument: Argument) -> tuple[list[ExpectedObservation], CutFo
         if not e.hypothesis_set
     ]
     cut = next(iter(content.cuts.values()), None)
-    problem = f"{argument.name} has nothing to ask about: no evidence about one event, and no cut."
-    require(bool(items) or cut is not None, problem, "Add [evidence] with about = ..., or [cuts].")
+    problem = f"{argument.name} has nothing to ask about: no evidence, and no cut."
+    has_questions = bool(items) or cut is not None or bool(list_rival_hypotheses(argument))
+    require(has_questions, problem, "Add [evidence] with about = ... or over = ..., or [cuts].")
     return items, None if cut is None else _describe_cut(content, cut)
+
+
+def list_rival_hypotheses(argument: Argument) -> list[RivalHypotheses]:
+    """Lists the sets of hypotheses of a file that have observations, with these observations."""
+    content, found = argument.content, []
+    for name, events in content.hypotheses.items():
+        observations = {e.id: e.text or e.id for e in content.evidence.values() if e.hypothesis_set == name}
+        groups = {
+            group_name: {"items": [i for i in group.items if i in observations], "discount": group.discount}
+            | {"why": group.reason}
+            for group_name, group in content.independence.items()
+        }
+        if observations:
+            hypotheses = {str(event): describe_event(content, event) for event in events.values()}
+            found.append(RivalHypotheses(name, hypotheses, observations, groups))
+    return found
 
 
 def _describe_cut(content: Content, cut: Cut) -> CutForm:
@@ -123,7 +162,9 @@ def render_questions(argument: Argument) -> str:
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     items, cut = list_questions(argument)
-    return environment.get_template("reader.html").render(content=argument.content, items=items, cut=cut)
+    return environment.get_template("reader.html").render(
+        content=argument.content, items=items, cut=cut, rivals=list_rival_hypotheses(argument)
+    )
 
 
 def ask_reader(argument: Argument, ask: AskFunction, say: Callable[[str], None]) -> Draft:
@@ -156,9 +197,52 @@ def ask_reader(argument: Argument, ask: AskFunction, say: Callable[[str], None])
                 if update.posterior:
                     ends = sorted({f"{x:.3g}" for x in update.posterior})
                     say(f"Your belief that {item.claim}: {' to '.join(ends)} afterwards.")
+    for rivals in list_rival_hypotheses(argument):
+        _ask_about_rivals(draft, content, rivals, ask, say)
     if cut is not None:
         _ask_parts(draft, content, cut, ask, say)
     return draft
+
+
+def _ask_about_rivals(
+    draft: Draft, content: Content, rivals: RivalHypotheses, ask: AskFunction, say: Callable[[str], None]
+) -> None:
+    """Asks for the chance of each hypothesis but the last, and of each observation under each hypothesis."""
+    *first_events, last_event = rivals.hypotheses
+    for event in rivals.hypotheses:
+        _add_atoms(draft, content, event)
+    for event in first_events:
+        if prior := _ask_value(ask, say, f"How likely is it that {rivals.hypotheses[event]}?"):
+            own = {"by": "you", "event": event, "value": prior, "endorsed": True}
+            draft.claims.setdefault(f"belief_in_{_make_name(event)}", own)
+    say(f"The rest is your belief that {rivals.hypotheses[last_event]}.")
+    for item, observation in rivals.observations.items():
+        chances: dict[str, str] = {}
+        for event, text in rivals.hypotheses.items():
+            question = f"If {text}, how likely would you expect to see this: {observation}?"
+            if not (value := _ask_value(ask, say, question)):
+                break
+            chances[event] = value
+        else:
+            draft.evidence[item] = {"over": rivals.name, "text": observation, "likelihoods": {"you": chances}}
+    items = [item for item in rivals.observations if item in draft.evidence]
+    if not items:
+        return
+    draft.hypotheses[rivals.name] = {"of": list(rivals.hypotheses)}
+    for name, group in rivals.groups.items():
+        members = [item for item in items if item in group["items"]]
+        if len(members) > 1:
+            draft.independence[name] = {**group, "items": members}
+    try:
+        (posterior,) = Argument(draft.write(), "your numbers").accumulate(items)
+    except MesascopeError as error:
+        say(str(error))
+        return
+    for event, prior, after in zip(posterior.hypotheses, posterior.prior, posterior.posterior, strict=False):
+        ends, before = (" to ".join(sorted({f"{x:.3g}" for x in span}, key=float)) for span in (after, prior))
+        say(f"Your belief that {rivals.hypotheses[event]}: {before} before, {ends} afterwards.")
+    if not posterior.posterior:
+        say(posterior.reason)
 
 
 def _ask_parts(draft: Draft, content: Content, cut: CutForm, ask: AskFunction, say: Callable[[str], None]) -> None:

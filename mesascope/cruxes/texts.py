@@ -174,12 +174,20 @@ def describe_values(values: Sequence[CruxValue], unit: str, quantity_name: str) 
     """Describes cruxes and their values as a table; the largest upper end comes first."""
     rows = [["crux", quantity_name, "at most", "engine", "P(U), P(U|C), P(C)"]]
     for v in values:
-        triads = [", ".join(map(format_number, triad)) if triad else "a set" for triad in v.triads]
-        rows.append([v.crux, format_interval(v.low, v.high), format_number(v.maximum), v.engine, " / ".join(triads)])
+        value, maximum = format_interval(v.low, v.high), format_number(v.maximum)
+        rows.append([v.crux, value, maximum, v.engine, _describe_triads(v)])
     lines = align_columns(rows)
     for reason in dict.fromkeys(v.reason for v in values if v.reason):
         lines.append(f"  {', '.join(v.crux for v in values if v.reason == reason)}: {reason}")
     return [*lines, f"  unit: {unit}; ordered by the upper end"]
+
+
+def _describe_triads(value: CruxValue) -> str:
+    if value.reason.startswith("declined"):
+        return "none: declined"
+    if ";" in value.crux:
+        return f"none: {len(value.crux.split(';'))} states"
+    return " / ".join(", ".join(map(format_number, triad)) if triad else "a set" for triad in value.triads)
 
 
 def describe_claim_weights(weights: Sequence[ClaimWeight], cost: float | None, evpi: float | None) -> list[str]:

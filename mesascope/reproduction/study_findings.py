@@ -1,6 +1,7 @@
 """Converts the results of a study to findings, whose units are the training seeds."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from mesascope.errors import MesascopeError
@@ -9,18 +10,18 @@ from mesascope.guards import limits
 from mesascope.reproduction.plans import Study, load_study
 
 
-def read_results(study: Study) -> dict[str, Any]:
-    """Reads the committed results of a study.
+def read_results(folder: Path) -> dict[str, Any]:
+    """Reads the committed results of a study from the study's folder.
 
     Raises:
         MesascopeError: the study has no results, or they were not written by `mesascope reproduce`.
     """
-    path = study.folder / "results" / "results.json"
-    remedy = f"Run mesascope reproduce {study.name}, and copy its results.json there."
+    path = folder / "results" / "results.json"
+    remedy = f"Run mesascope reproduce {folder.name}, and copy its results.json there."
     try:
         document = limits.parse_json(path.read_text())
     except FileNotFoundError:
-        raise MesascopeError(f"The study {study.name!r} has no results.", remedy) from None
+        raise MesascopeError(f"The study {folder.name!r} has no results.", remedy) from None
     except ValueError as error:
         raise MesascopeError(f"{str(path)!r} is not JSON: {error}.", remedy) from None
     if not isinstance(document, dict) or not isinstance(document.get("values"), list):
@@ -41,7 +42,7 @@ def export_study(name: str) -> dict[str, Any]:
         of a finding contain the number of every training seed.
     """
     study = load_study(name)
-    document = read_results(study)
+    document = read_results(study.folder)
     values: dict[str, list[dict[str, Any]]] = {}
     for value in document["values"]:
         values.setdefault(value["subject"], []).append(value)

@@ -11,7 +11,7 @@ from mesascope import cruxes
 from mesascope.cruxes.evidence import update_interval
 from mesascope.cruxes.texts import describe_question, format_interval
 from mesascope.errors import MesascopeError, require_known_name
-from mesascope.reproduction.plans import load_study
+from mesascope.reproduction.plans import find_study_folder
 from mesascope.reproduction.study_findings import find_values, read_results
 
 Interval = tuple[float, float]
@@ -20,6 +20,7 @@ STATUSES = {
     "not yet measured": "not yet measured",
     "not measurable": "cannot be measured",
 }
+KINDS_WITHOUT_VIEWS = ("ambiguity", "belief", "crux", "cruxes", "placement", "scope")  # claims that state no own view
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,11 @@ class Measurement:
         quantity: the name of the quantity in the study's results.
         subject: the name of the subject in the study's results.
         label: a description of the number for the report.
-        value: the mean over training seeds.
+        value: the mean over seeds.
         low: the lower end of the mean's 95 % interval; None if there is no interval.
         high: the upper end of the interval; None if there is no interval.
-        n: the number of training seeds.
+        n: the number of seeds.
+        is_trained: whether the study trains networks anew for each seed; otherwise only the lifetimes differ by seed.
     """
 
     study: str
@@ -45,11 +47,13 @@ class Measurement:
     low: float | None
     high: float | None
     n: int
+    is_trained: bool
 
     def describe(self) -> str:
         """Describes the number with its interval and the number of seeds."""
         value, *ends = (f"{x:.3f}" if abs(x) >= 0.01 or not x else f"{x:.2g}" for x in self._list_numbers())
-        return f"{value} [{', '.join(ends)}] (n = {self.n} seeds)" if ends else f"{value} (n = {self.n} seeds)"
+        seeds = f"(n = {self.n} {'seeds' if self.is_trained else 'seeds of lifetimes'})"
+        return f"{value} [{', '.join(ends)}] {seeds}" if ends else f"{value} {seeds}"
 
     def _list_numbers(self) -> list[float]:
         return [self.value] + ([self.low, self.high] if self.low is not None and self.high is not None else [])
@@ -88,6 +92,7 @@ class ClaimRow:
         speaker: the speaker; 'unknown' if the speaker is not recorded.
         quote: the speaker's own words; '' if they are not recorded.
         event: the name of the claim's atom (its elementary event) in the crux model; '' if it has none.
+        subject: what the ratio and the beliefs are about: the text of the event, or the claim if it has no event.
         status: 'measured', 'not yet measured' or 'not measurable'.
         measurements: the numbers from studies that bear on the claim.
         shown: a sentence on what the numbers show.
@@ -103,6 +108,7 @@ class ClaimRow:
     speaker: str
     quote: str
     event: str
+    subject: str
     status: str
     measurements: tuple[Measurement, ...]
     shown: str
@@ -132,11 +138,30 @@ class TargetAnswer:
 
 
 @dataclass(frozen=True)
+class Speaker:
+    """One person of the thread, with this person's statements in words.
+
+    Args:
+        person: the name of the person.
+        name: the person's role in the thread.
+        statements: the statements in the modeller's words, with the numbers or words that the person gives as chances.
+    """
+
+    person: str
+    name: str
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ThreadReport:
     """All that the report of the thread shows.
 
     Args:
         summary: a summary in three sentences.
+        about: what the thread is about.
+        words: the terms of the report, as dicts with `word` and `means`.
+        speakers: the people of the thread, and what each of them says.
+        differences: where people differ, as dicts with `says` and `claims` (ids of claims in the crux model).
         rows: the claims of the thread.
         target_answers: each person's answer on the target of the crux model.
         unmeasurable_claims: the claims that no network here can measure, as dicts with `claim` (the claims in words)
@@ -144,6 +169,10 @@ class ThreadReport:
     """
 
     summary: tuple[str, ...]
+    about: str
+    words: tuple[dict[str, str], ...]
+    speakers: tuple[Speaker, ...]
+    differences: tuple[dict[str, Any], ...]
     rows: tuple[ClaimRow, ...]
     target_answers: tuple[TargetAnswer, ...]
     unmeasurable_claims: tuple[dict[str, Any], ...]
@@ -151,7 +180,7 @@ class ThreadReport:
 
 @functools.cache
 def _read_study(name: str) -> dict[str, Any]:
-    return read_results(load_study(name))
+    return read_results(find_study_folder(name))
 
 
 def make_thread_report(
@@ -176,7 +205,30 @@ def make_thread_report(
     for name in (*ratios, *beliefs):
         require_known_name("claim", name, names)
     rows = tuple(_make_row(entry, ratios, beliefs) for entry in table["claims"])
-    return ThreadReport(_summarise(rows), rows, _update_target_answers(rows), tuple(table["unmeasurable"]))
+    return ThreadReport(
+        summary=_summarise(rows),
+        about=table["about"],
+        words=tuple(table["words"]),
+        speakers=_list_speakers(),
+        differences=tuple(table["differences"]),
+        rows=rows,
+        target_answers=_update_target_answers(rows),
+        unmeasurable_claims=tuple(table["unmeasurable"]),
+    )
+
+
+def _list_speakers() -> tuple[Speaker, ...]:
+    content, speakers = cruxes.load_thread().content, []
+    for person in content.people.values():
+        statements = []
+        for claim in content.claims.values():
+            if person.id not in claim.people or claim.kind in KINDS_WITHOUT_VIEWS:
+                continue
+            notes = [claim.value.text] if claim.value else []
+            notes += ["withdrawn later"] if content.find_reply("retraction", claim.id) else []
+            statements.append((claim.text or claim.share_of) + (f" ({', '.join(notes)})" if notes else ""))
+        speakers.append(Speaker(person.id, person.name, tuple(statements)))
+    return tuple(speakers)
 
 
 def _update_target_answers(rows: tuple[ClaimRow, ...]) -> tuple[TargetAnswer, ...]:
@@ -204,7 +256,8 @@ def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping
     for place in entry.get("measured", []):
         (value,) = find_values(_read_study(place["study"]), place["quantity"], [place["subject"]])
         numbers = {key: value[key] for key in ("low", "high", "n")}
-        measurements.append(Measurement(**place, value=value["ours"], **numbers))
+        is_trained = _read_study(place["study"])["trained"]
+        measurements.append(Measurement(**place, value=value["ours"], **numbers, is_trained=is_trained))
     if name in ratios and entry["status"] != "measured":
         problem = f"Nothing was measured for {name}, so no likelihood ratio applies."
         raise MesascopeError(problem, "Run the command without --ratio for this claim.")
@@ -219,6 +272,7 @@ def _make_row(entry: dict[str, Any], ratios: Mapping[str, str], beliefs: Mapping
     return ClaimRow(
         id=name,
         event=event,
+        subject=cruxes.load_thread().content.atoms[event] if event else entry["claim"],
         speaker=entry.get("who", ""),
         shown=entry.get("says", ""),
         not_shown=entry.get("cannot", ""),
@@ -252,7 +306,7 @@ def _summarise(rows: tuple[ClaimRow, ...]) -> tuple[str, ...]:
     n = {status: sum(row.status == status for row in rows) for status in STATUSES}
     gain, reflex, search = by_id["P1"].measurements[1], by_id["P1"].measurements[2], by_id["P10"].measurements[0]
     moved = {b.person for row in rows for b in row.beliefs if b.after and b.after != b.before and b.person != "you"}
-    fixed = "Nobody's belief moves, because nobody in the thread states both a belief and an expectation"
+    fixed = "Nobody's belief moves, because for no measured claim does anybody state both a belief and an expectation"
     beliefs = f"The beliefs of {' and '.join(sorted(moved))} move" if moved else fixed
     return (
         "Small networks with frozen weights do go on improving at tasks that they never saw: "
@@ -274,7 +328,8 @@ def describe_thread(report: ThreadReport) -> list[str]:
         lines += [f"      {row.shown}", f"      But: {row.not_shown}"]
         if row.ratio:
             owner = "your" if row.is_readers_ratio else "the instrument's proposed"
-            lines.append(f"      {owner} likelihood ratio: {format_interval(*row.ratio)}")
+            about = f" for '{row.subject}'" if row.event else ""
+            lines.append(f"      {owner} likelihood ratio{about}: {format_interval(*row.ratio)}")
         for b in row.beliefs:
             if b.before == (0.0, 1.0):
                 stated = f"; own ratio {format_interval(*b.own_ratio)}" if b.own_ratio else ""
@@ -283,7 +338,8 @@ def describe_thread(report: ThreadReport) -> list[str]:
             own = f", after their own ratio {format_interval(*b.after_own)}" if b.after_own else ""
             after = f", after this ratio {format_interval(*b.after)}" if b.after else ""
             lines.append(f"      {b.person}: before {format_interval(*b.before)}{own}{after}")
-    lines += ["", "Everybody's answer on the target of the crux model:"]
+    lines += ["", "Where people differ:", *(f"      {entry['says']}" for entry in report.differences)]
+    lines += ["", "Everybody's answer on X, existential catastrophe (P: alignment problems exist):"]
     lines += [f"      {describe_target_answer(model)}" for model in report.target_answers]
     lines += ["", "Not measurable by any network here:"]
     lines += [f"      {entry['claim']} ({', '.join(entry['claims'])})" for entry in report.unmeasurable_claims]

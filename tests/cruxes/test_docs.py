@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from mesascope import cruxes
 from mesascope.cli.main import app as main_app
 from mesascope.cruxes.commands import app
+from mesascope.cruxes.options import EXAMPLES
 from mesascope.errors import MesascopeError
 
 PAGE = Path(__file__).parents[2] / "docs" / "cruxes.md"
@@ -227,7 +228,7 @@ scale: Math.min(1, ...[...page.querySelectorAll("svg")].map((x) => x.clientWidth
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
-@pytest.mark.parametrize("name", ["argument", "thread", "reader"])
+@pytest.mark.parametrize("name", ["argument", "thread", "reader", "reader of several hypotheses"])
 def test_a_page_is_readable_at_420_pixels(name, tmp_path):
     import json
     import subprocess
@@ -237,6 +238,7 @@ def test_a_page_is_readable_at_420_pixels(name, tmp_path):
 
     pages = {"argument": draw_page, "thread": lambda: render_thread(make_thread_report())}
     pages["reader"] = lambda: render_questions(cruxes.load_thread())
+    pages["reader of several hypotheses"] = lambda: render_questions(cruxes.load_argument(EXAMPLES / "dispute.toml"))
     (tmp_path / "inner.html").write_text(pages[name]())
     (tmp_path / "outer.html").write_text(FRAME)
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
@@ -247,6 +249,34 @@ def test_a_page_is_readable_at_420_pixels(name, tmp_path):
     assert found["smallest"] >= 11
     assert found["scale"] == 1
     assert found["narrowest"] is None or found["narrowest"] >= 90  # no column breaks words letter by letter
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+@pytest.mark.parametrize("name", ["argument", "thread"])
+def test_a_page_is_whole_at_1400_pixels_and_in_print(name, tmp_path):
+    import json
+    import subprocess
+
+    from mesascope.thread.report import make_thread_report, render_thread
+
+    report = make_thread_report()
+    (tmp_path / "inner.html").write_text(draw_page() if name == "argument" else render_thread(report))
+    (tmp_path / "outer.html").write_text(FRAME.replace("420px", "1400px"))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command += [f"--user-data-dir={tmp_path / 'user'}", "--virtual-time-budget=3000", "--no-pdf-header-footer"]
+    place = f"file://{tmp_path}"
+    done = subprocess.run([*command, "--dump-dom", f"{place}/outer.html"], capture_output=True, text=True, timeout=120)
+    found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout).group(1)))
+    assert found["width"] <= 1400
+    assert (found["scale"], found["smallest"] >= 11) == (1, True)
+    printed = tmp_path / "printed.pdf"
+    subprocess.run([*command, f"--print-to-pdf={printed}", f"{place}/inner.html"], capture_output=True, timeout=120)
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) <= 12
+    if name == "thread" and (reader := shutil.which("pdftotext")):
+        text = subprocess.run([reader, "-layout", printed, "-"], capture_output=True, text=True, timeout=60).stdout
+        for row in report.rows:
+            assert f"{row.id} · " in text
+        assert "%" not in [line.strip() for line in text.splitlines()]  # the empty fields of a reader are not printed
 
 
 def test_the_waterfall_adds_up():

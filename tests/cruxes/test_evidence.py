@@ -189,6 +189,16 @@ def test_controls_are_not_evidence(extra, k, n, tmp_path):
         )
 
 
+@pytest.mark.parametrize(("kinds", "after"), [("", 0.3), ('kinds = ["trained", "scripted"],', 0.1895)])
+def test_our_own_controls_would_have_moved_a_belief_to_a_fifth(kinds, after, tmp_path):
+    rule = COUNTED.replace('feeds = "e",', f'feeds = "e", {kinds}').replace("if_false = [2, 8]", "if_false = [3, 7]")
+    argument = Argument(SMALL.replace('event = "A", value = "30%"', 'event = "A", value = "60%"') + rule)
+    tally = argument.update_from(write_findings(tmp_path, controls_and_networks()), "m")[0]
+    (ann,) = [u for u in tally.updates if u.person == "ann"]
+    assert ann.prior == (0.6, 0.6)
+    assert ann.posterior == pytest.approx((after, after), abs=5e-4)
+
+
 def test_subjects_without_weights_are_not_one_subject(tmp_path):
     data = {"subjects": [subject(f"s{i}", "not available", "acquiring", "acquiring") for i in range(3)]}
     tally = small(COUNTED).update_from(write_findings(tmp_path, data))[0]

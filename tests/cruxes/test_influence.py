@@ -10,7 +10,7 @@ import pytest
 from mesascope import cruxes
 from mesascope.cruxes import information, sensitivity
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.texts import describe_gap, describe_pool
+from mesascope.cruxes.texts import describe_gap, describe_pool, describe_values
 from mesascope.errors import MesascopeError
 
 from .fixtures import SMALL, small
@@ -113,6 +113,18 @@ def test_there_is_no_gap_to_somebody_who_says_nothing():
         small().gap("ann", "cy")
 
 
+def test_the_middle_of_a_vacuous_set_is_nobodys_number():
+    cut = '[cuts.c]\ntarget = "X"\nform = "product"\nparts = { a = "A", b = "B" }\n'
+    cut += 'assume = { cy = { a = "50%", b = "rest" } }\n'
+    silent = small(cut, **{'compare = ["ann", "bob"]': 'compare = ["ann", "cy"]'})
+    with pytest.raises(MesascopeError) as caught:
+        silent.cuts(should_use_points=True)
+    assert "cy's claims do not bound X" in caught.value.problem
+    assert "--points" in str(caught.value.remedy)
+    assert "0.5" not in "".join(map(str, silent.cuts().questions[0].answers[1].assumptions))
+    assert silent.cuts().questions[0].answers[1].status == "unstated"
+
+
 @pytest.mark.parametrize(
     ("form", "by_hand", "at_most"),
     [
@@ -206,3 +218,17 @@ def test_voi_keeps_a_comparison_under_two_conditions():
     # A moves the belief from the mean of .6 and p = P(X | A) to either, by |p - .6|/2; the comparison says p >= .6
     assert (free.low, free.high) == pytest.approx((0, 0.3), abs=2e-3)
     assert (bound.low, bound.high) == pytest.approx((0, 0.2), abs=1e-6)
+
+
+def test_the_column_of_triads_says_why_there_is_no_triad():
+    thread = cruxes.load_thread()
+    with_bridge = thread.read(bridges=["b1"])
+    for values, shown in (
+        (thread.voi("critic", "L"), "none: declined"),
+        (thread.voi("critic", "L; !L"), "none: declined"),
+        (thread.vod(crux="L"), "none: declined"),
+        (thread.voi("lister", "C"), "a set"),
+        (with_bridge.voi("lister", "T & C; T & !C; !T"), "none: 3 states"),
+        (with_bridge.voi("lister", "T"), "0.9922, 0.9482, 0.15"),
+    ):
+        assert describe_values(values, "dits", "value")[1].endswith(f"  {shown}")

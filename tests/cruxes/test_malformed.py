@@ -213,7 +213,7 @@ VALUES = [
     ["update", "--evidence", "e4", "--evidence", "e2"],
     ["decide"],
     ["decide", "decision", "--decision", "zz"],
-    ["ask", "dispute"],
+    ["ask", "decision"],
     ["ask", "--page", "/nowhere/page.html"],
     ["init", "/nowhere/new.toml", "--endorse", "a1"],
     ["init", str(Path(__file__))],

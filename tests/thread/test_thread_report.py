@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import time
 
@@ -12,6 +13,7 @@ from mesascope import catalogue, cruxes, findings
 from mesascope.cli.main import app
 from mesascope.cruxes.findings import count_units, read_findings
 from mesascope.errors import MesascopeError
+from mesascope.reproduction.plans import load_study
 from mesascope.reproduction.study_findings import export_study
 from mesascope.thread.report import STATUSES, make_thread_report, render_thread
 
@@ -42,6 +44,49 @@ def test_every_number_is_read_from_the_results():
             (value,) = [v for v in document["values"] if (v["quantity"], v["subject"]) == (m.quantity, m.subject)]
             assert (m.value, m.low, m.high, m.n) == (value["ours"], value["low"], value["high"], value["n"])
             assert not document["quick"]
+
+
+def test_the_page_says_who_believes_what_and_where_they_differ():
+    report, content = make_thread_report(), cruxes.load_thread().content
+    page = html.unescape(render_thread(report))
+    assert page.index("Who says what") < page.index("Where they differ") < page.index('id="P1"')
+    assert [speaker.person for speaker in report.speakers] == list(content.people)
+    for speaker in report.speakers:
+        assert all(statement in page for statement in speaker.statements)
+    (critic,) = [speaker for speaker in report.speakers if speaker.person == "critic"]
+    assert [statement for statement in critic.statements if statement.endswith("(unlikely, withdrawn later)")]
+    for entry in report.differences:
+        assert entry["says"] in page
+        assert set(entry["claims"]) <= set(content.claims)
+    for entry in report.words:
+        assert f"<b>{entry['word']}</b>" in page
+
+
+def test_a_ratio_names_the_event_that_it_is_about():
+    by_id = {row.id: row for row in make_thread_report().rows}
+    page = html.unescape(render_thread(make_thread_report()))
+    # the claim P10 is about evidence, but its ratio and the beliefs are about the search itself
+    assert by_id["P10"].subject == "the weights hold a search"
+    assert "Proposed likelihood ratio for “the weights hold a search”" in page
+    assert "how likely is it that the weights hold a search, for the systems that you have in mind?" in page
+    assert by_id["P3"].subject == by_id["P3"].claim
+
+
+def test_no_level_on_the_page_is_by_the_older_rule():
+    for row in make_thread_report().rows:
+        for m in row.measurements:
+            study = load_study(m.study)
+            is_level = next(
+                q.kind for q in study.quantities if q.name == m.quantity
+            ) == "placed" and m.quantity not in (
+                "share on seen",
+                "share on fresh",
+            )
+            assert study.rule == "carried" or not is_level, (row.id, m)
+            assert m.is_trained == any(subject.recipe for subject in study.subjects)
+            assert ("seeds of lifetimes" in m.describe()) != m.is_trained
+    (p8,) = [row for row in make_thread_report().rows if row.id == "P8"]
+    assert "older rule" in p8.shown  # generality in this study was not measured again
 
 
 def test_a_number_that_is_gone_is_an_error(monkeypatch):
