@@ -17,6 +17,7 @@ from mesascope.contracts import Family, NamedSubject, Percept, Response, Subject
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_array, list_reachable_parts
+from mesascope.precision import use_precision_of_user
 
 FACTORY_RUNS_CODE = True  # a user who types a path wants its code to run
 
@@ -45,7 +46,8 @@ class FunctionSubject(NamedSubject):
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         state = _copy_state(self.name, carry)
         try:
-            answer = self.function(percept_copy, state, rng)
+            with use_precision_of_user():
+                answer = self.function(percept_copy, state, rng)
         except Exception as error:
             trial, state_description = int(percept_copy["trial"][0]), "no state" if carry is None else "its last state"
             remedy = f"It was called as f(percept, state, rng), with {n} lifetimes at trial {trial} and "
