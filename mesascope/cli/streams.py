@@ -1,6 +1,7 @@
 """Keeps the streams and the current folder of the command line in order, whatever other people's code does to them."""
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ def prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
-        elif hasattr(stream := getattr(sys, name), "reconfigure"):
+        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
