@@ -1,3 +1,4 @@
+from .agents.classes import from_class
 from .agents.function import wrap
 from .agents.observing import observe
 from .agents.opening import make
@@ -28,6 +29,7 @@ __all__ = [
     "Rule",
     "Subject",
     "examine",
+    "from_class",
     "make",
     "measure",
     "observe",

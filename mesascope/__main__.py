@@ -1,6 +1,17 @@
-"""Runs the command `mesascope` for `python -m mesascope`."""
+"""The command `mesascope`, also as `python -m mesascope`; Ctrl-C while it is imported ends it without a traceback."""
 
-from mesascope.cli.main import main
+import sys
+
+
+def main() -> None:
+    """Runs the command, and exits with its code."""
+    try:
+        from mesascope.cli.main import main as run_main
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        sys.exit(130)
+    run_main()
+
 
 if __name__ == "__main__":
     main()

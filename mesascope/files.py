@@ -42,9 +42,34 @@ def replace_when_written(path: Path, name_mark: str = "part") -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text to a file atomically; several processes may do so at once."""
+    """Writes a text to a file atomically; several processes may do so at once.
+
+    Bytes of a path that are not UTF-8 are written as escape sequences.
+    """
     with replace_when_written(path, PROCESS_NAME) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[bool]:
+    """Yields whether this process alone holds the lock of a folder; the lock ends with the context or the process.
+
+    On systems without file locks, such as Windows, nothing is locked.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield True
+        return
+    with open(folder / ".lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # a file system without locks
+            pass
+        yield True
 
 
 def hash_folder(folder: Path, suffixes: tuple[str, ...] = (".py", ".toml"), excluded_folder: Path | None = None) -> str:

@@ -231,8 +231,10 @@ def save_trials(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Pa
         packed[f"/{split}"] = trials.drop_vars(repeated).assign_attrs(attrs)
     zipped = {"zlib": True, "complevel": 1, "shuffle": True}
     encoding = {g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()}
+    # made in memory, because the library may crash if the disk is full while it writes to a file
+    content = xr.DataTree.from_dict(packed).to_netcdf(engine="h5netcdf", encoding=encoding)
     with replace_when_written(path) as part:
-        xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
+        part.write_bytes(content)
     return path
 
 

@@ -18,7 +18,7 @@ HOME = "bernoulli_bandit:arms=3,trials=20"
 PUBLIC = {
     *("examine", "Examination", "rollout", "replay", "measure", "place", "Placement", "Rule", "Finding", "open_run"),
     *("Family", "FamilyEnv", "Percept", "observe", "Subject", "Response", "Condition", "Metric", "read_log", "make"),
-    *("wrap", "plot", "write_report", "MesascopeError"),
+    *("wrap", "from_class", "plot", "write_report", "MesascopeError"),
 }
 
 

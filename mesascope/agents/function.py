@@ -13,10 +13,12 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from mesascope.agents.classes import is_agent, make_function, name_agent
 from mesascope.contracts import Family, NamedSubject, Percept, Response, Subject, copy_carry
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_array, list_reachable_parts
+from mesascope.precision import use_precision_of_user
 
 FACTORY_RUNS_CODE = True  # a user who types a path wants its code to run
 
@@ -45,7 +47,10 @@ class FunctionSubject(NamedSubject):
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         state = _copy_state(self.name, carry)
         try:
-            answer = self.function(percept_copy, state, rng)
+            with use_precision_of_user():
+                answer = self.function(percept_copy, state, rng)
+        except MesascopeError:
+            raise
         except Exception as error:
             trial, state_description = int(percept_copy["trial"][0]), "no state" if carry is None else "its last state"
             remedy = f"It was called as f(percept, state, rng), with {n} lifetimes at trial {trial} and "
@@ -128,26 +133,29 @@ def _copy_state(name: str, state: Any) -> Any:
         ) from error
 
 
-def wrap(function: Callable[..., Any], family: Family, name: str = "", trained_on: str = "unknown") -> FunctionSubject:
-    """Makes a subject of a family from a function f(percept, state, rng)."""
+def wrap(function: Any, family: Family, name: str = "", trained_on: str = "unknown") -> FunctionSubject:
+    """Makes a subject of a family from a function f(percept, state, rng), or from a class of agents (`from_class`)."""
+    if is_agent(function):
+        name, function = name or name_agent(function), make_function(function, family)
     name = name or getattr(function, "__name__", type(function).__name__)
     return FunctionSubject(name=name, trained_on=trained_on, function=function, choices=family.choices)
 
 
 def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
-    """Your own Python function, made by the factory that `path` names.
+    """Your own Python function or agent, made by the factory that `path` names, or a class with act() and update().
 
     Args:
         family: the family that is passed to the factory.
-        path: the factory, as package.module:factory.
+        path: the factory or the class, as package.module:factory.
         trained_on: the tasks that it was trained on: unlimited (ever new tasks of the family), bank:M@seed (M tasks
             drawn by seed) or unknown.
     """
     remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."
-    result = gate.call_factory(path, gate.find_function(path, "The function", remedy), family)
+    function = gate.find_function(path, "The function", remedy)
+    result = function if is_agent(function) else gate.call_factory(path, function, family)
     if isinstance(result, Subject):
         return result
-    if not callable(result):
+    if not callable(result) and not is_agent(result):
         problem = f"{path} returned {type(result).__name__}."
-        raise MesascopeError(problem, "Return f(percept, state, rng), or a Subject.")
+        raise MesascopeError(problem, "Return f(percept, state, rng), an agent with act(observation), or a Subject.")
     return wrap(result, family, path, trained_on)

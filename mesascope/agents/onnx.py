@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from mesascope.agents import onnx_file as _onnx_file
 from mesascope.agents.foreign import BATCH_SIZES, OUTPUT_KINDS, ForeignNetwork, format_spec
 from mesascope.agents.observing import make_percept_encoder
 from mesascope.contracts import Family, Percept, Response, check_choice, check_range, import_optional_package
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, MesascopeWarning
 
 START_FLAGS = ("episode_start", "episode_starts", "first", "is_first", "done", "dones", "reset")
 DTYPES = {f"tensor({kind})": np.dtype(kind) for kind in ("double", "float16", "int64", "int32", "bool")}
@@ -180,6 +181,8 @@ def subject(
     model = _onnx_file.read_model(path)
     options = runtime.SessionOptions()
     options.log_severity_level = 4
+    if not os.environ.get("OMP_NUM_THREADS"):  # a small network is slower with several threads beside other work
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
@@ -189,6 +192,10 @@ def subject(
     observation_port = _get_port(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
     starts = next((p for name, p in inputs.items() if name.lower() in START_FLAGS and p.width == 1), None)
     state_inputs = [p for p in inputs.values() if p not in (observation_port, starts)]
+    if not state_inputs and (operators := _onnx_file.find_recurrent_operators(model)):
+        message = f"{path!r} contains a {operators[0]}, but takes no state, so it forgets everything between trials. "
+        message += "If it should remember, export it with its state as an input and an output."
+        warnings.warn(message, MesascopeWarning, stacklevel=2)
     state_outputs = _match_states(path, state, state_inputs, outputs, logits)
     other_outputs = [o for o in outputs.values() if o not in state_outputs]
     if not other_outputs:

@@ -65,6 +65,11 @@ def list_tensors(model: Any) -> Iterator[Any]:
                     yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
 
 
+def find_recurrent_operators(model: Any) -> list[str]:
+    """Finds which recurrent layers (GRU, LSTM, RNN) a model contains."""
+    return sorted({n.op_type for graph in _list_graphs(model) for n in graph.node} & {"GRU", "LSTM", "RNN"})
+
+
 def _list_graphs(model: Any) -> Iterator[Any]:
     """Yields a model's graph, its nested graphs, its functions and its training graphs."""
     queue = [model.graph, *model.functions]

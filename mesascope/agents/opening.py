@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue
+from mesascope.agents.classes import is_agent
 from mesascope.agents.function import wrap
 from mesascope.contracts import Family, Subject
 from mesascope.errors import MesascopeError
@@ -82,7 +83,7 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
     """
     if isinstance(subject, Subject):
         return subject
-    if callable(subject):
+    if callable(subject) or is_agent(subject):
         return wrap(subject, family)
     if not isinstance(subject, str | os.PathLike):
         problem = f"{type(subject).__name__} is not a subject."

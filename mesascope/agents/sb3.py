@@ -1,12 +1,14 @@
 """An agent of stable-baselines3 or sb3-contrib, from the zip that model.save() wrote."""
 
 import dataclasses
+import functools
 import os
 import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
 import equinox as eqx
+import gymnasium
 import jax
 import numpy as np
 
@@ -91,16 +93,19 @@ class SB3(TorchSubject):
         if hasattr(policy, "get_distribution"):
             actions = policy.get_distribution(*arguments)
             actions, state = actions if self.state else (actions, ())
-            return actions.distribution.logits.numpy(), "logits", state
+            parts = actions.distribution if isinstance(actions.distribution, list) else [actions.distribution]
+            return functools.reduce(_join_logits, [p.logits.numpy() for p in parts]), "logits", state
         action = policy._predict(inputs, deterministic=True).cpu().numpy().reshape(-1)
         return np.eye(self.observe.choices)[action.astype(int)], "probabilities", ()
 
-    def _shape_observations(self, x: np.ndarray) -> np.ndarray:
+    def _shape_observations(self, x: np.ndarray) -> Any:
         """Reshapes observations of N lifetimes to the policy's observation space, and normalises them.
 
         An observation consists of F numbers, or of `stack` rows of F numbers.
         """
         space, n = self.module.observation_space, len(x)
+        if isinstance(space, gymnasium.spaces.Dict):
+            return _split_observations(space, x)
         if hasattr(space, "n") and not space.shape:
             return x[:, 0].astype(np.int64) if x.shape[1] == 1 else x.argmax(-1)
         if self.stack > 1 and space.shape[-1] == self.stack != space.shape[0]:
@@ -187,6 +192,23 @@ def subject(
     return _attach_hooks(agent)
 
 
+def _join_logits(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Joins log-probabilities [N, K] and [N, L] of two parts of an action into those of the pairs, [N, K · L]."""
+    return (one[:, :, None] + other[:, None]).reshape(len(one), -1)
+
+
+def _split_observations(space: gymnasium.spaces.Dict, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Splits observations [N, F], which Gymnasium flattened, into the parts of a Dict space."""
+    widths = [gymnasium.spaces.flatdim(part) for part in space.spaces.values()]
+    columns = np.split(x, np.cumsum(widths)[:-1], axis=1)
+    return {
+        name: part.argmax(-1).astype(np.int64)
+        if isinstance(inner, gymnasium.spaces.Discrete)
+        else part.reshape(len(x), *(inner.shape or ())).astype(inner.dtype)
+        for (name, inner), part in zip(space.spaces.items(), columns, strict=True)
+    }
+
+
 def _attach_hooks(agent: SB3) -> SB3:
     """Returns the agent with the hooked submodules that run when it acts, and with the widths of their taps."""
     n, stack_shape = 3, (agent.stack,) if agent.stack > 1 else ()
@@ -217,7 +239,7 @@ def _make_matching_encoder(path: str, space: Any, family: Family, observes: str,
             problem = f"{path!r} observes one of {space.n} states, but {family.name} shows {observer.width} numbers."
             raise MesascopeError(problem, "Run the agent on the family that it was trained on.")
         return observer
-    size = int(np.prod(space.shape, dtype=int))
+    size = gymnasium.spaces.flatdim(space) if space.shape is None else int(np.prod(space.shape, dtype=int))
     if size % stack:
         problem = f"{path!r} observes {size} numbers, which cannot be divided into {stack} equal frames."
         raise MesascopeError(problem, "Set stack=1.")
@@ -226,15 +248,23 @@ def _make_matching_encoder(path: str, space: Any, family: Family, observes: str,
 
 def _refuse_unfit_actions(path: str, space: Any, family: Family) -> None:
     """Raises an error if the agent's action space does not fit the family."""
-    count, is_real = getattr(space, "n", None), getattr(space, "shape", ()) and int(np.prod(space.shape)) == 1
+    has_parts = isinstance(space, gymnasium.spaces.MultiDiscrete)
+    count = int(np.prod(space.nvec)) if has_parts else getattr(space, "n", None)
+    is_real = getattr(space, "shape", ()) and int(np.prod(space.shape)) == 1
     if family.choices is None:
         is_fit, actions = is_real and hasattr(space, "low"), "one real number"
     else:
-        is_fit = not space.shape and count == family.choices and getattr(space, "start", 0) == 0
+        is_fit = (has_parts or not space.shape) and count == family.choices and not np.any(getattr(space, "start", 0))
         actions = f"{family.choices} actions"
     if not is_fit:
         problem = f"{path!r} has the action space {space}, but {family.name} has {actions}."
         raise MesascopeError(problem, "Run the agent on the family that it was trained on.")
+
+
+def _is_trained_without_statistics(data: dict[str, Any]) -> bool:
+    """Whether a zip tells that the agent was trained on observations as they are; only on-policy agents tell it."""
+    is_told = "gae_lambda" in data and "_last_original_obs" in data and data.get("_last_obs") is not None
+    return is_told and data["_last_original_obs"] is None
 
 
 def _find_statistics(
@@ -244,6 +274,11 @@ def _find_statistics(
     if normalize not in ("", NO_FILE):
         return _normalising.read_statistics(normalize, shape), normalize
     found_paths = [] if normalize else _normalising.find_statistics_files(archive.path)
+    if found_paths and _is_trained_without_statistics(archive.data):
+        message = f"There is a VecNormalize file beside {archive.path!r}, but this agent was trained without one, so "
+        message += f"{found_paths[0]!r} is not used. Add normalize={found_paths[0]} to use it."
+        warnings.warn(message, MesascopeWarning, stacklevel=3)
+        return None, ""
     if len(found_paths) > 1:
         problem = (
             f"There are several VecNormalize files beside {archive.path!r}: {' and '.join(map(repr, found_paths))}."

@@ -8,6 +8,7 @@ version can be read even if its pickles need a package that is not installed (gy
 
 import base64
 import binascii
+import collections
 import inspect
 import io
 import math
@@ -111,10 +112,20 @@ def read_space(archive: AgentFile, name: str) -> gymnasium.Space:
     Raises:
         MesascopeError: the space is not Box, Discrete, MultiDiscrete or MultiBinary.
     """
-    value = archive.read_entry(name)
+    return _rebuild_space(archive, name, archive.read_entry(name))
+
+
+def _rebuild_space(archive: AgentFile, name: str, value: Any) -> gymnasium.Space:
+    """Rebuilds one space, or a Dict of spaces, from its inert form."""
     origin = getattr(value, "origin", ("", ""))
     if isinstance(value, _pickles.InertObject) and origin[0].partition(".")[0] in ("gym", "gymnasium"):
         state: Any = value.state
+        if origin[1] == "Dict":
+            parts = state.get("spaces") if isinstance(state, dict) else None
+            parts = dict(parts.items) if isinstance(parts, _pickles.InertObject) else parts
+            if isinstance(parts, dict) and all(isinstance(k, str) for k in parts):
+                inner = {k: _rebuild_space(archive, name, v) for k, v in parts.items()}
+                return gymnasium.spaces.Dict(collections.OrderedDict(inner))  # which keeps the order of the keys
         try:
             fields = {k: _pickles.rebuild_value(v) for k, v in state.items() if k in SPACE_FIELDS}
             shape = _pickles.rebuild_value(state.get("_shape", state.get("shape", ())))
@@ -132,7 +143,7 @@ def read_space(archive: AgentFile, name: str) -> gymnasium.Space:
                 return gymnasium.spaces.Box(low, high, dtype=np.dtype(fields["dtype"]).type)
         except (ValueError, TypeError, KeyError, AttributeError, AssertionError, OverflowError) as error:
             raise ZIP.make_error(archive.path, f"its {name} cannot be read ({error})") from None
-    if origin[1] in ("Dict", "Tuple", "Text", "Graph", "Sequence"):
+    if origin[1] in ("Tuple", "Text", "Graph", "Sequence"):
         problem = f"The {name} of {archive.path!r} is a {origin[1]}."
         raise MesascopeError(problem, "Flatten the space: a subject's observation in mesascope is one array.")
     raise ZIP.make_error(archive.path, f"its {name} is none of Gymnasium's spaces")

@@ -1,6 +1,7 @@
 """Functions that all PyTorch subjects share: safe loading, seeding, hooks, states of any layout, and hashes."""
 
 import contextlib
+import copy
 import fnmatch
 import functools
 import math
@@ -25,6 +26,7 @@ from mesascope.guards.identity import hash_array
 
 MAX_UNITS = 1 << 16  # the maximum number of units in one tap
 MAX_EXTRA_WEIGHTS = 1 << 20  # the number of weights that a network may have in addition to those in its file
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 HOOK_PREFIX = "seen "  # the prefix, in a carry, of the names of activations from hooked submodules
 
 
@@ -37,21 +39,39 @@ class StateTensor(NamedTuple):
         batch_axis: the index of the axis with one entry per lifetime.
         shape: the sizes of all axes except the batch axis.
         dtype: the tensor's dtype in NumPy.
+        is_growing: whether the tensor has another shape after every step, such as a cache of keys and values. Its only
+            'tap' is then an object array [N] with one array per lifetime, and is not shown to metrics.
     """
 
     tap_names: tuple[str, ...]
     batch_axis: int
     shape: tuple[int, ...]
     dtype: Any
+    is_growing: bool = False
+
+    def make_zeros(self, n: int) -> dict[str, np.ndarray]:
+        """Makes the taps of n lifetimes that have not begun."""
+        if self.is_growing:
+            return {self.tap_names[0]: np.full(n, None, object)}
+        width = math.prod(self.shape) // len(self.tap_names)
+        return {k: np.zeros((n, width), self.dtype) for k in self.tap_names}
 
     def split_taps(self, tensor: Any) -> dict[str, np.ndarray]:
         """Splits a tensor into its taps, by name; each is [N, U], with U units for each of N lifetimes."""
         value = np.moveaxis(tensor.detach().cpu().numpy(), self.batch_axis, 0)
+        if self.is_growing:
+            rows = np.empty(len(value), object)
+            for i, row in enumerate(value):
+                rows[i] = np.array(row)
+            return {self.tap_names[0]: rows}
         parts = np.split(value, len(self.tap_names), axis=1) if len(self.tap_names) > 1 else [value]
         return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.tap_names, parts, strict=True)}
 
     def restore_tensor(self, carry: dict[str, Any]) -> Any:
         """Restores the tensor from a carry."""
+        if self.is_growing:
+            array = np.moveaxis(np.stack(list(carry[self.tap_names[0]])), 0, self.batch_axis)
+            return import_optional_package("torch", "torch").tensor(np.ascontiguousarray(array))
         value = np.concatenate([np.asarray(carry[k], self.dtype) for k in self.tap_names], axis=1)
         array = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.batch_axis)
         return import_optional_package("torch", "torch").tensor(np.ascontiguousarray(array))
@@ -76,8 +96,7 @@ class TorchSubject(ForeignNetwork):
         """Makes a state of zeros, and zeros for the taps of hooked submodules."""
         carry: dict[str, Any] = {HOOK_PREFIX + k: np.zeros((n, u), np.float32) for k, u in self.tap_widths.items()}
         for tensor in self.state:
-            width = math.prod(tensor.shape) // len(tensor.tap_names)
-            carry |= {k: np.zeros((n, width), tensor.dtype) for k in tensor.tap_names}
+            carry |= tensor.make_zeros(n)
         return carry
 
     def restore_state(self, carry: dict[str, Any]) -> list[Any]:
@@ -93,7 +112,7 @@ class TorchSubject(ForeignNetwork):
 
     def read_taps(self, carry: Any) -> dict[str, Any]:
         """Returns the parts of the state by name ('gru.h'), and the outputs of hooked submodules by path ('head')."""
-        state = {k: carry[k] for tensor in self.state for k in tensor.tap_names}
+        state = {k: carry[k] for tensor in self.state if not tensor.is_growing for k in tensor.tap_names}
         # copies, so that `write_taps` refuses to write to them, because no response reads these activations
         return state | {k: np.array(carry[HOOK_PREFIX + k]) for k in self.tap_widths}
 
@@ -113,9 +132,26 @@ def fork_seed(seed: int) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def seed_without_gradients(seed: int) -> Iterator[Any]:
-    """Seeds torch inside this context as `fork_seed` does, and turns off gradients."""
-    with fork_seed(seed) as torch, torch.inference_mode():
+    """Seeds torch inside this context as `fork_seed` does, turns off gradients, and uses one thread."""
+    with fork_seed(seed) as torch, use_one_thread(torch), torch.inference_mode():
         yield torch
+
+
+@contextlib.contextmanager
+def use_one_thread(torch: Any) -> Iterator[None]:
+    """Lets torch use one thread inside this context, unless OMP_NUM_THREADS or MKL_NUM_THREADS sets another number.
+
+    A network of this size is not faster with several threads, and several times slower if other work runs beside it.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or any(os.environ.get(name) for name in THREAD_VARIABLES):
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def make_seed(key: jax.Array) -> int:
@@ -124,7 +160,10 @@ def make_seed(key: jax.Array) -> int:
 
 
 def freeze(module: Any) -> Any:
-    """Puts the module on the CPU in evaluation mode, without gradients."""
+    """Puts the module on the CPU in evaluation mode, without gradients; weights of half precision become float32."""
+    torch = import_optional_package("torch", "torch")
+    if any(weight.dtype in (torch.float16, torch.bfloat16) for weight in module.parameters()):
+        module = copy.deepcopy(module).float()  # the user's own module keeps its precision
     module = module.cpu().eval()
     for weight in module.parameters():
         weight.requires_grad_(False)
@@ -244,6 +283,21 @@ def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outpu
         layers = other_sizes[0] if len(other_sizes) == 2 and other_sizes[0] > 1 and batch_axes[0] == 1 else 1
         layout.append(StateTensor(name_taps(name, layers), batch_axes[0], other_sizes, _convert_to_numpy(a).dtype))
     return tuple(layout)
+
+
+def mark_growing(layout: tuple[StateTensor, ...], first: list[Any], second: list[Any]) -> tuple[StateTensor, ...]:
+    """Marks the tensors of a state whose shape after the second step differs from that after the first.
+
+    Raises:
+        MesascopeError: the numbers of tensors differ.
+    """
+    if len(first) != len(second):
+        problem = f"The network's state has {len(first)} parts after the first step and {len(second)} after the second."
+        raise MesascopeError(problem, "Keep the number of tensors in the state, or read the history with context=.")
+    return tuple(
+        tensor._replace(is_growing=True, tap_names=(f"state.{i}",)) if a.shape != b.shape else tensor
+        for i, (tensor, a, b) in enumerate(zip(layout, first, second, strict=True))
+    )
 
 
 def can_open(path: str | os.PathLike) -> bool:

@@ -1,5 +1,6 @@
 """Defines the commands `demo`, `examine`, `measure` and `report`."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,8 @@ from mesascope.cli.options import (
     app,
 )
 from mesascope.cli.output import cache_compiled_code, format_command, notify, show_progress, split_commas, write_result
+from mesascope.cli.streams import run_foreign_code
+from mesascope.files import write_text
 from mesascope.guards.secrecy import redact
 
 DEMO_SUBJECTS = (  # three bundled networks and five scripted subjects
@@ -111,7 +114,8 @@ def measure_trials(
     examinations = examinations if isinstance(examinations, list) else [examinations]
     for note in examinations[0].notes:
         notify(note)
-    folder = runs.write_run(examinations, out, format_command(), should_delete_rollouts=False)
+    with runs.lock_run(out):
+        folder = runs.write_run(examinations, out, format_command(), should_delete_rollouts=False)
     _print_results(examinations, folder, should_print_json)
 
 
@@ -134,17 +138,30 @@ def _run_examination(
     subjects: Sequence[Any], family: str, out: Path | None, should_print_json: bool, **options: Any
 ) -> None:
     """Examines subjects, writes the run's folder and page, and prints the results."""
-    from mesascope.agents.opening import find_default_family
+    from mesascope.agents.opening import find_default_family, open_family, open_subjects
     from mesascope.examination import runs
     from mesascope.examination.examination import examine
 
     cache_compiled_code(is_short=(options.get("lifetimes") or 0) <= 1024)
-    family = family or find_default_family(subjects, bool(options.get("trust")))
+    with run_foreign_code():
+        family = family or find_default_family(subjects, bool(options.get("trust")))
     command = format_command()
     out = runs.prepare_folder(out or runs.choose_unused_folder(Path("runs") / _make_slug(subjects), command), command)
-    with show_progress() as progress:
-        examinations = examine(list(subjects), family, out=out, progress=progress, **options)
-    _print_results(examinations, runs.write_run(examinations, out, command), should_print_json)
+    with runs.lock_run(out):
+        with run_foreign_code(), show_progress() as progress:
+            opened_family = open_family(family)
+            group = open_subjects(list(subjects), opened_family, bool(options.get("trust")))
+            code = runs.describe_code(group, opened_family)
+            is_finished = runs.is_finished(out, command, code)
+            if not is_finished:
+                examinations = examine(group, opened_family, out=out.absolute(), progress=progress, **options)
+        if is_finished:
+            notify(f"This command has finished before; {str(out)!r} contains its results. Delete them to run it again.")
+            examinations = runs.read_run(out)[0]
+        else:
+            runs.write_run(examinations, out, command)
+            write_text(out / "code.json", json.dumps(code))
+    _print_results(examinations, out, should_print_json)
 
 
 def _print_results(examinations: Sequence[Any], folder: Path, should_print_json: bool) -> None:

@@ -13,10 +13,12 @@ from mesascope.cli import examine, plugins, studies, thread
 from mesascope.cli.data import app as data
 from mesascope.cli.options import app
 from mesascope.cli.output import CURRENT_ARGUMENTS, format_command, notify
+from mesascope.cli.streams import prepare_streams
 from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 COMMAND_MODULES = (examine, studies, plugins, thread)  # importing a module adds its commands
 app.add_typer(crux, name="crux")
 app.add_typer(data, name="data")
@@ -29,11 +31,13 @@ def run_command(arguments: Sequence[str]) -> int:
     """
     CURRENT_ARGUMENTS[:] = list(arguments)
     gate.allow(*arguments)
+    prepare_streams()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", MesascopeWarning)
             warnings.showwarning = _show_warning
             code = int(app(list(arguments), prog_name="mesascope", standalone_mode=False) or 0)
+            sys.stdout.flush()  # reports a full disk now rather than when the process ends
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BaseException as error:
@@ -73,11 +77,14 @@ def _report_error(error: Any) -> int:
         problem, remedy = error.format_message(), f"Type {path} --help."
     elif other_error := make_plugin_error(error):
         problem, remedy = other_error.problem, other_error.remedy
-    elif isinstance(error, OSError) and error.filename:
-        problem = f"{str(error.filename)!r}: {error.strerror}."
+    elif isinstance(error, OSError) and (error.filename or error.errno in DISK_IS_FULL):
+        problem = f"{str(error.filename or 'standard output')!r}: {error.strerror}."
         remedy = "Name another file or folder, or make it readable and writable."
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_IS_FULL:
             remedy = "Free some space, and give the command again; finished work is kept."
+    elif os.environ.get("JAX_PLATFORMS") and not _finds_jax_devices():
+        problem = f"JAX cannot use JAX_PLATFORMS={os.environ['JAX_PLATFORMS']} on this machine."
+        remedy = "Unset this variable, or set JAX_PLATFORMS=cpu."
     else:
         code, problem = 3, f"an error in mesascope, not in your input: {type(error).__name__}: {error}"
         remedy = "Please report it with the output of: MESASCOPE_TRACEBACK=1 " + format_command()
@@ -85,6 +92,17 @@ def _report_error(error: Any) -> int:
     return code
 
 
+def _finds_jax_devices() -> bool:
+    """Whether JAX finds a device of the platform that JAX_PLATFORMS names."""
+    import jax
+
+    try:
+        return bool(jax.devices())
+    except Exception:  # JAX raises various errors here
+        return False
+
+
 def main() -> None:
     """Runs the `mesascope` command, and exits with its code."""
+    os.environ["MPLBACKEND"] = "agg"  # figures are only written to files, so no other setting may stop the run
     sys.exit(run_command(sys.argv[1:]))

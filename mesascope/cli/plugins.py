@@ -7,6 +7,7 @@ import typer
 
 from mesascope.cli.options import JsonFlag, app
 from mesascope.cli.output import cache_compiled_code, write_result
+from mesascope.cli.streams import run_foreign_code
 from mesascope.errors import MesascopeWarning, require_known_name
 
 
@@ -48,7 +49,7 @@ def check_contract(
     from mesascope.examination.checks import check_plugin
 
     cache_compiled_code(is_short=True)
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, run_foreign_code():
         warnings.simplefilter("always", MesascopeWarning)
         problems = check_plugin(plugin, family or None)
     notes = [str(warning.message) for warning in caught if issubclass(warning.category, MesascopeWarning)]

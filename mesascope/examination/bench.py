@@ -234,7 +234,7 @@ class RolloutCache:
             self.lifetimes,
             self.seed,
         ]
-        inputs += [c.label for c in conditions] + [_hash_package(), *_describe_machine()]
+        inputs += [c.label for c in conditions] + [hash_package(), *describe_machine()]
         digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         if digest in self.rollouts:
             return self.rollouts[digest]
@@ -293,12 +293,12 @@ class RolloutCache:
 
 
 @functools.cache
-def _hash_package() -> str:
+def hash_package() -> str:
     """Hashes the package's code and data, so that rollouts of another version are not used again."""
     return hash_folder(PACKAGE_FOLDER, (".py", ".toml", ".json"), excluded_folder=PACKAGE_FOLDER / "studies")
 
 
-def _describe_machine() -> list[str]:
+def describe_machine() -> list[str]:
     """Lists what can change the last digits of a rollout: versions of packages, the machine, and settings of JAX."""
     flags = (os.environ.get(name, "") for name in ("XLA_FLAGS", "JAX_ENABLE_X64", "JAX_PLATFORMS"))
     return [jax.__version__, np.__version__, platform.machine(), *flags]

@@ -22,6 +22,7 @@ from mesascope.examination.participants import ParticipantValue
 from mesascope.findings import COLUMNS, Finding
 from mesascope.guards import gate
 from mesascope.guards.blame import prevent_exits
+from mesascope.precision import use_single_precision
 from mesascope.questions.spectrum.placement import Placement, Rule, list_conditions
 from mesascope.reporting.headlines import HEADLINES
 from mesascope.rollouts.leaks import refuse_leaks
@@ -121,6 +122,7 @@ def find_subject_kind(subject: Subject) -> str:
 
 
 @prevent_exits()
+@use_single_precision()
 def examine(
     subjects: Any,
     family: Family | str | None = None,
@@ -174,7 +176,7 @@ def examine(
     group = open_subjects(subjects, base, trust)
     metric_list, splits = make_plugins("metrics", metrics), make_list(splits)
     labels = [*list_conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
-    folder, beyond = Path(out) if out else None, axes.list_conditions_of_axes(base)
+    folder, beyond = Path(out).absolute() if out else None, axes.list_conditions_of_axes(base)
     bench = RolloutCache(base, labels, splits, lifetimes, seed, out=folder, progress=progress, extra_split_kinds=beyond)
     families = [bench.find_family(trained_on or subject.trained_on) for subject in group]
     for subject, home in zip(group, families, strict=True):

@@ -1,5 +1,6 @@
 """Writes and reads the folder of a run: trials.nc, findings.json, findings.csv, and the command of the run."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -7,19 +8,22 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from mesascope import formats, trials
+from mesascope.contracts import Family, Subject, identify
 from mesascope.errors import MesascopeError, require
+from mesascope.examination.bench import describe_machine, hash_package
 from mesascope.examination.examination import Examination
 from mesascope.examination.participants import ParticipantValue
-from mesascope.files import replace_when_written, write_text
+from mesascope.files import lock_folder, replace_when_written, write_text
 from mesascope.findings import COLUMNS, from_dict, to_dict
 from mesascope.guards import limits
+from mesascope.guards.identity import are_modules_unchanged, list_loaded_modules
 from mesascope.guards.secrecy import redact
 from mesascope.questions.spectrum.placement import Placement, Rule
 from mesascope.stats import CONFIDENCE
@@ -101,6 +105,44 @@ def prepare_folder(folder: str | os.PathLike, command: str = "") -> Path:
     if command and not (folder / "findings.json").exists():
         write_text(folder / "command.txt", command + "\n")
     return folder
+
+
+@contextlib.contextmanager
+def lock_run(folder: Path) -> Iterator[None]:
+    """Keeps other runs out of a run's folder inside this context.
+
+    Raises:
+        MesascopeError: another run is working in the folder.
+    """
+    with lock_folder(folder) as is_locked:
+        remedy = "Wait until it has ended, or name another folder with --out."
+        require(is_locked, f"Another run is working in {str(folder)!r}.", remedy)
+        yield
+
+
+def describe_code(subjects: Sequence[Subject], family: Family) -> dict[str, Any]:
+    """Describes everything that determines the results of a command: subjects, family, package, machine, modules."""
+    inputs = [[s.name, identify(s)] for s in subjects] + [[family.name, family.compute_code_hash()]]
+    return {
+        "inputs": inputs,
+        "package": hash_package(),
+        "machine": describe_machine(),
+        "modules": list_loaded_modules(),
+    }
+
+
+def is_finished(folder: Path, command: str, code: Mapping[str, Any]) -> bool:
+    """Whether a folder contains the results of the same command with the same code; `describe_code` describes it."""
+    try:
+        is_same_command = (folder / "command.txt").read_text().strip().replace(" --json", "") == command.replace(
+            " --json", ""
+        )
+        stored = limits.parse_json((folder / "code.json").read_text())
+        modules = stored.pop("modules")
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+    is_same_code = all(stored.get(k) == v for k, v in code.items() if k != "modules")
+    return is_same_command and is_same_code and (folder / "findings.json").is_file() and are_modules_unchanged(modules)
 
 
 def write_run(

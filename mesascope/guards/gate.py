@@ -10,7 +10,8 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -184,6 +185,30 @@ def load_pickle(data: bytes, is_trusted: bool) -> Any:
 def load_weights(source: Any) -> Any:
     """Reads tensors and plain data, and no other objects, from a file that torch.save wrote."""
     return import_package("torch").load(source, map_location="cpu", weights_only=True)
+
+
+def load_module(path: str, is_script: bool, class_names: Sequence[str], is_trusted: bool) -> Any:
+    """Loads a whole PyTorch module if the user trusts the file, because this runs code in the file or that it names.
+
+    Args:
+        path: the path of the file.
+        is_script: whether the file is a TorchScript archive.
+        class_names: the classes that the file names, as package.module.Class; their modules are imported first, and may
+            be in the current folder.
+        is_trusted: whether the user trusts the file.
+    """
+    if not is_trusted:
+        raise ValueError("a module that is not trusted may not be loaded")
+    torch = import_package("torch")
+    if is_script:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch announces another format
+            return torch.jit.load(path, map_location="cpu")
+    _USER_MODULES.add_current_folder()
+    for name in class_names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name.rpartition(".")[0])
+    return torch.load(path, map_location="cpu", weights_only=False)
 
 
 def load_pretrained(loader_class: Any, folder: str, is_trusted: bool, **options: Any) -> Any:

@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jax
+
 from mesascope import catalogue
 from mesascope.contracts import Family, check_range
 from mesascope.errors import require
 from mesascope.guards import gate
 from mesascope.guards.blame import prevent_exits
+from mesascope.precision import use_single_precision
 
 if TYPE_CHECKING:
     from mesascope.contracts import Progress
@@ -23,6 +26,7 @@ N_WORKERS = 2  # how many training runs happen at once; each keeps one core busy
 
 
 @prevent_exits()
+@use_single_precision()
 def train(
     recipe: str,
     family: Family | str,
@@ -45,7 +49,7 @@ def train(
         contained.
     """
     gate.allow_from_python(family)
-    family = catalogue.make("families", family) if isinstance(family, str) else family
+    home: Family = catalogue.make("families", family) if isinstance(family, str) else family
     name, requested_settings = catalogue.parse_spec(recipe)
     run_recipe = catalogue.get_factory("recipes", name)
     settings = catalogue.convert_settings(run_recipe, requested_settings, f"recipe {name!r}")
@@ -71,7 +75,12 @@ def train(
         if i:
             compiled_event.wait()  # the first seed compiles for all of them
         try:
-            return run_recipe(family, folders[i], seed=first_seed + i, progress=report, **settings).path
+            return run_recipe(home, folders[i], seed=first_seed + i, progress=report, **settings).path
+        except jax.errors.JAXTypeError:
+            problem = f"{home.name} cannot be compiled by JAX, so the recipe {name!r} cannot train on it."
+            remedy = "Train with your own framework, and examine the file that it saves: see docs/agents.md."
+            require(home.is_traceable, problem, remedy)
+            raise
         finally:
             compiled_event.set()
 

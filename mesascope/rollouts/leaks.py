@@ -12,6 +12,7 @@ from mesascope.contracts import Condition, Family, Percept, Response, Subject, c
 from mesascope.errors import MesascopeError
 from mesascope.guards.identity import hash_array
 from mesascope.keys import derive_key
+from mesascope.precision import use_single_precision
 from mesascope.rollouts.blocks import BLOCK_SIZE
 from mesascope.rollouts.replays import make_response_key, read_percepts_by_trial, replay_block
 from mesascope.rollouts.rollouts import collect_block_percepts, rollout, strip_identity
@@ -24,6 +25,7 @@ N_SHUFFLES = 4000  # the number of permutations in the permutation test
 SIGNIFICANCE_LEVEL = 1e-3  # the significance level of the permutation test
 
 
+@use_single_precision()
 def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_examples: Sequence[Condition] = ()) -> None:
     """Raises an error if a subject's actions depend on other lifetimes or on earlier calls.
 

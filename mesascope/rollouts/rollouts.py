@@ -26,6 +26,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.blame import prevent_exits
 from mesascope.keys import derive_key_from_seed
+from mesascope.precision import use_single_precision
 from mesascope.rollouts import blocks
 from mesascope.rollouts.blocks import BLOCK_SIZE, BlockAddress, Job, MakeKey, Outcomes, Record
 from mesascope.rollouts.compiling import compile_once
@@ -38,6 +39,7 @@ N_THREADS = 2
 
 
 @prevent_exits()
+@use_single_precision()
 def rollout(
     subject: Any,
     family: Family | str,

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from mesascope import catalogue, rollout  # noqa: E402
 from mesascope.agents.opening import find_adapter, open_subject  # noqa: E402
 from mesascope.contracts import identify  # noqa: E402
-from mesascope.errors import MesascopeError  # noqa: E402
+from mesascope.errors import MesascopeError, MesascopeWarning  # noqa: E402
 from mesascope.rollouts.leaks import refuse_leaks  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, same  # noqa: E402
 
@@ -216,3 +216,16 @@ def test_a_feed_forward_file_of_other_inputs_is_explained(tmp_path):
         open_subject(str(path), SMALL)
     one = catalogue.make("subjects", f"onnx:path={path},observes=action+feedback", FAMILY)
     assert np.allclose(np.exp(rollout(one, FAMILY, lifetimes=7).log_probs.values), 1 / 3, atol=1e-6)
+
+
+def test_a_recurrent_layer_without_a_state_is_said_to_forget(tmp_path):
+    nodes = [
+        helper.make_node("Unsqueeze", ["obs", "zero"], ["row"]),
+        helper.make_node("GRU", ["row", "w", "r"], ["", "h"], hidden_size=3),
+        helper.make_node("Squeeze", ["h", "zero"], ["logits"]),
+    ]
+    weights = [("zero", np.array([0])), ("w", np.ones((1, 9, 6), np.float32)), ("r", np.ones((1, 9, 3), np.float32))]
+    onnx.save(model(nodes, [("obs", ["n", 6])], [("logits", ["n", 3])], weights), tmp_path / "gru.onnx")
+    with pytest.warns(MesascopeWarning, match="contains a GRU, but takes no state, so it forgets everything"):
+        one = open_subject(str(tmp_path / "gru.onnx"), SMALL)
+    assert not one.state
