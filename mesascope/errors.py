@@ -55,7 +55,7 @@ def make_unknown_name_error(kind: str, name: str, options: Iterable[str]) -> Mes
 
 
 def require_known_name(kind: str, name: str, options: Collection[str]) -> str:
-    """Returns the name if it is one of the options; otherwise raises an error that lists similar names."""
+    """Returns the name if it is one of the options; otherwise raises a `MesascopeError` that lists similar names."""
     if name not in options:
         raise make_unknown_name_error(kind, name, options)
     return name

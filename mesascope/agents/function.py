@@ -113,7 +113,7 @@ def _draw_actions(name: str, probs: np.ndarray, rng: np.random.Generator) -> Res
 
 
 def _check_state(name: str, state: Any, n: int) -> Any:
-    """Copies a state into NumPy arrays; raises an error if a part of the state does not have one row per lifetime."""
+    """Copies a state into NumPy arrays; raises `MesascopeError` if a part lacks one row per lifetime."""
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         if not isinstance(leaf, np.ndarray | jax.Array) or leaf.ndim < 1 or len(leaf) != n:
             found_type = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__

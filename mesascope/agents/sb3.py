@@ -232,7 +232,7 @@ def _find_state_layout(policy: Any) -> tuple[StateTensor, ...]:
 
 
 def _make_matching_encoder(path: str, space: Any, family: Family, observes: str, stack: int) -> PerceptEncoder:
-    """Makes the encoder of percepts that fits the agent's observation space; raises an error if no encoder fits."""
+    """Makes the encoder of percepts that fits the agent's observation space; raises `MesascopeError` if none fits."""
     if hasattr(space, "n") and not space.shape:
         observer = make_percept_encoder(family, observes or OBSERVATION)
         if observer.width not in (1, int(space.n)):
@@ -247,7 +247,7 @@ def _make_matching_encoder(path: str, space: Any, family: Family, observes: str,
 
 
 def _refuse_unfit_actions(path: str, space: Any, family: Family) -> None:
-    """Raises an error if the agent's action space does not fit the family."""
+    """Raises `MesascopeError` if the agent's action space does not fit the family."""
     has_parts = isinstance(space, gymnasium.spaces.MultiDiscrete)
     count = int(np.prod(space.nvec)) if has_parts else getattr(space, "n", None)
     is_real = getattr(space, "shape", ()) and int(np.prod(space.shape)) == 1

@@ -240,7 +240,7 @@ def _resolve_classes(value: Any, depth: int = 0) -> Any:
 
 
 def _unpickle_trusted(agent_file: AgentFile, name: str, is_trusted: bool, origin: str) -> Any:
-    """Unpickles a customised entry if the user trusts the file; raises an error if not."""
+    """Unpickles a customised entry if the user trusts the file; raises `MesascopeError` if not."""
     if not is_trusted:
         problem = f"{agent_file.path!r} is customised: its {name} is {origin}, "
         problem += "and unpickling it would run code from the file."

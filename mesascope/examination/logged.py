@@ -140,7 +140,7 @@ def _read_subjects(source: Any) -> list[SubjectTrials] | None:
     folder = path.parent if path.name == "trials.nc" else path
     if (folder / "findings.json").is_file():
         return [SubjectTrials(e.trials, e.references, e.trained_on) for e in read_run(folder)[0]]
-    return _group_subjects(files.open_trials(path)) if path.suffix == ".nc" else None
+    return _group_by_subject(files.open_trials(path)) if path.suffix == ".nc" else None
 
 
 def _examine_trials(
@@ -170,7 +170,7 @@ def open_run(folder: str | os.PathLike) -> Any:
     return examinations[0] if len(examinations) == 1 else examinations
 
 
-def _group_subjects(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
+def _group_by_subject(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
     """Groups the trials in a .nc file by subject, if the file is not in the folder of its run.
 
     A run names its groups 's0 SPLIT' and 's0 ROLE SPLIT'. If subjects share a reference, only the first subject

@@ -220,7 +220,7 @@ class PlanValues:
     def name_combinations(
         self, template: str, existing_names: Mapping[str, Any], kind: str
     ) -> Iterator[tuple[str, dict]]:
-        """Yields each display name of a template with the values in it; raises an error for one in `existing_names`."""
+        """Yields each display name of a template with its values; raises `MesascopeError` for one in `existing_names`."""
         for point in self.list_combinations(template):
             name = self.make_name(template, point)
             require(name not in existing_names, f"Two {kind} of {self.location} are called {name!r}.", "Rename one.")
@@ -237,7 +237,7 @@ class PlanValues:
                 yield require_known_name(f"value in {self.location}", name, self.values)
 
     def _fill(self, template: str, combination: Mapping[str, Any]) -> str:
-        """Fills in a template; raises an error if `combination` lacks the value of a placeholder."""
+        """Fills in a template; raises `MesascopeError` if `combination` lacks the value of a placeholder."""
         for name in self.find_placeholders(template):
             problem = f"{template!r} in {self.location} has {{{name}}}, which its name does not have."
             require(name in combination, problem, f"Put {{{name}}} into the name, or make it a single value.")
@@ -359,7 +359,7 @@ def _read_expectations(rows: Sequence[Mapping[str, Any]], study_name: str) -> It
 
 
 def _check_references(study: Study) -> None:
-    """Raises an error if a row, a panel or an expectation uses a quantity that is not measured."""
+    """Raises `MesascopeError` if a row, a panel or an expectation uses a quantity that is not measured."""
     measured_pairs = {(q.name, name) for q in study.quantities for name in q.subjects}
     for panel in study.panels:
         for subject in (name for group in panel["groups"] for name in group["names"]):

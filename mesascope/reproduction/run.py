@@ -96,7 +96,7 @@ def reproduce(
 
 
 def _run_cell(study: Study, folder: Path, trust: bool, code_hashes: Sequence[str], indices: Sequence[int]) -> None:
-    """Runs the units of a cell in any process; raises an error if the code was changed since the study started."""
+    """Runs the units of a cell in any process; raises `MesascopeError` if code changed since the study started."""
     measures = load_measures(study, trust)
     try:
         study_run = StudyRun(study, folder, measures)

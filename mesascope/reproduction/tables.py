@@ -13,7 +13,7 @@ from mesascope.guards import limits
 
 
 def read_texts(table: Mapping[str, Any], key: str, location: str) -> list[str]:
-    """Reads a list of texts; raises an error if the list is missing or empty."""
+    """Reads a list of texts; raises `MesascopeError` if the list is missing or empty."""
     texts = table.get(key)
     if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
         raise MesascopeError(f"A panel or quantity of {location} has no list {key!r}.", f'Write {key} = ["NAME"].')
@@ -21,7 +21,7 @@ def read_texts(table: Mapping[str, Any], key: str, location: str) -> list[str]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Reads a TOML file of a study; raises an error if the file is missing or is not TOML."""
+    """Reads a TOML file of a study; raises `MesascopeError` if the file is missing or is not TOML."""
     try:
         return tomllib.loads(limits.read_file(path, limits.MAX_SETTINGS_BYTES).decode())
     except FileNotFoundError:
@@ -31,7 +31,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def check_keys(table: Any, keys: Sequence[str], location: str) -> None:
-    """Raises an error if a table has an unknown key."""
+    """Raises `MesascopeError` if a table has an unknown key."""
     require(isinstance(table, Mapping), f"{location} is not a table.", f"Its keys are {', '.join(keys)}.")
     for key in table:
         require_known_name(f"key in {location}", key, keys)
@@ -45,7 +45,7 @@ def read_table(plan: Mapping[str, Any], key: str, location: str) -> Mapping[str,
 
 
 def read_number(plan: Mapping[str, Any], key: str, location: str) -> float:
-    """Reads a number of the plan; raises an error if there is none."""
+    """Reads a number of the plan; raises `MesascopeError` if there is none."""
     number = plan.get(key)
     require(isinstance(number, int | float), f"{location} has no number {key!r}.", f"Write, for example, {key} = 3.")
     return plan[key]

@@ -27,7 +27,7 @@ SIGNIFICANCE_LEVEL = 1e-3  # the significance level of the permutation test
 
 @use_single_precision()
 def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_examples: Sequence[Condition] = ()) -> None:
-    """Raises an error if a subject's actions depend on other lifetimes or on earlier calls.
+    """Raises `MesascopeError` if a subject's actions depend on other lifetimes or on earlier calls.
 
     A subject that runs in a Python loop must respond in the same way after another block has run, and also if a request
     is repeated after calls for other lifetimes. A lifetime's probabilities must not change if the other lifetimes in
@@ -108,7 +108,7 @@ def _describe_difference(response: Response, other_response: Response) -> str:
 
 
 def _refuse_impure(subject: Subject, block: Percept, other_block: Percept, key: jax.Array) -> None:
-    """Raises an error if a subject responds differently to the same request after calls for other lifetimes.
+    """Raises `MesascopeError` if a subject responds differently to the same request after calls for other lifetimes.
 
     The function also raises an error if the subject writes into a carry or a percept.
     """
@@ -164,7 +164,7 @@ def _are_carries_equal(carry: Any, other_carry: Any) -> bool:
 def _refuse_block_dependence(
     subject, cause: str, key, first_block: Percept, responses: Response, second_block: Percept, second_rows
 ) -> None:
-    """Raises an error if the subject acts differently in the same lifetimes in another block.
+    """Raises `MesascopeError` if the subject acts differently in the same lifetimes in another block.
 
     Args:
         subject: the subject to test.

@@ -209,7 +209,7 @@ def strip_identity(module: Any) -> Any:
 
 
 def refuse_changed_weights(subject: Subject, hashes_before: dict[str, str]) -> None:
-    """Raises an error if the subject's weights changed."""
+    """Raises `MesascopeError` if the weights changed since `hashes_before` was computed by `subject.hash_weights()`."""
     after = subject.hash_weights()
     changed = sorted(k for k in hashes_before.keys() | after.keys() if hashes_before.get(k) != after.get(k))
     if changed:

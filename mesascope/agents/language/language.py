@@ -131,7 +131,7 @@ class LanguageModel(NamedSubject):
         return Response(action, log_probs)
 
     def _log_answers(self, questions: list[Question], draws: list[int], answers: list[Answer]) -> None:
-        """Logs questions and answers; raises an error if MAX_UNANSWERED consecutive questions have no answer."""
+        """Logs questions and answers; raises `MesascopeError` if MAX_UNANSWERED questions in a row have no answer."""
         log = self.log
         log.rows += list(zip(questions, answers, strict=True))
         if len(log.first_rows) < N_REPEATED_QUESTIONS:

@@ -57,7 +57,8 @@ def subject(
         samples: the number of answers per question in the mode samples.
         listed_tokens: the number of first tokens that are listed with their probabilities; OpenAI lists at most 20, or
             at most 5 if it completes texts.
-        max_tokens: the maximum number of tokens in an answer that is read as text.
+        max_tokens: the maximum number of tokens in an answer, in the modes 'samples' and 'answer'; the mode 'log_probs'
+            asks for one token.
         key: the name of the environment variable that contains the server's API key.
         timeout: the maximum number of seconds for one answer.
         retries: the maximum number of times that a failed question is sent again.
@@ -73,11 +74,11 @@ def subject(
     check_range(1, 1000, listed_tokens=listed_tokens)
     check_range(1, 4096, samples=samples, max_tokens=max_tokens, parallel_requests=parallel_requests, batch=batch)
     check_range(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
-    base_address = strip_address(path)
+    base_url = strip_address(path)
     words_family = require_questions(family)
     gate.require_allowed(path, "The address", "would receive your key at an address")
     server = Server(path, key, timeout, retries)
-    saved_answers = AnswerCache(find_answers_file(cache, base_address, model), base_address)
+    saved_answers = AnswerCache(find_answers_file(cache, base_url, model), base_url)
     options: dict[str, Any] = {
         "listed_tokens": listed_tokens,
         "samples": samples,
@@ -91,10 +92,10 @@ def subject(
     if mode in ("auto", "log_probs"):
         server_mode = asker.detect_mode(language_model.make_example_question())
         if mode == "log_probs" and server_mode != mode:
-            problem = f"The model server at {base_address} reports no log-probabilities."
+            problem = f"The model server at {base_url} reports no log-probabilities."
             raise MesascopeError(problem, "Type mode=samples or mode=answer.")
         asker.mode = server_mode
     settings = {"samples": samples} if mode == "samples" else {}
     settings = {"model": model, "mode": asker.mode, "is_chat": is_chat, "temperature": float(temperature)} | settings
-    name = make_configured_name(subject, path=base_address, **settings)
+    name = make_configured_name(subject, path=base_url, **settings)
     return dataclasses.replace(language_model, name=name, identity_code=name)

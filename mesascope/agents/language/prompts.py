@@ -31,7 +31,8 @@ class PromptAsker:
             several answers) or 'answer' (one answer, without probabilities).
         listed_tokens: the number of first tokens that are listed with their probabilities.
         samples: the number of answers per question in the mode samples.
-        max_tokens: the maximum number of tokens in an answer that is read as text.
+        max_tokens: the maximum number of tokens in an answer, in the modes 'samples' and 'answer'; the mode 'log_probs'
+            asks for one token.
         parallel_requests: the number of parallel requests.
         batch: the number of texts per request, for completions.
         compute_weight_hashes: a function that returns the hashes of the weights; {} if the weights are hidden.

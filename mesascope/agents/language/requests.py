@@ -84,8 +84,8 @@ class AnswerCache:
     key).
     """
 
-    def __init__(self, path: Path | None, base_address: str):
-        self.path, self.base_address, self.saved_answers, self.lock = path, base_address, {}, threading.Lock()
+    def __init__(self, path: Path | None, base_url: str):
+        self.path, self.base_url, self.saved_answers, self.lock = path, base_url, {}, threading.Lock()
         self.n_sent = 0  # the number of questions that were sent
         if path is None:
             return
@@ -100,7 +100,7 @@ class AnswerCache:
 
     def make_key(self, endpoint: str, body: Mapping[str, Any]) -> str:
         """Computes the key of a question: a hash of the request and the server's address."""
-        request = json.dumps([self.base_address, endpoint, body], sort_keys=True)
+        request = json.dumps([self.base_url, endpoint, body], sort_keys=True)
         return hashlib.sha256(request.encode()).hexdigest()
 
     def store(self, endpoint: str, body: Mapping[str, Any], answer: Any) -> None:
@@ -110,19 +110,19 @@ class AnswerCache:
             self.saved_answers[key] = answer
             if self.path is None:
                 return
-            entry = {"key": key, "address": f"{self.base_address}/{endpoint}", "request": body, "answer": answer}
+            entry = {"key": key, "address": f"{self.base_url}/{endpoint}", "request": body, "answer": answer}
             line = (json.dumps(entry) + "\n").encode()
             with open(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb", buffering=0) as file:
                 file.write(line)
 
 
-def find_answers_file(setting: str, base_address: str, model: str) -> Path | None:
+def find_answers_file(setting: str, base_url: str, model: str) -> Path | None:
     """Finds the file for saved answers: None for 'none', a file in the user's cache for '', else the named file."""
     if setting == "none":
         return None
     if setting:
         return Path(setting)
-    code = hashlib.sha256(f"{base_address} {model}".encode()).hexdigest()[:12]
+    code = hashlib.sha256(f"{base_url} {model}".encode()).hexdigest()[:12]
     slug = "".join(c if c.isalnum() else "-" for c in model)[-40:].strip("-") or "model"
     return make_cache_path("asked", f"{slug}-{code}.jsonl")
 
@@ -139,7 +139,7 @@ class Server:
     """
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, first_pause: float = 0.5):
-        self.base_address, parts, token = strip_address(address), split_address(address), read_key(key)
+        self.base_url, parts, token = strip_address(address), split_address(address), read_key(key)
         httpx = import_optional_package("httpx", "lm")
         for logger in ("httpx", "httpcore"):  # these loggers would write the query and the server's headers
             logging.getLogger(logger).setLevel(logging.WARNING)
@@ -165,7 +165,7 @@ class Server:
             RequestFailed: the server gave no usable answer after all retries.
             MesascopeError: the server cannot be reached, or rejects the key, the model or the request.
         """
-        url = f"{self.base_address}/{endpoint}" + (f"?{self.query}" if self.query else "")
+        url = f"{self.base_url}/{endpoint}" + (f"?{self.query}" if self.query else "")
         reason, pause = "", 0.0
         for attempt in range(self.retries + 1):
             if attempt:
@@ -190,7 +190,7 @@ class Server:
                 with contextlib.suppress(TypeError, ValueError):  # the reply gives no valid waiting time
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
         if reason == "refused":
-            problem = f"No model server answers at {self.base_address}."
+            problem = f"No model server answers at {self.base_url}."
             raise MesascopeError(problem, "Start the server, or correct the address. All earlier answers are saved.")
         raise RequestFailed(reason)
 
@@ -203,4 +203,4 @@ class Server:
         new_address = "Check the address (it often ends in /v1) and the name of the model."
         remedies = {401: new_key, 403: new_key, 404: new_address}
         remedy = remedies.get(reply.status_code, "Check the model's name and the settings.")
-        return MesascopeError(f"{self.base_address} answered with status {reply.status_code}: {message}.", remedy)
+        return MesascopeError(f"{self.base_url} answered with status {reply.status_code}: {message}.", remedy)

@@ -1,7 +1,8 @@
 """Runs one Gymnasium environment, or a vector environment that contains one, and checks every step.
 
 A vector environment resets itself either in the last step of an episode, or in an extra step after the last one. The
-metadata of the environment state which of the two applies. Such extra steps are not returned.
+metadata of the environment state which of the two applies. `CheckedEnv.step` takes such an extra step itself and does
+not return its result.
 """
 
 import contextlib

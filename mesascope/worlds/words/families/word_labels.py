@@ -86,7 +86,7 @@ class WordLabels(ConfiguredFamily):
 
     @property
     def has_parts(self) -> bool:
-        """Whether tasks have independent parts, the categories.
+        """Whether tasks have independent parts, one for each category.
 
         Two categories have opposite labels, so each of them tells the other's label. More categories have independent
         labels.
