@@ -220,7 +220,7 @@ class PlanValues:
     def name_combinations(
         self, template: str, existing_names: Mapping[str, Any], kind: str
     ) -> Iterator[tuple[str, dict]]:
-        """Yields each display name of a template with its values; raises `MesascopeError` for one in `existing_names`."""
+        """Yields display names of a template with their values; raises `MesascopeError` for one in `existing_names`."""
         for point in self.list_combinations(template):
             name = self.make_name(template, point)
             require(name not in existing_names, f"Two {kind} of {self.location} are called {name!r}.", "Rename one.")
