@@ -123,13 +123,15 @@ class _Lifetimes:
     def _find_keywords(self, family: Family) -> dict[str, Any]:
         """Finds the keywords with which the class is called, apart from seeds and generators."""
         width = int(np.prod(family.observation_shape)) if self.observe is None else self.observe.width
-        known: dict[str, Any] = {"family": family}
-        known |= dict.fromkeys(COUNTS, family.choices) | dict.fromkeys(WIDTHS, width)
+        arguments: dict[str, Any] = {"family": family}
+        arguments |= dict.fromkeys(COUNTS, family.choices) | dict.fromkeys(WIDTHS, width)
         if family.choices:
-            known["action_space"] = gymnasium.spaces.Discrete(family.choices)
-        known["observation_space"] = gymnasium.spaces.Box(-np.inf, np.inf, (width,), np.float32)
+            arguments["action_space"] = gymnasium.spaces.Discrete(family.choices)
+        arguments["observation_space"] = gymnasium.spaces.Box(-np.inf, np.inf, (width,), np.float32)
         parameters = _list_parameters(self.spec.agent)
-        found = {k: known[k] for k, p in parameters.items() if k in known and (p.default is p.empty or k == "family")}
+        found = {
+            k: arguments[k] for k, p in parameters.items() if k in arguments and (p.default is p.empty or k == "family")
+        }
         found |= dict(self.spec.settings)
         missing = [
             k
@@ -262,9 +264,11 @@ def _match_parameters(method: Any, values: dict[str, Any], label: str, order: tu
         if len(meanings) == len(required):
             return {k: values[m] for k, m in zip(required, meanings, strict=True)}
     if unknown:
-        known = ", ".join(names[0] for meaning, names in NAMES.items() if meaning in values)
+        parameter_names = ", ".join(names[0] for meaning, names in NAMES.items() if meaning in values)
         problem = f"{label} takes {', '.join(unknown)}, which mesascope does not know."
-        raise MesascopeError(problem, f"Name its parameters {known}, or write a function: see docs/agents.md.")
+        raise MesascopeError(
+            problem, f"Name its parameters {parameter_names}, or write a function: see docs/agents.md."
+        )
     return {k: values[MEANINGS[k]] for k in parameters if MEANINGS.get(k) in values}
 
 
