@@ -112,7 +112,7 @@ def update_people(
     """Updates each person's belief on an evidence item, or one person's belief on an open question.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         item: the id of an evidence entry or of a question.
         k, n: the numbers of successes and of cases, for evidence that is a count.
         is_observed: whether the observation was made; otherwise, its opposite was observed.

@@ -78,7 +78,7 @@ def explain_cuts(
     """Compares two people's answers to the same questions; with `should_use_points`, splits the gap under every cut.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         first_person, second_person: the ids of the two people; by default the file's pair.
         scale, method, groups: see `explain_gap`.
         cut: the id of the only cut to use; by default all cuts, or shared claims if the file has no cuts.
@@ -162,7 +162,7 @@ def explain_gap(
     """Splits the difference between two people's numbers for a target into shares.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         first_person, second_person: the ids of the two people, by default the file's pair; the gap is the number of
             `second_person` minus that of `first_person`.
         target: an event, used for shared claims; a cut of the file has its own target.

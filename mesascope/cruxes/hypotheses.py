@@ -66,7 +66,7 @@ def accumulate_evidence(
     """Updates people's beliefs on several evidence items together.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         items: ids of evidence entries about one event, or over one set of hypotheses of the file.
         people: the ids of the people to update; by default everybody in the file.
 
@@ -266,7 +266,7 @@ def rank_ratios(
     """Splits the gap between two people's posteriors among their priors and likelihoods, the largest share first.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         first_person, second_person: the ids of the people; the gap is the second person's log-odds minus the first's.
         items: see `accumulate_evidence`.
         hypothesis: the name of the hypothesis whose posterior log-odds are compared.

@@ -64,7 +64,7 @@ def find_triads(
     """Finds triads (P(U), P(U | C), P(C)) that agree with a person's claims, all under one condition.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         person: the id of the person.
         crux, target, condition: the events C and U, and the event on which all three probabilities are conditional.
         engine: 'net' (a network's independence), 'lp' (no independence), or 'auto', which is 'net' if the claims form a
@@ -150,7 +150,7 @@ def rank_cruxes(
     """Ranks cruxes by their value of information to one person; the largest value comes first.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         person: the id of the person whose belief in the target would change.
         crux: an event, or the states of a crux, separated by ';'; the states must exclude each other and cover every
             case. By default, every atom and definition connected to the target is ranked.
@@ -226,7 +226,7 @@ def rank_shared_cruxes(
     """Ranks cruxes by their value of discrimination between two people; the largest value comes first.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         first_person, second_person: the ids of the two people; by default the file's pair.
         crux: an event; by default, every atom and definition that both people's claims connect to the target is ranked.
         target: an event; by default the target of the file's query. Both people answer the same question.

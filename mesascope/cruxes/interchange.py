@@ -59,7 +59,7 @@ def write_bif(argument: Argument, person: str, point: str = "middle") -> str:
     """Writes a person's claims as a BIF network. An unstated entry is written as the middle (or an end) of [0, 1].
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         person: the person whose claims are written; they must form a network.
         point: which point of each entry's interval to write: 'low', 'middle' or 'high'.
 

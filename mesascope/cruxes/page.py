@@ -21,7 +21,7 @@ def render_page(argument: Argument, findings: str | Path | None = None, should_u
     """Renders an argument as an HTML page.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         findings: a folder with findings.json, whose findings the measures of the crux file count; by default none.
         should_use_points: whether to split the gap between points of the answers; the page then says that no claim
             supports these points.

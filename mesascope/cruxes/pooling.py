@@ -118,7 +118,7 @@ def pool_people(
     """Pools the lower ends of several people's answers, and their upper ends.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         people: the ids of the people; by default those whom the file's query compares, or everybody without a query.
         target, condition: the events in P(target | condition); by default those of the file's query, or no condition if
             only a target is given.

@@ -171,7 +171,7 @@ def ask_reader(argument: Argument, ask: AskFunction, say: Callable[[str], None])
     """Asks a reader for their own numbers, shows what follows, and returns the numbers as a draft of a crux file.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         ask: a function that shows a question and returns the answer; see `AskFunction`.
         say: a function that shows a text to the reader.
     """

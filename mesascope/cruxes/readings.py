@@ -179,8 +179,9 @@ def has_word(word_scale: str, word: str) -> bool:
 
 
 def read_ratio(stated_ratio: object) -> tuple[float, float]:
-    """Reads a likelihood ratio as an interval [low, high]: '3', '~3', '2-5', '1/3', '3:1', '>=2' or an evidence word.
+    """Reads a likelihood ratio as an interval [low, high].
 
+    It may be a number or a text such as '3', '~3' (read as 3), '2-5', '1/3', '3:1', '>=2' or an evidence word.
     The words are '~zero evidence', 'small amount', 'significant' and 'strong'.
     """
     if isinstance(stated_ratio, int | float) and not isinstance(stated_ratio, bool) and 0 < stated_ratio < 1e12:

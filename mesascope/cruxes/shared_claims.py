@@ -95,7 +95,7 @@ def split_by_shared_claims(
     """Splits the gap by shared claims; a claim is shared if both people state the same event and condition.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         first_person, second_person: the ids of the two people; the gap is the number of `second_person` minus that of
             `first_person`.
         target: an event; by default the target of the file's query.

@@ -40,7 +40,7 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
     """Writes every person's triads for the file's target as CSV with the columns person, Camp, ID, PU, Pc, PUc.
 
     Args:
-        argument: the argument.
+        argument: the crux file, as `load_argument` returns it.
         crux: the only crux to write; by default every candidate.
 
     Everybody is asked the same question. Triads that the claims do not determine are left out, because the columns

@@ -57,7 +57,8 @@ def fit_hierarchical(
         posterior predictive interval.
 
     Raises:
-        MesascopeError: NumPyro is not installed, the model does not exist, or it does not fit the log.
+        MesascopeError: NumPyro is not installed, no model has this name, the model cannot be applied to this kind of
+            log, there are fewer than three participants, or a participant is in two groups.
     """
     require_known_name("model", model, MODEL_PARAMETERS)
     numpyro, infer = require_package("numpyro", "bayes"), require_package("numpyro.infer", "bayes")
