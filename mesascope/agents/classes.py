@@ -156,7 +156,7 @@ class _Lifetimes:
                 if last is None and np.size(observation) == 0:
                     last = observation  # after a reset, the last outcome is still told if it needs no observation
                 if last is not None and not percept["first"][i]:
-                    self._update(agent, last, observation, percept, i)
+                    self._update(agent, last, observation, percept=percept, i=i)
                 actions.append(self._act(agent, observation, percept, i))
                 lives[i] = (agent, observation)
         return np.asarray(actions), lives
@@ -200,7 +200,7 @@ class _Lifetimes:
                 keywords.setdefault(name, np.random.default_rng(seed))
         return self.spec.agent(**keywords)
 
-    def _update(self, agent: Any, last: Any, observation: Any, percept: dict[str, np.ndarray], i: int) -> None:
+    def _update(self, agent: Any, last: Any, observation: Any, *, percept: dict[str, np.ndarray], i: int) -> None:
         """Tells the agent what followed its last action."""
         if self.update_name is None:
             return

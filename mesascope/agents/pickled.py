@@ -6,7 +6,7 @@ from pathlib import Path
 from mesascope.agents.classes import from_class, is_agent
 from mesascope.agents.foreign import FileKind, format_spec
 from mesascope.agents.function import wrap
-from mesascope.contracts import Family, Subject, import_optional_package
+from mesascope.contracts import Family, Subject
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
@@ -42,7 +42,6 @@ def subject(
     if not trust:
         problem = f"{path!r} is a pickle, and unpickling it would run code from the file."
         raise MesascopeError(problem, "If you trust its author, add --trust (trust=True in Python).")
-    import_optional_package("cloudpickle", "sb3")
     with PICKLE.explain_errors(path):
         agent = gate.load_pickle(limits.read_file(path, MAX_BYTES), trust)
     name = format_spec("pickled", path=path, observes=observes, form="" if form == "vector" else form)

@@ -45,8 +45,8 @@ class Posterior:
         person: the id of the person.
         hypotheses: the names of the hypotheses, which exclude each other and cover every case.
         status: 'moved', 'cannot move', or 'asked' (numbers that only this person can state are missing).
-        prior, posterior: the interval of each hypothesis's probability before and after the evidence; empty if there
-            are no such intervals. The prior follows from the person's claims.
+        prior, posterior: for each hypothesis, the interval of its probability before and after the evidence. The prior
+            follows from the person's claims. Each is empty if it cannot be computed; `reason` says why.
         items: the items for which this person states likelihoods.
         reason: why the belief cannot move, or what to ask for.
     """

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import pickle
 import re
 import sys
 import warnings
@@ -179,7 +180,7 @@ def load_pickle(data: bytes, is_trusted: bool) -> Any:
     """
     if not is_trusted:
         raise ValueError("a pickle that is not trusted may only be read as data")
-    return import_package("cloudpickle").loads(data)
+    return pickle.loads(data)
 
 
 def load_weights(source: Any) -> Any:
