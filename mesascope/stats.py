@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special  # scipy.stats takes half a second to import
 
 CONFIDENCE = 0.95
 
@@ -48,10 +48,11 @@ def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confid
     error = np.sqrt((deviation**2).sum(-1) / np.maximum(n - 1, 1) / safe)
     error = np.where(error < 1e-12, 0.0, error)
     enough = n >= 3
-    half = stats.t.ppf((1 + confidence) / 2, np.maximum(n - 1, 1)) * error
+    df = np.maximum(n - 1, 1)
+    half = special.stdtrit(df, (1 + confidence) / 2) * error
     away = np.abs(centre - null)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where(error > 0, 2 * stats.t.sf(away / error, np.maximum(n - 1, 1)), np.where(away > 1e-12, 0.0, 1.0))
+        p = np.where(error > 0, 2 * special.stdtr(df, -away / error), np.where(away > 1e-12, 0.0, 1.0))
     blank = np.where(enough, 0.0, np.nan)
     estimate = np.where(n > 0, centre, np.nan)
     return Interval(estimate, centre - half + blank, centre + half + blank, n, p + blank)
@@ -77,6 +78,8 @@ def compute_contrast(
     if max(np.ptp(first_group), np.ptp(second_group)) < 1e-12:
         low, high, p = estimate, estimate, float(abs(estimate) < 1e-12)
     else:
+        from scipy import stats
+
         test_result: Any = stats.ttest_ind(first_group, second_group, equal_var=False)
         (low, high), p = test_result.confidence_interval(confidence), test_result.pvalue
     return Interval(*(np.array([x]) for x in (estimate, low, high, n, p)))
@@ -84,15 +87,17 @@ def compute_contrast(
 
 def compute_rate_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Computes the exact interval of a rate, from `hits` among `n` independent units (Clopper and Pearson 1934)."""
-    bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
-    return float(bounds.low), float(bounds.high)
+    tail = (1 - confidence) / 2
+    low = special.betaincinv(hits, n - hits + 1, tail) if hits > 0 else 0.0
+    high = special.betaincinv(hits + 1, n - hits, 1 - tail) if hits < n else 1.0
+    return float(low), float(high)
 
 
 def compute_standard_error(values: np.ndarray) -> float:
     """Computes the standard error of the mean of numbers, leaving out NaN entries; NaN for fewer than two numbers."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
-    return float(stats.sem(values)) if len(values) > 1 else float("nan")
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
 def average_valid(values: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -163,8 +168,8 @@ def find_percentile_ends(n: int, confidence: float = CONFIDENCE) -> tuple[float,
     They are further apart than (0.025, 0.975), because the plain percentile interval is too narrow for few units: these
     are the expanded percentiles of Hesterberg (2014, arXiv 1411.5279).
     """
-    distance = np.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, n - 1)
-    return float(stats.norm.sf(distance)), float(stats.norm.cdf(distance))
+    distance = np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + confidence) / 2)
+    return float(special.ndtr(-distance)), float(special.ndtr(distance))
 
 
 def adjust_holm(p: np.ndarray) -> np.ndarray:

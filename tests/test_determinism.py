@@ -197,6 +197,7 @@ def test_global_seeds_change_nothing(tmp_path, capsys, monkeypatch):
     assert told[0] == told[1]
 
 
+@pytest.mark.slow  # other processes; CI runs it
 def test_another_process_and_another_hash_seed_change_nothing(tmp_path, capsys):
     # a cache of its own, so that references and controls run in both processes
     environment = {**os.environ, "PYTHONHASHSEED": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}

@@ -95,6 +95,7 @@ def test_the_cache_has_a_bound(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["2", "3"]
 
 
+@pytest.mark.slow  # twenty seconds; CI runs it
 def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):
     family = "bernoulli_bandit:arms=3,trials=40"
     splits = ("fresh", "shifted:low")  # every split more is read twice

@@ -102,6 +102,7 @@ def test_more_of_them_and_their_flags(placed_slowly):
     assert numbers["gain_fresh"] == pytest.approx(0.91, abs=0.05)
 
 
+@pytest.mark.slow  # ten seconds; CI runs it
 def test_a_wrong_bank_label_is_doubtful():
     """B8: the locator of one bank, said to be trained on another."""
     bank, family = (f"{BANDIT},bank=4,bank_seed={seed}" for seed in (3, 5))

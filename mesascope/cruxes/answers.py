@@ -45,7 +45,7 @@ class Answer(IntervalResult):
         assumptions: the assumptions behind the interval, as texts that are printed with the answer.
         claims: the ids of the person's claims that are connected with the question.
         bridges: the ids of the modeller's rules that are connected with the question.
-        wordings: the answer under each alternative wording of an ambiguous claim, by label.
+        interpretations: the answer under each alternative interpretation of an ambiguous claim, by label.
         bridged: the answer with (or without) each optional bridge of the modeller, by label such as 'with b1'.
         refusal: the person's refusal to answer this question; None if the person does not refuse.
     """
@@ -63,7 +63,7 @@ class Answer(IntervalResult):
     assumptions: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     bridges: tuple[str, ...] = ()
-    wordings: Mapping[str, Answer] = field(default_factory=dict)
+    interpretations: Mapping[str, Answer] = field(default_factory=dict)
     bridged: Mapping[str, Answer] = field(default_factory=dict)
     refusal: Refusal | None = None
 

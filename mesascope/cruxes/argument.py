@@ -43,7 +43,7 @@ class Argument:
         """Reads the same file under other conventions; the keyword arguments are fields of `Conventions`."""
         for name in changes:
             require_known_name("convention", name, Conventions.__dataclass_fields__)
-        for name in ("bridges", "wordings"):
+        for name in ("bridges", "interpretations"):
             if name in changes:
                 changes[name] = tuple(changes[name])
         conventions = replace(self.conventions, **changes)
@@ -82,16 +82,21 @@ class Argument:
         return self.content.resolve_event(text)
 
     def list_claims(self, person: str) -> tuple[Claim, ...]:
-        """Lists one person's claims that enter inference, each in the chosen wording.
+        """Lists one person's claims that enter inference, each in the chosen interpretation.
 
         Claims that are retracted or marked as not used, and claims on refused questions, are left out.
         """
         claims = []
         for claim in self.content.claims.values():
             if claim.kind in INFERENCE_KINDS and claim.people == (person,) and self.is_active(claim):
-                for label, wording in claim.wordings.items():
-                    if label in self.conventions.wordings:
-                        claim = replace(claim, event=wording.event, condition=wording.condition, value=wording.value)
+                for label, interpretation in claim.interpretations.items():
+                    if label in self.conventions.interpretations:
+                        claim = replace(
+                            claim,
+                            event=interpretation.event,
+                            condition=interpretation.condition,
+                            value=interpretation.value,
+                        )
                 assert claim.event is not None
                 if self.find_refusal(person, claim.event) is None:
                     claims.append(claim)
@@ -202,8 +207,8 @@ class Argument:
             engine: 'lp' (bounds without any independence), 'net' or 'credal' (two names of one engine, which assumes
                 a network's independence) or 'sample' (a network whose values are drawn from Beta distributions).
             draws, seed: the number of draws and the random seed, for the engine 'sample'.
-            should_add_variants: whether to answer again under every alternative wording of this person's ambiguous
-                claims, and with and without every optional bridge.
+            should_add_variants: whether to answer again under every alternative interpretation of this person's
+                ambiguous claims, and with and without every optional bridge.
 
         Returns an `Answer`. A refused, undefined or incoherent answer raises no error; its `status` tells this.
         """
@@ -229,7 +234,9 @@ class Argument:
         readings = [
             f"{c.id} is read as: {c.reading_name}"
             for c in claims
-            if c.reading_name and c.id in answer.claims and not set(c.wordings) & set(self.conventions.wordings)
+            if c.reading_name
+            and c.id in answer.claims
+            and not set(c.interpretations) & set(self.conventions.interpretations)
         ]
         readings += [f"{b}: {text}" for b in answer.bridges if (text := self.content.bridges[b].text)]
         answer = replace(answer, assumptions=(*answer.assumptions, *readings))
@@ -243,8 +250,10 @@ class Argument:
                 return replace(no_answer, assumptions=(str(error),))
 
         chosen = self.conventions
-        labels = self.list_wordings(answer.claims)
-        reworded = {label: answer_variant(self.read(wordings=(*chosen.wordings, label))) for label in labels}
+        labels = self.list_interpretations(answer.claims)
+        reinterpreted = {
+            label: answer_variant(self.read(interpretations=(*chosen.interpretations, label))) for label in labels
+        }
         bridged = {}
         connected = polytope.select_connected(event.atoms | condition.atoms).atoms
         for bridge in self.content.bridges.values():
@@ -252,13 +261,13 @@ class Argument:
                 is_on = bridge.id in chosen.bridges
                 ids = [b for b in chosen.bridges if b != bridge.id] + [bridge.id] * (not is_on)
                 bridged[f"{'without' if is_on else 'with'} {bridge.id}"] = answer_variant(self.read(bridges=ids))
-        return replace(answer, wordings=reworded, bridged=bridged)
+        return replace(answer, interpretations=reinterpreted, bridged=bridged)
 
-    def list_wordings(self, claims: Sequence[str]) -> list[str]:
-        """Lists the labels of the claims' alternative wordings, except the labels that the conventions select."""
+    def list_interpretations(self, claims: Sequence[str]) -> list[str]:
+        """Lists the labels of the claims' alternative interpretations, except those that the conventions select."""
         stated = [self.content.claims[claim] for claim in claims]
-        labels = dict.fromkeys(label for claim in stated for label in claim.wordings)
-        return [label for label in labels if label not in self.conventions.wordings]
+        labels = dict.fromkeys(label for claim in stated for label in claim.interpretations)
+        return [label for label in labels if label not in self.conventions.interpretations]
 
     def translate(
         self, event: str | Event, person: str, condition: str | Event | None = None, engine: str = "lp"

@@ -56,7 +56,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Wording:
+class Interpretation:
     """An alternative reading of an ambiguous claim."""
 
     event: Event
@@ -74,17 +74,17 @@ class Claim:
         kind: a key of `CLAIM_KINDS`.
         text: the statement as the modeller sums it up.
         quote, at: a phrase in the person's own words, and where the person said it.
-        reading_name: the name of the default wording, if the claim has other wordings.
+        reading_name: the name of the default interpretation, if the claim has other interpretations.
         is_endorsed: whether the person endorsed this reading; otherwise the modeller inferred it.
         after: for a posterior, the id of the evidence after which the person holds this belief.
         than, than_condition: for a comparison, which claims that P(than | than_condition) is at most
             P(event | condition), the two events of the smaller chance.
-        event, condition, value: the events and the stated value of P(event | condition), in the default wording;
+        event, condition, value: the events and the stated value of P(event | condition), in the default interpretation;
             `event` and `value` are None if the claim does not state them.
         reflective_value: the value that the person expects on reflection; None if the claim does not state it.
         word: the probability word that was stated with the number.
         hedge: a remark of the person that weakens the statement.
-        wordings: the other wordings of the claim, by label.
+        interpretations: the other interpretations of the claim, by label.
         is_used: whether the claim enters inference.
         share_of, population: for a claim of kind 'fraction', the members that the share counts, and the population.
         related_claims: the ids of the claims that this claim is about.
@@ -105,7 +105,7 @@ class Claim:
     reflective_value: Reading | None = None
     word: str = ""
     hedge: str = ""
-    wordings: dict[str, Wording] = field(default_factory=dict)
+    interpretations: dict[str, Interpretation] = field(default_factory=dict)
     is_used: bool = True
     share_of: str = ""
     population: str = ""
@@ -338,7 +338,7 @@ class Conventions:
         plus_minus: the half-width of the interval of '~p'.
         reflective: whether the value that a person expects on reflection replaces the present value.
         bridges: ids of the optional bridges to switch on.
-        wordings: labels of the alternative wordings to use.
+        interpretations: labels of the alternative interpretations to use.
     """
 
     reading: str = "centre"
@@ -346,7 +346,7 @@ class Conventions:
     plus_minus: float = 0.05
     reflective: bool = False
     bridges: tuple[str, ...] = ()
-    wordings: tuple[str, ...] = ()
+    interpretations: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raises `MesascopeError` for an unknown reading, an unknown scale, or a half-width outside [0, 0.5]."""

@@ -165,10 +165,10 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
             fix, bridges = "Leave the claim as it is: any value satisfies it.", argument.list_bridges(person)
             yield Issue("impossible_given", (person,), (claim.id,), message, fix, bridges)
     for claim in argument.content.claims.values():
-        if claim.people == (person,) and claim.wordings:
-            wording_names = ", or ".join(map(repr, claim.wordings))
+        if claim.people == (person,) and claim.interpretations:
+            alternatives = ", or ".join(map(repr, claim.interpretations))
             default = repr(claim.reading_name) if claim.reading_name else "as written"
-            message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: {default}, or {wording_names}."
+            message = f"{claim.id} can be read in {len(claim.interpretations) + 1} ways: {default}, or {alternatives}."
             yield _make_issue(claim, "ambiguous", message, "Every answer that uses it is repeated under each reading.")
     query = argument.content.query
     if query and not clashes and person in query.people:

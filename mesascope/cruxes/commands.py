@@ -12,7 +12,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.disagreement import SCALES, SHARE_METHODS
 from mesascope.cruxes.hypotheses import accumulate_evidence, rank_ratios
 from mesascope.cruxes.influence import CRUX_ENGINES
-from mesascope.cruxes.information import require_information_form
+from mesascope.cruxes.information import require_divergence
 from mesascope.cruxes.source import read_text
 from mesascope.errors import MesascopeError, require, require_known_name
 
@@ -114,7 +114,9 @@ def rank_cruxes(
     target: options.TargetOption = None,
     condition: options.ConditionOption = None,
     base: options.BaseOption = "10",
-    form: Annotated[str, typer.Option(help="log (mutual information), naive (mean change) or quadratic.")] = "log",
+    divergence: Annotated[
+        str, typer.Option(help="log (mutual information), naive (mean change) or quadratic.")
+    ] = "log",
     engine: options.CruxEngineOption = "auto",
     should_rank_claims: Annotated[
         bool, typer.Option("--claims", help="Rank the person's own numbers, not cruxes, by Sobol shares.")
@@ -132,7 +134,7 @@ def rank_cruxes(
 
     Example: mesascope crux voi --person lister
     """
-    require_information_form(form)
+    require_divergence(divergence)
     require_known_name("engine", engine, CRUX_ENGINES)
     results: dict[str, Any] = {}
     lines: list[str] = []
@@ -140,9 +142,9 @@ def rank_cruxes(
         lines.append(f"{name}:")
         if not should_rank_claims:
             results[name] = argument.voi(
-                name, crux, target, condition, base=options.parse_base(base), form=form, engine=engine
+                name, crux, target, condition, base=options.parse_base(base), divergence=divergence, engine=engine
             )
-            unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[form]
+            unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[divergence]
             lines += texts.describe_values(results[name], unit, "value of information")
             continue
         try:
@@ -164,19 +166,19 @@ def rank_shared_cruxes(
     crux: Annotated[str | None, typer.Option(help="One crux; by default every candidate of both.")] = None,
     target: options.TargetOption = None,
     base: options.BaseOption = "10",
-    form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
+    divergence: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
     weights: Annotated[str, typer.Option(help="P(C) from the two: gmo (geometric mean of odds) or mean.")] = "gmo",
     engine: options.CruxEngineOption = "auto",
 ) -> options.CommandOutput:
     """Rank cruxes by how far learning them brings two people together, or drives these people apart (below 0).
 
-    Example: mesascope crux vod --form naive
+    Example: mesascope crux vod --divergence naive
     """
-    settings = {"base": options.parse_base(base), "weights": weights, "form": form, "engine": engine}
+    settings = {"base": options.parse_base(base), "weights": weights, "divergence": divergence, "engine": engine}
     values = argument.vod(*options.parse_pair(pair), crux, target, **settings)
     if not values:
         return options.CommandOutput(values, ["no crux that both people's claims mention"])
-    unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
+    unit = f"log base {base}, weights {weights}" if divergence == "log" else f"probability, weights {weights}"
     return options.CommandOutput(values, texts.describe_values(values, unit, "value of discrimination"))
 
 

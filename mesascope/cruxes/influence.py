@@ -38,11 +38,11 @@ class CruxValue:
     Args:
         crux: the crux, as an event or as its states.
         people: the id of the person, or the ids of the two people, who learn the crux.
-        low, high: the ends of the value's interval, in the unit of the form and base; equal if the claims determine the
-            triad; None if there is no value.
+        low, high: the ends of the value's interval, in the unit of its divergence and base; equal if the claims
+            determine the triad; None if there is no value.
         maximum: the value of learning the target itself, which no value of information exceeds (the target's entropy,
-            if the form is 'log'); for two people, their present disagreement, which no value of discrimination exceeds;
-            None if there is no value.
+            if the divergence is 'log'); for two people, their present disagreement, which no value of discrimination
+            exceeds; None if there is no value.
         triads: each person's triad (P(U), P(U | C), P(C)), or None if the claims do not determine the triad.
         engine: the engine that found the triads.
         reason: why there is no value, or what limits it.
@@ -112,11 +112,11 @@ def _find_network_triad(argument: Argument, person: str, crux: Event, target: Ev
     return Triads(np.array([triad]), "net")
 
 
-def _bound_information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
+def _bound_information(triads: Triads, base: float, divergence: str) -> tuple[float, float, float]:
     pu, puc, pc = triads.rows.T
     pun = information.find_complements(triads.rows, threshold=1 - 1e-12)
-    values = np.asarray(information.compute_information_value(pu, puc, pc, base, complement=pun, form=form))
-    greatest_values = np.asarray(information.compute_greatest_information_value(pu, base, form))
+    values = np.asarray(information.compute_information_value(pu, puc, pc, base, complement=pun, divergence=divergence))
+    greatest_values = np.asarray(information.compute_greatest_information_value(pu, base, divergence))
     return float(values.min()), float(values.max()), float(greatest_values.max())
 
 
@@ -144,7 +144,7 @@ def rank_cruxes(
     condition: str | None = None,
     *,
     base: float = 10.0,
-    form: str = "log",
+    divergence: str = "log",
     engine: str = "auto",
 ) -> list[CruxValue]:
     """Ranks cruxes by their value of information to one person; the largest value comes first.
@@ -157,18 +157,18 @@ def rank_cruxes(
         target, condition: the events in P(target | condition); by default those of the file's query, or no condition if
             only a target is given.
         base: the base of the logarithm; 10 gives dits.
-        form: 'log', 'naive' or 'quadratic'; see `compute_information_value`.
+        divergence: 'log', 'naive' or 'quadratic'; see `compute_information_value`.
         engine: 'auto', 'net' or 'lp'; see `find_triads`.
 
     If the claims do not determine the triad, `low` and `high` are an inner bound: the true range may be wider.
     """
-    information.require_information_form(form)
+    information.require_divergence(divergence)
     require_known_name("engine", engine, CRUX_ENGINES)
     question = argument.choose_question(person, target, condition)
     if crux is not None and ";" in crux:
         problem = "The value of a crux of several states is not computed by the engine 'lp'."
         require(engine != "lp", problem, "Ask with --engine net, or about each state alone.")
-        return [_compute_states_value(argument, person, crux, *question, base=base, form=form)]
+        return [_compute_states_value(argument, person, crux, *question, base=base, divergence=divergence)]
     if crux is None:
         candidates = list_cruxes(argument, person, *question)
     else:
@@ -179,7 +179,7 @@ def rank_cruxes(
     values = []
     for name, event in candidates.items():
         triads = find_triads(argument, person, event, *question, engine=engine)
-        low, high, greatest_value = _bound_information(triads, base, form)
+        low, high, greatest_value = _bound_information(triads, base, divergence)
         reason = "" if triads.engine == "net" or high - low < POINT_TOLERANCE else INNER_BOUND_NOTE
         triad = pick_single_triad(triads)
         values.append(CruxValue(name, (person,), low, high, greatest_value, (triad,), triads.engine, reason))
@@ -187,7 +187,7 @@ def rank_cruxes(
 
 
 def _compute_states_value(
-    argument: Argument, person: str, crux: str, target: Event, condition: Event, *, base: float, form: str
+    argument: Argument, person: str, crux: str, target: Event, condition: Event, *, base: float, divergence: str
 ) -> CruxValue:
     states = [argument.parse_event(part) for part in crux.split(";")]
     worlds = enumerate_worlds(sorted(conjoin(*states).atoms))
@@ -205,9 +205,9 @@ def _compute_states_value(
             raise MesascopeError(problem, "Choose other states.")
         state_probabilities.append(probability)
         target_probabilities.append(0.0 if target_probability is None else target_probability)
-    value = information.compute_information_value_of_states(target_probabilities, state_probabilities, base, form)
+    value = information.compute_information_value_of_states(target_probabilities, state_probabilities, base, divergence)
     pu = float(np.dot(target_probabilities, state_probabilities))
-    greatest_value = float(information.compute_greatest_information_value(pu, base, form))
+    greatest_value = float(information.compute_greatest_information_value(pu, base, divergence))
     return CruxValue(crux, (person,), value, value, greatest_value, (None,), "net")
 
 
@@ -220,7 +220,7 @@ def rank_shared_cruxes(
     *,
     base: float = 10.0,
     weights: str = "gmo",
-    form: str = "log",
+    divergence: str = "log",
     engine: str = "auto",
 ) -> list[CruxValue]:
     """Ranks cruxes by their value of discrimination between two people; the largest value comes first.
@@ -232,12 +232,12 @@ def rank_shared_cruxes(
         target: an event; by default the target of the file's query. Both people answer the same question.
         base, engine: see `rank_cruxes`.
         weights: 'gmo' or 'mean'; see `compute_discrimination_value`.
-        form: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
+        divergence: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
 
     A negative value means that learning the crux is expected to drive the two people apart.
     """
     require_known_name("engine", engine, CRUX_ENGINES)
-    require_known_name("form", form, ("log", "naive"))
+    require_known_name("divergence", divergence, ("log", "naive"))
     require_known_name("weights", weights, ("gmo", "mean"))
     people = argument.pick_pair(first_person, second_person)
     questions = [argument.choose_common_question(people, target)] * 2
@@ -254,19 +254,19 @@ def rank_shared_cruxes(
             values.append(CruxValue(name, people, triads=(None, None), engine=engine, reason=reason))
             continue
         triads = [find_triads(argument, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)]
-        values.append(_bound_discrimination(name, people, triads, base, weights, form=form))
+        values.append(_bound_discrimination(name, people, triads, base, weights, divergence=divergence))
     return sorted(values, key=lambda v: -(v.high if v.high is not None else -np.inf))
 
 
 def _bound_discrimination(
-    name: str, people: tuple[str, str], triads: Sequence[Triads], base: float, weights: str, *, form: str
+    name: str, people: tuple[str, str], triads: Sequence[Triads], base: float, weights: str, *, divergence: str
 ) -> CruxValue:
     rng = np.random.default_rng(11)
     a, b = (t.rows for t in triads)
     if len(a) * len(b) > 1:
         a, b = a[rng.integers(0, len(a), 4000)], b[rng.integers(0, len(b), 4000)]
-    values = information.compute_discrimination_values(_make_coherent(a), _make_coherent(b), base, weights, form)
-    gap = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_symmetric_kl(a[:, 0], b[:, 0], base)
+    values = information.compute_discrimination_values(_make_coherent(a), _make_coherent(b), base, weights, divergence)
+    gap = abs(a[:, 0] - b[:, 0]) if divergence == "naive" else information.measure_symmetric_kl(a[:, 0], b[:, 0], base)
     is_finite = ~np.isnan(values)
     single_triads = tuple(pick_single_triad(t) for t in triads)
     engine = "/".join(t.engine for t in triads)
@@ -277,7 +277,7 @@ def _bound_discrimination(
     low, high = float(values[is_finite].min()), float(values[is_finite].max())
     if low == -np.inf:
         reason = "-inf: once the crux is settled, one person would be certain of the target, and in logs this is "
-        reasons.append(reason + "infinitely far from any other belief; the form 'naive' stays finite")
+        reasons.append(reason + "infinitely far from any other belief; the divergence 'naive' stays finite")
     return CruxValue(name, people, low, high, float(gap[is_finite].max()), single_triads, engine, "; ".join(reasons))
 
 

@@ -11,7 +11,7 @@ from mesascope.errors import require, require_known_name
 
 ROUNDING_TOLERANCE = 1e-12  # probabilities within this distance of 0 or 1 become 0 or 1, because their logs are needed
 LOG_BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
-INFORMATION_FORMS = ("log", "naive", "quadratic")
+DIVERGENCES = ("log", "naive", "quadratic")
 
 
 def _compute_kl_terms(p: np.ndarray, q: np.ndarray, base: float) -> np.ndarray:
@@ -66,7 +66,7 @@ def compute_information_value(
     base: float = 10.0,
     *,
     complement: float | np.ndarray | None = None,
-    form: str = "log",
+    divergence: str = "log",
 ) -> float | np.ndarray:
     """Computes the value of learning C for a belief in U.
 
@@ -74,40 +74,42 @@ def compute_information_value(
         pu, puc, pc: the triad P(U), P(U | C) and P(C), which may be arrays of one shape if there is a `complement`.
         base: the base of the logarithm; 10 gives dits.
         complement: P(U | not C) as the person states it, even if that contradicts the triad (the 'updatable' form).
-        form: 'log' (mutual information, without a `complement`), 'naive' (mean absolute change) or
+        divergence: 'log' (mutual information, without a `complement`), 'naive' (mean absolute change) or
             'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 
     Returns a number of at least 0, or an array of such numbers. With 'log' and without a `complement`, the number is at
     most the entropy of U, and equals this entropy if C is U.
     """
-    require_information_form(form)
+    require_divergence(divergence)
     pun = find_complement(float(pu), float(puc), float(pc)) if complement is None else complement
-    no = 0.0 if pun is None else _measure_change(pun, pu, base, form)
-    value = _average_outcomes(pc, _measure_change(puc, pu, base, form), no)
+    no = 0.0 if pun is None else _measure_change(pun, pu, base, divergence)
+    value = _average_outcomes(pc, _measure_change(puc, pu, base, divergence), no)
     return value if np.ndim(value) else float(value)
 
 
-def require_information_form(form: str) -> str:
-    """Returns the form if it is a form of the value of information; otherwise raises `MesascopeError`."""
-    return require_known_name("form of the value of information", form, INFORMATION_FORMS)
+def require_divergence(divergence: str) -> str:
+    """Returns the name of the divergence if the value of information knows it; otherwise raises `MesascopeError`."""
+    return require_known_name("divergence of the value of information", divergence, DIVERGENCES)
 
 
-def _measure_change(q: float | np.ndarray, pu: float | np.ndarray, base: float, form: str) -> np.ndarray:
-    """Measures how far the probability of U changes from pu to q, in the form 'log', 'naive' or 'quadratic'."""
+def _measure_change(q: float | np.ndarray, pu: float | np.ndarray, base: float, divergence: str) -> np.ndarray:
+    """Measures how far the probability of U changes from pu to q, by the divergence 'log', 'naive' or 'quadratic'."""
     change = np.asarray(q, dtype=float) - pu
-    return measure_kl(q, pu, base) if form == "log" else abs(change) if form == "naive" else change**2
+    return measure_kl(q, pu, base) if divergence == "log" else abs(change) if divergence == "naive" else change**2
 
 
 def compute_greatest_information_value(
-    pu: float | np.ndarray, base: float = 10.0, form: str = "log"
+    pu: float | np.ndarray, base: float = 10.0, divergence: str = "log"
 ) -> float | np.ndarray:
     """Computes the value of learning U itself, which no value of information about U exceeds.
 
-    The value is the entropy of U in the form 'log', 2·pu·(1 - pu) in the form 'naive', and pu·(1 - pu) in the form
+    The value is the entropy of U with the divergence 'log', 2·pu·(1 - pu) with 'naive', and pu·(1 - pu) with
     'quadratic'.
     """
     pu = np.asarray(pu, dtype=float)
-    return compute_information_value(pu, np.ones_like(pu), pu, base, complement=np.zeros_like(pu), form=form)
+    return compute_information_value(
+        pu, np.ones_like(pu), pu, base, complement=np.zeros_like(pu), divergence=divergence
+    )
 
 
 def _average_outcomes(
@@ -120,22 +122,22 @@ def _average_outcomes(
 
 
 def compute_information_value_of_states(
-    pu_by_state: Sequence[float], pc: Sequence[float], base: float = 10.0, form: str = "log"
+    pu_by_state: Sequence[float], pc: Sequence[float], base: float = 10.0, divergence: str = "log"
 ) -> float:
     """Computes the value of learning a crux with k states; with 'log', it is Σ_c P(c)·KL(P(U|c), P(U)).
 
     Args:
         pu_by_state: P(U | state) for each state.
         pc: P(state) for each state; these sum to one.
-        base, form: see `compute_information_value`.
+        base, divergence: see `compute_information_value`.
     """
-    require_information_form(form)
+    require_divergence(divergence)
     q, w = np.asarray(pu_by_state, dtype=float), np.asarray(pc, dtype=float)
     is_distribution = q.shape == w.shape and bool(w.min() >= 0) and abs(w.sum() - 1) <= 1e-9
     problem = "Each state of a crux needs a weight, and the weights must sum to one."
     require(is_distribution, problem, "Give P(state) for each.")
     is_possible = w > 0
-    return float(w[is_possible] @ _measure_change(q[is_possible], float(w @ q), base, form))
+    return float(w[is_possible] @ _measure_change(q[is_possible], float(w @ q), base, divergence))
 
 
 def measure_symmetric_kl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
@@ -156,7 +158,7 @@ def compute_discrimination_value(
     b: tuple[float, float, float],
     base: float = 10.0,
     weights: str = "gmo",
-    form: str = "log",
+    divergence: str = "log",
 ) -> float:
     """Computes how much closer learning C is expected to bring two people's beliefs in U.
 
@@ -165,28 +167,28 @@ def compute_discrimination_value(
         base: the base of the logarithm.
         weights: the P(C) that weights the outcomes of C, which is the probability whose odds are the geometric mean of
             the two people's odds ('gmo', preferred) or the mean of the two people's probabilities ('mean').
-        form: 'log' (symmetric KL) or 'naive' (absolute difference).
+        divergence: 'log' (symmetric KL) or 'naive' (absolute difference).
 
     Returns a number that is at most the present disagreement. The number is negative if learning C is expected to drive
     the two people apart, and NaN if both the present and the expected disagreement are infinite.
     """
-    require_known_name("form of discrimination", form, ("log", "naive"))
+    require_known_name("divergence of discrimination", divergence, ("log", "naive"))
     require_known_name("weights", weights, ("gmo", "mean"))
     g = average_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
     na, nb = find_complement(*a), find_complement(*b)
     is_defined = g >= 1 or (na is not None and nb is not None)
     require(is_defined, "One person is certain of the crux, so P(U | not C) is not defined.", "Use another crux.")
-    return float(compute_discrimination_values(np.array([a]), np.array([b]), base, weights, form)[0])
+    return float(compute_discrimination_values(np.array([a]), np.array([b]), base, weights, divergence)[0])
 
 
 def compute_discrimination_values(
-    a: np.ndarray, b: np.ndarray, base: float = 10.0, weights: str = "gmo", form: str = "log"
+    a: np.ndarray, b: np.ndarray, base: float = 10.0, weights: str = "gmo", divergence: str = "log"
 ) -> np.ndarray:
     """Computes the value of discrimination for m pairs of coherent triads; returns values [m].
 
     Args:
         a, b: the triads (pu, puc, pc) of each person, [m, 3].
-        base, weights, form: see `compute_discrimination_value`.
+        base, weights, divergence: see `compute_discrimination_value`.
 
     Where `compute_discrimination_value` raises an error, a value is NaN: with the weights 'mean', if a person is
     certain of the crux; with the weights 'gmo', if one person excludes what the other person is certain of.
@@ -194,7 +196,7 @@ def compute_discrimination_values(
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 
     def measure_difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return measure_symmetric_kl(x, y, base) if form == "log" else abs(x - y)
+        return measure_symmetric_kl(x, y, base) if divergence == "log" else abs(x - y)
 
     na, nb = find_complements(a), find_complements(b)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mesascope.cruxes import entries, quantities
-from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, Conventions, Person, Wording
+from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, Conventions, Interpretation, Person
 from mesascope.cruxes.entries import EntryReader
 from mesascope.cruxes.language import Event, parse_event, require_known_atoms
 from mesascope.cruxes.lines import ENTRY_NAMES, LIST_ENTRY_NAMES, TOP_FIELDS
@@ -59,9 +59,9 @@ def read_content(source: Source, conventions: Conventions) -> Content:
     content.bridges = entry_reader.read_each("bridges", entries.read_bridge)
     for name in conventions.bridges:
         require_known_name("bridge", name, content.bridges)
-    labels = {label for claim in content.claims.values() for label in claim.wordings}
-    for label in conventions.wordings:
-        require_known_name("wording", label, labels)
+    labels = {label for claim in content.claims.values() for label in claim.interpretations}
+    for label in conventions.interpretations:
+        require_known_name("interpretation", label, labels)
     content.cuts = entry_reader.read_each("cuts", entries.read_cut)
     content.hypotheses = entry_reader.read_each("hypotheses", entries.read_hypotheses)
     content.evidence = entry_reader.read_each("evidence", entries.read_evidence)
@@ -185,21 +185,21 @@ def _make_threshold_claims(entry_reader: EntryReader, quantity: quantities.Quant
 
 
 def _read_numeric_fields(entry_reader: EntryReader, fields: Fields) -> dict[str, Any]:
-    """Reads the event, the condition and the value of a claim, and its alternative wordings."""
+    """Reads the event, the condition and the value of a claim, and its alternative interpretations."""
     event, condition = entry_reader.read_event(fields, "event"), entry_reader.read_condition(fields, "given")
-    wordings = {}
+    interpretations = {}
     for label, table in fields.read_table("readings").items():
         changes = Fields(table, ("event", "given", "value"))
         is_usable = label.isprintable() and bool(label.strip())
         require(is_usable, "A reading has no usable label.", "Give it a printable label.")
-        wordings[label] = Wording(
+        interpretations[label] = Interpretation(
             entry_reader.read_event(changes, "event") if "event" in changes.table else event,
             entry_reader.read_condition(changes, "given") if "given" in changes.table else condition,
             _read_claim_value(entry_reader, changes if "value" in changes.table else fields, "value"),
         )
     reflective = _read_claim_value(entry_reader, fields, "reflective") if "reflective" in fields.table else None
     value, text = _read_claim_value(entry_reader, fields, "value"), fields.read_text("event")
-    values = {"value": value, "reflective_value": reflective, "wordings": wordings}
+    values = {"value": value, "reflective_value": reflective, "interpretations": interpretations}
     return {"event": event, "condition": condition, "event_text": text, **values}
 
 

@@ -40,8 +40,8 @@ ReflectiveOption = Annotated[
     bool, typer.Option("--reflective", help="Use the values expected on reflection, if stated.")
 ]
 BridgeOption = Annotated[list[str] | None, typer.Option("--with", help="Switch on an optional bridge; repeatable.")]
-WordingOption = Annotated[
-    list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")
+InterpretationOption = Annotated[
+    list[str] | None, typer.Option("--interpretation", help="Choose an alternative interpretation; repeatable.")
 ]
 PersonOption = Annotated[
     list[str] | None,
@@ -71,11 +71,11 @@ def open_argument(
     is_reflective: ReflectiveOption = False,
     *,
     bridge: BridgeOption = None,
-    wording: WordingOption = None,
+    interpretation: InterpretationOption = None,
 ) -> Argument:
     """Opens the file, a shipped example by its name, or by default the shipped thread, under the chosen conventions."""
     changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
-    changes |= {"reflective": is_reflective, "bridges": bridge or (), "wordings": wording or ()}
+    changes |= {"reflective": is_reflective, "bridges": bridge or (), "interpretations": interpretation or ()}
     if file and not file.exists() and (EXAMPLES / f"{file}.toml").is_file() and file.name == str(file):
         file = EXAMPLES / f"{file}.toml"
     return load_argument(file, **changes) if file else load_thread(**changes)

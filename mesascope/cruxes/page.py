@@ -76,7 +76,7 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
 
     for answer in answers:
         add_bar(f"{answer.person}: {describe_question(answer.event, answer.given)}", answer, is_minor=False)
-        variants = {f"worded “{label}”"[:52]: x for label, x in answer.wordings.items()} | {**answer.bridged}
+        variants = {f"read as “{label}”"[:52]: x for label, x in answer.interpretations.items()} | {**answer.bridged}
         if any(argument.content.claims[claim].reflective_value for claim in answer.claims):
             condition = "" if answer.given == str(SURE_EVENT) else answer.given
             variants["on reflection"] = on_reflection.answer(
@@ -202,7 +202,7 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
             if claim.people[0] in content.people
             else []
         )
-        marks += ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
+        marks += ["ambiguous"] if claim.interpretations or claim.kind == "ambiguity" else []
         marks += ["withdrawn"] if content.find_reply("retraction", claim.id) else []
         marks += [f"refused by {refusal.person}" for refusal in content.refusals if claim.id in refusal.claims]
         stated = claim.value.text if claim.value else ""

@@ -78,8 +78,8 @@ def describe_conventions(conventions: Conventions) -> str:
         parts.append("on reflection if stated")
     if conventions.bridges:
         parts.append("switched on: " + ", ".join(conventions.bridges))
-    if conventions.wordings:
-        parts.append("worded: " + ", ".join(repr(w) for w in conventions.wordings))
+    if conventions.interpretations:
+        parts.append("read as: " + ", ".join(repr(w) for w in conventions.interpretations))
     return "; ".join(parts)
 
 
@@ -105,7 +105,7 @@ def describe_question(event: str, condition: str) -> str:
 
 
 def describe_answer(answer: Answer) -> list[str]:
-    """Describes one answer: the number, its claims and assumptions, and the answers under other wordings."""
+    """Describes one answer: the number, its claims and assumptions, and the answers under other interpretations."""
     question, interval = describe_question(answer.event, answer.given), format_interval(answer.low, answer.high)
     lines = [f"{answer.person}: {question} = {interval}  ({answer.status}: {STATUSES[answer.status]})"]
     if answer.point is not None and 0 < answer.point < 1:
@@ -121,7 +121,9 @@ def describe_answer(answer: Answer) -> list[str]:
     if answer.bridges:
         lines.append(f"  bridges of the modeller: {', '.join(answer.bridges)}")
     lines.append(f"  engine {answer.engine}: {'; '.join(answer.assumptions)}")
-    variants = {f"worded {label!r}": reworded for label, reworded in answer.wordings.items()} | {**answer.bridged}
+    variants = {f"read as {label!r}": reinterpreted for label, reinterpreted in answer.interpretations.items()} | {
+        **answer.bridged
+    }
     for label, variant in variants.items():
         reason = f"  ({variant.assumptions[0]})" if variant.status == "inapplicable" else ""
         reason = f"  ({variant.status})" if variant.status in ("undefined", "incoherent") else reason

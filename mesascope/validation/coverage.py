@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy.stats import t as t_distribution
+from scipy.special import stdtrit
 
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
@@ -119,7 +119,7 @@ def run_retention_studies(seeds: Sequence[int]) -> list[Study]:
                     estimates = {
                         f"retention on {split}": Estimate(kept, kept - half_width, kept + half_width)
                         for split, kept in reach.retention.items()
-                        for half_width in [float(t_distribution.ppf(0.975, n - 1)) * reach.standard_error[split]]
+                        for half_width in [float(stdtrit(n - 1, 0.975)) * reach.standard_error[split]]
                     }
                     studies.append(Study(name, n, estimates))
     return studies

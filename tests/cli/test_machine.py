@@ -70,6 +70,7 @@ def one_sentence(ended, code=2):
     return told
 
 
+@pytest.mark.slow  # three to five processes; CI runs it
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk():
     assert "No space left on device" in one_sentence(shell("$M --out a > /dev/full"))
@@ -78,6 +79,7 @@ def test_a_full_disk():
     assert "File too large" in told and "finished work is kept" in told
 
 
+@pytest.mark.slow  # three to five processes; CI runs it
 def test_closed_streams_and_strange_terminals():
     assert shell("$M --out a >&-").returncode == 0
     assert wrote("a") == "uniform"
@@ -102,6 +104,7 @@ def test_a_subject_that_changes_the_folder():
     assert list(Path("elsewhere").iterdir()) == []
 
 
+@pytest.mark.slow  # three to five processes; CI runs it
 def test_two_runs_in_one_folder_and_a_run_that_is_given_again():
     asked = [sys.executable, "-P", "-m", "mesascope", "examine", "machine_agents:waiting", *OPTIONS, "--out", "a"]
     with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
@@ -125,6 +128,7 @@ def test_two_runs_in_one_folder_and_a_run_that_is_given_again():
     assert Path("a/findings.json").read_bytes() != findings
 
 
+@pytest.mark.slow  # three to five processes; CI runs it
 def test_settings_of_other_libraries():
     told = shell("$M --out a", MPLBACKEND="nonsense", JAX_ENABLE_X64="1")
     assert told.returncode == 0, told.stderr
@@ -173,6 +177,7 @@ def test_ctrl_c_while_it_is_imported():
     assert process.returncode == 130 and err == b"Stopped.\n"
 
 
+@pytest.mark.slow  # three to five processes; CI runs it
 def test_a_folder_that_is_deleted():
     told = shell("mkdir gone; cd gone; rmdir ../gone; $M")
     assert "cannot be the folder of a run" in one_sentence(told)

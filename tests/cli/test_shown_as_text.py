@@ -44,6 +44,7 @@ def shown(page):
     return text
 
 
+@pytest.mark.slow  # ten seconds; CI runs it
 def test_a_subject_named_so(capsys):
     assert run_command(["examine", "agents_under_test:evil", "uniform", *OPTIONS, "--out", "run"]) == 0
     told = capsys.readouterr()

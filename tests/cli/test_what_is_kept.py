@@ -76,6 +76,7 @@ def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
     assert len(json.loads(capsys.readouterr().out)["subjects"]) == 2
 
 
+@pytest.mark.slow  # ten to fifteen seconds; CI runs it
 def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch, capsys):
     run_folder, hangs = tmp_path / "run", tmp_path / "hangs"
     arguments = ["examine", "epsilon_greedy", "agents_under_test:hangs", *OPTIONS, "--out", str(run_folder)]
@@ -128,6 +129,7 @@ def test_measure_reads_a_log_with_the_metrics_that_are_named(tmp_path, capsys):
     assert "stay_by_feedback" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # ten to fifteen seconds; CI runs it
 def test_another_command_takes_a_folder_of_its_own(tmp_path, capsys):
     def where(*arguments):
         assert run_command(["examine", "uniform", *OPTIONS, *arguments]) == 0
@@ -144,6 +146,7 @@ def test_another_command_takes_a_folder_of_its_own(tmp_path, capsys):
     assert not (tmp_path / "runs/uniform-4").exists()
 
 
+@pytest.mark.slow  # ten to fifteen seconds; CI runs it
 def test_a_span_that_no_condition_reaches_is_null_in_json(capsys, tmp_path):
     options = ["--splits", "fresh", "--metrics", "performance", "--lifetimes", "64", "--out", str(tmp_path / "run")]
     asked = ["examine", "recurrent:path=regression_16", *options, "--json"]

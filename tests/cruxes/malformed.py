@@ -115,8 +115,8 @@ CLAIMS = {
     "mass of two": 'event = "A", value = "~1-20%", mass = 2.0',
     "odd within": 'event = "A", value = "<10%", within = "normal"',
     "about nothing": 'event = "A", value = "50%", about = ["zz"]',
-    "wording of unknown atom": 'event = "A", value = "50%", readings = { other = { event = "Q" } }',
-    "wording that is text": 'event = "A", value = "50%", readings = "other"',
+    "interpretation of unknown atom": 'event = "A", value = "50%", readings = { other = { event = "Q" } }',
+    "interpretation that is text": 'event = "A", value = "50%", readings = "other"',
 }
 FILES = {
     "retraction of another's claim": (

@@ -73,7 +73,7 @@ def test_every_statement_of_the_thread_is_listed_with_its_words_number_and_speak
         assert (name, by) == (claim.id, " and ".join(claim.people))
         assert words == (f"“{claim.quote}”" if claim.quote else f"(summary) {claim.text}")
         assert value.startswith(claim.value.text if claim.value else "–")
-        assert all(label in inferred for label in claim.wordings)
+        assert all(label in inferred for label in claim.interpretations)
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS | OTHER_VERBS))

@@ -101,8 +101,8 @@ def test_a_crux_with_three_states_by_hand():
             argument.voi("lister", bad)
 
 
-def test_a_gap_under_another_wording():
-    argument = cruxes.load_thread(wordings=["not conditional on a fix"])
+def test_a_gap_under_another_interpretation():
+    argument = cruxes.load_thread(interpretations=["not conditional on a fix"])
     (gap,) = argument.cuts(cut="lister", should_use_points=True).gaps
     assert gap.ends[0] == pytest.approx(0.94825, abs=1e-9)
     assert gap.parts[1].values[0] == pytest.approx(0.1 / 0.15 * 0.5175, abs=1e-9)
@@ -126,30 +126,30 @@ def test_the_middle_of_a_vacuous_set_is_nobodys_number():
 
 
 @pytest.mark.parametrize(
-    ("form", "by_hand", "at_most"),
+    ("divergence", "by_hand", "at_most"),
     [
         ("naive", 0.3 * 0.35 + 0.7 * 0.15, 2 * 0.15 * 0.85),  # A moves the belief from .15 to .5, and !A to 0
         ("quadratic", 0.3 * 0.35**2 + 0.7 * 0.15**2, 0.15 * 0.85),
         ("log", None, -0.15 * np.log10(0.15) - 0.85 * np.log10(0.85)),
     ],
 )
-def test_the_most_that_a_crux_can_be_worth_is_the_worth_of_the_target(form, by_hand, at_most):
-    (value,) = small().voi("ann", "A", form=form)
+def test_the_most_that_a_crux_can_be_worth_is_the_worth_of_the_target(divergence, by_hand, at_most):
+    (value,) = small().voi("ann", "A", divergence=divergence)
     assert value.maximum == pytest.approx(at_most, abs=1e-12)
     assert by_hand is None or value.low == pytest.approx(by_hand, abs=1e-12)
     assert value.high <= value.maximum
-    (whole,) = small().voi("ann", "X", form=form)
+    (whole,) = small().voi("ann", "X", divergence=divergence)
     assert whole.high == pytest.approx(at_most, abs=1e-12)
-    (states,) = small().voi("ann", "X; !X", form=form)
+    (states,) = small().voi("ann", "X; !X", divergence=divergence)
     assert (states.low, states.maximum) == pytest.approx((at_most, at_most), abs=1e-12)
 
 
 def test_a_crux_with_three_states_has_the_unit_of_its_form():
     argument, states = cruxes.load_thread(bridges=["b1"]), "T & C; T & !C; !T"
     pu = 1 - 0.015 * 0.5175  # with T & C, the belief moves to 1 - .5175, and otherwise to 1
-    (value,) = argument.voi("lister", states, form="naive")
+    (value,) = argument.voi("lister", states, divergence="naive")
     assert value.low == pytest.approx(0.015 * (pu - 0.4825) + 0.985 * (1 - pu), abs=1e-12)
-    (value,) = argument.voi("lister", states, form="quadratic")
+    (value,) = argument.voi("lister", states, divergence="quadratic")
     assert value.low == pytest.approx(0.015 * (pu - 0.4825) ** 2 + 0.985 * (1 - pu) ** 2, abs=1e-12)
     with pytest.raises(MesascopeError, match="several states is not computed by the engine 'lp'"):
         argument.voi("lister", states, engine="lp")
@@ -214,7 +214,7 @@ def test_voi_keeps_a_comparison_under_two_conditions():
     text = small().text.replace('event = "B", given = "A", value = "~50%"', 'event = "X", given = "!A", value = "60%"')
     text = text.replace("30%", "50%").partition("[bridges]")[0]
     more = 'a3 = { by = "ann", kind = "comparison", event = "X", given = "A", than = "X", than_given = "!A" }\n'
-    free, bound = (Argument(t).voi("ann", "A", form="naive")[0] for t in (text, text + more))
+    free, bound = (Argument(t).voi("ann", "A", divergence="naive")[0] for t in (text, text + more))
     # A moves the belief from the mean of .6 and p = P(X | A) to either, by |p - .6|/2; the comparison says p >= .6
     assert (free.low, free.high) == pytest.approx((0, 0.3), abs=2e-3)
     assert (bound.low, bound.high) == pytest.approx((0, 0.2), abs=1e-6)

@@ -242,7 +242,7 @@ def test_information_is_symmetric_in_target_and_crux(puc, pun, pc):
     value = information.compute_information_value(pu, puc, pc)
     assert -1e-12 <= value <= information.measure_entropy(pu) + 1e-12
     assert value == pytest.approx(information.compute_information_value(pc, pc * puc / pu, pu), abs=1e-10)
-    quadratic = information.compute_information_value(pu, puc, pc, form="quadratic")
+    quadratic = information.compute_information_value(pu, puc, pc, divergence="quadratic")
     assert quadratic == pytest.approx(pc * (1 - pc) * (puc - pun) ** 2, abs=1e-12)
     bits = information.compute_information_value(pu, puc, pc, base=2)
     assert bits == pytest.approx(value / np.log10(2), rel=1e-9, abs=1e-14)

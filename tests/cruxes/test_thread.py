@@ -32,11 +32,11 @@ def test_4_11_thread_lister():
     assert (outright.low, outright.high) == pytest.approx((0, 0.994), abs=1e-9)
 
 
-def test_4_11_thread_lister_other_wording():
+def test_4_11_thread_lister_other_interpretation():
     argument = cruxes.load_thread(bridges=["b1"])
-    answer = argument.answer("lister", engine="net").wordings["not conditional on a fix"]
+    answer = argument.answer("lister", engine="net").interpretations["not conditional on a fix"]
     assert answer.point == pytest.approx(0.94825, abs=1e-9)
-    chosen = argument.read(wordings=["not conditional on a fix"]).answer("lister", "C", "P & T", engine="net")
+    chosen = argument.read(interpretations=["not conditional on a fix"]).answer("lister", "C", "P & T", engine="net")
     assert chosen.point == pytest.approx(0.667, abs=5e-4)
 
 
@@ -236,7 +236,7 @@ def test_readings_are_named_and_each_is_shown():
     assert not any("as written," in s and "d3" in s for s in says)
     assert any("r1" in s and "reachable" in s for s in says)
     critic = argument.answer("critic")
-    assert critic.wordings["'could fix' means that a fix is reachable"].high == 1.0
+    assert critic.interpretations["'could fix' means that a fix is reachable"].high == 1.0
     assert any("d3a is read as: easy is taken for granted" in a for a in argument.answer("lister").assumptions)
     assert str(argument.content.claims["r4"].condition) == "O"
     assert str(argument.content.claims["d4a"].condition) == "!G"

@@ -113,6 +113,7 @@ def test_a_subject_that_checks_its_past_gives_no_reading():
     assert found.status == "does not apply" and "if it checks whether its memory agrees" in found.reason
 
 
+@pytest.mark.slow  # many studies; CI runs it
 def test_false_positives_are_as_rare_as_they_should_be():
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=20")
     subject = make("thompson!", family)
@@ -175,6 +176,7 @@ def test_trials_of_several_steps_are_replayed_too():
     assert found.status == "measured" and found.p > 0.01
 
 
+@pytest.mark.slow  # ten seconds; CI runs it
 def test_more_than_one_kind_is_told_beside_the_level(tmp_path):
     mixed = mesascope.examine(
         "part_time:lifetime_share=0.5", FAMILY, metrics=METRIC, splits="fresh", lifetimes=128, seed=1

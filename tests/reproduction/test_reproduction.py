@@ -250,6 +250,7 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(whole, tmp_path, monkeypa
     assert run_command(arguments) == 0 and outcome(tmp_path / "out") == outcome(out)
 
 
+@pytest.mark.slow  # a study of its own; CI runs it
 def test_the_short_form_says_so_and_prints_one_document(whole, tmp_path, capsys):
     study = whole[2]
     assert run_command(["reproduce", str(study), "--quick", "--out", str(tmp_path), "--json"]) == 0

@@ -107,6 +107,24 @@ SPELLINGS = {
 }
 
 
+def list_stays(subject):
+    """Whether each choice after a reward, and each after none, repeats the one before it."""
+    trials = rollout(subject, SMALL, lifetimes=256).sel(condition="intact")
+    action, rewarded = trials.action.values, trials.feedback.values[:, :-1] > 0.5
+    stays = action[:, 1:] == action[:, :-1]
+    return stays[rewarded], stays[~rewarded]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_class_stays_and_shifts_as_rescorla_wagner_does(spelling):
+    twin = list_stays(f"rescorla_wagner:rate={RATE},beta={BETA}")
+    for ours, theirs in zip(list_stays(SPELLINGS[spelling]), twin, strict=True):
+        error = np.hypot(*(x.std() / np.sqrt(len(x)) for x in (ours, theirs)))
+        assert abs(ours.mean() - theirs.mean()) < 4 * error
+    assert twin[0].mean() - twin[1].mean() > 0.2
+
+
+@pytest.mark.slow  # forty seconds each; their choices are compared below
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_class_reads_as_rescorla_wagner(reader, spelling):
     got = reader.read(SPELLINGS[spelling])

@@ -70,6 +70,7 @@ def test_every_category_has_one_label_of_its_own():
     assert (best == np.asarray(tasks.item_labels)[:, [dog, bread, dog]].T).all()
 
 
+@pytest.mark.slow  # twenty seconds; CI runs it
 def test_the_learner_of_six_categories_acquires():
     family = catalogue.make("families", SIX)
     fresh, placed = place(catalogue.make("subjects", "label_learner", family), family)
@@ -78,6 +79,7 @@ def test_the_learner_of_six_categories_acquires():
     assert placed.numbers["bits"] > 1 and fresh.attrs["parts"] == 6 and fresh.part.max() == 5
 
 
+@pytest.mark.slow  # twenty seconds; CI runs it
 def test_a_reflex_of_the_last_three_shots_tracks():
     for name in (SIX, "word_labels"):
         fresh, placed = place(LastShots(), catalogue.make("families", name))

@@ -10,8 +10,7 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import xlogy
-from scipy.stats import norm
+from scipy.special import ndtr, xlogy
 
 # evidence per tick, in standard deviations of the noise
 EVIDENCE_RATES = np.concatenate([np.geomspace(8.0, 0.01, 200), [0.0]])
@@ -55,5 +54,6 @@ def compute_expected_shares(ticks: tuple[int, ...], mean_choices: float) -> np.n
         mean_choices: the mean number of actions among which the subject chooses.
     """
     x, width = np.linspace(-6.0, 6.0, 241, retstep=True)
+    density = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
     means = np.minimum(np.asarray(ticks, float)[:, None] * EVIDENCE_RATES, 12.0)[..., None]
-    return np.minimum((norm.pdf(x) * norm.cdf(x + means) ** (mean_choices - 1)).sum(-1) * width, LARGEST_SHARE)
+    return np.minimum((density * ndtr(x + means) ** (mean_choices - 1)).sum(-1) * width, LARGEST_SHARE)

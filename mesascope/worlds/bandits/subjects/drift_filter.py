@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from mesascope.contracts import (
     ChoosingSubject,
@@ -97,7 +97,7 @@ def build_walk_kernel(rate: float, n_cells: int) -> np.ndarray:
     middle = (edges[:-1] + edges[1:]) / 2
     reach = int(np.ceil(4 * rate)) + 1
     images = np.concatenate([2 * m + sign * middle for m in range(-reach, reach + 1) for sign in (1, -1)])
-    below = norm.cdf((edges - images[:, None]) / rate)
+    below = ndtr((edges - images[:, None]) / rate)
     kernel = np.diff(below, axis=-1).reshape(-1, n_cells, n_cells).sum(0)
     return kernel / kernel.sum(-1, keepdims=True)
 
