@@ -15,14 +15,13 @@ def main() -> None:
     cache_compiled_code(is_short=True)
     units = validation_of_axes.list_calls(seeds, first, 256)
     found = validation_of_axes.count_readings(units, list(run_units(_read, units, 0)), seeds)
-    for name, told in found.items():
-        print(
-            f"{name}: right in {told['right']:.1%} of {told['runs']} runs, {told['false_positives']} controls misread"
-        )
-        for row in told["subjects"]:
+    for name, counts in found.items():
+        misread = counts["false_positives"]
+        print(f"{name}: right in {counts['right']:.1%} of {counts['runs']} runs, {misread} controls misread")
+        for row in counts["subjects"]:
             if row["right"] < 1:
                 print(f"  {row['subject']} is {row['truth']}, read as {row['readings']}")
-        print("\n".join(told["missed"]) or "  no bound is missed")
+        print("\n".join(counts["missed"]) or "  no bound is missed")
 
 
 def _read(work, *unit):

@@ -221,7 +221,7 @@ def test_a_folder_of_transformers_runs_its_code_with_trust_alone(tmp_path, monke
     assert mark.exists()
 
 
-@pytest.mark.slow  # a process for each module; CI runs it
+@pytest.mark.slow  # three processes; CI runs it
 def test_a_folder_s_modules_do_not_stand_in_for_packages(tmp_path):
     (tmp_path / "sprung").mkdir()
     for name in ("torch", "bottleneck", "pytz", "etils", "typing", "numbagg", "pyarrow"):

@@ -17,6 +17,12 @@ def test_interval_is_scipys_t_interval_row_by_row():
         assert got.p[i] == pytest.approx(told.pvalue)
 
 
+def test_a_standard_error_is_scipys_without_the_missing_numbers():
+    values = np.random.default_rng(2).normal(size=9)
+    assert stats.compute_standard_error(np.append(values, np.nan)) == pytest.approx(scipy_stats.sem(values))
+    assert np.isnan(stats.compute_standard_error(values[:1]))
+
+
 def test_missing_units_are_left_out_and_two_units_make_no_claim():
     rows = np.array([[1.0, 2.0, np.nan, 4.0], [1.0, np.nan, np.nan, 3.0], [np.nan] * 4])
     got = stats.compute_intervals(rows)

@@ -121,10 +121,8 @@ def describe_answer(answer: Answer) -> list[str]:
     if answer.bridges:
         lines.append(f"  bridges of the modeller: {', '.join(answer.bridges)}")
     lines.append(f"  engine {answer.engine}: {'; '.join(answer.assumptions)}")
-    variants = {f"read as {label!r}": reinterpreted for label, reinterpreted in answer.interpretations.items()} | {
-        **answer.bridged
-    }
-    for label, variant in variants.items():
+    read_as = {f"read as {label!r}": variant for label, variant in answer.interpretations.items()}
+    for label, variant in (read_as | {**answer.bridged}).items():
         reason = f"  ({variant.assumptions[0]})" if variant.status == "inapplicable" else ""
         reason = f"  ({variant.status})" if variant.status in ("undefined", "incoherent") else reason
         lines.append(f"  {label}: {format_interval(variant.low, variant.high)}{reason}")

@@ -144,7 +144,7 @@ def test_the_most_that_a_crux_can_be_worth_is_the_worth_of_the_target(divergence
     assert (states.low, states.maximum) == pytest.approx((at_most, at_most), abs=1e-12)
 
 
-def test_a_crux_with_three_states_has_the_unit_of_its_form():
+def test_a_crux_with_three_states_has_the_unit_of_its_divergence():
     argument, states = cruxes.load_thread(bridges=["b1"]), "T & C; T & !C; !T"
     pu = 1 - 0.015 * 0.5175  # with T & C, the belief moves to 1 - .5175, and otherwise to 1
     (value,) = argument.voi("lister", states, divergence="naive")

@@ -16,10 +16,12 @@ from mesascope import catalogue, rollout
 from mesascope.agents.opening import open_subject
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.leaks import refuse_leaks
+from mesascope.stats import average_valid, compute_contrast
 from tests.subjects.adapters.readings import FAMILY, Reader
 
 SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
 RATE, BETA = 0.3, 5.0
+LIKE = 1e-3  # the p-value below which choices differ
 
 
 @pytest.fixture(scope="module")
@@ -107,24 +109,37 @@ SPELLINGS = {
 }
 
 
-def list_stays(subject):
-    """Whether each choice after a reward, and each after none, repeats the one before it."""
-    trials = rollout(subject, SMALL, lifetimes=256).sel(condition="intact")
-    action, rewarded = trials.action.values, trials.feedback.values[:, :-1] > 0.5
-    stays = action[:, 1:] == action[:, :-1]
-    return stays[rewarded], stays[~rewarded]
+class Slower(ByPlace):
+    """Learns at half the rate."""
+
+    def update(self, which, gain):
+        self.q[which] += RATE / 2 * (gain - self.q[which])
+
+
+def compare_stays(one, other):
+    """The p-values of equal shares of repeated choices after a reward and after none; the unit is the lifetime."""
+    shares = []
+    for subject in (one, other):
+        trials = rollout(subject, SMALL, lifetimes=256).sel(condition="intact")
+        stays = np.diff(trials.action.values) == 0
+        rewarded = trials.feedback.values[:, :-1] > 0.5
+        shares.append([average_valid(np.where(kind, stays, np.nan)) for kind in (rewarded, ~rewarded)])
+    return [
+        float(compute_contrast(*(x[np.isfinite(x)] for x in pair), is_paired=False).p[0])
+        for pair in zip(*shares, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_class_stays_and_shifts_as_rescorla_wagner_does(spelling):
-    twin = list_stays(f"rescorla_wagner:rate={RATE},beta={BETA}")
-    for ours, theirs in zip(list_stays(SPELLINGS[spelling]), twin, strict=True):
-        error = np.hypot(*(x.std() / np.sqrt(len(x)) for x in (ours, theirs)))
-        assert abs(ours.mean() - theirs.mean()) < 4 * error
-    assert twin[0].mean() - twin[1].mean() > 0.2
+    assert min(compare_stays(SPELLINGS[spelling], f"rescorla_wagner:rate={RATE},beta={BETA}")) > LIKE
 
 
-@pytest.mark.slow  # forty seconds each; their choices are compared below
+def test_half_the_learning_rate_is_told_apart_by_stays():
+    assert min(compare_stays(Slower, f"rescorla_wagner:rate={RATE},beta={BETA}")) < LIKE
+
+
+@pytest.mark.slow  # forty seconds each; their choices are compared above
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_class_reads_as_rescorla_wagner(reader, spelling):
     got = reader.read(SPELLINGS[spelling])
