@@ -15,6 +15,7 @@ The subject can be a function of your own, an object of the class Subject, a fil
     rollout    runs a subject's lifetimes under conditions that disturb them
     measure    applies metrics to trials: the result of `rollout`, or a log
     place      places the subject on the spectrum, from its trials
+    compare    compares two subjects on the same tasks, or two recipes with several training seeds each
     open_run   opens the results of an earlier run, from its folder
     read_log   reads logged choices as trials
 

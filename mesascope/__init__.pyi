@@ -4,6 +4,7 @@ from .agents.observing import observe
 from .agents.opening import make
 from .contracts import Condition, Family, Metric, Percept, Response, Subject
 from .errors import MesascopeError
+from .examination.comparison import Comparison, compare
 from .examination.examination import Examination, examine
 from .examination.logged import measure, open_run, place
 from .findings import Finding
@@ -16,6 +17,7 @@ from .rollouts.rollouts import rollout
 
 __version__: str
 __all__ = [
+    "Comparison",
     "Condition",
     "Examination",
     "Family",
@@ -28,6 +30,7 @@ __all__ = [
     "Response",
     "Rule",
     "Subject",
+    "compare",
     "examine",
     "from_class",
     "make",

@@ -85,6 +85,45 @@ def compute_contrast(
     return Interval(*(np.array([x]) for x in (estimate, low, high, n, p)))
 
 
+def compute_group_contrast(
+    first_group: np.ndarray, second_group: np.ndarray, is_paired: bool, confidence: float = CONFIDENCE
+) -> Interval:
+    """Computes the difference of the means of two groups of members, such as networks with several training seeds.
+
+    With one member on each side, this is `compute_contrast` over their units. With more, the members are random too.
+    If the groups are paired, all members have the same units, and the variances of the two crossed factors are added:
+    that of the members' means, and that of the differences on the same units, less the variance of the residuals, which
+    both contain (Cameron, Gelbach & Miller 2011, equation 2.7). The degrees of freedom are those of Satterthwaite. The
+    result has one row; its n is the number of members of both groups, or with one member the number of units.
+
+    Args:
+        first_group: [S, N] the numbers of one group's S members and N units, without NaN.
+        second_group: [R, N] the numbers of the other group, whose mean is subtracted. If the groups are not paired, the
+            numbers of units may differ; with several members, only the members' means are then used.
+        is_paired: whether the units of all members are the same.
+        confidence: the confidence level of the interval.
+    """
+    groups = first_group, second_group
+    means = [group.mean(1) for group in groups]
+    if len(first_group) == len(second_group) == 1:
+        return compute_contrast(first_group[0], second_group[0], is_paired, confidence)
+    parts = [(row.var(ddof=1) / len(row), len(row) - 1.0) for row in means]
+    if is_paired and (n := first_group.shape[1]) > 1:
+        by_unit = (first_group.mean(0) - second_group.mean(0)).var(ddof=1) / n
+        residual = 0.0
+        for group, row in zip(groups, means, strict=True):
+            rest = group - row[:, None] - group.mean(0) + group.mean()
+            residual += (rest**2).sum() / (len(group) - 1) / (n - 1) / group.size
+        parts.append((max(by_unit - residual, 0.0), n - 1.0))
+    estimate, variance = means[0].mean() - means[1].mean(), sum(v for v, _ in parts)
+    df = variance**2 / max(sum(v**2 / d for v, d in parts), 1e-300)
+    error = np.sqrt(variance) if variance > 1e-24 else 0.0
+    half = special.stdtrit(max(df, 1.0), (1 + confidence) / 2) * error
+    p = 2 * special.stdtr(max(df, 1.0), -abs(estimate) / error) if error else float(abs(estimate) < 1e-12)
+    count = len(first_group) + len(second_group)
+    return Interval(*(np.array([float(x)]) for x in (estimate, estimate - half, estimate + half, count, p)))
+
+
 def compute_rate_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Computes the exact interval of a rate, from `hits` among `n` independent units (Clopper and Pearson 1934)."""
     tail = (1 - confidence) / 2

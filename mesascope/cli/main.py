@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from mesascope.cli import examine, plugins, studies, thread
+from mesascope.cli import compare, examine, plugins, studies, thread
 from mesascope.cli.data import app as data
 from mesascope.cli.options import app
 from mesascope.cli.output import CURRENT_ARGUMENTS, format_command, notify
@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-COMMAND_MODULES = (examine, studies, plugins, thread)  # importing a module adds its commands
+COMMAND_MODULES = (examine, compare, studies, plugins, thread)  # importing a module adds its commands
 app.add_typer(crux, name="crux")
 app.add_typer(data, name="data")
 

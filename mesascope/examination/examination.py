@@ -13,7 +13,7 @@ import xarray as xr
 
 from mesascope.agents.opening import find_default_family, open_family, open_subject, open_subjects
 from mesascope.catalogue import make_list, make_plugins
-from mesascope.contracts import Family, Metric, ScriptedSubject, Subject
+from mesascope.contracts import Family, Metric, Reading, ScriptedSubject, Subject
 from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeWarning, make_unknown_name_error, require
 from mesascope.examination.bench import ProgressFunction, RolloutCache
@@ -48,6 +48,7 @@ class Examination:
         notes: how a log was read, one sentence each.
         participants: the values of every participant of a log, as rows for a pandas.DataFrame.
         kind: 'trained' (a network of this package), 'scripted', or 'outside' (a user's own subject, or from a log).
+        readings: the metrics that apply, each with its numbers per lifetime; () for a run that was read from a folder.
     """
 
     subject: str
@@ -60,6 +61,7 @@ class Examination:
     notes: tuple[str, ...] = ()
     participants: tuple[ParticipantValue, ...] = ()
     kind: str = "outside"
+    readings: tuple[tuple[Metric, Sequence[Reading]], ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def findings(self) -> pd.DataFrame:
@@ -216,14 +218,17 @@ def examine(
     for subject, home, (trials, references, placement) in zip(group, families, placements, strict=True):
         training = trained_on or subject.trained_on
         trials = {split: data.assign_attrs(trained_on=training) for split, data in trials.items()}
-        findings = apply_metrics(metric_list, trials, references, Replays(subject), control_findings)
+        readings: list[tuple[Metric, Sequence[Reading]]] = []
+        findings = apply_metrics(metric_list, trials, references, Replays(subject), control_findings, readings)
         identity = subject.name, home.name, training
         kind = find_subject_kind(subject)
         if quick and placement:
             placement = dataclasses.replace(
                 placement, reason=f"{_describe_quick_level(lifetimes, trials)}: {placement.reason}"
             )
-        results.append(Examination(*identity, trials, references, findings, placement, kind=kind))
+        results.append(
+            Examination(*identity, trials, references, findings, placement, kind=kind, readings=tuple(readings))
+        )
     return results if is_several else results[0]
 
 

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Axes", "Examination", "Figure"]
+__all__ = ["Axes", "Difference", "Examination", "Figure"]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from mesascope.examination.comparison import Difference
     from mesascope.examination.examination import Examination
 else:
-    Axes = Examination = Figure = Any
+    Axes = Difference = Examination = Figure = Any
