@@ -1,4 +1,4 @@
-"""Shared code of subjects that know a bank of training tasks, each with one mean pay-off for each arm."""
+"""Shared code of subjects that know the mean pay-off of each arm in each task of a bank."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,9 @@ def require_bank_means(family: Family, lack_description: str = "has no bank of a
 
 
 def compute_best_arm_probability(counts: jax.Array, bank_means: jax.Array, should_minimise: bool = False) -> jax.Array:
-    """The probability [N, K] that each arm is the best one, under the posterior over the tasks of a bank.
+    """Computes the probability [N, K] that each arm is the best one, under the posterior over the tasks of a bank.
+
+    The prior over the tasks is uniform; arms that tie for the best one of a task are equally likely.
 
     Args:
         counts: [N, K, 2] the wins and the losses of each arm.

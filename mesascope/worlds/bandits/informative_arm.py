@@ -12,12 +12,13 @@ TARGET_THRESHOLD = (HIGH + LOW) / 2  # an arm that pays more than this is the ta
 
 
 class AskerCarry(NamedTuple):
-    """The carry of an `Asker`.
+    """The carry of an `Asker`; without doubts, only `named_arm` ever changes.
 
     Attributes:
         named_arm: [N] the arm that the pay-off of the informative arm named, -1 for none.
-        paying_arm: [N] the arm that was found to pay as much as the target, -1 for none.
-        failed_arms: [N, K - 1] whether each arm paid less than the target since the last pull of the informative arm.
+        paying_arm: [N] the last arm that paid more than `TARGET_THRESHOLD`, -1 for none.
+        failed_arms: [N, K - 1] whether each arm has paid `TARGET_THRESHOLD` or less since the last pull of the
+            informative arm.
     """
 
     named_arm: jax.Array
@@ -35,7 +36,11 @@ def require_informative_bandit(family: Family) -> InformativeBandit:
 
 
 def decode_arm(feedback: jax.Array, may_be_target: jax.Array) -> jax.Array:
-    """The arm that the informative arm's pay-off names, [N]: the possible target with the nearest code."""
+    """Decodes the arm [N] that the informative arm's pay-off names.
+
+    If K - 1 arms may in principle be the target, the pay-off (i + 1) / (K - 1) names arm i. The result is the arm whose
+    number (i + 1) / (K - 1) is nearest to the feedback [N], among the arms for which `may_be_target` [K - 1] is True.
+    """
     number = (1.0 + jnp.arange(len(may_be_target))) / len(may_be_target)
     distance = jnp.abs(feedback[:, None] - number)
     return jnp.where(may_be_target, distance, jnp.inf).argmin(-1).astype(jnp.int32)
@@ -44,19 +49,19 @@ def decode_arm(feedback: jax.Array, may_be_target: jax.Array) -> jax.Array:
 class Asker(ChoosingSubject):
     """Pulls the informative arm first, then the arm that its pay-off named; see `asker` for the settings.
 
-    All fields except the number of arms are arrays, so `asker` and `asking_locator` share compiled code.
+    The fields `may_be_target` and `has_doubts` are arrays, so `asker` and `asking_locator` share compiled code.
     """
 
     may_be_target: jax.Array  # [K - 1] whether each arm may be the target
     has_doubts: jax.Array
 
     def initialize_carry(self, n: int) -> AskerCarry:
-        """The carry before any arm was named or pulled."""
+        """Makes the carry before any arm is named or pulled."""
         none = jnp.full(n, -1, jnp.int32)
         return AskerCarry(none, none, jnp.zeros((n, self.choices - 1), bool))
 
     def respond(self, key, carry: AskerCarry, percept: Percept):
-        """Pulls the informative arm, then the named arm; with doubts, tries others if the named arm does not pay."""
+        """Pulls the informative arm, then the named arm; with doubts, tries others if the named arm pays too little."""
         arms = jnp.arange(self.choices - 1)
         is_informative = percept.action == self.choices - 1
         has_pulled_other = (percept.action >= 0) & ~is_informative
@@ -76,7 +81,10 @@ class Asker(ChoosingSubject):
         return AskerCarry(named, knowledge.paying_arm, has_failed), choose(key, jnp.log(probabilities))
 
     def _update_knowledge(self, carry: AskerCarry, percept: Percept, has_pulled: jax.Array) -> AskerCarry:
-        """Records whether the pulled arm paid; forgets everything if a paying arm stopped or all arms failed."""
+        """Records whether the pulled arm paid more than `TARGET_THRESHOLD`.
+
+        The carry is reset if the paying arm no longer pays as much, or if all arms have failed.
+        """
         has_paid = has_pulled & (percept.feedback > TARGET_THRESHOLD)
         has_not_paid = has_pulled & ~has_paid
         pulled_arm = jax.nn.one_hot(percept.action, self.choices - 1, dtype=bool)

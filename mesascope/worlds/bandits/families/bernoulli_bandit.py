@@ -1,7 +1,7 @@
 """Each arm pays 1 with its own hidden probability, which is fixed for a lifetime.
 
 Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four dependent priors of Wang et al.
-(2016, arXiv 1611.05763), and Beta(a, b) with different shapes for each arm.
+(2016, arXiv 1611.05763), and Beta(a, b), with the shapes of each arm.
 """
 
 import functools
@@ -53,7 +53,10 @@ class BernoulliBandit(BanditFamily):
 
     @property
     def references(self) -> dict[str, str]:
-        """Reference procedures by role; the strongest is the exact optimum if it can be computed."""
+        """The reference procedures by role; the strongest is the exact optimum for two arms and at most 200 trials.
+
+        With more arms, more trials or a Beta prior, the strongest is `gittins`.
+        """
         is_exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
         best = "bayes_optimal" if is_exact else "gittins"
         return make_reference_roles(
@@ -61,12 +64,12 @@ class BernoulliBandit(BanditFamily):
         )
 
     def list_splits(self) -> tuple[Split, ...]:
-        """The splits; one restructured split draws from a prior that training does not use."""
+        """Lists the splits; on one restructured split, the means come from a prior that training does not use."""
         split, half = self.make_split, self.horizon // 2
         other_prior = "independent" if self.prior in DEPENDENT_PRIORS else "dependent"
 
         def make_halfway_change(change: ChangeFunction) -> ChangeFunction:
-            """Returns a function that applies a change of means [n, K] to the second half of a path [n, T, K]."""
+            """Returns a function that applies a change of means [n, K] to the second half of means [n, T, K]."""
             return lambda key, path: path.at[:, half:].set(change(key, path[:, 0])[:, None, :])
 
         return (
@@ -107,7 +110,7 @@ class BernoulliBandit(BanditFamily):
             key: the random key of all draws.
             n: the number of tasks.
             is_seen: whether the means come from the bank.
-            prior: the prior of the means, as in `family`; '' for the family's own prior.
+            prior: the prior of the means, 'independent' or a dependent one of `family`; '' for the family's own prior.
             scale: the factor by which the means are multiplied.
             offset: what is added to the scaled means; it is ignored if `scale` is 1.
             change_over_trials: a function of a key and the means [n, T, K] that returns other means [n, T, K].
@@ -125,7 +128,7 @@ class BernoulliBandit(BanditFamily):
         return Tasks(change_over_trials(derive_key(key, "change"), fixed_path), jnp.full((n,), inversion))
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
+        """Computes the means [N, T, K], and chance, best, worst and fixed [N, T]."""
         means = np.asarray(tasks.means)
         if split == "seen":
             fixed = means[..., int(np.asarray(self.bank_means).mean(0).argmax())]
@@ -140,7 +143,7 @@ class BernoulliBandit(BanditFamily):
 
 
 def _draw_means(key, n, arms, prior, shapes) -> jax.Array:
-    """Draws means from a prior, [n, K]."""
+    """Draws means [n, K] from a prior."""
     if prior in DEPENDENT_PRIORS:
         low, high = DEPENDENT_PRIORS[prior]
         mean_key, arm_key = jax.random.split(key)
@@ -172,13 +175,17 @@ def _permute_arms(key: jax.Array, means: jax.Array) -> jax.Array:
 
 
 def _draw_walk(key: jax.Array, means: jax.Array) -> jax.Array:
-    """Draws a reflected Gaussian random walk that starts at the means of the first trial, [n, T, K]."""
+    """Draws reflected Gaussian random walks [n, T, K] that start at the means of the first trial."""
     steps = DRIFT_DEVIATION * jax.random.normal(key, means.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(means + jnp.cumsum(steps, axis=1), 2.0))
 
 
 def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
-    """The Beta shapes (a, b) of each arm, read from a prior such as 'beta:3/1+1/1'; None for other priors."""
+    """Parses the Beta shapes (a, b) of each arm from a prior such as 'beta:3/1+1/1'; returns None for other priors.
+
+    Raises:
+        MesascopeError: there is no such prior, or its shapes are not one pair of positive numbers for each arm.
+    """
     if not prior.startswith("beta:"):
         if prior != "independent" and prior not in DEPENDENT_PRIORS:
             raise make_unknown_name_error("prior", prior, ["independent", *DEPENDENT_PRIORS, "beta:a/b+a/b+..."])
@@ -203,7 +210,7 @@ def family(
     """Each arm pays 1 with its own hidden probability, which is fixed for a lifetime.
 
     Args:
-        arms: K, the number of arms, at least 2.
+        arms: K, the number of arms, from 2 to 26.
         trials: T, the number of trials, at least 2.
         prior: the distribution of the means. With 'independent', each mean is drawn from U[0, 1]. With 'dependent', one
             arm has the mean p and all others have 1 - p, with p from U[0, 1]; with 'dependent_easy', p is .1 or .9;

@@ -37,7 +37,8 @@ class Tasks(NamedTuple):
 class CuedBandit(BanditFamily):
     """A bandit with a cue; see `family` for the settings.
 
-    Its settings are arrays, so bandits with other settings reuse the compiled code.
+    The validity of the cue, the pay-offs and the bank are arrays, so bandits that differ only in these share compiled
+    code.
     """
 
     cue_validity: jax.Array
@@ -53,7 +54,7 @@ class CuedBandit(BanditFamily):
 
     @property
     def references(self) -> dict[str, str]:
-        """Reference procedures by role; all except the strongest ignore the cue."""
+        """The reference procedures by role; all except the strongest ignore the cue."""
         strongest = f"cue_filter:belief={float(self.cue_validity):.6g}"
         return make_reference_roles(
             "cue_filter", "cue_filter:discount=0.8", "locator", strongest=strongest, against_setting=""
@@ -64,7 +65,7 @@ class CuedBandit(BanditFamily):
         }
 
     def list_splits(self) -> tuple[Split, ...]:
-        """The splits. On 'apart:mark' the cue never marks the best arm, and on 'unmarked' there is no cue."""
+        """Lists the splits. On 'apart:mark' the cue never marks the best arm, and on 'unmarked' there is no cue."""
         split, half = self.make_split, self.horizon // 2
         return (
             *(() if self.bank_arms is None else (split("seen", best_arms=self.bank_arms),)),
@@ -98,7 +99,8 @@ class CuedBandit(BanditFamily):
             n: the number of tasks.
             best_arms: the indices of the arms that may be the best one; None for all.
             change_means: a function of the means [n, K] of the arms that returns other means of this shape.
-            is_independent: whether each mean is drawn independently from U[0, 1].
+            is_independent: whether each mean is drawn independently from U[0, 1]; if so, `best_arms` and `change_means`
+                have no effect.
             move_trial: the first trial on which another arm is the best one; None for no change.
             avoids_best: whether the cue never marks the best arm.
             has_cue: whether a cue marks an arm.
@@ -120,18 +122,18 @@ class CuedBandit(BanditFamily):
         return Tasks(path, marked_arm if has_cue else jnp.full_like(marked_arm, -1))
 
     def _assign_means(self, best: jax.Array) -> jax.Array:
-        """The means [N, K] of all arms, given the best arm [N]."""
+        """Assigns a mean to every arm, [N, K], given the best arm [N]."""
         return jnp.where(best[:, None] == jnp.arange(self.choices), self.payoffs[0], self.payoffs[1])
 
     def observe_arms(self, tasks: Tasks) -> jax.Array:
-        """The observation [N, K]: the marked arm, one-hot; zeros without a cue."""
+        """Makes the observation [N, K]: the marked arm, one-hot; zeros without a cue."""
         return jax.nn.one_hot(tasks.marked_arm, self.choices)
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The means and the marked arm [N, T, K], and chance, best, worst and fixed [N, T].
+        """Computes the means and the marked arm (one-hot) [N, T, K], and chance, best, worst and fixed [N, T].
 
-        'fixed' is the pay-off of a policy that observes the cue but does not adapt. It pulls the arm that is most
-        likely to be the best one, given the cue.
+        'fixed' is the pay-off of a policy that observes the cue but does not adapt. On every trial, it pulls the arm
+        that is most likely to be the best one, given the cue; ties are equally likely.
         """
         means = np.asarray(tasks.means)
         is_marked = np.broadcast_to(np.asarray(self.observe_arms(tasks))[:, None], means.shape)
@@ -144,7 +146,7 @@ class CuedBandit(BanditFamily):
         return make_payoff_latents(means, fixed) | {"marked": is_marked}
 
     def _compute_prior(self, is_marked: np.ndarray, split: str) -> np.ndarray:
-        """The prior probability that each arm is the best one, [N, K], given the cue, up to a factor."""
+        """Computes the prior probability [N, K], up to a factor, that each arm is the best one, given the cue."""
         cue_validity = 0.0 if split == "apart:mark" else float(self.cue_validity)
         prior = np.where(is_marked > 0, cue_validity, (1.0 - cue_validity) / (self.choices - 1))
         if split == "unmarked":
@@ -155,7 +157,7 @@ class CuedBandit(BanditFamily):
         return np.where(prior.sum(-1, keepdims=True) > 0, prior, 1.0)
 
     def compute_goals(self, trials: xr.Dataset, condition: str = "intact") -> Goals:
-        """The intended goal, to pull the arm that pays best, and the proxy goal, to pull the marked arm."""
+        """Evaluates the intended goal, to pull the arm that pays best, and the proxy goal, to pull the marked arm."""
         action = trials.action.sel(condition=condition).values.astype(int)
         means, marked = (trials[v].values.astype(float) for v in ("means", "marked"))
         is_optimal = [v >= v.max(-1, keepdims=True) - 1e-9 for v in (means, marked)]
@@ -164,7 +166,7 @@ class CuedBandit(BanditFamily):
 
 
 def _make_goal(values: np.ndarray, action: np.ndarray) -> Goal:
-    """The goal that assigns the values [N, T, K] to the arms, evaluated for the pulls [N, T]."""
+    """Makes the goal that assigns `values` [N, T, K] to the arms, evaluated for the pulled arms `action` [N, T]."""
     payoff = np.take_along_axis(values, np.maximum(action, 0)[..., None], -1)[..., 0]
     return Goal(values, np.where(action < 0, np.nan, payoff), values.max(-1), values.mean(-1))
 
@@ -187,9 +189,9 @@ def family(
     """One arm pays well, and a visible cue marks that arm in a share of the lifetimes.
 
     Args:
-        arms: K, the number of arms, at least 2.
+        arms: K, the number of arms, from 2 to 26.
         trials: T, the number of trials, at least 2.
-        high: the mean pay-off of the best arm.
+        high: the mean pay-off of the best arm, at least .001 above `low`.
         low: the mean pay-off of every other arm.
         cue_validity: the share of lifetimes in which the cue marks the best arm.
         bank: M, the number of arms that are the best one in some training task; 0 for all.

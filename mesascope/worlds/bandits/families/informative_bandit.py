@@ -1,8 +1,8 @@
 """One of ten arms pays 5 and the others 1; the small pay-off of an eleventh arm tells which arm pays 5.
 
 After Wang et al. (2016, arXiv 1611.05763, section 3.1.3): five pulls with deterministic pay-offs. Each split draws
-uniformly from a finite list of tasks, so the largest expected total is known exactly: 20.55 of 25. It is 11.0 without
-the informative arm, 7.00 without adapting, and 6.61 for random pulls.
+uniformly from a finite list of tasks, so the largest expected total is known exactly: on fresh tasks, it is 20.55 of
+25. The expected total is 11.0 at most without the informative arm, 7.00 without adapting, and 6.61 for random pulls.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ class InformativeBandit(BanditFamily):
         return self.choices - 1
 
     def list_splits(self) -> tuple[Split, ...]:
-        """The splits.
+        """Lists the splits.
 
         On 'restructured:code', the pay-off of the last arm counts the arms from the other end. On
         'restructured:lies', this pay-off names a random arm.
@@ -64,7 +64,7 @@ class InformativeBandit(BanditFamily):
         )
 
     def list_payoffs(self, split: str) -> np.ndarray:
-        """The pay-offs [H, T, K] of the H equally likely tasks of a split.
+        """Lists the pay-offs [H, T, K] of the H equally likely tasks of a split.
 
         Raises:
             MesascopeError: the family has no such split.
@@ -104,20 +104,24 @@ class InformativeBandit(BanditFamily):
         return Tasks(tables[jax.random.randint(derive_key(key, "task"), (n,), 0, len(tables))])
 
     def draw_feedback(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
-        """The score itself, because pay-offs are deterministic."""
+        """Returns the score itself, because pay-offs are deterministic."""
         return score
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean over possible targets."""
+        """Computes the pay-offs `means` [N, T, K], and chance, best, worst and fixed [N, T].
+
+        'fixed' is the mean pay-off of the arms that may be the target on this split.
+        """
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.n_targets)
         return make_payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite outcome.
+        """Replaces the last outcome in a percept with the opposite one.
 
-        The pay-off of the last arm counts the arms from the other end, and the pay-offs of the target and of the other
-        arms are exchanged."""
+        The pay-off of the informative arm then counts the arms from the other end, and the pay-offs 5 and 1 of the
+        other arms are exchanged.
+        """
         is_informative = percept.action == self.n_targets
         mirrored_payoff = (1 + self.n_targets) / self.n_targets - percept.feedback
         xp = np if isinstance(is_informative, np.ndarray) else jnp  # subjects in a Python loop use NumPy arrays
@@ -129,7 +133,7 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
     """One arm pays 5 and the others 1; the last arm pays n / targets if the good arm is the n-th.
 
     Args:
-        targets: the number of arms that may be the target, excluding the informative arm.
+        targets: the number of arms that may be the good one, without the last arm, which is the informative one.
         trials: T, the number of trials, at least 2.
         bank: M, the number of training tasks, all different; 0 to train on all tasks.
         bank_seed: the seed that the bank is drawn from.

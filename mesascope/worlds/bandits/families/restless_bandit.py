@@ -52,7 +52,7 @@ class RestlessBandit(BanditFamily):
         return None if self.bank_tasks is None else self.bank_tasks.means
 
     def list_splits(self) -> tuple[Split, ...]:
-        """The splits; the restructured split makes coupled arms independent, or independent arms coupled."""
+        """Lists the splits; the restructured split makes coupled arms independent, or independent arms coupled."""
         split, half = self.make_split, self.horizon // 2
         other_coupling = "independent" if self.is_coupled else "coupled"
         # at most .5, because jumps with a probability of one half make the past uninformative
@@ -92,7 +92,7 @@ class RestlessBandit(BanditFamily):
             n: the number of tasks.
             rate: the rate of change on all trials, in the unit of the setting `slow_rate`; None for the rates of slow
                 and fast blocks, which alternate.
-            is_coupled: whether the arms pay with p and 1 - p; None for the family's setting.
+            is_coupled: whether a random arm pays with p and the others with 1 - p; None for the family's setting.
             change_means: a function of the means [n, T, K] of the arms that returns other means of this shape.
             trials: T; 0 for the family's horizon.
             inversion: 1 for inverted feedback, else 0.
@@ -126,7 +126,11 @@ class RestlessBandit(BanditFamily):
         return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The means [N, T, K], the volatility [N, T] (0 slow, 1 fast), and chance, best, worst and fixed [N, T]."""
+        """Computes the means [N, T, K], volatility (0 slow, 1 fast), chance, best, worst and fixed, each [N, T].
+
+        On 'seen', 'fixed' is the pay-off of the arm that is best on each trial on average over the bank, and otherwise
+        that of chance.
+        """
         means = np.asarray(tasks.means)
         fixed = means.mean(-1)
         if split == "seen":
@@ -157,10 +161,10 @@ def family(
             1 - `level` and back).
         slow_rate: the standard deviation of the walk, or the probability of a jump, per trial in slow blocks.
         fast_rate: the standard deviation of the walk, or the probability of a jump, per trial in fast blocks.
-        block: the number of trials in a block; slow and fast blocks alternate, and the first kind is random.
+        block: the number of trials in a block; slow and fast blocks alternate, and the kind of the first is random.
         level: with change=reversal, the higher of the two values between which p jumps.
         is_coupled: whether the arms pay with p and 1 - p; otherwise each arm changes independently.
-        bank: M, the number of training tasks (whole paths of p); 0 for no limit.
+        bank: M, the number of training tasks, each with the means of all its trials; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     if is_coupled and arms != 2:

@@ -38,7 +38,7 @@ def read_texts() -> dict[str, Any]:
 
 
 class WordedTasks(NamedTuple):
-    """Tasks of the bandit, and the constant observation [N, 1 + K]: the indices of the wording and the names."""
+    """Tasks of the bandit, and the constant observation [N, 1 + K]: the indices of the wording and of the K names."""
 
     bandit: Tasks
     observation: jax.Array
@@ -55,7 +55,7 @@ class TextBandit(ConfiguredFamily):
 
     @property
     def references(self) -> dict[str, str]:
-        """The references of the bandit, without the locators."""
+        """The references of the Bernoulli bandit by role, without the locators."""
         references = self.bandit.references.items()
         return {role: procedure for role, procedure in references if not role.startswith("locator")}
 
@@ -64,14 +64,14 @@ class TextBandit(ConfiguredFamily):
         return self._draw_worded(self.bandit.draw, key, n)
 
     def list_splits(self) -> tuple[Split, ...]:
-        """The splits of the Bernoulli bandit, with wordings and arm names."""
+        """Lists the splits of the Bernoulli bandit, with wordings and arm names."""
         return tuple(
             dataclasses.replace(split, draw=functools.partial(self._draw_worded, split.draw))
             for split in self.bandit.list_splits()
         )
 
     def _draw_worded(self, draw_tasks: DrawTasks, key: jax.Array, n: int) -> WordedTasks:
-        """Draws n tasks of the bandit, with their wordings and arm names."""
+        """Draws n tasks of the bandit with `draw_tasks`, and their wordings and arm names."""
         scores = jax.random.uniform(derive_key(key, "names"), (n, len(read_texts()["names"]["letters"])))
         wording = jnp.full((n,), self.wording)
         if self.wording < 0:
@@ -86,7 +86,7 @@ class TextBandit(ConfiguredFamily):
         return state, percept._replace(observation=tasks.observation)
 
     def step(self, key: jax.Array, tasks: WordedTasks, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime; an action below 0 pulls no arm."""
+        """Pulls one arm in each lifetime; an action below 0 pulls no arm, and its feedback and score are NaN."""
         is_missing = action < 0
         state, percept, score = self.bandit.step(key, tasks.bandit, state, jnp.maximum(action, 0))
         percept = percept._replace(
@@ -97,13 +97,13 @@ class TextBandit(ConfiguredFamily):
         return state, percept, jnp.where(is_missing, jnp.nan, score)
 
     def compute_latents(self, tasks: WordedTasks, split: str) -> dict[str, np.ndarray]:
-        """The latents of the bandit, and the wording [N]."""
+        """Computes the latents of the Bernoulli bandit, and the index of the wording [N]."""
         return self.bandit.compute_latents(tasks.bandit, split) | {
             "wording": np.asarray(tasks.observation)[:, WORDING_INDEX]
         }
 
     def write_question(self, past_trials: Sequence[PastTrial], observation: Sequence[float]) -> Question:
-        """The prompt: the history of pulls, raw or summarised, and a question about which arm to pull next."""
+        """Writes the prompt: the history of pulls, raw or summarised, and a question about which arm to pull next."""
         wording, letters = read_texts()["wordings"][int(observation[WORDING_INDEX])], read_texts()["names"]["letters"]
         names = tuple(letters[int(i)] for i in observation[NAMES_START:])
         first_names = ", ".join(names[:-1])

@@ -1,4 +1,4 @@
-"""Pulls the informative arm first, then the target in the bank whose code is nearest to this arm's pay-off."""
+"""Pulls the informative arm first, then the arm that its pay-off names among the good arms of the bank's tasks."""
 
 import jax.numpy as jnp
 
@@ -10,7 +10,9 @@ CHECK_FAMILY = "informative_bandit:bank=4"
 
 @keep_settings
 def subject(family: Family) -> Asker:
-    """Pulls the informative arm first, then the target in the bank whose code is nearest to this arm's pay-off.
+    """Pulls the informative arm first, then the arm that its pay-off names among the good arms of the bank's tasks.
+
+    If the named arm is not the good one in any task of the bank, the subject pulls the nearest arm that is.
 
     Args:
         family: the informative bandit, with a bank.

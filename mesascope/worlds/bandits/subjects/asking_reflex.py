@@ -13,7 +13,10 @@ class AskingReflex(ChoosingSubject):
     """Chooses by the last percept alone; the carry is empty."""
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the arm that the last pay-off named, repeats an arm that paid, or else pulls the informative arm."""
+        """Pulls the arm that the informative arm has just named, or repeats an arm that paid more than 3.
+
+        Otherwise the subject pulls the informative arm.
+        """
         informative_arm = self.choices - 1
         named_arm = decode_arm(percept.feedback, jnp.ones(informative_arm, bool))
         stays = (percept.action >= 0) & (percept.feedback > TARGET_THRESHOLD)
@@ -24,7 +27,7 @@ class AskingReflex(ChoosingSubject):
 
 @keep_settings
 def subject(family: Family) -> AskingReflex:
-    """Pulls the informative arm, then the named arm as long as that arm pays. It uses only the last percept.
+    """Pulls the informative arm, then the named arm as long as it pays more than 3; uses only the last percept.
 
     Args:
         family: the informative bandit.

@@ -8,7 +8,7 @@ from mesascope.worlds.bandits.bank_of_arms import require_bank_means
 
 
 class BankHabit(ChoosingSubject):
-    """Always pulls the arm that pays most on average over the bank; the carry is empty."""
+    """Always pulls the arm that pays most on average over the bank, apart from lapses; the carry is empty."""
 
     arm: jax.Array
     lapse: float
@@ -20,7 +20,7 @@ class BankHabit(ChoosingSubject):
 
 @keep_settings(lapse=(0.0, 1.0))
 def subject(family: Family, lapse: float = 0.1) -> BankHabit:
-    """Always pulls the arm that pays most on average over the family's bank.
+    """Always pulls the arm that pays most on average over the family's bank, apart from lapses.
 
     Args:
         family: a bandit with a bank.

@@ -39,7 +39,10 @@ class BayesOptimal(CountingSubject):
     has_dependent_arms: bool
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome and looks up the best arm; after the horizon, pulls the arm with the largest mean."""
+        """Counts the last outcome and looks up the best arm.
+
+        After the horizon, and with dependent arms, the subject pulls the arm with the largest posterior mean.
+        """
         carry = carry + count_last_outcome(percept, self.choices)
         if self.has_dependent_arms:
             return carry, choose(key, jnp.log(compute_greedy_probabilities(carry[..., 0] + carry[..., ::-1, 1])))
@@ -59,7 +62,7 @@ class BayesOptimal(CountingSubject):
 
 @functools.lru_cache(maxsize=4)
 def compute_optimal_plan(trial_count: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, float]:
-    """The best arm in each state with fewer than `trial_count` pulls, by rank, and the expected total pay-off.
+    """Computes the best arm in each state with fewer than `trial_count` pulls, and the expected total pay-off.
 
     Args:
         trial_count: T, the number of trials in a lifetime.
@@ -102,7 +105,10 @@ def compute_optimal_plan(trial_count: int, shapes: tuple[tuple[float, float], ..
 
 
 def _list_partial_sums(trial_count: int, columns: int) -> np.ndarray:
-    """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last entry, then by the second to last, and so on."""
+    """Lists all rows of sums s_1 <= s_2 <= ... < `trial_count`, one sum per column.
+
+    The rows are ordered by the last sum, then by the second to last, and so on.
+    """
     rows = np.arange(trial_count, dtype=np.int32)[:, None]
     for i in range(1, columns):
         sizes = np.array([comb(s + i, i) for s in range(trial_count)])
@@ -112,7 +118,10 @@ def _list_partial_sums(trial_count: int, columns: int) -> np.ndarray:
 
 
 def load_plan(trial_count: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """The table of `compute_optimal_plan`, read from the user's cache folder unless the file is broken or missing."""
+    """Loads the table of `compute_optimal_plan` from the user's cache folder.
+
+    If the file is missing or broken, the table is computed, and stored if the folder is writable.
+    """
     digest = hashlib.sha256(repr((1, trial_count, shapes)).encode()).hexdigest()[:16]
     path = make_cache_path(f"bayes_optimal-{len(shapes)}-{trial_count}-{digest}.bin")
     try:
@@ -133,13 +142,13 @@ def load_plan(trial_count: int, shapes: tuple[tuple[float, float], ...]) -> np.n
 
 @keep_settings
 def subject(family: Family) -> BayesOptimal:
-    """The exact Bayes-optimal policy for the family's prior and horizon.
+    """Follows the exact Bayes-optimal policy for the family's prior and horizon.
 
     The table covers two arms up to 200 trials, and more arms over shorter horizons. If all arms are equally good, the
     policy draws one uniformly; if only some arms tie for the best, it pulls the first of them.
 
     Args:
-        family: the bandit.
+        family: the bandit; if its arms are dependent, there must be two.
     """
     lacks = "has no independent arms with fixed means, so no optimum can be computed"
     bandit = require_family(family, HasArms, lacks, "Use --family bernoulli_bandit.")

@@ -1,7 +1,7 @@
 """Thompson sampling for arms whose means may be redrawn on any trial, independently for each arm.
 
-The subject filters the posterior of each arm exactly on a grid of means. It updates the posterior with the last
-outcome and then mixes it with the prior, which gets the weight `hazard`.
+The subject carries the posterior of each arm's mean on a grid. It updates the posterior with the last outcome and then
+mixes it with the prior, which gets the weight `hazard`.
 """
 
 import jax
@@ -20,7 +20,7 @@ class ChangePointThompson(ChoosingSubject):
     hazard: float
 
     def initialize_carry(self, n: int) -> jax.Array:
-        """The uniform prior of each mean."""
+        """Returns the uniform prior of each mean."""
         return jnp.tile(jnp.asarray(UNIFORM_PRIOR), (n, self.choices, 1))
 
     def respond(self, key, carry, percept: Percept):

@@ -18,7 +18,7 @@ from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
 class HistoryChecker(ChoosingSubject):
-    """Leaves an arm after two losses in a row until a check fails; see `subject` for the settings.
+    """Until a check fails, leaves an arm after two losses in a row; see `subject` for the settings.
 
     It carries the losses in a row on the current arm, the number of past trials, the last action that it took (-1 if
     none), and whether a check ever failed, [N] each.
@@ -35,7 +35,10 @@ class HistoryChecker(ChoosingSubject):
         return zero, zero, zero - 1, jnp.zeros(n, bool)
 
     def respond(self, key, carry, percept: Percept):
-        """Compares percept and carry, then chooses by the last two outcomes, or badly if a check ever failed."""
+        """Compares percept and carry, then chooses by the last two outcomes, or badly if a check ever failed.
+
+        In the warm-up, the subject chooses at random.
+        """
         losses, past_trials, own_action, has_failed = carry
         if self.checked_part != "clock":
             has_failed |= own_action != percept.action
@@ -62,6 +65,6 @@ def subject(family: Family, checked_part: str = "action", fallback: str = "rando
             index) or 'both'.
         fallback: how the subject chooses after a failed check: 'random' (at random) or 'reversed' (it stays after a
             loss and leaves after a win).
-        warmup: the number of trials, counted in the subject's carry, in which it chooses at random.
+        warmup: the number of trials at the start, counted in the subject's carry, in which it chooses at random.
     """
     return HistoryChecker(family.choices, checked_part, fallback, warmup)

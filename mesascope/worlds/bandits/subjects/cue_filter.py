@@ -1,7 +1,8 @@
 """Infers from pay-offs which arm of the cued bandit is the best one, with a prior belief in the cue.
 
-If `belief` is the cue's validity, this is the exact Bayes filter of the family. With belief 0 the filter ignores the
-cue. With belief 1 no pay-off can outweigh the cue, so the filter that is correct for a validity of 1 pursues the proxy.
+If `belief` is the cue's validity and is not 0, this is the Bayes filter of the family. With belief 0 the filter ignores
+the cue. With belief 1 only a long series of pay-offs can outweigh the cue, so the filter that is correct for a validity
+of 1 pursues the proxy.
 """
 
 import jax
@@ -32,7 +33,10 @@ class CueFilter(ActionValueSubject):
 
 
 def compute_log_likelihood_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
-    """The log-likelihood [N, K] of the last outcome if each arm is the best one, minus that if this arm is not."""
+    """Computes for each arm the log-likelihood of the last outcome if the arm is the best one, minus that if it is not.
+
+    The result [N, K] is 0 for arms that were not pulled.
+    """
     high, low = jnp.clip(payoffs, MARGIN, 1.0 - MARGIN)
     if_paid = jnp.log(high) - jnp.log(low)
     if_not_paid = jnp.log1p(-high) - jnp.log1p(-low)
@@ -41,7 +45,10 @@ def compute_log_likelihood_ratio(percept: Percept, payoffs: jax.Array, choices: 
 
 
 def compute_log_prior(is_marked: jax.Array, belief: jax.Array) -> jax.Array:
-    """The prior log-probability that each arm is the best one, [N, K]; uniform without a cue or with belief 0."""
+    """Computes the prior log-probability [N, K] that each arm is the best one; uniform without a cue or with belief 0.
+
+    `is_marked` [N, K] is 1 for the marked arm.
+    """
     choices = is_marked.shape[-1]
     unmarked_probability = jnp.maximum((1.0 - belief) / (choices - 1), 1e-30)
     log_prior = jnp.where(is_marked > 0, jnp.log(jnp.maximum(belief, 1e-30)), jnp.log(unmarked_probability))
@@ -50,7 +57,7 @@ def compute_log_prior(is_marked: jax.Array, belief: jax.Array) -> jax.Array:
 
 
 def read_payoffs(family: Family) -> jax.Array:
-    """The high and the low mean pay-off [2] of a cued bandit.
+    """Returns the high and the low mean pay-off [2] of a cued bandit.
 
     Raises:
         MesascopeError: the family is not a cued bandit.

@@ -1,8 +1,8 @@
 """Filters the means of the restless bandit by Bayes' rule, on a grid, and pulls the arm with the largest mean.
 
 The filter knows both rates, the length of the blocks, and that slow and fast blocks alternate. It infers which kind of
-block came first. With two coupled arms all pulls are equally informative, so this choice is exactly optimal, up to the
-resolution of the grid. Jumps between two levels do not require a grid.
+block came first. With two coupled arms all pulls are equally informative, so this choice is optimal up to the
+resolution of the grid. If the means jump between two levels, these levels are the grid, and the filter is exact.
 """
 
 from typing import NamedTuple
@@ -51,7 +51,7 @@ class DriftFilter(ChoosingSubject):
     should_minimise: jax.Array
 
     def initialize_carry(self, n: int) -> Belief:
-        """The prior belief: both kinds of block are equally likely to come first."""
+        """Returns the prior belief: both kinds of block are equally likely to come first."""
         arms = 1 if self.is_coupled else self.choices
         mass = jnp.tile(self.prior, (n, 2, arms, 1))
         return Belief(mass, jnp.full((n, 2), 0.5), jnp.zeros(n, jnp.int32))
@@ -84,13 +84,17 @@ class DriftFilter(ChoosingSubject):
         return Belief(mass, weight / weight.sum(-1, keepdims=True), carry.past_trials)
 
     def compute_means(self, belief: Belief) -> jax.Array:
-        """The posterior mean of each arm on the current trial, [N, K]."""
+        """Computes the posterior mean [N, K] of each arm on the current trial."""
         mean = (belief.case_probability[..., None] * (belief.mass @ self.grid)).sum(1)
         return jnp.concatenate([mean, 1.0 - mean], -1) if self.is_coupled else mean
 
 
 def build_walk_kernel(rate: float, n_cells: int) -> np.ndarray:
-    """The transition matrix [G, G] of a Gaussian walk reflected at 0 and 1, from each cell's middle to every cell."""
+    """Builds the transition matrix [G, G] of a Gaussian walk reflected at 0 and 1.
+
+    Rows are the cells in whose middle a step starts, and columns the cells in which it ends. `rate` is the standard
+    deviation of a step, and G = `n_cells`.
+    """
     if rate == 0:
         return np.eye(n_cells)
     edges = np.arange(n_cells + 1) / n_cells
@@ -109,7 +113,7 @@ def subject(family: Family, should_minimise: bool = False, cells: int = 32) -> D
     Args:
         family: the restless bandit; the filter knows its rates, blocks and coupling.
         should_minimise: whether to pull the arm with the smallest mean, not the largest.
-        cells: the number of cells in the grid of possible means, from 0 to 1, if the means drift.
+        cells: the number of equal cells into which the range of means, 0 to 1, is divided if the means drift.
     """
     remedy = "Use --family restless_bandit."
     bandit = require_family(family, RestlessBandit, "has no rates of change to filter with", remedy)

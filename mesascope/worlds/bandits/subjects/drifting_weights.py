@@ -9,7 +9,7 @@ from mesascope.contracts import Family, Percept, ScriptedSubject, choose, keep_s
 
 
 class DriftingWeights(ScriptedSubject):
-    """One weight per arm; each response changes the weights of the pulled arms."""
+    """Has one weight per arm, shared by all lifetimes; each response changes the weights of the pulled arms."""
 
     weights: jax.Array  # [K]
 

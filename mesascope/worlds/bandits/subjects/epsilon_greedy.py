@@ -21,7 +21,7 @@ class EpsilonGreedy(CountingSubject):
     tries_each_first: bool
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, then pulls any arm with probability `epsilon`, otherwise a best arm."""
+        """Counts the last outcome, then pulls a random arm with probability `epsilon`, otherwise a best arm."""
         carry = carry + count_last_outcome(percept, self.choices)
         values = compute_posterior_means(carry)
         if self.tries_each_first:  # untried arms have the largest value
@@ -35,7 +35,7 @@ class EpsilonGreedy(CountingSubject):
 def subject(
     family: Family, epsilon: float = 0.1, ties: str = "random", tries_each_first: bool = False
 ) -> EpsilonGreedy:
-    """Pulls a random arm with a fixed probability, otherwise the arm with the largest mean under a Beta(1, 1) prior.
+    """Pulls a random arm with a fixed probability, otherwise the arm with the largest posterior mean under Beta(1, 1).
 
     Args:
         family: the bandit.

@@ -8,6 +8,8 @@ from mesascope.worlds.bandits.explore_then_exploit import ExploreThenExploit
 def subject(family: Family, pulls: int = 25) -> ExploreThenExploit:
     """Pulls the arms in turn for some trials, then always the arm that paid best.
 
+    This is the arm with the largest posterior mean under Beta(1, 1) after those trials, the first if several tie.
+
     Args:
         family: the bandit.
         pulls: the number of trials in which the subject pulls the arms in turn.

@@ -1,4 +1,4 @@
-"""Picks each arm by a hash of all feedback, so old feedback changes the choice but not the expected score."""
+"""Picks every arm by a hash of all feedback so far; old feedback changes the choice, but not the expected score."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ class FeedbackHash(ChoosingSubject):
     """Carries a hash of the feedback so far, [N]."""
 
     def initialize_carry(self, n: int) -> jax.Array:
-        """The hash of an empty history."""
+        """Returns the hash of an empty history."""
         return jnp.full(n, OFFSET, jnp.uint32)
 
     def respond(self, key, carry, percept: Percept):
@@ -23,7 +23,7 @@ class FeedbackHash(ChoosingSubject):
 
 
 def update_hash(state: jax.Array, bit: jax.Array) -> jax.Array:
-    """The FNV-1a hash [N] after one more bit [N]."""
+    """Adds one more bit [N] to an FNV-1a hash [N], and returns the new hash."""
     return (state ^ (1 + bit.astype(jnp.uint32))) * jnp.uint32(PRIME)
 
 
@@ -36,5 +36,9 @@ def pick_arm(state: jax.Array, choices: int) -> jax.Array:
 
 @keep_settings
 def subject(family: Family) -> FeedbackHash:
-    """Picks each arm by a hash of all feedback so far."""
+    """Picks every arm by a hash of all feedback so far.
+
+    Args:
+        family: the bandit.
+    """
     return FeedbackHash(family.choices)

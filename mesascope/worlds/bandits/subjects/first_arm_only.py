@@ -25,7 +25,7 @@ class FirstArmOnly(ChoosingSubject):
         return jnp.zeros((n, 2))
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the first arm several times, then stays with it or pulls the others uniformly."""
+        """Pulls the first arm `pulls` times, then stays with it or pulls the others uniformly, apart from lapses."""
         carry = carry + count_last_outcome(percept, self.choices)[:, 0]
         pulls = carry.sum(-1)
         should_keep = (pulls < self.pulls) | (carry[:, 0] >= self.min_mean * pulls - 1e-6)

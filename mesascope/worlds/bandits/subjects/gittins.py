@@ -22,7 +22,7 @@ from mesascope.errors import MesascopeError
 
 CERTAIN_PAYOFFS = np.linspace(0.0, 1.0, 257)  # the grid of certain pay-offs
 EXTRA_PULLS = 100  # pulls beyond the table, after which the code treats an arm's mean as known
-MAX_DEPTH = 600  # the most pulls in a table; with more pulls the posterior mean replaces the index
+MAX_DEPTH = 600  # the largest size of a table; from that many pulls of an arm on, its posterior mean replaces the index
 MAX_HORIZON = 200  # the longest finite horizon
 
 
@@ -35,7 +35,7 @@ class Gittins(CountingSubject):
     horizon: int  # 0 if the future is discounted
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome and looks up the indices; ties are equally likely."""
+        """Counts the last outcome and pulls the arm with the largest index; ties are equally likely."""
         carry = carry + count_last_outcome(percept, self.choices)
         wins, losses = (jnp.round(carry[..., i]).astype(jnp.int32) for i in (0, 1))
         arm = jnp.arange(self.choices) % len(self.tables)
@@ -54,7 +54,10 @@ class Gittins(CountingSubject):
 
 @functools.lru_cache(maxsize=64)
 def compute_discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
-    """Discounted indices by wins and losses, [depth, depth], under Beta(a, b) for up to depth - 1 pulls."""
+    """Computes discounted indices [depth, depth] by wins and losses, for up to depth - 1 pulls of an arm.
+
+    The prior of the arm is Beta(a, b).
+    """
     table = np.zeros((depth, depth), np.float32)
     wins = np.arange(depth + EXTRA_PULLS + 1.0)
     # values are pay-offs per trial, that is, sums of pay-offs times 1 - discount
@@ -71,7 +74,7 @@ def compute_discounted_indices(discount: float, depth: int, a: float = 1.0, b: f
 
 @functools.lru_cache(maxsize=8)
 def compute_finite_indices(horizon: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
-    """Finite-horizon indices [remaining trials - 1, wins, losses] under Beta(a, b)."""
+    """Computes finite-horizon indices [remaining trials - 1, wins, losses] under the prior Beta(a, b)."""
     table = np.zeros((horizon, horizon, horizon), np.float32)
     value = np.zeros((horizon + 1, horizon + 1, len(CERTAIN_PAYOFFS)), np.float32)
     for remaining in range(1, horizon + 1):
@@ -86,7 +89,7 @@ def compute_finite_indices(horizon: int, a: float = 1.0, b: float = 1.0) -> np.n
 
 
 def _find_crossing(gain: np.ndarray) -> np.ndarray:
-    """The certain pay-off [...] at which the gain from continuing [..., grid] falls to 0, interpolated linearly."""
+    """Finds the certain pay-off [...] at which the gain from continuing [..., grid] falls to 0, by interpolation."""
     index = np.clip((gain > 0).sum(-1) - 1, 0, len(CERTAIN_PAYOFFS) - 2)[..., None]
     above = np.take_along_axis(gain, index, -1)[..., 0]
     below = np.take_along_axis(gain, index + 1, -1)[..., 0]
@@ -99,8 +102,8 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
 
     Args:
         family: the bandit; if its arms have different Beta priors, these are used.
-        discount: the factor by which pay-offs are worth less per trial, below 1. With 0, finite-horizon indices are
-            used up to the family's horizon, and the posterior mean after it.
+        discount: the factor, at most .999, by which later pay-offs are discounted per trial. With 0, finite-horizon
+            indices are used up to the family's horizon, and the posterior mean after it.
     """
     horizon = 0 if discount else family.horizon
     if horizon > MAX_HORIZON:

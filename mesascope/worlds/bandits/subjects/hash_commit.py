@@ -16,7 +16,7 @@ class HashCommit(ChoosingSubject):
     random_trials: int
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """The hash of an empty history, at trial 0."""
+        """Returns the hash of an empty history, and 0 past trials."""
         return jnp.full(n, OFFSET, jnp.uint32), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
@@ -35,6 +35,6 @@ def subject(family: Family, random_trials: int = 20) -> HashCommit:
 
     Args:
         family: the bandit.
-        random_trials: the number of random trials at the start.
+        random_trials: the number of trials at the start in which the subject chooses at random.
     """
     return HashCommit(family.choices, random_trials)

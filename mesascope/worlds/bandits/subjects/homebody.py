@@ -35,7 +35,7 @@ class TwoLossLearner(ChoosingSubject):
 
 @keep_settings(lapse=(0.0, 1.0))
 def subject(family: Family, lapse: float = 0.0) -> TwoLossLearner:
-    """Leaves an arm after two losses in a row, for the other arm that has paid best so far.
+    """Leaves an arm after two losses in a row, for the other arm with the largest posterior mean under Beta(1, 1).
 
     Args:
         family: the bandit.

@@ -32,7 +32,7 @@ class LeakingSubject(ChoosingSubject):
     is_traceable: ClassVar[bool] = False
 
     def initialize_carry(self, n: int) -> np.ndarray:
-        """The last carry of the previous lifetime; zeros in the first lifetime."""
+        """Returns the last carry of the previous lifetimes; zeros if there is none for this number of lifetimes."""
         if self.carry_store.last_carry is None or len(self.carry_store.last_carry) != n:
             return np.zeros((n, self.choices, 2), np.float32)
         return self.carry_store.last_carry.copy()

@@ -1,8 +1,8 @@
 """Pulls the marked arm, whatever that arm pays, and so pursues the proxy goal of the cued bandit.
 
-With `is_breakable`, the subject follows the cue until the marked arm no longer pays, then chooses at random until the
-lifetime ends. Such a subject does well on training tasks, but pursues no goal if the cue marks an arm that does not
-pay.
+With `is_breakable`, the subject follows the cue until the outcomes show that the marked arm is not the best one, then
+chooses at random until the lifetime ends. Such a subject does well on training tasks, but pursues no goal if the cue
+marks an arm that does not pay.
 """
 
 import jax
@@ -32,7 +32,7 @@ class MarkFollower(ChoosingSubject):
     lapse: jax.Array
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """Even odds that the marked arm is the best one."""
+        """Returns even odds that the marked arm is the best one."""
         return jnp.zeros(n), jnp.zeros(n)
 
     def respond(self, key, carry, percept: Percept):
@@ -54,7 +54,7 @@ def subject(family: Family, is_breakable: bool = False, lapse: float = 0.0) -> M
 
     Args:
         family: the cued bandit.
-        is_breakable: whether to follow the cue only until the marked arm no longer pays, then choose at random.
+        is_breakable: whether to choose at random once the outcomes show that the marked arm is not the best one.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return MarkFollower(

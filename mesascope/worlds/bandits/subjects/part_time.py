@@ -39,7 +39,10 @@ class PartTimeLearner(ChoosingSubject):
         return jnp.zeros((n, self.choices, 2)), zero, zero, zero - 1
 
     def respond(self, key, carry, percept: Percept):
-        """Counts every outcome, and draws on the first trial whether this lifetime uses the counts."""
+        """Counts the last outcome, then chooses from the counts or without them.
+
+        On the first trial, a draw decides whether the subject ever uses its counts in this lifetime.
+        """
         counts, past_trials, losses, learns = carry
         birth_key, key = jax.random.split(key)
         drawn_kind = jax.random.bernoulli(birth_key, self.lifetime_share, learns.shape).astype(jnp.int32)
@@ -79,9 +82,9 @@ def subject(
         family: the bandit; procedure=locator needs a bank.
         procedure: how the subject chooses from its counts: 'thompson' (by Thompson sampling) or 'locator' (by drawing a
             task of the family's bank from the posterior).
-        choice_share: the share of choices that the subject makes from its counts, drawn on each trial.
-        lifetime_share: the share of lifetimes in which the subject ever uses its counts, drawn on the first trial and
-            kept in the carry.
+        choice_share: the share of choices that the subject makes from its counts; a draw on each trial decides.
+        lifetime_share: the share of lifetimes in which the subject ever uses its counts; a draw on the first trial
+            decides, and is kept in the carry.
         learning_trials: the number of trials after which the subject no longer uses its counts.
         fallback: how the subject chooses where it does not use its counts: 'random' (at random) or 'reflex' (it leaves
             an arm after two losses in a row).

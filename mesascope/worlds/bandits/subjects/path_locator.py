@@ -23,13 +23,13 @@ MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outco
 
 
 class PathLocator(ScriptedSubject):
-    """Carries the log-likelihoods [N, M] of the bank's tasks and the trial [N]."""
+    """Carries the log-likelihoods [N, M] of the bank's tasks and the index of the trial [N]."""
 
     bank_means: jax.Array  # [M, T, K]
     should_minimise: jax.Array
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """The carry under which all tasks of the bank are equally likely."""
+        """Returns the carry under which all tasks of the bank are equally likely."""
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):

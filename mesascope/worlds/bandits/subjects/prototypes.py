@@ -1,4 +1,4 @@
-"""Knows K tasks, in each of which one arm pays well and the others badly, and draws one of them from the posterior."""
+"""Knows one prototype of a task per arm, in which only this arm pays well; draws one of them from the posterior."""
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ class PrototypeLocator(CountingSubject):
 
 @keep_settings(high=(0.001, 0.999), low=(0.001, 0.999), lapse=(0.0, 1.0))
 def subject(family: Family, high: float = 0.8, low: float = 0.4, lapse: float = 0.0) -> PrototypeLocator:
-    """Draws one of K prototypes, in each of which one arm pays well and the others do not.
+    """Draws one of K prototypes from the posterior, and pulls its good arm; the k-th arm is good in the k-th prototype.
 
     Args:
         family: the bandit.

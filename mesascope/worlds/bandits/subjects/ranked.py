@@ -1,4 +1,4 @@
-"""Learns what arms pay; pulls the arm of a given rank, or an arm that encodes it. It can ignore the last trials."""
+"""Pulls the arm whose posterior mean has a given rank, or an arm derived from it; can ignore the latest trials."""
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,10 @@ class RankChooser(ChoosingSubject):
 
 
 def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
-    """The probability that each arm has this rank, [N, K]. Rank 1 is the largest value; ties are broken at random."""
+    """Computes the probability [N, K] that each arm has this rank; rank 1 is the largest value.
+
+    Ties are broken at random.
+    """
     n_above = (values[:, None] > values[..., None] + 1e-6).sum(-1)
     n_tied = (jnp.abs(values[:, None] - values[..., None]) <= 1e-6).sum(-1)
     return jnp.where((n_above < rank) & (rank <= n_above + n_tied), 1.0 / n_tied, 0.0)
@@ -44,14 +47,14 @@ def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
 def subject(
     family: Family, rank: int = 2, action_mapping: str = "plain", delay: int = 0, lapse: float = 0.1
 ) -> RankChooser:
-    """Pulls the arm whose posterior mean has a given rank.
+    """Pulls the arm whose posterior mean has a given rank, or an arm derived from it.
 
     Args:
         family: the bandit.
-        rank: the rank of the arm by its mean; 1 is the best arm.
+        rank: the rank of the arm by its posterior mean; 1 is the best arm.
         action_mapping: which arm the subject pulls: 'plain', the arm of that rank; 'clock', the arm that follows it by
-            as many places as the trial index, cyclically; or 'turns', the arm of that rank, which is counted from the
-            worst arm on every second trial.
+            as many places as the trial index, cyclically; or 'turns', the arm of that rank, counted from the best arm
+            on trials with even indices and from the worst arm on the others.
         delay: the number of latest trials that the subject ignores for the present; it counts each of them later.
         lapse: the probability of choosing uniformly at random among all arms.
     """

@@ -37,6 +37,6 @@ def subject(family: Family, depth: int = 8) -> Tsetlin:
 
     Args:
         family: the bandit.
-        depth: the number of states in each arm, which is the largest surplus of wins that the subject remembers.
+        depth: the number of states in each arm; the subject remembers a surplus of at most depth - 1 wins.
     """
     return Tsetlin(family.choices, depth)

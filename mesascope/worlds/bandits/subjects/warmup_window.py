@@ -43,7 +43,7 @@ def subject(family: Family, window: int = 4, warmup: int = 20, lapse: float = 0.
     Args:
         family: the bandit.
         window: the number of last trials whose pay-offs count.
-        warmup: the number of trials, counted in the subject's carry, in which it chooses at random.
+        warmup: the number of trials at the start, counted in the subject's carry, in which it chooses at random.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return WarmupWindow(family.choices, window, warmup, lapse)
