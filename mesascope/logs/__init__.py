@@ -3,8 +3,10 @@
     trials, notes = read_log("experiment.csv")
     trials, notes = read_log(frame, columns={"action": "key", "lifetime": ["session", "block"]})
 
-One row is one trial. A lifetime is a participant or, if the log names them, a participant's block, session or episode.
-The notes describe how the log was read; the attribute `notes` of the trials contains them too.
+One row is one trial; transcripts, tables with one row per person, and rows of single stages are converted to this form
+first. A lifetime contains all trials of one participant or, if the log distinguishes sessions, blocks or bandits, those
+of one session, block and bandit. The notes describe how the log was read; the attribute `notes` of the trials that
+are made from a log contains them too.
 """
 
 import os
@@ -51,23 +53,28 @@ def read_log(
 
     Args:
         source: the path of a .csv, .tsv, .txt, .json, .jsonl or .parquet file, which may be packed with gzip; a list
-            of such paths; a pandas DataFrame with one row per trial; or an xarray Dataset. A Dataset that already
-            contains trials is not converted.
-        columns: a mapping of roles to columns, for names that `mesascope.logs.columns.ALIASES` does not list. The roles
-            are action, feedback (or gain and loss), trial, participant, session, lifetime, cue, phase, group, forced,
-            counterfactual, rt, missed, score, chance, best, means, probabilities and offered (the option at each
-            place of the screen). Two-stage trials also have the roles second, state and transition. The roles
-            lifetime, session, cue, counterfactual, means, probabilities and offered take several columns, as a list.
-            None or '' keeps a role empty.
+            of such paths; a pandas DataFrame; or an xarray Dataset. If a Dataset already contains trials, only its
+            participants are renumbered, from 0.
+        columns: a mapping of roles to columns, for columns without a common name. The roles are action, feedback (or
+            gain and loss), trial (its number), participant, session, lifetime (such as a block), cue (which bandit was
+            played), phase, group, forced (1 if the choice was), counterfactual (the outcome of the other option, or of
+            each option), rt (response time), missed (1 if no choice was made), score (the expected pay-off of the
+            choice), chance and best (those of a random and of the best choice), means (the expected pay-off of each
+            choice), probabilities (with which each choice is made) and offered (the option at each place of the
+            screen). Two-stage trials also have the roles second (the second choice), state (to which the first choice
+            led) and transition (whether this was common or rare). The roles lifetime, session, cue, counterfactual,
+            means, probabilities and offered take several columns, as a list. None or '' keeps a role empty.
         choices: the number of choices, from 2 to 200, if not all of them occur; None if the log shows their number.
-        missing: the codes in the column of the action that mean a missed trial, as a list or joined by commas.
-        where: comparisons that select the rows to read, such as 'phase == "main" and session != 2'; None reads all.
-        rt: a range of response times, such as '0.15..3', in the unit of their column. Trials with other response times
-            become missing. None excludes no trial.
+        missing: the codes in the column of the action that mean a missed trial, as a list or joined by commas. Common
+            codes, such as -1 and 'timeout', are recognised without it.
+        where: comparisons that select the rows to read, such as 'phase == "main" and session != 2'; None reads all
+            rows except those of practice trials.
+        rt: a range of response times, such as '0.15..3', in the unit of their column. Trials with a response time
+            outside the range become missing. None excludes no trial.
 
     Returns:
-        The trials, with one condition, 'intact', N lifetimes of T trials, and K choices; and the notes, one sentence
-        each. The trials contain action [1, N, T] (-1 if missing) and feedback [1, N, T] (NaN if missing). Where the
+        The trials, with one condition, 'intact', N lifetimes of T trials, and K choices; and a list of notes. The
+        trials contain action [1, N, T] (-1 if missing) and feedback [1, N, T] (NaN if missing). Where the
         log contains the values, the trials also contain score [1, N, T], log_probs [1, N, T, K], chance [N, T], best
         [N, T], worst [N, T], means [N, T, K], offered [N, T, K] (1 if the choice was offered, otherwise 0), forced
         [1, N, T] (1 or 0, -1 if missing), counterfactual [1, N, T] and rt [N, T], and the coordinates participant [N]
@@ -76,8 +83,8 @@ def read_log(
         [1, N, T] and second_state [1, N, T] (-1 if missing).
 
     Raises:
-        MesascopeError: the log cannot be read; the message names the row, the column, the cell's content, and what the
-            user should type.
+        MesascopeError: an argument is wrong, or the log cannot be read; the message says why (for a bad cell, with its
+            row, column and content) and what the user should do.
     """
     is_integer = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
     if choices is not None and not (is_integer and 2 <= choices <= MAX_CHOICES):
@@ -149,7 +156,10 @@ def read_log(
 
 
 def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
-    """Numbers the participants of trials from 0, in the order of their ids, and drops the ids."""
+    """Copies trials, and numbers their participants from 0 in the natural order of their ids, which are dropped.
+
+    If no participant is given for each lifetime, the copy is unchanged.
+    """
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
@@ -158,7 +168,7 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
 
 
 def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
-    """Converts an xarray Dataset in another layout to a table with one row per trial."""
+    """Converts an xarray Dataset that does not contain trials yet to a DataFrame with one row per trial."""
     import pandas as pd
 
     names = [str(n) for n in dict.fromkeys([*data.variables, *data.dims])]
@@ -180,7 +190,7 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
 def _fill_grid(
     action: np.ndarray, rows: Mapping[str, np.ndarray], lifetime: np.ndarray, position: np.ndarray
 ) -> xr.Dataset:
-    """Arranges rows as N lifetimes of T trials; positions without a row are missing trials."""
+    """Arranges variables [rows] or [rows, K] as N lifetimes of T trials; positions without a row are missing trials."""
     shape = (int(lifetime.max()) + 1, int(position.max()) + 1)
     data: dict[str, Any] = {}
     for name, values in {"action": action, **rows}.items():

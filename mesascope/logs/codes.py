@@ -22,7 +22,8 @@ class Choices:
     Args:
         action: [rows] the choice of each row, counted from 0; -1 if the choice is missing.
         n_choices: the number of possible choices.
-        names: the names of the choices in the log, in the order of their numbers; empty if the log contains numbers.
+        names: the names of the choices in the log, in the order of their numbers; empty if the log contains numbers, or
+            if lifetimes have separate sets of options.
         notes: sentences on how the codes were read.
     """
 
@@ -42,9 +43,10 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Col
         missing: the codes, as texts, that mean a missed trial besides the common ones, such as -1 and 'timeout'.
 
     Raises:
-        MesascopeError: no row has a choice; a choice is a fraction, infinite or (with few exceptions, such as -1
-            beside 1) negative; numbers and names are mixed; there are more choices than 200 or than `n_choices`; or
-            all choices are the same and `n_choices` is None.
+        MesascopeError: no row has a choice; a code is a fraction, infinite, or negative and neither a choice (such as
+            -1 beside 1) nor a common code for a missed trial (such as -99); numbers and names both occur, and neither
+            are rare; a cell that should flag a missed trial holds another word; there are more choices than 200 or than
+            `n_choices`; or all choices are the same and `n_choices` is None.
     """
     column = roles.columns["action"][0]
     codes, values, value_is_empty = read_cells(table, column)
@@ -130,7 +132,13 @@ def _are_missing_values(numbers: np.ndarray) -> np.ndarray:
 
 
 def read_flag(table: Table, roles: Roles, role: str) -> np.ndarray:
-    """Reads which rows [rows] are flagged in the column of the role missed or forced; without a column, no row is."""
+    """Reads whether each row is flagged in the column of the role 'missed' or 'forced'; False without such a column.
+
+    If the name of the column contains 'free', the column flags free choices, so that 0, 'false' or 'no' flags a row.
+
+    Raises:
+        MesascopeError: a cell is not a flag, such as 1, 0, 'yes' or 'no'.
+    """
     column = roles.get_column(role)
     if column is None:
         return np.zeros(len(table.frame), bool)
@@ -161,8 +169,8 @@ def _find_missing_zero(
 ) -> tuple[np.ndarray, list[str]]:
     """Finds a code 0 that means a missed trial, if choices count from 1 or are -1 and 1; also returns notes.
 
-    This 0 must be rare. In addition, the feedback after it must always be the same, or the other codes must already be
-    `n_choices` many.
+    The 0 must be rare; in addition, all rows with a 0 must have the same feedback, or `n_choices` other codes must
+    occur.
     """
     is_zero = numbers == 0
     others = sorted(numbers[~is_zero & ((numbers > 0) | (numbers == -1))])
@@ -188,9 +196,12 @@ def _list_choice_names(
     describe_first_bad_cell: Callable[[np.ndarray], str],
     options: tuple[str, ...],
 ) -> tuple[list[str], np.ndarray, list[str]]:
-    """Lists the names of the choices, in the order of `options` if these contain all names, otherwise alphabetically.
+    """Lists the names of the choices: `options` if these contain every name that occurs, else all names, sorted.
 
     The function also returns which codes mean missing trials, and notes.
+
+    Raises:
+        MesascopeError: names and numbers both occur, and neither are rare.
     """
     is_name, is_missing_code = np.isnan(numbers), _are_missing_values(numbers) | is_odd
     is_number = ~is_name & ~is_missing_code
@@ -209,7 +220,7 @@ def _list_choice_names(
 
 
 def _check_number_of_choices(n_distinct: int, n_choices: int | None, column: str) -> None:
-    """Raises MesascopeError if there are too many distinct choices, or only one."""
+    """Raises MesascopeError if there are too many distinct choices, or only one and `n_choices` is None."""
     if n_distinct > MAX_CHOICES:
         problem = f"Column {quote(column)} holds {n_distinct:,} different choices; at most {MAX_CHOICES} are possible."
         raise MesascopeError(problem, f"Name the column of the choices: {format_role_option('action')}.")
@@ -270,7 +281,7 @@ def _number_codes(
 
 
 def _list_arm_numbers(roles: Roles) -> list[int] | None:
-    """Lists the numbers in the names of the columns for means or probabilities; None if the names have no numbers."""
+    """Lists the numbers in the names of the columns for means or probabilities; None without columns or numbers."""
     for role in ("means", "probabilities"):
         suffixes = roles.suffixes.get(role, [])
         if suffixes and all(s.isdecimal() for s in suffixes):

@@ -41,7 +41,8 @@ class Roles:
 
     Args:
         columns: for each role that is in use, the names of its columns.
-        suffixes: for the roles probabilities and means, the part of each column's name after the prefix.
+        suffixes: for the roles probabilities and means, the end of each column's name, such as '1' of mean_1, which
+            tells the choice; without an entry if the user named the columns.
         requested_roles: the roles for which the user named columns.
         empty_roles: the roles that the user keeps empty (None or '').
         notes: sentences on how roles were assigned.
@@ -64,7 +65,7 @@ class Roles:
 
 
 def normalise_name(name: str) -> str:
-    """Converts a name to lower case, and removes blanks and punctuation."""
+    """Converts a name to lower case, and removes every character except digits and the letters a to z."""
     return re.sub(r"[^0-9a-z]", "", name.casefold())
 
 
@@ -92,7 +93,7 @@ def format_role_option(role: str, name: str = "NAME") -> str:
 
 
 def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
-    """Assigns columns to roles, first as the user requested, then from common names.
+    """Assigns columns to roles, first as the user requested, then by their common names.
 
     Args:
         table: the log as a table.
@@ -100,8 +101,8 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
             joined by '+'. None or '' keeps a role empty.
 
     Raises:
-        MesascopeError: a role or column does not exist, a column has two roles, a role has two columns, or there is
-            no action or no feedback.
+        MesascopeError: a role or column does not exist, a column has two roles, a role has the wrong number of columns,
+            several columns could be the action, the feedback or the participant, or there is no action or no feedback.
     """
     roles = Roles()
     roles.empty_roles = empty_roles = _assign_requested_columns(table, columns, roles)
@@ -150,12 +151,15 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
 
 
 def _count_values(table: Table, column: str) -> int:
-    """Counts the different cells of a column."""
+    """Counts the distinct cells of a column, compared as texts."""
     return len(set(table.frame[column].astype(str)))
 
 
 def _find_columns(table: Table, role: str, names: list[str], unclaimed_columns: list[str]) -> list[str]:
-    """Finds the unclaimed columns with a common name of a role; leaves out constant columns unless all are constant."""
+    """Finds the unclaimed columns with a common name of a role, in the order of these names.
+
+    Columns that contain lists or mappings are left out, and so are constant columns, unless no column would remain.
+    """
     found = sorted(
         (c for c in unclaimed_columns if normalise_name(c) in names), key=lambda c: names.index(normalise_name(c))
     )
@@ -166,10 +170,13 @@ def _find_columns(table: Table, role: str, names: list[str], unclaimed_columns: 
 
 
 def _pick_column(table: Table, role: str, candidates: list[str], roles: Roles) -> list[str]:
-    """Picks one of the columns that could have a role.
+    """Picks one of the columns that could have a role, and returns it as a list.
+
+    The list is empty if several columns could have an optional role other than trial and correct.
 
     Raises:
-        MesascopeError: the role is mandatory and the columns differ, so the user must choose.
+        MesascopeError: the role is mandatory, and the cells of the columns do not correspond one to one, so the user
+            must choose.
     """
     if len(candidates) > 1 and role in MANDATORY_ROLES:
         codes = [read_cells(table, c)[0] for c in candidates]
@@ -184,7 +191,10 @@ def _pick_column(table: Table, role: str, candidates: list[str], roles: Roles) -
 
 
 def _assign_file_column(table: Table, roles: Roles, empty_roles: set[str]) -> None:
-    """Uses the column with the file of each row as the participant, or to divide the lifetimes of participants."""
+    """Uses the column with the file of each row as the participant or, if participants have several files, as lifetime.
+
+    In the second case, the column divides lifetimes together with the columns that already do.
+    """
     column, participant = table.file_column, roles.get_column("participant")
     pairs = set(zip(table.frame[column], table.frame[participant or column], strict=True))
     if participant is None and "participant" not in empty_roles:
@@ -199,7 +209,7 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
         return set()
     if not isinstance(columns, Mapping):
         problem = f"columns is a {type(columns).__name__}."
-        raise MesascopeError(problem, "It maps roles to columns, such as {'action': 'my_column'}.")
+        raise MesascopeError(problem, "Give a mapping of roles to columns, such as {'action': 'my_column'}.")
     header = table.header
     empty_roles: set[str] = set()
     claimed_columns: dict[str, str] = {}
@@ -237,7 +247,7 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
 
 
 def _choose_feedback(table: Table, roles: Roles, is_feedback_empty: bool) -> None:
-    """Decides which column is the feedback, and raises MesascopeError if the log has no action or no feedback."""
+    """Decides which columns give the feedback, and raises MesascopeError if the log has no action or no feedback."""
     columns, notes = roles.columns, roles.notes
     lacks = f"{table.name} has no column with a common name for the {{}}; its columns are {{}}."
     if "action" not in columns:
@@ -296,7 +306,7 @@ def read_cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.nda
 
 
 def read_numbers(table: Table, column: str, role: str, max_size: float = 1e30) -> np.ndarray:
-    """Reads a column as numbers [rows], with NaN for empty cells.
+    """Reads a column as numbers [rows], with NaN for empty cells; words such as 'yes' and 'no' become 1 and 0.
 
     Raises:
         MesascopeError: a cell is not a number, or is infinite or larger in size than `max_size`.
@@ -326,7 +336,7 @@ def read_numbers(table: Table, column: str, role: str, max_size: float = 1e30) -
 
 
 def parse_numbers(texts: list[str]) -> np.ndarray:
-    """Parses numbers; NaN for a text that is not a number."""
+    """Parses texts as numbers; a text that is not a number becomes NaN."""
     import pandas as pd
 
     return np.asarray(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), np.float64)

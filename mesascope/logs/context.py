@@ -1,4 +1,4 @@
-"""Reads other information about trials: forced choices, response times, outcomes not chosen, groups and sessions."""
+"""Reads more than choices and feedback: forced choices, response times, unchosen outcomes, phases, groups, sessions."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,8 +21,9 @@ MIN_BLANK_SHARE = 1 / 3  # if a larger share of rows has no choice and no feedba
 def leave_out_blank_rows(table: Table, roles: Roles) -> Table:
     """Leaves out rows that have neither a choice nor feedback, such as screens with instructions.
 
-    If some rows lack a trial number, only rows that also lack this number are left out. Otherwise, such rows are left
-    out if they are at least a third of all rows. The remaining ones are missed trials.
+    If a column numbers the trials and some of its cells are empty, only rows that also lack the number are left out.
+    Otherwise, rows without choice and feedback are left out only if they are at least a third of all rows. Those that
+    are not left out count as missed trials.
     """
     columns = [c for role in ("action", "feedback", "gain", "loss", "trial") for c in roles.columns.get(role, [])]
     shares_needed, is_blank = MIN_BLANK_SHARE, np.ones(len(table.frame), bool)
@@ -46,17 +47,17 @@ def leave_out_blank_rows(table: Table, roles: Roles) -> Table:
 
 
 def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) -> tuple[Choices, np.ndarray | None]:
-    """Converts trials with a response time outside the range to missing trials.
+    """Marks trials with a response time outside a range as missing.
 
     Args:
         table: the log as a table.
         roles: the columns of the log by role.
         choices: the choices of the log's rows.
-        rt: the range in the unit of the column, such as '0.15..3'; either end may be left out. None excludes nothing.
+        rt: the range in the unit of the column, such as '0.15..3'; either end may be left out. None excludes no trial.
 
     Returns:
         The choices, -1 where a trial was excluded; and the response times [rows], NaN for empty cells, or None if no
-        column contains response times.
+        column can be read as response times.
 
     Raises:
         MesascopeError: the range cannot be read, no trial has a response time in it, a range is given but no column
@@ -96,7 +97,11 @@ def exclude_by_rt(table: Table, roles: Roles, choices: Choices, rt: str | None) 
 
 
 def renumber_options(choices: Choices, offered: np.ndarray | None, lifetime: np.ndarray) -> Choices:
-    """Numbers the options of each bandit from 0, if some lifetimes have other options (C and D instead of A and B)."""
+    """Numbers options from 0 within each set, if lifetimes have separate sets of options (A and B, or C and D).
+
+    The choices are returned unchanged if `offered` is given, if there is only one set, or if a set has a single option
+    or fewer than ten trials per option.
+    """
     has_choice = choices.action >= 0
     used = np.unique(np.stack([lifetime, choices.action])[:, has_choice], axis=1)
     n_lifetimes = int(lifetime.max()) + 1
@@ -124,7 +129,10 @@ def read_context(table: Table, roles: Roles, choices: Choices) -> tuple[dict[str
 
     Returns:
         A dict with `forced` [rows] (1 or 0; -1 if missing) and `counterfactual` [rows] (NaN if missing), each only if
-        the log contains it; and notes.
+        the log contains it; and notes. `counterfactual` is read from one column, or from the outcomes of two choices.
+
+    Raises:
+        MesascopeError: a cell cannot be read, or every trial with a choice was forced.
     """
     variables: dict[str, np.ndarray] = {}
     notes: list[str] = []
@@ -163,6 +171,9 @@ def add_lifetime_labels(
     trials: xr.Dataset, table: Table, roles: Roles, lifetime: np.ndarray, participants: np.ndarray | None
 ) -> tuple[xr.Dataset, list[str]]:
     """Adds the group and the session of each lifetime to the trials as coordinates; also returns notes.
+
+    A coordinate is added only if it is constant within lifetimes. For the group, there must also be 2 to 10 groups,
+    each (unless the user named its column) with at least two participants, or lifetimes if there are no participants.
 
     Raises:
         MesascopeError: the group that the user named changes within a lifetime.

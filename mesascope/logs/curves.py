@@ -41,7 +41,8 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
         condition has fewer than N problems.
 
     Raises:
-        MesascopeError: a cell does not fit the role of its column.
+        MesascopeError: a column that the user named does not exist, there are steps and success but no n, a cell does
+            not fit the role of its column, or a curve does not fit into memory.
     """
     if isinstance(source, xr.Dataset) or (columns and not set(columns) <= set(CURVE_ALIASES)):
         return None

@@ -28,8 +28,8 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
     Returns:
         A tree with two groups for N lifetimes of T trials. `observed_data` contains action [N, T] and, for two-stage
         trials, second_action [N, T]; both count choices from 0 and are -1 if missing. `constant_data` contains all
-        other variables of the trials, such as feedback [N, T] (NaN if missing), score [N, T] and participant [N]. The
-        coordinates of the axes lifetime and trial count from 0.
+        other variables of the trials except partner, such as feedback [N, T] (NaN if missing), score [N, T] and
+        participant [N]. The coordinates of the axes lifetime and trial count from 0.
     """
     intact = trials.sel(condition="intact", drop=True) if "condition" in trials.dims else trials
     if "participant" in intact.coords:

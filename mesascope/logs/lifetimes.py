@@ -23,9 +23,9 @@ def locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | No
         participants; the position of each row in its lifetime [rows], from 0; and notes.
 
     Raises:
-        MesascopeError: a cell that distinguishes lifetimes or numbers the trials is empty or wrong, two rows of a
-            lifetime have the same trial number, no column distinguishes the lifetimes, each lifetime has only one
-            trial, or the lifetimes do not fit into memory.
+        MesascopeError: a cell that distinguishes lifetimes is empty, a trial number is missing, negative or not whole,
+            two rows of a lifetime have the same trial number, an unread column divides a log without participants into
+            runs of rows, each lifetime has only one trial, or the lifetimes do not fit into memory.
     """
     number, notes = _read_trial_numbers(table, roles)
     lifetime = np.zeros(len(table.frame), np.int64)
@@ -97,7 +97,10 @@ def _read_codes(table: Table, column: str) -> np.ndarray:
 
 
 def _divide_by_cue(table: Table, roles: Roles, lifetime: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Divides lifetimes by cue; a cue that the user did not name must leave enough trials in each part."""
+    """Divides lifetimes by cue; returns the new lifetime of each row, and notes.
+
+    A cue that the user did not name is removed from `roles` if it divides nothing, or leaves too few trials on average.
+    """
     columns, divided = roles.columns["cue"], lifetime
     for column in columns:
         codes = _read_codes(table, column)
@@ -116,7 +119,10 @@ def _divide_by_cue(table: Table, roles: Roles, lifetime: np.ndarray, order: np.n
 
 
 def _list_runs(table: Table, roles: Roles, lifetime: np.ndarray, order: np.ndarray) -> dict[str, int]:
-    """Lists unread columns in which each value forms one run of rows within a lifetime, with their numbers of runs."""
+    """Lists unread columns whose values each form one run of rows within a lifetime, with each column's number of runs.
+
+    Columns with empty cells or fractions, or with runs of fewer than two rows on average, are left out.
+    """
     used = {c for names in roles.columns.values() for c in names}
     result = {}
     for column in [c for c in table.header if c not in used]:
@@ -151,7 +157,7 @@ def _require_no_dividers(table: Table, roles: Roles) -> None:
 
 
 def _describe_dividers(table: Table, roles: Roles, lifetime: np.ndarray, order: np.ndarray) -> list[str]:
-    """Describes in notes the unread columns that divide lifetimes into runs, and what to type to use them."""
+    """Describes in notes up to three unread columns that divide lifetimes into runs, and what to type to use them."""
     runs = [] if {"lifetime", "participant"} & roles.empty_roles else list(_list_runs(table, roles, lifetime, order))
     return [
         f"{quote(c)} divides lifetimes into runs of trials, and was not read: type "
@@ -169,7 +175,7 @@ def _rank_in_lifetime(lifetime: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def _read_trial_numbers(table: Table, roles: Roles) -> tuple[np.ndarray | None, list[str]]:
-    """Reads the trial number of each row [rows], or None if no column numbers the trials; also returns notes."""
+    """Reads the trial number of each row [rows]; None if no column numbers the trials. The list of notes is empty."""
     column = roles.get_column("trial")
     if column is None:
         return None, []
@@ -187,7 +193,7 @@ def _read_trial_numbers(table: Table, roles: Roles) -> tuple[np.ndarray | None, 
 def _divide_at_restarts(
     trial_numbers: np.ndarray, lifetime: np.ndarray, group: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Divides lifetimes where their trial numbers begin again, in the order of the rows.
+    """Divides lifetimes where their trial numbers, in the order of the rows, begin again.
 
     Returns:
         The new lifetime of each row; a grouping of the rows, which is the lifetime before the division or, if nothing
@@ -224,7 +230,8 @@ def _find_positions(
 ) -> tuple[np.ndarray, list[str]]:
     """Finds the position of each row in its lifetime from its trial number; also returns notes.
 
-    Missing trial numbers leave empty positions.
+    Missing trial numbers leave empty positions. If the gaps are so large that most positions would be empty, only the
+    order of the trial numbers is used.
 
     Args:
         table: the log as a table.
@@ -281,7 +288,10 @@ def _find_positions(
 
 
 def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
-    """Checks whether the ranges from `low` to `high` in each group are disjoint, and some group has several ranges."""
+    """Checks whether the ranges from `low` to `high` in each group are disjoint.
+
+    If there are several ranges, the function returns False unless some group has more than one of them.
+    """
     order = np.lexsort((low, group))
     same_group = np.diff(group[order]) == 0
     return bool((same_group.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[same_group].all())

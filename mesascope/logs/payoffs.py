@@ -76,7 +76,7 @@ def read_latents(
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Reads expected pay-offs and choice probabilities, which the subject did not observe, if the log contains them.
 
-    Roles whose columns cannot be read are removed from `roles`.
+    Roles whose columns cannot be read are removed from `roles`, if the user did not assign them.
 
     Args:
         table: the log as a table.

@@ -20,7 +20,12 @@ from mesascope.files import make_cache_path, replace_when_written
 
 @functools.cache
 def list_data_sets() -> dict[str, dict[str, str]]:
-    """Lists the data sets that can be copied: for each source, its distribution, package, file, licence and `says`."""
+    """Lists the data sets that can be copied.
+
+    Returns:
+        For each source, a dict with `distribution` (the name for pip), `package` (the name for import), `file` (its
+        path in the package), `licence`, and `says` (a description).
+    """
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
 

@@ -28,7 +28,7 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
     Args:
         table: the log as a table.
         where: comparisons of a column with a value, joined by 'and', such as 'phase == "main" and rt > 0.15'. A name
-            that contains characters other than letters, digits and blanks must stand in backquotes.
+            that contains '=', '!', '<' or '>' must stand in backquotes.
         roles: the columns that the user named, by role; in `where`, the name of such a role means its column. None if
             the user named none.
 
@@ -68,7 +68,10 @@ def select_rows(table: Table, where: str, roles: Mapping[str, Any] | None = None
 
 
 def leave_out_practice(table: Table, columns: Mapping[str, Any] | None) -> Table:
-    """Leaves out the rows of practice trials, if a column with a common name for the phase marks them."""
+    """Leaves out the rows of practice trials, if a column with a common name for the phase marks them.
+
+    No row is left out if `columns`, the user's mapping of roles to columns, contains the role phase.
+    """
     if columns and "phase" in columns:
         return table
     for column in [c for c in table.header if normalise_name(c) in ALIASES["phase"]]:
@@ -135,9 +138,10 @@ def stack_wide_table(table: Table) -> Table:
 def join_stages(table: Table, columns: Mapping[str, Any] | None) -> Table:
     """Joins the two rows of a two-step trial, if a column shows that rows alternate between a first and a second stage.
 
-    The choice of the second row becomes the column 'second choice'. In the other columns, a value of the second row
-    replaces the value of the first row; response times remain those of the first row. Other tables are returned
-    unchanged.
+    The choice of the second row becomes the column 'second choice'. In the other columns, a cell of the second row that
+    is not empty replaces that of the first row; response times remain those of the first row. Rows without the other
+    stage are left out. Other tables are returned unchanged, and so are those for which `columns`, the user's mapping of
+    roles to columns, contains the role second or transition.
     """
     if {"second", "transition"} & set(columns or ()):
         return table

@@ -48,7 +48,7 @@ def open_table(source: Any) -> Table:
             such paths; or a pandas DataFrame.
 
     Raises:
-        MesascopeError: the source is not a log that can be read; the message names its format and the remedy.
+        MesascopeError: the source is not a log that can be read; the message says why, and what the user should do.
     """
     import pandas as pd
 
@@ -66,9 +66,10 @@ def open_table(source: Any) -> Table:
 
 
 def _join_files(paths: Sequence[Path]) -> Table:
-    """Joins the rows of several files; a new column 'file' contains a label for the file of each row.
+    """Joins the rows of several files; a new column (`Table.file_column`) contains a label for the file of each row.
 
     If the files share no column and have equally many rows, they are parts of one table, and their columns are joined.
+    The table of a single file is returned without such a column.
     """
     import pandas as pd
 
@@ -202,7 +203,7 @@ def _parse_object(line: str, line_number: int, file_name: str) -> dict[str, Any]
 
 
 def _read_json(path: Path, first_bytes: bytes) -> Table:
-    """Reads a .json file with a list of objects, a list of such lists, a mapping of columns, or one object per line."""
+    """Reads a .json file: a list of objects, a list of such lists, columns as lists by name, or one object per line."""
     import pandas as pd
 
     problem = f"{quote(path.name)} is not a table in JSON"
@@ -222,7 +223,7 @@ def _read_json(path: Path, first_bytes: bytes) -> Table:
         if isinstance(document, list) and all(isinstance(part, list) for part in document):
             document = [{"file": i, **row} for i, rows in enumerate(document, 1) for row in rows]
         if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
-            raise MesascopeError(f"{problem}: it contains other values than objects.", remedy)
+            raise MesascopeError(f"{problem}: it contains values that are not objects.", remedy)
     except (ValueError, TypeError) as error:
         raise MesascopeError(f"{problem}: {quote(error, 160)[1:-1]}.", remedy) from None
     names = list(dict.fromkeys(name for row in document for name in row))

@@ -149,8 +149,8 @@ def _infer_transition(
     decide.
 
     Raises:
-        MesascopeError: no trial has a state, or too few trials of participants show which states are common, because
-            two choices have the same most frequent state or no state is clearly more frequent.
+        MesascopeError: no trial has a state, or the common states are clear (see `_has_common_states`) neither from all
+            trials together nor, for more than half of the trials, from the trials of the same participant.
     """
     is_valid = (choices.action >= 0) & (state >= 0)
     if not is_valid.any():
@@ -194,7 +194,10 @@ def _infer_transition(
 
 
 def _has_common_states(counts: np.ndarray) -> bool:
-    """Checks whether the counts of states after each choice [choices, states] show another common state per choice."""
+    """Checks whether counts [choices, states] of the states after each choice show that each has its own common state.
+
+    The most frequent states of the choices must differ, and together make up at least 55 % of the counts.
+    """
     share = counts.max(-1).sum() / max(counts.sum(), 1)
     return len(counts) > 1 and len(set(counts.argmax(-1))) == len(counts) and share >= MIN_COMMON_SHARE
 
@@ -202,7 +205,7 @@ def _has_common_states(counts: np.ndarray) -> bool:
 def _infer_own_transitions(
     choices: Choices, state: np.ndarray, participants: np.ndarray, is_valid: np.ndarray
 ) -> np.ndarray:
-    """Infers each row's transition from the trials of the same participant; -1 if these do not show the transition."""
+    """Infers each row's transition from the participant's own trials; -1 if these do not show which states are common."""
     count = np.zeros((int(participants.max()) + 1, choices.n_choices, int(state.max()) + 1))
     np.add.at(count, (participants[is_valid], choices.action[is_valid], state[is_valid]), 1)
     shows = np.array([_has_common_states(own) for own in count])[participants]
@@ -213,7 +216,7 @@ def _infer_own_transitions(
 def read_offered(
     table: Table, roles: Roles, n_choices: int | None, missing: Collection[str] = ()
 ) -> tuple[Choices, dict[str, np.ndarray], list[str]]:
-    """Reads the choice of each row. If a screen offered only some options, the choice is the option, not its place.
+    """Reads the choice of each row; if the role offered is in use, the choice is the option at the place chosen.
 
     Args:
         table: the log as a table.

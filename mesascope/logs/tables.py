@@ -81,7 +81,7 @@ def format_count(number: int, noun: str) -> str:
 
 
 def format_names(names: Sequence[Any], limit: int = 12) -> str:
-    """Formats a list of names: the first `limit` names, quoted, and the number of further names."""
+    """Formats names: the first `limit` of them, quoted, and the number of the others; 'none' if there are no names."""
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return (", ".join(quote(n) for n in names[:limit]) or "none") + more
 
