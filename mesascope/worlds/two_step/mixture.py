@@ -37,13 +37,16 @@ class CurrentTrial(NamedTuple):
 
 
 def make_empty_trial(n: int) -> CurrentTrial:
-    """The values of `CurrentTrial` before the first choice of a lifetime."""
+    """Makes the `CurrentTrial` of n lifetimes before their first choice: all zeros."""
     zero = jnp.zeros(n, jnp.int32)
     return CurrentTrial(zero, zero)
 
 
 def read_last_trial(percept: Percept, trial: CurrentTrial, steps: int) -> tuple[LastTrial, CurrentTrial]:
-    """Reads the last trial from a percept and updates the trial in progress, which an action of -1 does not change."""
+    """Reads the last trial from a percept, and updates the trial in progress.
+
+    An action of -1 does not change the trial in progress. If trials have one step, it is never updated.
+    """
     has_acted = percept.action >= 0
     action = jnp.maximum(percept.action, 0)
     state = percept.observation[:, :2].argmax(-1).astype(jnp.int32)
@@ -58,7 +61,7 @@ def read_last_trial(percept: Percept, trial: CurrentTrial, steps: int) -> tuple[
 def select_stage_values(
     first_values: jax.Array, second_values: jax.Array, trial: CurrentTrial, percept: Percept, steps: int
 ):
-    """The values [N, 2] of both choices at the current step of the trial.
+    """Selects the values [N, 2] of both choices at the current step of the trial.
 
     Args:
         first_values: [N, 2] the values of the first choices.
@@ -105,7 +108,7 @@ class Mixture(ScriptedSubject):
         common_probability: the probability of the common transition in training.
         weight: w, the weight of the planned values; cached values have the weight 1 - w.
         rate: the learning rate of the values of options, of cached values, and of transitions that are not counted.
-        decay: λ, the part of the prediction error of the second stage that also updates the first choice.
+        decay: λ, the part of the prediction error of the second stage that also updates the cached value.
         beta: the inverse temperature of the softmax over values, on both steps of a trial.
         stay_bonus: a bonus on the value of repeating the first choice of the last trial.
         initial_value: the initial value of every first choice and option.
@@ -129,14 +132,14 @@ class Mixture(ScriptedSubject):
     is_greedy: jax.Array
 
     def initialize_carry(self, n: int) -> Beliefs:
-        """The initial beliefs: transitions are as in training, or uniform for a successor representation."""
+        """Makes the initial beliefs: transitions are as in training, or uniform for a successor representation."""
         frequency = self._compute_frequencies(jnp.eye(2))
         transitions = jnp.broadcast_to(jnp.where(self.counts_transitions, 10.0 * frequency, 0.5), (n, 2, 2))
         options = jnp.broadcast_to(self.initial_value, (n, 2, 2))
         return Beliefs(options[:, 0], options, transitions, jnp.full(n, -1, jnp.int32), make_empty_trial(n))
 
     def _compute_frequencies(self, is_common: jax.Array) -> jax.Array:
-        """The frequency of each state after each first choice, given whether that transition is common."""
+        """Computes the frequency of each state after each first choice, given whether that transition is common."""
         return self.common_probability * is_common + (1.0 - self.common_probability) * (1.0 - is_common)
 
     def respond(self, key, carry: Beliefs, percept: Percept):
@@ -152,7 +155,7 @@ class Mixture(ScriptedSubject):
         return carry, choose(key, jax.nn.log_softmax(self.beta * values))
 
     def _learn_from_trial(self, carry: Beliefs, trial: LastTrial) -> Beliefs:
-        """Updates the beliefs with a completed trial."""
+        """Updates the beliefs of the lifetimes in which a trial has just ended."""
         has_ended = trial.has_ended.astype(jnp.float32)
         rows = jnp.arange(len(has_ended))
         first = jax.nn.one_hot(trial.first_choice, 2) * has_ended[:, None]

@@ -37,7 +37,7 @@ class TwoStepTrials(NamedTuple):
 
 
 def read_two_step_trials(trials: xr.Dataset) -> TwoStepTrials:
-    """Reads the trials of one split or log; a missing state or second choice is 0.
+    """Reads the intact trials of one split or log; a missing state or second choice is 0.
 
     Raises:
         DoesNotApply: the trials do not have two steps.
@@ -58,7 +58,7 @@ def read_two_step_trials(trials: xr.Dataset) -> TwoStepTrials:
 
 
 def _index_units(trials: xr.Dataset) -> np.ndarray:
-    """The index of each lifetime's unit of resampling, [N], from 0."""
+    """Finds the index [N], from 0, of each lifetime's unit of resampling."""
     name = str(trials.attrs.get("unit", "lifetime"))
     if name in trials.coords and trials[name].dims == ("lifetime",):
         return np.unique(trials[name].values, return_inverse=True)[1]
@@ -69,8 +69,8 @@ def read_scaled_trials(trials: xr.Dataset) -> TwoStepTrials:
     """Reads the trials of one split or log, sets missing entries to 0 and scales pay-offs to the range from 0 to 1.
 
     Raises:
-        DoesNotApply: the trials do not have two steps, have more than two first choices or fewer than two different
-            pay-offs, or always repeat the same choice.
+        DoesNotApply: the trials do not have two steps, no trial is complete, there are more than two first choices or
+            fewer than two different pay-offs, or the subject always repeats its first choice.
     """
     recorded = read_two_step_trials(trials)
     first, payoff, is_complete = recorded.first_choice, recorded.payoff, recorded.is_complete

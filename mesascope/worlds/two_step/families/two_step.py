@@ -3,9 +3,10 @@
 This is the task of Daw et al. 2011 in three versions. In '2018' (Wang et al. 2018), a trial is one action; the next
 observation shows the state that it led to, and the feedback is the pay-off of that state. In '2016' (after Wang et al.
 2016), the subject sees the state first, and a second action, which makes no difference, collects the pay-off. In
-'daw', each state has two options, and the four pay-offs drift independently. In this task, only announcements can
-distinguish planning from other uses of the states (Akam et al. 2015). On the splits 'revalued', the task announces
-new pay-offs or new transitions half-way through the lifetime, and they apply from then on.
+'daw', each state has two options, and the four pay-offs drift independently. In all versions, only announcements can
+distinguish planning from other uses of the states (Akam et al. 2015). On the splits 'revalued', the task announces its
+pay-offs and transitions half-way through the lifetime: new pay-offs, new transitions or, on 'revalued:same', unchanged
+ones. They apply from then on.
 """
 
 import dataclasses
@@ -45,7 +46,7 @@ class Tasks(NamedTuple):
         payoffs: [N, T, 2, 2] the mean pay-off of each option of each state.
         is_swapped: [N, T] whether choice 0 commonly leads to state 1, and choice 1 to state 0.
         is_common: [N, T] whether the transition of that trial is the common one.
-        is_announced: [N, T] whether pay-offs and transitions are announced.
+        is_announced: [N, T] whether pay-offs and transitions are announced at the start of the trial.
     """
 
     payoffs: jax.Array
@@ -65,12 +66,13 @@ class State(NamedTuple):
 class TwoStep(ConfiguredFamily):
     """The two-step task; see `family` for the settings.
 
-    Its settings are arrays, so tasks with other settings reuse the compiled code.
+    Probabilities and pay-offs are arrays, so tasks that differ only in these settings share compiled code.
 
-    An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before a first choice in
-    versions with two steps), a flag for an announcement, and the announcement itself. The first entry of the
-    announcement is 1 if choice 0 commonly leads to state 0, and -1 if that choice commonly leads to state 1. The
-    other entries are the mean pay-offs of the two options of each state. Without an announcement, these entries are 0.
+    An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before the first choice of a
+    lifetime and, in versions with two steps, of every trial), a flag for an announcement, and the announcement itself.
+    The first entry of the announcement is 1 if choice 0 commonly leads to state 0, and -1 if that choice commonly leads
+    to state 1. The other entries are the mean pay-offs of the two options of each state. Without an announcement, these
+    entries are 0.
     """
 
     version: str
@@ -89,7 +91,7 @@ class TwoStep(ConfiguredFamily):
 
     @property
     def references(self) -> dict[str, str]:
-        """Reference procedures by role; the filter is the exact optimum if there is one good state."""
+        """The reference procedures by role; 'strongest', the exact optimum, is left out in the version 'daw'."""
         strongest = "" if self.version == "daw" else "state_filter"
         discounting = "model_based:rate=0.6"
         return make_reference_roles(
@@ -97,7 +99,7 @@ class TwoStep(ConfiguredFamily):
         )
 
     def list_splits(self) -> tuple[Split, ...]:
-        """The splits. On the restructured split, pay-offs drift if they switch in training, else they switch."""
+        """Lists the splits. On the restructured split, pay-offs drift if they switch in training, and vice versa."""
         split, half = self.make_split, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
         has_drift = other_payoffs == "drift"
@@ -133,8 +135,9 @@ class TwoStep(ConfiguredFamily):
             has_drift: whether pay-offs drift instead of switching; None for the version's default.
             swap_trial: the first trial on which the common transitions of the two choices are swapped; None if they
                 never are.
-            announced_part: what the task announces half-way through the lifetime: 'worth' (new pay-offs), 'map' (new
-                transitions), 'same' (no change) or '' for nothing.
+            announced_part: what the task announces half-way through the lifetime: 'worth' (new pay-offs), 'map' (the
+                transitions of `swap_trial`), 'same' (no change) or '' for nothing. Unless it is '', there is one good
+                state, which switches only for 'worth'.
         """
         shape, half = (n, self.horizon), self.horizon // 2
         has_drift = self.version == "daw" if has_drift is None else has_drift
@@ -158,7 +161,7 @@ class TwoStep(ConfiguredFamily):
         return self._assign_payoffs((start + jnp.cumsum(has_switched.at[:, 0].set(False), 1)) % 2)
 
     def _assign_payoffs(self, good_state: jax.Array) -> jax.Array:
-        """The mean pay-offs [n, T, 2, 2], given the good state [n, T]; in 'daw' only its first option pays well."""
+        """Assigns mean pay-offs [n, T, 2, 2], given the good state [n, T]; in 'daw' only its first option pays well."""
         is_good = jnp.arange(2) == good_state[..., None]
         options = jnp.asarray([True, self.version != "daw"])
         return jnp.where(is_good[..., None] & options, self.payoffs[0], self.payoffs[1])
@@ -197,7 +200,7 @@ class TwoStep(ConfiguredFamily):
     def _observe(
         self, tasks: Tasks, trial: jax.Array, reached_state: jax.Array, is_trial_start: Any = True
     ) -> jax.Array:
-        """The observation [N, 8]: the state that was reached (-1 for none), and any announcement."""
+        """Makes the observation [N, 8]: `reached_state` (-1 for none) and, at a trial's start, any announcement."""
         rows = jnp.arange(len(trial))
         is_announced = (tasks.is_announced[rows, trial] & is_trial_start).astype(jnp.float32)[:, None]
         sign = jnp.where(tasks.is_swapped[rows, trial], -1.0, 1.0)[:, None]
@@ -206,14 +209,17 @@ class TwoStep(ConfiguredFamily):
         return jnp.concatenate(parts, -1)
 
     def _compute_choice_values(self, is_swapped: Any, state_values: Any) -> Any:
-        """The value [N, T, 2] of each first choice, given `is_swapped` [N, T] and the value [N, T, 2] of each state."""
+        """Computes the values [N, T, 2] of first choices from `is_swapped` [N, T] and the states' values [N, T, 2]."""
         xp = jnp if isinstance(state_values, jax.Array) else np
         probability = self.common_probability if xp is jnp else float(self.common_probability)
         common_value = xp.where(is_swapped[..., None], state_values[..., ::-1], state_values)
         return probability * common_value + (1.0 - probability) * common_value[..., ::-1]
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The value [N, T, K] of each first choice; transition (1 if common), chance, best, worst and fixed [N, T]."""
+        """Computes `means`, the value [N, T, K] of each first choice, and other latents, each [N, T].
+
+        These are transition (1 if it is common), chance, best, worst and fixed. Values assume the best second choice.
+        """
         payoffs, is_swapped = np.asarray(tasks.payoffs, float), np.asarray(tasks.is_swapped)
         means = self._compute_choice_values(is_swapped, payoffs.max(-1))
         average = payoffs.mean((-1, -2))
@@ -231,7 +237,10 @@ class TwoStep(ConfiguredFamily):
         }
 
     def evaluate_consequences(self, trials: xr.Dataset, condition: str = "intact") -> ActionConsequences:
-        """The values of the first choices, now and on the previous trial, and which trials follow an announcement."""
+        """Evaluates the first choices, with the values of their own and of the previous trial.
+
+        A trial counts as observed if it begins with an announcement.
+        """
         action = trials.action.sel(condition=condition).values.astype(int)
         first_choice = action[..., 0] if action.ndim == 3 else action
         values = trials.means.values.astype(float)[:, :, None]
@@ -250,10 +259,10 @@ class TwoStep(ConfiguredFamily):
         )
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite pay-off, and on odd trials with the other state if it shows a state.
+        """Replaces the last pay-off in a percept with the opposite one, and in '2018' on odd trials also the state.
 
-        In versions with two steps nothing else changes: they show no state at the first choice, and only the current
-        state at the second.
+        In versions with two steps only the pay-off changes: they show no state at the first choice, and only the
+        current state at the second.
         """
         opposite, observation = percept._replace(feedback=1.0 - percept.feedback), percept.observation
         if self.steps > 1:
@@ -267,7 +276,7 @@ class TwoStep(ConfiguredFamily):
 
 
 def _draw_walks(key: jax.Array, n: int, trial_count: int) -> jax.Array:
-    """Draws mean pay-offs that follow reflected Gaussian random walks, [n, T, 2, 2]."""
+    """Draws mean pay-offs [n, T, 2, 2] that follow reflected Gaussian random walks."""
     start = jax.random.uniform(derive_key(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
     steps = WALK_DEVIATION * jax.random.normal(derive_key(key, "walk"), (n, trial_count, 2, 2))
     width = HIGHEST - LOWEST
@@ -300,7 +309,7 @@ def family(
         trials: T, the number of trials, at least 4.
         common_probability: the probability of the common transition; 0 for the default of the version, which is .8
             for '2018' and '2016' and .7 for 'daw'.
-        high: the mean pay-off of the good state.
+        high: the mean pay-off of the good state, at least .001 above `low`.
         low: the mean pay-off of the other state.
         switch_probability: the probability per trial that the good state switches.
         announced_share: the share of trials that announce the pay-offs of the states and the transitions.

@@ -1,9 +1,10 @@
 """In the hybrid model of the two-step task (Daw et al. 2011), how much weight do planned values have?
 
-The log-odds of the first choice are β · (w · planned + (1 - w) · cached) values, plus a constant for repetition.
-Planned values are the values of the states times counted transitions; cached values are learned from the pay-offs. Both
-are learned at the same rate, which the metric fits. λ is a setting and is not fitted, because it can hardly be
-distinguished from w. The weight only describes choices in terms of the model. A filter that does not plan also has a w.
+The log-odds of choice 1 are β · (w · planned + (1 - w) · cached), plus or minus a constant for repetition; 'planned'
+and 'cached' are the values of choice 1 minus those of choice 0. Planned values are the values of the states weighted by
+counted transitions; cached values are learned from the pay-offs. Both are learned at the same rate, which the metric
+fits. λ is a setting and is not fitted, because it can hardly be distinguished from w. The weight only describes choices
+in terms of the model. A filter that does not plan also has a w.
 """
 
 from typing import Any
@@ -96,7 +97,11 @@ def fit_planning_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.n
 
 
 def compute_features(trials: TwoStepTrials, rate: float, decay: float) -> np.ndarray:
-    """The features [N, T, 3]: planned and cached value of choice 1 minus that of choice 0; the last choice as ±1."""
+    """Computes the features [N, T, 3] of the first choices.
+
+    They are the planned and the cached value of choice 1, each minus that of choice 0, and the last choice as ±1 (0
+    before the first).
+    """
     n, length = trials.first_choice.shape
     rows, common_share = np.arange(n), float(trials.transition[trials.is_complete].mean())
     frequency = common_share * np.eye(2) + (1 - common_share) * (1 - np.eye(2))

@@ -41,7 +41,7 @@ def metric(lags: int = 3) -> Metric:
 
 
 def fit_lag_weights(trials: TwoStepTrials, lags: int) -> np.ndarray:
-    """Fits the weights by lag, effect and unit of resampling, [lags, 4, U].
+    """Fits the weights [lags, 4, U] of the effects at each lag, for U units of resampling.
 
     Means over units are the estimates, and the spread over units gives their standard errors.
 

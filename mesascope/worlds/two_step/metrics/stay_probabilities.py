@@ -2,8 +2,8 @@
 
 The analysis follows Daw et al. 2011; the indices are those of Wang et al. 2018. With 'rewarded' r and 'common' c coded
 as ±1, the saturated linear model is stay = b0 + b1·r + b2·c + b3·r·c. The coefficients b1, b2 and b3 are sums and
-differences of the four cells, divided by four. No pattern of these numbers shows planning, because an exact filter
-that does not plan also has the interaction (Akam et al. 2015).
+differences of the four stay probabilities, divided by four. No pattern of these numbers shows planning, because an
+exact filter that does not plan also has the interaction (Akam et al. 2015).
 """
 
 import numpy as np
@@ -64,7 +64,10 @@ def metric(end: str = "out") -> Metric:
 
 
 def _count_stays(trials, last_trial: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    """Counts stays and trials by cell [units, 4]; also returns each lifetime's unit [N] and a note on rewards."""
+    """Counts stays, and trials, by unit and cell of `OUTCOME_CELLS`, [units, 4] each.
+
+    It also returns each lifetime's unit [N], and a note that says what a reward is if there are more than two pay-offs.
+    """
     recorded = read_two_step_trials(trials)
     levels = np.unique(recorded.payoff[recorded.is_complete])
     median = float(np.median(levels)) if len(levels) else 0.0
@@ -83,7 +86,7 @@ def _count_stays(trials, last_trial: str) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _find_next_choice(first: np.ndarray) -> np.ndarray:
-    """The first choice of the next trial that has one, [N, T]; -1 if no later trial has a first choice."""
+    """Finds the first choice [N, T] of the next trial that has one; -1 if no later trial has a first choice."""
     padded = np.pad(first, ((0, 0), (0, 1)), constant_values=-1)
     last = padded.shape[1] - 1
     index = np.where(padded >= 0, np.arange(last + 1), last)

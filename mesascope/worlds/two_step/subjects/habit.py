@@ -16,7 +16,7 @@ class Habit(ScriptedSubject):
     bound: jax.Array
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, CurrentTrial]:
-        """Equal tendencies to make each choice."""
+        """Returns equal tendencies to make each choice, and a running mean of 0.5."""
         return jnp.zeros((n, 2)), jnp.full(n, 0.5), make_empty_trial(n)
 
     def respond(self, key, carry, percept: Percept):

@@ -28,7 +28,7 @@ def subject(
         family: the two-step task.
         weight: w, the weight of the planned values.
         rate: the learning rate of all values.
-        decay: λ, the part of the prediction error of the second stage that also updates the first choice.
+        decay: λ, the part of the prediction error of the second stage that also updates the cached value.
         beta: the inverse temperature of the softmax over values.
         stay_bonus: a bonus on the value of repeating the first choice of the last trial.
         initial_value: the initial value of every first choice and option.

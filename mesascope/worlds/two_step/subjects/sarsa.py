@@ -20,8 +20,8 @@ def subject(
     Args:
         family: the two-step task.
         rate: the learning rate of all values.
-        decay: λ, the part of the prediction error of the second stage that also updates the first choice; 1 gives the
-            Rescorla-Wagner rule for the first choices.
+        decay: λ, the part of the prediction error of the second stage that also updates the first choice's value; 1
+            gives the Rescorla-Wagner rule for the first choices.
         beta: the inverse temperature of the softmax over values.
         stay_bonus: a bonus on the value of repeating the first choice of the last trial.
         initial_value: the initial value of every first choice and option.

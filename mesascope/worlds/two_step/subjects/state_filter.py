@@ -23,7 +23,7 @@ MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that 
 
 
 class StateFilter(ScriptedSubject):
-    """Carries the probability that the second state is the good one, [N]."""
+    """Carries the probability [N] that the second state is the good one, and the trial in progress."""
 
     steps: int
     payoffs: jax.Array
@@ -31,7 +31,7 @@ class StateFilter(ScriptedSubject):
     lapse: jax.Array
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, CurrentTrial]:
-        """The carry under which both states are equally likely to be good."""
+        """Returns the carry under which both states are equally likely to be good."""
         return jnp.full(n, 0.5), make_empty_trial(n)
 
     def respond(self, key, carry, percept: Percept):

@@ -24,14 +24,14 @@ MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that 
 
 
 class WorthLocator(ScriptedSubject):
-    """Carries the log-likelihoods of the bank's tasks, [N, M]."""
+    """Carries the log-likelihoods [N, M] of the bank's tasks, and the trial in progress."""
 
     steps: int
     common_probability: jax.Array
     bank_payoffs: jax.Array  # [M, T, 2, 2]
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, CurrentTrial]:
-        """The carry under which all tasks of the bank are equally likely."""
+        """Returns the carry under which all tasks of the bank are equally likely."""
         return jnp.zeros((n, len(self.bank_payoffs))), make_empty_trial(n)
 
     def respond(self, key, carry, percept: Percept):
@@ -53,7 +53,7 @@ class WorthLocator(ScriptedSubject):
 
 @keep_settings
 def subject(family: Family) -> WorthLocator:
-    """Locates its task among the pay-off paths in the family's bank.
+    """Locates its task in the family's bank, by the mean pay-offs on every trial.
 
     Args:
         family: the two-step task, with a bank.
