@@ -29,21 +29,21 @@ class AssociationSubject(ChoosingSubject):
         return jnp.zeros((n, self.slots, self.choices))
 
     def read_cue(self, percept: Percept) -> jax.Array:
-        """[N, S] The current cue, one-hot."""
+        """Reads the current cue [N, S], one-hot."""
         return percept.observation[:, : self.slots]
 
     def read_previous_cue(self, percept: Percept) -> jax.Array:
-        """[N, S] The previous cue, one-hot; zeros before the first trial ends."""
+        """Reads the previous cue [N, S], one-hot; zeros before the first trial ends."""
         return percept.observation[:, self.slots : 2 * self.slots]
 
     def select_row(self, table: jax.Array, percept: Percept) -> jax.Array:
-        """[N, K] The row of a table [N, S, K] for the current cue."""
+        """Selects the row [N, K] of a table [N, S, K] for the current cue."""
         return (self.read_cue(percept)[..., None] * table).sum(1)
 
     def compute_evidence(self, percept: Percept) -> jax.Array:
-        """[N, S, K] The log-likelihood of the last outcome if each action is the correct one for the previous cue.
+        """Computes the log-likelihood of the last outcome if each action is the correct one for the previous cue.
 
-        A constant is left out. The rows of the other cues are 0.
+        In the result [N, S, K], a constant is left out, and the rows of the other cues are 0.
         """
         low, high = self.payoffs
         if self.outcome == "right":
@@ -64,15 +64,15 @@ class BankSubject(AssociationSubject):
     tables: jax.Array  # [M, S] the correct action for each cue
 
     def expand_tables(self) -> jax.Array:
-        """[M, S, K] The tables, with one-hot actions."""
+        """Expands the tables to one-hot actions [M, S, K]."""
         return jax.nn.one_hot(self.tables, self.choices)
 
     def compute_table_likelihoods(self, evidence: jax.Array) -> jax.Array:
-        """[N, M] The log-likelihood of each table, given the evidence [N, S, K]."""
+        """Computes the log-likelihood [N, M] of each table, given the evidence [N, S, K]."""
         return jnp.einsum("nsk,msk->nm", evidence[:, : self.tables.shape[1]], self.expand_tables())
 
     def average_answers(self, weights: jax.Array, percept: Percept) -> jax.Array:
-        """[N, K] The tables' answers to the current cue, mixed with the weights [N, M]."""
+        """Averages the tables' one-hot answers to the current cue with the weights [N, M]; returns [N, K]."""
         cue = self.read_cue(percept)[:, : self.tables.shape[1]]
         return jnp.einsum("nm,msk,ns->nk", weights, self.expand_tables(), cue)
 

@@ -15,7 +15,7 @@ class RoomSubject(ScriptedSubject):
     Attributes:
         size: the side of the room.
         n_goals: G, the number of goals.
-        feedback_trials: the number of trials that show their pay-offs.
+        feedback_trials: the number of trials, from the first, that show their pay-offs.
     """
 
     size: int
@@ -28,17 +28,18 @@ class RoomSubject(ScriptedSubject):
         return self.size**2
 
     def read_cell(self, percept: Percept) -> jax.Array:
-        """[N] The cell of the subject."""
+        """Reads the subject's cell [N]."""
         row, column = (percept.observation[:, i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
         return row * self.size + column
 
     def read_goal_index(self, percept: Percept) -> jax.Array:
-        """[N] The index of the goal that pays in this trial."""
+        """Reads the index [N] of the goal that pays on this trial."""
         return percept.observation[:, 2 * self.size :].argmax(-1)
 
     def compute_evidence(self, percept: Percept) -> jax.Array:
-        """[N, G, cells] The log-odds that the last pay-off adds to each cell, for the goal that could pay.
+        """Computes the log-odds [N, G, cells] that the last pay-off adds to each cell for each goal.
 
+        They are 0 except for the goal that pays on this trial and the subject's cell.
         The first percept of a trial adds nothing, because it does not show the cell to which the last step led.
         """
         cell_mask = jax.nn.one_hot(self.read_goal_index(percept), self.n_goals)[..., None]
@@ -58,7 +59,7 @@ def require_room(family: Family) -> DarkRoom:
 
 
 def read_room_settings(family: Family) -> tuple[int, int, int]:
-    """The side of the room, the number of goals and the number of trials that show pay-offs.
+    """Returns the side of the room, the number of goals and the number of trials that show pay-offs.
 
     Raises:
         MesascopeError: the family is not the dark room.

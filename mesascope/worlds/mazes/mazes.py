@@ -183,7 +183,7 @@ def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
 
 
 def remove_walls(key: jax.Array, passages: jax.Array, share: float) -> jax.Array:
-    """Removes a random share of the remaining walls, so that there are several ways; returns the passages."""
+    """Removes each remaining wall with probability `share`, so that there are several ways; returns the passages."""
     removed_walls = find_removed_walls(passages)
     return make_passages(removed_walls | jax.random.bernoulli(key, share, removed_walls.shape), passages.shape[1])
 

@@ -2,7 +2,7 @@
 
 To choose the correct actions, a subject needs S log2 K bits about its task: 32 with the default settings, against 2.3
 in a bandit with five arms. The observation is the current cue [S], the previous cue [S] and, with outcome=right, the
-correct action for that cue [K].
+action [K] that is shown as correct for the previous cue, each one-hot.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,8 @@ class Tasks(NamedTuple):
 
     Attributes:
         cues: [N, T + 1] the cue of each trial; the last one is shown but never answered.
-        correct_action: [N, T] the correct action for that cue.
-        shown_action: [N, T] the action that is shown as correct.
+        correct_action: [N, T] the correct action for the cue of each trial.
+        shown_action: [N, T] the action that is shown as correct after each trial, with outcome=right.
         payoffs: [N, 2] low and high (see `family`), which are closer together on the split 'shifted:faint'.
         tables: [N, T, S] the correct actions for all cues on each trial.
     """
@@ -55,7 +55,7 @@ class Associations(ConfiguredFamily):
 
     @property
     def has_full_feedback(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the subject observes the same outcome whichever action it takes."""
+        """Whether the subject is shown the correct action, whichever action it takes."""
         return self.outcome == "right"
 
     @property
@@ -64,10 +64,10 @@ class Associations(ConfiguredFamily):
         return self.n_cues + self.spare_cues
 
     def list_splits(self) -> tuple[Split, ...]:
-        """The splits.
+        """Lists the splits.
 
-        With a `part_count`, the correct actions for different cues are independent. So the bits about each cue can
-        be summed.
+        On splits with a `part_count`, the correct actions for different cues are independent, so the bits about the
+        cues can be summed.
         """
         split, half, parts = self.make_split, self.horizon // 2, self.n_cues
         more_cues = (split("restructured:more", part_count=self.slots, cues=self.slots),) if self.spare_cues else ()
@@ -133,21 +133,21 @@ class Associations(ConfiguredFamily):
         return Tasks(cue, correct_action, jnp.where(shows_wrong, other, correct_action), payoffs, tables)
 
     def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws tables from the bank, [n, S]."""
+        """Draws tables [n, S] from the bank."""
         return draw_from_bank(derive_key(key, "table"), self.bank_tables, n)
 
     def _draw_rule_table(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws correct actions that follow a random rule (a · cue + b) mod K, [n, S]."""
+        """Draws correct actions [n, S] that follow a random rule (a · cue + b) mod K."""
         a = jax.random.randint(derive_key(key, "a"), (n, 1), 1, self.choices)
         b = jax.random.randint(derive_key(key, "b"), (n, 1), 0, self.choices)
         return (a * jnp.arange(self.n_cues) + b) % self.choices
 
     def _draw_shared_table(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws correct actions [n, S]; each pair of neighbouring cues shares one correct action."""
+        """Draws correct actions [n, S]; cues 0 and 1, 2 and 3, and so on share their correct action."""
         return _draw_table(key, n, self.n_cues, self.choices)[:, jnp.arange(self.n_cues) // 2 * 2]
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
-        """The observation [N, D] before a trial [N]."""
+        """Makes the observation [N, D] before the trials `trial` [N]."""
         rows, last, has_last = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0), (trial > 0)[:, None]
         cue, last_cue = (jax.nn.one_hot(tasks.cues[rows, at], self.slots) for at in (trial, last))
         parts = [cue, has_last * last_cue]
@@ -183,28 +183,31 @@ class Associations(ConfiguredFamily):
         return (high - low) * (is_right - 1.0 / self.choices)
 
     def find_best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
-        """The correct action [N, T, M] on each of M tasks for the cues in the observations [N, T, D]."""
+        """Finds the correct action [N, T, M] on each of M tasks for the cues in the observations [N, T, D]."""
         cue = observation[..., : self.slots].argmax(-1)
         tables = np.moveaxis(np.asarray(tasks.tables), 0, -1)  # [T, S, M]
         return tables[np.arange(cue.shape[1]), cue]
 
     def _list_payoffs(self, tasks: Tasks) -> tuple[np.ndarray, np.ndarray]:
-        """The expected pay-offs of a wrong action and of the correct one, [M]."""
+        """Lists the expected pay-offs of a wrong action and of the correct one, [M] each."""
         low, high = np.asarray(tasks.payoffs, float).T
         return (low, 1.0 - low * (self.choices - 1)) if self.outcome == "right" else (low, high)
 
     def mark_as_first(self, percept: Percept, start: Percept) -> Percept:
-        """The percept as if the lifetime began now: it shows the current cue and nothing before it."""
+        """Marks a percept as first: it then shows the current cue, but nothing of earlier trials."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         cue, rest = percept.observation[:, : self.slots], percept.observation[:, self.slots :]
         return start._replace(observation=xp.concatenate([cue, xp.zeros_like(rest)], -1))
 
     def read_target(self, percept: Percept):
-        """[N] The action that was shown as correct for the previous cue; None if only pay-offs are shown."""
+        """Reads the action [N] that was shown as correct for the previous cue; None if only pay-offs are shown."""
         return percept.observation[:, 2 * self.slots :].argmax(-1) if self.outcome == "right" else None
 
     def with_outcome(self, percept: Percept, feedback: Any, observation: Any) -> Percept:
-        """The percept with another lifetime's last outcome: the pay-off, or the action shown as correct there."""
+        """Replaces the last outcome in a percept with another lifetime's: the pay-off, or the action shown as correct.
+
+        With outcome=right, the feedback then says whether the subject's own action is the one that is shown.
+        """
         if self.outcome != "right":
             return percept._replace(feedback=feedback)
         at = 2 * self.slots
@@ -213,9 +216,9 @@ class Associations(ConfiguredFamily):
         return percept._replace(observation=shown, feedback=matches.astype(jnp.float32))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite pay-off, or with the action after the correct one shown as correct.
+        """Replaces the last pay-off with the opposite one, or the action shown as correct with the action after it.
 
-        On odd trials, the last cue is also replaced by the next cue in order.
+        On odd trials, the previous cue is also replaced by the next cue in order.
         """
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         opposite_percept, at = percept._replace(feedback=1.0 - percept.feedback), 2 * self.slots
@@ -230,7 +233,7 @@ class Associations(ConfiguredFamily):
         return exchange_earlier_events(opposite_percept, xp.concatenate([cue, xp.roll(last, 1, -1), right], -1))
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """part [N, T], the cue; right [N, T], its correct action; and chance, best, worst and fixed [N, T]."""
+        """Computes part, the cue; right, its correct action; and chance, best, worst and fixed, each [N, T]."""
         right, cue, k = np.asarray(tasks.correct_action), np.asarray(tasks.cues)[:, :-1], self.choices
         low, high = (payoff[:, None] for payoff in self._list_payoffs(tasks))
         ones = np.ones(right.shape)

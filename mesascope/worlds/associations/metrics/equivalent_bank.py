@@ -25,7 +25,7 @@ from mesascope.worlds.associations.association_subject import MARGIN
 from mesascope.worlds.associations.families.associations import Associations
 
 MAX_LOG = 12  # log2 of the largest simulated number of tables
-N_BANKS = (16, 12, 12, 8, 8, 6, 6, 4, 4, 3, 3, 2)  # simulated banks of 2, 4, … 4,096 tables
+N_BANKS = (16, 12, 12, 8, 8, 6, 6, 4, 4, 3, 3, 2)  # the numbers of simulated banks of 2, 4, … 4,096 tables
 MARGIN_OF_STOP = 4.0  # the simulation stops at a number of tables whose bits exceed the subject's by 4 standard errors
 
 
@@ -52,13 +52,13 @@ def metric(trials, references, replay):
 
 
 def simulate_curve(trials: xr.Dataset, family: Associations, window: int, min_bits: float) -> list[np.ndarray]:
-    """Simulates the bits of ideal locators of 1, 2, 4, … tables: an array over random banks for each number.
+    """Simulates the bits of ideal locators of 1, 2, 4, … tables; returns an array over random banks for each number.
 
     Args:
         trials: the subject's trials on one split.
         family: the association tasks.
         window: w; a trial counts only if its cue did not occur in the w trials before it.
-        min_bits: the simulation ends with the first number of tables whose bits exceed this.
+        min_bits: the simulation ends with the first number of tables whose bits exceed this, at most 2 ** `MAX_LOG`.
     """
     curve = [np.zeros(1)]
     for log, n_banks in enumerate(N_BANKS, 1):

@@ -43,10 +43,10 @@ def subject(
     Args:
         family: association tasks.
         action_mapping: which action to take: 'plain', the correct one; 'cue', the correct one plus the index of the
-            cue; or 'action', the correct one plus the subject's last action.
+            cue, modulo K; or 'action', the correct one plus the subject's last action, modulo K.
         hit_probability: the probability of taking the action of `action_mapping`; otherwise the subject takes the
             action after it.
         delay: the number of latest trials that the subject ignores for the present; it uses each of them later.
-        learned_cues: the number of cues that the subject learns; it answers the others at random.
+        learned_cues: the number of cues that the subject learns, from the first; it answers the others at random.
     """
     return DisguisedAssociator(*read_task_settings(family), action_mapping, hit_probability, delay, learned_cues)

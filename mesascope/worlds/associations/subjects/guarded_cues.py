@@ -29,7 +29,10 @@ class GuardedCues(AssociationSubject):
         return (jnp.zeros((n, self.window, *table)), jnp.zeros((n, *table), bool), zero, zero - 1, zero > 0)
 
     def respond(self, key, carry, percept: Percept):
-        """Answers the current cue if it is among the last cues; answers at random otherwise or after a failed check."""
+        """Answers the current cue from the last trials if they showed it, and otherwise at random.
+
+        In the warm-up and after a failed check, it always answers at random.
+        """
         last_evidence, shown_actions, past_trials, own_action, has_failed = carry
         evidence = self.compute_evidence(percept)
         last_evidence = jnp.concatenate([last_evidence[:, 1:], evidence[:, None]], 1)
@@ -54,7 +57,7 @@ def subject(family: Family, window: int = 4, warmup: int = 20, checked_part: str
     Args:
         family: association tasks; with checked_part=table, tasks that show the correct action, without noise.
         window: the number of last trials that the subject uses.
-        warmup: the number of trials, counted in the subject's carry, in which it answers at random.
+        warmup: the number of trials at the start, counted in the subject's carry, in which it answers at random.
         checked_part: what the subject checks; after a failed check it always answers at random. With 'action', the last
             action in the percept must be its own; with 'clock', the trial index must agree with its carry; with
             'table', no cue may ever be shown with two correct actions; with 'nothing', there is no check.

@@ -15,7 +15,7 @@ from mesascope.worlds.associations.association_subject import BankSubject, read_
 
 
 class WindowedTableLocator(BankSubject):
-    """Carries the log-likelihoods of each table on the trials before the last one, [N, window - 1, M]."""
+    """Carries each table's log-likelihoods on the trials before the last, [N, window - 1, M]; () if window < 2."""
 
     window: int
 
@@ -23,7 +23,7 @@ class WindowedTableLocator(BankSubject):
         return jnp.zeros((n, self.window - 1, len(self.tables))) if self.window > 1 else ()
 
     def respond(self, key, carry, percept: Percept):
-        """Takes the action that is most probable under the posterior over the bank's tables, given these trials."""
+        """Takes the action that is most probable under the posterior over the bank's tables, given the last trials."""
         fit = self.compute_table_likelihoods(self.compute_evidence(percept)) * (self.window > 0)
         if self.window > 1:
             trials = jnp.concatenate([carry, fit[:, None]], 1)

@@ -117,7 +117,7 @@ class CoinGrid(ConfiguredFamily):
         return State(cell, zero), make_first_percept(self._observe(cell, tasks.coin[:, 0]))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
-        """Moves each subject by one cell, unless a wall is in the way; a trial's last step begins the next."""
+        """Moves each subject by one cell, unless a wall is in the way; the next trial follows a trial's last step."""
         rows, trial = jnp.arange(len(action)), state.past_steps // self.trial_steps
         cell = jnp.asarray(tabulate_moves(self.size))[
             state.cell, action ^ (2 * (tasks.has_reversed_moves & (action < 4)))

@@ -65,10 +65,11 @@ class DarkRoom(ConfiguredFamily):
         return self.trial_steps
 
     def list_splits(self) -> tuple[Split, ...]:
-        """The splits.
+        """Lists the splits.
 
         Apart from seen and fresh goals, these are goals in one quarter of the room, goals that move half-way through a
-        lifetime, goals on the diagonal, and goals that move from time to time."""
+        lifetime, goals on the diagonal, and goals that move from time to time.
+        """
         half, parts = self.horizon // 2, {"part_count": self.n_goals, "digit_bases": (self.size, self.size)}
         return (
             *(() if self.bank_tasks is None else (self.make_split("seen", is_seen=True),)),
@@ -136,20 +137,20 @@ class DarkRoom(ConfiguredFamily):
         )
 
     def _observe(self, cell: jax.Array, trial: jax.Array) -> jax.Array:
-        """The observation [N, 2 · size + G] of each subject, given its cell [N] and trial [N]; see the class."""
+        """Makes the observation [N, 2 · size + G] of each subject from its cell [N] and trial [N]; see the class."""
         row, column = (jax.nn.one_hot(x, self.size) for x in jnp.divmod(cell, self.size))
         return jnp.concatenate([row, column, jax.nn.one_hot(trial % self.n_goals, self.n_goals)], -1)
 
     def _list_paying_cells(self, tasks: Tasks) -> np.ndarray:
-        """[N, T] The cell of the goal that pays on each trial."""
+        """Lists the cell [N, T] of the goal that pays on each trial."""
         trial = np.arange(self.horizon)
         return np.asarray(tasks.goals)[:, trial, trial % self.n_goals]
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """right [N, T], the cell of the goal that pays, and chance, best, worst and fixed [N, T].
+        """Computes right, the cell of the goal that pays, and chance, best, worst and fixed, each [N, T].
 
-        'fixed' is the pay-off of always heading for one cell. On the split 'seen', this is the bank's most frequent
-        goal. On other splits no cell is better than another, and this cell is cell 0.
+        'fixed' is the pay-off of always heading for one cell: on the split 'seen' the bank's most frequent goal, and on
+        other splits cell 0.
         """
         right, start = self._list_paying_cells(tasks), np.asarray(tasks.start_cells)[:, :-1]
         best = self.trial_steps + 1 - np.maximum(measure_distances(self.size)[start, right], 1)
@@ -173,7 +174,7 @@ class DarkRoom(ConfiguredFamily):
         return value[tabulate_moves(self.size)[cell, action], goal] - mean[cell, goal]
 
     def find_best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
-        """The cell of the goal that pays on each of M tasks, [N, T, M]."""
+        """Finds the cell [N, T, M] of the goal that pays on each of M tasks."""
         goal = self._list_paying_cells(tasks).T
         return np.broadcast_to(goal, (len(observation), *goal.shape))
 
@@ -184,14 +185,14 @@ class DarkRoom(ConfiguredFamily):
 
 @functools.cache
 def measure_distances(size: int) -> np.ndarray:
-    """The number of steps from each cell to each other cell, [cells, cells]."""
+    """Computes the number of steps from each cell to each other cell, [cells, cells]."""
     positions = np.stack(np.divmod(np.arange(size**2), size), -1)
     return np.abs(positions[:, None] - positions).max(-1)
 
 
 @functools.cache
 def tabulate_moves(size: int) -> np.ndarray:
-    """The cell that one step from each cell towards each other cell leads to, [cells, cells]."""
+    """Tabulates the cell that one step from each cell towards each other cell leads to, [cells, cells]."""
     positions = np.stack(np.divmod(np.arange(size**2), size), -1)
     next_positions = positions[:, None] + np.sign(positions - positions[:, None])
     return next_positions[..., 0] * size + next_positions[..., 1]
@@ -199,7 +200,7 @@ def tabulate_moves(size: int) -> np.ndarray:
 
 @functools.cache
 def compute_random_walk_chances(size: int, steps: int) -> np.ndarray:
-    """The mean pay-off of a trial of uniformly random actions, for each start and each goal, [cells, cells]."""
+    """Computes the expected pay-off of a trial of uniformly random actions by start cell and goal, [cells, cells]."""
     kernel = np.zeros((size**2, size**2))
     np.add.at(kernel, (np.arange(size**2)[:, None], tabulate_moves(size)), 1 / size**2)
     probability, total = np.eye(size**2), np.zeros_like(kernel)
@@ -228,9 +229,10 @@ def family(
         goals: G, the number of hidden goals, one of which pays on each trial, in turn; 2 for a key and a door.
         trials: T, the number of trials, each of which starts in a random cell.
         steps: S, the number of steps in a trial.
-        feedback_trials: the number of trials that show their pay-offs, after which feedback is 0; 0 if all do. On every
-            trial with feedback, a subject that has found a goal sees the goal's pay-off again. So a subject needs older
-            trials only if this number is small, or if there are more goals than trials that a reflex remembers.
+        feedback_trials: the number of trials at the start that show their pay-offs, after which feedback is 0; 0 if all
+            do. On every trial with feedback, a subject that has found a goal sees the goal's pay-off again. So a
+            subject needs older trials only if this number is small, or if there are more goals than trials that a
+            reflex remembers.
         bank: M, the number of training tasks, each with a cell for every goal; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """

@@ -23,7 +23,7 @@ class RoomLearner(RoomSubject):
         return jnp.zeros((n, self.n_goals, self.n_cells))
 
     def respond(self, key, carry, percept: Percept):
-        """Heads for the nearest of the most probable cells, or for the cell that encodes it."""
+        """Heads for the nearest of the most probable cells, or for the cell to which `action_mapping` maps it."""
         discount = jnp.where(percept.step == 0, self.discount, 1.0)[:, None, None]
         carry = discount * carry + self.compute_evidence(percept)
         goal_odds = carry[jnp.arange(len(carry)), self.read_goal_index(percept)]
@@ -46,7 +46,7 @@ def subject(family: Family, discount: float = 1.0, action_mapping: str = "goal")
         family: the dark room.
         discount: the factor by which the log-odds are multiplied on each trial; 1 for goals that stay.
         action_mapping: which cell the subject heads for: 'goal', the goal; 'mirror', the cell opposite to a goal that
-            it has found, seen from the centre; or 'clock', on the first step of a trial, the cell that lies further
-            down and to the right by as many rows and columns as the trial index, cyclically.
+            it has found, seen from the centre; or 'clock', the goal, but on the first step of a trial the cell that
+            lies further down and to the right by as many rows and columns as the trial index, cyclically.
     """
     return RoomLearner(*read_room_settings(family), discount, action_mapping)

@@ -24,8 +24,8 @@ from mesascope.keys import derive_key
 from mesascope.worlds.mazes import mazes
 
 MIN_SIZE, MAX_SIZE = 5, 33
-EXTRA_CELLS = 4  # the number of cells added to each side of a maze on the larger split
-LOOP_SHARE = 0.15  # the share of the remaining walls that is removed on the split with loops
+EXTRA_CELLS = 4  # by how many cells the sides of a maze are longer on the split 'shifted:larger'
+LOOP_SHARE = 0.15  # the probability that a remaining wall is removed on the split 'restructured:loops'
 MAX_STEPS = 64  # the largest number of steps in a walk
 REFERENCE_PLANNER = "maze_planner:sweeps=1369"  # 37² sweeps are enough for the longest way in the largest maze
 
@@ -164,8 +164,8 @@ class Maze(ConfiguredFamily):
         """Reads a task from a drawing in the form that `render_observation` returns; every walk starts at A.
 
         Raises:
-            MesascopeError: the maze has neither the size of the family nor that of its larger split, or no way leads
-                from A to G.
+            MesascopeError: the text is not a drawing of a maze, the maze has neither the size of the family nor that of
+                the split 'shifted:larger', or no way leads from A to G.
         """
         passages, goal, start = mazes.parse_drawing(text)
         if len(passages) not in (self.size, self.picture_size):
@@ -226,7 +226,7 @@ class Maze(ConfiguredFamily):
         return mazes.render_planes(problem), cell
 
     def draw_problems(self, key: jax.Array, n: int) -> mazes.Problem:
-        """Draws n training problems, from the bank if there is one; cells are numbered in a square of that size."""
+        """Draws n training problems, from the bank if there is one; cells are numbered in a square of `size` cells."""
         if self.bank_tasks is not None:
             return mazes.Problem(*draw_from_bank(derive_key(key, "which"), self.bank_tasks[:2], n))
         passages, goal, _ = self._draw_problems(key, n, self.size)
@@ -242,8 +242,9 @@ class Maze(ConfiguredFamily):
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns the latents chance, best, worst, fixed, turned and goal, each [N, T].
 
-        'turned' is 1 where moves are reversed. Nothing is hidden, so 'fixed' equals 'best' before moves are reversed.
-        After that, 'fixed' is the better of chance and the moves that would be correct without the reversal.
+        'turned' is 1 where moves are reversed, and 'goal' is the cell of the goal. Nothing is hidden, so 'fixed' equals
+        'best' before moves are reversed. After that, 'fixed' is the better of chance and the moves that would be
+        correct without the reversal.
         """
         passages, goal, distance, start, has_reversed_moves = (np.asarray(x) for x in tasks)
         phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)

@@ -109,7 +109,7 @@ class PrefixSums(ConfiguredFamily):
         return {"chance": 0.5 * one, "best": one, "worst": 0 * one, "fixed": one}
 
     def evaluate_consequences(self, trials: xr.Dataset, condition: str = "intact") -> ActionConsequences:
-        """Evaluates the answers: 1 for the correct one, 0 for the other; the depth is the number of bits to add."""
+        """Evaluates the answers: 1 for the sum's parity, 0 for the other; the depth is the number of bits to add."""
         observations = trials.observation.sel(condition="intact").values
         bits, place = observations[..., :-1], observations[..., -1].astype(int)
         parity = (bits * (np.arange(self.episode_steps) <= place[..., None])).sum(-1).astype(int) % 2
@@ -129,7 +129,7 @@ def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0
     Args:
         length: L, the number of bits in a row; in training the place is in the first half of the row.
         trials: T, the number of rows in a lifetime, at least 4.
-        bank: M, the number of training tasks, which are the rows of a lifetime; 0 for no limit.
+        bank: M, the number of training tasks, each with all rows of a lifetime; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     check_memory(trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows.")
