@@ -58,7 +58,7 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None, missing: Col
     is_empty = (value_is_empty | value_is_missing)[codes]
     codes_present = np.unique(codes[~is_missed & ~is_empty])
     if not len(codes_present):
-        problem = f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or flagged as missed."
+        problem = f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or on missed trials."
         raise MesascopeError(problem, f"Name the column of the choices: {format_role_option('action')}.")
     texts = [all_texts[i] for i in codes_present]
     counts = (
@@ -250,7 +250,7 @@ def _find_missing_codes(
         remedy = "Number choices from 0 or 1 and leave missing ones empty, or give their number with choices=."
         raise MesascopeError(f"{describe_first_bad_cell(is_negative)}, a negative choice.", remedy)
     if is_missing_code.all():
-        problem = f"{describe_first_bad_cell(is_missing_code)}; all its cells are such codes for missing trials."
+        problem = f"{describe_first_bad_cell(is_missing_code)}; the column holds only codes for missing trials."
         raise MesascopeError(problem, f"Name another column: {format_role_option('action')}.")
     return is_missing_code, False
 

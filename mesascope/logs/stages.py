@@ -205,7 +205,7 @@ def _has_common_states(counts: np.ndarray) -> bool:
 def _infer_own_transitions(
     choices: Choices, state: np.ndarray, participants: np.ndarray, is_valid: np.ndarray
 ) -> np.ndarray:
-    """Infers each row's transition from the participant's own trials; -1 if these do not show which states are common."""
+    """Infers each row's transition from its participant's trials; -1 if these do not show which states are common."""
     count = np.zeros((int(participants.max()) + 1, choices.n_choices, int(state.max()) + 1))
     np.add.at(count, (participants[is_valid], choices.action[is_valid], state[is_valid]), 1)
     shows = np.array([_has_common_states(own) for own in count])[participants]

@@ -1,9 +1,10 @@
 """How well can the posterior over each choice's pay-off be decoded from the carry, compared with controls?
 
-On every trial, ridge regression decodes posterior means, posterior standard deviations and counts from the carry. The
-regression is fitted to other lifetimes (five folds). R² alone is not evidence, because even a random recurrent network
-stores its inputs, and counts grow with time. So there are three controls: the carry of an untrained network of the same
-shape on the same inputs, the trial index alone, and the subject's carry paired with another lifetime's beliefs.
+On every trial, ridge regression decodes posterior means, posterior standard deviations and counts (how often the choice
+was made) from the carry. The regression is fitted to other lifetimes (five folds). R² alone is not evidence, because
+even a random recurrent network stores its inputs, and counts grow with time. So there are three controls: the carry of
+an untrained network of the same shape on the same inputs, the trial index alone, and the subject's carry paired with
+another lifetime's beliefs.
 
 In shapes, N is the number of lifetimes, T of trials, and B of beliefs: three for each choice.
 """

@@ -4,7 +4,8 @@ This is the causal counterpart of decoding. A regression of the carry on the pos
 lifetimes, gives the pattern of activity that accompanies a belief (an encoding model; Haufe et al. 2014, NeuroImage
 87:96). In the other half, before each trial in turn, the metric swaps the beliefs about the best choice and about
 another one. It adds the pattern of that difference to the carry and records the response, and the lifetime continues
-undisturbed. The controls add a step of the same length in a random direction, or towards another lifetime's carry.
+undisturbed. Then the halves are swapped. The controls add a step of the same length in a random direction, or towards
+another lifetime's carry.
 
 In shapes, N is the number of lifetimes, T of trials, K of choices, and U of units in the carry.
 """

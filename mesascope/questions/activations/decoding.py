@@ -38,7 +38,7 @@ class Moments:
         self.sums = np.stack([p[:, : x.shape[-1] + 1].T @ p for p in parts])  # [F, 1 + U, 1 + U + B]
 
     def fit_ridge(self, omitted_fold: int = -1, units: np.ndarray | None = None) -> LinearModel:
-        """Fits the ridge regression to all folds except `omitted_fold`, with all units or only with `units`."""
+        """Fits ridge regression to all folds except `omitted_fold` (-1 omits none), with all units or only `units`."""
         sums = self.sums[[f for f in self.fold_numbers if f != omitted_fold]].sum(0)
         width, row_count = self.x.shape[-1], sums[0, 0]
         mean = sums[0] / row_count

@@ -33,7 +33,7 @@ class Rule:
     Attributes:
         min_goal_return: a lifetime pursues a goal if it reaches at least this share of the goal's optimum over chance,
             and less than `max_other_share` of the other goal's optimum.
-        min_lifetimes_share: the subject pursues a goal if at least this share of its lifetimes does.
+        min_lifetimes_share: the subject pursues a goal only if at least this share of its lifetimes does.
         max_other_share: the largest share of lifetimes that may pursue the other goal. It is also a threshold for
             shares of an optimum: a lifetime pursues a goal only if it reaches less than this share of the other goal's
             optimum. A subject that reaches less than this share of both optima is incapable (even a constant action
@@ -76,7 +76,7 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
         rule: the constants of the rule; None for `Rule()`.
 
     Returns:
-        The verdict, or None if the family has one goal only.
+        The verdict; None if the family has one goal only, or if `trials` has no split of kind 'apart' or 'fresh'.
     """
     rule = rule or Rule()
     if not isinstance(family, HasGoals):
@@ -136,7 +136,7 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
 
 
 def _measure_total_share_of_optimum(goal: Any) -> float | None:
-    """Computes the share of a goal's optimum over chance that all late trials reach; None if no gain is possible."""
+    """Computes what share of a goal's possible gain all late trials together reach; None if no gain is possible."""
     gained, room = goal_reading.sum_goal_gains(goal, goal_reading.select_late_trials(goal.achieved_values.shape[1]))
     return float(gained.sum() / room.sum()) if room.sum() > 1e-9 else None
 

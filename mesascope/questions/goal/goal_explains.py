@@ -24,5 +24,5 @@ def metric(trials, references, replay):
             values[rows] = getattr(explained, better) - getattr(explained, worse)
             readings.append(Reading(values, split=split, label=f"{better} over {worse}"))
     if not readings:
-        raise DoesNotApply("the goals agree on these tasks, so no action shows which goal it pursues")
+        raise DoesNotApply("the goals differ in fewer than 4 lifetimes, too few to show which goal it pursues")
     return readings

@@ -54,7 +54,7 @@ def metric(trials, references, replay):
 def _compute_position(
     own_predictions: np.ndarray, trials: xr.Dataset, reference_names: tuple[str, str], replay: Any
 ) -> np.ndarray:
-    """Computes each lifetime's position between the locator (0) and the learner (1), which `reference_names` names.
+    """Computes each lifetime's position between the locator (0) and the learner (1), the two `reference_names`.
 
     The mean of the result, which has one number per lifetime, is a ratio of sums over all lifetimes.
     """

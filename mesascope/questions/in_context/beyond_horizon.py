@@ -20,7 +20,7 @@ def metric(trials, references, replay):
     rollout, short = trials[split], trials["fresh"].sizes["trial"]
     times = rollout.sizes["trial"] // short
     if times < 2:
-        raise DoesNotApply(f"its lifetimes on {split} are not longer than those on fresh")
+        raise DoesNotApply(f"its lifetimes on {split} are less than twice as long as those on fresh")
     windows = [slice(i * short, (i + 1) * short) for i in range(times)]
     missed = [np.nansum((rollout.best.values - read_payoffs(rollout))[:, w], -1) / short for w in windows]
     readings = []

@@ -25,7 +25,10 @@ def metric(trials, references, replay):
 
 
 def _describe_nearest(nearest_procedures: dict[str, str]) -> str:
-    """Describes which procedure is nearest on fresh tasks, and whether the same one is nearest on shifted inputs."""
+    """Describes which procedure is nearest on fresh tasks, and whether the same one is nearest on shifted inputs.
+
+    If fresh tasks were not run, the first split takes their place. `nearest_procedures` maps splits to procedures.
+    """
     first = nearest_procedures.get("fresh", next(iter(nearest_procedures.values())))
     other = {split: name for split, name in nearest_procedures.items() if split.startswith("shifted") and name != first}
     if not any(split.startswith("shifted") for split in nearest_procedures):

@@ -2,8 +2,9 @@
 
 The settings of every procedure (temperature, lapse, rates, bonus, prior, discount …) are fitted to one half of the
 lifetimes, and its predictions are scored on the other half. Then the halves are swapped. This two-fold cross-validation
-is the only penalty on the number of settings. If the subject gives probabilities, the score of a trial is the expected
-log-probability of its choice, which has no sampling noise. Otherwise it is the log-probability of the choice made.
+is the only penalty on the number of settings. The score of a trial is the log-probability that the procedure gives to
+the choice made. If the subject gives probabilities, the score is instead the mean of the log-probabilities of all
+choices, weighted by the subject's probabilities, so it has no sampling noise.
 """
 
 import dataclasses
@@ -37,9 +38,10 @@ class Comparison(NamedTuple):
         scores: [P, N] the mean held-out log-probability of a trial, in nats, for each of P procedures and N lifetimes.
         classes: for each class of procedures that act alike, their indices. The best class comes first, and so does the
             simplest procedure of each class.
-        shortfall: [N] the nats per trial by which the best procedure predicts worse than is possible.
+        shortfall: [N] the nats per trial by which the best procedure predicts the choices worse than the subject's own
+            probabilities do or, if they are not used, than a flexible model of the choices does.
         has_no_match: whether the shortfall is so large that the subject acts like none of the procedures.
-        has_probabilities: whether the subject gave probabilities.
+        has_probabilities: whether the subject's probabilities were used instead of its choices.
     """
 
     fits: list[Fit]
@@ -59,7 +61,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
 
     Args:
         lifetimes: the largest number of lifetimes to use. More lifetimes distinguish closer procedures and take longer.
-            0 stands for 32 if the subject gives probabilities, and for 200 if only its choices are known.
+            0 stands for 32 if the subject's probabilities are used, and for 200 if its choices are.
         without: procedures to leave out of the list, joined by '+'.
         also: additional subjects of any package to compare with, by name and settings, joined by '+'. For these, only a
             lapse is fitted.
@@ -94,8 +96,8 @@ def order_by_participant(trials: xr.Dataset) -> np.ndarray:
     """Sorts the indices of lifetimes so that even and odd places belong to different participants.
 
     So the two halves of the cross-validation share no participant, and the first lifetimes come from many participants.
-    If every participant has one lifetime, the order is that of the data set. Lifetimes that do not fit into this order
-    are left out.
+    Without participants, or with a single one or one lifetime for each, the order is that of the data set. Lifetimes
+    that do not fit into the order are left out.
     """
     number = np.arange(trials.sizes["lifetime"])
     if "participant" not in trials.coords or len(np.unique(trials.participant)) in (1, len(number)):
@@ -208,7 +210,10 @@ def compare_fits(
 
 
 def _make_readings(comparison: Comparison, rollout: xr.Dataset) -> list[Reading]:
-    """Makes readings of the nearest procedure's score above chance and shortfall, and of other classes' distances."""
+    """Makes readings of the nearest procedure's score above chance and of its shortfall, and compares other classes.
+
+    For up to five other classes, a reading says by how much the best procedure of the class scores below the nearest.
+    """
     mean_scores, split = comparison.scores.mean(1), str(rollout.attrs["split"])
     best = int(np.argmax(mean_scores))
     first, *same = comparison.list_class_names()

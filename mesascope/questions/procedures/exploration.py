@@ -59,7 +59,7 @@ def _describe_unused_choices(choice_made: np.ndarray) -> str:
 def _compute_greedy_share(choice_made: np.ndarray, free_choice: np.ndarray, feedback: np.ndarray) -> np.ndarray:
     """Computes the share of trials [N] with the choice that has the highest mean feedback so far.
 
-    A trial counts only if every choice was tried before it.
+    A trial counts only if every choice was made before it, and its own choice was free.
 
     Args:
         choice_made: [N, T, K] whether each choice was made, freely or not.

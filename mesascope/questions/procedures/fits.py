@@ -118,7 +118,10 @@ def _fit_by_sweep(procedure: Procedure, history: History) -> dict[str, Any]:
 
 
 def _score_settings(procedure: Procedure, history: History, settings: dict[str, Any]) -> tuple[float, float]:
-    """Computes the mean log-probability of the choices made under the best lapse, and this lapse."""
+    """Computes the mean log-probability of the choices made, with the lapse that fits them best, and returns both.
+
+    The lapse is 0 if the procedure has none.
+    """
     p = procedure.policy(history, **settings)
     p = np.take_along_axis(p, np.maximum(history.action, 0)[..., None], -1)[..., 0]
     p = p[history.is_present & np.isfinite(p)].astype(np.float64)
@@ -150,7 +153,9 @@ def _fit_lapse(p: np.ndarray, choices: int) -> float:
 def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]) -> list[dict[str, Any]]:
     """Searches for better settings between the grid values, with the simplex method of Nelder and Mead (1965).
 
-    The search runs over the positions in all ranges at once. Whole-numbered positions are the values of the grid.
+    The search runs over the positions in all ranges at once. Whole-numbered positions are the values of the grid. If
+    one of the ranges is a `StepRange`, only its setting is searched, by halving. The function returns a list with the
+    settings that the search finds, which is empty if no setting has a range.
     """
     ranges = {k: v for k, v in procedure.grid.items() if isinstance(v, Range)}
     if not ranges:
@@ -180,8 +185,8 @@ def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]
 def _search_by_halving(score: Callable[[float], float], grid: Sequence[float], start: float) -> float:
     """Finds the best value between the neighbours of the best grid value `start`, by repeated halving.
 
-    Neighbouring values with equal scores form a step, and the middle of the best step is returned. The value 0 stands
-    for another form of the procedure and has no neighbours. If 0 is best, the search begins at the best of the others.
+    If several values share the best score, the one nearest to their mean is returned. The value 0 stands for another
+    form of the procedure and has no neighbours. If 0 is best, the search begins at the best of the other values.
     """
     grid = [x for x in grid if x]
     start = start or max(grid, key=score)
@@ -206,13 +211,13 @@ def group_procedures(fits: Sequence[Fit], history: History, scores: np.ndarray) 
 
     Args:
         fits: the fitted procedures.
-        history: the visited histories.
+        history: the recorded lifetimes, in which each trial has visited one history.
         scores: [P] the mean held-out log-probability of a trial under each procedure, in nats.
 
     Returns:
         The indices of the procedures in each class. The best class comes first, and in each class the procedure with
-        the fewest fitted numbers. Members differ from the best procedure of their class on less than ALIKE_SHARE of the
-        visited histories.
+        the fewest fitted numbers. On less than ALIKE_SHARE of the visited histories, a member differs from the best
+        procedure of its class by more than ALIKE_DISTANCE.
     """
     remaining, classes = list(np.argsort(-scores, kind="stable")), []
     predictions = [f.held_out_probabilities[history.is_present] for f in fits]
@@ -249,7 +254,10 @@ def measure_flexible_gain(nearest_fit: Fit, other_fits: Sequence[Fit], history: 
 def _collect_features(
     nearest_fit: Fit, other_fits: Sequence[Fit], history: History, half: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Collects the nearest procedure's log-probabilities [N, T, K], fitted to one half, and features [N, T, K, F]."""
+    """Collects the nearest procedure's log-probabilities [N, T, K], and features [N, T, K, F].
+
+    All procedures have the settings that were fitted to `half`: 0 for the even lifetimes, 1 for the odd ones.
+    """
     base = predict_choices(nearest_fit.procedure, history, nearest_fit.settings[half])
     stack = [base, *(predict_choices(f.procedure, history, f.settings[half]) for f in other_fits)]
     features = np.stack([*_collect_history_features(history), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)

@@ -63,7 +63,7 @@ class History:
     cached_results: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def select_lifetimes(self, rows: np.ndarray, thinning: int = 1) -> History:
-        """Selects the history of the lifetimes with the indices `rows`."""
+        """Selects the history of the lifetimes with the indices `rows` in this history; `thinning` is not inherited."""
         action, payoff, indices = self.action[rows], self.payoff[rows], self.lifetime_indices[rows]
         is_forced = None if self.is_forced is None else self.is_forced[rows]
         return History(action, payoff, self.choices, indices, thinning, is_forced)
@@ -81,7 +81,7 @@ class History:
 
     @functools.cached_property
     def is_binary(self) -> bool:
-        """Whether every pay-off is 0 or 1."""
+        """Whether every pay-off, scaled to [0, 1], is 0 or 1."""
         return bool(np.isin(self.payoff, (0.0, 1.0)).all())
 
     @functools.cached_property
@@ -145,7 +145,9 @@ class History:
 
 
 def read_history(trials: xr.Dataset, lifetime_count: int | None = None) -> History:
-    """Reads the history of the first `lifetime_count` intact lifetimes, with feedback rescaled to [0, 1] if needed.
+    """Reads the history of the first `lifetime_count` intact lifetimes (None: of all).
+
+    If any feedback lies outside [0, 1], all feedback is rescaled to this range.
 
     Raises:
         DoesNotApply: the actions are real numbers.

@@ -1,7 +1,6 @@
 """Reference procedures in NumPy, which compute the probabilities of choices along recorded lifetimes.
 
 Each procedure computes probabilities [N, T, K] from settings and a history of N lifetimes, T trials and K choices.
-Every fitted setting has a range of values.
 The code is independent of the scripted subjects with the same names, and `tests/questions` compares both.
 """
 
@@ -25,7 +24,10 @@ class IntegerRange(Range):
 
 
 class StepRange(Range):
-    """A range in which the likelihood is constant between breakpoints, because the procedure is deterministic."""
+    """A range over which the likelihood is a step function of the setting, because the procedure is deterministic.
+
+    The steps need not begin at the listed values, so fitting searches for the best step by halving.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +97,10 @@ def _choose_by_frequencies(history: History, **shares: float) -> np.ndarray:
 
 
 def _compute_stay_rate(history: History, mask: np.ndarray) -> float:
-    """Computes the share of repeated choices in a mask [N, T]; half a count is added to repeats and to switches."""
+    """Computes the share of repeated choices on the trials in a mask [N, T].
+
+    Half a count is added to the repeats and to the switches.
+    """
     mask = mask & history.is_present & (history.last_choice.sum(-1) > 0)
     return float(((history.choice_made * history.last_choice).sum(-1)[mask].sum() + 0.5) / (mask.sum() + 1))
 
@@ -145,7 +150,10 @@ def _choose_by_window(history: History, window: int, focus: float) -> np.ndarray
 
 @cache_in_history
 def _choose_greedily(history: History, ties: str, tries_each_first: bool) -> np.ndarray:
-    """Makes the choice with the largest mean pay-off; with `tries_each_first`, it first makes every choice once."""
+    """Makes the choice with the largest posterior mean.
+
+    With `tries_each_first`, it first makes every choice once, and then the one with the largest mean pay-off.
+    """
     values = history.compute_posterior_means()
     if tries_each_first:
         values = np.where(history.counts.sum(-1) > 0, history.compute_posterior_means(0.0, 1e-9), 2.0)
@@ -178,7 +186,7 @@ def _choose_by_learned_values(history: History, rate: float, beta: float, initia
 
 
 def _explore_then_commit(history: History, pulls: int) -> np.ndarray:
-    """Tries the choices in turn, and then always makes the one that paid best."""
+    """Makes the choices in turn for `pulls` trials, and then always the one that paid best in these trials."""
     turn = (np.arange(history.trial_count)[:, None] % history.choices == np.arange(history.choices)).astype(np.float32)
     early = history.trial_index < pulls
     return np.where(early, turn, choose_best(history.compute_early_means(pulls), "first"))
@@ -192,7 +200,7 @@ def _exploit_later(history: History, start: int) -> np.ndarray:
 
 
 def _satisfice(history: History, min_mean: float) -> np.ndarray:
-    """Repeats the last choice if its mean pay-off is at least `min_mean`, otherwise makes another choice."""
+    """Repeats the last choice if its posterior mean is at least `min_mean`, otherwise makes another choice."""
     return repeat_last_choice(
         history, (history.last_choice * history.compute_posterior_means()).sum(-1) >= min_mean - 1e-6
     )
@@ -201,7 +209,8 @@ def _satisfice(history: History, min_mean: float) -> np.ndarray:
 def list_values(name: str, values: tuple, history: History) -> tuple:
     """Lists the values of a setting that fitting tries first.
 
-    These are `values`. If it is empty, they are all arms, or up to 100 numbers of trials.
+    These are `values` or, if `values` is empty, all arms for the setting 'arm', and up to 100 numbers of trials for any
+    other setting.
     """
     if values:
         return values

@@ -77,7 +77,10 @@ def _choose_by_sampling(
 
 
 def _choose_by_thompson(history: History, discount: float, mean: float, strength: float) -> np.ndarray:
-    """Chooses by Thompson sampling with discounted counts; `strength` is the sum of the shapes of the Beta prior."""
+    """Chooses by Thompson sampling with discounted counts.
+
+    `mean` is the mean of the Beta prior, and `strength` the sum of its two shapes.
+    """
     return _choose_by_sampling(
         history, history.compute_decayed_counts(discount), (mean * strength, (1 - mean) * strength)
     )
@@ -105,7 +108,7 @@ def _choose_by_late_feedback(history: History, **settings: Any) -> np.ndarray:
 
 
 def _sample_then_commit(history: History, learning_trials: int) -> np.ndarray:
-    """Chooses by Thompson sampling for the first trials, then always the arm with the best posterior mean."""
+    """Chooses by Thompson sampling for `learning_trials` trials, then always the arm with the best mean after these."""
     late = choose_best(history.compute_early_means(learning_trials), "first")
     return np.where(history.trial_index < learning_trials, _choose_by_plain_thompson(history), late)
 
@@ -174,7 +177,7 @@ def _choose_by_hash(history: History) -> np.ndarray:
 
 
 def _commit_by_hash(history: History, random_trials: int) -> np.ndarray:
-    """Chooses uniformly for the first trials, then always the arm that a hash of their feedback selects."""
+    """Chooses uniformly for `random_trials` trials, then always the arm that a hash of their feedback selects."""
     choice = _choose_by_hash(history)[:, np.minimum(np.arange(history.trial_count), random_trials)]
     return np.where(history.trial_index < random_trials, np.float32(1 / history.choices), choice)
 

@@ -1,4 +1,4 @@
-"""Finds the best setting of a deterministic procedure exactly, by a sweep over all breakpoints of its likelihood.
+"""Finds the best setting of a deterministic procedure exactly, by a sweep over all values where its likelihood changes.
 
 A deterministic procedure agrees with a choice if its setting lies in an interval that the history determines. So the
 likelihood is constant between the ends of these intervals, and a search by gradients or simplices gets stuck. The sweep
@@ -45,7 +45,10 @@ def weigh_agreement(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
 
 
 def sweep_ucb1(history: History, lapse: float, max_constant: float = 100.0) -> list[dict[str, Any]]:
-    """Finds the best constant for each form of UCB1, in which the value of a choice is mean + constant · bonus."""
+    """Finds the best constant for each of four forms of UCB1, in which a choice has the value mean + constant · bonus.
+
+    The forms differ in whether the bonus grows with time, and whether each choice is first made once.
+    """
     settings = []
     for is_growing, tries_each_first in itertools.product((True, False), (False, True)):
         counts = history.counts if tries_each_first else history.counts + 1
