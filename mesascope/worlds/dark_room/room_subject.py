@@ -39,8 +39,8 @@ class RoomSubject(ScriptedSubject):
     def compute_evidence(self, percept: Percept) -> jax.Array:
         """Computes the log-odds [N, G, cells] that the last pay-off adds to each cell for each goal.
 
-        They are 0 except for the goal that pays on this trial and the subject's cell.
-        The first percept of a trial adds nothing, because it does not show the cell to which the last step led.
+        They are 0 except for the goal that pays on this trial and the subject's cell. The first percept of a trial adds
+        nothing, because it does not show the cell to which the last step led.
         """
         cell_mask = jax.nn.one_hot(self.read_goal_index(percept), self.n_goals)[..., None]
         cell_mask = cell_mask * jax.nn.one_hot(self.read_cell(percept), self.n_cells)[:, None]

@@ -104,6 +104,7 @@ class Mixture(ScriptedSubject):
     """Makes its first choice from a mixture of planned and cached values (Daw et al. 2011).
 
     Attributes:
+        steps: the number of steps in a trial, 1 or 2.
         shares_values: whether both options of a state share one value.
         common_probability: the probability of the common transition in training.
         weight: w, the weight of the planned values; cached values have the weight 1 - w.

@@ -58,7 +58,7 @@ def simulate_curve(trials: xr.Dataset, family: Associations, window: int, min_bi
         trials: the subject's trials on one split.
         family: the association tasks.
         window: w; a trial counts only if its cue did not occur in the w trials before it.
-        min_bits: the simulation ends with the first number of tables whose bits exceed this, at most 2 ** `MAX_LOG`.
+        min_bits: the simulation ends with the first number of tables whose bits exceed this, or with 2 ** `MAX_LOG`.
     """
     curve = [np.zeros(1)]
     for log, n_banks in enumerate(N_BANKS, 1):

@@ -1,7 +1,7 @@
 """Each arm pays 1 with its own hidden probability, which is fixed for a lifetime.
 
 Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four dependent priors of Wang et al.
-(2016, arXiv 1611.05763), and Beta(a, b), with the shapes of each arm.
+(2016, arXiv 1611.05763), and a Beta(a, b) for each arm.
 """
 
 import functools
@@ -199,7 +199,9 @@ def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | No
             f"The prior {prior!r} has {len(shapes)} arms, but the family has {arms}.", "Give one a/b per arm."
         )
     if not all(np.isfinite(v) and v > 0 for shape in shapes for v in shape):
-        raise MesascopeError(f"The prior {prior!r} has a shape that is not positive.", "Give positive numbers.")
+        raise MesascopeError(
+            f"The prior {prior!r} has a shape that is not positive and finite.", "Give finite, positive numbers."
+        )
     return shapes
 
 

@@ -200,8 +200,8 @@ def family(
     check_range(0, arms, bank=bank)
     if high - low < 1e-3:
         raise MesascopeError(
-            f"high={high} and low={low}: no arm pays more than the others, so there is no intended goal.",
-            "Give a high above low, e.g. high=0.9,low=0.1.",
+            f"high={high} and low={low}: no arm pays more than the others by 0.001, so there is no intended goal.",
+            "Give a high that is at least 0.001 above low, e.g. high=0.9,low=0.1.",
         )
     key = derive_key(jax.random.key(bank_seed), "bank")
     bank_arms = jax.random.permutation(key, arms)[:bank] if bank else None

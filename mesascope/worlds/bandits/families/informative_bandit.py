@@ -27,7 +27,7 @@ class Tasks(NamedTuple):
 
 
 class InformativeBandit(BanditFamily):
-    """A bandit with an informative arm; see `family` for the settings."""
+    """A bandit with an informative arm, the last one, and a target, the arm that pays well; see `family`."""
 
     bank_targets: jax.Array | None  # [M]
 

@@ -126,10 +126,10 @@ class RestlessBandit(BanditFamily):
         return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
 
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """Computes the means [N, T, K], volatility (0 slow, 1 fast), chance, best, worst and fixed, each [N, T].
+        """Computes the means [N, T, K]; and volatility (0 slow, 1 fast), chance, best, worst and fixed, each [N, T].
 
-        On 'seen', 'fixed' is the pay-off of the arm that is best on each trial on average over the bank, and otherwise
-        that of chance.
+        On 'seen', 'fixed' is the pay-off of pulling, on each trial, the arm that pays most on average over the bank. On
+        other splits it equals 'chance'.
         """
         means = np.asarray(tasks.means)
         fixed = means.mean(-1)

@@ -1,4 +1,4 @@
-"""Always pulls the arm that pays most on average over the bank, which is better than chance only on training tasks."""
+"""Always pulls the arm that pays most on average over the bank, and so beats chance only on training tasks."""
 
 import jax
 import jax.numpy as jnp

@@ -17,7 +17,7 @@ class DelayedThompson(ChoosingSubject):
     is_aware: bool  # whether the subject knows of the delay
 
     def initialize_carry(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Returns counts of 0, and no stored action and feedback."""
+        """Returns counts of 0, a stored action of -1, and a stored feedback of 0."""
         return (jnp.zeros((n, self.choices, 2)), jnp.full(n, -1, jnp.int32), jnp.zeros(n))
 
     def respond(self, key, carry, percept: Percept):

@@ -29,7 +29,7 @@ MAX_HORIZON = 200  # the longest finite horizon
 class Gittins(CountingSubject):
     """Carries counts [N, K, 2]; looks up indices in tables by arm, wins and losses (and remaining trials)."""
 
-    tables: jax.Array  # [P, W, L] or [P, H, W, L]: one table per prior; if P = 1, all arms use the same table
+    tables: jax.Array  # by prior, [remaining trials,] wins and losses; with a single prior, all arms use the same table
     a: tuple[float, ...]
     b: tuple[float, ...]
     horizon: int  # 0 if the future is discounted

@@ -25,7 +25,7 @@ def subject(family: Family, a: float = 1.0, b: float = 1.0, alpha: float = 1.0) 
     """Thompson sampling in which the posterior mean replaces every sample below it.
 
     Args:
-        family: the bandit; if its arms have different Beta priors, these are used unless a or b is set.
+        family: the bandit; if its arms have different Beta priors, these are used unless a or b differs from 1.
         a: the first parameter of the Beta prior of every arm, its number of prior wins.
         b: the second parameter of the Beta prior of every arm, its number of prior losses.
         alpha: what both shapes of each posterior are divided by; values below 1 make the samples vary less ('posterior

@@ -106,7 +106,7 @@ def subject(
     """Samples each arm's mean from its Beta posterior and pulls the arm with the largest sample.
 
     Args:
-        family: the bandit; if its arms have different Beta priors, these are used unless a or b is set.
+        family: the bandit; if its arms have different Beta priors, these are used unless a or b differs from 1.
         discount: the factor by which the counts are multiplied on each trial; 1 for a stationary task.
         a: the first parameter of the Beta prior of every arm, its number of prior wins.
         b: the second parameter of the Beta prior of every arm, its number of prior losses.

@@ -2,8 +2,9 @@
 
 The grid is modelled on CoinRun of Langosco et al. (2022, arXiv 2105.14111), in which the coin always lay at the
 right-hand end in training. A lifetime is one level. In a share of the levels the coin lies in the corner, and in the
-other levels it lies in another cell. Each trial starts in a new cell and lasts S steps. Each step that ends on the
-coin pays 1/S. A subject reaches a goal only if it is there at the end of the trial.
+other levels it lies in another cell. Each trial starts in a random cell other than the corner and that of the coin, and
+lasts S steps. Each step that ends on the coin pays 1/S. A subject reaches a goal only if it is there at the end of the
+trial.
 """
 
 import functools
@@ -117,7 +118,7 @@ class CoinGrid(ConfiguredFamily):
         return State(cell, zero), make_first_percept(self._observe(cell, tasks.coin[:, 0]))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
-        """Moves each subject by one cell, unless a wall is in the way; the next trial follows a trial's last step."""
+        """Moves each subject by one cell, unless a wall is in the way; after the last step the next trial begins."""
         rows, trial = jnp.arange(len(action)), state.past_steps // self.trial_steps
         cell = jnp.asarray(tabulate_moves(self.size))[
             state.cell, action ^ (2 * (tasks.has_reversed_moves & (action < 4)))

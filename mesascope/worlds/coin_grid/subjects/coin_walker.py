@@ -1,4 +1,4 @@
-"""Walks the shortest path to a goal on the coin grid, and stays there."""
+"""Walks a shortest path to a goal on the coin grid, and stays there."""
 
 import jax
 import jax.numpy as jnp

@@ -60,8 +60,8 @@ class Maze(ConfiguredFamily):
     """Walks in mazes; see `family` for the settings.
 
     An observation [N, 4 F²] consists of four pictures of F × F cells, row by row: whether the way east is open, whether
-    the way south is open, the goal, and the subject's cell. F is the size of the maze plus `EXTRA_CELLS`, so that
-    pictures on the larger split have the same size. The maze is in the upper left corner. A bank consists of passages
+    the way south is open, the goal, and the subject's cell. F is `size` plus `EXTRA_CELLS`, so that the larger mazes of
+    the split 'shifted:larger' also fit. The maze is in the upper left corner. A bank consists of passages
     [M, size, size, 2], goals [M] and starts [M, T]. Cells in a bank are numbered in a square of `size` × `size` cells.
     """
 
@@ -226,7 +226,7 @@ class Maze(ConfiguredFamily):
         return mazes.render_planes(problem), cell
 
     def draw_problems(self, key: jax.Array, n: int) -> mazes.Problem:
-        """Draws n training problems, from the bank if there is one; cells are numbered in a square of `size` cells."""
+        """Draws n training problems, from the bank if there is one; cells are numbered in a square of side `size`."""
         if self.bank_tasks is not None:
             return mazes.Problem(*draw_from_bank(derive_key(key, "which"), self.bank_tasks[:2], n))
         passages, goal, _ = self._draw_problems(key, n, self.size)

@@ -1,4 +1,4 @@
-"""Searches the maze shown by value iteration: on each tick a wave from the goal spreads by `sweeps` cells."""
+"""Searches the observed maze by value iteration: on each tick, a wave from the goal spreads by `sweeps` cells."""
 
 import jax
 import jax.numpy as jnp

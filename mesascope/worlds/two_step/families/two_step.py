@@ -45,7 +45,7 @@ class Tasks(NamedTuple):
     Attributes:
         payoffs: [N, T, 2, 2] the mean pay-off of each option of each state.
         is_swapped: [N, T] whether choice 0 commonly leads to state 1, and choice 1 to state 0.
-        is_common: [N, T] whether the transition of that trial is the common one.
+        is_common: [N, T] whether the transition of the trial is the common one.
         is_announced: [N, T] whether pay-offs and transitions are announced at the start of the trial.
     """
 
@@ -318,8 +318,8 @@ def family(
     """
     if high - low < 1e-3:
         raise MesascopeError(
-            f"high={high} and low={low}: no state pays more than the other.",
-            "Give a high above low, e.g. high=0.9,low=0.1.",
+            f"high={high} and low={low}: no state pays more than the other by 0.001.",
+            "Give a high that is at least 0.001 above low, e.g. high=0.9,low=0.1.",
         )
     probability = common_probability or COMMON_PROBABILITIES[version]
     if not 0.5 < probability <= 1:

@@ -1,10 +1,10 @@
 """In the hybrid model of the two-step task (Daw et al. 2011), how much weight do planned values have?
 
-The log-odds of choice 1 are β · (w · planned + (1 - w) · cached), plus or minus a constant for repetition; 'planned'
-and 'cached' are the values of choice 1 minus those of choice 0. Planned values are the values of the states weighted by
-counted transitions; cached values are learned from the pay-offs. Both are learned at the same rate, which the metric
-fits. λ is a setting and is not fitted, because it can hardly be distinguished from w. The weight only describes choices
-in terms of the model. A filter that does not plan also has a w.
+The log-odds of choice 1 are β · (w · planned + (1 - w) · cached), plus a constant times the last choice, coded as ±1;
+'planned' and 'cached' are the values of choice 1 minus those of choice 0. Planned values are the values of the states
+weighted by counted transitions; cached values are learned from the pay-offs. Both are learned at the same rate, which
+the metric fits. λ is a setting and is not fitted, because it can hardly be distinguished from w. The weight only
+describes choices in terms of the model. A filter that does not plan also has a w.
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ def metric(decay: float = 1.0) -> Metric:
 
 
 def fit_planning_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
-    """Fits the weight w of each unit of resampling, [U], the learning rate, and the inverse temperature.
+    """Fits the weights w [U] of the units of resampling, the learning rate, and the inverse temperature.
 
     The mean of w is the estimate, and its spread over units gives the standard error.
 

@@ -1,4 +1,4 @@
-"""Caches the values of first choices by SARSA(λ) or Q(λ), so it learns announced changes only from experience."""
+"""Caches the values of first choices by SARSA(λ) or Q(λ); announcements change these values only through experience."""
 
 from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture

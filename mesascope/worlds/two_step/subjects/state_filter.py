@@ -56,7 +56,7 @@ def subject(family: Family, lapse: float = 0.0) -> StateFilter:
     """Infers which state is the good one, and makes the first choice that commonly leads to it.
 
     Args:
-        family: the two-step task, not its drifting version.
+        family: the two-step task, but not its version 'daw'.
         lapse: the probability of choosing uniformly at random.
     """
     task = require_two_step(family)

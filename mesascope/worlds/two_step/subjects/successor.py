@@ -13,7 +13,7 @@ def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial_value
 
     Args:
         family: the two-step task.
-        rate: the learning rate of pay-offs and of successors.
+        rate: the learning rate of the values of the states and of the successor representation.
         beta: the inverse temperature of the softmax over values.
         initial_value: the initial value of every state.
     """
