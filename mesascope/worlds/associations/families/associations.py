@@ -295,7 +295,7 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     if outcome == "payoff" and high - low < 1e-3:
-        raise MesascopeError(f"high={high} is not 0.001 above low={low} or more.", "Give e.g. high=0.9,low=0.1.")
+        raise MesascopeError(f"high={high} is not at least 0.001 above low={low}.", "Give e.g. high=0.9,low=0.1.")
     if outcome == "right" and low * actions > 1 - 1e-3:
         raise MesascopeError(f"low={low} hides which of {actions} actions is correct.", "Give e.g. low=0.05.")
     tables = _draw_table(derive_key(jax.random.key(bank_seed), "bank"), bank, cues, actions) if bank else None
