@@ -57,7 +57,7 @@ class Study(NamedTuple):
 
 
 def list_calls(first_seed: int, n_studies: int = N_STUDIES) -> list[tuple]:
-    """Lists the function calls whose results together are `n_studies` studies of every size and subject.
+    """Lists the function calls whose results together are at least `n_studies` studies of every size and subject.
 
     Calls for the first pools come first, so the results of an unfinished run treat subjects alike.
     """
@@ -92,8 +92,8 @@ def run_studies(seeds: Sequence[int], name: str) -> list[Study]:
 def run_retention_studies(seeds: Sequence[int]) -> list[Study]:
     """Runs studies of the retention of all RETENTION_SUBJECTS, on RETENTION_SPLITS of the bandit.
 
-    They share the rollouts of the reference procedures. The interval is the retention plus and minus its standard
-    error times the quantile of Student's t.
+    The studies of all subjects share the rollouts of the reference procedures. The ends of the interval are the
+    retention plus and minus its standard error times the .975 quantile of Student's t.
     """
     family = catalogue.make("families", BANDIT)
     procedures = {role: family.references[role] for role in COMPARED_ROLES}
@@ -148,7 +148,8 @@ def count_covered(studies: Iterable[Study], n_studies: int = N_STUDIES) -> list[
     Returns:
         Rows with the name of the number (`study`), the lifetimes of a study (`n`), the number of `studies`, the
         `truth`, the share of studies whose interval covers the truth (`covered`), the share whose low end is `above`
-        the truth, the mean `half_width`, and whether older trials are known to add nothing (`null`).
+        the truth, the mean `half_width` of finite intervals, and whether older trials add nothing by construction
+        (`null`).
     """
     intervals: dict[tuple[str, str], dict[int, list[Sequence[float]]]] = defaultdict(lambda: defaultdict(list))
     for study in studies:
@@ -175,7 +176,7 @@ def count_covered(studies: Iterable[Study], n_studies: int = N_STUDIES) -> list[
 
 
 def measure_estimates(trials: xr.Dataset) -> dict[str, Estimate]:
-    """Measures the main numbers of one study, with their 95 % intervals."""
+    """Measures the main numbers of one study, with their 95 % intervals; numbers that do not apply are left out."""
     assert trials.sizes["lifetime"] % BLOCK_SIZE == 0  # donors are in the block of their recipients
     window = find_reflex_window(trials.sizes["trial"], Rule().older_than)
     effects = measure_carry_effects(trials, window)

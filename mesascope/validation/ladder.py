@@ -76,7 +76,10 @@ def list_cases(quick: bool = False, paths: Sequence[Path] = (TRUTH_PATH, HOSTILE
 
 
 def classify_placement(case: Case, reading: Reading) -> str:
-    """Classifies a reading as 'right', 'undetermined' (its interval contains the truth) or 'wrong'."""
+    """Classifies a reading as 'right', 'undetermined' (its interval contains the truth) or 'wrong'.
+
+    A reading with another direction than the case, other than 'none', is also 'wrong'.
+    """
     low, high, truth = (LADDER.index(x) for x in (reading.lowest, reading.highest, case.level))
     if not low <= truth <= high or reading.direction not in ("none", case.direction):
         return "wrong"
@@ -99,7 +102,7 @@ def validate(
     """Places every scripted subject of the truth in several runs and counts the readings.
 
     Args:
-        quick: whether to use three seeds and to leave out the studies of coverage.
+        quick: whether to run the short validation: fewer subjects, seeds and lifetimes, and no studies of coverage.
         seeds: the number of runs per subject; 0 for 20, or 3 with `quick`.
         first_seed: the seed of the first run; each further run takes the next seed.
         lifetimes: the number of lifetimes per split and run; 0 for 320, or 128 with `quick`. Axes always use 256, or
@@ -114,8 +117,8 @@ def validate(
         shard: 'i/n' to run only part i of n parts, in any order and on any machines that share the folder.
 
     Raises:
-        MesascopeError: there are fewer than three lifetimes, a part has another name, the folder belongs to another
-            run, or the engine cannot run.
+        MesascopeError: there are fewer than three lifetimes, a part is unknown, 'coverage' is the only part with
+            `quick`, the folder belongs to another run, or the engine cannot run.
 
     Returns:
         None if `shard` was given and units of other shards are unfinished. Otherwise a dict with the following entries.
@@ -124,7 +127,7 @@ def validate(
         `false_positives` (how many runs of subjects that cannot acquire have a lowest rung above 'tracking') and
         `perhaps_above` (how many of these runs have a highest rung above 'tracking'); `subjects_demanded` (the number
         of demanded cases) and `subjects_right` (how many of them are read correctly in at least 95 % of their runs);
-        `runs` (the numbers of runs that these shares are of); `seeds`; `lifetimes`; `refused` (the reason for each
+        `runs` (the numbers of runs behind these shares); `seeds`; `lifetimes`; `refused` (the reason for each
         refusal of a subject that must be refused, '' if it was not refused); `coverage` (see `count_covered`);
         `wrong_runs`; `subjects` (a dict for each case); `axes` (see `count_readings`); `missed` (the bounds that were
         missed, in words); and `holds` (whether no bound was missed).
@@ -333,7 +336,7 @@ def list_refusal_reasons(path: Path = TRUTH_PATH) -> dict[str, str]:
 
 
 def describe_missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
-    """Describes the bounds that were missed; with `quick`, only bounds that three seeds can test."""
+    """Describes the bounds that were missed; with `quick`, the bounds for right and wrong readings are looser."""
     missed = []
     runs, false_positives, perhaps = (
         results["runs"]["cannot acquire"],

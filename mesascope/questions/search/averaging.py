@@ -1,4 +1,4 @@
-"""Measures whether correct actions become more frequent with ticks than averaging out noise could explain.
+"""Measures whether correct actions become more frequent with more ticks, beyond what averaging out noise could explain.
 
 A subject that knows the correct action at once, but with noise, takes it more often with more ticks. Its evidence grows
 with the square root of the number of ticks if every tick has its own noise, and in proportion to this number if only

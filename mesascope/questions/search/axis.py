@@ -55,8 +55,8 @@ class Rule:
         max_followed_if_ignored: the subject ignores a change if at most this share of its actions fits the new
             situation.
         min_difference: the smallest difference in the share of correct actions that counts, between more ticks and
-            fewer, and between near choices and far ones. If more ticks lower the share by this much before any change,
-            these ticks break the subject.
+            fewer, and between near choices and far ones. If more ticks lower the share by more than this before any
+            change, these ticks break the subject.
         max_table_size: the largest number of problems whose answers a subject could have stored in a table.
         min_misfit_excess: the smallest misfit, in standard errors, that rules out a noisy subject that averages over
             ticks (see `averaging.measure_misfit`).
@@ -102,7 +102,7 @@ def read(trials: TrialsBySplit, family: Any, rule: Rule | None = None) -> Verdic
         rule: the constants of the rule; None for `Rule()`.
 
     Returns:
-        The verdict, or None if the family does not allow planning.
+        The verdict; None if the family does not allow planning, or if no split that the rule uses was run.
     """
     rule = rule or Rule()
     splits = [r for r in ("fresh", "seen", WORTH_SPLIT, MAP_SPLIT) if r in trials]
@@ -201,9 +201,9 @@ def _read_consequences(trials: Any, family: Any) -> dict[int, Any]:
 def _find_breaking_ticks(
     trials: TrialsBySplit, consequences_by_ticks: dict[str, dict[int, Any]], rule: Rule
 ) -> list[int]:
-    """Finds the numbers of ticks with which actions before any change are worse than with the fewest ticks.
+    """Finds the numbers of ticks that break the subject: before any change, actions are worse than with fewest ticks.
 
-    One split on which they are worse is enough.
+    They must be worse by more than `rule.min_difference`, on at least one split.
     """
     broken = set()
     for split, by_ticks in consequences_by_ticks.items():

@@ -1,8 +1,8 @@
 """How many steps ahead does the subject choose well, on the first trial of fully observed problems?
 
-The metric groups the subject's actions on the first trial of fresh tasks by their depth: how many steps ahead actions
-differ in value. A map from problem to action that was learnt in training also chooses well, so the axis `search`
-requires further evidence.
+The metric groups the subject's actions on the first trial of fresh tasks by their depth: how many steps ahead a planner
+must look to find a best action. A map from problem to action that was learnt in training also chooses well, so the axis
+`search` requires further evidence.
 """
 
 import numpy as np

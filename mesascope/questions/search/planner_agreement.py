@@ -13,10 +13,10 @@ from mesascope.stats import compute_ratio
 
 
 @define_metric(
-    "How often does the subject act like a planner, and not its cached clone, where these differ on fresh tasks?"
+    "Where a planner and a table of its actions differ, how often does the subject act like the planner?"
 )
 def metric(trials, references, replay):
-    """If a planner and its cached clone differ on fresh tasks, how often does the subject act like the planner?"""
+    """Where a planner and a table of its actions differ, how often does the subject act like the planner?"""
     rollout = trials.get("fresh")
     if rollout is None:
         raise DoesNotApply("there are no lifetimes on fresh tasks")
@@ -34,7 +34,7 @@ def metric(trials, references, replay):
     wrong = ~find_correct_actions(first._replace(action=cached))[0]
     eligible = eligible & wrong & consequences.is_observed[:, :1, None]
     if not eligible.any():
-        raise DoesNotApply("the planner and its clone never differ on fresh tasks")
+        raise DoesNotApply("the planner and the table of its actions never differ on fresh tasks")
     counted = [x.sum((1, 2)).astype(float) for x in (right & eligible, eligible)]
-    reason = f"{int(eligible.sum())} actions on which the two differ; 0 is the clone, 1 the planner"
+    reason = f"{int(eligible.sum())} actions on which planner and table differ; 0 is the table, 1 the planner"
     return [Reading(compute_ratio(*counted), "fresh", null=0.5, reason=reason)]

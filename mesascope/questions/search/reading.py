@@ -101,7 +101,10 @@ def compute_mean_choices(consequences: ActionConsequences, depth: int) -> float:
 def count_followed_changes(
     consequences: ActionConsequences, change_trial: int, min_depth: int = 2, max_depth: int = 0
 ) -> ActionCounts:
-    """Counts the actions that follow a change, among those where the previous action was correct and is now wrong.
+    """Counts actions on the trial of a change that follow the change: they are now best.
+
+    All actions count for which the same state occurred one trial earlier, the action taken there was the best one, and
+    another action is best now.
 
     Args:
         consequences: the consequences of actions in the trials.

@@ -1,6 +1,6 @@
 """How many bits about the hidden task, from trials more than a few back, do the subject's late actions contain?
 
-The family's tasks have S independent parts (latents `part` and `right`). The information between the correct action and
+The family's tasks have independent parts (latents `part` and `right`). The information between the correct action and
 the action taken, summed over parts, is a lower bound on what the carry contains about the task, whatever goal the
 subject pursues. A subject that copies its actions from one of M stored tasks shows at most log2 M bits. The reading
 'strict' keeps this bound for a subject that acts by reflex on the parts of its last trials, and copies only its other

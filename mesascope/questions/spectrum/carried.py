@@ -143,7 +143,7 @@ def measure_transplant(
 
     The worth is expressed as a share of that of the best action on the donor's task. Donors without trials that count
     are left out. If fewer than three donors remain, the result is three zeros. The numbers' deviations from their mean
-    are enlarged where the recipients, which are lifetimes of the same block, add to the standard error of the mean.
+    are enlarged by one factor if the recipients, which are lifetimes of the same block, add to the standard error.
 
     Args:
         trials: the trials of one split.
@@ -182,7 +182,7 @@ def _compute_widening(deviations: np.ndarray) -> float:
     564-577).
 
     Args:
-        deviations: [blocks, recipients, donors] for each pair in a block, the sum that deviates from its expectation.
+        deviations: [blocks, recipients, donors] for each pair in a block, its sum minus the sum that the mean predicts.
     """
     by_donor = deviations.sum(1)
     both_ways = deviations + deviations.swapaxes(1, 2)
@@ -210,7 +210,8 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, is_by_
         task, about the second best action, and so on.
 
     Raises:
-        DoesNotApply: no transplant was run, actions are real numbers, or too few trials count.
+        DoesNotApply: no transplant was run, actions are real numbers, the tables would be too large, or fewer than
+            three donors have trials that count.
     """
     labels = find_transplants(trials, window)
     if trials.attrs.get("actions") == "real":

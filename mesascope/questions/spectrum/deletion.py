@@ -14,7 +14,7 @@ from mesascope.trials import find_reflex_window
 def metric(trials, references, replay):
     """What does the subject's next action lose if the subject knows only its last few trials?
 
-    There are versions that keep one, two or a few trials; the version with the smallest loss counts.
+    There are versions that keep one, two or all of these last trials; the version with the smallest loss counts.
     """
     rollout = select_fresh_trials(trials)
     return [Reading(measure_carry_effects(rollout, find_reflex_window(rollout.sizes["trial"])).deletion)]

@@ -88,7 +88,7 @@ def explain(
 
 
 def describe_level(level: str, rule: Rule | None = None, window: int | None = None, is_open: bool = False) -> str:
-    """Describes a level in words, with the thresholds that it had to pass."""
+    """Describes a level in words, with the thresholds that it had to pass; with `is_open`, says what is still open."""
     rule = rule or Rule()
     bars = {"change": rule.min_change, "bar": rule.min_benefit, "window": window or rule.older_than}
     return (OPEN_LEVEL_DESCRIPTIONS if is_open else LEVEL_DESCRIPTIONS)[level].format(**bars)
@@ -141,7 +141,7 @@ def _describe_remedy(lowest: int, highest: int, numbers: Mapping[str, Any], bank
     n = numbers["lifetimes"]
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        smaller = f"the smaller of the two is {size:.3f} ± {error:.3f} against {rule.min_benefit}"
+        smaller = f"the carried benefit is {size:.3f} ± {error:.3f} against {rule.min_benefit}"
         if highest > 3 and size + 2 * error < rule.min_benefit and "life" in numbers:
             lost = f"{numbers['life']:.2f} ± {numbers['life_error']:.2f}"
             forgetful = f"a whole lifetime without older trials loses {lost}"

@@ -71,7 +71,8 @@ def place_by_benefit(
         rule: the constants of the rule; None for `Rule()`.
 
     Raises:
-        MesascopeError: the fresh split or one of its conditions is missing.
+        MesascopeError: the fresh split or one of its conditions is missing, it has fewer than three lifetimes, or
+            nothing can be gained on it.
     """
     rule = rule or Rule()
     fresh = require_fresh_trials(trials)
@@ -167,7 +168,7 @@ def require_fresh_trials(trials: TrialsBySplit) -> xr.Dataset:
 def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
     """Tests in each resample whether the subject retains its gain on a split of every changed kind [resamples].
 
-    The second result is a list of the kinds that were not run.
+    The second result lists the kinds without a split on which both the subject and a reference with a gain were run.
     """
     learner = split_gains.find_gain("learner", "fresh")
     numbers["retention"], numbers["held"] = {}, []
@@ -206,7 +207,10 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
 def _describe_needed_lifetimes(
     distance: float, error: float, n: int, fallback: str, error_multiple: float = 1.645
 ) -> str:
-    """Describes how many lifetimes would separate a number from its threshold; `fallback` if the two are equal."""
+    """Describes how many lifetimes would separate a number from its threshold.
+
+    The result is `fallback` if the number is less than .001 from the threshold, or if `error` is 0 or infinite.
+    """
     if abs(distance) < 1e-3 or not 0 < error < np.inf:
         return fallback
     return f"about {int(np.ceil(n * (error_multiple * error / distance) ** 2 / 64) * 64)} lifetimes"

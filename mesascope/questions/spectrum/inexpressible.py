@@ -18,8 +18,8 @@ def decide_acquiring_beyond_banks(
 ) -> tuple[np.ndarray | None, str | None, dict[str, Any]]:
     """Decides whether a subject whose training tasks are unknown acquires tasks that no bank could contain.
 
-    The subject acquires them if two numbers exceed the smallest benefit on every split of such tasks: its gain, and its
-    loss when feedback older than a few trials is shuffled.
+    The subject acquires them if two numbers reach `rule.min_benefit` on every split of such tasks: its gain, and its
+    loss of gain when feedback older than a few trials is shuffled.
 
     Args:
         trials: the subject's data set for each split.

@@ -134,7 +134,8 @@ def correlate_agreements(first_agreement: np.ndarray, second_agreement: np.ndarr
     """Correlates two agreements [28, N] over pairs of replays, within histories.
 
     Returns:
-        Numbers [N] whose mean is the correlation, and the one-sided exact p-value.
+        Numbers [N] whose mean is the correlation, and the one-sided exact p-value; zeros and 1 if either agreement does
+        not vary.
     """
     first_agreement, second_agreement = (
         first_agreement - first_agreement.mean(0),

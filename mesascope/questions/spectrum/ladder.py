@@ -18,7 +18,7 @@ class Rule:
 
     Attributes:
         older_than: w, the number of last trials; trials more than w back are older. If a fifth of the lifetime is less
-            than this, w is a fifth of the lifetime.
+            than this, w is a fifth of the lifetime, rounded down, but at least 1.
         min_benefit: the smallest benefit that counts, as a share of the possible gain.
         min_change: the smallest share of changed choices that counts.
         error_multiple: the number of standard errors by which a benefit must exceed the smallest benefit.

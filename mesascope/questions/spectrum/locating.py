@@ -61,7 +61,7 @@ class Gains:
         return [s for s in splits if s.partition(":")[0] == kind and self.find_best_gain(s) is not None]
 
     def find_gain(self, role: str | None, split: str, condition: str = "intact") -> np.ndarray | None:
-        """Finds the gain [N] of a reference, or of the subject if the role is None; None if it was not run."""
+        """Finds the gain [N] of a reference (None if it was not run), or of the subject if the role is None."""
         if role is None:
             return self._sum_gain(self.trials[split], condition)
         trials = self.find_reference(role, split)
@@ -77,9 +77,9 @@ class Gains:
         return self.references.get(f"{role} against" if self.is_against else role, {}).get(split)
 
     def find_best_gain(self, split: str) -> np.ndarray | None:
-        """Finds the gain [N] of the best reference on a split; references may restart when the task changes.
+        """Finds the gain [N] of the best reference on a split, including references whose carry was reset.
 
-        None if no reference's gain exceeds two standard errors, because then there is nothing to compare with.
+        The result is None if no reference's gain exceeds two standard errors: then there is nothing to compare with.
         """
         gains = []
         for role in ("learner", "discounting"):
@@ -90,7 +90,10 @@ class Gains:
 
 
 def test_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]) -> BankTest:
-    """Computes a subject's position for the bank `trained_on`, and adds the statistics used to `numbers`."""
+    """Tests a subject's position for the bank `trained_on`, and adds the statistics used to `numbers`.
+
+    If the test is not possible, the result has only an obstacle.
+    """
     if trained_on.startswith("bank:1@"):
         return BankTest(None, "the ideal locator of a bank of one task has a fixed action, so no position is defined")
     if "seen" not in gains.trials:

@@ -26,11 +26,11 @@ def find_old_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
 
 
 def find_unseen_parts(part: np.ndarray, window: int, part_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the trials whose part was absent from the trials before them [N, T], and counts the absent parts [N, T].
+    """Finds the trials whose part was absent from the last trials before them, and counts the absent parts [N, T].
 
     Args:
         part: [N, T] the part of each trial.
-        window: the number of last trials before each trial.
+        window: the number of these last trials.
         part_count: the number of parts of a task.
     """
     lifetimes, length = part.shape
@@ -41,7 +41,7 @@ def find_unseen_parts(part: np.ndarray, window: int, part_count: int) -> tuple[n
 
 
 def measure_bits(trials: xr.Dataset, window: int, *, is_strict: bool = False, view: str = "pooled") -> np.ndarray:
-    """Measures the bits that late actions contain about the task: pseudo-values [N] whose mean is the estimate.
+    """Measures the bits about the task in actions of the last quarter: pseudo-values [N] whose mean is the estimate.
 
     Args:
         trials: the trials of one condition, with the variables `part` and `right` and the attribute `parts`.
@@ -50,6 +50,9 @@ def measure_bits(trials: xr.Dataset, window: int, *, is_strict: bool = False, vi
             window, instead of by the number of all parts.
         view: 'pooled' for one table of correct action and action taken; 'part', 'trial' or 'last' for a table per part,
             trial number or last action, which detects a coding of actions that depends on these.
+
+    Raises:
+        DoesNotApply: no trial counts.
     """
     part, right = (trials[name].values.astype(int) for name in ("part", "right"))
     length = part.shape[1]

@@ -30,7 +30,7 @@ class FlagDecisions(NamedTuple):
     Attributes:
         flags: the answer for 'far' and for 'flexible'. It is 'yes' if nearly all resamples have enough retention on
             every split that the flag needs, 'no' if nearly none have on one of these splits, 'not run' without such a
-            split, and otherwise 'open'.
+            split or without clear transplants of subject and learner on fresh tasks, and otherwise 'open'.
         retention: by split, the transplant as a share of the best reference's, divided by the same share on fresh
             tasks.
         standard_error: by split, the standard error of the retention.
@@ -48,8 +48,8 @@ def decide_flags(
 
     Args:
         trials: by split, the subject's trials.
-        references: by role and split, the references' trials; references that go against the pay-off have 'against'
-            in their role.
+        references: by role and split, the references' trials; the roles of references that go against the pay-off end
+            in 'against'.
         is_against: whether the subject goes against the pay-off.
         rule: the constants of the rule.
     """
@@ -115,7 +115,7 @@ def _measure_signed_transplant(
 
 
 def _is_clearly_positive(values: np.ndarray) -> bool:
-    """Whether a reference's transplant can be a divisor: it must be more than two standard errors above 0."""
+    """Whether a transplant can be a divisor: its mean must be more than two standard errors above 0."""
     return bool(values.mean() > 2 * compute_standard_error(values))
 
 

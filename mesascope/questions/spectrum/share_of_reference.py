@@ -28,5 +28,5 @@ def metric(trials, references, replay):
         descriptive = not rollout.attrs.get("counted", True)
         readings.append(Reading(share, split=split, reason=f"best reference: {name}", is_descriptive=descriptive))
     if not readings:
-        raise DoesNotApply("no reference procedure was run on these tasks")
+        raise DoesNotApply("no reference procedure that gains more than chance was run on these tasks")
     return readings

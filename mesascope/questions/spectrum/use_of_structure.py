@@ -27,7 +27,7 @@ def metric(trials, references, replay):
     away = next((r for r in (INDEPENDENT_SPLIT, *DEPENDENT_SPLITS) if r in trials), "")
     if not away or "fresh" not in trials:
         raise DoesNotApply(
-            "the family has no two splits of which one has dependent arms and the other independent arms"
+            "the splits that were run do not include one with dependent arms and one with independent arms"
         )
     medium = "prior=dependent_medium" in str(trials["fresh"].attrs["family"])
     medium &= trials["fresh"].sizes["trial"] == 100
