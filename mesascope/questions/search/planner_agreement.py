@@ -12,9 +12,7 @@ from mesascope.questions.search.reading import find_consequences, find_correct_a
 from mesascope.stats import compute_ratio
 
 
-@define_metric(
-    "Where a planner and a table of its actions differ, how often does the subject act like the planner?"
-)
+@define_metric("Where a planner and a table of its actions differ, how often does the subject act like the planner?")
 def metric(trials, references, replay):
     """Where a planner and a table of its actions differ, how often does the subject act like the planner?"""
     rollout = trials.get("fresh")
