@@ -53,7 +53,7 @@ class PassedThresholds(NamedTuple):
 
 
 def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
-    """Lists the conditions that a placement needs on the fresh split of a family."""
+    """Lists the conditions that a placement uses on the fresh split of a family."""
     if not family.can_value_actions:
         return first_rule.list_conditions(family.horizon, rule)
     w = find_reflex_window(family.horizon, (rule or Rule()).older_than)
@@ -79,7 +79,8 @@ def place(
     """Places a subject on the spectrum.
 
     Args:
-        trials: the subject's data set for each split; 'fresh' needs the conditions that `list_conditions` names.
+        trials: the subject's data set for each split; 'fresh' with the conditions that `list_conditions` lists. If it
+            has shuffled feedback and no transplants instead, the older rule places the subject.
         references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'). For a
             subject that goes against the pay-off, also 'learner against' and 'locator against', if they were run.
         trained_on: the tasks that the subject was trained on: 'unlimited' (ever new tasks of the family), 'bank:M@seed'
@@ -87,7 +88,7 @@ def place(
         rule: the constants of the rule; None for `Rule()`.
 
     Raises:
-        MesascopeError: the fresh split or one of its conditions is missing.
+        MesascopeError: 'fresh' or a condition that the rule needs is missing, or 'fresh' does not suffice.
     """
     rule = rule or Rule()
     fresh = first_rule.require_fresh_trials(trials)
