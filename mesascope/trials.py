@@ -167,6 +167,32 @@ def _make_step_variables(records, condition_labels, stack, join, steps: int) -> 
     return data
 
 
+def _check_attributes(attrs: Mapping[str, Any]) -> None:
+    """Checks the types of those attributes of trials that this package uses, as far as they are present."""
+
+    def is_whole(value: Any) -> bool:
+        return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+    texts, numbers = (
+        ("subject", "family", "split", "trained_on", "unit", "actions"),
+        ("steps", "parts", "changes", "choices"),
+    )
+    flags = ("counted", "changing", "inexpressible")
+    checks: dict[str, tuple[Callable[[Any], bool], str]] = {
+        **dict.fromkeys(texts, (lambda value: isinstance(value, str), "a text")),
+        **dict.fromkeys(numbers, (is_whole, "a whole number")),
+        **dict.fromkeys(flags, (lambda value: isinstance(value, bool | np.bool_), "true or false")),
+        "digits": (
+            lambda value: isinstance(value, list | tuple) and all(map(is_whole, value)),
+            "a list of whole numbers",
+        ),
+    }
+    for name, (is_valid, description) in checks.items():
+        value = attrs.get(name)
+        problem = f"The attribute {name!r} of the trials is {value!r}."
+        require(value is None or is_valid(value), problem, f"It needs to be {description}.")
+
+
 def check_trials(trials: xr.Dataset) -> None:
     """Checks that a data set follows the conventions of trials.
 
@@ -176,6 +202,7 @@ def check_trials(trials: xr.Dataset) -> None:
     if trials.attrs.get("format") != TRIALS_FORMAT:
         problem = f"This is not a {TRIALS_FORMAT} data set: its format attribute is {trials.attrs.get('format')!r}."
         raise MesascopeError(problem, "Write it with mesascope, or read a log with mesascope.logs.read_log.")
+    _check_attributes(trials.attrs)
     if "action" not in trials or "feedback" not in trials:
         problem = f"The trials contain {', '.join(map(str, trials)) or 'nothing'}."
         raise MesascopeError(problem, "They need action and feedback.")

@@ -1,14 +1,16 @@
 """Runs are told apart by what acts, and a run that is measured again reads the same."""
 
 import os
+import re
 
 import numpy as np
 import pytest
 
 from mesascope.agents.function import wrap
 from mesascope.contracts import identify
+from mesascope.errors import MesascopeError
 from mesascope.examination import runs
-from mesascope.examination.bench import RolloutCache
+from mesascope.examination.bench import RolloutCache, measure_free_memory
 from mesascope.examination.examination import examine
 from mesascope.examination.logged import measure
 from mesascope.files import limit_folder_size
@@ -129,3 +131,20 @@ def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     (told,) = headlines.list_axis_readings(found)
     assert told[0] == "search" and "near choices before far ones" in told[2]
     assert "Beside the spectrum" in page.render_page(again, "mesascope examine value_iteration")
+
+
+def test_more_lifetimes_than_fit_into_memory_are_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("mesascope.examination.bench.measure_free_memory", lambda: 1e8)
+    with pytest.raises(MesascopeError, match=r"1,000,000 lifetimes would need about .* GB") as refused:
+        examine("thompson", FAMILY, lifetimes=1_000_000)
+    fit = int(re.search("at most ([0-9,]+) lifetimes", refused.value.remedy)[1].replace(",", ""))
+    with pytest.raises(MesascopeError, match="lifetimes would need"):
+        examine("thompson", FAMILY, lifetimes=fit + 64)
+    found = examine("thompson", FAMILY, lifetimes=64, metrics="performance")
+    stored = sum(d.nbytes for d in found.trials.values()) / 64
+    # the estimate is for the subject, three controls and three references, within a factor of two of what is kept
+    assert 0.5 < 1e8 / fit / 7 / stored < 2
+
+
+def test_free_memory_is_measured():
+    assert 1e7 < measure_free_memory() < 1e14 or measure_free_memory() == float("inf")

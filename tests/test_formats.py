@@ -12,11 +12,14 @@ from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
 from mesascope.cli.main import run_command
 from mesascope.cruxes.findings import read_findings as read_crux_findings
+from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
 from mesascope.examination.runs import read_run, write_run
 from mesascope.findings import read_findings
 from mesascope.logs import read_log
 from mesascope.reproduction.plans import load_study
+from mesascope.rollouts.rollouts import rollout
+from mesascope.trials import check_trials
 
 DATA = Path(__file__).parent / "data"
 ROOT = DATA.parents[1]
@@ -90,3 +93,23 @@ def test_old_words_are_told_apart_from_values():
     assert formats.rename_old_settings("coin_grid:rho=1") == "coin_grid:corner_share=1"
     assert formats.rename_old_settings("mine:rho=1") == "mine:rho=1"
     assert not formats.is_old_format("mesascope-trials/3", formats.TRIALS_FORMAT)
+
+
+ATTRIBUTES = {
+    **{"subject": 3, "family": [1], "split": {}, "steps": "two", "parts": 2.5, "changes": True, "counted": "no"},
+    **{"digits": "ab", "trained_on": 7, "actions": 3},
+}
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_an_attribute_of_another_type_is_named_with_what_it_needs_to_be(name):
+    trials = rollout("uniform", "bernoulli_bandit:arms=2,trials=4", lifetimes=64)
+    with pytest.raises(MesascopeError, match=f"The attribute '{name}' of the trials is .*"):
+        check_trials(trials.assign_attrs({name: ATTRIBUTES[name]}))
+
+
+def test_trials_without_the_name_of_their_subject_are_measured():
+    trials = rollout("uniform", "bernoulli_bandit:arms=2,trials=4", lifetimes=64)
+    del trials.attrs["subject"]
+    found = measure(trials, "performance")
+    assert found.subject == "unknown" and found.get_finding("performance").status == "measured"

@@ -18,7 +18,7 @@ HOME = "bernoulli_bandit:arms=3,trials=20"
 PUBLIC = {
     *("examine", "Examination", "rollout", "replay", "measure", "place", "Placement", "Rule", "Finding", "open_run"),
     *("Family", "FamilyEnv", "Percept", "observe", "Subject", "Response", "Condition", "Metric", "read_log", "make"),
-    *("wrap", "from_class", "plot", "write_report", "MesascopeError"),
+    *("wrap", "from_class", "plot", "write_report", "MesascopeError", "compare", "Comparison"),
 }
 
 
@@ -185,3 +185,17 @@ def test_changed_splits_without_a_reference_learner_are_said_to_lack_it():
     assert "no reference learner" in reason and "was run" not in reason
     reason = _explain(4, 5, numbers | {"efficiency": 1.0}, None, ["shifted"], rule=Rule(), is_unlimited=True)
     assert "no split of kind shifted was run" in reason
+
+
+@pytest.mark.parametrize(
+    ("older_than", "remedy"),
+    [
+        (8, "from 1 to 4, a fifth of a lifetime"),
+        (0, "from 1 to 4"),
+        (2, r"examine with rule=mesascope\.Rule\(older_than=2\)"),
+    ],
+)
+def test_a_window_that_the_trials_do_not_allow_is_named_with_what_to_type(older_than, remedy):
+    trials = mesascope.examine("greedy", HOME.replace("12", "20"), splits="fresh", metrics="benefit", lifetimes=64)
+    with pytest.raises(mesascope.MesascopeError, match=remedy):
+        mesascope.place(trials, rule=mesascope.Rule(older_than=older_than))

@@ -208,7 +208,7 @@ class Family(eqx.Module):
         return "means" in self.compute_latents(self.draw(derive_key(jax.random.key(0), FRESH), 1), FRESH)
 
     @property
-    def values_equal_payoffs(self) -> bool:
+    def has_payoff_values(self) -> bool:
         """Whether `compute_action_values` returns the pay-off of the action's trial above chance.
 
         It does not if trials have several steps, or if it values only a component of the action.

@@ -43,7 +43,7 @@ def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(game(np.where(has_b_value, b, a)), dtype=float)
 
 
-def find_shapley_shares(values: np.ndarray) -> np.ndarray:
+def compute_shapley_values(values: np.ndarray) -> np.ndarray:
     """Finds the Shapley shares of a tabulated game (Shapley 1953).
 
     Args:
@@ -62,7 +62,7 @@ def find_shapley_shares(values: np.ndarray) -> np.ndarray:
     return shares
 
 
-def find_owen_shares(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
+def compute_owen_values(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
     """Finds the Owen shares: Shapley shares over only the orders that keep each group together (Owen 1977).
 
     Args:
@@ -190,7 +190,7 @@ def decompose_gap(
         return find_path_shares(evaluate, a, b)
     values = tabulate_game(evaluate, a, b)
     if method == "owen":
-        return find_owen_shares(values, groups or [[i] for i in range(len(a))])
+        return compute_owen_values(values, groups or [[i] for i in range(len(a))])
     if method == "shapley":
-        return find_shapley_shares(values)
+        return compute_shapley_values(values)
     return find_single_move_shares(values, are_others_at_b=method == "oat-back")

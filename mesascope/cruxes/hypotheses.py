@@ -12,7 +12,7 @@ import numpy as np
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Polytope, Rule
 from mesascope.cruxes.claims import Evidence
-from mesascope.cruxes.disagreement import MAX_PLAYERS, find_shapley_shares
+from mesascope.cruxes.disagreement import MAX_PLAYERS, compute_shapley_values
 from mesascope.cruxes.language import Event, conjoin, negate
 from mesascope.errors import MesascopeError, require, require_known_name
 
@@ -296,7 +296,7 @@ def rank_ratios(
         rest = np.delete(logs, h)
         values[code] = logs[h] - rest.max() - np.log(np.exp(rest - rest.max()).sum())
     shares = [
-        RatioShare(*pair) for pair in zip(("prior", *items), map(float, find_shapley_shares(values)), strict=True)
+        RatioShare(*pair) for pair in zip(("prior", *items), map(float, compute_shapley_values(values)), strict=True)
     ]
     ends = tuple(float(side.posterior[h][0]) for side in sides)
     return sorted(shares, key=lambda s: -abs(s.share)), (ends[0], ends[1])

@@ -7,7 +7,7 @@ import numpy as np
 
 from mesascope.cruxes.answers import POINT_TOLERANCE, answer_question
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.disagreement import convert_to_scale, find_shapley_shares
+from mesascope.cruxes.disagreement import compute_shapley_values, convert_to_scale
 from mesascope.cruxes.language import Event, are_equivalent, conjoin
 from mesascope.errors import MesascopeError
 
@@ -138,7 +138,7 @@ def split_by_shared_claims(
             problem = f"{person}'s claims do not bound {target_event}, so there is no gap."
             raise MesascopeError(problem, f"Choose another target, or add a claim of {person} or a bridge.")
         values[coalition] = sum(answer.interval) / 2
-    shares = find_shapley_shares(convert_to_scale(values, scale))
+    shares = compute_shapley_values(convert_to_scale(values, scale))
     scaled = convert_to_scale(values[[0, -1]], scale)
     total = float(scaled[1] - scaled[0])
     parts = []

@@ -29,6 +29,7 @@ ProgressFunction = Callable[[float, str], None]
 METADATA_KEY = "dimensions, labels, attributes and the code that was loaded"
 MAX_CACHED_BYTES = 1 << 30  # the maximum size of the rollouts in the user's cache (of references and controls)
 COMPARED_ROLES = ("learner", "discounting")  # references that run on every split
+SPLIT_KINDS_WITH_LOG_PROBS = ("fresh", "seen")  # metrics compare probabilities only on these splits
 REFERENCE_SPLIT_KINDS = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # splits on which other references run
 
 
@@ -178,6 +179,30 @@ class RolloutCache:
 
         return sum(map(count, self.list_splits(family))) * self.block_count * BLOCK_SIZE
 
+    def refuse_large_runs(self, family: Family, subject_count: int) -> None:
+        """Refuses a run whose trials would not fit into the free memory.
+
+        Args:
+            family: the family of one of the subjects.
+            subject_count: the number of subjects; the controls and three references are added.
+
+        Raises:
+            MesascopeError: the trials would need more memory than is free; the message says how many lifetimes fit.
+        """
+        bytes_per_lifetime = 0
+        for split in self.list_splits(family):
+            choice_bytes = 4 * (family.choices or 1)
+            kept_bytes = choice_bytes if get_split_kind(split) in SPLIT_KINDS_WITH_LOG_PROBS else 0
+            trial_bytes = len(self._list_conditions(family, split)) * (10 + 2 * family.steps + kept_bytes)
+            bytes_per_lifetime += family.get_split(split).trial_count * (trial_bytes + 50 + choice_bytes)
+        bytes_per_lifetime *= subject_count + len(family.controls) + 3
+        free, needed = measure_free_memory(), bytes_per_lifetime * self.lifetimes
+        problem = (
+            f"{self.lifetimes:,} lifetimes would need about {needed / 1e9:,.0f} GB, but {free / 1e9:,.1f} GB are free."
+        )
+        remedy = f"Ask for at most {int(free / bytes_per_lifetime):,} lifetimes, or name fewer splits and metrics."
+        require(needed <= free, problem, remedy)
+
     def run_references(self, family: Family, role_suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """Runs a family's reference procedures on the same tasks, and returns their trials by role and split.
 
@@ -256,8 +281,7 @@ class RolloutCache:
                 conditions=conditions,
                 condition_examples=compiled_conditions,
                 recorded_taps=(),
-                should_keep_log_probs=get_split_kind(split)
-                in ("fresh", "seen"),  # metrics compare probabilities only on these splits
+                should_keep_log_probs=get_split_kind(split) in SPLIT_KINDS_WITH_LOG_PROBS,
                 report_finished=self._report_finished_blocks,
                 tasks=self.tasks.setdefault(home_name, {}) if family.is_traceable else None,
                 blocks_per_call=self.blocks_per_call,
@@ -290,6 +314,15 @@ class RolloutCache:
         """Adds finished blocks of lifetimes to the count, and reports the progress."""
         self.finished_blocks += block_count
         self.progress(min(self.finished_blocks / self.total_blocks, 1.0), self.activity)
+
+
+def measure_free_memory() -> float:
+    """Measures how many bytes of memory are free, or can be freed; infinity if the system does not say."""
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        return float(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, ValueError, KeyError):
+        return float("inf")
 
 
 @functools.cache

@@ -181,6 +181,7 @@ def examine(
     folder, beyond = Path(out).absolute() if out else None, axes.list_conditions_of_axes(base)
     bench = RolloutCache(base, labels, splits, lifetimes, seed, out=folder, progress=progress, extra_split_kinds=beyond)
     families = [bench.find_family(trained_on or subject.trained_on) for subject in group]
+    bench.refuse_large_runs(families[0], len(group))
     for subject, home in zip(group, families, strict=True):
         if announcement := subject.describe_cost(bench.count_responses(home)):
             warnings.warn(announcement, MesascopeWarning, stacklevel=2)

@@ -113,12 +113,12 @@ def _examine_log(
         logs = [log]
     examinations = []
     for log in logs:
-        by_split, found = {str(log.attrs["split"]): log}, []
+        by_split, found = {str(log.attrs.get("split", "logged")): log}, []
         answers = apply_metrics(metrics, by_split, replay=Replays(), collected_readings=found)
         values = measure_participants(found, log) if "logged" in by_split else []
         contrasts = contrast_groups(values, {metric.name: metric for metric, _ in found}, log)
         answers = adjust_findings([*answers, *contrasts])
-        identity = (str(log.attrs["subject"]), "log", "unknown")
+        identity = (str(log.attrs.get("subject", "unknown")), "log", "unknown")
         examinations.append(Examination(*identity, by_split, {}, answers, None, tuple(notes), tuple(values)))
     return examinations
 
@@ -136,7 +136,7 @@ def _read_subjects(source: Any) -> list[SubjectTrials] | None:
     path = Path(source)
     if path.suffix == ".eval":
         log = read_eval(str(path))
-        return [SubjectTrials({str(log.attrs["split"]): log}, {}, "unknown")]
+        return [SubjectTrials({str(log.attrs.get("split", "logged")): log}, {}, "unknown")]
     folder = path.parent if path.name == "trials.nc" else path
     if (folder / "findings.json").is_file():
         return [SubjectTrials(e.trials, e.references, e.trained_on) for e in read_run(folder)[0]]
@@ -153,7 +153,7 @@ def _examine_trials(
     except MesascopeError:
         placement = None
     findings = apply_metrics(metrics, trials, references, Replays())
-    subject, family = str(attrs["subject"]), str(attrs["family"])
+    subject, family = str(attrs.get("subject", "unknown")), str(attrs.get("family", "log"))
     return Examination(subject, family, trained_on, trials, references, findings, placement)
 
 

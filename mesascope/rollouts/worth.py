@@ -123,7 +123,7 @@ def _value_block_actions(
     for start in range(0, lifetimes, step):
         rows = np.arange(start, min(start + step, lifetimes))
         payoffs = Payoffs(family, tasks, split, observation[rows])
-        if own_action is not None and not family.values_equal_payoffs:
+        if own_action is not None and not family.has_payoff_values:
             for values, first in zip(undisturbed.values(), (own_action[rows], payoffs.best_actions), strict=True):
                 values.append(payoffs.evaluate(first)[np.arange(len(rows)), :, rows])
         for condition, record in records.items():

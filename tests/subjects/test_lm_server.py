@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
+from mesascope.agents.language.requests import AnswerCache
 from mesascope.errors import MesascopeError
 from mesascope.examination.runs import format_command_line
 from mesascope.rollouts.rollouts import rollout
@@ -177,3 +178,14 @@ def test_a_model_that_changes_is_noticed(family):
         server.responder = RESPONDERS["first"]
         floor, why = one.measure_drift()
     assert floor > 1 and "changed by" in why
+
+
+def test_an_answer_after_a_line_that_was_cut_off_is_kept(tmp_path):
+    path = tmp_path / "asked.jsonl"
+    AnswerCache(path, "http://a").store("completions", {"prompt": "x"}, "first")
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[: len(whole) // 2])  # a run that was killed while it wrote
+    AnswerCache(path, "http://a").store("completions", {"prompt": "y"}, "second")
+    cache = AnswerCache(path, "http://a")
+    assert sorted(cache.saved_answers.values()) == ["first", "second"]
+    assert cache.saved_answers[cache.make_key("completions", {"prompt": "y"})] == "second"

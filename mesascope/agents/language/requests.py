@@ -92,11 +92,15 @@ class AnswerCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         path.chmod(0o600)
-        with path.open(encoding="utf-8") as lines:
+        line = b"\n"
+        with path.open("rb") as lines:
             for line in lines:
                 with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that was cut off when a run stopped
                     entry = json.loads(line)
                     self.saved_answers[entry["key"]] = entry["answer"]
+        if not line.endswith(b"\n"):  # otherwise the next answer would continue the line that was cut off
+            with path.open("ab") as file:
+                file.write(b"\n")
 
     def make_key(self, endpoint: str, body: Mapping[str, Any]) -> str:
         """Computes the key of a question: a hash of the request and the server's address."""

@@ -25,7 +25,7 @@ from mesascope.questions.spectrum.parts import TABLE_VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import decide_flags
 from mesascope.questions.spectrum.transplanted_bits import measure_transplanted_bits
 from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts, is_share_at_least
-from mesascope.trials import find_reflex_window, measure_gain
+from mesascope.trials import REFLEX_TRIALS, find_reflex_window, measure_gain
 
 __all__ = ["Placement", "Rule", "list_conditions", "place"]
 
@@ -95,11 +95,18 @@ def place(
     if "transplant" not in fresh.coords and any(str(c).startswith("feedback_shuffled") for c in fresh.condition.values):
         return _place_by_older_rule(trials, references, trained_on, rule)
     window = find_reflex_window(fresh.sizes["trial"], rule.older_than)
+    if not 1 <= rule.older_than <= max(REFLEX_TRIALS, window):
+        problem = f"older_than={rule.older_than} does not fit lifetimes of {fresh.sizes['trial']} trials."
+        raise MesascopeError(
+            problem, f"Give a number from 1 to {max(1, fresh.sizes['trial'] // 5)}, a fifth of a lifetime."
+        )
     try:
         effects = carried.measure_carry_effects(fresh, window)
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."
+        if window != find_reflex_window(fresh.sizes["trial"]):
+            remedy = f"Run examine with rule=mesascope.Rule(older_than={rule.older_than}); its conditions depend on it."
         raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
     thresholds = _compare_with_thresholds(effects, rule)
     early = None if thresholds.is_passed else _measure_early_effects(fresh, window, rule)

@@ -221,7 +221,7 @@ class LinearRegression(ConfiguredFamily):
         return target, target + self.noise * rng.standard_normal(target.shape)
 
     @property
-    def values_equal_payoffs(self) -> bool:
+    def has_payoff_values(self) -> bool:
         """Whether the worth of predictions counts whole outcomes, because the last few inputs span all directions."""
         return self.dimension <= find_reflex_window(self.horizon)
 
@@ -237,7 +237,7 @@ class LinearRegression(ConfiguredFamily):
         """
         action = np.clip(action[..., None] if action.ndim == 2 else action, -MAX_PREDICTION, MAX_PREDICTION)
         outcome = self.find_best_actions(tasks, split, observation)
-        if not self.values_equal_payoffs:
+        if not self.has_payoff_values:
             return action * outcome
         return np.square(outcome) - np.square(action - outcome)
 
@@ -247,10 +247,10 @@ class LinearRegression(ConfiguredFamily):
         The outcomes are those of the inputs in the observations [N, T, 2D].
         """
         x = observation[..., : self.dimension]
-        if not self.values_equal_payoffs:
+        if not self.has_payoff_values:
             x = find_orthogonal_part(x, find_reflex_window(self.horizon))
         linear = np.einsum("ntd,mtd->ntm", x, np.asarray(tasks.weights))
-        sign_only = np.asarray(tasks.sign_weight) * self.values_equal_payoffs
+        sign_only = np.asarray(tasks.sign_weight) * self.has_payoff_values
         return np.asarray(_compute_outcome(linear, sign_only, self.dimension))
 
     def mark_as_first(self, percept: Percept, start: Percept) -> Percept:
