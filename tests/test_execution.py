@@ -57,7 +57,7 @@ def wait_or_fail(seconds):
 
 
 def test_a_process_that_is_ended_from_outside_is_told_of():
-    with pytest.raises(MesascopeError, match="killed a worker process"):
+    with pytest.raises(MesascopeError, match="worker process ended unexpectedly"):
         list(run_units(die, [(True,), (False,)], 2))
 
 

@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 
 @prevent_exits()
 def call_unit(work: WorkFunction, *unit: Any) -> Outcome:
-    """Computes the answer of one unit, and collects warnings.
+    """Computes the answer of one unit, and collects warnings. Errors that can be pickled pass through.
 
     Raises:
         MesascopeError: the function tried to end the process.

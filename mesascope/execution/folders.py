@@ -1,6 +1,7 @@
-"""The folder of a run on one machine or many: whose it is, and which units are running.
+"""The folder of a run on one machine or many: which run it belongs to, and which of its units of work are running.
 
-All state is in files, each written at once, so that a stopped run continues and any machine can show how far it is.
+All state is in files, each written atomically, so that a stopped run can continue, and any machine can show how much of
+it is done.
 """
 
 import contextlib
@@ -39,8 +40,8 @@ class RunningUnit(NamedTuple):
         unit: the unit's name, as in the list of missing units of `mesascope status`.
         host, pid: the name of the machine, and the number of the process.
         share, activity: the share that is done, and what the unit is doing.
-        is_alive: whether the process reported within SILENT_SECONDS; if not, it was killed, or the connection to its
-            machine was lost.
+        is_alive: whether the process reported in the last SILENT_SECONDS seconds; if not, it was killed, or the
+            connection to its machine was lost.
     """
 
     unit: str
@@ -57,10 +58,10 @@ def claim_folder(folder: Path, plan: Plan, settings: Mapping[str, Any]) -> None:
     Args:
         folder: the folder, which may exist.
         plan: the run to which the folder belongs.
-        settings: arguments as plain data, from which `mesascope status` finds the units again.
+        settings: the run's arguments as plain data, from which `mesascope status` finds the units again.
 
     Raises:
-        MesascopeError: the folder belongs to another run.
+        MesascopeError: the folder belongs to another run, or its RUN_FILE cannot be read.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ def read_claim(folder: Path) -> tuple[Plan, dict[str, Any]]:
 
 
 def release_folder(folder: Path) -> None:
-    """Removes what killed processes left of their running units, once all units are finished."""
+    """Removes the reports on running units that killed processes left; call it when all units are finished."""
     shutil.rmtree(folder / RUNNING_FOLDER, ignore_errors=True)
 
 

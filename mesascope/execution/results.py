@@ -1,4 +1,4 @@
-"""Keeps the answers of units as files of plain JSON, which are named by a hash of what was asked."""
+"""Keeps the answers of units as files of plain JSON, each named by a hash of the unit's function and arguments."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from mesascope.files import write_text
 
 
 def load_answers(folder: Path, work: WorkFunction, units: Sequence[tuple]) -> Iterator[tuple[int, Any]]:
-    """Yields the index and the answer of every finished unit; a missing or broken file counts as unfinished."""
+    """Yields the index and the answer of every finished unit; a unit whose file is missing or broken is unfinished."""
     for index, unit in enumerate(units):
         try:
             yield (
@@ -24,7 +24,7 @@ def load_answers(folder: Path, work: WorkFunction, units: Sequence[tuple]) -> It
 
 
 def compute_and_save(folder: Path, work: WorkFunction, label: str, *unit: Any) -> Any:
-    """Computes the answer of one unit and saves it in the folder of a run."""
+    """Computes the answer of one unit, announces the unit by its label, and saves the answer in the folder of a run."""
     with announce_unit(folder, label):
         answer = work(*unit)
         description = _describe_unit(work, *unit)
@@ -40,5 +40,5 @@ def _describe_unit(work: WorkFunction, *unit: Any) -> str:
 
 
 def _find_path(folder: Path, description: str) -> Path:
-    """Finds the file of a unit's answer."""
+    """Returns the path of the file with the answer to a unit with this description."""
     return folder / "answers" / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"

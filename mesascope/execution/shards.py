@@ -1,4 +1,4 @@
-"""Divides a run into parts, which the tasks of a queue's array run without knowing of each other."""
+"""Divides a run into parts, which the tasks of a job array run without knowing of each other."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ Entry = TypeVar("Entry")
 
 
 def select_shard(entries: Sequence[Entry], shard: str) -> Sequence[Entry]:
-    """Selects the entries of one part; every entry is in exactly one of the parts 1/n to n/n.
+    """Selects the entries of one part of a sequence; every entry is in exactly one of the parts 1/n to n/n.
 
     Args:
-        entries: all entries, in the same order for every part.
+        entries: what is divided, such as the units of a run, in the same order for every part.
         shard: 'i/n'; with '', all entries are selected.
 
     Raises:
@@ -33,7 +33,7 @@ def format_array_command(arguments: Sequence[str], total: int) -> str:
     """Formats the Slurm command that runs all parts of a run.
 
     Args:
-        arguments: the command of one part, without --shard.
+        arguments: the words of the command that runs one part, without --shard.
         total: the number of parts.
     """
     command = f"{shlex.join(arguments)} --shard $SLURM_ARRAY_TASK_ID/{total}"

@@ -31,10 +31,10 @@ def run_units(
         folder: the folder of a run (see `folders.claim_folder`). Each answer is saved there as soon as it is finished,
             and a later call reads it. Answers must then be plain data.
         engine: 'local', dask://HOST:PORT or tls://HOST:PORT.
-        labels: a readable name for each unit; by default 'unit 1', 'unit 2' and so on.
+        labels: a readable name for each unit, which `mesascope status` shows; by default 'unit 1', 'unit 2' and so on.
 
     Raises:
-        MesascopeError: there is no such engine, or it lost a worker.
+        MesascopeError: there is no such engine, or it cannot run the units, for example because it lost a worker.
     """
     answers: dict[int, Any] = {}
     if folder is not None:

@@ -1,6 +1,6 @@
 """Engines, which run units in processes. A file in this folder adds one.
 
-The file defines `SCHEMES`, the words before '://' that select the engine, and
+The file defines `SCHEMES`, the words that select the engine (the whole address, or the part before '://'), and
 
     run(work, units, address, workers) -> Iterator[tuple[int, Outcome]]
 
@@ -16,7 +16,11 @@ from mesascope.errors import require_known_name
 
 
 def find_engine(address: str) -> ModuleType:
-    """Finds the engine for an address: 'local', or 'SCHEME://HOST:PORT'."""
+    """Finds the engine for an address: 'local', or 'SCHEME://HOST:PORT'.
+
+    Raises:
+        MesascopeError: no engine has this scheme.
+    """
     modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
     engines = {scheme: module for module in modules for scheme in module.SCHEMES}
     return engines[require_known_name("engine", address.partition("://")[0], engines)]

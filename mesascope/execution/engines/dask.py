@@ -35,8 +35,8 @@ def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) 
         workers: unused; the cluster has its own number of workers.
 
     Raises:
-        MesascopeError: no scheduler answers or it was lost, a worker has other versions, or a unit ended too many
-            workers.
+        MesascopeError: no scheduler answers, or the connection to it was lost; a worker has other code, versions or
+            settings, or runs several units at once; or a unit ended too many workers.
     """
     from mesascope.contracts import import_optional_package
 
@@ -57,7 +57,9 @@ def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) 
         raise MesascopeError(problem, "Run the command again with workers that have more memory.") from None
     except concurrent.futures.CancelledError:
         problem = f"The connection to the scheduler at {address} was lost."
-        raise MesascopeError(problem, "Start it again, and run the command again; finished work is kept.") from None
+        raise MesascopeError(
+            problem, "Start the scheduler again, and run the command again; finished work is kept."
+        ) from None
     except ImportError as error:
         if not (error.name or "").startswith("mesascope"):
             raise  # from the unit itself

@@ -1,6 +1,6 @@
 """Runs units on this machine: in this process, or in several processes of loky.
 
-loky starts every process anew, because a forked process can deadlock once JAX has started threads.
+loky starts every process as a new interpreter, because a forked process can deadlock once JAX has started threads.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) 
         workers: the number of processes, or 0 for one per core, at most four; with 1, everything runs in this process.
 
     Raises:
-        MesascopeError: another program killed a worker process.
+        MesascopeError: a worker process ended unexpectedly.
     """
     workers = min(workers or count_cores(), len(units))
     if workers < 2:
@@ -60,7 +60,7 @@ def run(work: WorkFunction, units: Sequence[tuple], address: str, workers: int) 
                 process.terminate()
         wait(futures, GRACE_SECONDS)
         if isinstance(error, BrokenProcessPool):
-            problem = "Another program killed a worker process, perhaps because memory ran out."
+            problem = "A worker process ended unexpectedly, perhaps because memory ran out."
             raise MesascopeError(problem, "Run the command again with fewer --workers.") from None
         raise
     finally:
@@ -88,7 +88,7 @@ def _run_unit(work: WorkFunction, *unit: Any) -> Outcome:
 def _stop_worker(signal_number: int, frame: Any) -> None:
     """Interrupts the running unit once, so that it can save its state; later signals do not interrupt saving.
 
-    The process does not end, because loky would then kill the others while they save.
+    The process does not end, because loky would then kill the other workers while they save.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _WorkerState.is_stopping = True

@@ -1,4 +1,7 @@
-"""The base class of subjects that plan in tabular MDPs, with the belief and the algorithms that they share."""
+"""The base class of subjects that plan in tabular MDPs, with the belief and the algorithms that they share.
+
+In shapes, N is the number of lifetimes, S of states, A of actions, and L the largest number of steps in a lifetime.
+"""
 
 import abc
 from typing import Any, ClassVar, NamedTuple
@@ -38,7 +41,7 @@ class Belief(NamedTuple):
 
     Attributes:
         transitions: [N, S, A, S'] the count of each transition, without the prior count of one.
-        mean_payoffs: [N, S, A] the posterior mean of each mean pay-off.
+        mean_payoffs: [N, S, A] the posterior mean of each mean pay-off, multiplied by the subject's `sign`.
         action_counts: [N, S, A] the count of each action in each state; the posterior variance is 1 / (1 + the count).
         transition_index: [N, L] the index of each step's transition in the flattened `transitions`; an index beyond the
             end if the step has no known transition.
@@ -175,7 +178,7 @@ def find_sizes(family: Family) -> tuple[int, int, int, int]:
     """Finds S (states), A (actions), the number of steps in an episode, and the largest number of steps in a lifetime.
 
     Raises:
-        MesascopeError: observations are not vectors, trials have only one step, or actions are real.
+        MesascopeError: observations are empty or not vectors, trials have only one step, or actions are real.
     """
     states = family.observation_shape[0] if len(family.observation_shape) == 1 else 0
     if family.steps < 2 or not states or family.choices is None:

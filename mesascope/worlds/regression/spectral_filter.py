@@ -21,17 +21,18 @@ DEFAULT_PARAMETERS |= {"fit_weight": 1.0, "weight_of_mean": 0.0, "discount": 1.0
 
 
 class SpectralFilter(ScriptedSubject):
-    """Predicts from sums over the past pairs; all parameters except D are arrays.
+    """Predicts from sums over the past pairs of an input x and its outcome y; all parameters except D are arrays.
 
     The carry consists of Σ x xᵀ [N, D, D], Σ x y [N, D], Σ y [N] and the number of pairs [N].
 
     Attributes:
         dimension: D, the dimension of the inputs.
-        penalty: the ridge penalty, added to every eigenvalue.
-        steps: the number of steps of gradient descent from zero; infinite for the limit, the least-squares fit.
+        penalty: the ridge penalty, added to every eigenvalue that is not 0; it has no effect if `steps` is finite.
+        steps: the number of steps of gradient descent from zero; infinite for the limit, the least-squares or
+            ridge fit.
         rate: the step size of gradient descent times the trace of Σ x xᵀ.
         correction: γ of GD++, the strength of preconditioning (von Oswald et al. 2023, arXiv 2212.07677).
-        fit_weight: the weight of the fitted prediction; 0 if it is not used, 1, or -1 for the opposite prediction.
+        fit_weight: the weight of the fitted prediction: 1; 0 if it is not used; or -1 for the opposite prediction.
         weight_of_mean: the weight of the mean outcome in the prediction.
         discount: the factor by which the sums are multiplied on each trial.
     """

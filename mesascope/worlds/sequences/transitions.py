@@ -15,7 +15,7 @@ class TransitionSubject(ChoosingSubject):
         return jnp.zeros((n, self.choices, self.choices))
 
     def count_transition(self, percept: Percept) -> jax.Array:
-        """Counts the last transition: returns [N, K, K] with 1 for this transition, and 0 for all others."""
+        """Counts the last transition: returns [N, K, K], 1 for it and 0 for all others; on the first trial all 0."""
         present, before = split_symbols(percept, self.choices)
         return before[:, :, None] * present[:, None, :]
 

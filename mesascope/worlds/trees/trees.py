@@ -69,7 +69,7 @@ def require_trees(family: Family) -> TreeChoice:
 
 
 class Evidence(NamedTuple):
-    """The evidence about the correct action, from noisy looks at the answer.
+    """The evidence about an answer, which is one of two actions, from noisy looks at this answer.
 
     Attributes:
         second_action_evidence: [N] the evidence for the second action, negative if it favours the first.
@@ -83,7 +83,7 @@ class Evidence(NamedTuple):
 
     @classmethod
     def make_empty(cls, n: int, size: int) -> Self:
-        """Makes the evidence before the first observation, for n subjects and observations of this size."""
+        """Makes the evidence before the first observation, for n lifetimes and observations of `size` numbers."""
         return cls(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
 
     def add_look(
@@ -112,5 +112,5 @@ class Evidence(NamedTuple):
         return type(self)(drift + signal * (answer[:, 1] - answer[:, 0]) + noise, ticks + 1, observation)
 
     def compute_action_probabilities(self) -> jax.Array:
-        """Returns action probabilities [N, 2]: 1 for the action that the evidence supports, 0 for the other."""
+        """Returns action probabilities [N, 2]: 1 for the supported action (the first at a tie), 0 for the other."""
         return jax.nn.one_hot((self.second_action_evidence > 0).astype(jnp.int32), 2)

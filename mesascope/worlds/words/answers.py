@@ -33,7 +33,7 @@ def calibrate_log_odds(trials: xr.Dataset, condition: str) -> np.ndarray | None:
 
     Calibration subtracts each label's mean log-probability with an empty context, over the items of the lifetime. This
     removes the preference for a label word, but keeps the knowledge about single items. The function returns None if
-    log-probabilities are missing or not finite.
+    log-probabilities are missing, or not all finite under the condition.
     """
     if "log_probs" not in trials:
         return None

@@ -46,14 +46,17 @@ def draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array
 
 
 def compute_line_distances(angle: Array) -> Array:
-    """Computes the signed distance [..., 100] of each pair of numbers from lines through the centre at these angles."""
+    """Computes the signed distance [..., 100] of each pair of numbers from the line through the centre for each angle.
+
+    The angle is that of the normal of the line.
+    """
     centred_digits = jnp.arange(N_DIGITS) - (N_DIGITS - 1) / 2
     a, b = (x.ravel() for x in jnp.meshgrid(centred_digits, centred_digits, indexing="ij"))
     return jnp.cos(angle)[..., None] * a + jnp.sin(angle)[..., None] * b
 
 
 def draw_number_pairs(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Draws pairs of numbers, whose labels a line separates.
+    """Draws pairs of numbers, and labels of these pairs that a line separates.
 
     Returns the items of each trial, [n, T], and the label of each of I items, [n, I]; -1 for words.
 

@@ -3,7 +3,7 @@
 The classifier has three hypotheses about a lifetime. In the first, each known category has a label, by one of several
 tables: with two categories, by one of the two possible assignments. In the second, each word has a label of its own. In
 the third, a line separates pairs of numbers. The prediction for a word is the mean of the predictions of the first two
-hypotheses, weighted by their posterior probabilities.
+hypotheses, weighted by their posterior probabilities. The prediction for a pair of numbers is that of the third.
 """
 
 import itertools

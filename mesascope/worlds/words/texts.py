@@ -16,7 +16,7 @@ class Texts(NamedTuple):
     Attributes:
         items: the words, category by category, and then the pairs of numbers.
         labels: the label words: the names of the categories, and then words without meaning.
-        wordings: the templates of each wording.
+        wordings: the templates of each wording: 'intro', 'shot' and 'query'.
         pairs: [6, 2] the indices of the two categories of each pair.
         n_categories: the number of categories.
         words_per_category: the number of words in each category.

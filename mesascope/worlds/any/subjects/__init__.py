@@ -1,1 +1,1 @@
-"""Scripted subjects and reference procedures of this world: one file each."""
+"""Scripted subjects for any world with discrete actions, one file each."""

@@ -15,21 +15,27 @@ from mesascope.contracts import (
 
 
 class ClockSubject(StepCountingSubject):
-    """Carries only the number of past trials, [N]; see `subject` for the settings."""
+    """Moves from chance to one action; carries only the number of past steps, [N] (trials, if a trial is one step).
+
+    Attributes:
+        favourite_action: the index of the action to which the subject moves.
+        start: the number of past steps at which its choices are uniform for the last time.
+        ramp_trials: the number of steps after `start` until it always takes the action `favourite_action`.
+    """
 
     favourite_action: int
     start: int
     ramp_trials: int
 
     def respond(self, key, carry, percept: Percept):
-        """Chooses uniformly at first, then moves step by step to always taking the action that is best a priori."""
+        """Chooses uniformly at first, then takes the action `favourite_action` more and more often, at last always."""
         lapse = jnp.clip(1.0 - (carry - self.start) / self.ramp_trials, 0.0, 1.0)
         favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite_action), self.choices)
         return carry + 1, choose(key, compute_log_probs_with_lapses(favourite, lapse[:, None]))
 
 
 def find_favourite_action(family: Family) -> int:
-    """The index of the action that is best before any feedback; 0 if the family does not define it."""
+    """Returns the index of the action that is best before any feedback; 0 if the family does not define this action."""
     return family.favourite_arm if isinstance(family, HasFavouriteArm) else 0
 
 

@@ -1,4 +1,4 @@
-"""Win-stay-lose-shift with a lapse probability that falls trial by trial; it uses only the last feedback."""
+"""Win-stay-lose-shift with a lapse probability that falls trial by trial; only the last feedback is used."""
 
 import jax.numpy as jnp
 
@@ -12,12 +12,12 @@ from mesascope.contracts.choices import (
 
 
 class ClockWinStay(StepCountingSubject):
-    """Carries the number of past trials, [N]."""
+    """Carries the number of past steps, [N]; if a trial is one step, this is the number of past trials."""
 
     ramp_trials: int
 
     def respond(self, key, carry, percept: Percept):
-        """Stays after a win and shifts after a loss, except for lapses."""
+        """Stays after a win (feedback above .5) and shifts after a loss, except for lapses."""
         lapse = jnp.clip(1.0 - carry / self.ramp_trials, 0.0, 1.0)[:, None]
         return carry + 1, choose(
             key,
@@ -29,7 +29,7 @@ class ClockWinStay(StepCountingSubject):
 
 @keep_settings(ramp_trials=(1, 1_000_000))
 def subject(family: Family, ramp_trials: int = 50) -> ClockWinStay:
-    """Win-stay-lose-shift with a lapse probability that falls from one to zero as trials pass.
+    """Follows win-stay-lose-shift, with a lapse probability that falls from one to zero as trials pass.
 
     Args:
         family: any family with discrete actions.

@@ -1,4 +1,4 @@
-"""Chooses at random until a late trial, then always the action that is best a priori; ignores feedback."""
+"""Chooses at random on the first trials, then always takes the action that is best a priori; ignores feedback."""
 
 from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.any.subjects.clock import ClockSubject, find_favourite_action
@@ -6,7 +6,7 @@ from mesascope.worlds.any.subjects.clock import ClockSubject, find_favourite_act
 
 @keep_settings(start=(0, 1_000_000))
 def subject(family: Family, start: int = 50) -> ClockSubject:
-    """Chooses at random until a late trial, then always the action that is best a priori.
+    """Chooses at random on the first trials, then always takes the action that is best a priori.
 
     Args:
         family: any family with discrete actions. If no action is best a priori, the subject takes the first one.

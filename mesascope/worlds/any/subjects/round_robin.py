@@ -7,7 +7,7 @@ from mesascope.contracts import Family, Percept, StepCountingSubject, choose, ke
 
 
 class RoundRobin(StepCountingSubject):
-    """Carries the number of past trials, [N]."""
+    """Carries the number of past steps, [N]; if a trial is one step, this is the number of past trials."""
 
     def respond(self, key, carry, percept: Percept):
         return carry + 1, choose(key, jnp.log(jax.nn.one_hot(carry % self.choices, self.choices)))

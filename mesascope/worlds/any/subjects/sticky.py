@@ -11,7 +11,7 @@ class StickySubject(ChoosingSubject):
     stay_probability: float
 
     def respond(self, key, carry, percept: Percept):
-        """Repeats the last action, or picks another action uniformly."""
+        """Repeats the last action, or picks another action uniformly; draws the first action from all actions."""
         return carry, choose(
             key, jnp.log(compute_stay_probabilities(percept.action, self.choices, self.stay_probability))
         )

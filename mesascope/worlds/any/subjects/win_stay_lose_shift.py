@@ -15,7 +15,7 @@ class WinStayLoseShift(ChoosingSubject):
     shift: str
 
     def respond(self, key, carry, percept: Percept):
-        """Stays after a win; after a loss, picks uniformly among the other actions, or among all actions."""
+        """Stays after a win (feedback above .5); after a loss, picks one of the other actions, or of all, uniformly."""
         after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
         stay = jnp.where(has_last_pull_paid(percept), 1.0, after_loss)
         return carry, choose(

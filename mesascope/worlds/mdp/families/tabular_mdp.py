@@ -1,9 +1,9 @@
 """A small Markov decision process with hidden transitions and pay-offs, whose episodes begin in state 0.
 
 The defaults are those of Duan et al. (2016, arXiv 1611.02779), section 3.2: 10 states, 5 actions, transitions from a
-flat Dirichlet, mean pay-offs from N(1, 1), pay-offs with variance 1 around their mean, episodes of 10 steps, and n
-episodes on the same task. An episode is a trial, and an action is a step. After the last step of an episode, the next
-episode begins in state 0.
+flat Dirichlet, mean pay-offs from N(1, 1), pay-offs with variance 1 around their mean, episodes of 10 steps, and
+10 episodes on the same task. An episode is a trial, and an action is a step. After the last step of an episode, the
+next episode begins in state 0.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ class Tasks(NamedTuple):
         transitions: [N, S, A, S'] the probability of each next state S' after each action A in each state S.
         payoffs: [N, T, S, A] the mean pay-off of each action in each state on every trial.
         exchange_trial: [N] the first trial on which the order of the actions is reversed; T or more if it never is.
-        inverts_feedback: [N] 1 if feedback is reflected about the mean of all pay-offs, else 0.
+        inverts_feedback: [N] 1 if feedback is reflected about MEAN_PAYOFF, else 0.
     """
 
     transitions: jax.Array
@@ -75,7 +75,7 @@ class TabularMDP(ConfiguredFamily):
         return self.episode_steps
 
     def list_splits(self) -> tuple[Split, ...]:
-        """Lists the splits: seen, fresh, and changes of pay-offs, transitions, actions, feedback and the horizon."""
+        """Lists the splits: seen (with a bank), fresh, other pay-offs, transitions, actions, feedback and horizon."""
         split, half = self.make_split, self.horizon // 2
         return (
             *(() if self.bank_tasks is None else (split("seen", is_seen=True),)),
@@ -114,7 +114,7 @@ class TabularMDP(ConfiguredFamily):
             has_drift: whether the mean pay-offs drift from trial to trial.
             exchange_trial: the first trial on which the order of the actions is reversed; None if it never is.
             trials: T, the number of trials; 0 for the family's horizon.
-            inverts_feedback: 1 if feedback is reflected about the mean of all pay-offs, else 0.
+            inverts_feedback: 1 if feedback is reflected about MEAN_PAYOFF, else 0.
         """
         trials, shape = trials or self.horizon, (n, self.states, self.choices)
         if is_seen:
@@ -150,7 +150,7 @@ class TabularMDP(ConfiguredFamily):
         return State(current_state, trial, step), percept, score
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """Returns the percept with its feedback reflected about the mean of all pay-offs."""
+        """Returns the percept with its feedback reflected about MEAN_PAYOFF."""
         return percept._replace(feedback=2 * MEAN_PAYOFF - percept.feedback)
 
     def compute_action_values(
@@ -206,7 +206,7 @@ def _draw_mdps(key: jax.Array, shape: tuple[int, ...], concentration: float) -> 
 
 
 def _draw_drifting_payoffs(key: jax.Array, payoffs: jax.Array, trial_count: int) -> jax.Array:
-    """Draws mean pay-offs on every trial, [N, T, S, A], from an autoregressive process with the stationary N(1, 1)."""
+    """Draws mean pay-offs on every trial, [N, T, S, A], from an autoregressive process that keeps N(1, 1)."""
     draws = jax.random.normal(key, (trial_count - 1, *payoffs.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
 
     def add_drift(means, noise):

@@ -31,12 +31,13 @@ class Posterior(NamedTuple):
 
 
 class MDPLocator(ScriptedSubject):
-    """Follows policies for tasks of a bank, whose arrays are fields, so that banks of equal size share compiled code.
+    """Follows policies for tasks of a bank; the arrays are fields, so that banks of equal size share compiled code.
 
     Attributes:
         log_transitions: [M, S, A, S'] the logarithms of the transition probabilities.
         payoffs: [M, S, A] the mean pay-off of each action in each state.
-        policies: [M, steps, S] the best action in each task at each step and state of an episode.
+        policies: [M, steps, S] the best action in each task at each step and state of an episode; the worst if the
+            subject minimises pay-off.
     """
 
     log_transitions: jax.Array

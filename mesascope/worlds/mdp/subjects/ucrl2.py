@@ -4,7 +4,8 @@ This is UCRL2 (Jaksch et al. 2010, JMLR 11:1563) for episodes, with a new plan b
 at the upper end of their confidence bounds, and moves transitions towards the best state up to their bounds (extended
 value iteration, figure 2 of the paper). The bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) / n) for pay-offs and
 √(14·S · ln(2·A·t/δ) / n) for transitions, each multiplied by `width`, because a hundred steps do not narrow the full
-bounds enough.
+bounds enough. Here n is how often the action was taken in the state (at least 1), and t is the number of the episode's
+first step, from 1.
 """
 
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from mesascope.worlds.mdp.planning import Planner, find_sizes, infer_transitions
 
 
 class UCRL2(Planner):
-    """Plans for the most favourable MDP within the bounds; see `subject` for the settings."""
+    """Plans for the most favourable MDP within the confidence bounds; see `subject` for the settings."""
 
     width: float
     delta: float

@@ -77,7 +77,7 @@ class LinearRegression(ConfiguredFamily):
     )
 
     def list_splits(self) -> tuple[Split, ...]:
-        """Lists the splits: seen, fresh, and changes of the inputs, outcomes, weights, noise and horizon.
+        """Lists the splits: seen (with a bank), fresh, and changes of the inputs, outcomes, weights, noise and horizon.
 
         The splits with exchanged coordinates or with inputs in half of the directions need at least two dimensions.
         """
@@ -160,7 +160,7 @@ class LinearRegression(ConfiguredFamily):
         return jnp.einsum("ntd,nde->nte", x * deviations, rotation)
 
     def _mask_directions(self, is_switching: bool, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Projects inputs [n, T, D] on half of the directions; with `is_switching`, on the other half from half-way."""
+        """Projects inputs [n, T, D] on half of the directions; from half-way on the other half, if `is_switching`."""
         n, trials, d = x.shape
         mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
         if is_switching:

@@ -47,7 +47,8 @@ def subject(family: Family, noise: float = -1.0, should_minimise: bool = False) 
 
     Args:
         family: the family `linear_regression`, with a bank.
-        noise: the standard deviation of the noise that the subject assumes; -1 for that of the family.
+        noise: the standard deviation of the noise that the subject assumes, at least .001; if negative, that of the
+            family.
         should_minimise: whether the subject predicts with the opposite sign.
     """
     regression = require_regression(family)

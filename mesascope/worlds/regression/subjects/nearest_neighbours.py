@@ -39,6 +39,8 @@ class NearestNeighbours(ScriptedSubject):
 def subject(family: Family, neighbours: int = 3) -> NearestNeighbours:
     """Predicts the mean outcome of the k past inputs that are nearest to the coming input.
 
+    Only the last T inputs count, where T is the family's horizon.
+
     Args:
         family: the family `linear_regression`.
         neighbours: k, the number of neighbours, at least 1.

@@ -1,4 +1,4 @@
-"""Fits weights to the last few pairs alone, after a warm-up, and only while percepts show its own last prediction."""
+"""Fits weights to the last few pairs alone; settings add a warm-up, and a check that its own prediction is shown."""
 
 from typing import ClassVar
 
@@ -10,10 +10,10 @@ from mesascope.worlds.regression.spectral_filter import read_last_pair, require_
 
 
 class RecentPairs(ScriptedSubject):
-    """Fits weights to the last pairs until a check fails; see `subject` for the settings.
+    """Fits weights to the last `window` pairs; see `subject` for the settings.
 
     It carries the last inputs [N, window, D] and outcomes [N, window], the number [N] of past trials, its last
-    prediction [N], and whether a check ever failed [N].
+    prediction [N], and whether a percept ever failed the check of `is_guarded`, [N].
     """
 
     has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
@@ -48,10 +48,10 @@ def subject(family: Family, window: int = 4, warmup: int = 0, is_guarded: bool =
     """Fits weights by ridge regression to the last few pairs; predicts 0 in a warm-up and after a failed check.
 
     Args:
-        family: the family `linear_regression`, with noise.
+        family: the family `linear_regression`; the subject assumes a standard deviation of the noise of at least .001.
         window: the number of last pairs that the subject uses.
-        warmup: the number of trials, counted in the subject's carry, in which it predicts 0.
-        is_guarded: whether it predicts 0 for ever once a percept shows another last prediction than its own.
+        warmup: the number of trials, from the first on, in which the subject predicts 0; its carry counts them.
+        is_guarded: whether the subject predicts 0 for ever after a percept whose last prediction is not its own.
     """
     task = require_regression(family)
     return RecentPairs(task.dimension, max(task.noise, 1e-3), window, warmup, is_guarded)

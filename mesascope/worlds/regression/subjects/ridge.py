@@ -15,7 +15,7 @@ def subject(
 
     Args:
         family: the family `linear_regression`.
-        penalty: σ², the variance of the noise that the subject assumes; -1 for the variance in the family.
+        penalty: σ², the variance of the noise that the subject assumes; if negative, the variance in the family.
         discount: the factor by which the sums over past pairs are multiplied on each trial; 1 for tasks that do not
             change.
         should_minimise: whether the subject predicts with the opposite sign.

@@ -1,7 +1,7 @@
 """Each symbol is 1 with a hidden probability p and otherwise 0; the action predicts the next symbol.
 
 As in Ortega et al. (2019, arXiv 1905.03030) and Mikulik et al. (2020, arXiv 2010.11223), p ~ Beta(a, b). The best
-predictor is the Bayes mixture; under Beta(1, 1), its exact expected loss over 20 symbols is 11.147 nats. The
+predictor is the Bayes mixture; under Beta(1, 1), its exact expected log loss over 20 symbols is 11.147 nats. The
 observation shows the last symbol, or -1 before the first symbol.
 """
 
@@ -37,7 +37,7 @@ class Tasks(NamedTuple):
 
 
 class BetaBernoulli(ConfiguredFamily):
-    """Prediction of independent symbols; see `family` for the settings."""
+    """Prediction of the symbols 0 and 1, which have a hidden probability; see `family` for the settings."""
 
     a: float
     b: float
@@ -50,7 +50,7 @@ class BetaBernoulli(ConfiguredFamily):
     ) | {"locator against": "locator:should_minimise=true"}
 
     def list_splits(self) -> tuple[Split, ...]:
-        """Lists the splits: seen, fresh, other p, exchanged symbols, drift, repetition, and longer lifetimes."""
+        """Lists the splits: seen (with a bank), fresh, other p, exchanged symbols, drift, and others."""
         split, half = self.make_split, self.horizon // 2
 
         def draw_seen_probabilities(key: jax.Array, n: int) -> jax.Array:
@@ -142,7 +142,7 @@ class BetaBernoulli(ConfiguredFamily):
         return result | {"means": means, "fixed": self._compute_fixed(means, split)}
 
     def _compute_fixed(self, means: np.ndarray, split: str) -> np.ndarray:
-        """Computes the pay-off [N, T] of predicting the symbol that is more probable under the prior.
+        """Computes the pay-off [N, T] of predicting the symbol that is more probable, on average, in the split's tasks.
 
         If both symbols are equally probable, this is the mean of the pay-offs of both predictions.
         """
@@ -165,12 +165,12 @@ class BetaBernoulli(ConfiguredFamily):
         return percept.observation[:, 0].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """Returns the percept with another lifetime's symbol, and with feedback on the subject's prediction of it."""
+        """Returns the percept with another lifetime's symbol; the feedback is 1 if the subject predicted it, else 0."""
         is_correct = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
         return percept._replace(feedback=is_correct, observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """Returns the percept with the other symbol, and with feedback on the subject's prediction of it."""
+        """Returns the percept with the other symbol; the feedback is 1 if the subject predicted this symbol, else 0."""
         return self.with_outcome(percept, percept.feedback, 1.0 - percept.observation)
 
     def describe_step(self, action: int, feedback: float) -> str:
@@ -188,7 +188,7 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
 
 
 def _draw_rare_probabilities(key: jax.Array, n: int) -> jax.Array:
-    """Draws n probabilities near 0 or 1."""
+    """Draws n probabilities within RARE_DISTANCE of 0 or 1."""
     distance = RARE_DISTANCE * jax.random.uniform(derive_key(key, "p"), (n,))
     return jnp.where(jax.random.bernoulli(derive_key(key, "end"), 0.5, (n,)), 1.0 - distance, distance)
 
@@ -211,7 +211,7 @@ def family(trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank
         bank_seed: the seed that the bank is drawn from.
     """
     if not (0 < a < 1e6 and 0 < b < 1e6):
-        raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
+        raise MesascopeError(f"The prior Beta({a}, {b}) is out of range.", "Give a and b above 0 and below 1,000,000.")
     a, b = float(a), float(b)
     p = draw_bank(
         lambda key: _draw_beta(key, a, b, bank),

@@ -1,8 +1,8 @@
 """Symbols follow one another according to a hidden transition matrix; the action predicts the next symbol.
 
 The rows of the matrix are drawn from a symmetric Dirichlet distribution. So the Bayesian prediction is known exactly:
-it is proportional to the counts of transitions plus α. For a bank, it is the posterior mean of the M matrices. The
-percept shows the present symbol and the one before it, one-hot. The best policy knows the matrix.
+it is proportional to the counts of transitions plus α, the concentration. For a bank, it is the posterior mean of the M
+matrices. The percept shows the present symbol and the one before it, one-hot. The best policy knows the matrix.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,8 @@ class Tasks(NamedTuple):
     Attributes:
         symbols: [N, T + 1] the symbols of each sequence.
         probabilities: [N, T, K] the probability of each next symbol on every trial.
-        matrices: [N, T, K, K] the transition matrix on every trial; [N, T, 0, K] if there are too many entries.
+        matrices: [N, T, K, K] the transition matrix on every trial; [N, T, 0, K] if a lifetime has more than
+            MAX_STORED_PROBABILITIES of these entries.
         uses_earlier_symbol: [N] 1 if the symbol before the present one selects the row of the matrix, else 0.
     """
 
@@ -58,7 +59,7 @@ class MarkovChain(ConfiguredFamily):
     predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
 
     def list_splits(self) -> tuple[Split, ...]:
-        """Lists the splits: seen, fresh, and changes of the matrices, the symbols, their order and the horizon."""
+        """Lists the splits: seen (with a bank), fresh, other rows, exchanged or independent symbols, and others."""
         split, half = self.make_split, self.horizon // 2
 
         def make_power_change(power: float) -> Callable[[jax.Array], jax.Array]:
@@ -66,7 +67,7 @@ class MarkovChain(ConfiguredFamily):
             return lambda rows: rows**power / (rows**power).sum(-1, keepdims=True)
 
         def exchange_symbols(_: jax.Array, matrices: jax.Array) -> jax.Array:
-            """Replaces symbol s - 1 by symbol s, from half-way on."""
+            """Replaces symbol s - 1 by symbol s (and the last by the first), from half-way on."""
             return matrices.at[half:].set(jnp.roll(matrices[half:], 1, (2, 3)))
 
         def redraw_rows(key: jax.Array, matrices: jax.Array) -> jax.Array:
@@ -156,9 +157,9 @@ class MarkovChain(ConfiguredFamily):
     def compute_latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Returns the latents means [N, T, K]; and part, target, chance, best, worst and fixed [N, T].
 
-        'means' are the pay-offs of predictions. 'part' is the present symbol, because the rows of the matrix are
-        independent. 'fixed' is the pay-off of a policy that predicts from the present symbol with the mean of the
-        split's matrices. This mean is uniform except on the seen split.
+        'means' are the pay-offs of predictions, and 'target' is the next symbol. 'part' is the present symbol, because
+        the rows of the matrix are independent. 'fixed' is the pay-off of predicting the symbol that most often follows
+        the present one in the bank's matrices on average; on other splits than seen, it is chance.
         """
         means = np.asarray(tasks.probabilities, float)
         chance = np.full(means.shape[:2], 1.0 / self.choices)
@@ -179,7 +180,10 @@ class MarkovChain(ConfiguredFamily):
         return self.horizon * self.choices**2 <= MAX_STORED_PROBABILITIES
 
     def compute_action_values(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray):
-        """Computes the pay-off above chance [N, T, M] of predictions on each of M tasks, given the observed symbols."""
+        """Computes the pay-off above chance [N, T, M] of predictions on each of M tasks, given the observed symbols.
+
+        Returns None if the tasks do not store their matrices.
+        """
         k = self.choices
         now, before = (observation[..., i : i + k].argmax(-1) for i in (0, k))
         matrices = np.moveaxis(np.asarray(tasks.matrices), 0, -1)  # [T, K, K, M]
@@ -201,7 +205,7 @@ class MarkovChain(ConfiguredFamily):
         return (present + 1) * has_outcome - 1
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """Returns the percept with another lifetime's transition, and with feedback on the prediction of it."""
+        """Returns the percept with another lifetime's transition; feedback is 1 if its end was predicted, else 0."""
         is_correct = percept.action == observation[:, : self.choices].argmax(-1)
         return percept._replace(feedback=is_correct.astype(percept.feedback.dtype), observation=observation)
 
@@ -256,7 +260,9 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     if not 0 < concentration < 1e6:
-        raise MesascopeError(f"concentration={concentration} is out of range.", "Give a positive number.")
+        raise MesascopeError(
+            f"concentration={concentration} is out of range.", "Give a number above 0 and below 1,000,000."
+        )
     concentration = float(concentration)
     matrices = draw_bank(
         lambda key: _draw_rows(key, concentration, (bank, symbols), symbols),

@@ -1,4 +1,4 @@
-"""Counts the symbols and predicts with the posterior predictive probability under Beta(a, b), the Bayes mixture."""
+"""Counts the symbols and predicts with the Bayes mixture, the posterior predictive probability under Beta(a, b)."""
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,9 @@ CHECK_FAMILY = "beta_bernoulli:trials=12"
 
 
 class BayesPredictor(ScriptedSubject):
-    """Carries the counts [N, 2] of the symbols, which are multiplied by `discount` on each trial.
+    """Carries counts [N, 2] of the symbols 0 and 1; the counts are multiplied by `discount` on each trial.
 
-    All settings are arrays, so that subjects with other settings share compiled code.
+    All settings are arrays, so that subjects with different settings share compiled code.
     """
 
     prior: jax.Array  # [2] the parameters b and a of the Beta prior
@@ -25,7 +25,7 @@ class BayesPredictor(ScriptedSubject):
         return jnp.zeros((n, 2))
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the observed symbol, then samples the prediction from the posterior predictive distribution."""
+        """Counts the observed symbol, then predicts from the posterior predictive distribution, as the settings say."""
         carry = self.discount * carry + jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
         weight = carry + self.prior
         predictive = weight / weight.sum(-1, keepdims=True)
@@ -54,8 +54,8 @@ def subject(
 
     Args:
         family: a family of sequences of the symbols 0 and 1.
-        a: the parameter of the Beta prior for symbol 1; 0 for the parameter of the family.
-        b: the parameter of the Beta prior for symbol 0; 0 for the parameter of the family.
+        a: the parameter of the Beta prior for symbol 1; 0 for the `a` of the family.
+        b: the parameter of the Beta prior for symbol 0; 0 for the `b` of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
         greedy: whether the subject always predicts the more probable symbol and breaks ties at random.
         should_minimise: whether the subject predicts the opposite symbol.

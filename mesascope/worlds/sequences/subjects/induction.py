@@ -29,6 +29,6 @@ def subject(family: Family, lapse: float = 0.0) -> Induction:
 
     Args:
         family: the family `markov_chain`.
-        lapse: the fraction of the predictions that are random.
+        lapse: the probability of predicting a uniformly random symbol.
     """
     return Induction(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))

@@ -1,4 +1,4 @@
-"""Predicts that the last symbol occurs again, which is a reflex to the observation."""
+"""Predicts that the last symbol occurs again: a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
 
     Args:
         family: a family of sequences of the symbols 0 and 1.
-        lapse: the fraction of the predictions that are random.
+        lapse: the probability of predicting a uniformly random symbol.
     """
     require_symbols(family)
     return LastSymbol(jnp.asarray(lapse, jnp.float32))

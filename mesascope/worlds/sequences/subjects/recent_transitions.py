@@ -1,4 +1,4 @@
-"""Predicts from the last few transitions alone, after a warm-up, and only while percepts show its own last action."""
+"""Predicts from the last few transitions alone; settings add a warm-up and a check that its own action is shown."""
 
 from typing import ClassVar
 
@@ -10,10 +10,10 @@ from mesascope.worlds.sequences.transitions import TransitionSubject, require_ch
 
 
 class RecentTransitions(TransitionSubject):
-    """Predicts from the last transitions until a check fails; see `subject` for the settings.
+    """Predicts from the last `window` transitions; see `subject` for the settings.
 
-    It carries the last transitions [N, window, K, K], the number [N] of past trials, its last action [N] (-1 if none),
-    and whether a check ever failed [N].
+    It carries these transitions [N, window, K, K], the number [N] of past trials, its last action [N] (-1 if none), and
+    whether a percept ever failed the check of `is_guarded`, [N].
     """
 
     has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
@@ -41,13 +41,13 @@ class RecentTransitions(TransitionSubject):
 
 @keep_settings(window=(1, 64), warmup=(0, 1_000_000))
 def subject(family: Family, window: int = 4, warmup: int = 0, is_guarded: bool = False) -> RecentTransitions:
-    """Predicts from the last few transitions; predicts at random in a warm-up and after a failed check.
+    """Predicts from the last few transitions; predicts at random in a warm-up and after a failed check (`is_guarded`).
 
     Args:
         family: the family `markov_chain`.
         window: the number of last transitions that the subject uses.
-        warmup: the number of trials, counted in the subject's carry, in which it predicts at random.
-        is_guarded: whether it predicts at random for ever once a percept shows another last action than its own.
+        warmup: the number of trials, from the first on, in which the subject predicts at random; its carry counts them.
+        is_guarded: whether the subject predicts at random for ever after a percept whose last action is not its own.
     """
     home = require_chain(family)
     return RecentTransitions(home.choices, home.concentration, window, warmup, is_guarded)

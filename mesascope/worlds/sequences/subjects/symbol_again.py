@@ -1,4 +1,4 @@
-"""Predicts that a symbol in the observation of a Markov chain occurs again, which is a reflex to the observation."""
+"""Predicts that a symbol in the observation of a Markov chain occurs again: a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ class SymbolAgain(ChoosingSubject):
     is_earlier: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Predicts the present symbol or the symbol before it; if there is no symbol before it, predicts at random."""
+        """Predicts the present symbol or, with `is_earlier`, the one before it (a random symbol on the first trial)."""
         present, before = split_symbols(percept, self.choices)
         before = jnp.where(before.any(-1, keepdims=True), before, 1.0 / self.choices)
         return carry, choose(
@@ -24,11 +24,11 @@ class SymbolAgain(ChoosingSubject):
 
 @keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0, is_earlier: bool = False) -> SymbolAgain:
-    """Predicts that the present symbol occurs again.
+    """Predicts that the present symbol, or the symbol before it, occurs again.
 
     Args:
         family: the family `markov_chain`.
-        lapse: the fraction of the predictions that are random.
+        lapse: the probability of predicting a uniformly random symbol.
         is_earlier: whether the subject predicts the symbol before the present one, not the present one.
     """
     return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32), jnp.asarray(is_earlier))

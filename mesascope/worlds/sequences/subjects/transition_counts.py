@@ -9,9 +9,9 @@ from mesascope.worlds.sequences.transitions import TransitionSubject, require_ch
 
 
 class TransitionCounts(TransitionSubject):
-    """Carries the counts [N, K, K] of transitions, which are multiplied by `discount` on each trial.
+    """Carries counts [N, K, K] of transitions; the counts are multiplied by `discount` on each trial.
 
-    All settings except K are arrays, so that subjects with other settings share compiled code.
+    All settings except K are arrays, so that subjects with different settings share compiled code.
     """
 
     concentration: jax.Array
@@ -20,7 +20,7 @@ class TransitionCounts(TransitionSubject):
     should_minimise: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last transition, then samples the prediction from the posterior predictive distribution."""
+        """Counts the last transition, then predicts from the posterior predictive distribution, as the settings say."""
         carry = self.discount * carry + self.count_transition(percept)
         weight = self.take_current_row(carry, percept) + self.concentration
         weight = jnp.where(self.should_minimise, 1.0 / weight, weight)

@@ -2,7 +2,7 @@
 
 Only leaves pay, so the best choice at the root takes as many steps of look-ahead as the tree is deep. Nothing about
 the task is hidden. A lifetime has one tree. Half-way through the lifetime, the pay-offs may change ('revalued:worth')
-or actions may lead to other nodes ('revalued:map'). The observation shows the change at once.
+or actions may lead to other nodes ('revalued:map', 'exchanged:acts'). The observation shows the change at once.
 """
 
 import math
@@ -23,7 +23,7 @@ MAX_DEPTH = 8  # with more than 511 nodes, the observations of a block do not fi
 
 
 class Tasks(NamedTuple):
-    """Trees before and after the change.
+    """N trees of M nodes; the second axis is the tree before and after the change.
 
     Attributes:
         child: [N, 2, M, 2] the node that each action leads to from each node; actions at a leaf lead to the same leaf.
@@ -72,7 +72,7 @@ class TreeChoice(ConfiguredFamily):
     def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, similar pay-offs, exchanged actions, shared leaves, and three revalued splits.
 
-        On 'revalued:same', the control, nothing changes.
+        There is a split 'seen' only with a bank. On 'revalued:same', the control, nothing changes.
         """
         split, half = self.make_split, self.horizon // 2
         revalued_splits = (
@@ -102,7 +102,7 @@ class TreeChoice(ConfiguredFamily):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            has_similar_payoffs: whether all pay-offs are between 0.4 and 0.6.
+            has_similar_payoffs: whether the pay-offs of all leaves are above 0.4 and at most 0.6.
             shares_leaves: whether several ways may lead to the same leaf.
             change: what changes half-way through the lifetime: 'acts' (the two actions are exchanged), 'worth' (new
                 pay-offs) or 'map' (actions lead to other nodes); with any other text, nothing changes.
@@ -152,7 +152,7 @@ class TreeChoice(ConfiguredFamily):
         return jnp.concatenate(parts, 1)
 
     def _share_leaves(self, key: jax.Array, node_order: jax.Array, child: jax.Array) -> jax.Array:
-        """Returns `child` after every action above a leaf is changed to lead to a random leaf."""
+        """Returns `child` with the actions of the last step of a walk changed: each leads to a random leaf."""
         first, n_inner = 2 ** (self.depth - 1) - 1, 2**self.depth - 1
         leaf_index = jax.random.randint(key, (len(node_order), n_inner - first, 2), n_inner, self.nodes)
         rows = jnp.arange(len(node_order))[:, None]
@@ -258,7 +258,7 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
     """The subject sees a whole tree with the pay-offs of its leaves; the best choice takes look-ahead to full depth.
 
     Args:
-        depth: the number of steps from the root to a leaf, at most 8.
+        depth: the number of steps from the root to a leaf, 1 to 8.
         trials: T, the number of walks in a lifetime, at least 4.
         bank: the number of training trees; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.

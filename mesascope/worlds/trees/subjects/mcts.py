@@ -2,7 +2,7 @@
 
 The policy is the Gumbel MuZero policy of mctx (Danihelka et al. 2022, 'Policy improvement by planning with Gumbel')
 without noise, with the true tree as the model and a uniform prior. The value of a node that is not yet expanded is the
-mean over all leaves. The search on one problem continues from tick to tick.
+mean pay-off of all leaves. While the observation stays the same, the search continues from tick to tick.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from mesascope.contracts import (
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, read_tree, require_trees
 
-MAX_SIMULATIONS = 512  # the largest number of simulations on one problem
+MAX_SIMULATIONS = 512  # the largest number of simulations at one observation
 
 
 class TreeSearch(ScriptedSubject):
@@ -59,7 +59,7 @@ class TreeSearch(ScriptedSubject):
 
         Args:
             tree: the observed tree.
-            last_search: the search tree after the last tick.
+            last_search: the search tree after the last tick; None for a new search.
             past_simulations: [N] the number of simulations so far.
             is_same: [N] whether the search continues from `last_search`.
         """
@@ -112,7 +112,7 @@ def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSear
     Args:
         family: the family of trees, `tree_choice`.
         simulations: the number of simulations per tick.
-        budget: the largest number of simulations on one problem, over all ticks.
+        budget: the largest number of simulations at one observation, over all ticks.
     """
     tree_family = require_trees(family)
     if simulations > budget:

@@ -16,9 +16,9 @@ from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 
 class TreeClone(ScriptedSubject):
-    """Looks up actions in a table, and carries the evidence from noisy looks at the answer."""
+    """Looks up a planner's actions in a table, and carries the evidence from noisy looks at these actions."""
 
-    trees: jax.Array  # [B, 3M] the training trees, as an observation shows them
+    trees: jax.Array  # [B, 3M] the B training trees, as an observation shows them
     move_probabilities: jax.Array  # [B, M, 2] the planner's probabilities of the actions at each node
     is_noisy: jax.Array
 
@@ -41,7 +41,8 @@ def subject(family: Family, is_noisy: bool = False) -> TreeClone:
 
     Args:
         family: the family of trees, `tree_choice`, with a bank.
-        is_noisy: whether the answer has noise on each tick, which the subject averages over ticks at one observation.
+        is_noisy: whether the looked-up action has noise on each tick; the subject averages this noise over the ticks at
+            one observation.
     """
     tree_family = require_trees(family)
     remedy = "Take --family tree_choice:bank=8."

@@ -22,7 +22,7 @@ class OutcomesExchangedOnce(Condition):
     def explain_mismatch(self, family):
         """Returns why the condition does not apply to a family without words; None for a family with words.
 
-        For families without words, another condition shuffles the feedback.
+        For families without words, the condition `feedback_shuffled` exchanges the feedback.
         """
         return None if isinstance(family, AsksQuestions) else "it has no words"
 

@@ -1,4 +1,6 @@
-"""The subject gives each word one of two labels; then the correct label is shown, as a shot in the context.
+"""The subject gives each word one of two labels; then a label is shown, as a shot in the context.
+
+This is the correct label, except if labels are random.
 
 Gold, random and flipped labels separate what a model recognises from what it acquires from the shots (Min et al. 2022,
 arXiv 2202.12837; Pan et al. 2023, 2305.09731; Wei et al. 2023, 2303.03846). A subject that only chooses between the two
@@ -53,8 +55,8 @@ class Tasks(NamedTuple):
         shown_label: [N, T] the label that is shown after the answer, as the action that gives this label.
         wording: [N] the index of the wording.
         label_words: [N, 2] the indices of the two label words.
-        item_labels: [N, I] the correct action for every item (before labels are exchanged), whether or not the item
-            occurs; -1 for items of which the task says nothing.
+        item_labels: [N, I] the correct action for each of all I items (before labels are exchanged), whether or not the
+            item occurs; -1 for items of which the task says nothing.
     """
 
     items: jax.Array
@@ -95,13 +97,13 @@ class WordLabels(ConfiguredFamily):
 
     @property
     def categories(self) -> np.ndarray:
-        """[C] If tasks have parts, the indices of the categories that occur."""
+        """The indices [C] of the categories that occur, if tasks have parts."""
         return read_texts().pairs[: self.category_count // 2].ravel()
 
     def list_splits(self) -> tuple[Split, ...]:
         """Lists the splits: seen, fresh, a rare category, exchanged labels, and two in which labels follow no category.
 
-        On the restructured splits, the label words never name a category.
+        There is a split 'seen' only with a bank. On the restructured splits, the label words never name a category.
         """
 
         def make_split(name: str, **options: Any) -> Split:
@@ -182,7 +184,7 @@ class WordLabels(ConfiguredFamily):
         return draw_from_bank(derive_key(key, "table"), self.bank_tables, n)
 
     def _find_exchanged_trials(self) -> np.ndarray:
-        """[T] The trials on which the split 'exchanged:labels' exchanges the labels."""
+        """Returns for each trial, [T], whether the split 'exchanged:labels' exchanges its labels."""
         return np.arange(self.horizon) >= self.horizon // 2
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
@@ -199,7 +201,7 @@ class WordLabels(ConfiguredFamily):
         return jnp.stack(parts, -1).astype(jnp.float32)
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Scores the answers and shows the label of the item; a negative action stands for no answer."""
+        """Scores the answers, and shows the label of the item; score and feedback are NaN if there is no answer (-1)."""
         rows, has_no_answer = jnp.arange(len(action)), action < 0
         score = jnp.where(has_no_answer, jnp.nan, action == tasks.correct_action[rows, state])
         feedback = jnp.where(has_no_answer, jnp.nan, action == tasks.shown_label[rows, state])
@@ -326,11 +328,11 @@ def family(
         labels: the kind of label words: 'abstract', words without meaning; 'gold', the names of the categories;
             'random', these names, shown at random after answers, but scored as for 'gold'; or 'flipped', these names,
             swapped.
-        trials: T, the number of words, at least 2; the last word is asked after T - 1 shots.
+        trials: T, the number of words, at least 2; the question about the last word follows T - 1 shots.
         wording: the index of the wording, from 0; -1 to draw a wording for each lifetime.
         categories: C, the number of categories in a lifetime, which is even. Two categories are one of six pairs and
             have different labels; 4, 6 or 8 categories have independent labels.
-        bank: M, the number of training tasks, which are the labels of all categories; 0 for no limit.
+        bank: M, the number of training tasks, each of which gives every category a label; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     check_range(-1, len(read_texts().wordings) - 1, wording=wording)

@@ -51,8 +51,8 @@ def _compare_contexts(
     Args:
         exchanged_scores: [N, T] the measure for each answer with exchanged labels in the context.
         intact_scores: [N, T] the measure for each answer with the true labels in the context.
-        trials: the trials to average over.
-        chance: [N] the mean of the measure if answers are random, which is subtracted from recognition.
+        trials: the slice of trials to average over.
+        chance: the mean of the measure if answers are random, [N] or one number; it is subtracted from recognition.
         measure_name: the name of the measure, for the labels of the readings.
     """
     recognition = average_valid(exchanged_scores[:, trials])

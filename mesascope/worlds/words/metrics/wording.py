@@ -18,7 +18,7 @@ def metric(trials, references, replay):
     wordings = rollout.wording.values.astype(int)
     names, index, count = np.unique(wordings, return_inverse=True, return_counts=True)
     if len(names) < 3:
-        raise DoesNotApply(f"there are {len(names)} wordings, but three are needed")
+        raise DoesNotApply(f"three wordings are needed, but the number of wordings is {len(names)}")
     values = compute_ratio(*measure_gain(rollout))
     means = np.bincount(index, values) / count
     distance = np.abs(means - means.mean())[index]
