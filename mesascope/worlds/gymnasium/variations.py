@@ -22,7 +22,7 @@ class Range(NamedTuple):
     high: float = 0
 
     def draw_value(self, rng: np.random.Generator) -> Any:
-        """Draws one of the values, uniformly from the list or from the range (whose ends are included)."""
+        """Draws one of the values uniformly; a range of whole numbers includes both ends."""
         if self.options:
             return self.options[int(rng.integers(len(self.options)))]
         if isinstance(self.low, int) and isinstance(self.high, int):

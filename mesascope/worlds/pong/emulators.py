@@ -39,7 +39,7 @@ class EmulatedGames:
     """
 
     def __init__(self, start: GameStart, reads_frames: bool = True) -> None:
-        """Begins one game per start. If `reads_frames` is False, frames are not read, which halves the time."""
+        """Begins the N games. If `reads_frames` is False, `play` does not update the frames, which halves the time."""
         self.start, self.reads_frames, n = start, reads_frames, len(start.seed)
         self.emulators = [FREE_EMULATORS.pop() if FREE_EMULATORS else _load_emulator() for _ in range(n)]
         weakref.finalize(self, FREE_EMULATORS.extend, self.emulators)
@@ -64,7 +64,10 @@ class EmulatedGames:
         self._update_observations([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])
 
     def play(self, action: np.ndarray, is_playing: np.ndarray) -> np.ndarray:
-        """Plays one step of the games marked in `is_playing` [N] that are not over, and returns the points won, [N]."""
+        """Plays one step of the games marked in `is_playing` [N] that are not over, and returns the points, [N].
+
+        A point that is lost counts -1.
+        """
         points, indices = np.zeros(len(action), np.float32), np.flatnonzero(is_playing & ~self.is_over)
         screens, before = [], []
         for i in indices:

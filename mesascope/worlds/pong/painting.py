@@ -139,7 +139,7 @@ def check_settings(is_single: int, earlier_percepts: int) -> None:
 
 
 def find_paddle(y: Any, column: int, pixels_above: int) -> Any:
-    """Finds whether a paddle touches each cell now or one screen earlier, [N, 33, 40].
+    """Finds whether a paddle may touch each cell now, or may have touched it one screen earlier, [N, 33, 40].
 
     Args:
         y: [N] the paddle's y, as a byte of the console's memory; 0 if there is no paddle.

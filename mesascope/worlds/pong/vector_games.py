@@ -52,7 +52,7 @@ class VectorGames:
         self.env.send(self.action_codes[action])
 
     def receive_results(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Waits for a step; returns frames, rewards, which games are over, and which steps were fake, [E] each."""
+        """Waits for a step; returns frames, rewards, which games are over, and which steps were fake, [E]."""
         screens, reward, terminated, truncated, _ = self.env.recv()
         is_fake, self.is_over = self.is_over, terminated | truncated
         self.frame = self.crop_frames(screens).copy()

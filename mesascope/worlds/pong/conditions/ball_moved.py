@@ -53,7 +53,7 @@ def condition(rows: int = 10, is_single: int = 1) -> BallMoved:
     """Shows the ball some rows lower.
 
     Args:
-        rows: the number of rows of five pixels by which the ball is moved down; there are 31 rows between the walls.
+        rows: the number of rows of five pixels by which the ball is moved down, from 1 to 30; the field has 31 rows.
         is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
     """
     check_range(1, INNER_ROWS - 1, rows=rows)

@@ -32,7 +32,9 @@ class FramesShuffled(Condition):
 
 
 def condition(is_single: int = 1) -> FramesShuffled:
-    """Shows the subject an observation from one to sixteen steps ago.
+    """Shows the subject an observation from one to sixteen steps ago, drawn at random for every response.
+
+    Near the start of a lifetime, the observation is from fewer steps ago; at the first step, it is the present one.
 
     Args:
         is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.

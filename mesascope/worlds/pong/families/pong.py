@@ -73,7 +73,7 @@ class Pong(ConfiguredFamily):
 
     @property
     def observation_shape(self) -> tuple[int]:
-        """The number of bytes in an observation: the frame, and the positions of the ball and the paddles."""
+        """The shape (D,) of an observation of D bytes: the frame, and the positions of the ball and the paddles."""
         return (screen.OBSERVATION_SIZE,)
 
     def list_splits(self) -> tuple[Split, ...]:

@@ -83,10 +83,12 @@ def recipe(
         epsilon: the value of ε, the probability of a random action, after these steps and in the evaluation.
         games: the number of games that evaluate the trained network.
         seed: the seed of the weights, the games and all draws.
-        progress: a function called from time to time; the score it receives is the mean of the last 20 games played.
+        progress: a function called after every step of the games; the score that it receives is the mean of the last 20
+            finished games.
 
     Raises:
-        MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training run.
+        MesascopeError: a setting is out of range, the family shows no frames, ale-py is not installed, or the folder
+            contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     positive = ("steps", "environments", "threads", "hidden", "batch", "return_steps", "target_every")
@@ -116,7 +118,8 @@ OPTIMISER = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps
 def play_and_update(run: TrainingRun, start: Checkpoint):
     """Plays and updates from a checkpoint on, and yields a checkpoint after every step of the environments.
 
-    After an interruption, the present network first plays until a new replay memory is filled. Then updates continue.
+    After an interruption, the present network first plays until a new replay memory contains `first_steps` steps. Then
+    updates continue.
     """
     s = run.settings
     games = VectorGames(s["environments"], s["threads"], run.derive_seed("games", start.round))
@@ -151,9 +154,10 @@ def play_and_update(run: TrainingRun, start: Checkpoint):
 
 
 def evaluate(run: TrainingRun, state: State) -> list[float]:
-    """Plays complete games with the ε of the settings, and returns their scores.
+    """Plays complete games with the ε of the settings, and returns the scores of `games` of them.
 
-    Every environment contributes the same number of games, so that short games are not over-represented.
+    The number of games that count has the same limit for every environment, so that short games are not
+    over-represented.
     """
     environments, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     games = VectorGames(environments, run.settings["threads"], run.derive_seed("evaluation"), recent_games=1)

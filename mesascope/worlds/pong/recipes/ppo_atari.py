@@ -38,7 +38,7 @@ class Segment(NamedTuple):
 
     Attributes:
         experience: the encoded percepts, the actions with their log-probabilities, the advantages and the targets of
-            the critic, [L, E] each.
+            the critic, [L, E] each; [L, E, D] for encoded percepts of D numbers.
         is_first: [L, E] whether a game begins at each step.
         carry: the carry before the first step, as arrays [1, E, W] for a memory of W units.
     """
@@ -80,7 +80,7 @@ def recipe(
         memory: the kind of the network's recurrent layer: 'gru', 'lstm' or 'none'.
         width: the number of units in the memory.
         epochs: the number of passes over a segment.
-        minibatches: the number of parts into which the games are divided, with one step of Adam for each part.
+        minibatches: the number of equal parts into which the games are divided, with one step of Adam for each part.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
         entropy_weight: the weight of the policy's entropy in the objective.
@@ -89,10 +89,12 @@ def recipe(
         clip: PPO clips the probability ratio to 1 ± clip.
         games: the number of games that evaluate the trained network.
         seed: the seed of the weights, the games and all draws.
-        progress: a function called from time to time; the score it receives is the mean of the last 20 games played.
+        progress: a function called after every update; the score that it receives is the mean of the last 20 finished
+            games.
 
     Raises:
-        MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training run.
+        MesascopeError: a setting is out of range, the family does not show the positions, ale-py is not installed, or
+            the folder contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check_settings(
@@ -133,7 +135,7 @@ class GamePlayer:
         return Percept(observation, self.action, self.feedback, zero, zero, self.is_first)
 
     def play(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Plays one step, and returns the points and whether each game ended, [E] each; a new game follows."""
+        """Plays one step; returns the points and whether each game ended, [E] each. Games that ended are replaced."""
         points = self.games.play(action, np.ones(len(action), bool))
         is_over, self.game_scores = self.games.is_over.copy(), self.game_scores + points
         for i in np.flatnonzero(is_over):
@@ -238,7 +240,11 @@ def update_weights(
 
 
 def evaluate(run: TrainingRun, static: Any, state: State) -> list[float]:
-    """Plays complete games with actions drawn from the policy, equally many per environment; returns the scores."""
+    """Plays complete games with actions drawn from the policy, and returns the scores of `games` of them.
+
+    The number of games that count has the same limit for every environment, so that short games are not
+    over-represented.
+    """
     games, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     player = GamePlayer(games, run.derive_seed("evaluation"))
     key, t = jax.random.key(run.derive_seed("evaluation draws")), 0

@@ -27,7 +27,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     """Describes what is wrong with the kind of memory named in a file's header; '' if it is valid."""
     if metadata.get("memory") in MEMORY_KINDS:
         return ""
-    return f"its memory is {metadata.get('memory')!r}, none of {', '.join(MEMORY_KINDS)}"
+    return f"its memory is {metadata.get('memory')!r}, which is not one of {', '.join(MEMORY_KINDS)}"
 
 
 INTEGER_RANGES = {"width": (1, 4096), "choices": (2, 4096)}

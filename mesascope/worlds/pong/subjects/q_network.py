@@ -43,7 +43,7 @@ class Sizes(NamedTuple):
 
 
 def _is_layer(value: Any) -> bool:
-    """Returns whether a value from a file's header is a valid entry of `layers`."""
+    """Returns whether a value from a file's header describes a layer: a valid kernel size, stride and channels."""
     return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 1 <= x <= MAX_SIZE for x in value)
 
 
@@ -51,7 +51,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     """Describes what is wrong with the layers listed in a file's header; '' if they are valid."""
     layers = metadata.get("layers")
     if not (isinstance(layers, list) and 1 <= len(layers) <= 8 and all(_is_layer(x) for x in layers)):
-        return "its metadata does not list its layers"
+        return "its metadata does not list one to eight valid layers"
     height, width = metadata["height"], metadata["width"]
     for size, stride, _ in layers:
         height, width = (height - size) // stride + 1, (width - size) // stride + 1
@@ -126,7 +126,7 @@ class QNetwork(NamedSubject):
     sizes: Sizes = eqx.field(static=True)
 
     def initialize_carry(self, n: int) -> jax.Array:
-        """Returns black frames [N, stack - 1, H W]."""
+        """Returns black frames [N, stack - 1, H · W]."""
         return jnp.zeros((n, self.sizes.stack - 1, self.sizes.height * self.sizes.width), jnp.uint8)
 
     def respond(self, key: jax.Array, carry: jax.Array, percept: Percept) -> tuple[Any, Response]:
@@ -144,7 +144,7 @@ class QNetwork(NamedSubject):
         return jnp.concatenate([carry[:, 1:], frame[:, None]], 1)
 
     def compute_action_values(self, frames: jax.Array) -> jax.Array:
-        """Computes the value of every action, [N, K], for frames [N, stack, H W]."""
+        """Computes the value of every action, [N, K], for frames [N, stack, H · W]."""
         n, stack, _ = frames.shape
         images = frames.reshape(n, stack, self.sizes.height, self.sizes.width)
         return compute_values(self.weights, jnp.moveaxis(images, 1, -1), self.strides)
@@ -158,7 +158,8 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     """Loads a deep Q-network that sees stacked frames from its .safetensors file.
 
     Args:
-        family: the family that the network runs on; its observations must begin with a frame of the network's size.
+        family: the family that the network runs on; its observations must begin with a frame of the network's size, and
+            it must have as many actions as the network.
         path: the file, or the name of a network that ships with the package.
         epsilon: ε, the fraction of steps with a random action.
     """

@@ -201,7 +201,7 @@ class WordLabels(ConfiguredFamily):
         return jnp.stack(parts, -1).astype(jnp.float32)
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Scores the answers, and shows the label of the item; score and feedback are NaN if there is no answer (-1)."""
+        """Scores the answers, and shows the label of the item; without an answer (-1), score and feedback are NaN."""
         rows, has_no_answer = jnp.arange(len(action)), action < 0
         score = jnp.where(has_no_answer, jnp.nan, action == tasks.correct_action[rows, state])
         feedback = jnp.where(has_no_answer, jnp.nan, action == tasks.shown_label[rows, state])
