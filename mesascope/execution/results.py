@@ -12,7 +12,7 @@ from mesascope.files import write_text
 
 
 def load_answers(folder: Path, work: WorkFunction, units: Sequence[tuple]) -> Iterator[tuple[int, Any]]:
-    """Yields the index and the answer of every finished unit; a unit whose file is missing or broken is unfinished."""
+    """Yields the index and the answer of every finished unit; a unit without a readable file counts as unfinished."""
     for index, unit in enumerate(units):
         try:
             yield (
@@ -40,5 +40,5 @@ def _describe_unit(work: WorkFunction, *unit: Any) -> str:
 
 
 def _find_path(folder: Path, description: str) -> Path:
-    """Returns the path of the file with the answer to a unit with this description."""
+    """Returns the path of the file with the answer of the unit that has this description."""
     return folder / "answers" / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"

@@ -28,7 +28,7 @@ class ClockSubject(StepCountingSubject):
     ramp_trials: int
 
     def respond(self, key, carry, percept: Percept):
-        """Chooses uniformly at first, then takes the action `favourite_action` more and more often, at last always."""
+        """Chooses uniformly at first, then `favourite_action` with rising probability, and in the end always."""
         lapse = jnp.clip(1.0 - (carry - self.start) / self.ramp_trials, 0.0, 1.0)
         favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite_action), self.choices)
         return carry + 1, choose(key, compute_log_probs_with_lapses(favourite, lapse[:, None]))
@@ -45,6 +45,7 @@ def subject(family: Family, ramp_trials: int = 50) -> ClockSubject:
 
     Args:
         family: any family with discrete actions. If no action is best a priori, the subject moves to the first one.
-        ramp_trials: the number of trials from the first uniform choice until the subject always takes that action.
+        ramp_trials: the number of trials from the first uniform choice until the subject always takes that action; if
+            trials have several steps, this is a number of steps.
     """
     return ClockSubject(family.choices, find_favourite_action(family), start=0, ramp_trials=ramp_trials)

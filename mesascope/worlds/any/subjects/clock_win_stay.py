@@ -34,6 +34,6 @@ def subject(family: Family, ramp_trials: int = 50) -> ClockWinStay:
     Args:
         family: any family with discrete actions.
         ramp_trials: the number of trials in which the lapse probability (that of a uniformly random action) falls to
-            zero.
+            zero; if trials have several steps, this is a number of steps.
     """
     return ClockWinStay(family.choices, ramp_trials)

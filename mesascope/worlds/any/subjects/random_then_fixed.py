@@ -10,6 +10,7 @@ def subject(family: Family, start: int = 50) -> ClockSubject:
 
     Args:
         family: any family with discrete actions. If no action is best a priori, the subject takes the first one.
-        start: the number of trials in which the subject chooses at random.
+        start: the number of trials in which the subject chooses at random; if trials have several steps, this is a
+            number of steps.
     """
     return ClockSubject(family.choices, find_favourite_action(family), start=start - 1, ramp_trials=1)

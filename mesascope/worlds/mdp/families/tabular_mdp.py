@@ -206,7 +206,7 @@ def _draw_mdps(key: jax.Array, shape: tuple[int, ...], concentration: float) -> 
 
 
 def _draw_drifting_payoffs(key: jax.Array, payoffs: jax.Array, trial_count: int) -> jax.Array:
-    """Draws mean pay-offs on every trial, [N, T, S, A], from an autoregressive process that keeps N(1, 1)."""
+    """Draws mean pay-offs [N, T, S, A] that change over the trials: an autoregressive process around MEAN_PAYOFF."""
     draws = jax.random.normal(key, (trial_count - 1, *payoffs.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
 
     def add_drift(means, noise):

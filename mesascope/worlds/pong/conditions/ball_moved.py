@@ -19,7 +19,7 @@ class BallMoved(PictureCondition):
 
     Attributes:
         rows: the number of rows, of five pixels each, by which the ball is moved down.
-        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
+        is_single: 1 for single responses, one at each step of an undisturbed lifetime; 0 for the whole lifetime.
     """
 
     rows: int | jax.Array = 10
@@ -54,7 +54,7 @@ def condition(rows: int = 10, is_single: int = 1) -> BallMoved:
 
     Args:
         rows: the number of rows of five pixels by which the ball is moved down, from 1 to 30; the field has 31 rows.
-        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
+        is_single: 1 for single responses, one at each step of an undisturbed lifetime; 0 for the whole lifetime.
     """
     check_range(1, INNER_ROWS - 1, rows=rows)
     check_range(0, 1, is_single=is_single)

@@ -9,7 +9,7 @@ from mesascope.contracts import READABLE_PERCEPTS, Condition, ShowsFrames, check
 
 
 class FramesShuffled(Condition):
-    """Shows an earlier observation, for one response at each step in turn (is_single=1) or always (is_single=0)."""
+    """Shows an earlier observation, for single responses, one at each step (is_single=1), or always (is_single=0)."""
 
     is_single: int | jax.Array
 
@@ -37,7 +37,7 @@ def condition(is_single: int = 1) -> FramesShuffled:
     Near the start of a lifetime, the observation is from fewer steps ago; at the first step, it is the present one.
 
     Args:
-        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
+        is_single: 1 for single responses, one at each step of an undisturbed lifetime; 0 for the whole lifetime.
     """
     check_range(0, 1, is_single=is_single)
     return FramesShuffled(is_single)

@@ -10,7 +10,7 @@ from mesascope.worlds.pong.painting import COLUMNS, EMPTY_FRAME, OWN_PADDLE_COLU
 
 
 class PaddleHidden(PictureCondition):
-    """Hides the paddle for one response at each step in turn (is_single=1) or for the whole lifetime (is_single=0)."""
+    """Hides the paddle for single responses, one per step (is_single=1), or for the whole lifetime (is_single=0)."""
 
     def paint(self, key, picture, context):
         """Returns the picture without the paddle on the right; the ball stays visible."""
@@ -24,7 +24,7 @@ def condition(is_single: int = 1) -> PaddleHidden:
     """Hides the subject's own paddle.
 
     Args:
-        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
+        is_single: 1 for single responses, one at each step of an undisturbed lifetime; 0 for the whole lifetime.
     """
     check_range(0, 1, is_single=is_single)
     return PaddleHidden(is_single)

@@ -13,7 +13,7 @@ from mesascope.worlds.pong.painting import COLUMNS, OTHER_PADDLE_COLUMN, ROWS, P
 
 
 class PatchHidden(PictureCondition):
-    """Hides a patch for one response at each step in turn (is_single=1) or for the whole lifetime (is_single=0)."""
+    """Hides a patch for single responses, one at each step (is_single=1), or for the whole lifetime (is_single=0)."""
 
     def paint(self, key, picture, context):
         """Returns the picture without a patch of the ball's size in the middle of the other player's paddle."""
@@ -34,7 +34,7 @@ def condition(is_single: int = 1, earlier_percepts: int = 0) -> PatchHidden:
     """Hides a patch of the ball's size on the other player's paddle, as the control for hiding the ball.
 
     Args:
-        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
+        is_single: 1 for single responses, one at each step of an undisturbed lifetime; 0 for the whole lifetime.
         earlier_percepts: the number of earlier percepts in which a patch is also hidden. The carry is rebuilt from
             these percepts alone, so this setting suits only subjects that carry the last frames and nothing else.
     """

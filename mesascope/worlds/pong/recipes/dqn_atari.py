@@ -154,7 +154,7 @@ def play_and_update(run: TrainingRun, start: Checkpoint):
 
 
 def evaluate(run: TrainingRun, state: State) -> list[float]:
-    """Plays complete games with the ε of the settings, and returns the scores of `games` of them.
+    """Plays complete games with the ε of the settings, and returns as many scores as the setting `games` says.
 
     The number of games that count has the same limit for every environment, so that short games are not
     over-represented.

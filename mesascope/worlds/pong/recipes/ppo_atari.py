@@ -240,7 +240,7 @@ def update_weights(
 
 
 def evaluate(run: TrainingRun, static: Any, state: State) -> list[float]:
-    """Plays complete games with actions drawn from the policy, and returns the scores of `games` of them.
+    """Plays complete games with actions drawn from the policy, and returns as many scores as `games` says.
 
     The number of games that count has the same limit for every environment, so that short games are not
     over-represented.

@@ -160,7 +160,7 @@ class LinearRegression(ConfiguredFamily):
         return jnp.einsum("ntd,nde->nte", x * deviations, rotation)
 
     def _mask_directions(self, is_switching: bool, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Projects inputs [n, T, D] on half of the directions; from half-way on the other half, if `is_switching`."""
+        """Projects inputs [n, T, D] on half of the directions; `is_switching` uses the other half from half-way on."""
         n, trials, d = x.shape
         mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
         if is_switching:

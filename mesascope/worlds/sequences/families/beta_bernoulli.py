@@ -50,7 +50,10 @@ class BetaBernoulli(ConfiguredFamily):
     ) | {"locator against": "locator:should_minimise=true"}
 
     def list_splits(self) -> tuple[Split, ...]:
-        """Lists the splits: seen (with a bank), fresh, other p, exchanged symbols, drift, and others."""
+        """Lists the splits: seen (with a bank), fresh, two with other p, and four others.
+
+        These have exchanged symbols, a drift of p, repetition of symbols, or more trials.
+        """
         split, half = self.make_split, self.horizon // 2
 
         def draw_seen_probabilities(key: jax.Array, n: int) -> jax.Array:

@@ -31,8 +31,8 @@ class Tasks(NamedTuple):
     Attributes:
         symbols: [N, T + 1] the symbols of each sequence.
         probabilities: [N, T, K] the probability of each next symbol on every trial.
-        matrices: [N, T, K, K] the transition matrix on every trial; [N, T, 0, K] if a lifetime has more than
-            MAX_STORED_PROBABILITIES of these entries.
+        matrices: [N, T, K, K] the transition matrix on every trial; [N, T, 0, K] if T · K² is above
+            MAX_STORED_PROBABILITIES.
         uses_earlier_symbol: [N] 1 if the symbol before the present one selects the row of the matrix, else 0.
     """
 
@@ -59,7 +59,11 @@ class MarkovChain(ConfiguredFamily):
     predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
 
     def list_splits(self) -> tuple[Split, ...]:
-        """Lists the splits: seen (with a bank), fresh, other rows, exchanged or independent symbols, and others."""
+        """Lists the splits: seen (with a bank), fresh, two with other rows, and five others.
+
+        These have exchanged symbols, independent symbols, rows that are drawn anew, a chain of second order, or more
+        trials.
+        """
         split, half = self.make_split, self.horizon // 2
 
         def make_power_change(power: float) -> Callable[[jax.Array], jax.Array]:
@@ -205,7 +209,7 @@ class MarkovChain(ConfiguredFamily):
         return (present + 1) * has_outcome - 1
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """Returns the percept with another lifetime's transition; feedback is 1 if its end was predicted, else 0."""
+        """Returns the percept with another lifetime's transition; feedback is 1 if the action predicted it, else 0."""
         is_correct = percept.action == observation[:, : self.choices].argmax(-1)
         return percept._replace(feedback=is_correct.astype(percept.feedback.dtype), observation=observation)
 

@@ -23,10 +23,10 @@ MAX_DEPTH = 8  # with more than 511 nodes, the observations of a block do not fi
 
 
 class Tasks(NamedTuple):
-    """N trees of M nodes; the second axis is the tree before and after the change.
+    """N trees of M nodes; the second axis stands for the tree before and after the change.
 
     Attributes:
-        child: [N, 2, M, 2] the node that each action leads to from each node; actions at a leaf lead to the same leaf.
+        child: [N, 2, M, 2] the node that each action leads to from each node; actions at a leaf do not leave it.
         payoffs: [N, 2, M] the pay-offs of leaves, 0 at other nodes.
         root: [N] the index of the root.
     """
@@ -255,7 +255,7 @@ def compute_node_values(child: np.ndarray, payoffs: np.ndarray, depth: int, aggr
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))
 def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) -> TreeChoice:
-    """The subject sees a whole tree with the pay-offs of its leaves; the best choice takes look-ahead to full depth.
+    """The subject sees a whole tree with the pay-offs of its leaves; the best choice needs look-ahead to full depth.
 
     Args:
         depth: the number of steps from the root to a leaf, 1 to 8.

@@ -8,7 +8,7 @@ from mesascope.worlds.trees.trees import read_tree, require_trees
 
 
 class BreadthFirst(ScriptedSubject):
-    """Carries the depth [N] of look-ahead so far, and the observation [N, D] on which it looked ahead."""
+    """Carries the depth [N] of look-ahead so far, and the observation [N, D] from which it looked ahead."""
 
     size: int
     max_depth: jax.Array

@@ -30,7 +30,10 @@ class TreeAccumulator(ScriptedSubject):
         return Evidence.make_empty(n, self.size), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry: tuple[Evidence, jax.Array], percept: Percept):
-        """Takes another noisy look at the correct action, and chooses as the evidence (or `is_delayed`) determines."""
+        """Takes another noisy look at the correct action, and chooses the action that the evidence supports.
+
+        If `is_delayed`, the choice does not use the evidence; see `subject`.
+        """
         evidence, ticks = carry
         tree, steps_ahead = read_tree(percept.observation), self.depth - percept.step
         answer = compute_greedy_probabilities(tree.compute_action_values(tree.compute_exact_values(self.depth)))
@@ -53,7 +56,8 @@ def subject(
         family: the family of trees, `tree_choice`.
         signal: how much one look adds to the evidence for the correct action if this action leads to a leaf; the noise
             of a look has the standard deviation 1.5.
-        signal_decay: the factor by which `signal` is multiplied for each step to the leaf after the next one.
+        signal_decay: the factor by which `signal` is multiplied once if two steps lead to a leaf, twice if three do,
+            and so on.
         is_steady: whether only the first look is noisy. Then the ratio of signal to noise grows like the number of
             ticks, otherwise like the square root of this number.
         is_delayed: whether the subject knows the action without noise, but acts at random until the number of ticks

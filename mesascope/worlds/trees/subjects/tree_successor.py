@@ -31,7 +31,7 @@ class TreeSuccessor(ScriptedSubject):
         return jnp.zeros((n, self.n_nodes, 2, self.n_nodes)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Records the leaf that the last action led to, or is expected to lead to; takes the action of larger value."""
+        """Records the leaf that the last action led to or will lead to, then takes the action with the larger value."""
         occupancy, last_node = carry
         tree = read_tree(percept.observation)
         rows, action = jnp.arange(len(last_node)), jnp.maximum(percept.action, 0)
