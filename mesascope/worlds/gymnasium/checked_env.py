@@ -1,8 +1,8 @@
 """Runs one Gymnasium environment, or a vector environment that contains one, and checks every step.
 
-A vector environment resets itself either in the last step of an episode, or in an extra step after the last one. The
-metadata of the environment state which of the two applies. `CheckedEnv.step` takes such an extra step itself and does
-not return its result.
+A vector environment resets itself in the last step of an episode, in an extra step after the last one, or not at all.
+Its metadata state which of these applies. `CheckedEnv.step` takes such an extra step itself, and does not return its
+result.
 """
 
 import contextlib
@@ -168,7 +168,9 @@ class CheckedEnv:
         return self._convert_observation(observation)
 
     def step(self, action: Any) -> tuple[np.ndarray, float, float, bool]:
-        """Takes one real step; returns the observation, reward, expected pay-off, and whether the episode is over.
+        """Takes one step; returns the observation, reward, expected pay-off, and whether the episode is over.
+
+        At the end of an episode, it also takes the extra step in which a vector environment may reset itself.
 
         Raises:
             MesascopeError: the environment raised an error, violated its spaces or metadata, or gave no finite reward

@@ -136,7 +136,8 @@ def make_env(
         score_key: the key in info under which the environment reports the expected pay-off; '' to use the reward.
 
     Raises:
-        MesascopeError: the environment is not registered, or cannot be made with these keywords.
+        MesascopeError: the environment is not registered, cannot be made with these keywords, or lacks one of these
+            attributes.
     """
     arguments = {k: v for k, v in keywords.items() if k not in ("env", "options") and not k.startswith(".")}
     task_env = keywords.get("env", env)
@@ -176,9 +177,10 @@ def make_env(
 
 
 def read_registry(env: Any, uses_vector_env: bool) -> tuple[int, float | None, bool]:
-    """Reads an environment's limit of steps and reward_threshold, and whether it must be made as a vector environment.
+    """Reads an environment's limit of steps and reward_threshold; also returns whether to make a vector environment.
 
     The limit is 0, and the threshold None, if none is registered. If `env` is a function, nothing is registered.
+    The third value is True if `uses_vector_env` is, or if the id is registered for vector environments alone.
 
     Raises:
         MesascopeError: the id is not registered.

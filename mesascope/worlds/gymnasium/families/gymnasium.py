@@ -2,8 +2,8 @@
 
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
 user's function draws. Splits differ from one another in the same ways. If actions are discrete, the split 'exchanged'
-permutes them half-way through the lifetime. If every step is a trial, and an entry of the observation shows the last
-reward, then conditions that exchange the reward also exchange this entry.
+permutes them from half-way through the lifetime on. If every step is a trial, and an entry of the observation shows the
+last reward, then conditions that exchange the reward also exchange this entry.
 """
 
 import dataclasses
@@ -67,7 +67,7 @@ class Gymnasium(ConfiguredFamily):
 
     @property
     def references(self) -> Mapping[str, str]:
-        """The learner, if the user named one."""
+        """The learner for the roles 'learner' and 'discounting', if the user named one."""
         return {"learner": self.learner, "discounting": self.learner} if self.learner else {}
 
     @property
@@ -92,7 +92,10 @@ class Gymnasium(ConfiguredFamily):
         return self._draw_tasks("fresh", key, n)
 
     def list_splits(self) -> tuple[Split, ...]:
-        """Lists the splits: seen (with a bank), fresh, those in the settings, and exchanged (for discrete actions)."""
+        """Lists the splits: seen (with a bank), fresh, those in the settings, and exchanged.
+
+        The split 'exchanged' needs discrete actions and more than one trial.
+        """
         function_splits = getattr(self.task_function, "splits", ())
         names = dict.fromkeys(("fresh", *function_splits, *(split for split, _ in self.replacements)))
         names = (*(("seen",) if self.bank_label else ()), *names)
@@ -104,7 +107,7 @@ class Gymnasium(ConfiguredFamily):
         return tuple(splits)
 
     def with_bank(self, bank: str | None) -> Self:
-        """Returns the same family with another bank, without making an environment."""
+        """Returns the same family with another bank, or without a bank (None); makes no environment."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         settings = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
         return dataclasses.replace(
@@ -168,7 +171,11 @@ class Gymnasium(ConfiguredFamily):
         return self.with_outcome(percept, 1.0 - percept.feedback, percept.observation)
 
     def compute_latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
-        """Returns the latents best, worst and chance (returns of a trial) and fixed (unknown, so NaN), each [N, T]."""
+        """Returns the latents best, worst and chance (returns of a trial) and fixed (unknown, so NaN), each [N, T].
+
+        Raises:
+            MesascopeError: `best` is not above the return of random play.
+        """
         best, worst, chance = self.returns
         chance = self._estimate_chance(split) if chance is None else chance
         if not best > chance:
@@ -183,7 +190,7 @@ class Gymnasium(ConfiguredFamily):
         return {k: np.full(shape, v, np.float32) for k, v in result.items()}
 
     def _estimate_chance(self, split: str) -> float:
-        """Estimates the mean return of a trial of random play from 64 episodes, each on another task."""
+        """Estimates the mean return of a trial of random play from 64 episodes, each on a task of its own."""
         split = "fresh" if split in ("seen", "exchanged") else split
         unlimited = self.with_bank(None)
         identity = (unlimited.compute_code_hash(), split)
@@ -243,7 +250,7 @@ def family(
             lists its splits besides 'fresh'.
         seeds: how episodes are seeded. With 'same', every episode of a lifetime begins from the task's seed, so tasks
             can differ in the seed alone; with 'new', each episode begins from a new seed. The default is 'same' if
-            nothing else varies.
+            nothing else varies, and 'new' otherwise.
         shifted: keywords in the form of `variations`, with other values for the split 'shifted'.
         restructured: keywords in the form of `variations` for the split 'restructured'; 'env=Other-v0' uses another
             environment with the same spaces.
@@ -257,8 +264,8 @@ def family(
         score: the key in info under which the environment reports the expected pay-off of a step; by default the score
             is the reward.
         learner: the subject that is the reference learner, as a name or 'module:factory'; '' for none.
-        vector: whether to make a vector environment that contains one (gymnasium.make_vec); ids that are registered for
-            vector environments alone need this.
+        vector: whether to make a vector environment that contains one (gymnasium.make_vec); for ids that
+            are registered for vector environments alone, this is always done.
         history: whether the observation contains the past. Stacked frames and running sums are also detected without
             this setting. If the observation contains the past, the percept contains all that a subject acquires, so
             every subject is placed at 'reactive'.
