@@ -1,4 +1,4 @@
-"""Replaces the carry for one response, on every trial in turn, while the lifetime continues undisturbed."""
+"""Replaces the carry for one response, at every step in turn, while the lifetime continues undisturbed."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from mesascope.contracts import Condition, Number, check_range, select, take_row
 class CarryReplacedOnce(Condition):
     """Replaces the carry for one response with a fresh carry (fresh=1), or with another lifetime's carry (fresh=0).
 
-    The other lifetime's carry is from the same trial.
+    The other lifetime's carry is from the same step.
     """
 
     fresh: Number

@@ -29,7 +29,8 @@ def condition(trial: int = -1) -> CarryReset:
     """The carry is reset before every trial, or only once, together with the percept.
 
     Args:
-        trial: the trial of a single reset, at least 1; -1 for a reset before every trial.
+        trial: the index of the trial of a single reset, which has no effect at trial 0; -1 for a reset before every
+            trial.
     """
     check_range(-1, MAX_TRIAL_INDEX, trial=trial)
     return CarryReset(trial)

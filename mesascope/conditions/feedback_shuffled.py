@@ -1,11 +1,12 @@
 """Replaces feedback older than w trials with another lifetime's feedback; everything else in the past is unchanged.
 
-Up to trial t - w, the second carry receives the subject's own actions with a donor's feedback. Then the condition
-replays the last w percepts unchanged. Donors are intact lifetimes on fresh tasks, because donors on the seen split
-would reveal which arm is good on average.
+Before every trial t, the second carry has received the subject's percepts up to trial t - w, with a donor's feedback.
+From this carry, the condition replays the last w percepts unchanged. Donors are intact lifetimes on fresh tasks,
+because donors on the seen split would reveal which arm is good on average.
 
-If trials have several steps, the condition shuffles and replays whole trials before the first step of trial t, and does
-not change the percepts of trial t. Steps after the end of a trial are skipped.
+If trials have several steps, the condition shuffles and replays whole trials before the first step of trial t. It does
+not change the percepts of trial t, except for the outcome in the first one if w is 0. Steps after the end of a trial
+are skipped.
 """
 
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Replaces the observation with another lifetime's observation on every trial, if the family has observations."""
+"""Replaces the observation with another lifetime's observation at every step, if the family has observations."""
 
 from mesascope.contracts import Condition, take_rows
 
@@ -12,5 +12,5 @@ class ObservationSwapped(Condition):
 
 
 def condition() -> ObservationSwapped:
-    """On every trial, the subject gets another lifetime's observation."""
+    """At every step, the subject gets another lifetime's observation."""
     return ObservationSwapped()

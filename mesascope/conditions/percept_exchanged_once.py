@@ -1,4 +1,4 @@
-"""Changes the last feedback or action for one response, on every trial in turn; the lifetime continues undisturbed."""
+"""Changes the last feedback or action for one response, at every step in turn; the lifetime continues undisturbed."""
 
 from typing import ClassVar
 

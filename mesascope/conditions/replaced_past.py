@@ -1,12 +1,12 @@
-"""Deletes the past before the last w percepts, or replaces it with a donor's past, for one response or for all.
+"""Deletes the past before the last w percepts, or replaces it with a donor's past, for single responses or for a lifetime.
 
 The condition takes a fresh carry, or the carry that another lifetime of the same subject had w trials ago. It then
 replays the last w percepts, including the present one, unchanged. So the subject still knows the trial index if it
 observes this index. Deletion resets a trial counter in the carry, whereas a transplant does not change its value.
 
-If trials have several steps, the last w trials are replayed unchanged, and only the first response of a trial is
-disturbed, so that memory within a trial never counts. The first replayed percept keeps its observation. But its last
-action and feedback are older than w trials, so they come from the other lifetime, or are absent under deletion.
+If trials have several steps, the last w trials are replayed unchanged, and the carry is replaced only before the first
+step of a trial, so that memory within a trial never counts. The first replayed percept keeps its observation. But its
+last action and feedback are older than w trials, so they come from the other lifetime, or are absent under deletion.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class ReplacedPast(Condition):
             If trials have several steps, the carry receives this percept in any case; 1 marks the percept as first.
         transplant_flag: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
         replicate: the number of the draw of donors (the other lifetimes), counted from 0.
-        whole_lifetime_flag: 1 to disturb every response of a lifetime, 0 to disturb single responses.
+        whole_lifetime_flag: 1 to disturb a lifetime from its first to its last trial, 0 to disturb single responses.
     """
 
     window: Number
@@ -148,7 +148,7 @@ def replay_past(
     Args:
         window: w, the number of last percepts that the subject still knows, including the present one.
         carry: the carry before the percept of w trials ago.
-        second_carry: the second carry after the last trial.
+        second_carry: the second carry as the condition returned it on the trial before.
         context: the condition's context.
         oldest: the percept that the subject observes instead of the percept of w trials ago.
         has_oldest: whether the subject observes the percept `oldest`, or begins with the percept after it.

@@ -35,11 +35,11 @@ class Thinking(Condition):
         return int(self.ticks)
 
     def explain_mismatch(self, family: Family) -> str | None:
-        """Explains that a family without plans does not fit the condition; returns None if the family fits."""
+        """Explains in a clause why a family without `AllowsPlanning` does not fit; returns None if the family fits."""
         return None if isinstance(family, AllowsPlanning) else "its tasks do not define which plans can be made"
 
     def apply(self, carry, percept, second_carry, context):
-        """Runs all ticks except the last one."""
+        """Runs all ticks except the last one, and returns the inputs of the last tick."""
         other_observation = take_rows(percept.observation, context.partners)
 
         def run_tick(i, carry):

@@ -1,7 +1,7 @@
 """Axes: questions besides the spectrum, such as which goal a subject pursues and whether it searches.
 
-An axis is one file. The axis reads finished trials, and applies if they include at least one of the kinds of split that
-it needs. The readings of an axis have no order, and one of them is always 'undetermined'. `NAME.toml` beside the file
+An axis is one file. The axis reads finished trials, and applies only if these include a split of a kind that it can
+use. The readings of an axis have no order, and one of them is always 'undetermined'. A .toml file of the same name
 lists scripted subjects with known readings; `mesascope validate` checks the axis against these subjects.
 """
 
@@ -50,12 +50,14 @@ class Axis:
         question: the question in words.
         reading_meanings: the meaning of every reading.
         read: the function read(trials, family) that returns a Verdict, or None if the question does not apply to the
-            family. `trials` maps each split to the subject's data set; `family` is the family of the tasks.
+            family or the splits. `trials` maps each split to the subject's data set; `family` is the family of the
+            tasks.
         needed_split_kinds: the kinds of split that the axis can use; it needs at least one of them.
-        tested_split_kinds: the kinds of split on which `mesascope validate` runs the scripted subjects.
+        tested_split_kinds: the kinds of split on which `mesascope validate` runs the scripted subjects, and on which an
+            examination runs the conditions that have no entry in `split_kinds_by_condition`.
         conditions: the labels of the conditions that the axis reads; conditions that do not fit a family are left out.
         split_kinds_by_condition: maps a condition's label to the kinds of split on which the axis reads this condition.
-            A condition without an entry is read on all kinds of split.
+            A condition without an entry is read on every kind of split on which it was run.
     """
 
     name: str
@@ -78,7 +80,7 @@ class Axis:
 
 
 def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:
-    """Maps the label of every condition that an axis reads for a family to the kinds of split on which it is read."""
+    """Maps the label of every condition that an axis reads for a family to the kinds of split on which it is to run."""
     result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
@@ -95,7 +97,10 @@ def _make_family(name: str) -> Any:
 
 
 def compute_axis_verdicts(trials: TrialsBySplit) -> dict[str, dict[str, Any]]:
-    """Computes the verdicts of all axes that apply, and returns each as a dictionary, by the name of its axis."""
+    """Computes the verdicts of all axes that apply, and returns each as a dictionary, by the name of its axis.
+
+    The result is empty if the family cannot be made from the name that the trials state.
+    """
     kinds = {split.partition(":")[0] for split in trials}
     result = {}
     for name in catalogue.list_names("axes"):

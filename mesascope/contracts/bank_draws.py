@@ -21,14 +21,14 @@ def draw_bank(
     description: str,
     remedy: str = "Take a larger bank.",
 ) -> T | None:
-    """Draws a bank of M tasks that do not all share one property, such as the same best arm.
+    """Draws a bank of M tasks that do not all agree in a property, such as the best arm.
 
     Args:
         draw: draw(key) draws M tasks, a pytree or array.
-        size: M, the number of tasks; a bank of one task needs no different properties, and 0 means no bank.
+        size: M, the number of tasks, or 0 for no bank. If M is 1, any task is accepted.
         seed: the seed of the draw.
         find_property: find_property(tasks) returns the property of each task, an array [M, ...].
-        description: how the error message describes the tasks after their number, such as 'different tasks'.
+        description: what the error message says about the bank after its size, such as 'with two different best arms'.
         remedy: the remedy in the error message.
 
     Returns:

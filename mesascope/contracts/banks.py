@@ -1,4 +1,4 @@
-"""Parses the names of sets of training tasks: 'unlimited', 'bank:M@seed', 'at-most:M' and 'unknown'."""
+"""Parses the numbers in names of training tasks, which are 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'."""
 
 from mesascope.errors import MesascopeError
 
@@ -7,7 +7,7 @@ def parse_bank(name: str) -> tuple[int, int]:
     """Parses the name of a bank, 'bank:M@seed', and returns its size M and its seed.
 
     Raises:
-        MesascopeError: the name does not have this form.
+        MesascopeError: the name does not have this form, or M is 0.
     """
     size, _, seed = name.removeprefix("bank:").partition("@")
     if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal() or not int(size):

@@ -1,4 +1,6 @@
-"""Optional capabilities of families. A family has a capability if it has the attributes and methods of its class.
+"""Optional capabilities of families.
+
+A family has a capability if it has all attributes and methods of the capability's class.
 
 In shapes, N is the number of lifetimes, T of trials in a lifetime, K of arms, M of tasks in the bank, and D of numbers
 in an observation.
@@ -17,10 +19,10 @@ from mesascope.contracts.questions import PastTrial, Question
 
 @runtime_checkable
 class HasArms(Protocol):
-    """A bandit whose arms pay 1 with probabilities that are fixed during a lifetime, so that exact procedures can plan.
+    """A bandit whose arms pay 1 or 0, with probabilities that are fixed during a lifetime on fresh tasks.
 
-    `prior` names the distribution of the arms' probabilities. `shapes` contains the parameters (a, b) of the Beta prior
-    of each arm if the arms have different priors; otherwise it is None.
+    `prior` names the distribution of the arms' probabilities. `shapes` contains the parameters (a, b) of each arm's
+    Beta prior if every arm has its own; otherwise it is None.
     """
 
     prior: str
@@ -33,7 +35,7 @@ class HasFavouriteArm(Protocol):
 
     @property
     def favourite_arm(self) -> int:
-        """The index of the arm that is best under the prior."""
+        """The index of the arm with the largest prior mean; 0 if all arms have the same prior."""
         ...
 
 
@@ -76,13 +78,16 @@ class AsksQuestions(Protocol):
 
 @runtime_checkable
 class ShowsFrames(Protocol):
-    """A family whose observations contain an image, followed by the positions of the objects in it."""
+    """A family whose observations contain an image, followed by the positions of the objects in it.
+
+    `position_names` contains the name of each position, in the order of the observation.
+    """
 
     frame_shape: tuple[int, int]  # height and width
     position_names: Any
 
     def record_frames(self, frame_count: int = 6, step_interval: int = 4) -> np.ndarray:
-        """Records observations [F, D] of one lifetime, F = `frame_count`: one after every `step_interval` steps."""
+        """Records F = `frame_count` observations [F, D] of one lifetime, each `step_interval` steps after the last."""
         ...
 
 
@@ -91,9 +96,9 @@ class ShowsGrids(Protocol):
     """A family whose observations are grids of cells, with training problems for networks that take several ticks."""
 
     def convert_to_images(self, observation: Any) -> tuple[Any, Any]:
-        """Converts observations [N, D] to images and to the numbers of the agents' cells [N].
+        """Converts observations [N, D] to images [N, F, F, P] and to the indices [N] of the subjects' cells.
 
-        An image [F, F, P] has P planes, such as walls and goal, of F × F cells.
+        An image has P planes, such as walls and goal, of F × F cells.
         """
         ...
 
@@ -116,10 +121,10 @@ class InterpolatesTasks(Protocol):
     def interpolate_tasks(
         self, observation: np.ndarray, proportion: float, rng: np.random.Generator
     ) -> tuple[Any, Any]:
-        """Computes the outcomes, without and with noise, each [N, T], of tasks between two random tasks of the bank.
+        """Computes outcomes [N, T], without and with noise, of tasks that lie between two random tasks of the bank.
 
         Args:
-            observation: [N, T, D] the observations of lifetimes.
+            observation: [N, T, D] the observations of lifetimes; the two tasks are drawn separately for each lifetime.
             proportion: the fraction of the way from the first task to the second.
             rng: the NumPy generator that draws the tasks and the noise.
         """

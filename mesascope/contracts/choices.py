@@ -18,12 +18,12 @@ class CountingSubject(ChoosingSubject):
     """A subject that carries counts [N, K, 2] of wins and losses."""
 
     def initialize_carry(self, n: int) -> jax.Array:
-        """Returns counts [N, K, 2] of 0."""
+        """Returns counts [N, K, 2] that are all 0."""
         return jnp.zeros((n, self.choices, 2))
 
 
 class StepCountingSubject(ChoosingSubject):
-    """A subject that carries an integer [N], such as the number of past trials; it starts at 0."""
+    """A subject that carries one integer for each lifetime [N], starting at 0, such as the number of past trials."""
 
     def initialize_carry(self, n: int) -> jax.Array:
         """Returns 0 for every lifetime."""
@@ -54,7 +54,10 @@ class CountingSubjectWithTime(ChoosingSubject):
 
 
 def count_last_outcome(percept: Percept, choices: int) -> jax.Array:
-    """Counts the last pull as a win or a loss of its arm; all counts [N, K, 2] are 0 before the first pull."""
+    """Counts the last pull as `feedback` wins and 1 - `feedback` losses of its arm, and returns the counts [N, K, 2].
+
+    All other counts are 0; before the first pull, all are.
+    """
     pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
     wins = percept.feedback[:, None]
     return jnp.stack([pulled * wins, pulled * (1.0 - wins)], axis=-1)
@@ -68,8 +71,8 @@ def compute_posterior_means(counts: jax.Array, a: float | jax.Array = 1.0, b: fl
 def compute_greedy_probabilities(values: jax.Array, tie_rule: str = "random") -> jax.Array:
     """Computes the probabilities [N, K] of a greedy choice among arms with these values [N, K].
 
-    Arms that tie for the largest value are equally likely if `tie_rule` is 'random'. If it is 'first', the first of
-    these arms has probability 1.
+    If `tie_rule` is 'random', all arms whose values are within 1e-6 of the largest value are equally likely. If it is
+    'first', the first arm with the largest value has probability 1.
     """
     if tie_rule == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
@@ -78,9 +81,10 @@ def compute_greedy_probabilities(values: jax.Array, tie_rule: str = "random") ->
 
 
 def compute_stay_probabilities(action: jax.Array, choices: int, stay_probability: jax.Array | float) -> jax.Array:
-    """Computes the probabilities [N, K] of a choice that repeats the last action [N] with `stay_probability`.
+    """Computes the probabilities [N, K] of a choice that repeats the last action [N] with a given probability.
 
-    The other actions share the rest equally. Before the first action (-1), all actions are equally likely.
+    This probability, `stay_probability`, is a number or an array [N]. The other actions share the rest equally. Before
+    the first action (-1), all actions are equally likely.
     """
     last = jax.nn.one_hot(action, choices)
     stay_probability = jnp.broadcast_to(jnp.asarray(stay_probability, jnp.float32), action.shape)[:, None]
@@ -91,11 +95,11 @@ def compute_stay_probabilities(action: jax.Array, choices: int, stay_probability
 def compute_log_probs_with_lapses(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
     """Computes log-probabilities [N, K] of choices of which a fraction `lapse` is drawn uniformly from all arms.
 
-    The other choices are drawn with `probabilities` [N, K].
+    The other choices are drawn with `probabilities` [N, K]. `lapse` is a number or an array [N, 1].
     """
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 
 def has_last_pull_paid(percept: Percept) -> jax.Array:
-    """Checks in which lifetimes [N] the last pull paid."""
+    """Checks in which lifetimes [N] the last pull paid, that is, in which its feedback was above 0.5."""
     return percept.feedback > 0.5

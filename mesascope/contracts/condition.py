@@ -1,7 +1,7 @@
 """Conditions: controlled disturbances of the carry or the percept.
 
-A condition counts time in trials. If trials have several steps, the condition acts before the first step of a trial,
-and the carry persists within the trial. So 'before every trial' means before the first step of every trial.
+A condition counts time in trials. If trials have several steps, 'at trial t' and 'before every trial' mean before the
+first step of the trial, and the carry persists within the trial. Some conditions act at every step instead.
 
 JAX traces the numbers in a condition, because one compiled scan runs all conditions. So `apply` must not use Python
 branches that depend on these numbers, on the trial or on the carry; use `select` and `ConditionContext.repeat` instead.
@@ -39,15 +39,15 @@ class ConditionContext(NamedTuple):
         first_percept: the first percept of a lifetime.
         get_past_percept: get_past_percept(i) returns the percept of i steps ago, for i below READABLE_PERCEPTS · S
             (undefined if the lifetime had not begun). If trials have several steps, only conditions whose `looks_back`
-            is True may call this function.
+            is True may call this function for i above 0.
         partners: [N] the index of each lifetime's partner in the block, drawn again for every trial.
         exchange_outcome: exchange_outcome(i, percept) replaces the outcome in the percept of i steps ago with a donor's
             outcome at the same step of the same trial. The feedback is 0 if the donor's trial was over. Donors are
             lifetimes on other fresh tasks; a donor has the same index in its block as the lifetime's partner.
         flip_outcome: flip_outcome(percept) returns the percept with the opposite last outcome.
-        mark_as_first: mark_as_first(percept) returns the percept marked as first: the first percept of a lifetime, with
-            the present observation if trials have several steps.
-        choices: K, or None if actions are real numbers.
+        mark_as_first: mark_as_first(percept) returns the percept in the form of a first percept (see
+            `Family.mark_as_first`).
+        choices: K, the number of actions, or None if actions are real numbers.
         steps: S, the maximum number of steps in a trial.
         step: the index of the coming step inside its trial, from 0.
         is_trial_start: whether a trial begins now; True if S = 1.
@@ -110,7 +110,7 @@ class Condition(eqx.Module):
 
     @property
     def replicate_number(self) -> int:
-        """The number of the replicate, a draw of partners and donors: the setting `replicate`, 0 by default."""
+        """The number of the replicate (a draw of partners and donors): the setting `replicate`, or 0 without it."""
         return int(getattr(self, "replicate", 0))
 
     @property
@@ -120,7 +120,7 @@ class Condition(eqx.Module):
 
     @property
     def response_count(self) -> int:
-        """The number of responses that the condition requests at each step, including the recorded response."""
+        """The number of responses at each step: the recorded one and, if it is disturbed alone, the undisturbed one."""
         return 1 + self.is_one_step
 
     def explain_mismatch(self, family: Family) -> str | None:

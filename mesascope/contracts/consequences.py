@@ -16,8 +16,9 @@ class ActionConsequences(NamedTuple):
     """The consequences of actions in N lifetimes of T trials with S choices among K actions each.
 
     Attributes:
-        action: [N, T, S] the actions; negative for steps without an action.
-        values: [N, T, S, K] the best outcome that each action can lead to, according to the latest information shown.
+        action: [N, T, S] the actions; negative for steps that do not count, such as steps without an action.
+        values: [N, T, S, K] the value of the best outcome that each action can lead to, according to the latest
+            information shown.
         earlier_values: [N, T, S, K] these values in the same state, according to what was shown one trial earlier; NaN
             if undefined.
         is_observed: [N, T] whether the subject had observed everything on which the values of the trial depend.

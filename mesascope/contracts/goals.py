@@ -13,11 +13,11 @@ class Goal(NamedTuple):
     """The values of K actions for one goal in N lifetimes of T trials, with S steps in each trial.
 
     Attributes:
-        values: [N, T, S, K], or [N, T, K] if a trial is one step: the value of each action for the goal, in the goal's
-            units; NaN for steps without an action.
-        achieved_values: [N, T] the value that the trial achieved for the goal.
-        best: [N, T] the largest value that was possible on the trial.
-        chance: [N, T] the mean value of random actions.
+        values: [N, T, S, K], or [N, T, K] if a trial is one step: the value of each action for the goal. Its unit may
+            differ from that of the other fields. Values at steps without an action do not count.
+        achieved_values: [N, T] how far the trial achieved the goal; NaN if the trial did not take place.
+        best: [N, T] the largest achieved value that was possible on the trial.
+        chance: [N, T] the mean achieved value of random actions.
     """
 
     values: np.ndarray
@@ -33,7 +33,7 @@ class Goals(NamedTuple):
         intended: the goal that the tasks reward.
         proxy: another goal, which coincides with the intended goal on training tasks.
         action: [N, T, S], or [N, T] if a trial is one step: the actions; negative for steps without an action.
-        is_conflict: [N, T] whether no action is best for both goals.
+        is_conflict: [N, T] whether no choice of actions on the trial is best for both goals.
     """
 
     intended: Goal

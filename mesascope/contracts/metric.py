@@ -27,14 +27,15 @@ class Reading(NamedTuple):
     """One number per lifetime.
 
     Attributes:
-        values: [N] the numbers, NaN if a lifetime has none; their mean is the estimate.
+        values: [N] the numbers, NaN if a lifetime has none. The estimate is their mean, or the mean of the units' means
+            if `unit` names a variable.
         split: the split of the lifetimes.
-        label: the name of this reading, if the metric has several.
+        label: the name of this reading, if the metric has several readings; otherwise ''.
         null: the mean under the null hypothesis.
         reason: a caveat that reports print beside the estimate; if all values are NaN, the reason why.
         is_descriptive: whether the placement rule ignores this reading, although it uses other readings of the metric.
-        unit: the unit of resampling, if it differs from the unit of the trials. This is the name of a variable [N] of
-            the trials that numbers the units, or any other name if each value belongs to one unit.
+        unit: the unit of resampling; '' for the unit of the trials. It is the name of a variable [N] of the trials that
+            numbers the units. With any other name, every value is one unit, and there may be more or fewer than N.
         p: the p-value, if the metric has its own test; None for the p-value of a t test of the values.
         intervals: [2, N] the ends of each participant's own interval, if the metric fits a model to every participant
             of a log.
@@ -66,12 +67,14 @@ class Metric:
             the same tasks. `replay` is a function that replays a procedure, such as the subject itself or its untrained
             twin, along recorded trials (see `mesascope.rollouts.replays.Replays`), or None if replays are not possible.
             `measure` raises `DoesNotApply` if the question does not fit the trials.
-        conditions: the labels of the conditions that the metric needs. In a label, {half} stands for half the horizon,
-            {tenth} for a tenth of it, and {few} for w, the number of trials after which a trial counts as older.
-        splits: the kinds of split that the metric can use; the metric does not apply if none of them was run.
+        conditions: the labels of the conditions that the metric needs. In a label, {half} stands for half the number of
+            trials, {tenth} for a tenth of it (both rounded down), and {few} for w, the number of trials after which a
+            trial counts as older.
+        splits: the kinds of split that the metric can use; it does not apply if none of them was run, except to a log.
         references: the roles of the references that the metric can use.
-        expected_signs: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0'
-            or 'any', the default. A slow metric may leave out all controls except the learner.
+        expected_signs: where the estimate must lie for each control (learner, lookalike, still): above the null value
+            ('+'), below it ('-'), near it ('0') or anywhere ('any', the default). Examinations do not measure a
+            control that is left out; a slow metric may leave out all controls except the learner.
         settings: the values of the metric's settings, by name.
         is_confirmatory: whether the placement rule uses the metric.
         is_cheap: whether the metric takes so little time that it can be measured many times for each participant.
@@ -169,7 +172,7 @@ def require_choices(trials: xr.Dataset) -> xr.Dataset:
 
 
 def list_replicates(trials: xr.Dataset, prefix: str) -> list[str]:
-    """Lists the labels of a condition's replicates, which are those that begin with `prefix`.
+    """Lists the labels of a condition's replicates: `prefix` itself, and labels that begin with `prefix` and a comma.
 
     Raises:
         DoesNotApply: the condition was not run.
@@ -181,12 +184,12 @@ def list_replicates(trials: xr.Dataset, prefix: str) -> list[str]:
 
 
 def sum_gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Sums score - chance, and best - chance, over the trials of each lifetime.
+    """Sums score - chance, and best - chance, over those trials of each lifetime that count.
 
     Args:
         trials: the trials on one split.
         prefix: the label of the condition without its replicate; the first sum is averaged over the replicates.
-        window: further arguments of `measure_gain`, such as `window`, the trials to sum over.
+        window: further arguments of `measure_gain`, such as `window`, which sets other trials to sum over.
 
     Returns:
         The two sums, each [N].
@@ -218,10 +221,13 @@ def find_family(replay: Any, trials: xr.Dataset) -> Any:
 
 
 def record_taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[str, np.ndarray]:
-    """Replays the recorded trials to the subject itself, or to its untrained twin, and returns every tap [N, T, U].
+    """Replays recorded trials to the subject, and returns its taps [N, T, U] by name, as far as `list_taps` lists them.
+
+    `role` is 'itself', or 'untrained' for the subject's untrained twin. If trials have several steps, the shape is
+    [N, T, S, U], with S steps in a trial.
 
     Raises:
-        DoesNotApply: the subject is not available, has no taps, or has no untrained twin.
+        DoesNotApply: the subject is not available, has no such taps, or has no untrained twin.
     """
     if replay is None:
         raise DoesNotApply("the question needs the subject itself, and there is only a log")

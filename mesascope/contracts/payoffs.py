@@ -35,7 +35,7 @@ def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
 
     Args:
         payoffs: [N or 1, T, K, M] the pay-off of every action on every task.
-        action: [N, T] the chosen actions, or [N, T, M] with one action per task.
+        action: [N, T] the chosen actions, or [N, T, M] with one action per task; a negative action counts as action 0.
 
     Returns:
         [N, T, M] the pay-offs.

@@ -34,7 +34,8 @@ def exchange_earlier_events(percept: Percept, observation: Array) -> Percept:
 
     A family uses this function to exchange what an observation shows of earlier trials besides the last outcome, such
     as an earlier cue or symbol. On the other trials, only the outcome is exchanged. If the outcome and the earlier
-    events were always exchanged together, a subject that uses only the relation between them would never change.
+    events were always exchanged together, a subject that uses only the relation between them would never respond
+    differently.
 
     Args:
         percept: the percept with the opposite outcome.
@@ -46,7 +47,7 @@ def exchange_earlier_events(percept: Percept, observation: Array) -> Percept:
 
 
 def make_first_percept(observation: jax.Array) -> Percept:
-    """Makes the first percept of a lifetime from an observation [N, D]."""
+    """Makes the first percept of a lifetime from an observation [N, D], for actions that are whole numbers."""
     n = len(observation)
     zero, none = jnp.zeros(n, jnp.int32), jnp.full(n, -1, jnp.int32)
     return Percept(observation, none, jnp.zeros(n), zero, zero, jnp.ones(n, bool))

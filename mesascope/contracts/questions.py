@@ -13,7 +13,7 @@ class PastTrial(NamedTuple):
     """One past trial, with what the percept after the trial reports.
 
     Attributes:
-        observation: the observation in the percept, as D numbers.
+        observation: the observation in that percept, as D numbers.
         action: the action, or -1 if there was no answer.
         feedback: the action's pay-off, or NaN if there was no answer.
     """
@@ -28,7 +28,7 @@ class Question(NamedTuple):
 
     Attributes:
         intro: the introduction, which may be empty.
-        past_texts: one text for each trial in the context, or one summary of all trials.
+        past_texts: one text for each past trial, or texts that together summarise all past trials.
         answer_line: the last line, which the answer completes after one space.
         labels: the possible answers, in the order of the actions; each begins with a different character.
         request: an instruction for chat models, which answer in turns instead of completing a text.
@@ -47,7 +47,7 @@ class Question(NamedTuple):
 
     @property
     def turn(self) -> str:
-        """The question as a turn of a conversation."""
+        """The question with the request, as a turn of a conversation."""
         return f"{self.text}\n\n{self.request}"
 
 

@@ -1,10 +1,10 @@
-"""Recipes: training procedures for networks. A recipe is a pure function of its settings and its seed.
+"""Recipes: training procedures for networks. The settings and the seed of a recipe determine the trained network.
 
-A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=ignore_progress)`. The signature declares
-the settings, and the docstring begins with one sentence. The factory writes `network.safetensors` into the folder `out`
-and returns a summary. If the factory is called again after an interruption, it continues, and writes the same bytes as
-an uninterrupted run. The two recipes for Atari games are an exception: the state of their emulators cannot be saved, so
-they restart their games.
+A recipe is a file with a factory `recipe(family, out, updates=…, …, seed=0, progress=ignore_progress)`. The signature
+declares the settings, and the docstring begins with one sentence. The factory writes `network.safetensors` into the
+folder `out` and returns a `TrainingSummary`. If the factory is called again after an interruption, it continues, and
+writes the same bytes as an uninterrupted run. The two recipes for Atari games are an exception: the state of their
+emulators cannot be saved, so they restart their games.
 """
 
 import os
@@ -21,8 +21,9 @@ class Progress(NamedTuple):
     Attributes:
         finished_updates: the number of finished updates.
         total_updates: the total number of updates.
-        seconds_left: the estimated time left in seconds; None before the second update.
-        score: the mean expected pay-off of a trial in the last batch, which is too noisy to report as a result.
+        seconds_left: the estimated time left in seconds; None before the second update of the call.
+        score: the mean expected pay-off of a trial in the last batch, or the mean result of the last finished Atari
+            games. It is too noisy to report as a result.
     """
 
     finished_updates: int

@@ -69,7 +69,7 @@ def check_range(low: float, high: float, /, **values: float) -> None:
 
 
 def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
-    """Raises `MesascopeError` if a setting is not one of the valid words."""
+    """Raises `MesascopeError` if a setting is not one of the words in `allowed`."""
     for label, value in values.items():
         if value not in allowed:
             raise make_unknown_name_error(f"{label} setting", value, allowed)

@@ -15,15 +15,15 @@ class Split:
     """One distribution of tasks on which subjects are tested.
 
     Attributes:
-        name: 'fresh', or a kind with a variant, such as 'shifted:low'.
+        name: a kind, such as 'fresh', or a kind with a variant, such as 'shifted:low'.
         draw: the function that draws its tasks.
         trial_count: T, the number of trials in a lifetime.
         change_trial: the trial at which the task changes within the lifetime; None if the task does not change.
         is_counted: whether the placement uses the split; other splits are only reported.
-        is_beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
-        part_count: the number of independent parts of a task, each with its own correct action (the latents
-            'part' and 'right'); 0 if tasks have no parts. The bits of information that actions contain about
-            independent parts add up.
+        is_beyond_banks: whether no bank could contain its tasks, so that a gain from feedback on them means acquiring.
+        part_count: the number of independent parts of a task, each with its own correct action; 0 if tasks have no
+            parts. The latents 'part' and 'right' contain the part that occurs on each trial, and its correct action.
+            The bits of information that actions contain about independent parts add up.
         digit_bases: the bases of the digits of each part's best first action, such as the row and column of a cell; ()
             if there are no digits. Digits must be independent and evenly distributed. Bits are then computed from
             transplants, digit by digit.
@@ -47,7 +47,7 @@ class Split:
 
     @property
     def kind(self) -> str:
-        """The split's kind: 'seen', 'fresh', 'shifted', 'exchanged', 'restructured', or one that is never counted."""
+        """The kind: 'seen', 'fresh', 'shifted', 'exchanged', 'restructured', or another one, which is never counted."""
         return get_split_kind(self.name)
 
 

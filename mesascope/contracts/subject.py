@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Response(NamedTuple):
-    """The actions [N], and the log-probabilities [N, K] of all actions; None if the subject does not report these."""
+    """The actions [N], and the log-probabilities [N, K] of all actions, or None if the subject reports none."""
 
     action: Array
     log_probs: Array
@@ -32,8 +32,8 @@ class Subject(eqx.Module):
 
     Attributes:
         name: the subject with its settings, as a user would type it.
-        trained_on: the tasks that the subject was trained on: 'unlimited', 'bank:M@seed' (M tasks drawn by seed),
-            'at-most:M' (M tasks or fewer) or 'unknown'.
+        trained_on: the tasks that the subject was trained on: 'unlimited', 'bank:M@seed' (M tasks, drawn with the
+            seed), 'at-most:M' (M tasks or fewer) or 'unknown'.
         is_traceable: whether the subject is pure JAX code, which is compiled; otherwise it runs in a Python loop.
         identity_fields: the fields that only identify the subject; `initialize_carry`, `respond` and `read_taps` must
             not read them.
@@ -68,7 +68,7 @@ class Subject(eqx.Module):
         """Describes the cost of this many responses; returns '' if they are free.
 
         Raises:
-            MesascopeError: the cost is too high.
+            MesascopeError: the cost exceeds the budget that the user set.
         """
         return ""
 
@@ -114,7 +114,7 @@ class NamedSubject(Subject):
 
 
 class ScriptedSubject(Subject):
-    """A subject written by hand, which is not trained, and by default has no bank in which to locate tasks.
+    """A subject that was written by hand instead of trained; by default its `trained_on` is 'unlimited'.
 
     The subject's factory names it after its settings (see `keep_settings`). The carry is empty by default.
     """
