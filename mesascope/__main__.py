@@ -1,4 +1,4 @@
-"""The command `mesascope`, also as `python -m mesascope`; Ctrl-C while it is imported ends it without a traceback."""
+"""The command `mesascope`, also as `python -m mesascope`; Ctrl-C during its import ends it without a traceback."""
 
 import sys
 

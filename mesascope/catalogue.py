@@ -84,8 +84,8 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
     """Imports and returns the module of one plug-in.
 
     Raises:
-        MesascopeError: the name does not exist (the message lists similar names), several modules define it, or
-            the import fails.
+        MesascopeError: the kind or the name does not exist (the message lists similar names), several modules define
+            the name, or the import fails.
     """
     require_known_name("kind of plug-in", kind, KINDS)
     if name not in list_names(kind):
@@ -103,7 +103,7 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
 
 
 def get_factory(kind: str, name: str) -> Callable[..., Any]:
-    """Returns the factory of one plug-in; the parameters of the factory are the plug-in's settings."""
+    """Returns the factory of one plug-in; its parameters are the plug-in's settings (see `list_settings`)."""
     function = getattr(import_plugin_module(kind, name), KINDS[kind], None)
     if not callable(function):
         raise MesascopeError(f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...).")
@@ -173,7 +173,10 @@ def make_list(value: Any) -> list[Any] | None:
 
 
 def make_plugins(kind: str, specs: Any = None) -> list[Any]:
-    """Makes plug-ins of a kind from one or several specs, or all of the kind by default; keeps objects as they are."""
+    """Makes plug-ins of a kind from one or several specs; keeps objects as they are.
+
+    If `specs` is None or empty, all plug-ins of the kind are made with their default settings.
+    """
     return [make(kind, one) if isinstance(one, str) else one for one in make_list(specs) or list_names(kind)]
 
 
@@ -222,7 +225,7 @@ def _parse_value(value_type: Any, text: str, example: str, label: str) -> Any:
 
 
 def make_trust_setting(kind: str, name: str, is_trusted: bool) -> dict[str, bool]:
-    """Makes the setting {'trust': True} if the user trusts the file's code and the factory takes it, else {}."""
+    """Makes the setting {'trust': True} if the user trusts a file's code and the factory has this setting, else {}."""
     accepts_trust = is_trusted and "trust" in inspect.signature(get_factory(kind, name)).parameters
     return {"trust": True} if accepts_trust else {}
 
@@ -238,7 +241,8 @@ def describe_plugins(kind: str) -> list[dict[str, Any]]:
     Returns:
         Dicts with `kind` (in the singular), `name`, `says` (a summary), `settings` (with their defaults; None without a
         default) and `package` (the package that the plug-in is from; '' for mesascope). For a study, `settings` are its
-        number of seeds and its duration in minutes, and there is no `package`.
+        number of seeds and its duration in minutes, and there is no `package`. If a plug-in or study cannot be read,
+        `says` gives the reason, and `settings` is empty.
     """
     if kind == "studies":
         return [_describe_study(name) for name in list_names(kind)]

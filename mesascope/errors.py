@@ -1,4 +1,4 @@
-"""Defines the exception for users' mistakes, whose message states the problem, the valid options and what to type."""
+"""Defines the exception for users' mistakes; its message states the problem, and what to type or change."""
 
 import difflib
 import re
@@ -30,7 +30,7 @@ class MesascopeWarning(UserWarning):
 
 
 def describe_error(error: BaseException) -> str:
-    """Describes an error by its type and its message's first paragraph, or by a remedy if JAX cannot trace the code."""
+    """Describes an error by its type and its message's first paragraph, or a remedy if JAX cannot trace the code."""
     name = type(error).__name__
     if name.startswith("Tracer") or name == "ConcretizationTypeError":
         return (

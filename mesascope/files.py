@@ -20,7 +20,9 @@ def make_cache_path(*parts: str) -> Path:
 
 @contextlib.contextmanager
 def replace_when_written(path: Path, name_mark: str = "part") -> Iterator[Path]:
-    """Yields the path of a temporary file, which replaces `path` when the context ends, so `path` is never incomplete.
+    """Yields the path of a temporary file, which replaces `path` if the context ends without an error.
+
+    So `path` is never incomplete.
 
     Args:
         path: the file to write; its folder must exist.
@@ -44,7 +46,7 @@ def replace_when_written(path: Path, name_mark: str = "part") -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Writes a text to a file atomically; several processes may do so at once.
 
-    Bytes of a path that are not UTF-8 are written as escape sequences.
+    Characters that UTF-8 cannot encode, such as those for undecodable bytes of a path, become escape sequences.
     """
     with replace_when_written(path, PROCESS_NAME) as part:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -54,7 +56,7 @@ def write_text(path: Path, text: str) -> None:
 def lock_folder(folder: Path) -> Iterator[bool]:
     """Yields whether this process alone holds the lock of a folder; the lock ends with the context or the process.
 
-    On systems without file locks, such as Windows, nothing is locked.
+    On systems without file locks, such as Windows, nothing is locked, and the function yields True.
     """
     try:
         import fcntl

@@ -1,4 +1,4 @@
-"""Defines a finding, which answers one metric's question, with its interval, unit, controls and provenance."""
+"""Defines a finding: the answer to one metric's question, with an interval, unit, controls and provenance."""
 
 import dataclasses
 import datetime
@@ -37,8 +37,8 @@ class Finding:
         split: the name of the split on which the metric was measured.
         settings: the metric's settings by name.
         estimate: the estimated number; None if the metric was not measured.
-        low: the lower end of the interval; None with fewer than three units.
-        high: the upper end of the interval; None with fewer than three units.
+        low: the lower end of the interval; None without an estimate or with fewer than three units.
+        high: the upper end of the interval; None without an estimate or with fewer than three units.
         confidence: the confidence level of the interval, such as 0.95.
         n: the number of units.
         unit: what was resampled, such as 'lifetime', 'donor', 'task', 'training seed', 'participant' or 'wording'.
@@ -154,7 +154,7 @@ def read_findings(folder: str | os.PathLike) -> list[Finding]:
     """Reads all findings from a run's folder, or from the path of its findings.json.
 
     Raises:
-        MesascopeError: there is no such file, or mesascope did not write the file.
+        MesascopeError: there is no such file, it is not JSON, or it does not contain findings that mesascope wrote.
     """
     path = Path(folder)
     path = path / "findings.json" if path.is_dir() else path

@@ -65,7 +65,7 @@ def rename_old_settings(spec: str, present_settings: Container[str] = ()) -> str
 
 
 def replace_non_finite(value: Any) -> Any:
-    """Replaces infinities and NaN by None throughout plain data, because JSON has no such numbers."""
+    """Copies plain data with None for infinities and NaN, because JSON has no such numbers; tuples become lists."""
     if isinstance(value, Mapping):
         return {key: replace_non_finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

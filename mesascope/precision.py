@@ -10,7 +10,7 @@ _USERS_PRECISION: list[bool] = []  # what the user had set, while this package c
 
 @contextlib.contextmanager
 def use_single_precision() -> Iterator[None]:
-    """Turns double precision off in all threads inside this context, and on again afterwards."""
+    """Turns double precision off in all threads inside this context, and on again afterwards if it was on before."""
     if not jax.config.read("jax_enable_x64"):
         yield
         return

@@ -1,4 +1,4 @@
-"""Computes all intervals and tests of the package with SciPy."""
+"""Computes the intervals and p-values of findings with SciPy, and draws bootstrap resamples."""
 
 import functools
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class Interval(NamedTuple):
     """The estimates and intervals of P rows of numbers.
 
     Attributes:
-        estimate: [P] the estimate of each row, such as its mean.
+        estimate: [P] the estimate of each row, such as its mean; NaN if all its numbers are NaN.
         low: [P] the lower ends of the intervals.
         high: [P] the upper ends of the intervals.
         n: [P] the number of units in each row whose number is not NaN.
@@ -149,7 +149,8 @@ def average_valid(values: np.ndarray, axis: int = -1) -> np.ndarray:
 def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:
     """Computes one number for each of N units [N], for intervals of function(means) by the delta method.
 
-    The mean of the numbers is function(means), and the standard error of their mean is that of function(means).
+    The mean of the numbers is function(means), and the standard error of their mean approximates that of
+    function(means).
 
     Args:
         function: a smooth function of the means [M] of M parts, such as the ratio of two means.
@@ -190,7 +191,7 @@ def draw_bootstrap_counts(n: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def is_share_at_least(holds: np.ndarray, share: float) -> bool:
-    """Whether something holds in at least `share` of all possible resamples, beyond the Monte-Carlo error.
+    """Checks whether something holds in at least `share` of all possible resamples, beyond the Monte-Carlo error.
 
     The lower end of the exact one-sided 95 % interval of the share must reach `share`.
 
@@ -202,10 +203,10 @@ def is_share_at_least(holds: np.ndarray, share: float) -> bool:
 
 
 def find_percentile_ends(n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Finds the two quantiles of bootstrap results that are the ends of an interval, for n units.
+    """Finds the probabilities of the two quantiles of bootstrap results that are the ends of an interval, for n units.
 
-    They are further apart than (0.025, 0.975), because the plain percentile interval is too narrow for few units: these
-    are the expanded percentiles of Hesterberg (2014, arXiv 1411.5279).
+    For an interval of 95 %, they are further apart than (0.025, 0.975), because the plain percentile interval is too
+    narrow for few units: these are the expanded percentiles of Hesterberg (2014, arXiv 1411.5279).
     """
     distance = np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + confidence) / 2)
     return float(special.ndtr(-distance)), float(special.ndtr(distance))

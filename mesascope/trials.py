@@ -4,14 +4,16 @@ The axes are condition (C), lifetime (N) and trial (T). Some variables have furt
 transplant, rank, or the units of a tap. The variables are:
 - action, feedback, score [C, N, T]: if a trial is missing, action is -1, and feedback and score are NaN. If actions are
   real numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
-- score under a one-step condition: the worth of the disturbed action on the subject's own task; NaN if unknown.
-- act_worth, act_room [N, T], if trials have several steps and the family can value single actions. act_worth is how
-  much more the first action of a trial pays than a random first action, if the best actions follow both. act_room is
-  the same difference for the best first action. Under a one-step condition, score minus chance is the act_worth of the
-  disturbed action.
+- score under a one-step condition: chance plus the worth of the disturbed action on the subject's own task; NaN if
+  unknown. feedback is NaN under a one-step condition.
+- act_worth, act_room [N, T], if trials have several steps (or the family's `has_payoff_values` is otherwise False) and
+  the family can value single actions. act_worth is how much more the first action of a trial pays than a random first
+  action, if the best actions follow both. act_room is the same difference for the best first action. Under a one-step
+  condition, score minus chance is the act_worth of the disturbed action.
 - donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room [transplant, N, T]: the worth, on the
   donor's task, of actions taken after a transplant (see `mesascope.rollouts.worth`); `transplant` lists the conditions.
-- donor_ranks [transplant, N, T, rank]: the best action on the donor's task, the second best action, and so on.
+- donor_ranks [transplant, N, T, rank]: the best action on the donor's task, the second best action, and so on; with
+  more than eight actions, only the best one.
 - log_probs [C, N, T, K]: the log-probabilities of the choices, if the subject reports them; NaN under conditions other
   than the intact and the one-step conditions.
 - partner [C, N, T]: the lifetime whose carry, percept or feedback the condition may have used.
@@ -66,7 +68,7 @@ def find_reflex_window(trial_count: int, max_window: int = REFLEX_TRIALS) -> int
 
 
 def fill_in_trial_counts(condition: str, trial_count: int) -> str:
-    """Replaces {half}, {tenth} and {few} in a condition's spec by a half, a tenth and w of `trial_count` trials."""
+    """Replaces {half}, {tenth} and {few} in a condition's spec by a half and a tenth of `trial_count`, and by w."""
     return condition.format(half=trial_count // 2, tenth=trial_count // 10, few=find_reflex_window(trial_count))
 
 
@@ -84,14 +86,14 @@ def join_records(
 
     Args:
         records: for each condition, a sequence with the `mesascope.rollouts.blocks.Record` of every block.
-        latents: the variables of the tasks by name; an array with one, two or three axes has the axes lifetime, trial
-            and choice, as far as they go.
+        latents: the variables of the tasks by name. An array has the first one, two or all three of the axes lifetime,
+            trial and choice.
         condition_labels: the labels of the conditions, in the order of `records`.
         is_one_step_condition: whether each condition disturbs one response at a time.
         lifetime_count: the number of lifetimes to keep; the blocks may contain more.
         attrs: the attributes of the data set, such as family, split and steps.
         transplants: for each transplant condition, by label, the worth of the actions in each block, as a
-            `mesascope.rollouts.worth.Transplant`; None without such conditions.
+            `mesascope.rollouts.worth.Transplant`; None or empty without such conditions.
     """
 
     stepwise = records[0][0].n_steps is not None
@@ -109,7 +111,7 @@ def join_records(
         return joined
 
     def join(name, lifetime=1, dtype=None):
-        """Joins the field `name` of all records along their axis of lifetimes, whose number is `lifetime`."""
+        """Joins the field `name` of all records along their axis of lifetimes, which is the axis number `lifetime`."""
         return stack([[getattr(r, name) for r in row] for row in records], lifetime, dtype)
 
     lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # axes of variables with a value for each step

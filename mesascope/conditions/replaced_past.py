@@ -1,4 +1,4 @@
-"""Deletes the past before the last w percepts, or replaces it with a donor's past, for single responses or for a lifetime.
+"""Deletes the past before the last w percepts, or replaces it with a donor's, for single responses or a lifetime.
 
 The condition takes a fresh carry, or the carry that another lifetime of the same subject had w trials ago. It then
 replays the last w percepts, including the present one, unchanged. So the subject still knows the trial index if it

@@ -19,13 +19,14 @@ from mesascope.errors import MesascopeError
 from mesascope.trials import BLOCK_SIZE, MAX_STORED_NUMBERS, MAX_STORED_STEPS
 
 BlockAddress = tuple[str | int, ...]  # the address of a block: (number,), or ('lent', draw, number) for donors
-MakeKey = Callable[..., jax.Array]  # make_key(purpose, step number); purpose: 'act', 'pay' or 'disturb'
+MakeKey = Callable[..., jax.Array]  # make_key(purpose, step number), for 'act', 'pay', 'disturb'; make_key('begin')
 
 
 class Record(NamedTuple):
     """The record of one block: arrays with leading axes T, N.
 
-    If trials have several steps, the arrays with values for single steps have leading axes T, S, N.
+    If trials have several steps, the arrays with values for single steps have leading axes T, S, N. Of those, action,
+    log_probs and taps contain only the stored steps, which `choose_stored_steps` chooses.
 
     Attributes:
         action: the actions at the stored steps; at idle steps -1, or NaN if actions are real numbers.
@@ -34,7 +35,8 @@ class Record(NamedTuple):
         partner: the index of the lifetime whose carry, percept or outcome the condition may have used.
         log_probs: [..., K] the log-probabilities of all actions at the stored steps; None if the subject does not
             report them.
-        observation: [..., D] the observation before every step; None if the observations are too large or not needed.
+        observation: [..., D] the observation before every step, or only before the first step of every trial (see
+            `trim_observations`); None if the observations are too large or not needed.
         taps: [..., U] the activations of each recorded tap at the stored steps, by the tap's name.
         n_steps: the number of steps that ran; None if S = 1.
         step_feedback: the feedback at every step, 0 at idle steps; None if S = 1.
@@ -96,8 +98,9 @@ class BlockState(NamedTuple):
         state: the hidden state of the tasks.
         percept: the percept before the next step.
         carry: the subject's carry.
-        second_carry: the condition's second carry.
-        recent_steps: the last steps, as a `PastStep`; only a compiled scan stores them here.
+        second_carry: the condition's second carry; in a Python loop, a list with the second carry of every condition.
+        recent_steps: the last steps in a compiled scan, on a leading axis: their percepts if S = 1, otherwise a
+            `PastStep`. () in a Python loop, and if S > 1 and no condition looks back.
     """
 
     state: Any
@@ -113,8 +116,8 @@ class PastStep(NamedTuple):
     Attributes:
         percept: the percept at that step.
         is_idle: [N] whether each lifetime was idle; None if lifetimes are never idle.
-        last_active_step: [N] the number of the last earlier step at which each lifetime was not idle; None if lifetimes
-            are never idle.
+        last_active_step: [N] the number of the last earlier step at which each lifetime was not idle, -1 before the
+            first step; None if lifetimes are never idle.
     """
 
     percept: Percept
@@ -152,7 +155,10 @@ def are_donor_observations_needed(family: Family) -> bool:
 
 
 def should_keep_observations(family: Family, trial_count: int) -> bool:
-    """Checks whether all observations of lifetimes with this many trials are few enough to be kept in the record."""
+    """Checks whether all observations of lifetimes with this many trials are few enough to be kept in the record.
+
+    They are not if the family has more than `MAX_STORED_STEPS` steps in a trial, so that not all steps are stored.
+    """
     size = trial_count * family.steps * math.prod(family.observation_shape)
     return family.steps <= MAX_STORED_STEPS and size <= MAX_STORED_NUMBERS
 
@@ -239,7 +245,7 @@ class BlockConstants:
 
 
 def restore_idle(is_idle: Any, block_before: BlockState, block_after: BlockState) -> BlockState:
-    """Returns the block after a step, with the idle lifetimes [N] as they were before the step."""
+    """Returns the block after a step, with the old state, percept and carry in the lifetimes [N] that are idle."""
     names = ("state", "percept", "carry")
     return block_after._replace(
         **{k: select(is_idle, getattr(block_before, k), getattr(block_after, k)) for k in names}
@@ -271,7 +277,10 @@ def is_undisturbed(condition: Condition) -> bool:
 
 
 def make_present_only_lookup(present: PastStep) -> Callable[[Any], PastStep]:
-    """Makes get_past_step(i) for conditions that do not look back: it returns the present step, for i = 0 only."""
+    """Makes get_past_step(i) for conditions that do not look back: it returns the present step for i = 0.
+
+    For any other i, it raises `MesascopeError`.
+    """
 
     def get_past_step(i: Any) -> PastStep:
         if isinstance(i, int) and i == 0:

@@ -1,8 +1,8 @@
 """Reduces the compiler's effort, because a run spends more time on compilation than on lifetimes.
 
 At optimisation level 1, a scan compiles in four fifths of the time that the default level takes, and runs as fast. At
-level 0, a draw of tasks compiles in less than half of the default time. This code may be slow, because it runs only
-once per block.
+level 0, a draw of tasks compiles in less than half of the default time. The code of a draw may be slow, because it runs
+only once per block.
 """
 
 import functools
@@ -26,9 +26,9 @@ compile_once = functools.partial(_jit, compiler_options={LEVEL_OPTION: 0})
 def cache_compiled_code(is_short: bool = False) -> None:
     """Saves compiled code in the user's cache folder, for later runs and for processes that this process starts.
 
-    A short run spends more time on compilation than on lifetimes. It therefore uses older emitters of XLA, which
-    compile in two thirds of the time, but whose code takes a quarter longer to run. If jaxlib does not know the flag
-    that selects these emitters, it ends the process. So this function sets the flag only for known versions of jaxlib.
+    A short run (`is_short`) spends more time on compilation than on lifetimes. It therefore uses older emitters of XLA,
+    which compile in two thirds of the time, but whose code takes a quarter longer to run. If jaxlib does not know the
+    flag that selects these emitters, it ends the process. So this function sets the flag only for jaxlib 0.10.
     """
     if is_short and version("jaxlib").startswith("0.10."):
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")

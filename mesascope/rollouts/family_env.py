@@ -17,10 +17,10 @@ MAX_ACTION = 1e6  # the bound on real actions, because stable-baselines3 rejects
 class FamilyEnv(gymnasium.Env):
     """A family as an environment in which one episode is one lifetime, and every reset draws a new task.
 
-    The observation is one flat vector. It contains the D numbers of the task's observation, the last of the K actions
-    in one-hot form (a real action as one number), the last feedback, the trial as a fraction of the horizon, and
-    whether this is the first step (1 or 0). The reward is the feedback. `info` contains the score (the expected
-    pay-off) and the expected pay-offs of chance and of the best action on this trial.
+    The observation is one flat vector. It contains the D numbers of the task's observation, the last action in one-hot
+    form over the K actions (a real action as one number), the last feedback, the trial's index as a fraction of the
+    number of trials, and whether this is the first step (1 or 0). The reward is the feedback. After a step, `info`
+    contains the score (the expected pay-off) and the expected pay-offs of chance and of the best action on this trial.
 
     Args:
         family: the family to wrap.
@@ -75,7 +75,7 @@ class FamilyEnv(gymnasium.Env):
         return self._encode(percept), feedback, self.step_number >= self.length * self.steps, False, info
 
     def render(self) -> str | None:
-        """Returns the last action and its feedback in words; None unless the render mode is 'ansi'."""
+        """Returns the last action and its feedback in words, '' before any; None unless the render mode is 'ansi'."""
         return self.message if self.render_mode == "ansi" else None
 
     def _is_idle(self) -> bool:

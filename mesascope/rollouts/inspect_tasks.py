@@ -45,7 +45,7 @@ def play_lifetime(family: str, split: str, seed: int):
 
 @scorer(metrics=[mean(), stderr()])
 def compute_mean_score():
-    """Makes a scorer that computes the mean score of a lifetime's answered trials."""
+    """Makes a scorer that computes the mean score of a lifetime's answered trials, or 0 if none was answered."""
 
     async def score(state: Any, target: Any) -> Score:
         scores = [trial["score"] for trial in state.store.get(STORE_KEY)["trials"] if trial["score"] is not None]

@@ -74,7 +74,8 @@ def read_eval(path: str) -> xr.Dataset:
     """Reads the trials from Inspect's .eval log of one of mesascope's tasks, in the form that `rollout` returns.
 
     Raises:
-        MesascopeError: inspect-ai is not installed, or the log does not come from one of mesascope's tasks.
+        MesascopeError: inspect-ai is not installed, the file is not an .eval log, or the log does not come from one of
+            mesascope's tasks.
     """
     try:
         from inspect_ai.log import read_eval_log
@@ -98,7 +99,7 @@ def read_eval(path: str) -> xr.Dataset:
 
 
 def _join_lifetimes(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
-    """Joins the records of lifetimes to trials; in an unfinished lifetime, the last trials are missing."""
+    """Joins the records of lifetimes into trials; in an unfinished lifetime, the last trials are missing."""
     first = records[0]
     family: Family = catalogue.make("families", first["family"])
     split, seed, numbers = first["split"], int(first["seed"]), [int(record["number"]) for record in records]

@@ -33,8 +33,9 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_exam
     is repeated after calls for other lifetimes. A lifetime's probabilities must not change if the other lifetimes in
     its block are replaced, or if the order of the block changes. If a subject reports no probabilities, its actions
     must not change if the other lifetimes are replaced, and the order is not tested. In a Python loop, random draws may
-    differ between two blocks, for example because a row uses another number of draws. The actions in whole lifetimes
-    must then have the same distribution in both blocks.
+    differ between two blocks, for example because another lifetime uses a different number of draws. The probabilities
+    or actions of several replays must then have the same distribution in both blocks. A subject with
+    `has_separate_rows` is not tested.
 
     Args:
         subject: the subject to test.
@@ -44,8 +45,8 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, condition_exam
             only once.
 
     Raises:
-        MesascopeError: the actions depend on other lifetimes or calls, or the subject writes into its inputs. The
-            message names the cause; for actions, the message also says how much they differ.
+        MesascopeError: the actions depend on other lifetimes or calls, or the subject writes into a carry or percept.
+            The message names the cause; for actions, the message also says how much they differ.
     """
     if subject.has_separate_rows:
         return
@@ -96,7 +97,7 @@ def _raise_dependence_error(subject: Subject, cause: str, difference: str) -> No
 
 
 def _describe_difference(response: Response, other_response: Response) -> str:
-    """Describes how two responses to the same percepts differ; '' if they are the same."""
+    """Describes how two responses to the same percepts differ; '' if they agree up to rounding errors."""
     if response.log_probs is not None and other_response.log_probs is not None:
         difference = np.abs(np.exp(response.log_probs) - np.exp(other_response.log_probs)).max()
         return "" if difference <= TOLERANCE else f"a probability changes by {difference:.3f}"
@@ -143,7 +144,10 @@ def _select_step(block: Percept, t: int) -> Percept:
 
 
 def _hash_leaves(tree: Any) -> list[Any]:
-    """Computes hashes of the leaves of a pytree, to detect writes; leaves out objects that cannot be pickled."""
+    """Computes a hash of each leaf of a pytree (pickles if it contains objects), to detect writes.
+
+    Leaves with objects that cannot be pickled are left out.
+    """
     hashes = []
     for leaf in map(np.asarray, jax.tree.leaves(tree)):
         with contextlib.suppress(Exception):  # an object may raise anything when it is pickled
@@ -170,7 +174,8 @@ def _refuse_block_dependence(
         subject: the subject to test.
         cause: the difference between the blocks, for the message, such as 'the order of its lifetimes'.
         key: the random key of the draws.
-        first_block: the percepts of the first block; as many of its first lifetimes as `second_rows` has are compared.
+        first_block: the percepts of the first block. Its first lifetimes are compared, as many as `second_rows` has
+            elements.
         responses: the responses to the percepts of the first block.
         second_block: the percepts of the second block.
         second_rows: the rows of the compared lifetimes in the second block.

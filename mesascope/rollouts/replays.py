@@ -56,13 +56,14 @@ class Replays:
         """Replays a procedure along recorded trials.
 
         Args:
-            procedure: a subject or its name with settings; or 'itself' or 'untrained', the examined subject or its
+            procedure: a subject or its name with settings; or 'itself' for the examined subject, or 'untrained' for its
                 untrained twin.
             trials: the trials of one split, or of a log.
             options: further arguments of `replay`.
 
         Raises:
-            MesascopeError: the subject is not available, or it has no untrained twin.
+            MesascopeError: no subject has this name, the examined subject is not available, it has no untrained twin,
+                or the trials cannot be replayed.
         """
         return replay(self.find_subject(procedure, trials), trials, **options)
 
@@ -92,7 +93,7 @@ class Replays:
         """Lists the names of a subject's taps, except empty taps and those that every rollout records.
 
         Raises:
-            MesascopeError: the subject has no taps.
+            MesascopeError: the subject has no such taps, or it is not available (see `find_subject`).
         """
         subject = self.find_subject(procedure, trials)
         values = subject.read_taps(subject.initialize_carry(2))
@@ -102,7 +103,7 @@ class Replays:
         return names
 
     def make_family(self, trials: xr.Dataset) -> Family:
-        """Makes the family of the trials, with the bank that the subject was trained on."""
+        """Makes the family of the trials; if the trials name the subject's training bank, with this bank."""
         family = catalogue.make("families", str(trials.attrs["family"]))
         bank = str(trials.attrs.get("trained_on", ""))
         return family.with_bank(bank) if bank.startswith("bank:") else family
@@ -131,7 +132,8 @@ def replay(
             unchanged carry.
 
     Raises:
-        MesascopeError: the trials have several steps, and the single steps of this condition were not stored.
+        MesascopeError: the trials have several steps, and the single steps of this condition were not stored; or
+            `added_activations` names a tap that cannot be changed.
     """
     selected = trials.sel(condition=label)
     has_steps = int(trials.attrs.get("steps", 1)) > 1
@@ -279,7 +281,7 @@ def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
         taps: the new activations by the tap's name.
 
     Raises:
-        MesascopeError: a tap is computed from the carry, so it cannot be replaced.
+        MesascopeError: a tap does not exist, or is computed from the carry, so that it cannot be replaced.
     """
     names = list(taps)
     try:

@@ -1,8 +1,9 @@
 """Runs a frozen subject on a family's tasks under conditions, and returns trials.
 
-Lifetimes run in blocks of 64, and the last block is padded with further lifetimes. Every block of every condition and
-split uses the same compiled scan. So additional conditions, splits or blocks do not change the other trials and need no
-new compilation. If JAX cannot trace the subject or the family, blocks run in a Python loop.
+Lifetimes run in blocks of 64, and the last block is padded with further lifetimes. Blocks with equally long lifetimes
+use the same compiled scan, on every split and under every condition of a kind that the scan includes. Additional
+conditions, splits or blocks do not change the other trials. If JAX cannot trace the subject or the family, blocks run
+in a Python loop.
 """
 
 import dataclasses
@@ -58,7 +59,7 @@ def rollout(
     """Runs `lifetimes` lifetimes on a split under each condition.
 
     Args:
-        subject: the subject, in any form that `examine` accepts. The hashes of its weights must not change.
+        subject: the subject, in any form that `examine` accepts. Its weights must not change while it runs.
         family: the family, or the family's name with settings.
         split: the split from which tasks are drawn.
         lifetimes: N, the number of lifetimes.
@@ -79,8 +80,8 @@ def rollout(
         Trials with axes condition, lifetime, trial (see `mesascope.trials`).
 
     Raises:
-        MesascopeError: `lifetimes` is below 1, a condition is listed twice, a condition or the subject does not fit the
-            family, or the subject's weights changed.
+        MesascopeError: a name is unknown, `lifetimes` is below 1, a condition is listed twice, a condition or the
+            subject does not fit the family, or the subject's weights changed.
     """
     gate.allow_from_python(subject, family)
     family = open_family(family)
@@ -199,7 +200,7 @@ def find_condition_examples(conditions: Iterable[Condition]) -> tuple[Condition,
 
 
 def strip_identity(module: Any) -> Any:
-    """Sets the identity fields of a family or subject to None, so that modules that differ only in these share code."""
+    """Sets a family's or subject's identity fields to None, so that modules that differ only in them share code."""
     fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity_fields]
 
     def read_fields(m: Any) -> list[Any]:

@@ -85,7 +85,7 @@ def _run_blocks_in_scan(subject, family, inputs, *, kinds, condition_index, tria
 
 
 def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials, recorded_taps) -> Record:
-    """Runs one block under one condition as one scan; JAX traces the index of the condition's kind, and its numbers."""
+    """Runs one block under one condition as one scan; JAX traces the condition's numbers and the index of its kind."""
     key, tasks, donor_outcomes, partners = block
     state, start = family.begin(derive_key(key, "begin"), tasks)
     fresh = subject.initialize_carry(BLOCK_SIZE)

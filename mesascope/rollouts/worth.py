@@ -7,7 +7,7 @@ is then 0.
 
 If trials have several steps, the first action of each trial is valued. Its worth is not comparable with the pay-off of
 a whole trial. So the trials also contain the worth of the undisturbed first action (`act_worth`) and the worth of the
-best first action (`act_room`).
+best first action (`act_room`), as for every family whose `has_payoff_values` is False.
 
 In shapes, N is the number of lifetimes in a block, n of some of them, T of trials in a lifetime, M of tasks in the
 block (as many as lifetimes), K of actions, and D of numbers in an observation. w is the number of trials since the
@@ -29,8 +29,8 @@ MAX_RANKED_CHOICES = 8  # if there are more choices, only the best choice on the
 class Transplant(NamedTuple):
     """The worth of actions after a transplant of a donor's carry, each [N, T].
 
-    A trial is strict if the donor's action w trials back differed from the subject's action w trials back. On trials
-    without an answer of the subject, all values but the ranks are 0.
+    A trial is strict if the action w trials back of the donor, and of at least one further lifetime, differed from the
+    subject's action w trials back. On trials without an answer of the subject, all values but the ranks are 0.
 
     Attributes:
         gain: the worth of the action on the donor's task, minus its mean worth on the tasks of all other lifetimes.
@@ -73,12 +73,13 @@ def value_disturbed_actions(
     Returns:
         Three results:
 
-        - The records. Under a one-step condition, the score is now the expected pay-off of the disturbed action on the
-          subject's own task, or NaN if rollouts do not record this worth for the condition.
-        - For each condition with transplants, by its label: one `Transplant` per block. Empty if the family cannot
+        - The records. Under a one-step condition, the score is now chance plus the worth of the disturbed action on the
+          subject's own task. It is NaN if rollouts do not record this worth for the condition, or if the family cannot
           value single actions.
-        - For each block: the variables `act_worth` and `act_room` [N, T], if trials have several steps and the family
-          can value the first action of a trial.
+        - For each condition with transplants, by its label: one `Transplant` per block. Empty if the family cannot
+          value single actions, or if the intact condition was not run.
+        - For each block: the variables `act_worth` and `act_room` [N, T] of the intact actions, if the family can value
+          single actions and its `has_payoff_values` is False, as for trials with several steps.
     """
     result: dict[tuple[str, BlockAddress], Record] = dict(records)
     transplants: dict[str, list[Transplant]] = {}
@@ -108,8 +109,9 @@ def _value_block_actions(
 
     Returns:
         Two dictionaries. The first one contains, for each condition, the worth [N, T] on the subject's own tasks and
-        the `Transplant` (None if the condition is not a transplant). The second one contains `act_worth` and `act_room`
-        [N, T] if trials have several steps, and is empty otherwise.
+        the `Transplant` (None if the condition is not a transplant, or without an intact record). The second one
+        contains `act_worth` and `act_room` [N, T] if there is an intact record and the family's `has_payoff_values` is
+        False; otherwise it is empty.
     """
     observation, action = _arrange_by_lifetime(next(iter(records.values()))) if records else (None, np.empty((0, 0, 0)))
     if observation is None or family.compute_action_values(tasks, split, observation[:1], action[:1]) is None:
