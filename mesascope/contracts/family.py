@@ -45,8 +45,8 @@ class Family(eqx.Module):
         choices: K, the number of actions, or None if actions are real numbers. Real actions are float32 [N], and
             subjects report no log-probabilities of them.
         horizon: T, the number of trials in a standard lifetime, each of at most S steps.
-        settings: the arguments of the family's factory by name; None if the factory does not use `keep_settings`.
-        controls: role → scripted subject, for the roles 'learner', 'lookalike' and 'still' that the family has.
+        settings: names and values of the factory's arguments; None if the factory does not use `keep_settings`.
+        controls: role → scripted subject; the roles are 'learner', 'lookalike' and 'still', or some of these.
         references: role → reference procedure: 'learner' and 'discounting' on every split, 'locator' if there is a
             bank, 'strongest' on fresh tasks, and versions of the first three that work 'against' the pay-off. If
             references depend on settings, the family defines `references` as a property.
@@ -91,7 +91,7 @@ class Family(eqx.Module):
         raise MesascopeError(problem, "Define compute_best_payoffs(tasks), or compute_latents(tasks, split).")
 
     def list_splits(self) -> tuple[Split, ...]:
-        """Lists the splits on which subjects are tested: 'fresh', 'seen' if there is a bank, and others."""
+        """Lists the splits on which subjects are tested: 'fresh' (the default), 'seen' with a bank, and others."""
         return (Split(FRESH, self.draw, self.horizon),)
 
     def get_split(self, name: str) -> Split:
@@ -139,7 +139,7 @@ class Family(eqx.Module):
         return hash_code(self)
 
     def mark_as_first(self, percept: Percept, first_percept: Percept) -> Percept:
-        """Marks a percept as first: returns `first_percept`, with the present observation if S > 1."""
+        """Marks a percept as first: returns `first_percept`, with the observation of `percept` if S > 1."""
         return first_percept if self.steps == 1 else first_percept._replace(observation=percept.observation)
 
     @property
@@ -149,7 +149,7 @@ class Family(eqx.Module):
         return f"bank:{settings['bank']}@{settings['bank_seed']}" if settings.get("bank") else None
 
     def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
-        """Returns the same family with its factory's settings, and with this name if the family has no name yet."""
+        """Returns the same family with these settings, and with this name if the family has no name yet."""
         new_fields = self.name or name, tuple(settings.items())
         return eqx.tree_at(lambda f: (f.name, f.settings), self, new_fields, is_leaf=lambda x: x is None)
 
@@ -157,7 +157,7 @@ class Family(eqx.Module):
         """Returns the same family with another bank, 'bank:M@seed', or without a bank (None).
 
         Raises:
-            MesascopeError: the family has no banks, or this bank cannot be drawn.
+            MesascopeError: the family has no banks, `bank` does not have this form, or the bank cannot be drawn.
         """
         if bank == self.bank_label:
             return self
@@ -195,9 +195,9 @@ class Family(eqx.Module):
     def can_value_actions(self) -> bool:
         """Whether the family can compute what single actions are worth, as deletion and transplant need.
 
-        A family can compute this if it defines `compute_action_values`. A family whose trials have one step can also
-        compute it if its own latents contain `means`, or if its observations are empty. Otherwise the best action may
-        depend on the observation, which the default implementation of `compute_action_values` ignores.
+        A family can compute this if it defines `compute_action_values`. A traceable family of one-step choices also can
+        if its own `compute_latents` returns `means`, or if it has the default one and empty observations. Otherwise the
+        best action may depend on the observation, which the default `compute_action_values` ignores.
         """
         if type(self).compute_action_values is not Family.compute_action_values:
             return True
@@ -209,9 +209,9 @@ class Family(eqx.Module):
 
     @property
     def has_payoff_values(self) -> bool:
-        """Whether `compute_action_values` returns the pay-off of the action's trial above chance.
+        """Whether the worth of an action is the pay-off of its trial minus chance; by default if trials have one step.
 
-        It does not if trials have several steps, or if it values only a component of the action.
+        A family that values only a component of the action overrides this property.
         """
         return self.steps == 1
 
@@ -248,7 +248,7 @@ class Family(eqx.Module):
         """Finds the best action [N, T, M] on each of M tasks, for subjects with these observations [N, T, D].
 
         Returns:
-            The actions; None if the family does not define `compute_action_values`.
+            The actions; None if `compute_action_values` returns None, or if actions are real numbers.
         """
         shape = observation.shape[:2]
         worth = [
@@ -273,7 +273,7 @@ class Family(eqx.Module):
         return percept._replace(feedback=1.0 - percept.feedback)
 
     def read_target(self, percept: Percept) -> Array | None:
-        """Reads the correct action [N] of the trial whose outcome the percept reports; None if no action is correct."""
+        """Reads the correct action [N] of the trial whose outcome the percept reports; by default None (unknown)."""
         return None
 
     def describe_step(self, action: Any, feedback: float) -> str:
@@ -345,8 +345,8 @@ def make_reference_roles(
 ) -> dict[str, str]:
     """Makes the mapping of roles to references, for `Family.references`.
 
-    Each argument but the last names a reference with its settings; '' leaves out the role. With `against_setting`, the
-    first three references work against the pay-off; pass '' if they have no such setting.
+    Each argument but the last names a reference with its settings; '' leaves out the role. `against_setting` makes the
+    first three work against the pay-off, in roles such as 'learner against'; pass '' if they have no such setting.
     """
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
     opposed = first if against_setting else {}
@@ -360,7 +360,7 @@ def require_family(family: Family, family_class: type[T], lack_description: str,
     Args:
         family: any family.
         family_class: the class of families, or the capability, that is required.
-        lack_description: what the message says about any other family after its name, such as 'shows no maze'.
+        lack_description: what the message says after the name of any other family, such as 'shows no maze'.
         remedy: what to type instead.
 
     Raises:
