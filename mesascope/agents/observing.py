@@ -26,7 +26,7 @@ class PerceptEncoder(NamedTuple):
         choices: K, the number of choices, or None if actions are real numbers.
         horizon: T, the number of trials in a lifetime, by which the trial index is divided.
         steps: S, the number of steps in a trial, by which the step index is divided.
-        observation_width: D, the width of the family's observation.
+        observation_width: D, the width of the family's observation, without the mask of allowed actions.
     """
 
     parts: tuple[str, ...]
@@ -49,6 +49,8 @@ class PerceptEncoder(NamedTuple):
     def _encode_part(self, name: str, fields: Mapping[str, Any]) -> np.ndarray:
         """Encodes one part of the percept as features [N, number of features]."""
         value = np.asarray(fields[name])
+        if name == OBSERVATION:
+            value = value.reshape(len(value), -1)[:, : self.observation_width]
         if name == "action" and self.choices:
             value = value[:, None] == np.arange(self.choices)  # all zero before the first action
         elif name == "action":
@@ -72,7 +74,7 @@ def make_percept_encoder(family: Family, observes: str = DEFAULT_PARTS, width: i
     Raises:
         MesascopeError: a part is unknown, or the encoded percept does not have this width.
     """
-    sizes = (family.choices, family.horizon, family.steps, math.prod(family.observation_shape))
+    sizes = (family.choices, family.horizon, family.steps, math.prod(family.observation_shape) - family.mask_size)
     remedy = f"Set observes to the parts that the network was trained on, out of {', '.join(PERCEPT_PARTS)}"
     if observes:
         observer = PerceptEncoder(tuple(observes.split("+")), *sizes)

@@ -20,7 +20,7 @@ from mesascope.agents.normalising import NO_FILE, Statistics
 from mesascope.agents.observing import OBSERVATION, PerceptEncoder, make_percept_encoder
 from mesascope.agents.torch_support import StateTensor, TorchSubject, record_outputs
 from mesascope.contracts import Family, Percept, Response, check_choice, check_range, import_optional_package
-from mesascope.errors import MesascopeError, MesascopeWarning
+from mesascope.errors import MesascopeError, MesascopeWarning, require
 
 EPISODE_UNITS = ("lifetime", "trial")
 FRAMES_KEY = "frames"
@@ -37,6 +37,7 @@ class SB3(TorchSubject):
         episode: 'lifetime' or 'trial', whichever counts as an episode; episode_start is true at its start.
         stack: the number of observations that the policy receives at once; the carry contains the earlier ones.
         is_trusted: whether the user's own classes may be unpickled.
+        mask_size: the number of last entries of the observation that the policy gets as its action mask; 0 for none.
     """
 
     archive: _sb3_zip.AgentFile = eqx.field(static=True)
@@ -44,6 +45,7 @@ class SB3(TorchSubject):
     episode: str
     stack: int
     is_trusted: bool
+    mask_size: int = 0
 
     def initialize_carry(self, n: int) -> dict[str, np.ndarray]:
         """Makes a carry of zeros, which are also the policy's state when episode_start is true."""
@@ -56,21 +58,25 @@ class SB3(TorchSubject):
         if self.stack > 1:
             x = np.concatenate([np.asarray(carry[FRAMES_KEY]), x[:, None]], axis=1)
             frames[FRAMES_KEY] = x[:, 1:]
+        masks = np.asarray(percept.observation).reshape(len(x), -1)[:, -self.mask_size :] if self.mask_size else None
         starts = percept.first if self.episode == "lifetime" else np.asarray(percept.step) == 0
         with (
             _torch.seed_without_gradients(_torch.make_seed(key)),
             record_outputs(self.module, self.tapped_modules) as hook_outputs,
         ):
-            scores, output_kind, state = self._call_policy(x, carry, np.asarray(starts, np.float32))
+            scores, output_kind, state = self._call_policy(x, carry, np.asarray(starts, np.float32), masks)
         return self.pack_carry(state, hook_outputs, len(x)) | frames, self.choose(key, scores, output_kind)
 
-    def _call_policy(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
+    def _call_policy(
+        self, x: np.ndarray, carry: Any, starts: np.ndarray, masks: np.ndarray | None = None
+    ) -> tuple[np.ndarray, str, Sequence[Any]]:
         """Calls the policy on observations.
 
         Args:
             x: the encoded percepts, [N, F] or [N, stack, F] for N lifetimes.
             carry: the carry, which contains the policy's state.
             starts: [N] 1 at the start of an episode, otherwise 0.
+            masks: [N, K] which actions are allowed; None if the policy gets no mask.
 
         Returns:
             The outputs; what they are ('logits', 'probabilities' or 'values' of the actions, or 'action' for real
@@ -91,7 +97,8 @@ class SB3(TorchSubject):
         if hasattr(policy, "quantile_net"):
             return policy.quantile_net(inputs).mean(dim=1).numpy(), "values", ()
         if hasattr(policy, "get_distribution"):
-            actions = policy.get_distribution(*arguments)
+            keywords = {} if masks is None else {"action_masks": masks > 0}
+            actions = policy.get_distribution(*arguments, **keywords)
             actions, state = actions if self.state else (actions, ())
             parts = actions.distribution if isinstance(actions.distribution, list) else [actions.distribution]
             return functools.reduce(_join_logits, [p.logits.numpy() for p in parts]), "logits", state
@@ -131,6 +138,7 @@ def subject(
     episode: str = "lifetime",
     normalize: str = "",
     stack: int = 1,
+    masks: str = "",
     hooks: str = "",
     trained_on: str = "unknown",
     trust: bool = False,
@@ -147,6 +155,7 @@ def subject(
         episode: lifetime or trial; at its start, episode_start is true and a recurrent state is reset.
         normalize: the path of a VecNormalize file; '' for the file beside the zip, none for no normalisation.
         stack: the number of observations that the agent receives at once, as with VecFrameStack.
+        masks: 'none' to give no action masks to a MaskablePPO; by default it gets those of its environment.
         hooks: patterns that select the submodules whose outputs are taps, joined by '+'; hooks=* selects all.
         trained_on: the tasks that it was trained on: unlimited (ever new tasks of the family), bank:M@seed (M tasks
             drawn by seed) or unknown.
@@ -163,6 +172,13 @@ def subject(
     observer = _make_matching_encoder(path, spaces[0], family, observes, stack)
     statistics, statistics_path = _find_statistics(archive, normalize, spaces[0].shape or ())
     policy = _sb3_zip.load_policy(archive, spaces, trust)
+    check_choice(("", "none"), masks=masks)
+    mask_size = 0
+    if not masks and type(policy).__name__.startswith("Maskable"):
+        mask_size = family.mask_size
+        problem = f"{path!r} is a MaskablePPO, but {family.name} does not say which actions are allowed."
+        remedy = 'Let the environment put a mask into info["action_mask"], or give the setting masks=none.'
+        require(mask_size > 0, problem, remedy)
     if epsilon < 0:
         rate = archive.data.get("exploration_rate", 0.05)
         epsilon = float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else 0.05
@@ -172,6 +188,7 @@ def subject(
     settings["episode"] = episode if episode != EPISODE_UNITS[0] else ""
     settings["normalize"] = statistics_path
     settings["stack"] = stack if stack > 1 else ""
+    settings["masks"] = masks
     name, state = format_spec("sb3", **settings), _find_state_layout(policy)
     agent = SB3(
         name=name,
@@ -188,6 +205,7 @@ def subject(
         episode=episode,
         stack=stack,
         is_trusted=trust,
+        mask_size=mask_size,
     )
     return _attach_hooks(agent)
 

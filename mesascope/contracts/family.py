@@ -36,9 +36,7 @@ FIXED_ACTION_SAMPLE_SIZE = 1024  # the number of tasks over which pay-offs are a
 
 class Family(eqx.Module):
     """A distribution of tasks. Subclasses are final, and must define `draw`, `begin`, `step`, and one of
-    `compute_best_payoffs` and `compute_latents`.
-
-    JAX traces the arrays in a family (its bank), so families that differ only in these arrays share compiled code.
+    `compute_best_payoffs` and `compute_latents`. Families that differ only in arrays (the bank) share compiled code.
 
     Attributes:
         name: the family with its settings, as a user would type it.
@@ -65,6 +63,7 @@ class Family(eqx.Module):
     has_full_feedback: ClassVar[bool] = False
     identity_fields: ClassVar[tuple[str, ...]] = ("name", "settings")
     is_traceable: ClassVar[bool] = True
+    mask_size: ClassVar[int] = 0  # entries at an observation's end that say which actions are allowed
 
     @abc.abstractmethod
     def draw(self, key: jax.Array, n: int) -> Any:

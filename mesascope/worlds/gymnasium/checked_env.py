@@ -21,6 +21,7 @@ from mesascope.errors import MesascopeError
 LARGE_SIZE = 4096  # observations with more numbers are checked against their space on every sixteenth step only
 MAX_SIZE = 4_000_000  # the largest number of numbers in an observation
 MAX_ACTIONS = 1000
+MASK_KEY, MASK_METHOD = "action_mask", "action_masks"  # where environments say which actions are allowed
 STEP_RESULT = ("observation", "reward", "terminated", "truncated", "info")
 
 
@@ -143,10 +144,15 @@ class CheckedEnv:
     Attributes:
         steps: the number of steps taken in the present episode.
         autoreset_mode: how a vector environment resets itself; None for other environments.
+        mask_source: where the environment says which actions are allowed: 'info' (info["action_mask"]), 'method' (its
+            method action_masks(), as sb3-contrib expects) or '' (nowhere).
+        shows_mask: whether observations are flat, with the mask as K further entries; only if there is a mask.
+        allowed_actions: [K] whether each action is allowed now; None without a mask.
     """
 
-    def __init__(self, env: gymnasium.Env | VectorEnv, name: str, score_key: str = ""):
+    def __init__(self, env: gymnasium.Env | VectorEnv, name: str, score_key: str = "", mask_source: str = ""):
         self.env: Any = env
+        self.mask_source, self.shows_mask, self.allowed_actions = mask_source, bool(mask_source), None
         self.name, self.score_key, self.steps, self.autoreset_mode = name, score_key, 0, None
         observation_space, action_space = env.observation_space, env.action_space
         if isinstance(env, VectorEnv):
@@ -163,19 +169,39 @@ class CheckedEnv:
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> np.ndarray:
         """Begins an episode, and returns its first observation."""
         options = dict(options) if options else None
-        observation, _ = self._call_method("reset", ("observation", "info"), seed=seed, options=options)
-        self.steps = 0
-        return self._convert_observation(observation)
+        observation, info = self._call_method("reset", ("observation", "info"), seed=seed, options=options)
+        self.steps, self.rng = 0, np.random.default_rng(seed)
+        return self._convert_observation(observation, info)
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """The shape of the observations that `reset` and `step` return."""
+        shape = self.observation_converter.shape
+        return (math.prod(shape) + (self.action_converter.choices or 0),) if self.shows_mask else shape
+
+    def find_mask_source(self) -> str:
+        """Begins an episode, and finds where the environment says which actions are allowed; '' if it does not."""
+        _, info = self._call_method("reset", ("observation", "info"), seed=0, options=None)
+        if self.action_converter.choices is None:
+            return ""
+        if MASK_KEY in info:
+            return "info"
+        has_method = isinstance(self.env, gymnasium.Env) and self.env.has_wrapper_attr(MASK_METHOD)
+        return "method" if has_method else ""
 
     def step(self, action: Any) -> tuple[np.ndarray, float, float, bool]:
         """Takes one step; returns the observation, reward, expected pay-off, and whether the episode is over.
 
         At the end of an episode, it also takes the extra step in which a vector environment may reset itself.
 
+        If the environment does not allow the action, it gets one of the allowed actions, drawn at random.
+
         Raises:
             MesascopeError: the environment raised an error, violated its spaces or metadata, or gave no finite reward
                 or expected pay-off.
         """
+        if self.allowed_actions is not None and not self.allowed_actions[int(action)]:
+            action = self.rng.choice(np.flatnonzero(self.allowed_actions))
         converted = self.action_converter(action)
         converted = np.asarray(converted)[None] if self.autoreset_mode else converted
         observation, reward, terminated, truncated, info = self._call_method("step", STEP_RESULT, converted)
@@ -194,10 +220,12 @@ class CheckedEnv:
                     "Name an existing key with score=, or leave it out.",
                 )
             score = self._parse_number(info[self.score_key], f"has in its info as {self.score_key}")
-        return self._convert_observation(observation), reward, score, is_over
+        return self._convert_observation(observation, {} if is_over else info), reward, score, is_over
 
     def draw_action(self, rng: np.random.Generator) -> Any:
         """Draws a random action in the form in which subjects choose it."""
+        if self.allowed_actions is not None:
+            return int(rng.choice(np.flatnonzero(self.allowed_actions)))
         if self.action_converter.choices is not None:
             return int(rng.integers(self.action_converter.choices))
         low, high = (float(np.ravel(x)[0]) for x in (self.action_converter.space.low, self.action_converter.space.high))
@@ -218,10 +246,37 @@ class CheckedEnv:
                     "Correct its metadata: a step that only resets pays 0 and ends no episode.",
                 )
 
-    def _convert_observation(self, observation: Any) -> np.ndarray:
+    def _convert_observation(self, observation: Any, info: Any) -> np.ndarray:
+        """Converts an observation, and adds the mask; `info` is empty after the last step of an episode."""
         if self.autoreset_mode:
             observation = next(iter(iterate(self.env.observation_space, observation)))
-        return self.observation_converter(observation, self.steps % 16 == 0, self._describe_time)
+        converted = self.observation_converter(observation, self.steps % 16 == 0, self._describe_time)
+        if not self.mask_source:
+            return converted
+        self.allowed_actions = self._read_mask(info) if info or self.mask_source == "method" else None
+        if not self.shows_mask:
+            return converted
+        mask = np.ones(self.action_converter.choices or 0) if self.allowed_actions is None else self.allowed_actions
+        return np.concatenate([converted.ravel(), mask]).astype(np.float32)
+
+    def _read_mask(self, info: Any) -> np.ndarray:
+        """Reads which actions the environment allows now, [K].
+
+        Raises:
+            MesascopeError: there is no mask, the mask has another shape, or it allows no action.
+        """
+        if self.mask_source == "info":
+            mask = info.get(MASK_KEY)
+            mask = mask[0] if self.autoreset_mode and mask is not None else mask
+        else:
+            mask = self.env.get_wrapper_attr(MASK_METHOD)()
+        values = np.asarray([] if mask is None else mask)
+        if values.shape != (self.action_converter.choices,) or not values.any():
+            raise MesascopeError(
+                f"{self._describe_time()} the action mask of {self.name} is {_abbreviate(mask)}.",
+                f"It needs {self.action_converter.choices} entries, at least one of which is true.",
+            )
+        return values.astype(bool)
 
     def _describe_time(self) -> str:
         return f"after step {self.steps} of an episode" if self.steps else "at reset"

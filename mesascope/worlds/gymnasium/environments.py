@@ -34,10 +34,10 @@ class BlockState:
         n = len(lifetime_seeds)
         # one environment for every lifetime, because an environment may keep state from one episode to the next
         settings = family.env, family.max_steps, family.has_own_limit, family.uses_vector_env, family.score_key
-        self.envs = [make_env(keywords, *settings) for keywords in tasks["keywords"]]
+        self.envs = [make_env(keywords, *settings, mask_source=family.mask_source) for keywords in tasks["keywords"]]
         weakref.finalize(self, _close_environments, self.envs)
         for env in self.envs:
-            shape, choices = env.observation_converter.shape, env.action_converter.choices
+            shape, choices = env.observation_shape, env.action_converter.choices
             if shape != family.observation_shape or choices != family.choices:
                 raise MesascopeError(
                     f"{env.name} has observations {shape} and {choices} actions in one task, "
@@ -122,7 +122,13 @@ def _explain_errors(explain: Callable[[Exception], tuple[str, str]]) -> Iterator
 
 
 def make_env(
-    keywords: Mapping[str, Any], env: Any, max_steps: int, has_own_limit: bool, uses_vector_env: bool, score_key: str
+    keywords: Mapping[str, Any],
+    env: Any,
+    max_steps: int,
+    has_own_limit: bool,
+    uses_vector_env: bool,
+    score_key: str,
+    mask_source: str = "",
 ) -> CheckedEnv:
     """Makes a new environment.
 
@@ -134,6 +140,7 @@ def make_env(
         has_own_limit: whether the environment itself ends episodes after this number of steps.
         uses_vector_env: whether to make a vector environment.
         score_key: the key in info under which the environment reports the expected pay-off; '' to use the reward.
+        mask_source: where the environment says which actions are allowed; see `CheckedEnv`.
 
     Raises:
         MesascopeError: the environment is not registered, cannot be made with these keywords, or lacks one of these
@@ -173,7 +180,7 @@ def make_env(
                 )
             gate.check_settings(value)
             setattr(inner, key[1:], value)
-    return CheckedEnv(instance, name, score_key)
+    return CheckedEnv(instance, name, score_key, mask_source)
 
 
 def read_registry(env: Any, uses_vector_env: bool) -> tuple[int, float | None, bool]:

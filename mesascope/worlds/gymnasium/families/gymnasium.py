@@ -53,6 +53,7 @@ class Gymnasium(ConfiguredFamily):
     env_observation_shape: tuple[int, ...]
     has_one_step_trials: bool
     reward_entries: tuple[RewardEntry, ...] = eqx.field(static=True)
+    mask_source: str
 
     identity_fields: ClassVar = ("name",)  # the settings determine the tasks
     is_traceable: ClassVar[bool] = False
@@ -79,6 +80,11 @@ class Gymnasium(ConfiguredFamily):
     def observation_shape(self) -> tuple[int, ...]:
         """The shape of one observation."""
         return self.env_observation_shape
+
+    @property
+    def mask_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The number of actions if the environment says which of them are allowed, otherwise 0."""
+        return (self.choices or 0) if self.mask_source else 0
 
     def compute_code_hash(self) -> str:
         """Hashes the settings and the code that makes the environments and the tasks."""
@@ -324,6 +330,7 @@ def family(
         keywords |= draw_task(task_function, np.random.default_rng(0), "fresh")
     keywords = {k: v for k, v in keywords.items() if k not in ("seed", "options")}
     checked_env = make_env(keywords, env, max_steps, has_own_limit, vector, score)
+    checked_env.mask_source = checked_env.find_mask_source()
     evidence = "" if history else find_evidence_of_history(checked_env)
     if evidence:
         settings["history"] = True
@@ -341,6 +348,7 @@ def family(
             MesascopeWarning,
             stacklevel=2,
         )
+    checked_env.shows_mask = bool(checked_env.mask_source)  # now, after observations without it were searched
     result = Gymnasium(
         name=make_configured_name(family, **settings),
         choices=checked_env.action_converter.choices,
@@ -357,9 +365,10 @@ def family(
         score_key=score,
         learner=learner,
         uses_vector_env=vector,
-        env_observation_shape=checked_env.observation_converter.shape,
+        env_observation_shape=checked_env.observation_shape,
         has_one_step_trials=has_one_step_trials,
         reward_entries=reward_entries,
+        mask_source=checked_env.mask_source,
         settings=tuple(settings.items()),
     )
     checked_env.close()
