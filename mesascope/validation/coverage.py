@@ -23,7 +23,7 @@ from mesascope.stats import compute_intervals, draw_bootstrap_counts
 from mesascope.trials import BLOCK_SIZE, find_reflex_window
 
 STUDY_SIZES = (64, 256)  # the numbers of lifetimes in a study
-N_STUDIES = 2000  # the number of studies of each size
+N_STUDIES = 2000  # the smallest number of studies of each size
 POOL_SIZE = 2048  # the number of lifetimes in one rollout, which is divided into studies
 BANDIT, ASSOCIATIONS = "bernoulli_bandit:arms=5,trials=100", "associations"
 SUBJECTS = {  # for each subject: its family, and whether older trials add nothing to the worth of its actions
@@ -136,14 +136,13 @@ def _run_pool(subject: Subject, family: Family, split: str, seed: int, condition
     return rollout(subject, family, split, POOL_SIZE, seed, conditions=conditions, **options)
 
 
-def count_covered(studies: Iterable[Study], n_studies: int = N_STUDIES) -> list[dict[str, Any]]:
+def count_covered(studies: Iterable[Study]) -> list[dict[str, Any]]:
     """Counts how often intervals cover the truth, for every main number of each subject and every size of study.
 
     The truth is the number computed from all lifetimes of all pools together.
 
     Args:
         studies: the studies; those of POOL_SIZE lifetimes are the pools.
-        n_studies: the largest number of studies to count, of each size.
 
     Returns:
         Rows with the name of the number (`study`), the lifetimes of a study (`n`), the number of `studies`, the
@@ -162,7 +161,7 @@ def count_covered(studies: Iterable[Study], n_studies: int = N_STUDIES) -> list[
         for n in STUDY_SIZES:
             if not by_size[n]:
                 continue
-            _, low, high = np.reshape(by_size[n][:n_studies], (-1, 3)).T
+            _, low, high = np.reshape(by_size[n], (-1, 3)).T
             half_width = (high - low)[np.isfinite(high - low)].mean() / 2
             row = {"study": f"{key} of {name}", "n": n, "studies": len(low), "truth": truth}
             shares = {
