@@ -95,7 +95,7 @@ REFUSED = {
     ),
     "two for one role": (FRAME, {"columns": {"action": ["choice", "trial"]}}, "2 columns", "Name one"),
     "one mean": (FRAME, {"columns": {"means": "trial"}}, "one column, 'trial'", "one column per choice"),
-    "columns is a text": (FRAME, {"columns": "action=choice"}, "str", "maps roles"),
+    "columns is a text": (FRAME, {"columns": "action=choice"}, "str", "a mapping of roles"),
     "choices is one": (FRAME, {"choices": 1}, "'1'", "from 2"),
     "choices is true": (FRAME, {"choices": True}, "'True'", "whole number"),
     "choices is a fraction": (FRAME, {"choices": 2.5}, "'2.5'", "whole number"),

@@ -195,7 +195,7 @@ class RolloutCache:
             kept_bytes = choice_bytes if get_split_kind(split) in SPLIT_KINDS_WITH_LOG_PROBS else 0
             trial_bytes = len(self._list_conditions(family, split)) * (10 + 2 * family.steps + kept_bytes)
             bytes_per_lifetime += family.get_split(split).trial_count * (trial_bytes + 50 + choice_bytes)
-        bytes_per_lifetime *= subject_count + len(family.controls) + 3
+        bytes_per_lifetime = max(bytes_per_lifetime, 1) * (subject_count + len(family.controls) + 3)
         free, needed = measure_free_memory(), bytes_per_lifetime * self.lifetimes
         problem = (
             f"{self.lifetimes:,} lifetimes would need about {needed / 1e9:,.0f} GB, but {free / 1e9:,.1f} GB are free."

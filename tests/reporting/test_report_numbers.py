@@ -188,4 +188,4 @@ def test_the_page_gives_the_whole_meanings_of_the_constants(examined):
         "if the ideal locator keeps at least this share on fresh tasks, the bank cannot distinguish locating from "
         "acquiring"
     )
-    assert meanings["older_than"].endswith("w is a fifth of the lifetime")
+    assert meanings["older_than"].endswith("rounded down, but at least 1")

@@ -113,7 +113,7 @@ def test_the_metric_reads_them_and_does_not_apply_elsewhere():
     [
         ("associations:cues=1", "cues=1 is out of range"),
         ("associations:outcome=cue", "outcome"),
-        ("associations:outcome=payoff,high=0.1,low=0.1", "is not above"),
+        ("associations:outcome=payoff,high=0.1,low=0.1", "is not at least 0.001 above"),
         ("associations:low=0.25", "hides which of 4 actions is correct"),
     ],
 )
