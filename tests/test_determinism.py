@@ -181,6 +181,7 @@ def findings(folder):
     return json.dumps(told)
 
 
+@pytest.mark.slow  # two examinations; CI runs it
 def test_global_seeds_change_nothing(tmp_path, capsys, monkeypatch):
     import rich.style  # noqa: F401 - it draws a number when it is imported
 

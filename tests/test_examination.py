@@ -136,11 +136,11 @@ def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
 def test_more_lifetimes_than_fit_into_memory_are_refused_before_anything_runs(monkeypatch):
     monkeypatch.setattr("mesascope.examination.bench.measure_free_memory", lambda: 1e8)
     with pytest.raises(MesascopeError, match=r"1,000,000 lifetimes would need about .* GB") as refused:
-        examine("thompson", FAMILY, lifetimes=1_000_000)
+        examine("thompson", FAMILY, lifetimes=1_000_000, splits="fresh")
     fit = int(re.search("at most ([0-9,]+) lifetimes", refused.value.remedy)[1].replace(",", ""))
     with pytest.raises(MesascopeError, match="lifetimes would need"):
-        examine("thompson", FAMILY, lifetimes=fit + 64)
-    found = examine("thompson", FAMILY, lifetimes=64, metrics="performance")
+        examine("thompson", FAMILY, lifetimes=fit + 64, splits="fresh")
+    found = examine("thompson", FAMILY, lifetimes=64, metrics="performance", splits="fresh")
     stored = sum(d.nbytes for d in found.trials.values()) / 64
     # the estimate is for the subject, three controls and three references, within a factor of two of what is kept
     assert 0.5 < 1e8 / fit / 7 / stored < 2

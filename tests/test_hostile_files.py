@@ -341,6 +341,7 @@ def test_what_is_no_file_is_not_read():
         limits.read_file("/dev/zero", limits.MAX_SETTINGS_BYTES)
 
 
+@pytest.mark.slow  # its own process; CI runs it
 def test_a_folder_of_transformers_that_asks_for_more_than_it_holds(bounded):
     pytest.importorskip("transformers.models.gpt2.modeling_gpt2")
     bounded()

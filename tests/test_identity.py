@@ -191,6 +191,7 @@ def factory(family):
 """
 
 
+@pytest.mark.slow  # three processes; CI runs it
 def test_the_same_file_has_the_same_essence_in_every_process(tmp_path, monkeypatch, capsys):
     pytest.importorskip("torch")
     (tmp_path / "nets_of_mine.py").write_text(NET)

@@ -374,6 +374,7 @@ def test_what_was_not_read_is_listed_and_escaped():
     assert "\x1b" not in str(notes) + str(data.attrs)
 
 
+@pytest.mark.slow  # seven seconds; CI runs it
 def test_a_million_rows_are_quick(tmp_path):
     n = 1_000_000
     rng = np.random.default_rng(5)

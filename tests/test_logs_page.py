@@ -39,7 +39,14 @@ def same(shown: str, printed: str) -> None:
         assert float(one) == pytest.approx(float(other), abs=0.021, rel=0.02)
 
 
-@pytest.mark.parametrize(("line", "shown"), COMMANDS, ids=[line[10:70] for line, _ in COMMANDS])
+SLOW_LOGS = ("hbayesdm_ts", "cpm_bandit_small")  # ten seconds each; CI runs them
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [pytest.param(*c, marks=[pytest.mark.slow] * any(n in c[0] for n in SLOW_LOGS)) for c in COMMANDS],
+    ids=[line[10:70] for line, _ in COMMANDS],
+)
 def test_commands_print_what_is_shown(line, shown, here, capsys):
     words = [str(here / w[2:]) if w.startswith("~/") else w for w in shlex.split(line)]
     source = re.search(r"(hbayesdm|cpm)[:_](\w+)", line)

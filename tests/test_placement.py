@@ -57,6 +57,7 @@ def place_known(levels):
     return placed
 
 
+@pytest.mark.slow  # fifteen seconds; CI runs it
 def test_a_checker_and_a_learner_are_read_as_they_are_made():
     placed = place_known(QUICK)
     greedy = placed["greedy"]

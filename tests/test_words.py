@@ -267,7 +267,7 @@ def list_all_names():
     return defined | set(re.findall(r"\w+", ast.get_docstring(PACKAGE[ROOT / "mesascope" / "trials.py"]) or ""))
 
 
-@pytest.mark.parametrize("page", ["adding.md", "design.md"])
+@pytest.mark.parametrize("page", [pytest.param("adding.md", marks=pytest.mark.slow), "design.md"])  # ten seconds
 def test_pages_name_what_exists(page):
     defined = list_all_names()
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")

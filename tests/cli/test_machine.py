@@ -91,6 +91,7 @@ def test_closed_streams_and_strange_terminals():
     assert shell(f"{PYTHON} report $'x\\xff'").returncode == 0
 
 
+@pytest.mark.slow  # its own processes; CI runs it
 def test_what_a_subject_prints_is_no_part_of_the_document():
     told = shell("$X machine_agents:talking $O --out a --json")
     assert [s["subject"] for s in json.loads(told.stdout)["subjects"]] == ["machine_agents:talking"]
@@ -98,6 +99,7 @@ def test_what_a_subject_prints_is_no_part_of_the_document():
         assert line in told.stderr and line not in told.stdout
 
 
+@pytest.mark.slow  # its own processes; CI runs it
 def test_a_subject_that_changes_the_folder():
     assert shell("$X machine_agents:moving $O --out a").returncode == 0
     assert wrote("a") == "machine_agents:moving"
@@ -158,6 +160,7 @@ def test_double_precision_is_the_users_own_affair(monkeypatch):
         jax.config.update("jax_enable_x64", False)
 
 
+@pytest.mark.slow  # its own processes; CI runs it
 def test_training_on_an_environment_that_cannot_be_compiled():
     told = one_sentence(shell(f"{PYTHON} train ppo_recurrent --family gymnasium:env=CartPole-v1,best=200 --out net"))
     assert "cannot be compiled by JAX" in told and "docs/agents.md" in told

@@ -97,6 +97,7 @@ def test_a_plugin_that_cannot_be_imported_or_is_claimed_twice(capsys):
     assert rows["uniform"].endswith(".")
 
 
+@pytest.mark.slow  # a training and an examination; CI runs it
 def test_train_examine_and_measure_again(capsys):
     trained = f"{FAMILY},bank=2"
     assert run_command(["train", "tally:updates=4", "--family", trained, "--out", "net"]) == 0

@@ -40,6 +40,13 @@ SMALL = {
     "maze": "size=5,trials=12,bank=2",
 }
 
+# what is checked in every run; CI checks all plug-ins
+FEW = {
+    "families": ("bernoulli_bandit", "beta_bernoulli", "associations", "two_step"),
+    "conditions": ("intact", "carry_reset", "past_deleted_once", "percept_exchanged_once", "feedback_shuffled"),
+    "metrics": ("performance", "deletion", "transplant", "locate_or_learn", "exploration", "dependence_on_carry"),
+}
+
 PONG = ("pong", "ball_hidden", "ball_moved", "frames_shuffled", "paddle_hidden", "patch_hidden")
 
 
@@ -49,7 +56,10 @@ def installed(name):
 
 
 def shipped(kind):
-    return [name for name in catalogue.list_names(kind) if name not in REFUSED]
+    names = [name for name in catalogue.list_names(kind) if name not in REFUSED]
+    few = FEW.get(kind, names)
+    assert set(few) <= set(names)
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name not in few)) for name in names]
 
 
 @pytest.mark.parametrize("name", shipped("families"))

@@ -108,6 +108,7 @@ def test_the_rates_that_made_the_choices_are_found(rates):
     assert (np.abs(told.mean(1) - rates) < 3.5 * error).all() and (error < 0.1).all()
 
 
+@pytest.mark.slow  # many studies; CI runs it
 def test_the_standard_error_is_that_of_repeated_studies():
     studies = []
     for seed in range(16):

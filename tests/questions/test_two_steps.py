@@ -82,6 +82,7 @@ def recovered(weight: float, studies: int) -> list[bool]:
     return out
 
 
+@pytest.mark.slow  # many fits; CI runs it
 def test_the_weight_of_simulated_hybrids_comes_back():
     assert np.mean([ok for w in (0.2, 0.5, 0.8) for ok in recovered(w, 8)]) >= 0.9
 

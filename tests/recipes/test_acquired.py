@@ -46,6 +46,7 @@ def test_it_acquires_where_it_sees_the_feedback_and_not_where_it_is_blind(tmp_pa
         assert abs(share(blind.path)) < 0.2
 
 
+@pytest.mark.slow  # a training; CI runs it
 def test_imitation_gives_the_teachers_probabilities_on_lives_of_its_own(tmp_path):
     settings = {**TINY["imitate"], "teacher": "thompson:discount=0.9+b=2", "updates": 240}
     path = recipe("imitate")(SMALL, tmp_path, **settings).path
@@ -58,6 +59,7 @@ def test_imitation_gives_the_teachers_probabilities_on_lives_of_its_own(tmp_path
     assert distance.mean() < 0.3 * even.mean(), (distance.mean(), even.mean())
 
 
+@pytest.mark.slow  # a training; CI runs it
 def test_prediction_comes_near_the_bayes_mixture_and_not_below(tmp_path):
     path = recipe("predict")(SYMBOLS, tmp_path, **{**TINY["predict"], "updates": 200}).path
     trials = rollout(recurrent.subject(SYMBOLS, str(path)), SYMBOLS, lifetimes=1024, seed=5)

@@ -108,6 +108,7 @@ def test_a_network_plans_alike_in_a_field_of_any_size(seen):
     assert (held[1][:, 5:] == 0).all() and (held[0][:, :, 5:] == 0).all()
 
 
+@pytest.mark.slow  # two trainings; CI runs it
 def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
     whole = recipe(HOME, tmp_path / "whole", updates=5, swap_probability=0.5, **SMALL)
 

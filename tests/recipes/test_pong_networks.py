@@ -200,6 +200,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow  # a training each; CI runs it
 @pytest.mark.parametrize("name", SMALL)
 def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_path, monkeypatch):
     pytest.importorskip("ale_py", reason="needs the extra 'atari'")

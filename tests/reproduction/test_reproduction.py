@@ -304,6 +304,7 @@ def test_what_other_code_measured_is_not_taken_and_damage_is_made_good(tmp_path)
         assert told(study, 5) == 5.0
 
 
+@pytest.mark.slow  # its own processes; CI runs it
 def test_a_mistake_in_code_of_others_is_theirs_in_every_process(tmp_path):
     two = (
         OWN.replace("seeds = 1", "seeds = 2")

@@ -79,6 +79,7 @@ def test_the_log_gives_the_trials_of_our_own_run(tmp_path, split, responder):
     assert found.trials[split].sizes["lifetime"] == LIFETIMES
 
 
+@pytest.mark.slow  # another command line; CI runs it
 def test_its_command_line_runs_the_task(tmp_path):
     pytest.importorskip("openai", reason="needs the extra inspect")
     given = {"trials": 5, "lifetimes": LIFETIMES, "seed": 3}

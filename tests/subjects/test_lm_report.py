@@ -12,6 +12,7 @@ from subjects.lm_server import serving
 pytest.importorskip("httpx", reason="needs the extra lm")
 
 
+@pytest.mark.slow  # twenty seconds; CI runs it
 def test_examine_over_an_address(tmp_path, capsys):
     from mesascope.cli.main import run_command
 

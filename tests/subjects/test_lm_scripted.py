@@ -106,7 +106,7 @@ def test_what_is_asked_word_for_word():
 @pytest.mark.parametrize(
     ("who", "lowest", "highest"),
     [
-        ("fixed", "inert", "inert"),
+        pytest.param("fixed", "inert", "inert", marks=pytest.mark.slow),  # as long as all others; CI runs it
         ("last_answer", "reactive", "reactive"),
         ("label_recogniser", "tracking", "tracking"),  # with two categories, one shot shows the whole task
         ("label_learner", "acquiring", "acquiring"),

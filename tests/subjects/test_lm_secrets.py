@@ -133,6 +133,7 @@ def test_a_short_password_blanks_no_other_word():
     assert redact("the 6789uvw of it, and 012", {KEY}) == "the … of it, and 012"
 
 
+@pytest.mark.slow  # a whole run; CI runs it
 def test_a_whole_run_holds_no_secret(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LM_KEY", KEY)

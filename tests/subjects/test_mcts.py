@@ -26,6 +26,7 @@ def test_enough_simulations_find_the_best_end_of_every_tree():
     assert np.exp(lived.log_probs.values).max() == pytest.approx(1.0)
 
 
+@pytest.mark.slow  # ten seconds to compile; CI runs it
 def test_the_search_of_one_problem_goes_on_from_tick_to_tick():
     """Eight ticks of eight simulations are one tick of sixty-four; after a change it starts anew."""
     home = family()

@@ -39,7 +39,13 @@ def stepped(memory, xs):
     return features, carry
 
 
-@pytest.mark.parametrize("memory", recurrent.MEMORIES)
+SLOW_TO_COMPILE = ("transformer", "lru", "linear_attention")  # ten seconds each; CI runs them
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [pytest.param(m, marks=[pytest.mark.slow] * (m in SLOW_TO_COMPILE)) for m in recurrent.MEMORIES],
+)
 def test_step_by_step_and_all_at_once_agree_beyond_the_horizon_too(memory):
     ours = network(memory).memory
 

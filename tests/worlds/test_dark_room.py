@@ -61,6 +61,7 @@ def test_what_first_acts_are_worth():
     np.testing.assert_allclose(family.compute_action_values(tasks, "fresh", shown, best)[0], worth.max(0))
 
 
+@pytest.mark.slow  # ten seconds; CI runs it
 def test_the_learner_shows_where_the_goal_is_and_a_reflex_does_not():
     learner = lives("room_learner")
     assert measure_transplanted_bits(learner, 4).mean() == pytest.approx(GOAL, abs=0.15)

@@ -353,6 +353,7 @@ def counts_what_it_is_shown(percept, state, rng):
 LIFETIME = {"env": Lifetime, "steps": 20, "score": "worth", "seeds": "new", "chance": ""}
 
 
+@pytest.mark.slow  # ten seconds; CI runs it
 def test_an_episode_that_is_a_lifetime_is_read_step_by_step():
     """As one trial it read 'tracking' in 100 % of resamples, with a benefit of exactly 0 ± 0."""
     home = family(**LIFETIME, episodes=0, best=0.8, trial="step")

@@ -178,6 +178,7 @@ def test_controls_are_exchanged_half_way():
     assert all(same[: late + 1]) and not all(same)
 
 
+@pytest.mark.slow  # ten seconds; CI runs it
 def test_only_who_finds_out_what_actions_do_gets_over_exchanged_controls():
     family = catalogue.make("families", "pong:rallies=6,steps=80")
     late = {}
@@ -204,6 +205,7 @@ class Recalls(subjects.ScriptedSubject):
         return held[:, 1:], subjects.choose(key, jnp.log(jax.nn.one_hot(held.any(1) * 1, 3)))
 
 
+@pytest.mark.slow  # fifteen seconds; CI runs it
 def test_what_is_hidden_in_earlier_frames_too_is_seen_in_none():
     family = catalogue.make("families", "pong:rallies=2,steps=90")
     labels = ["intact", *(f"ball_hidden:is_single=1{x}" for x in ("", ",earlier_percepts=2", ",earlier_percepts=3"))]
