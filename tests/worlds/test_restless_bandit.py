@@ -8,6 +8,9 @@ import pytest
 from mesascope import FamilyEnv, catalogue
 from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
+from mesascope.questions.procedures.acts_like import list_procedures
+from mesascope.rollouts.replays import Replays
+from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.restless_bandit import family
 from mesascope.worlds.bandits.subjects.drift_filter import build_walk_kernel
 from tests.subjects.lives import forced, live, make
@@ -142,7 +145,7 @@ def test_more_is_earned_by_filtering_than_by_fixed_rates_and_the_opposite_is_as_
 
 def test_the_locator_weighs_whole_lifetimes_of_its_bank():
     home = family(trials=11, bank=3, bank_seed=1)
-    bank = np.asarray(home.bank_means)
+    bank = np.asarray(home.bank_paths)
     rng = np.random.default_rng(2)
     acts, paid = rng.integers(0, 2, (10, 7)), rng.integers(0, 2, (10, 7))
     chosen = forced(make("path_locator", home), acts, paid).argmax(-1)
@@ -158,7 +161,7 @@ def test_the_locator_weighs_whole_lifetimes_of_its_bank():
 def test_a_bank_is_all_that_is_seen_and_the_best_fixed_plan_goes_by_the_clock():
     home = family(trials=11, bank=3, bank_seed=4)
     drawn = home.get_split("seen").draw(jax.random.key(1), 64)
-    bank = np.asarray(home.bank_means)
+    bank = np.asarray(home.bank_paths)
     assert {x.tobytes() for x in np.asarray(drawn.means)} == {x.tobytes() for x in bank}
     assert len(set(bank.mean(1).argmax(-1).tolist())) > 1
     known = home.compute_latents(drawn, "seen")
@@ -186,6 +189,20 @@ def test_settings_and_subjects_that_do_not_fit_are_refused():
             catalogue.make("subjects", name, catalogue.make("families", "bernoulli_bandit:bank=3"))
     with pytest.raises(MesascopeError):
         make("path_locator", family())
+
+
+@pytest.mark.parametrize("spec", ["locator", "part_time:procedure=locator", "bank_habit"])
+def test_paths_are_no_means_of_arms(spec):
+    with pytest.raises(MesascopeError, match="has no bank of arms' means") as why:
+        make(spec, family(trials=12, bank=3))
+    assert why.value.remedy
+
+
+def test_no_ideal_locator_of_arms_is_fitted_to_paths():
+    home = family(trials=12, bank=3)
+    trials = rollout(make("path_locator", home), home, "fresh", 4, 0)
+    assert trials.attrs["trained_on"].startswith("bank:")
+    assert "locator" not in [p.name for p in list_procedures(trials, replay=Replays())]
 
 
 def test_the_gymnasium_facade_lives_a_changing_lifetime():

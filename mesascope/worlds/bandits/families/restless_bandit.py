@@ -47,8 +47,8 @@ class RestlessBandit(BanditFamily):
     ) | {"discounting against": "rescorla_wagner:rate=0.3,beta=-8"}
 
     @property
-    def bank_means(self) -> jax.Array | None:
-        """The means of the training tasks, [M, T, K]; None without a bank."""
+    def bank_paths(self) -> jax.Array | None:
+        """The means of the training tasks by trial, [M, T, K]; None without a bank."""
         return None if self.bank_tasks is None else self.bank_tasks.means
 
     def list_splits(self) -> tuple[Split, ...]:
@@ -134,7 +134,7 @@ class RestlessBandit(BanditFamily):
         means = np.asarray(tasks.means)
         fixed = means.mean(-1)
         if split == "seen":
-            best_arm = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T] the best arm on average over the bank
+            best_arm = np.asarray(self.bank_paths).mean(0).argmax(-1)  # [T] the best arm on average over the bank
             fixed = means[:, np.arange(means.shape[1]), best_arm]
         return make_payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
 

@@ -56,7 +56,7 @@ def subject(family: Family, should_minimise: bool = False) -> PathLocator:
         family: the restless bandit, with a bank.
         should_minimise: whether to pull the arm with the smallest mean, not the largest.
     """
-    means = family.bank_means if isinstance(family, RestlessBandit) else None
+    means = family.bank_paths if isinstance(family, RestlessBandit) else None
     remedy = "Use --family restless_bandit:bank=4."
     bank, means = require_bank(family, means, "has no bank of pay-off paths", remedy)
     return PathLocator(means, jnp.asarray(should_minimise), trained_on=bank)
