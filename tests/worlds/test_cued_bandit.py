@@ -82,6 +82,15 @@ def test_the_filter_is_bayes_rule_written_out():
             assert np.exp(np.asarray(response.log_probs[n])) == pytest.approx(top / top.sum(), abs=1e-5)
 
 
+def test_no_series_of_losses_outweighs_a_certain_cue():
+    carry, shown, n = jnp.asarray([[-500.0, 0.0, 0.0]]), jnp.eye(3)[:1], jnp.zeros(1, jnp.int32)  # arm 0 never paid
+    percept = Percept(shown, n, jnp.zeros(1), n + 200, n, n > 0)
+    for belief, arm in ((1, 0), (0.999, 1), (0, 1)):
+        subject = catalogue.make("subjects", f"cue_filter:belief={belief}", HOME)
+        log_probs = subject.respond(jax.random.key(0), carry, percept)[1].log_probs
+        assert np.exp(np.asarray(log_probs))[0].tolist() == ([1, 0, 0] if arm == 0 else [0, 0.5, 0.5])
+
+
 def test_the_goals_are_read_from_stored_trials():
     from mesascope.rollouts.rollouts import rollout
 

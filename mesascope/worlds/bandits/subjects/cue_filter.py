@@ -1,8 +1,8 @@
 """Infers from pay-offs which arm of the cued bandit is the best one, with a prior belief in the cue.
 
 If `belief` is the cue's validity and is not 0, this is the Bayes filter of the family. With belief 0 the filter ignores
-the cue. With belief 1 only a long series of pay-offs can outweigh the cue, so the filter that is correct for a validity
-of 1 pursues the proxy.
+the cue. With belief 1 no pay-offs can outweigh the cue, so the filter that is correct for a validity of 1 pursues the
+proxy.
 """
 
 import jax
@@ -50,8 +50,7 @@ def compute_log_prior(is_marked: jax.Array, belief: jax.Array) -> jax.Array:
     `is_marked` [N, K] is 1 for the marked arm.
     """
     choices = is_marked.shape[-1]
-    unmarked_probability = jnp.maximum((1.0 - belief) / (choices - 1), 1e-30)
-    log_prior = jnp.where(is_marked > 0, jnp.log(jnp.maximum(belief, 1e-30)), jnp.log(unmarked_probability))
+    log_prior = jnp.log(jnp.where(is_marked > 0, belief, (1.0 - belief) / (choices - 1)))  # -inf with belief 1
     is_informative = (belief > 0) & (is_marked.max(-1, keepdims=True) > 0)
     return jnp.where(is_informative, log_prior, -jnp.log(1.0 * choices))
 
