@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -251,3 +252,12 @@ def test_a_folder_s_modules_do_not_stand_in_for_packages(tmp_path):
         assert done.returncode == (2 if "measure" in told else 0), done.stderr
     assert "There is no file 'nothing.csv'" in done.stderr
     assert not list((tmp_path / "sprung").iterdir())
+
+
+def test_a_file_that_changed_within_the_same_second_runs_as_it_is_now(tmp_path):
+    path = tmp_path / "measures.py"
+    for value in (1, 5):
+        path.write_text(f"value = {value}\n")
+        os.utime(path, (1_000_000_000, 1_000_000_000))  # the time and size by which Python's cache knows a file
+        assert gate.run_file(path, "measures").value == value
+    assert not (tmp_path / "__pycache__").exists()

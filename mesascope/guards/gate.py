@@ -13,7 +13,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -163,9 +163,17 @@ def import_package(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
+class _UncachedLoader(SourceFileLoader):
+    """Loads a file without Python's bytecode cache, which misses a change within a second that keeps the file's size."""
+
+    def get_code(self, fullname: str) -> Any:
+        """Compiles the file as it is now."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def run_file(path: Path, name: str) -> ModuleType:
     """Runs a file as a module with this name; call it only with files of mesascope or files that the user trusts."""
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_UncachedLoader(name, str(path)))
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
