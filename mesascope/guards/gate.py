@@ -164,7 +164,7 @@ def import_package(name: str) -> ModuleType:
 
 
 class _UncachedLoader(SourceFileLoader):
-    """Loads a file without Python's bytecode cache, which misses a change within a second that keeps the file's size."""
+    """Loads a file without Python's bytecode cache, which misses a change within one second that keeps the size."""
 
     def get_code(self, fullname: str) -> Any:
         """Compiles the file as it is now."""
