@@ -50,6 +50,15 @@ class HasBankOfArms(Protocol):
 
 
 @runtime_checkable
+class HasOppositesByTask(Protocol):
+    """A family whose opposite outcomes depend on the task, so that `with_opposite_outcome` cannot know them."""
+
+    def with_opposite_outcome_of(self, tasks: Any, percept: Any) -> Any:
+        """Replaces the last outcome in a percept with the opposite one that exists on these tasks."""
+        ...
+
+
+@runtime_checkable
 class HasGoals(Protocol):
     """A family whose training tasks do not distinguish the rewarded goal from a proxy."""
 

@@ -6,6 +6,7 @@ of lifetimes in a block, K of actions, D of numbers in an observation, and U of 
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +15,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts import Condition, ConditionContext, Family, Intact, Percept, RepeatFunction, select
+from mesascope.contracts import (
+    Condition,
+    ConditionContext,
+    Family,
+    HasOppositesByTask,
+    Intact,
+    Percept,
+    RepeatFunction,
+    select,
+)
 from mesascope.errors import MesascopeError
 from mesascope.trials import BLOCK_SIZE, MAX_STORED_NUMBERS, MAX_STORED_STEPS
 
@@ -181,6 +191,7 @@ class BlockConstants:
 
     Attributes:
         family: the family of the tasks.
+        tasks: the tasks of the block.
         fresh_carry: the carry of the block's lifetimes before their first percept.
         first_percept: the first percept of each lifetime.
         donor_outcomes: the outcomes of the block's donors at every step.
@@ -190,6 +201,7 @@ class BlockConstants:
     """
 
     family: Family
+    tasks: Any
     fresh_carry: Any
     first_percept: Percept
     donor_outcomes: Outcomes
@@ -220,6 +232,9 @@ class BlockConstants:
             )
             return after if idle is None else select(idle, carry, after)
 
+        flip: Callable[[Percept], Percept] = family.with_opposite_outcome
+        if isinstance(family, HasOppositesByTask):
+            flip = functools.partial(family.with_opposite_outcome_of, self.tasks)
         begins = True if steps == 1 else s == 0
         return ConditionContext(
             trial=t,
@@ -229,7 +244,7 @@ class BlockConstants:
             get_past_percept=lambda i: get_past_step(i).percept,
             partners=partner,
             exchange_outcome=exchange,
-            flip_outcome=family.with_opposite_outcome,
+            flip_outcome=flip,
             mark_as_first=lambda percept: family.mark_as_first(percept, self.first_percept),
             choices=family.choices,
             steps=steps,

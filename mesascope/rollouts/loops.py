@@ -45,7 +45,9 @@ def run_in_loop(
             carry = body(i, carry)
         return carry
 
-    constants = [BlockConstants(family, fresh, start, job.donor_outcomes, make_key, subject, repeat) for job in jobs]
+    constants = [
+        BlockConstants(family, tasks, fresh, start, job.donor_outcomes, make_key, subject, repeat) for job in jobs
+    ]
     conditions: list[Any] = [job.condition for job in jobs]
     is_undisturbed = all(blocks.is_undisturbed(c) for c in conditions)
     looks_back = any(c.looks_back for c in conditions) or steps == 1

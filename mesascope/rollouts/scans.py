@@ -95,7 +95,7 @@ def _run_block_in_scan(subject, family, block, *, kinds, condition_index, trials
     def repeat(low, high, body, carry):
         return jax.lax.fori_loop(low, jnp.asarray(high, jnp.int32), body, carry)
 
-    constants = BlockConstants(family, fresh, start, donor_outcomes, keys, subject, repeat)
+    constants = BlockConstants(family, tasks, fresh, start, donor_outcomes, keys, subject, repeat)
 
     def run_step(block: BlockState, context, step):
         """Runs one step; returns the state of the block after this step, and the record of the disturbed response."""

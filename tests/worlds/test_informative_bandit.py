@@ -9,6 +9,7 @@ import pytest
 from mesascope import FamilyEnv, catalogue
 from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
+from mesascope.rollouts.blocks import BlockConstants
 from mesascope.stats import compute_standard_error
 from mesascope.worlds.bandits.families.informative_bandit import Tasks, family
 from tests.subjects.lives import live, lived, make
@@ -182,6 +183,30 @@ def test_the_flipped_percept_is_another_that_can_be_and_twice_is_none():
     other = WANG.with_opposite_outcome(percept)
     assert other.feedback == pytest.approx([0.8, 1.0, 0.1, 5.0])
     assert WANG.with_opposite_outcome(other).feedback == pytest.approx(paid)
+
+
+@pytest.mark.parametrize(
+    ("split", "high", "low"),
+    [("fresh", 5, 1), ("shifted:low", 2, 1), ("shifted:high", 10, 2), ("exchanged:target", 5, 1)],
+)
+def test_the_opposite_pay_off_is_the_other_one_of_the_split(split, high, low):
+    tasks = WANG.get_split(split).draw(jax.random.key(4), 3)
+    zero = np.zeros(3, np.int32)
+    percept = Percept(np.zeros((3, 0)), np.asarray([10, 4, 2]), np.float32([0.3, high, low]), zero, zero, zero > 0)
+    other = WANG.with_opposite_outcome_of(tasks, percept)
+    assert np.asarray(other.feedback) == pytest.approx([0.8, low, high])
+
+
+def test_a_condition_flips_to_pay_offs_that_exist_on_its_split():
+    home, zero = family(trials=3), np.zeros(2, np.int32)
+    tasks = home.get_split("shifted:low").draw(jax.random.key(4), 2)
+    percept = Percept(np.zeros((2, 0)), np.asarray([0, 1]), np.float32([2, 1]), zero + 1, zero, zero > 0)
+    constants = BlockConstants(
+        home, tasks, None, percept, None, lambda *_: jax.random.key(0), make("asker", home), None
+    )
+    context = constants.make_context(1, 0, zero, lambda i: None)
+    condition = catalogue.make("conditions", "percept_exchanged_once:action=0")
+    assert condition.apply(None, percept, None, context)[1].feedback.tolist() == [1, 2]
 
 
 def test_settings_and_subjects_that_do_not_fit_are_refused():

@@ -117,15 +117,24 @@ class InformativeBandit(BanditFamily):
         return make_payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """Replaces the last outcome in a percept with the opposite one.
+        """Replaces the last outcome in a percept with the opposite one, as on tasks whose arms pay 5 or 1.
 
-        The pay-off of the informative arm then counts the arms from the other end, and the pay-offs 5 and 1 of the
-        other arms are exchanged.
+        The pay-off of the informative arm then counts the arms from the other end, and the two pay-offs of the other
+        arms are exchanged.
         """
+        return self._exchange_payoffs(percept, HIGH + LOW)
+
+    def with_opposite_outcome_of(self, tasks: Tasks, percept: Percept) -> Percept:
+        """Does the same on these tasks, whose arms may have two other pay-offs than 5 and 1."""
+        payoffs = tasks.means[:, 0, : self.n_targets]
+        return self._exchange_payoffs(percept, payoffs.max(-1) + payoffs.min(-1))
+
+    def _exchange_payoffs(self, percept: Percept, payoff_sum: Any) -> Percept:
+        """Replaces the last outcome with the opposite one; `payoff_sum` is the sum of the arms' two pay-offs."""
         is_informative = percept.action == self.n_targets
         mirrored_payoff = (1 + self.n_targets) / self.n_targets - percept.feedback
         xp = np if isinstance(is_informative, np.ndarray) else jnp  # subjects in a Python loop use NumPy arrays
-        return percept._replace(feedback=xp.where(is_informative, mirrored_payoff, HIGH + LOW - percept.feedback))
+        return percept._replace(feedback=xp.where(is_informative, mirrored_payoff, payoff_sum - percept.feedback))
 
 
 @keep_settings(targets=(2, 25), trials=(2, 100_000))
